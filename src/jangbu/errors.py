@@ -1,0 +1,132 @@
+"""Every error that Jangbu raises, as one tree.
+
+    JangbuError
+    ├── InvalidInput            the caller gave something that cannot be used
+    │   ├── InvalidAnswer       the bytes are no answer of a provider
+    │   ├── InvalidMetadata     metadata or tags break a bound
+    │   ├── InvalidSettings     a setting is missing or malformed
+    │   └── MissingUser         a call names no user
+    ├── IdempotencyConflict     a key was used again with other content
+    ├── NotFound                no such account, call, hold or price
+    ├── NotPermitted            the key or the account may not do this
+    ├── InsufficientBalance     the call cannot be paid for
+    ├── IntegrityMismatch       the book does not add up
+    ├── RecordingFailed         a record could not be made durable
+    └── DatabaseUnreachable     PostgreSQL does not answer
+        ├── DataDirectoryInUse  another server owns the data directory
+        └── DataDirectoryUnusable  the directory is of another major version, or damaged
+
+An error has a stable ``code`` (part of the public surface), a message of one line that says what happened, and a
+``hint`` that says what to do. Exit codes are given in ``jangbu.cli.exits``, HTTP statuses where HTTP is spoken.
+"""
+
+
+class JangbuError(Exception):
+    """The root: catch it to catch everything that Jangbu raises on purpose."""
+
+    code = "failure"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Give the message and the hint as one line."""
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+class InvalidInput(JangbuError):
+    """The caller gave something that cannot be used; nothing was changed."""
+
+    code = "invalid_input"
+
+
+class InvalidAnswer(InvalidInput):
+    """The bytes or the object are no answer of a provider, so no usage can be read."""
+
+    code = "invalid_answer"
+
+
+class InvalidMetadata(InvalidInput):
+    """Metadata, tags or a name break a bound (size, depth, characters)."""
+
+    code = "invalid_metadata"
+
+
+class InvalidSettings(InvalidInput):
+    """A setting is missing, malformed or contradicts another."""
+
+    code = "invalid_settings"
+
+
+class MissingUser(InvalidInput):
+    """A metered call was made without saying which user pays for it."""
+
+    code = "missing_user"
+
+
+class IdempotencyConflict(JangbuError):
+    """The idempotency key was used before with other content; the first result stands."""
+
+    code = "idempotency_conflict"
+
+
+class NotFound(JangbuError):
+    """What was named does not exist."""
+
+    code = "not_found"
+
+
+class NotPermitted(JangbuError):
+    """The key or the account may not do this."""
+
+    code = "not_permitted"
+
+
+class InsufficientBalance(JangbuError):
+    """The call cannot be paid for and was not made.
+
+    ``needed`` and ``available`` are tokens.
+    """
+
+    code = "insufficient_balance"
+
+    def __init__(self, *, user: str, needed: int, available: int) -> None:
+        super().__init__(
+            f"user {user!r} needs {needed:,} tokens and has {available:,} available",
+            hint="grant tokens, or lower max_output_tokens",
+        )
+        self.user = user
+        self.needed = needed
+        self.available = available
+
+
+class IntegrityMismatch(JangbuError):
+    """The book does not add up: `jangbu verify` lists the rows that differ."""
+
+    code = "integrity_mismatch"
+
+
+class RecordingFailed(JangbuError):
+    """A usage record could not be made durable; it is kept by the caller and must be retried."""
+
+    code = "recording_failed"
+
+
+class DatabaseUnreachable(JangbuError):
+    """PostgreSQL does not answer, or refuses the connection."""
+
+    code = "database_unreachable"
+
+
+class DataDirectoryInUse(DatabaseUnreachable):
+    """A server that is not ours runs on the data directory."""
+
+    code = "data_directory_in_use"
+
+
+class DataDirectoryUnusable(DatabaseUnreachable):
+    """The data directory belongs to another major version, or is damaged."""
+
+    code = "data_directory_unusable"

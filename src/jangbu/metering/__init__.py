@@ -1,0 +1,1 @@
+"""Metering: the use cases, the only place that opens a transaction."""

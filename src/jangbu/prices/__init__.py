@@ -1,0 +1,1 @@
+"""Prices: dated price data and its loaders."""

@@ -1,0 +1,1 @@
+"""Providers: the only place that knows a vendor's field names."""

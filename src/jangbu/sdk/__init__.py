@@ -1,0 +1,1 @@
+"""The SDK: the google-genai wrapper and the drivers of the call's life."""

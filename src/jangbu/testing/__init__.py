@@ -1,0 +1,1 @@
+"""For our users' tests: a fake Gemini, a settable clock, fixtures."""
