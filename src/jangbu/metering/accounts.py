@@ -1,0 +1,232 @@
+"""Accounts: opening them, granting to them, correcting them. Corrections are entries with a reason, never edits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from jangbu.clock import Clock, new_id
+from jangbu.domain.ledger import TOKENS_MAX, Asset, Balance, EntryKind, Grant, account_id, burn_down, changed
+from jangbu.errors import IdempotencyConflict, InvalidInput, NotFound
+from jangbu.metering.content import digest
+from jangbu.metering.holds import unknown_user
+from jangbu.metering.retry import repeated
+from jangbu.storage import accounts, entries, usage
+from jangbu.storage.accounts import AccountRow
+from jangbu.storage.database import Database
+from jangbu.storage.entries import EntryRow, Posting
+from jangbu.storage.failures import translated
+
+_KEY_LENGTH_MAX = 255
+_SWEEP_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """An entry that stands, and the balance. ``replayed`` tells that its key was used before with the same content."""
+
+    id: UUID
+    balance: Balance
+    replayed: bool
+
+
+class Accounts:
+    """The accounts of one project."""
+
+    def __init__(self, database: Database, clock: Clock, *, project: str, retry_seconds: int) -> None:
+        self._database = database
+        self._clock = clock
+        self._project = project
+        self._retry_seconds = retry_seconds
+
+    def id_of(self, user: str) -> UUID:
+        """Give the account id of a user of this project, whether it was opened or not.
+
+        A full account id is taken as it is.
+        """
+        try:
+            given = UUID(user)
+        except ValueError:
+            return account_id(self._project, user)
+        return given if str(given) == user and given.version == 5 else account_id(self._project, user)
+
+    async def create(self, user: str) -> bool:
+        """Open an account for a user; tell whether it is new."""
+        return await accounts.create(self._database, account_id(self._project, user), self._project, user)
+
+    async def find(self, user: str) -> AccountRow:
+        """Give a user's account. Raises NotFound."""
+        found = await accounts.find(self._database, self.id_of(user))
+        if found is None:
+            raise unknown_user(user)
+        return found
+
+    async def page(self, after: str = "", limit: int = 100) -> Sequence[AccountRow]:
+        """Give accounts in the order of their users, from the one after ``after``."""
+        return await accounts.page(self._database, self._project, after, limit)
+
+    async def block(self, user: str, blocked: bool = True) -> None:
+        """Refuse new calls of a user, or admit them again. Raises NotFound."""
+        if not await accounts.block(self._database, self.id_of(user), blocked):
+            raise unknown_user(user)
+
+    async def balance(self, user: str, asset: Asset = Asset.TOKENS) -> Balance:
+        """Give what a user has of an asset. Raises NotFound."""
+        found = await accounts.balances(self._database, self.id_of(user))
+        if not found:
+            raise unknown_user(user)
+        return found.get(asset, Balance())
+
+    async def grants(self, user: str, asset: Asset = Asset.TOKENS, *, spent_too: bool = False) -> tuple[Grant, ...]:
+        """Give a user's grants as they stand now, in the order in which they burn."""
+        account = self.id_of(user)
+        await self._burn(account, asset)
+        return await entries.grants(self._database, account, asset, spent_too=spent_too)
+
+    async def history(
+        self, user: str, asset: Asset = Asset.TOKENS, before: int | None = None, limit: int = 100
+    ) -> Sequence[EntryRow]:
+        """Give a user's ledger entries, newest first."""
+        await self.find(user)
+        return await entries.page(self._database, self.id_of(user), asset, before, limit)
+
+    async def grant(
+        self,
+        user: str,
+        amount: int,
+        *,
+        key: str,
+        asset: Asset = Asset.TOKENS,
+        source: str = "purchase",
+        priority: int = 0,
+        expires_at: datetime | None = None,
+    ) -> Posted:
+        """Give a user tokens (or nano-USD) that were bought or are a gift, once for the key."""
+        if not 0 < amount <= TOKENS_MAX:
+            raise InvalidInput(f"{amount:,} cannot be granted", hint=f"grant a whole number from 1 to {TOKENS_MAX:,}")
+        if expires_at is not None and expires_at.tzinfo is None:
+            raise InvalidInput("the expiry has no time zone", hint="write it like 2027-01-01T00:00:00Z")
+        account = self.id_of(user)
+        if asset is not Asset.TOKENS:
+            await accounts.open_balance(self._database, account, asset)
+        await self._burn(account, asset)
+        content = digest("grant", int(asset), amount, source, priority, expires_at and expires_at.isoformat())
+        return await self._post(
+            user,
+            Posting(
+                account,
+                asset,
+                EntryKind.GRANT,
+                amount,
+                new_id(self._clock),
+                _key(key),
+                content,
+                source=source,
+                priority=priority,
+                expires_at=expires_at,
+            ),
+        )
+
+    async def adjust(self, user: str, delta: int, *, reason: str, key: str, asset: Asset = Asset.TOKENS) -> Posted:
+        """Correct a balance by ``delta``, for a reason that stays in the history."""
+        if delta == 0 or abs(delta) > TOKENS_MAX:
+            raise InvalidInput(f"{delta:,} is no adjustment", hint=f"up to {TOKENS_MAX:,} either way, and not 0")
+        return await self._correct(user, EntryKind.ADJUSTMENT, delta, None, reason, key, asset)
+
+    async def refund(self, user: str, call: UUID, amount: int, *, reason: str, key: str) -> Posted:
+        """Give back part of what a call was charged. The record of the call stays as it is."""
+        if amount <= 0:
+            raise InvalidInput(f"{amount:,} tokens cannot be refunded", hint="refund at least 1")
+        return await self._correct(user, EntryKind.REFUND, amount, call, reason, key, Asset.TOKENS)
+
+    async def void(self, user: str, call: UUID, *, reason: str) -> Posted:
+        """Give back all of what a call was charged, once. The record of the call stays as it is."""
+        charged = await self._charged(user, call)
+        return await self._correct(user, EntryKind.VOID, charged, call, reason, f"void:{call}", Asset.TOKENS)
+
+    async def expire_grants(self) -> int:
+        """Burn down the accounts whose grants' time is up; give how many accounts lost something."""
+        lost = 0
+        for account, asset in await entries.accounts_with_due_grants(self._database, _SWEEP_MAX):
+            lost += await self._burn(account, asset) > 0
+        return lost
+
+    async def _charged(self, user: str, call: UUID) -> int:
+        record = await usage.find(self._database, self.id_of(user), call)
+        if record is None:
+            raise NotFound(f"user {user!r} has no call {call}")
+        return record.total
+
+    async def _correct(
+        self, user: str, kind: EntryKind, delta: int, call: UUID | None, reason: str, key: str, asset: Asset
+    ) -> Posted:
+        if not reason.strip() or len(reason) > 500 or "\x00" in reason:
+            raise InvalidInput(f"{kind.value} needs a reason", hint="say why in 1 to 500 characters")
+        content = digest(kind.value, int(asset), delta, call and str(call), reason)
+        account = self.id_of(user)
+        posting = Posting(
+            account, asset, kind, delta, new_id(self._clock), _key(key), content, reference=call, reason=reason
+        )
+        return await self._post(user, posting)
+
+    async def _post(self, user: str, posting: Posting) -> Posted:
+        with translated():
+            balance = await repeated("accounts", lambda: self._post_once(user, posting), seconds=self._retry_seconds)
+        if balance is not None:
+            return Posted(posting.id, balance, replayed=False)
+        now = (await accounts.balances(self._database, posting.account)).get(posting.asset)
+        known = await entries.find_key(self._database, posting.account, posting.key)
+        if known is None or now is None:
+            raise unknown_user(user)
+        if known.digest != posting.digest:
+            raise IdempotencyConflict(
+                f"key {posting.key!r} was used at {known.created_at:%Y-%m-%d %H:%M} UTC with other content",
+                hint="use a new key for a new request",
+            )
+        return Posted(known.result_id, now, replayed=known.result_id != posting.id)
+
+    async def _post_once(self, user: str, posting: Posting) -> Balance | None:
+        """Write the entry; what is given back of a call is checked under the lock of the balance."""
+        async with self._database.connection() as connection, connection.transaction():
+            if posting.reference is not None:
+                await accounts.lock_balance(connection, posting.account, posting.asset)
+            balance = await entries.post(connection, posting)
+            if balance is not None and posting.reference is not None:
+                returned = await entries.returned(connection, posting.account, posting.reference)
+                charged = await self._charged(user, posting.reference)
+                if returned > charged:
+                    raise InvalidInput(
+                        f"{posting.delta:,} tokens cannot be given back: the call was charged {charged:,} "
+                        f"and {returned - posting.delta:,} were given back already"
+                    )
+            return balance
+
+    async def _burn(self, account: UUID, asset: Asset) -> int:
+        """Bring an account's grants up to its balance, and write an entry for what expired."""
+        now = await self._database.value("clock_read")
+        async with self._database.connection() as connection, connection.transaction():
+            balance = await accounts.lock_balance(connection, account, asset)
+            if balance is None:
+                return 0
+            before = await entries.grants(connection, account, asset)
+            after = burn_down(before, balance, now)
+            touched = changed(before, after.grants)
+            if touched:
+                await entries.write_burn_down(connection, account, touched)
+            if after.expired:
+                await self._post_expiry(connection, account, asset, after.expired)
+            return after.expired
+
+    async def _post_expiry(self, connection: entries.Connection, account: UUID, asset: Asset, amount: int) -> None:
+        expiry = new_id(self._clock)
+        posting = Posting(
+            account, asset, EntryKind.EXPIRY, -amount, expiry, f"expiry:{expiry}", b"", reason="grants expired"
+        )
+        posted = await entries.post(connection, posting)
+        assert posted is not None, "an expiry has a key of its own"
+
+
+def _key(key: str) -> str:
+    if not key or len(key) > _KEY_LENGTH_MAX or not key.isprintable():
+        raise InvalidInput(f"{key[:40]!r} is no idempotency key", hint="use 1 to 255 printable characters")
+    return key

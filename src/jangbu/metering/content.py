@@ -1,0 +1,81 @@
+"""What callers attach to a record, and the digest that tells one content from another."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from jangbu.errors import InvalidInput, InvalidMetadata
+
+METADATA_BYTES_MAX = 4096
+METADATA_KEYS_MAX = 32
+METADATA_DEPTH_MAX = 3
+NAME_LENGTH_MAX = 200
+SERVICE_LENGTH_MAX = 50
+
+_UNSTORABLE = re.compile(r"\\u0000|\\ud[89a-f]", re.IGNORECASE)
+
+
+def canonical(value: Any) -> str:
+    """Give the one JSON text of a value: sorted, without white space, ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def digest(*parts: Any) -> bytes:
+    """Give the SHA-256 of what makes a request the same request."""
+    return hashlib.sha256(canonical(parts).encode()).digest()
+
+
+def storable(value: Any) -> str:
+    """Give a JSON text that PostgreSQL's jsonb takes, whatever the provider sent.
+
+    jsonb holds neither NUL nor lone surrogates: an answer with them is kept as its own escaped text.
+    """
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=str)
+    if _UNSTORABLE.search(text):
+        return json.dumps({"text": text})
+    return text
+
+
+def metadata_text(metadata: Mapping[str, Any]) -> str | None:
+    """Check metadata against its bounds and give its JSON text, or None for none. Raises InvalidMetadata."""
+    if not metadata:
+        return None
+    try:
+        text = json.dumps(dict(metadata), separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidMetadata(f"metadata is no JSON: {error}") from None
+    if len(text) > METADATA_BYTES_MAX:
+        raise InvalidMetadata(f"metadata has {len(text):,} bytes", hint=f"keep it to {METADATA_BYTES_MAX:,}")
+    if len(metadata) > METADATA_KEYS_MAX:
+        raise InvalidMetadata(f"metadata has {len(metadata)} keys", hint=f"keep it to {METADATA_KEYS_MAX}")
+    if _depth(metadata) > METADATA_DEPTH_MAX:
+        raise InvalidMetadata(f"metadata is nested deeper than {METADATA_DEPTH_MAX}")
+    if _UNSTORABLE.search(text):
+        raise InvalidMetadata("metadata holds NUL or a broken character", hint="send text only")
+    return text
+
+
+def service_name(service: str) -> str:
+    """Check the name of a service."""
+    return _name(service, "service", SERVICE_LENGTH_MAX)
+
+
+def model_name(model: str) -> str:
+    """Check the name of a model and take off its path."""
+    return _name(model.rsplit("/", 1)[-1], "model", NAME_LENGTH_MAX)
+
+
+def _name(name: str, what: str, length_max: int) -> str:
+    if not name or len(name) > length_max or not name.isprintable():
+        raise InvalidInput(f"{name[:60]!r} is no name of a {what}", hint=f"use 1 to {length_max} printable characters")
+    return name
+
+
+def _depth(value: Any) -> int:
+    if isinstance(value, Mapping):
+        return 1 + max((_depth(member) for member in value.values()), default=0)
+    if isinstance(value, list | tuple):
+        return 1 + max((_depth(member) for member in value), default=0)
+    return 0

@@ -1,0 +1,83 @@
+"""Group commit: whatever queued while the last batch was written goes into the next one.
+
+There is no linger: a lone item is written at once, and under load batches form by themselves because a batch takes
+as long as the disk does. Items of one key always use the same lane, so two lanes never wait for the same account.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+Commit = Callable[[Sequence[Item], int], Awaitable[Sequence[Result | BaseException]]]
+"""Makes a batch durable on a lane; gives for each item its result, or the error that its submitter shall see."""
+
+
+class GroupCommit(Generic[Item, Result]):
+    """Lanes of waiting items, each emptied by a task of its own. Belongs to one event loop."""
+
+    def __init__(self, commit: Commit[Item, Result], *, lanes: int, batch_max: int, queue_max: int) -> None:
+        self._commit = commit
+        self._batch_max = batch_max
+        self._room = asyncio.Semaphore(queue_max)
+        self._lanes = [_Lane[Item, Result]() for _ in range(lanes)]
+        self._tasks = [asyncio.create_task(self._run(lane, number)) for number, lane in enumerate(self._lanes)]
+
+    @property
+    def depth(self) -> int:
+        """How many items wait."""
+        return sum(len(lane.waiting) for lane in self._lanes)
+
+    async def submit(self, item: Item, key: Hashable) -> Result:
+        """Wait until the item is durable and give its result; waits for room first when the queue is full.
+
+        A caller that is cancelled while it waits does not take its item back.
+        """
+        async with self._room:
+            lane = self._lanes[hash(key) % len(self._lanes)]
+            future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+            lane.waiting.append((item, future))
+            lane.ready.set()
+            return await future
+
+    async def close(self) -> None:
+        """Write what still waits, then end the lanes."""
+        for lane in self._lanes:
+            lane.closing = True
+            lane.ready.set()
+        await asyncio.gather(*self._tasks)
+
+    async def _run(self, lane: "_Lane[Item, Result]", number: int) -> None:
+        while True:
+            await lane.ready.wait()
+            while lane.waiting:
+                batch = [lane.waiting.popleft() for _ in range(min(len(lane.waiting), self._batch_max))]
+                await self._write(batch, number)
+            if lane.closing:
+                return
+            lane.ready.clear()
+
+    async def _write(self, batch: "Sequence[tuple[Item, asyncio.Future[Result]]]", number: int) -> None:
+        try:
+            results = await self._commit([item for item, _ in batch], number)
+        except Exception as error:
+            results = [error] * len(batch)
+        for (_, future), result in zip(batch, results, strict=True):
+            if future.done():
+                continue
+            if isinstance(result, BaseException):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+
+class _Lane(Generic[Item, Result]):
+    """Items that wait for one writer."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self.ready = asyncio.Event()
+        self.closing = False

@@ -1,0 +1,110 @@
+"""Holds: taken before a call, so that nobody spends what they do not have."""
+
+import os
+import socket
+from collections.abc import Sequence
+from uuid import UUID
+
+from jangbu.domain.flow import Held, Refused, TakeHold
+from jangbu.errors import JangbuError, NotFound, NotPermitted
+from jangbu.metering.group_commit import GroupCommit
+from jangbu.metering.retry import repeated
+from jangbu.storage import holds
+from jangbu.storage.database import Database
+from jangbu.storage.failures import translated
+from jangbu.storage.holds import HoldAnswer, HoldRequest, HoldRow
+
+_BATCH_MAX = 256
+_QUEUE_MAX = 20_000
+_SWEEP_MAX = 500
+
+
+class Holds:
+    """Takes, releases and ends holds. Belongs to one event loop."""
+
+    def __init__(self, database: Database, *, project: str, lanes: int, hold_seconds: int, retry_seconds: int) -> None:
+        self._database = database
+        self._project = project
+        self._hold_seconds = hold_seconds
+        self._retry_seconds = retry_seconds
+        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._taking = GroupCommit[HoldRequest, HoldAnswer](
+            self._take_batch, lanes=lanes, batch_max=_BATCH_MAX, queue_max=_QUEUE_MAX
+        )
+        self._releasing = GroupCommit[tuple[UUID, UUID, str], bool](
+            self._release_batch, lanes=lanes, batch_max=_BATCH_MAX, queue_max=_QUEUE_MAX
+        )
+
+    async def take(self, account: UUID, effect: TakeHold) -> Held | Refused:
+        """Hold tokens for a call, durably. Raises NotFound or NotPermitted for an account that cannot call."""
+        call = effect.call
+        answer = await self._taking.submit(
+            HoldRequest(
+                account, call.id, effect.base, effect.least, effect.most, effect.take_all, call.service, call.model
+            ),
+            account,
+        )
+        match answer:
+            case HoldAnswer(amount=int(amount)):
+                return Held(amount)
+            case HoldAnswer(known_state="open", known_amount=int(amount)):
+                return Held(amount)
+            case HoldAnswer(known_state=str(state)):
+                raise JangbuError(f"call {call.id} is {state} already", hint="begin a new call")
+            case HoldAnswer(account_state=None):
+                raise unknown_user(call.user)
+            case HoldAnswer(account_state="blocked"):
+                raise NotPermitted(f"the account of user {call.user!r} is blocked")
+            case _:
+                return Refused(needed=effect.least, available=answer.available)
+
+    async def release(self, account: UUID, hold: UUID, reason: str) -> bool:
+        """Give a hold back; tell whether it was held until now."""
+        return await self._releasing.submit((account, hold, reason[:200]), account)
+
+    async def mark_unknown(self, account: UUID, hold: UUID, reason: str) -> None:
+        """Keep a hold whose call left and never came back."""
+        await repeated(
+            "holds",
+            lambda: holds.mark_unknown(self._database, account, hold, reason[:200]),
+            seconds=self._retry_seconds,
+        )
+
+    async def expire(self) -> int:
+        """End the holds whose time is up; give how many ended."""
+        ended = 0
+        while batch := await holds.expire(self._database, _SWEEP_MAX):
+            ended += len(batch)
+        return ended
+
+    async def page(self, account: UUID | None, states: Sequence[str] | None, limit: int) -> Sequence[HoldRow]:
+        """Give holds, oldest first."""
+        return await holds.page(self._database, self._project, account, states, limit)
+
+    async def close(self) -> None:
+        """Write what waits, then stop."""
+        await self._taking.close()
+        await self._releasing.close()
+
+    async def _take_batch(self, requests: Sequence[HoldRequest], _lane: int) -> Sequence[HoldAnswer]:
+        async def attempt() -> list[HoldAnswer]:
+            async with self._database.connection() as connection:
+                return await holds.take(
+                    connection, requests, owner=self._owner, seconds=self._hold_seconds, may_have_left=True
+                )
+
+        with translated():
+            return await repeated("holds", attempt, seconds=self._retry_seconds)
+
+    async def _release_batch(self, releases: Sequence[tuple[UUID, UUID, str]], _lane: int) -> Sequence[bool]:
+        async def attempt() -> list[bool]:
+            async with self._database.connection() as connection:
+                return await holds.release(connection, releases)
+
+        with translated():
+            return await repeated("holds", attempt, seconds=self._retry_seconds)
+
+
+def unknown_user(user: str) -> NotFound:
+    """Say that nobody opened an account for a user."""
+    return NotFound(f"user {user!r} has no account", hint=f"run `jangbu accounts create {user}`")

@@ -1,0 +1,212 @@
+"""Metering: what drivers of a call's life ask for, done in the ledger.
+
+One ``Metering`` serves one event loop; the SDK runs it on a background thread, the gateway on its own loop.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from jangbu.clock import Clock, new_id
+from jangbu.domain.flow import Held, LedgerEffect, MarkUnknown, Receipt, Refused, Release, Settle, TakeHold
+from jangbu.domain.usage import Usage
+from jangbu.errors import IdempotencyConflict, InvalidInput, RecordingFailed
+from jangbu.metering.accounts import Accounts
+from jangbu.metering.content import digest, metadata_text, model_name, service_name, storable
+from jangbu.metering.evidence import evidence
+from jangbu.metering.holds import Holds, unknown_user
+from jangbu.metering.pricing import Pricing
+from jangbu.metering.recorder import Recorder
+from jangbu.storage import entries, usage
+from jangbu.storage.database import Database
+from jangbu.storage.names import Names
+from jangbu.storage.usage import Flushed, UsageRecord, UsageRow
+
+UNKNOWN_MODEL = "unknown"
+"""The model of an answer that names none, when the caller names none either."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A record before its names have numbers."""
+
+    user: str
+    service: str
+    model: str
+    usage: Usage
+    metadata: str | None
+    was_held: bool
+    id: UUID
+    key: str | None = None
+
+
+class Metering:
+    """The ledger of one project, as the rest of Jangbu uses it."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        accounts: Accounts,
+        holds: Holds,
+        recorder: Recorder,
+        pricing: Pricing,
+    ) -> None:
+        self.database = database
+        self.clock = clock
+        self.accounts = accounts
+        self.holds = holds
+        self.recorder = recorder
+        self.pricing = pricing
+        self._services = Names(database, "service")
+        self._models = Names(database, "model")
+
+    async def execute(self, effect: LedgerEffect) -> Held | Refused | Receipt | None:
+        """Do one step of a call's life, durably. See ``domain.flow`` for what each step means."""
+        match effect:
+            case TakeHold(call=call):
+                return await self.holds.take(self.accounts.id_of(call.user), effect)
+            case Settle(call=call, usage=reported):
+                return await self._record(
+                    _Draft(
+                        user=call.user,
+                        service=service_name(call.service),
+                        model=model_name(reported.model or call.model or UNKNOWN_MODEL),
+                        usage=reported,
+                        metadata=metadata_text(call.metadata),
+                        was_held=True,
+                        id=call.id,
+                    )
+                )
+            case Release(call=call, reason=reason):
+                await self.holds.release(self.accounts.id_of(call.user), call.id, reason)
+            case MarkUnknown(call=call, reason=reason):
+                await self.holds.mark_unknown(self.accounts.id_of(call.user), call.id, reason)
+        return None
+
+    async def record(
+        self,
+        user: str,
+        service: str,
+        usage: Usage,
+        *,
+        model: str | None = None,
+        call_key: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Receipt:
+        """Record an answer that somebody else asked for, and deduct it.
+
+        The same answer (by ``call_key``, else by the answer's own id) is recorded once: again with the same content
+        it gives the first receipt, with other content it raises IdempotencyConflict.
+        """
+        key = f"call:{call_key}" if call_key else f"answer:{usage.response_id}" if usage.response_id else None
+        if key is not None and (len(key) > 255 or not key.isprintable()):
+            raise InvalidInput(f"{key[:40]!r} is no call id", hint="use up to 250 printable characters")
+        draft = _Draft(
+            user=user,
+            service=service_name(service),
+            model=model_name(usage.model or model or UNKNOWN_MODEL),
+            usage=usage,
+            metadata=metadata_text(metadata or {}),
+            was_held=False,
+            id=new_id(self.clock),
+            key=key,
+        )
+        return await self._record(draft)
+
+    async def close(self) -> None:
+        """Write what waits and close the connections."""
+        await self.recorder.close()
+        await self.holds.close()
+        await self.database.close()
+
+    async def _record(self, draft: _Draft) -> Receipt:
+        await self._services.learn([draft.service])
+        await self._models.learn([draft.model])
+        row = self._row(draft)
+        flushed = await self.recorder.record(row)
+        match flushed:
+            case Flushed(is_new=True):
+                total = row.total
+                overrun = max(0, total - flushed.hold_amount) if flushed.hold_amount else 0
+                return Receipt(
+                    row.id,
+                    draft.user,
+                    draft.model,
+                    total,
+                    row.cost_nano,
+                    flushed.available,
+                    flushed.hold_amount,
+                    overrun,
+                )
+            case Flushed(has_account=False):
+                raise unknown_user(draft.user)
+            case _:
+                return await self._replay(row, flushed)
+
+    def _row(self, draft: _Draft) -> UsageRow:
+        reported, counts = draft.usage, draft.usage.counts
+        priced = self.pricing.price(reported, draft.model, usage.moment_of(draft.id))
+        raw = storable(evidence(reported))
+        return UsageRow(
+            account_id=self.accounts.id_of(draft.user),
+            id=draft.id,
+            service_id=self._services[draft.service],
+            model_id=self._models[draft.model],
+            surface=reported.surface.value,
+            platform=reported.platform.value,
+            tier=reported.tier.value if reported.tier else None,
+            source=reported.source.value,
+            prompt=counts.prompt,
+            candidates=counts.candidates,
+            thoughts=counts.thoughts,
+            tool=counts.tool,
+            cached=counts.cached,
+            total=reported.total_tokens,
+            cost_nano=priced.cost_nano,
+            input_cost_nano=priced.input_cost_nano,
+            charge_nano=priced.charge_nano,
+            price_version=priced.version,
+            was_held=draft.was_held,
+            response_id=reported.response_id,
+            anomalies=",".join(reported.anomalies) or None,
+            raw=raw,
+            metadata=draft.metadata,
+            key=draft.key,
+            digest=digest(draft.service, raw, reported.model) if draft.key else None,
+        )
+
+    async def _replay(self, row: UsageRow, flushed: Flushed) -> Receipt:
+        """Give the receipt of the record that was there first."""
+        first = row.id
+        if row.key is not None:
+            known = await entries.find_key(self.database, row.account_id, row.key)
+            if known is None:
+                raise RecordingFailed(f"the record of {row.key!r} cannot be found", hint="try again")
+            if known.digest != row.digest:
+                raise IdempotencyConflict(
+                    f"{row.key!r} was recorded at {known.created_at:%Y-%m-%d %H:%M} UTC with another answer",
+                    hint="the first record stands; use a new call id for a new answer",
+                )
+            first = known.result_id
+        record = await usage.find(self.database, row.account_id, first)
+        if record is None:
+            raise RecordingFailed(f"the record of call {first} cannot be found", hint="try again")
+        return _receipt_again(record, flushed.available)
+
+
+def _receipt_again(record: UsageRecord, available: int) -> Receipt:
+    held = record.hold_amount or 0
+    return Receipt(
+        record.id,
+        record.user,
+        record.model,
+        record.total,
+        record.cost_nano,
+        available,
+        held,
+        max(0, record.total - held) if held else 0,
+        replayed=True,
+    )

@@ -1,0 +1,84 @@
+"""The recorder: usage rows become durable in groups, each caller waiting for its own.
+
+A flush is one statement. What may succeed the next time is repeated; what can never succeed is found by halving the
+batch, so that one poisonous row fails alone and its neighbours are recorded.
+"""
+
+import os
+from collections.abc import Sequence
+from uuid import UUID
+
+from jangbu import telemetry
+from jangbu.errors import RecordingFailed
+from jangbu.metering.group_commit import GroupCommit
+from jangbu.metering.retry import repeated
+from jangbu.storage import usage
+from jangbu.storage.database import Database
+from jangbu.storage.failures import is_transient, lacks_partition, translated
+from jangbu.storage.usage import Flushed, UsageRow
+
+_WRITERS = 64
+
+
+class Recorder:
+    """Makes usage rows durable. Belongs to one event loop."""
+
+    def __init__(
+        self, database: Database, *, lanes: int = 2, batch_max: int = 512, queue_max: int = 20_000, seconds: int = 30
+    ) -> None:
+        self._database = database
+        self._seconds = seconds
+        self._first_writer = int.from_bytes(os.urandom(1)) % _WRITERS
+        self._queue = GroupCommit[UsageRow, Flushed](
+            self._commit, lanes=lanes, batch_max=batch_max, queue_max=queue_max
+        )
+
+    async def record(self, row: UsageRow) -> Flushed:
+        """Wait until the row is durable. Raises RecordingFailed, which leaves nothing half done."""
+        return await self._queue.submit(row, row.account_id)
+
+    async def close(self) -> None:
+        """Write what waits, then stop."""
+        await self._queue.close()
+
+    async def _commit(self, rows: Sequence[UsageRow], lane: int) -> Sequence[Flushed | BaseException]:
+        distinct = {row.id: row for row in rows}
+        results = await self._flush_or_halve(list(distinct.values()), lane)
+        telemetry.emit("recorder.flushed", rows=len(rows), lane=lane)
+        return [results[row.id] for row in rows]
+
+    async def _flush_or_halve(self, rows: Sequence[UsageRow], lane: int) -> dict[UUID, Flushed | BaseException]:
+        try:
+            return dict(await repeated("recorder", lambda: self._flush(rows, lane), seconds=self._seconds))
+        except Exception as error:
+            if len(rows) == 1 or is_transient(error):
+                return {row.id: _failure(row, error) for row in rows}
+        telemetry.emit("recorder.halved", rows=len(rows))
+        middle = len(rows) // 2
+        first = await self._flush_or_halve(rows[:middle], lane)
+        return first | await self._flush_or_halve(rows[middle:], lane)
+
+    async def _flush(self, rows: Sequence[UsageRow], lane: int) -> dict[UUID, Flushed]:
+        writer = (self._first_writer + lane) % _WRITERS
+        try:
+            async with self._database.connection() as connection:
+                return await usage.flush(connection, rows, writer)
+        except Exception as error:
+            if not lacks_partition(error):
+                raise
+        await usage.make_partitions(self._database, sorted({usage.moment_of(row.id) for row in rows}))
+        async with self._database.connection() as connection:
+            return await usage.flush(connection, rows, writer)
+
+
+def _failure(row: UsageRow, error: Exception) -> RecordingFailed:
+    """Say what became of a row that could not be recorded, and have somebody hear of it."""
+    try:
+        with translated():
+            raise error
+    except Exception as readable:
+        cause = str(readable)
+    telemetry.warn("recorder.failed", cause, usage_id=str(row.id), account_id=str(row.account_id), total=row.total)
+    failure = RecordingFailed(f"the usage of call {row.id} is not recorded: {cause}")
+    failure.__cause__ = error
+    return failure

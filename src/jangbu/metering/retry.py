@@ -1,0 +1,30 @@
+"""Repeating a statement that may succeed the next time: serialisation, deadlock, restart, ambiguous commit.
+
+Every writing statement of Jangbu is harmless to repeat, so an ambiguous commit is simply sent again.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import stamina
+
+from jangbu import telemetry
+from jangbu.storage.failures import is_transient
+
+Result = TypeVar("Result")
+
+_WAIT_FIRST_SECONDS = 0.02
+_WAIT_MOST_SECONDS = 1.0
+
+
+async def repeated(what: str, attempt: Callable[[], Awaitable[Result]], *, seconds: int) -> Result:
+    """Run ``attempt`` until it succeeds, fails for good, or ``seconds`` are over; the last error passes through."""
+    retries = stamina.retry_context(
+        on=is_transient, attempts=None, timeout=seconds, wait_initial=_WAIT_FIRST_SECONDS, wait_max=_WAIT_MOST_SECONDS
+    )
+    async for each in retries:
+        with each:
+            if each.num > 1:
+                telemetry.emit(f"{what}.retried", attempt=each.num)
+            return await attempt()
+    raise AssertionError("a retry context gives a result or raises")

@@ -1,0 +1,67 @@
+"""Accounts and their balances."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from jangbu.domain.ledger import Asset, Balance
+from jangbu.storage.database import Connection, Database, Row
+from jangbu.storage.statements import statement
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """An account with its token balance."""
+
+    id: UUID
+    user: str
+    state: str
+    created_at: datetime
+    balance: Balance
+    version: int
+
+
+async def create(database: Database, account: UUID, project: str, user: str) -> bool:
+    """Open an account; tell whether it is new."""
+    return bool(await database.value("account_create", account, project, user))
+
+
+async def find(database: Database, account: UUID) -> AccountRow | None:
+    """Give an account, or None."""
+    row = await database.row("account_find", account)
+    return None if row is None else _account(row)
+
+
+async def page(database: Database, project: str, after: str, limit: int) -> Sequence[AccountRow]:
+    """Give the accounts of a project in the order of their users, from the one after ``after``."""
+    return [_account(row) for row in await database.rows("account_list", project, after, limit)]
+
+
+async def block(database: Database, account: UUID, blocked: bool) -> bool:
+    """Block or unblock an account; tell whether it exists."""
+    return await database.value("account_block", account, blocked) is not None
+
+
+async def open_balance(database: Database, account: UUID, asset: Asset) -> None:
+    """Give the account a balance of an asset, if it has none."""
+    await database.rows("balance_open", account, int(asset))
+
+
+async def balances(database: Database, account: UUID) -> dict[Asset, Balance]:
+    """Give all balances of an account."""
+    return {Asset(row["asset"]): _balance(row) for row in await database.rows("balance_list", account)}
+
+
+async def lock_balance(connection: Connection, account: UUID, asset: Asset) -> Balance | None:
+    """Lock a balance until the transaction ends and give it."""
+    row = await connection.fetchrow(statement("balance_lock"), account, int(asset))
+    return None if row is None else _balance(row)
+
+
+def _balance(row: Row) -> Balance:
+    return Balance(granted=row["granted"], used=row["used"], held=row["held"])
+
+
+def _account(row: Row) -> AccountRow:
+    return AccountRow(row["account_id"], row["user_id"], row["state"], row["created_at"], _balance(row), row["version"])

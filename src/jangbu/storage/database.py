@@ -1,0 +1,104 @@
+"""The connections to PostgreSQL, and the only way by which a statement reaches it."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import asyncpg
+
+from jangbu.errors import DatabaseUnreachable, InvalidSettings
+from jangbu.storage.failures import translated
+from jangbu.storage.statements import statement
+
+VERSION_LEAST = 15
+_CONNECT_SECONDS = 10
+
+Row = asyncpg.Record
+Connection = asyncpg.pool.PoolConnectionProxy
+
+
+class Database:
+    """A pool of connections. Statements are named by their files; see ``statements``."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    @classmethod
+    async def connect(cls, dsn: str, *, size: int = 6, prepared_statements: bool = True) -> Self:
+        """Open ``size`` connections at most. Raises DatabaseUnreachable, NotPermitted or InvalidSettings."""
+        if not dsn.startswith(("postgresql://", "postgres://")):
+            raise InvalidSettings(
+                "JANGBU_DATABASE_URL is no PostgreSQL address", hint="write postgresql://user:password@host/database"
+            )
+        options = {} if prepared_statements else {"statement_cache_size": 0}
+        with translated():
+            try:
+                pool = await asyncpg.create_pool(
+                    dsn,
+                    min_size=1,
+                    max_size=size,
+                    init=_prepare_session if prepared_statements else None,
+                    reset=_keep_session,
+                    timeout=_CONNECT_SECONDS,
+                    max_inactive_connection_lifetime=0,
+                    **options,
+                )
+            except ValueError as error:
+                raise InvalidSettings(f"JANGBU_DATABASE_URL cannot be read: {error}") from None
+            database = cls(pool)
+            try:
+                await database._check_server()
+            except BaseException:
+                await pool.close()
+                raise
+            return database
+
+    async def close(self) -> None:
+        """Close all connections once their statements have ended."""
+        await self._pool.close()
+
+    async def rows(self, name: str, *arguments: Any) -> Sequence[Row]:
+        """Run a statement; give all its rows."""
+        with translated():
+            found: Sequence[Row] = await self._pool.fetch(statement(name), *arguments)
+            return found
+
+    async def row(self, name: str, *arguments: Any) -> Row | None:
+        """Run a statement; give its first row, or None."""
+        with translated():
+            return await self._pool.fetchrow(statement(name), *arguments)
+
+    async def value(self, name: str, *arguments: Any) -> Any:
+        """Run a statement; give the first column of its first row, or None."""
+        with translated():
+            return await self._pool.fetchval(statement(name), *arguments)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lend one connection, for statements that belong together; the driver's errors pass through."""
+        async with self._pool.acquire() as connection:
+            yield connection
+
+    async def _check_server(self) -> None:
+        """Refuse a server that is too old, or that may lose what it acknowledged."""
+        found = await self.row("server_show")
+        assert found is not None, "one row of settings"
+        if found["version"] // 10_000 < VERSION_LEAST:
+            raise DatabaseUnreachable(
+                f"the server is PostgreSQL {found['version'] // 10_000}", hint=f"use {VERSION_LEAST} or newer"
+            )
+        for name in ("fsync", "full_page_writes", "synchronous_commit"):
+            if found[name] == "off":
+                raise DatabaseUnreachable(
+                    f"the server runs with {name} = off", hint="turn it on: acknowledged records may be lost"
+                )
+
+
+async def _prepare_session(connection: Connection) -> None:
+    """Plan each statement once: the shapes never change, and planning the flush costs more than running it."""
+    await connection.execute(statement("session_prepare"))
+
+
+async def _keep_session(connection: Connection) -> None:
+    """Do nothing when a connection comes back: no statement leaves session state behind."""
+    del connection

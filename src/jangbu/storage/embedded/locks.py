@@ -1,0 +1,100 @@
+"""The three file locks of a server's home. The kernel drops a lock with its process, however that ends.
+
+start        held by whoever starts, joins or stops: one at a time
+users        shared by all users: when it is free, the last user has gone
+supervisor   held by the supervisor for its life; the file holds its process id, and is empty after an orderly end
+"""
+
+import fcntl
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from jangbu.errors import DatabaseUnreachable, DataDirectoryUnusable
+
+START = "start.lock"
+USERS = "users.lock"
+SUPERVISOR = "supervisor.lock"
+_POLL_MS = 10
+
+
+class FileLock:
+    """An advisory lock on one file; closing it gives the lock back."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            # A link could lead root to overwrite something else.
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise DataDirectoryUnusable(
+                f"the lock file {path} cannot be opened: {error.strerror}",
+                hint="run as the owner of the data directory, or set JANGBU_DATA_DIR to another one",
+            ) from error
+        self.path = path
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the lock back and forget the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def try_exclusive(self) -> bool:
+        """Take the lock alone, if nobody holds it."""
+        return self._try(fcntl.LOCK_EX)
+
+    def try_shared(self) -> bool:
+        """Take the lock beside other sharers, if nobody holds it alone."""
+        return self._try(fcntl.LOCK_SH)
+
+    def exclusive(self, *, within_ms: int) -> None:
+        """Take the lock alone, waiting for others. Raises DatabaseUnreachable when it takes too long."""
+        deadline = time.monotonic_ns() + within_ms * 1_000_000
+        while not self.try_exclusive():
+            if time.monotonic_ns() > deadline:
+                raise DatabaseUnreachable(
+                    f"another process has held {self.path} for {within_ms // 1000} s",
+                    hint="the server is being started or stopped; try again",
+                )
+            time.sleep(_POLL_MS / 1000)
+
+    def shared(self) -> None:
+        """Take the lock beside other sharers, however long that takes."""
+        fcntl.flock(self._file, fcntl.LOCK_SH)
+
+    def release(self) -> None:
+        """Give the lock back and keep the file."""
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def read_number(self) -> int | None:
+        """Read the number that the file holds, or None."""
+        text = os.pread(self._file, 32, 0)
+        return int(text) if text.strip().isdigit() else None
+
+    def write_number(self, number: int | None) -> None:
+        """Let the file hold a number, or nothing."""
+        os.ftruncate(self._file, 0)
+        if number is not None:
+            os.pwrite(self._file, str(number).encode(), 0)
+
+    def _try(self, kind: int) -> bool:
+        try:
+            fcntl.flock(self._file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def is_supervised(home: Path) -> bool:
+    """Tell whether a supervisor lives."""
+    with FileLock(home / SUPERVISOR) as lock:
+        return not lock.try_shared()

@@ -1,0 +1,154 @@
+"""Ledger entries, the grants behind them and callers' idempotency keys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from jangbu.domain.ledger import Asset, Balance, EntryKind, Grant
+from jangbu.storage.database import Connection, Database, Row
+from jangbu.storage.statements import statement
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """An entry to write that is no usage. ``id`` names its result: the grant, or the entry itself."""
+
+    account: UUID
+    asset: Asset
+    kind: EntryKind
+    delta: int
+    id: UUID
+    key: str
+    digest: bytes
+    reference: UUID | None = None
+    reason: str | None = None
+    source: str = "purchase"
+    priority: int = 0
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """One line of an account's history."""
+
+    seq: int
+    kind: EntryKind
+    delta: int
+    balance_after: int
+    created_at: datetime
+    posting: int | None = None
+    reference: UUID | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """What an idempotency key stands for."""
+
+    digest: bytes
+    result_id: UUID
+    created_at: datetime
+
+
+async def post(connection: Connection, posting: Posting) -> Balance | None:
+    """Write an entry once for its key; give the balance after it, or None where the key was used before."""
+    row = await connection.fetchrow(
+        statement("entry_post"),
+        posting.account,
+        int(posting.asset),
+        posting.kind.value,
+        posting.delta,
+        posting.id,
+        posting.reference,
+        posting.key,
+        posting.digest,
+        posting.reason,
+        posting.source,
+        posting.priority,
+        posting.expires_at,
+    )
+    return None if row is None else Balance(granted=row["granted"], used=row["used"], held=row["held"])
+
+
+async def returned(connection: Connection, account: UUID, call: UUID) -> int:
+    """Give how many tokens of a call were given back so far."""
+    found: int = await connection.fetchval(statement("entry_returned"), account, call)
+    return found
+
+
+async def find_key(database: Database, account: UUID, key: str) -> KeyRow | None:
+    """Give what a key stands for, or None."""
+    row = await database.row("key_find", account, key)
+    return None if row is None else KeyRow(bytes(row["digest"]), row["result_id"], row["created_at"])
+
+
+async def page(database: Database, account: UUID, asset: Asset, before: int | None, limit: int) -> Sequence[EntryRow]:
+    """Give an account's entries, newest first, from the one before ``before``."""
+    rows = await database.rows("entry_list", account, int(asset), before, limit)
+    return [
+        EntryRow(
+            row["seq"],
+            EntryKind(row["kind"]),
+            row["delta"],
+            row["balance_after"],
+            row["created_at"],
+            row["posting"],
+            row["reference"],
+            row["reason"],
+        )
+        for row in rows
+    ]
+
+
+async def find_of_usage(
+    database: Database, account: UUID, asset: Asset, posting: int, *, overrun: bool
+) -> EntryRow | None:
+    """Give the entry that sums a usage row's posting."""
+    row = await database.row("entry_find", account, int(asset), posting, overrun)
+    if row is None:
+        return None
+    return EntryRow(
+        row["seq"], EntryKind(row["kind"]), row["delta"], row["balance_after"], row["created_at"], posting=posting
+    )
+
+
+async def grants(
+    source: Database | Connection, account: UUID, asset: Asset, *, spent_too: bool = False
+) -> tuple[Grant, ...]:
+    """Give an account's grants in the order in which they burn."""
+    arguments = (account, int(asset), spent_too)
+    if isinstance(source, Database):
+        rows = await source.rows("grant_list", *arguments)
+    else:
+        rows = await source.fetch(statement("grant_list"), *arguments)
+    return tuple(_grant(row) for row in rows)
+
+
+async def write_burn_down(connection: Connection, account: UUID, grants: Sequence[Grant]) -> None:
+    """Write what became of grants."""
+    await connection.execute(
+        statement("grant_burn"),
+        account,
+        [grant.id for grant in grants],
+        [grant.consumed for grant in grants],
+        [grant.expired for grant in grants],
+    )
+
+
+async def accounts_with_due_grants(database: Database, limit: int) -> Sequence[tuple[UUID, Asset]]:
+    """Give accounts that own a grant whose time is up."""
+    return [(row["account_id"], Asset(row["asset"])) for row in await database.rows("grant_due", limit)]
+
+
+def _grant(row: Row) -> Grant:
+    return Grant(
+        row["id"],
+        row["amount"],
+        row["consumed"],
+        row["expired"],
+        row["source"],
+        row["priority"],
+        row["expires_at"],
+        row["created_at"],
+    )

@@ -1,0 +1,62 @@
+"""What went wrong in PostgreSQL, in Jangbu's words: the one place that knows its error classes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from jangbu.errors import DatabaseUnreachable, InvalidInput, JangbuError, NotPermitted
+
+_LOST_CONNECTION = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InternalClientError,
+)
+_CONFLICT = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Tell whether the same statement may succeed when it is sent again.
+
+    A lost connection is ambiguous: the statement may have been committed. Every statement of Jangbu that writes may
+    be repeated without harm, so the answer is yes for it too.
+    """
+    if isinstance(error, DatabaseUnreachable):
+        return True
+    if isinstance(error, asyncpg.InterfaceError):
+        return "connection" in str(error) or "pool is clos" in str(error)
+    return isinstance(error, (*_LOST_CONNECTION, *_CONFLICT))
+
+
+def lacks_partition(error: BaseException) -> bool:
+    """Tell whether a usage row found no partition for its month."""
+    return isinstance(error, asyncpg.CheckViolationError) and "no partition" in str(error)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn an error of the driver into one of Jangbu's, with what to do about it."""
+    try:
+        yield
+    except JangbuError:
+        raise
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError) as error:
+        raise NotPermitted(
+            f"PostgreSQL refuses: {error}", hint="check the user and password in JANGBU_DATABASE_URL"
+        ) from error
+    except asyncpg.InvalidCatalogNameError as error:
+        raise DatabaseUnreachable(str(error), hint="create it, or correct JANGBU_DATABASE_URL") from error
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError, asyncpg.UndefinedFunctionError) as error:
+        raise DatabaseUnreachable(
+            f"the schema is not there or too old: {error}", hint="run `jangbu db upgrade`"
+        ) from error
+    except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+        raise InvalidInput(f"PostgreSQL cannot store this: {error}") from error
+    except (*_LOST_CONNECTION, asyncpg.InterfaceError) as error:
+        cause = str(error) or type(error).__name__
+        raise DatabaseUnreachable(f"PostgreSQL does not answer: {cause}", hint="check JANGBU_DATABASE_URL") from error

@@ -1,0 +1,131 @@
+"""Holds: taken in batches, given back, ended when their time is up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from jangbu.storage.database import Connection, Database
+from jangbu.storage.statements import statement
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRequest:
+    """A hold to take: at least ``least``, at most ``most``; see ``domain.flow.TakeHold``."""
+
+    account: UUID
+    id: UUID
+    base: int
+    least: int
+    most: int
+    take_all: bool
+    service: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldAnswer:
+    """What became of a request. ``amount`` is None where nothing was taken.
+
+    ``account_state`` is None where there is no such account; ``known_state`` tells that the id was used before.
+    """
+
+    amount: int | None
+    available: int
+    account_state: str | None
+    known_state: str | None
+    known_amount: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRow:
+    """A hold as somebody looks at it."""
+
+    id: UUID
+    user: str
+    amount: int
+    state: str
+    service: str
+    model: str
+    owner: str
+    reason: str | None
+    taken_at: datetime
+    expires_at: datetime
+    closed_at: datetime | None
+
+
+async def take(
+    connection: Connection, requests: Sequence[HoldRequest], *, owner: str, seconds: int, may_have_left: bool
+) -> list[HoldAnswer]:
+    """Take a batch of holds, each against what the ones before it left. Answers come in the order of the requests."""
+    order = sorted(range(len(requests)), key=lambda index: requests[index].account)
+    sorted_requests = [requests[index] for index in order]
+    rows = await connection.fetch(
+        statement("hold_take"),
+        [request.account for request in sorted_requests],
+        [request.id for request in sorted_requests],
+        [request.base for request in sorted_requests],
+        [request.least for request in sorted_requests],
+        [request.most for request in sorted_requests],
+        [request.take_all for request in sorted_requests],
+        [request.service for request in sorted_requests],
+        [request.model for request in sorted_requests],
+        may_have_left,
+        owner,
+        seconds,
+    )
+    answers: list[HoldAnswer | None] = [None] * len(requests)
+    for index, row in zip(order, rows, strict=True):
+        answers[index] = HoldAnswer(
+            row["amount"], row["available"] or 0, row["account_state"], row["known_state"], row["known_amount"]
+        )
+    return [answer for answer in answers if answer is not None]
+
+
+async def release(connection: Connection, holds: Sequence[tuple[UUID, UUID, str]]) -> list[bool]:
+    """Give back holds (account, id, reason); tell for each whether it was held until now."""
+    rows = await connection.fetch(
+        statement("hold_release"), [hold[0] for hold in holds], [hold[1] for hold in holds], [hold[2] for hold in holds]
+    )
+    released = {row["id"]: row["released"] for row in rows}
+    return [released[hold[1]] for hold in holds]
+
+
+async def mark_unknown(database: Database, account: UUID, hold: UUID, reason: str) -> None:
+    """Keep a hold whose call left and never came back, and have somebody look at it."""
+    await database.rows("hold_mark_unknown", account, hold, reason)
+
+
+async def expire(database: Database, limit: int) -> Sequence[tuple[UUID, UUID, int, str]]:
+    """End holds whose time is up; give (account, id, amount, state) of those that ended."""
+    rows = await database.rows("hold_expire", limit)
+    return [(row["account_id"], row["id"], row["amount"], row["state"]) for row in rows]
+
+
+async def page(
+    database: Database, project: str, account: UUID | None, states: Sequence[str] | None, limit: int
+) -> Sequence[HoldRow]:
+    """Give holds, oldest first."""
+    rows = await database.rows("hold_list", project, account, states, limit)
+    return [
+        HoldRow(
+            row["id"],
+            row["user_id"],
+            row["amount"],
+            row["state"],
+            row["service"],
+            row["model"],
+            row["owner"],
+            row["reason"],
+            row["taken_at"],
+            row["expires_at"],
+            row["closed_at"],
+        )
+        for row in rows
+    ]
+
+
+async def find(database: Database, project: str, hold: UUID) -> tuple[UUID, str, str, str] | None:
+    """Give (account, user, service, model) of a hold that is named by its id alone, or None."""
+    row = await database.row("hold_find", project, hold)
+    return None if row is None else (row["account_id"], row["user_id"], row["service"], row["model"])

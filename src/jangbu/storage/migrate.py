@@ -1,0 +1,84 @@
+"""Bringing a database to the schema that this release needs.
+
+Alembic keeps the order of the revisions and writes the SQL; the SQL that `jangbu db sql` shows to a DBA is to the
+letter what `jangbu db upgrade` runs, in one transaction under an advisory lock of that transaction.
+"""
+
+import io
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import asyncpg
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+
+from jangbu.errors import DatabaseUnreachable
+from jangbu.storage.failures import translated
+from jangbu.storage.statements import statement
+
+HEAD = "0001"
+"""The revision that this release needs."""
+
+
+async def upgrade(dsn: str) -> tuple[str | None, str]:
+    """Bring the database to HEAD; give the revision it had (None for an empty one) and the one it has.
+
+    Safe to run by many at once and to run again: whoever comes second finds nothing to do. Raises
+    DatabaseUnreachable for a database that a newer release has upgraded.
+    """
+    with translated():
+        connection = await asyncpg.connect(dsn)
+        try:
+            async with connection.transaction():
+                await connection.execute(statement("schema_lock"))
+                before = await _revision(connection)
+                if before == HEAD:
+                    return before, before
+                await connection.execute(upgrade_sql(before))
+                return before, HEAD
+        finally:
+            await connection.close()
+
+
+def upgrade_sql(revision: str | None = None) -> str:
+    """Give the SQL that leads from a revision (None: an empty database) to HEAD, without BEGIN and COMMIT."""
+    buffer = io.StringIO()
+    buffer.write("CREATE SCHEMA IF NOT EXISTS jangbu;\n\n")
+    with as_file(files("jangbu.storage").joinpath("migrations")) as folder:
+        script = ScriptDirectory(str(folder))
+        if revision is not None and revision not in {known.revision for known in script.walk_revisions()}:
+            raise DatabaseUnreachable(
+                f"the database has revision {revision}, which this release does not know",
+                hint="use the release of Jangbu that upgraded it, or a newer one",
+            )
+        _write_sql(script, buffer, revision, folder)
+    return buffer.getvalue()
+
+
+def _write_sql(script: ScriptDirectory, buffer: io.StringIO, revision: str | None, folder: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    with EnvironmentContext(
+        config,
+        script,
+        fn=lambda current, _context: script._upgrade_revs("head", current),
+        as_sql=True,
+        starting_rev=revision,
+        destination_rev="head",
+    ) as environment:
+        environment.configure(
+            dialect_name="postgresql",
+            dialect_opts={"paramstyle": "named"},
+            output_buffer=buffer,
+            version_table_schema="jangbu",
+            version_table="schema_revision",
+        )
+        environment.run_migrations()
+
+
+async def _revision(connection: "asyncpg.Connection[asyncpg.Record]") -> str | None:
+    if await connection.fetchval(statement("schema_find")) is None:
+        return None
+    found: str | None = await connection.fetchval(statement("schema_revision_find"))
+    return found

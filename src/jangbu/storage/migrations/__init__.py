@@ -1,0 +1,1 @@
+"""Schema revisions: each runs hand-written SQL files of ``storage/schema``."""

@@ -1,0 +1,2 @@
+-- The database's clock: the only one that ends holds and grants.
+SELECT clock_timestamp()

@@ -1,0 +1,57 @@
+-- Ends holds whose time is up, by the database's clock. Where a call may have left, nobody knows the outcome: the hold
+-- becomes unknown and stays held. Where none can have left, it is given back. A hold whose usage is recorded was
+-- settled by somebody else: it goes. Balances are locked first and in order, as everywhere.
+WITH due AS (
+    SELECT
+        h.account_id,
+        h.id,
+        EXISTS (SELECT FROM jangbu.usage AS u WHERE u.account_id = h.account_id AND u.id = h.id) AS recorded
+    FROM jangbu.holds AS h
+    WHERE h.state = 'open' AND h.expires_at <= clock_timestamp()
+    ORDER BY h.expires_at
+    LIMIT $1::integer
+),
+locked AS (
+    SELECT b.account_id
+    FROM jangbu.balances AS b
+    WHERE b.account_id IN (SELECT due.account_id FROM due) AND b.asset = 1
+    ORDER BY b.account_id
+    FOR NO KEY UPDATE
+),
+settled AS (
+    DELETE FROM jangbu.holds AS h
+    USING due AS d, locked AS l
+    WHERE d.recorded AND l.account_id = d.account_id
+        AND h.account_id = d.account_id AND h.id = d.id AND h.state = 'open'
+    RETURNING h.account_id, h.id, h.amount, 'settled'::jangbu.hold_state AS state
+),
+lapsed AS (
+    UPDATE jangbu.holds AS h
+    SET state = CASE WHEN h.may_have_left THEN 'unknown' ELSE 'expired' END::jangbu.hold_state,
+        reason = 'its time was up',
+        closed_at = CASE WHEN h.may_have_left THEN NULL ELSE clock_timestamp() END
+    FROM due AS d
+    JOIN locked AS l ON l.account_id = d.account_id
+    WHERE NOT d.recorded AND h.account_id = d.account_id AND h.id = d.id AND h.state = 'open'
+    RETURNING h.account_id, h.id, h.amount, h.state
+),
+ended AS (
+    SELECT account_id, id, amount, state FROM settled
+    UNION ALL
+    SELECT account_id, id, amount, state FROM lapsed
+),
+moved AS (
+    UPDATE jangbu.balances AS b
+    SET held = b.held - e.amount,
+        updated_at = clock_timestamp()
+    FROM (SELECT account_id, sum(amount)::bigint AS amount FROM ended WHERE state <> 'unknown' GROUP BY account_id) AS e
+    WHERE b.account_id = e.account_id AND b.asset = 1
+),
+found AS (
+    INSERT INTO jangbu.findings (account_id, usage_id, kind, detail)
+    SELECT account_id, id, 'unknown_outcome', amount || ' tokens stay held: the hold''s time was up'
+    FROM ended
+    WHERE state = 'unknown'
+    ON CONFLICT DO NOTHING
+)
+SELECT account_id, id, amount, state FROM ended

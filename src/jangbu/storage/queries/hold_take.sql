@@ -1,0 +1,89 @@
+-- Takes a batch of holds. Balances are locked first and in order; then the holds of one account are admitted one after
+-- another, each against what the ones before it left, so that no interleaving can hold more than there is. The arrays
+-- come sorted by account. An amount may follow the balance: half of what is left beyond its base, between its bounds,
+-- or all of it. An id that was held or settled before takes nothing again.
+WITH RECURSIVE item AS (
+    SELECT *
+    FROM unnest(
+        $1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[], $7::text[], $8::text[]
+    ) WITH ORDINALITY AS t (account_id, id, base, least, most, take_all, service, model, n)
+),
+locked AS (
+    SELECT b.account_id, b.granted - b.used - b.held AS available, a.state
+    FROM jangbu.balances AS b
+    JOIN jangbu.accounts AS a ON a.account_id = b.account_id
+    WHERE b.account_id = ANY ($1::uuid[]) AND b.asset = 1
+    ORDER BY b.account_id
+    FOR NO KEY UPDATE OF b
+),
+known AS (
+    SELECT h.id, h.amount, h.state
+    FROM item AS i
+    JOIN jangbu.holds AS h ON h.account_id = i.account_id AND h.id = i.id
+    UNION ALL
+    SELECT u.id, u.hold_amount, 'settled'
+    FROM item AS i
+    JOIN jangbu.usage AS u ON u.account_id = i.account_id AND u.id = i.id
+),
+offer AS (
+    SELECT array_agg(
+        CASE WHEN k.id IS NULL AND l.state = 'active' THEN l.available ELSE -1 END ORDER BY i.n
+    ) AS available
+    FROM item AS i
+    LEFT JOIN locked AS l ON l.account_id = i.account_id
+    LEFT JOIN known AS k ON k.id = i.id
+),
+step (n, spent, available, amount) AS (
+    SELECT 0::bigint, 0::bigint, 0::bigint, 0::bigint
+    UNION ALL
+    SELECT
+        s.n + 1,
+        CASE WHEN sized.amount BETWEEN $4[s.n + 1] AND remaining.available THEN sized.amount ELSE 0 END
+        + remaining.spent,
+        remaining.available,
+        CASE WHEN sized.amount BETWEEN $4[s.n + 1] AND remaining.available THEN sized.amount END
+    FROM step AS s
+    CROSS JOIN offer AS o
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN s.n > 0 AND $1[s.n + 1] = $1[s.n] THEN s.spent ELSE 0 END AS spent
+    ) AS so_far
+    CROSS JOIN LATERAL (SELECT so_far.spent, o.available[s.n + 1] - so_far.spent AS available) AS remaining
+    CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN $6[s.n + 1] THEN least($5[s.n + 1], remaining.available)
+            ELSE least($5[s.n + 1], greatest($4[s.n + 1], $3[s.n + 1] + (remaining.available - $3[s.n + 1]) / 2))
+        END AS amount
+    ) AS sized
+    WHERE s.n < cardinality($1::uuid[])
+),
+taken AS (
+    INSERT INTO jangbu.holds (account_id, id, amount, may_have_left, service, model, owner, expires_at)
+    SELECT
+        i.account_id, i.id, s.amount, $9::boolean, i.service, i.model, $10::text,
+        clock_timestamp() + $11::integer * interval '1 second'
+    FROM step AS s
+    JOIN item AS i ON i.n = s.n
+    WHERE s.amount IS NOT NULL
+    ON CONFLICT DO NOTHING
+    RETURNING account_id, id, amount
+),
+moved AS (
+    UPDATE jangbu.balances AS b
+    SET held = b.held + t.amount,
+        updated_at = clock_timestamp()
+    FROM (SELECT account_id, sum(amount)::bigint AS amount FROM taken GROUP BY account_id) AS t
+    WHERE b.account_id = t.account_id AND b.asset = 1
+)
+SELECT
+    i.n,
+    t.amount,
+    l.state AS account_state,
+    k.state AS known_state,
+    k.amount AS known_amount,
+    greatest(s.available, l.available - s.spent) AS available
+FROM item AS i
+JOIN step AS s ON s.n = i.n
+LEFT JOIN taken AS t ON t.account_id = i.account_id AND t.id = i.id
+LEFT JOIN locked AS l ON l.account_id = i.account_id
+LEFT JOIN known AS k ON k.id = i.id
+ORDER BY i.n

@@ -1,0 +1,2 @@
+-- Whether the database was ever upgraded.
+SELECT to_regclass('jangbu.schema_revision')::text

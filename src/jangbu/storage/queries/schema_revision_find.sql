@@ -1,0 +1,2 @@
+-- The revision that the database has.
+SELECT version_num FROM jangbu.schema_revision

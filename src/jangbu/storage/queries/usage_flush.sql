@@ -1,0 +1,218 @@
+-- Records a batch of usage and everything that follows from it in one statement, so that a record, its debit, its
+-- entry and its rollups exist together or not at all. Balances are locked first and in order, so flushes never
+-- deadlock and everything below sees their latest state; only rows that really were new move anything, so a replay
+-- changes nothing. A hold is closed whenever its usage is known, whoever brought it.
+WITH item AS (
+    SELECT *
+    FROM unnest(
+        $1::uuid[], $2::uuid[], $3::smallint[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::text[],
+        $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[],
+        $16::bigint[], $17::bigint[], $18::integer[], $19::boolean[], $20::text[], $21::text[], $22::text[],
+        $23::text[], $24::text[], $25::bytea[]
+    ) AS t (
+        account_id, id, service_id, model_id, surface, platform, tier, source, prompt, candidates, thoughts, tool,
+        cached, total, cost_nano, input_cost_nano, charge_nano, price_version, was_held, response_id, anomalies, raw, metadata, key,
+        digest
+    )
+),
+locked AS (
+    SELECT b.account_id, b.asset, b.granted, b.used, b.held, b.version
+    FROM jangbu.balances AS b
+    WHERE b.account_id = ANY ($1::uuid[])
+    ORDER BY b.account_id, b.asset
+    FOR NO KEY UPDATE
+),
+keyed AS (
+    INSERT INTO jangbu.idempotency_keys (account_id, key, digest, result_id)
+    SELECT i.account_id, i.key, i.digest, i.id
+    FROM item AS i
+    JOIN locked AS l ON l.account_id = i.account_id AND l.asset = 1
+    WHERE i.key IS NOT NULL
+    ON CONFLICT DO NOTHING
+    RETURNING account_id, result_id
+),
+closed AS (
+    DELETE FROM jangbu.holds AS h
+    USING item AS i, locked AS l
+    WHERE i.was_held
+        AND l.account_id = i.account_id AND l.asset = 1
+        AND h.account_id = i.account_id AND h.id = i.id
+        AND h.state IN ('open', 'unknown')
+    RETURNING h.account_id, h.id, h.amount
+),
+fresh AS (
+    INSERT INTO jangbu.usage (
+        account_id, id, service_id, model_id, surface, platform, tier, source, prompt, candidates, thoughts, tool,
+        cached, total, cost_nano, input_cost_nano, charge_nano, price_version, hold_amount, late, posting, response_id, anomalies, raw,
+        metadata
+    )
+    SELECT
+        i.account_id, i.id, i.service_id, i.model_id, i.surface::jangbu.surface, i.platform::jangbu.platform,
+        i.tier::jangbu.tier, i.source::jangbu.source, i.prompt, i.candidates, i.thoughts, i.tool, i.cached, i.total,
+        i.cost_nano, i.input_cost_nano, i.charge_nano, i.price_version, c.amount, i.was_held AND c.amount IS NULL, l.version,
+        i.response_id, string_to_array(i.anomalies, ','), i.raw::jsonb, i.metadata::jsonb
+    FROM item AS i
+    JOIN locked AS l ON l.account_id = i.account_id AND l.asset = 1
+    LEFT JOIN closed AS c ON c.account_id = i.account_id AND c.id = i.id
+    LEFT JOIN keyed AS k ON k.account_id = i.account_id AND k.result_id = i.id
+    WHERE i.key IS NULL OR k.result_id IS NOT NULL
+    ON CONFLICT DO NOTHING
+    RETURNING
+        account_id, id, service_id, model_id, source, prompt, candidates, thoughts, tool, cached, total, cost_nano,
+        input_cost_nano, charge_nano, hold_amount, late, anomalies
+),
+debit AS (
+    SELECT
+        d.account_id,
+        d.asset,
+        d.kind,
+        sum(d.amount)::bigint AS amount,
+        row_number() OVER of_balance AS number,
+        sum(sum(d.amount)) OVER of_balance AS running
+    FROM (
+        SELECT
+            f.account_id,
+            p.asset,
+            p.amount,
+            CASE WHEN f.total > f.hold_amount THEN 'overrun' ELSE 'usage' END::jangbu.entry_kind AS kind
+        FROM fresh AS f
+        CROSS JOIN LATERAL (VALUES (1::smallint, f.total), (2::smallint, f.charge_nano)) AS p (asset, amount)
+        WHERE p.amount > 0
+    ) AS d
+    JOIN locked AS l ON l.account_id = d.account_id AND l.asset = d.asset
+    GROUP BY d.account_id, d.asset, d.kind
+    WINDOW of_balance AS (PARTITION BY d.account_id, d.asset ORDER BY d.kind)
+),
+movement AS (
+    SELECT
+        m.account_id,
+        m.asset,
+        sum(m.used)::bigint AS used,
+        sum(m.held)::bigint AS held,
+        sum(m.entries)::bigint AS entries
+    FROM (
+        SELECT account_id, asset, amount AS used, 0 AS held, 1 AS entries FROM debit
+        UNION ALL
+        SELECT account_id, 1, 0, amount, 0 FROM closed
+    ) AS m
+    GROUP BY m.account_id, m.asset
+),
+moved AS (
+    UPDATE jangbu.balances AS b
+    SET used = b.used + m.used,
+        held = b.held - m.held,
+        version = b.version + m.entries,
+        updated_at = clock_timestamp()
+    FROM movement AS m
+    WHERE b.account_id = m.account_id AND b.asset = m.asset
+),
+entered AS (
+    INSERT INTO jangbu.entries (account_id, asset, seq, kind, delta, balance_after, posting)
+    SELECT
+        d.account_id, d.asset, l.version + d.number, d.kind, -d.amount, l.granted - l.used - d.running, t.version
+    FROM debit AS d
+    JOIN locked AS l ON l.account_id = d.account_id AND l.asset = d.asset
+    JOIN locked AS t ON t.account_id = d.account_id AND t.asset = 1
+),
+found AS (
+    INSERT INTO jangbu.findings (account_id, usage_id, kind, detail)
+    SELECT f.account_id, f.id, p.kind::jangbu.finding_kind, p.detail
+    FROM fresh AS f
+    CROSS JOIN LATERAL (
+        VALUES
+            ('unpriced', f.cost_nano IS NULL AND f.source <> 'none', 'no price is known for what was used'),
+            ('overrun', f.total > f.hold_amount, 'used ' || f.total || ' of a hold of ' || f.hold_amount),
+            ('late', f.late, 'settled after its hold was given back'),
+            ('partial', f.source = 'partial', 'the answer broke off; its last reported counts are charged'),
+            ('anomaly', f.anomalies IS NOT NULL, array_to_string(f.anomalies, ', '))
+    ) AS p (kind, applies, detail)
+    WHERE p.applies
+    ON CONFLICT DO NOTHING
+),
+rolled_total AS (
+    INSERT INTO jangbu.usage_total AS r (
+        account_id, service_id, model_id, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
+        input_cost_nano, charge_nano, unpriced
+    )
+    SELECT
+        f.account_id, f.service_id, f.model_id, count(*), sum(f.prompt), sum(f.candidates), sum(f.thoughts),
+        sum(f.tool), sum(f.cached), sum(f.total), coalesce(sum(f.cost_nano), 0), coalesce(sum(f.input_cost_nano), 0), coalesce(sum(f.charge_nano), 0),
+        count(*) FILTER (WHERE f.cost_nano IS NULL AND f.source <> 'none')
+    FROM fresh AS f
+    GROUP BY f.account_id, f.service_id, f.model_id
+    ORDER BY f.account_id, f.service_id, f.model_id
+    ON CONFLICT (account_id, service_id, model_id) DO UPDATE
+    SET calls = r.calls + excluded.calls,
+        prompt = r.prompt + excluded.prompt,
+        candidates = r.candidates + excluded.candidates,
+        thoughts = r.thoughts + excluded.thoughts,
+        tool = r.tool + excluded.tool,
+        cached = r.cached + excluded.cached,
+        total = r.total + excluded.total,
+        cost_nano = r.cost_nano + excluded.cost_nano,
+        input_cost_nano = r.input_cost_nano + excluded.input_cost_nano,
+        charge_nano = r.charge_nano + excluded.charge_nano,
+        unpriced = r.unpriced + excluded.unpriced
+),
+rolled_daily AS (
+    INSERT INTO jangbu.usage_daily AS r (
+        account_id, day, service_id, model_id, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
+        input_cost_nano, charge_nano, unpriced
+    )
+    SELECT
+        f.account_id, (jangbu.uuid7_time(f.id) AT TIME ZONE 'UTC')::date AS day, f.service_id, f.model_id, count(*),
+        sum(f.prompt), sum(f.candidates), sum(f.thoughts), sum(f.tool), sum(f.cached), sum(f.total),
+        coalesce(sum(f.cost_nano), 0), coalesce(sum(f.input_cost_nano), 0), coalesce(sum(f.charge_nano), 0),
+        count(*) FILTER (WHERE f.cost_nano IS NULL AND f.source <> 'none')
+    FROM fresh AS f
+    GROUP BY f.account_id, day, f.service_id, f.model_id
+    ORDER BY f.account_id, day, f.service_id, f.model_id
+    ON CONFLICT (account_id, day, service_id, model_id) DO UPDATE
+    SET calls = r.calls + excluded.calls,
+        prompt = r.prompt + excluded.prompt,
+        candidates = r.candidates + excluded.candidates,
+        thoughts = r.thoughts + excluded.thoughts,
+        tool = r.tool + excluded.tool,
+        cached = r.cached + excluded.cached,
+        total = r.total + excluded.total,
+        cost_nano = r.cost_nano + excluded.cost_nano,
+        input_cost_nano = r.input_cost_nano + excluded.input_cost_nano,
+        charge_nano = r.charge_nano + excluded.charge_nano,
+        unpriced = r.unpriced + excluded.unpriced
+),
+rolled_hourly AS (
+    INSERT INTO jangbu.usage_hourly AS r (
+        hour, service_id, model_id, writer, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
+        input_cost_nano, charge_nano, unpriced
+    )
+    SELECT
+        date_trunc('hour', jangbu.uuid7_time(f.id), 'UTC') AS hour, f.service_id, f.model_id, $26::smallint, count(*),
+        sum(f.prompt), sum(f.candidates), sum(f.thoughts), sum(f.tool), sum(f.cached), sum(f.total),
+        coalesce(sum(f.cost_nano), 0), coalesce(sum(f.input_cost_nano), 0), coalesce(sum(f.charge_nano), 0),
+        count(*) FILTER (WHERE f.cost_nano IS NULL AND f.source <> 'none')
+    FROM fresh AS f
+    GROUP BY hour, f.service_id, f.model_id
+    ORDER BY hour, f.service_id, f.model_id
+    ON CONFLICT (hour, service_id, model_id, writer) DO UPDATE
+    SET calls = r.calls + excluded.calls,
+        prompt = r.prompt + excluded.prompt,
+        candidates = r.candidates + excluded.candidates,
+        thoughts = r.thoughts + excluded.thoughts,
+        tool = r.tool + excluded.tool,
+        cached = r.cached + excluded.cached,
+        total = r.total + excluded.total,
+        cost_nano = r.cost_nano + excluded.cost_nano,
+        input_cost_nano = r.input_cost_nano + excluded.input_cost_nano,
+        charge_nano = r.charge_nano + excluded.charge_nano,
+        unpriced = r.unpriced + excluded.unpriced
+)
+SELECT
+    i.id,
+    f.id IS NOT NULL AS is_new,
+    l.account_id IS NOT NULL AS has_account,
+    coalesce(f.hold_amount, 0) AS hold_amount,
+    l.granted - l.used - l.held - coalesce(m.used, 0) + coalesce(m.held, 0) AS available
+FROM item AS i
+LEFT JOIN fresh AS f ON f.account_id = i.account_id AND f.id = i.id
+LEFT JOIN locked AS l ON l.account_id = i.account_id AND l.asset = 1
+LEFT JOIN movement AS m ON m.account_id = i.account_id AND m.asset = 1

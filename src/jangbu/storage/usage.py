@@ -1,0 +1,155 @@
+"""Usage records: written in batches by one statement, read one by one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from jangbu.storage.database import Connection, Database
+from jangbu.storage.statements import statement
+
+_COLUMNS = 25
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """A record to write; the fields are the columns of ``usage``. ``raw`` and ``metadata`` are JSON texts."""
+
+    account_id: UUID
+    id: UUID
+    service_id: int
+    model_id: int
+    surface: str
+    platform: str
+    tier: str | None
+    source: str
+    prompt: int
+    candidates: int
+    thoughts: int
+    tool: int
+    cached: int
+    total: int
+    cost_nano: int | None
+    input_cost_nano: int | None
+    charge_nano: int | None
+    price_version: int | None
+    was_held: bool
+    response_id: str | None
+    anomalies: str | None
+    raw: str
+    metadata: str | None
+    key: str | None = None
+    digest: bytes | None = None
+
+    def columns(self) -> tuple[Any, ...]:
+        """Give the values in the order of the flush statement's arrays."""
+        return (
+            self.account_id,
+            self.id,
+            self.service_id,
+            self.model_id,
+            self.surface,
+            self.platform,
+            self.tier,
+            self.source,
+            self.prompt,
+            self.candidates,
+            self.thoughts,
+            self.tool,
+            self.cached,
+            self.total,
+            self.cost_nano,
+            self.input_cost_nano,
+            self.charge_nano,
+            self.price_version,
+            self.was_held,
+            self.response_id,
+            self.anomalies,
+            self.raw,
+            self.metadata,
+            self.key,
+            self.digest,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """What became of a row: new, or known already; ``available`` is the account's after the flush."""
+
+    is_new: bool
+    has_account: bool
+    hold_amount: int
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRecord:
+    """A record as it was written, with the names of what it refers to. ``raw`` and ``metadata`` are JSON texts."""
+
+    account_id: UUID
+    id: UUID
+    user: str
+    service: str
+    model: str
+    surface: str
+    platform: str
+    tier: str | None
+    source: str
+    prompt: int
+    candidates: int
+    thoughts: int
+    tool: int
+    cached: int
+    total: int
+    cost_nano: int | None
+    input_cost_nano: int | None
+    charge_nano: int | None
+    price_version: int | None
+    hold_amount: int | None
+    late: bool
+    posting: int
+    response_id: str | None
+    anomalies: tuple[str, ...]
+    raw: str
+    metadata: str | None
+    recorded_at: datetime
+    created_at: datetime
+
+
+async def flush(connection: Connection, rows: Sequence[UsageRow], writer: int) -> dict[UUID, Flushed]:
+    """Record a batch with all that follows from it; give by id what became of each row.
+
+    Ids must differ within the batch. ``writer`` keeps the global rollups of flushers apart.
+    """
+    columns: tuple[Sequence[Any], ...] = tuple(zip(*(row.columns() for row in rows), strict=True))
+    assert len(columns) == _COLUMNS, "one array for each column"
+    found = await connection.fetch(statement("usage_flush"), *columns, writer)
+    return {row[0]: Flushed(row[1], row[2], row[3], row[4] or 0) for row in found}
+
+
+async def make_partitions(database: Database, moments: Sequence[datetime]) -> None:
+    """Make the partitions of the months that hold the moments."""
+    await database.rows("partition_make", moments)
+
+
+async def find(database: Database, account: UUID, usage_id: UUID) -> UsageRecord | None:
+    """Give one record, or None."""
+    row = await database.row("usage_find", account, usage_id)
+    if row is None:
+        return None
+    values = dict(row)
+    values["user"] = values.pop("user_id")
+    values["anomalies"] = tuple(values["anomalies"] or ())
+    return UsageRecord(**values)
+
+
+async def find_account(database: Database, project: str, usage_id: UUID) -> UUID | None:
+    """Give the account of a record that is named by its id alone, or None."""
+    found: UUID | None = await database.value("usage_find_by_id", project, usage_id)
+    return found
+
+
+def moment_of(usage_id: UUID) -> datetime:
+    """Give the moment, in UTC, that a UUIDv7 carries."""
+    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=usage_id.int >> 80)
