@@ -1,1 +1,1 @@
-"""The SDK: the google-genai wrapper and the drivers of the call's life."""
+"""The google-genai wrapper: a client is instrumented beneath automatic function calling, above the HTTP library."""

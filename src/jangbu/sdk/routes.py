@@ -1,0 +1,77 @@
+"""What a request of the client is: which surface, which model, and whether its answer is metered now or later."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from jangbu.domain.usage import Platform, Surface
+
+__all__ = ["Metered", "Route", "route_of"]
+
+
+class Metered(StrEnum):
+    """When the usage of a request becomes known."""
+
+    NOW = "now"
+    """Its own answer reports it: hold, call, settle."""
+    RECORDED = "recorded"
+    """Its own answer reports it, but no tokens are spent: recorded without a hold."""
+    LATER = "later"
+    """It starts work whose usage another answer reports: the attribution is remembered under the name it gives."""
+    RESULT = "result"
+    """It asks for work that was started earlier: recorded once, when the results first show."""
+    FREE = "free"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A request, understood. ``model`` is as the path names it, without ``models/``; None where it names none."""
+
+    surface: Surface | None
+    metered: Metered
+    model: str | None = None
+    platform: Platform = Platform.GEMINI_API
+
+
+_METHODS = {
+    "generateContent": (Surface.GENERATE_CONTENT, Metered.NOW),
+    "streamGenerateContent": (Surface.STREAM_GENERATE_CONTENT, Metered.NOW),
+    "embedContent": (Surface.EMBED_CONTENT, Metered.NOW),
+    "batchEmbedContents": (Surface.EMBED_CONTENT, Metered.NOW),
+    "predict": (Surface.PREDICT, Metered.NOW),
+    "predictLongRunning": (Surface.PREDICT_LONG_RUNNING, Metered.LATER),
+    "batchGenerateContent": (Surface.BATCH, Metered.LATER),
+    "asyncBatchEmbedContent": (Surface.BATCH, Metered.LATER),
+    "fetchPredictOperation": (Surface.PREDICT_LONG_RUNNING, Metered.RESULT),
+}
+
+
+def route_of(method: str, url: str) -> Route:
+    """Understand a request from its HTTP method and its URL, whatever version or prefix the path begins with."""
+    path = urlsplit(url).path
+    platform = Platform.VERTEX if "/projects/" in path or "/publishers/" in path else Platform.GEMINI_API
+    segments = [segment for segment in path.split("/") if segment]
+    last = segments[-1] if segments else ""
+    name, _, action = last.partition(":")
+    if method.lower() == "post" and action in _METHODS:
+        surface, metered = _METHODS[action]
+        return Route(surface, metered, name, platform)
+    surface, metered = _resource(method.lower(), segments)
+    return Route(surface, metered, None, platform)
+
+
+def _resource(method: str, segments: list[str]) -> tuple[Surface | None, Metered]:
+    match method, segments:
+        case "post", [*_, "cachedContents"]:
+            return Surface.CACHED_CONTENTS, Metered.RECORDED
+        case "post", [*_, "interactions"]:
+            return Surface.INTERACTIONS, Metered.NOW
+        case "get", [*_, "interactions", _]:
+            return Surface.INTERACTIONS, Metered.RESULT
+        case "post", [*_, "batchPredictionJobs"]:
+            return Surface.BATCH, Metered.LATER
+        case "get", [*_, "batches" | "batchPredictionJobs", _]:
+            return Surface.BATCH, Metered.RESULT
+        case "get", [*_, "operations", _]:
+            return Surface.PREDICT_LONG_RUNNING, Metered.RESULT
+    return None, Metered.FREE
