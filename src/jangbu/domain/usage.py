@@ -134,6 +134,7 @@ class Units:
     grounding_queries: int = 0
     maps_queries: int = 0
     cache_storage_tokens: int = 0
+    videos: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,114 @@
+"""generateContent and streamGenerateContent: one object, or chunks of which the last counts win."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jangbu.domain.usage import Anomaly, Source, Surface, Usage
+from jangbu.providers.gemini.counts import USAGE_METADATA, Reading, has_counts, once, read_usage, total_mismatch
+from jangbu.providers.gemini.grounding import Searches, mappings
+from jangbu.providers.gemini.names import text
+from jangbu.providers.gemini.reader import Context, Ending, kept, model_of, platform_of, source_of, tier_of
+from jangbu.providers.gemini.turns import Candidates
+
+
+def read_metadata(usage: Mapping[str, Any]) -> Reading:
+    """Read one usageMetadata object and check its total."""
+    reading = read_usage(usage, USAGE_METADATA)
+    if not reading.valid:
+        return reading
+    return Reading(reading.counts, reading.by_modality, once((*reading.anomalies, *total_mismatch(reading.counts))))
+
+
+class GenerateContentReader:
+    """Reads a generateContent answer, whole or in chunks.
+
+    The last usage object with any count wins: running counts are per internal turn, fall and rise, and only the last
+    covers the whole (recorded: 198 -> 46 -> 783). Vertex writes counts in the last chunk only.
+    """
+
+    def __init__(self, surface: Surface, context: Context) -> None:
+        self._surface = surface
+        self._context = context
+        self._candidates = Candidates()
+        self._searches = Searches()
+        self._usage: Mapping[str, Any] | None = None
+        self._without_counts: Mapping[str, Any] = {}
+        self._candidates_most = 0
+        self._answer: dict[str, Any] = {}
+        self._failed = False
+        self._blocked = False
+
+    @property
+    def usage_seen(self) -> bool:
+        """Whether any counts were seen so far."""
+        return self._usage is not None
+
+    def read(self, event: Mapping[str, Any]) -> None:
+        """Take the next chunk."""
+        if event.get("error") is not None:
+            self._failed = True
+            return
+        usage = event.get("usageMetadata")
+        if isinstance(usage, Mapping):
+            if has_counts(usage, USAGE_METADATA):
+                self._remember_most()
+                self._usage = usage
+            else:
+                self._without_counts = usage
+        for name in ("modelVersion", "responseId", "serviceTier", "createTime"):
+            if event.get(name) is not None:
+                self._answer[name] = event[name]
+        feedback = event.get("promptFeedback")
+        self._blocked = self._blocked or (isinstance(feedback, Mapping) and bool(feedback.get("blockReason")))
+        self._candidates.read(mappings(event.get("candidates")))
+        self._searches.read_candidates(event.get("candidates"))
+
+    def finish(self, ending: Ending) -> Usage:
+        """Say what the answer used."""
+        reading = Reading() if self._usage is None else read_metadata(self._usage)
+        source = Source.NONE
+        if self._usage is not None and not self._blocked_unanswered:
+            source = source_of(reading, whole=self._is_whole(ending))
+        spoken = self._usage or self._without_counts
+        tier = tier_of(self._answer, spoken, self._context)
+        charged = reading if source is not Source.NONE else Reading()
+        return Usage(
+            surface=self._surface,
+            counts=charged.counts,
+            source=source,
+            model=model_of(self._answer, self._context),
+            response_id=text(self._answer.get("responseId")),
+            platform=platform_of(self._answer, spoken, self._context),
+            tier=tier.tier,
+            by_modality=charged.by_modality,
+            units=self._searches.units(),
+            anomalies=once((*reading.anomalies, *self._found(reading, ending), *tier.anomalies)),
+            raw=() if self._usage is None else kept(self._usage),
+        )
+
+    @property
+    def _blocked_unanswered(self) -> bool:
+        """Whether the prompt was blocked before anything was generated: a call that failed, and is not charged."""
+        return self._blocked and not self._candidates.seen
+
+    def _is_whole(self, ending: Ending) -> bool:
+        if self._failed or not ending.whole:
+            return False
+        return self._surface is not Surface.STREAM_GENERATE_CONTENT or self._candidates.closed or self._blocked
+
+    def _remember_most(self) -> None:
+        """Keep the largest candidates count of the chunks before the last."""
+        if self._usage is not None:
+            self._candidates_most = max(
+                self._candidates_most, read_usage(self._usage, USAGE_METADATA).counts.candidates
+            )
+
+    def _found(self, reading: Reading, ending: Ending) -> tuple[Anomaly, ...]:
+        found: list[Anomaly] = []
+        if reading.valid and reading.counts.candidates < self._candidates_most:
+            found.append(Anomaly.COUNT_FELL)
+        if self._blocked:
+            found.append(Anomaly.BLOCKED)
+        if self._usage is None and self._candidates.answered and self._is_whole(ending):
+            found.append(Anomaly.USAGE_MISSING)
+        return tuple(found)

@@ -1,0 +1,108 @@
+"""One answer, metered while its bytes pass by."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from jangbu.domain.usage import Anomaly, Platform, Surface, Usage
+from jangbu.providers.gemini.compression import decoder
+from jangbu.providers.gemini.framing import Frames
+from jangbu.providers.gemini.reader import Context, Ending, Reader
+from jangbu.providers.gemini.surfaces import reader_for, surface_of
+
+
+class StreamMeter:
+    """Reads the usage of one answer from its bytes, however they are cut, and never raises for any of them.
+
+    Memory is bounded by one event (``EVENT_BYTES_MOST``, 64 MiB), of which long base64 strings are not kept. An event
+    beyond the bound is passed over, and the answer then counts as broken off.
+    """
+
+    def __init__(
+        self,
+        surface: Surface | None = None,
+        *,
+        platform: Platform | None = None,
+        model: str | None = None,
+        content_encoding: str | None = None,
+        service_tier: str | None = None,
+    ) -> None:
+        """Begin an answer.
+
+        ``surface`` is found out by the answer's shape where None. ``model`` is what the caller asked for, for answers
+        that do not name theirs. ``service_tier`` is the header ``x-gemini-service-tier``.
+        """
+        self._surface = surface
+        self._context = Context(platform, model, service_tier)
+        self._decoder = decoder(content_encoding)
+        self._frames = Frames()
+        self._reader: Reader | None = None
+        self._recognised = False
+        self._strange = 0
+        self._seen = 0
+
+    @property
+    def usage_seen(self) -> bool:
+        """Whether any counts were seen so far."""
+        return self._reader is not None and self._reader.usage_seen
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether there was nothing in the bytes that any surface writes."""
+        nothing = self._seen == 0 and not self._frames.is_events and not self._is_open_array
+        return self._frames.is_empty or self._decoder.broken or nothing or (self._strange > 0 and not self._recognised)
+
+    @property
+    def is_unrecognised(self) -> bool:
+        """Whether no object was of a shape that any surface writes."""
+        return self._seen == 0 or (self._strange > 0 and not self._recognised)
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes as they came over the wire."""
+        for piece in self._decoder.feed(chunk):
+            for event in self._frames.feed(piece):
+                self.feed_object(event)
+
+    def feed_object(self, event: object) -> None:
+        """Take the next object of an answer that is parsed already."""
+        if not isinstance(event, Mapping):
+            self._strange += 1
+            return
+        self._seen += 1
+        shape = surface_of(event)
+        if shape is not None or event.get("error") is not None or not event:
+            self._recognised = True
+        else:
+            self._strange += 1
+        if self._reader is None:
+            if shape is None and self._surface is None and event.get("error") is None:
+                return
+            self._begin(shape)
+        if self._reader is not None:
+            self._reader.read(event)
+
+    def finish(self, complete: bool = True) -> Usage:
+        """Say what the answer used. ``complete`` is the transport's word that it did not break off.
+
+        An answer whose structure shows that it broke off is partial all the same.
+        """
+        for event in self._frames.finish():
+            self.feed_object(event)
+        if self._reader is None:
+            self._begin(None)
+        assert self._reader is not None, "a reader was just made"
+        whole = complete and not self._frames.broke_off and not self._decoder.broken and self._decoder.ended
+        usage = self._reader.finish(Ending(whole=whole, done=self._frames.done))
+        if self.is_unreadable and not usage.anomalies:
+            return replace(usage, anomalies=(Anomaly.USAGE_MISSING,))
+        return usage
+
+    @property
+    def _is_open_array(self) -> bool:
+        return self._frames.is_stream and self._frames.broke_off
+
+    def _begin(self, shape: Surface | None) -> None:
+        """Choose the reader: the caller's word first, then the shape; chunks of generateContent are a stream."""
+        surface = self._surface or shape or Surface.GENERATE_CONTENT
+        if surface is Surface.GENERATE_CONTENT and self._frames.is_stream:
+            surface = Surface.STREAM_GENERATE_CONTENT
+        self._reader = reader_for(surface, self._context)

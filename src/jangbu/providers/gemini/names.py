@@ -1,0 +1,60 @@
+"""Text out of an answer, made fit to be kept: model names, ids, and usage objects word for word."""
+
+import math
+import re
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+_TEXT_LENGTH_MOST = 512
+_DEPTH_MOST = 16
+_INTEGER_BITS_MOST = 128
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def model_name(value: object) -> str | None:
+    """Strip ``models/`` and Vertex's resource path: a price is kept under the bare name."""
+    name = text(value)
+    if name is None:
+        return None
+    bare = name.rstrip("/").rpartition("/")[2]
+    return bare.partition("@")[0] or None
+
+
+def text(value: object) -> str | None:
+    """Give a non-empty string that a database column can hold, else None."""
+    if isinstance(value, Enum):
+        value = value.value
+    if not isinstance(value, str) or not value.strip() or len(value) > _TEXT_LENGTH_MOST:
+        return None
+    return None if _UNSTORABLE.search(value) or not value.isprintable() else value.strip()
+
+
+def verbatim(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy a usage object word for word; only what JSON in a database cannot hold is replaced by its text."""
+    return {_storable(str(key)): _plain(value, 1) for key, value in usage.items()}
+
+
+def _plain(value: object, depth: int) -> Any:
+    if depth > _DEPTH_MOST:
+        return "nested too deep"
+    match value:
+        case Enum():
+            plain = _plain(value.value, depth + 1)
+        case Mapping():
+            plain = {_storable(str(key)): _plain(inner, depth + 1) for key, inner in value.items()}
+        case list() | tuple():
+            plain = [_plain(inner, depth + 1) for inner in value]
+        case float() if math.isfinite(value):
+            plain = value
+        case bool() | None:
+            plain = value
+        case int() if value.bit_length() <= _INTEGER_BITS_MOST:
+            plain = value
+        case _:
+            plain = _storable(str(value))
+    return plain
+
+
+def _storable(value: str) -> str:
+    return _UNSTORABLE.sub("\ufffd", value)
