@@ -25,10 +25,10 @@ def default_data_dir() -> Path:
     if os.geteuid() == 0:
         return Path("/var/lib/jangbu")
     data_home = os.environ.get("XDG_DATA_HOME", "")
-    if os.path.isabs(data_home):
+    if Path(data_home).is_absolute():
         return Path(data_home) / "jangbu"
     home = os.environ.get("HOME", "") or _recorded_home()
-    if not os.path.isabs(home):
+    if not Path(home).is_absolute():
         raise InvalidSettings("there is no home directory to keep the ledger in", hint="set JANGBU_DATA_DIR")
     return Path(home) / ".local" / "share" / "jangbu"
 

@@ -62,7 +62,7 @@ def _package_dir() -> Path:
 
 def _can_run(postgres: Path, owner: Owner) -> bool:
     try:
-        answer = subprocess.run(
+        answer = subprocess.run(  # noqa: S603 - a program of the wheel
             [postgres, "--version"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -81,7 +81,10 @@ def _copy(cache: Path) -> Path:
     package = _package_dir()
     target = cache / f"postgresql-{MAJOR}-{metadata.version(_WHEEL)}"
     try:
-        cache.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if not cache.exists():
+            cache.mkdir(parents=True, exist_ok=True)
+            # Whatever the umask is: it has to be readable for the server's user.
+            cache.chmod(0o755)
         found = cache.stat()
         if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
             raise DatabaseUnreachable(f"others may write {cache}", hint="only root may own and write it")

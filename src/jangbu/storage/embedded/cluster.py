@@ -1,0 +1,220 @@
+"""The data files of PostgreSQL: judging what is there, and making them in one step."""
+
+import ctypes
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from jangbu.errors import DatabaseUnreachable, DataDirectoryUnusable
+from jangbu.storage.embedded.owner import Owner
+from jangbu.storage.embedded.places import Places
+from jangbu.storage.embedded.programs import MAJOR
+
+USER = "jangbu"
+DATABASE = "jangbu"
+_PARENT_DEATH_SIGNAL = 1
+_ESSENTIAL = ("global/pg_control", "postgresql.conf", "pg_hba.conf", "base", "pg_wal", "pg_xact")
+_SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "100",
+    "shared_buffers": "128MB",
+    "max_locks_per_transaction": "128",
+    "jit": "off",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "max_wal_size": "1GB",
+    "password_encryption": "scram-sha-256",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "logging_collector": "on",
+    "log_directory": "log",
+    "log_filename": "postgresql-%a.log",
+    "log_truncate_on_rotation": "on",
+    "log_rotation_age": "1d",
+    "log_rotation_size": "0",
+    "log_line_prefix": "%m [%p] %q%u@%d ",
+}
+_ACCESS = """\
+# Only through the socket and only with the password; the superuser has none and cannot log in.
+local all all scram-sha-256
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """A cluster as the server's user reaches it: a path, and the descriptors that must be passed on for it."""
+
+    path: str
+    descriptors: tuple[int, ...] = ()
+
+
+def check_data(places: Places) -> bool:
+    """Tell whether there is a cluster that we can use; change nothing.
+
+    Raises DataDirectoryUnusable for another major version, for damage, and for a directory that is itself a cluster.
+    """
+    try:
+        return _check(places)
+    except PermissionError as error:
+        raise DataDirectoryUnusable(
+            f"the data directory {places.data_dir} is closed to you",
+            hint="run as its owner, or set JANGBU_DATA_DIR to another directory",
+        ) from error
+
+
+def damaged(places: Places, finding: str) -> DataDirectoryUnusable:
+    """Say that the data cannot be used, and why."""
+    return DataDirectoryUnusable(
+        f"the data in {places.cluster} is damaged: {finding}",
+        hint="restore the latest backup (jangbu db restore) into a new JANGBU_DATA_DIR; nothing was changed",
+    )
+
+
+def make_cluster(places: Places, owner: Owner, programs: Path) -> None:
+    """Make a new cluster beside its place and move it there when it is complete and on disk.
+
+    A death at any point leaves nothing but a scratch directory, which the next attempt removes. Raises
+    DatabaseUnreachable when a program of PostgreSQL fails, with its last words.
+    """
+    for leftover in places.home.glob("cluster.new-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(prefix="cluster.new-", dir=places.home))
+    try:
+        os.chown(scratch, owner.uid, owner.gid)
+        password = secrets.token_hex(32)
+        with reachable(scratch, owner) as handle:
+            _run(owner, handle, [programs / "initdb", "-D", handle.path, *_initdb_options()])
+            statements = (
+                f"CREATE ROLE {USER} LOGIN CREATEDB PASSWORD '{password}' IN ROLE pg_monitor, pg_checkpoint\n"
+                f"CREATE DATABASE {DATABASE} OWNER {USER}\n"
+            )
+            _run(owner, handle, [programs / "postgres", "--single", "-D", handle.path, "postgres"], statements)
+        (scratch / "pg_hba.conf").write_text(_ACCESS, "ascii")
+        _sync(scratch / "pg_hba.conf")
+        _write_password(places.password_file, password)
+        scratch.rename(places.cluster)
+        _sync(places.home)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def reachable(directory: Path, owner: Owner) -> Iterator[Handle]:
+    """Give a name for the directory that works for the server's user.
+
+    Root's directories are often closed to others (/root, a private temporary directory), and loosening them is not
+    ours to do. So root opens the directory and passes the open descriptor on: the server's user enters through
+    /proc/self/fd, which asks for no right on the directories above.
+    """
+    if not owner.is_lent or not Path("/proc/self/fd").exists():
+        yield Handle(str(directory))
+        return
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield Handle(f"/proc/self/fd/{descriptor}", (descriptor,))
+    finally:
+        os.close(descriptor)
+
+
+def die_with_parent(signal_number: int) -> Callable[[], None] | None:
+    """Give what a child runs before its program: the kernel shall send it this signal when its parent dies.
+
+    Linux only; elsewhere the next user ends what was left over.
+    """
+    if sys.platform != "linux":
+        return None
+    library = ctypes.CDLL(None)
+    parent = os.getpid()
+
+    def ask() -> None:
+        library.prctl(_PARENT_DEATH_SIGNAL, signal_number)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask
+
+
+def _check(places: Places) -> bool:
+    if (places.data_dir / "PG_VERSION").exists():
+        raise DataDirectoryUnusable(
+            f"{places.data_dir} is the data directory of another PostgreSQL",
+            hint="set JANGBU_DATA_DIR to a directory of its own, or JANGBU_DATABASE_URL to that server",
+        )
+    if not places.cluster.exists():
+        return False
+    version_file = places.cluster / "PG_VERSION"
+    try:
+        version = version_file.read_text("ascii").strip()
+    except (OSError, ValueError) as error:
+        raise damaged(places, "PG_VERSION cannot be read") from error
+    if version != str(MAJOR):
+        raise DataDirectoryUnusable(
+            f"{places.cluster} was made by PostgreSQL {version[:20] or 'of no version'}, and this is {MAJOR}",
+            hint="dump it with the version that made it and restore it into a new JANGBU_DATA_DIR",
+        )
+    for name in _ESSENTIAL:
+        if not (places.cluster / name).exists():
+            raise damaged(places, f"{name} is missing")
+    if not places.password_file.exists():
+        raise damaged(places, f"the password file {places.password_file} is missing")
+    return True
+
+
+def _initdb_options() -> Sequence[str]:
+    options = ["--username=postgres", "--auth=reject", "--data-checksums", "--encoding=UTF8", "--no-instructions"]
+    options += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    return [*options, *(f"--set={name}={value}" for name, value in _SETTINGS.items())]
+
+
+def _run(owner: Owner, handle: Handle, command: Sequence[str | Path], statements: str = "") -> None:
+    result = subprocess.run(  # noqa: S603 - a program of the wheel
+        command,
+        input=statements,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+        cwd="/",
+        env={"LC_ALL": "C"},
+        umask=0o077,
+        pass_fds=handle.descriptors,
+        preexec_fn=die_with_parent(signal.SIGKILL),
+        **owner.process_options(),
+    )
+    # The single-user backend reports failed statements in words only.
+    if result.returncode != 0 or "ERROR:" in result.stdout:
+        lines = [line for line in result.stdout.splitlines() if line.strip()]
+        telling = [line for line in lines if "error:" in line.lower() or "fatal:" in line.lower()]
+        raise DatabaseUnreachable(
+            f"the database cannot be made: {(telling or lines or ['no reason given'])[-1].strip()}",
+            hint="see that the disk of JANGBU_DATA_DIR has room and works; nothing was changed",
+        )
+
+
+def _write_password(path: Path, password: str) -> None:
+    fresh = path.with_name("password.new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+        file.write(f"*:*:*:{USER}:{password}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.rename(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,187 @@
+"""The server process: finding the one that runs, starting one, stopping it."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from jangbu.errors import DatabaseUnreachable, DataDirectoryInUse, JangbuError
+from jangbu.storage.embedded.cluster import damaged, die_with_parent, reachable
+from jangbu.storage.embedded.liveness import Liveness, knock
+from jangbu.storage.embedded.owner import Owner
+from jangbu.storage.embedded.places import PORT, Places
+
+_POLL_MS = 10
+_STOP_MS = 60_000
+_TAIL_BYTES = 16_384
+_PID_FILE = "postmaster.pid"
+_BUSY = ("lock file", "still in use", "already in use")
+_SHORTAGE = ("No space left", "Read-only file system", "Permission denied", "Too many open files", "allocate memory")
+_DAMAGE = ("PANIC:", "checkpoint", "control file", "pg_control", "corrupt", "checksum", "incompatible", "invalid page")
+_MISSING = ("could not open file", "could not open directory", "could not read file", "not a valid data directory")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What PostgreSQL itself notes about a running server in its data directory."""
+
+    pid: int
+    socket_dir: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that is our child, and where its socket lies."""
+
+    process: "subprocess.Popen[bytes]"
+    socket_dir: Path
+
+
+def read_running(cluster: Path) -> Running | None:
+    """Read the server's own note. It may be stale: only a knock tells."""
+    try:
+        lines = (cluster / _PID_FILE).read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return None
+    if not lines or not lines[0].strip().isdigit():
+        return None
+    # The socket's directory is the fifth line.
+    socket_dir = Path(lines[4]) if len(lines) > 4 and lines[4] else None
+    return Running(int(lines[0]), socket_dir)
+
+
+def check_unused(places: Places, socket_dir: Path) -> None:
+    """See to it that no other server holds the data, before ours is started.
+
+    Ends a server of ours that its supervisor left over. Removes the note of one that is dead although its process id
+    is still to be seen (a zombie that nobody reaps, or an id that was given away again). Raises DataDirectoryInUse for
+    a server that somebody else started.
+    """
+    running = read_running(places.cluster)
+    if running is None or not _exists(running.pid):
+        return
+    if not is_server_of(places.cluster, running.pid):
+        (places.cluster / _PID_FILE).unlink(missing_ok=True)
+        return
+    if running.socket_dir != socket_dir:
+        raise in_use(places.cluster, running.pid)
+    os.kill(running.pid, signal.SIGINT)
+    deadline = time.monotonic_ns() + _STOP_MS * 1_000_000
+    while is_server_of(places.cluster, running.pid):
+        if time.monotonic_ns() > deadline:
+            raise in_use(places.cluster, running.pid)
+        time.sleep(_POLL_MS / 1000)
+
+
+def is_server_of(cluster: Path, pid: int) -> bool:
+    """Tell whether a process is a living server that works in the cluster; without /proc, whether it exists."""
+    about = Path(f"/proc/{pid}")
+    if not Path("/proc/self").exists():
+        return _exists(pid)
+    try:
+        home = cluster.stat()
+        state = (about / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0]
+        # A server always runs as the owner of its data, so a process of another user is none.
+        if state in {"Z", "X"} or about.stat().st_uid != home.st_uid:
+            return False
+        at = (about / "cwd").stat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return (at.st_dev, at.st_ino) == (home.st_dev, home.st_ino)
+
+
+def in_use(cluster: Path, pid: int | None = None) -> DataDirectoryInUse:
+    """Say that somebody else's server has the data."""
+    who = f"another PostgreSQL server (process {pid})" if pid else "another PostgreSQL server"
+    return DataDirectoryInUse(f"{who} runs on {cluster}", hint="stop it, or set JANGBU_DATA_DIR to another directory")
+
+
+def start(places: Places, owner: Owner, programs: Path, socket_dir: Path, wait: Callable[[int], bool]) -> Server:
+    """Start a server and wait until it serves, recovery included; ``wait(milliseconds)`` tells whether to go on.
+
+    Raises DataDirectoryInUse, DataDirectoryUnusable or DatabaseUnreachable with the server's last words when it ends
+    before that.
+    """
+    for stale in socket_dir.glob(".s.PGSQL.*"):
+        stale.unlink(missing_ok=True)
+    began = time.time_ns()
+    places.startup_log.unlink(missing_ok=True)
+    with places.startup_log.open("wb") as log, reachable(places.cluster, owner) as handle:
+        process = subprocess.Popen(  # noqa: S603 - a program of the wheel
+            [programs / "postgres", "-D", handle.path, "-k", socket_dir, "-p", str(PORT)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env={"LC_ALL": "C"},
+            umask=0o077,
+            pass_fds=handle.descriptors,
+            # A server without a supervisor would stay for ever: it has to shut down with it.
+            preexec_fn=die_with_parent(signal.SIGINT),
+            **owner.process_options(),
+        )
+    server = Server(process, socket_dir)
+    while knock(socket_dir) is not Liveness.SERVING:
+        if process.poll() is not None:
+            raise _why_not(places, began)
+        if not wait(_POLL_MS):
+            stop(server)
+            raise DatabaseUnreachable("PostgreSQL was stopped while it started", hint="try again")
+    return server
+
+
+def stop(server: Server) -> None:
+    """Stop the server: sessions are ended, a checkpoint is written. One that hangs is stopped without."""
+    for signal_number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+        if server.process.poll() is not None:
+            return
+        server.process.send_signal(signal_number)
+        try:
+            server.process.wait(_STOP_MS / 1000)
+        except subprocess.TimeoutExpired:
+            continue
+        return
+
+
+def last_words(places: Places, since_ns: int = 0) -> str:
+    """Give the last complaint in the server's logs, or its last line, or nothing; ``since_ns`` skips older files."""
+    logs = [places.startup_log, *places.log_dir.glob("*.log")]
+    recent = [log for log in logs if log.exists() and log.stat().st_mtime_ns >= since_ns]
+    lines: list[str] = []
+    for log in sorted(recent, key=lambda log: log.stat().st_mtime_ns):
+        lines += _tail(log)
+    complaints = [line for line in lines if "FATAL:" in line or "PANIC:" in line]
+    return (complaints or lines or [""])[-1]
+
+
+def _why_not(places: Places, began_ns: int) -> JangbuError:
+    # File times are coarser than the clock.
+    words = last_words(places, began_ns - 1_000_000_000)
+    if any(sign in words for sign in _BUSY):
+        return in_use(places.cluster)
+    if not any(sign in words for sign in _SHORTAGE) and any(sign in words for sign in (*_DAMAGE, *_MISSING)):
+        return damaged(places, words)
+    return DatabaseUnreachable(
+        f"PostgreSQL did not start: {words or 'it left no word'}", hint=f"see {places.log_dir} and {places.startup_log}"
+    )
+
+
+def _tail(log: Path) -> list[str]:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+        return [line.strip() for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
