@@ -1,0 +1,63 @@
+"""What requests have left behind: caches, files, uploads, batches, operations, interactions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jangbu.testing.composing.counting import Tokens
+from jangbu.testing.surfaces.failures import Failure
+
+__all__ = ["Batch", "Resources", "StoredInteraction", "Upload"]
+
+Shown = dict[str, Any]
+"""A resource as the API shows it."""
+
+
+@dataclass(slots=True)
+class Upload:
+    """A resumable upload under way."""
+
+    content_type: str
+    display_name: str
+    data: bytearray = field(default_factory=bytearray)
+
+
+@dataclass(slots=True)
+class Batch:
+    """A batch: as it is shown while it runs and once it is done, and what its requests used."""
+
+    running: Shown
+    done: Shown
+    members: tuple[Mapping[str, Any], ...]
+    polls_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInteraction:
+    """An interaction: as it is shown when done, and the tokens that a following one has to read again."""
+
+    shown: Shown = field(hash=False)
+    context: Tokens = field(hash=False)
+
+
+@dataclass(slots=True)
+class Resources:
+    """All that lives longer than one request. Names are full: ``cachedContents/…``, ``files/…``."""
+
+    caches: dict[str, Shown] = field(default_factory=dict)
+    cache_tokens: dict[str, Tokens] = field(default_factory=dict)
+    files: dict[str, Shown] = field(default_factory=dict)
+    file_data: dict[str, bytes] = field(default_factory=dict)
+    uploads: dict[str, Upload] = field(default_factory=dict)
+    batches: dict[str, Batch] = field(default_factory=dict)
+    operations: dict[str, Shown] = field(default_factory=dict)
+    interactions: dict[str, StoredInteraction] = field(default_factory=dict)
+
+
+def found(shelf: Mapping[str, Any], name: str) -> Any:
+    """Give what the shelf holds under the name. Raises Failure, in Google's words, where it holds nothing."""
+    value = shelf.get(name)
+    if value is None:
+        kind = name.split("/", 1)[0]
+        raise Failure(403 if kind == "cachedContents" else 404, f"{name} not found (or permission denied)")
+    return value
