@@ -41,6 +41,24 @@ async def upgrade(dsn: str) -> tuple[str | None, str]:
             await connection.close()
 
 
+async def current(dsn: str) -> str | None:
+    """Give the revision that the database has, or None for one that was never upgraded."""
+    with translated():
+        connection = await asyncpg.connect(dsn)
+        try:
+            return await _revision(connection)
+        finally:
+            await connection.close()
+
+
+def require_head(revision: str) -> None:
+    """Refuse a schema that is not this release's."""
+    if revision != HEAD:
+        raise DatabaseUnreachable(
+            f"the database has schema revision {revision} and this release needs {HEAD}", hint="run `jangbu db upgrade`"
+        )
+
+
 def upgrade_sql(revision: str | None = None) -> str:
     """Give the SQL that leads from a revision (None: an empty database) to HEAD, without BEGIN and COMMIT."""
     buffer = io.StringIO()

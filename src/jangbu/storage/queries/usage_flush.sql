@@ -11,8 +11,8 @@ WITH item AS (
         $23::text[], $24::text[], $25::bytea[]
     ) AS t (
         account_id, id, service_id, model_id, surface, platform, tier, source, prompt, candidates, thoughts, tool,
-        cached, total, cost_nano, input_cost_nano, charge_nano, price_version, was_held, response_id, anomalies, raw, metadata, key,
-        digest
+        cached, total, cost_nano, input_cost_nano, charge_nano, price_version, was_held, response_id, anomalies, raw,
+        metadata, key, digest
     )
 ),
 locked AS (
@@ -43,14 +43,14 @@ closed AS (
 fresh AS (
     INSERT INTO jangbu.usage (
         account_id, id, service_id, model_id, surface, platform, tier, source, prompt, candidates, thoughts, tool,
-        cached, total, cost_nano, input_cost_nano, charge_nano, price_version, hold_amount, late, posting, response_id, anomalies, raw,
-        metadata
+        cached, total, cost_nano, input_cost_nano, charge_nano, price_version, hold_amount, late, posting, response_id,
+        anomalies, raw, metadata
     )
     SELECT
         i.account_id, i.id, i.service_id, i.model_id, i.surface::jangbu.surface, i.platform::jangbu.platform,
         i.tier::jangbu.tier, i.source::jangbu.source, i.prompt, i.candidates, i.thoughts, i.tool, i.cached, i.total,
-        i.cost_nano, i.input_cost_nano, i.charge_nano, i.price_version, c.amount, i.was_held AND c.amount IS NULL, l.version,
-        i.response_id, string_to_array(i.anomalies, ','), i.raw::jsonb, i.metadata::jsonb
+        i.cost_nano, i.input_cost_nano, i.charge_nano, i.price_version, c.amount, i.was_held AND c.amount IS NULL,
+        l.version, i.response_id, string_to_array(i.anomalies, ','), i.raw::jsonb, i.metadata::jsonb
     FROM item AS i
     JOIN locked AS l ON l.account_id = i.account_id AND l.asset = 1
     LEFT JOIN closed AS c ON c.account_id = i.account_id AND c.id = i.id
@@ -59,19 +59,23 @@ fresh AS (
     ON CONFLICT DO NOTHING
     RETURNING
         account_id, id, service_id, model_id, source, prompt, candidates, thoughts, tool, cached, total, cost_nano,
-        input_cost_nano, charge_nano, hold_amount, late, anomalies
+        input_cost_nano, charge_nano, hold_amount, late, posting, anomalies
 ),
 debit AS (
     SELECT
         d.account_id,
         d.asset,
         d.kind,
+        d.posting,
+        l.version,
+        l.granted - l.used AS balance,
         sum(d.amount)::bigint AS amount,
         row_number() OVER of_balance AS number,
         sum(sum(d.amount)) OVER of_balance AS running
     FROM (
         SELECT
             f.account_id,
+            f.posting,
             p.asset,
             p.amount,
             CASE WHEN f.total > f.hold_amount THEN 'overrun' ELSE 'usage' END::jangbu.entry_kind AS kind
@@ -80,7 +84,7 @@ debit AS (
         WHERE p.amount > 0
     ) AS d
     JOIN locked AS l ON l.account_id = d.account_id AND l.asset = d.asset
-    GROUP BY d.account_id, d.asset, d.kind
+    GROUP BY d.account_id, d.asset, d.kind, d.posting, l.version, l.granted, l.used
     WINDOW of_balance AS (PARTITION BY d.account_id, d.asset ORDER BY d.kind)
 ),
 movement AS (
@@ -108,11 +112,8 @@ moved AS (
 ),
 entered AS (
     INSERT INTO jangbu.entries (account_id, asset, seq, kind, delta, balance_after, posting)
-    SELECT
-        d.account_id, d.asset, l.version + d.number, d.kind, -d.amount, l.granted - l.used - d.running, t.version
+    SELECT d.account_id, d.asset, d.version + d.number, d.kind, -d.amount, d.balance - d.running, d.posting
     FROM debit AS d
-    JOIN locked AS l ON l.account_id = d.account_id AND l.asset = d.asset
-    JOIN locked AS t ON t.account_id = d.account_id AND t.asset = 1
 ),
 found AS (
     INSERT INTO jangbu.findings (account_id, usage_id, kind, detail)
@@ -136,7 +137,8 @@ rolled_total AS (
     )
     SELECT
         f.account_id, f.service_id, f.model_id, count(*), sum(f.prompt), sum(f.candidates), sum(f.thoughts),
-        sum(f.tool), sum(f.cached), sum(f.total), coalesce(sum(f.cost_nano), 0), coalesce(sum(f.input_cost_nano), 0), coalesce(sum(f.charge_nano), 0),
+        sum(f.tool), sum(f.cached), sum(f.total), coalesce(sum(f.cost_nano), 0),
+        coalesce(sum(f.input_cost_nano), 0), coalesce(sum(f.charge_nano), 0),
         count(*) FILTER (WHERE f.cost_nano IS NULL AND f.source <> 'none')
     FROM fresh AS f
     GROUP BY f.account_id, f.service_id, f.model_id

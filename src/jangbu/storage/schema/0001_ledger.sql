@@ -61,8 +61,8 @@ CREATE TABLE jangbu.models (
 
 -- One row for one answer of the provider. cost_nano is what it costs by the price book, input_cost_nano the part of it
 -- that input makes, charge_nano what the user is charged with the project's mark-up; NULL where no price is known.
--- posting is the version of the token balance that the flush found: it ties
--- the row to the entries of the same posting, which sum it. hold_amount is what was held for the call, if anything.
+-- posting is the version of the token balance that the flush found: it ties the row to the entries of the same posting,
+-- which sum it. hold_amount is what was held for the call, if anything.
 CREATE TABLE jangbu.usage (
     account_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -186,6 +186,18 @@ CREATE TABLE jangbu.findings (
     PRIMARY KEY (account_id, usage_id, kind)
 );
 CREATE INDEX findings_open ON jangbu.findings (kind, created_at) WHERE resolved_at IS NULL;
+
+-- Every price book that was ever in force, whole: a record names its version and can be priced again to the bit. Rows
+-- are never edited; the newest version of a project prices what comes in.
+CREATE TABLE jangbu.price_versions (
+    version integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    project text NOT NULL,
+    digest bytea NOT NULL,
+    book jsonb NOT NULL,
+    note text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX price_versions_by_project ON jangbu.price_versions (project, version DESC);
 
 -- Rollups are written in the statement that writes the usage, so a dashboard's cost does not grow with the calls.
 CREATE TABLE jangbu.usage_daily (

@@ -1,0 +1,61 @@
+"""The sweeper: what has to happen by itself, on any number of nodes at once, by the database's clock only."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from jangbu import telemetry
+from jangbu.metering.accounts import Accounts
+from jangbu.metering.holds import Holds
+from jangbu.storage import usage
+from jangbu.storage.database import Database
+
+_SECONDS_BETWEEN = 30
+_MONTHS_AHEAD = 2
+
+
+class Sweeper:
+    """Makes partitions ahead, ends holds and grants whose time is up. Every duty may be repeated without harm."""
+
+    def __init__(self, database: Database, accounts: Accounts, holds: Holds) -> None:
+        self._database = database
+        self._duties: tuple[tuple[str, Callable[[], Awaitable[object]]], ...] = (
+            ("partitions", self.make_partitions),
+            ("holds", holds.expire),
+            ("grants", accounts.expire_grants),
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    async def sweep(self) -> None:
+        """Do every duty once. A duty that fails is told and does not keep the others from being done."""
+        for name, duty in self._duties:
+            try:
+                await duty()
+            except Exception as error:
+                telemetry.warn("sweeper.failed", str(error), duty=name)
+
+    async def make_partitions(self) -> None:
+        """Make the partitions of last month, this month and the months ahead."""
+        now: datetime = await self._database.value("clock_read")
+        await usage.make_partitions(self._database, [month_start(now, ahead) for ahead in range(-1, _MONTHS_AHEAD + 1)])
+
+    def start(self) -> None:
+        """Sweep now and then until ``stop``."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """End the sweeping; what was begun is either done or undone by its transaction."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(_SECONDS_BETWEEN)
+            await self.sweep()
+
+
+def month_start(at: datetime, ahead: int) -> datetime:
+    """Give the first moment of the month that lies ``ahead`` months after the month of ``at``."""
+    months = at.year * 12 + at.month - 1 + ahead
+    return at.replace(year=months // 12, month=months % 12 + 1, day=1, hour=0, minute=0, second=0, microsecond=0)

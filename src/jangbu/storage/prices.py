@@ -1,0 +1,52 @@
+"""Price books that were ever in force, whole and unchanged."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from jangbu.storage.database import Database, Row
+from jangbu.storage.failures import translated
+from jangbu.storage.statements import statement
+
+
+@dataclass(frozen=True, slots=True)
+class PriceVersion:
+    """A stored price book; ``book`` is its JSON text, empty in a listing."""
+
+    version: int
+    digest: bytes
+    note: str
+    created_at: datetime
+    book: str = ""
+
+
+async def add(database: Database, project: str, digest: bytes, book: str, note: str) -> tuple[int, bool]:
+    """Put a book in force; give its version, and whether it is new."""
+    with translated():
+        async with database.connection() as connection, connection.transaction():
+            await connection.execute(statement("price_version_lock"), project)
+            row = await connection.fetchrow(statement("price_version_add"), project, digest, book, note)
+    assert row is not None, "a book is added or is there"
+    return row["version"], row["is_new"]
+
+
+async def newest(database: Database, project: str) -> PriceVersion | None:
+    """Give the book in force, or None."""
+    return _version(await database.row("price_version_newest", project))
+
+
+async def find(database: Database, version: int) -> PriceVersion | None:
+    """Give a book by its version, or None."""
+    return _version(await database.row("price_version_find", version))
+
+
+async def history(database: Database, project: str, limit: int) -> Sequence[PriceVersion]:
+    """Give the versions of a project, newest first, without their books."""
+    rows = await database.rows("price_version_list", project, limit)
+    return [PriceVersion(row["version"], bytes(row["digest"]), row["note"], row["created_at"]) for row in rows]
+
+
+def _version(row: Row | None) -> PriceVersion | None:
+    if row is None:
+        return None
+    return PriceVersion(row["version"], bytes(row["digest"]), row["note"], row["created_at"], row["book"])

@@ -1,0 +1,88 @@
+"""Putting the parts together: from settings to a ledger that works."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from jangbu.clock import Clock, SystemClock
+from jangbu.config import Settings
+from jangbu.metering.accounts import Accounts
+from jangbu.metering.holds import Holds
+from jangbu.metering.meter import Metering
+from jangbu.metering.pricing import Pricing
+from jangbu.metering.recorder import Recorder
+from jangbu.metering.sweeper import Sweeper
+from jangbu.storage import migrate
+from jangbu.storage.database import Database
+
+__all__ = ["database_address", "open_metering"]
+
+
+@asynccontextmanager
+async def open_metering(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Metering]:
+    """Open the ledger that the settings name, starting the embedded server where they name none.
+
+    The schema of an embedded ledger is upgraded by itself; one's own server is upgraded by `jangbu db upgrade`, except
+    when it is empty. Leaving the context writes what waits.
+    """
+    async with database_address(settings) as dsn:
+        await _upgrade(dsn, embedded=settings.database_url is None)
+        database = await Database.connect(
+            dsn, size=settings.pool_size, prepared_statements=settings.prepared_statements
+        )
+        metering = _assemble(settings, database, clock or SystemClock())
+        sweeper = Sweeper(database, metering.accounts, metering.holds)
+        try:
+            await metering.pricing.refresh()
+            await sweeper.sweep()
+            sweeper.start()
+            yield metering
+        finally:
+            await sweeper.stop()
+            await asyncio.shield(metering.close())
+
+
+@asynccontextmanager
+async def database_address(settings: Settings) -> AsyncIterator[str]:
+    """Give the address of the database, holding the embedded server up while it is used."""
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+        return
+    from jangbu.storage.embedded import EmbeddedServer, default_data_dir
+
+    server = EmbeddedServer(settings.data_dir or default_data_dir())
+    yield await asyncio.to_thread(server.ensure)
+    await asyncio.to_thread(server.leave)
+
+
+async def _upgrade(dsn: str, *, embedded: bool) -> None:
+    """Bring the schema to this release where that is ours to do, and say what to do where it is not."""
+    revision = await migrate.current(dsn)
+    if embedded or revision is None:
+        await migrate.upgrade(dsn)
+    else:
+        migrate.require_head(revision)
+
+
+def _assemble(settings: Settings, database: Database, clock: Clock) -> Metering:
+    seconds = settings.record_seconds_max
+    return Metering(
+        database=database,
+        clock=clock,
+        accounts=Accounts(database, clock, project=settings.project, retry_seconds=seconds),
+        holds=Holds(
+            database,
+            project=settings.project,
+            lanes=settings.flushers,
+            hold_seconds=settings.hold_seconds,
+            retry_seconds=seconds,
+        ),
+        recorder=Recorder(
+            database,
+            lanes=settings.flushers,
+            batch_max=settings.flush_rows_max,
+            queue_max=settings.queue_rows_max,
+            seconds=seconds,
+        ),
+        pricing=Pricing(database, project=settings.project, book_file=settings.price_book),
+    )

@@ -1,0 +1,98 @@
+"""The ledger as it ought to behave, in memory and as plainly as can be: the oracle beside PostgreSQL."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import UUID
+
+HoldState = Literal["open", "unknown", "released", "expired", "settled"]
+
+
+@dataclass
+class ModelHold:
+    amount: int
+    state: HoldState
+
+
+@dataclass
+class ModelUsage:
+    total: int
+    given_back: int = 0
+    voided: bool = False
+
+
+@dataclass
+class ModelAccount:
+    granted: int = 0
+    used: int = 0
+    blocked: bool = False
+    entries: int = 0
+    holds: dict[UUID, ModelHold] = field(default_factory=dict)
+    usage: dict[UUID, ModelUsage] = field(default_factory=dict)
+    keys: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def held(self) -> int:
+        return sum(hold.amount for hold in self.holds.values() if hold.state in ("open", "unknown"))
+
+    @property
+    def available(self) -> int:
+        return self.granted - self.used - self.held
+
+    def grant(self, key: str, amount: int) -> Literal["posted", "replayed", "conflict"]:
+        return self._once(key, ("grant", amount), amount)
+
+    def adjust(self, key: str, delta: int) -> Literal["posted", "replayed", "conflict", "refused"]:
+        if key not in self.keys and self.granted + delta < 0:
+            return "refused"
+        return self._once(key, ("adjust", delta), delta)
+
+    def take(self, call: UUID, amount: int) -> Literal["held", "refused", "used before", "blocked"]:
+        known = self.holds.get(call)
+        if known is not None and known.state == "open":
+            return "held"
+        if known is not None or call in self.usage:
+            return "used before"
+        if self.blocked:
+            return "blocked"
+        if amount > self.available:
+            return "refused"
+        self.holds[call] = ModelHold(amount, "open")
+        return "held"
+
+    def settle(self, call: UUID, total: int) -> Literal["recorded", "replayed"]:
+        hold = self.holds.get(call)
+        if hold is not None and hold.state in ("open", "unknown"):
+            hold.state = "settled"
+        if call in self.usage:
+            return "replayed"
+        self.usage[call] = ModelUsage(total)
+        self.used += total
+        self.entries += total > 0
+        return "recorded"
+
+    def release(self, call: UUID) -> None:
+        hold = self.holds.get(call)
+        if hold is not None and hold.state in ("open", "unknown"):
+            hold.state = "released"
+
+    def mark_unknown(self, call: UUID) -> None:
+        hold = self.holds.get(call)
+        if hold is not None and hold.state == "open":
+            hold.state = "unknown"
+
+    def give_back(self, key: str, call: UUID, amount: int) -> Literal["posted", "replayed", "conflict", "refused"]:
+        record = self.usage[call]
+        if key not in self.keys and record.given_back + amount > record.total:
+            return "refused"
+        outcome = self._once(key, ("refund", call, amount), amount)
+        if outcome == "posted":
+            record.given_back += amount
+        return outcome
+
+    def _once(self, key: str, content: object, delta: int) -> Literal["posted", "replayed", "conflict"]:
+        if key in self.keys:
+            return "replayed" if self.keys[key] == content else "conflict"
+        self.keys[key] = content
+        self.granted += delta
+        self.entries += 1
+        return "posted"
