@@ -51,8 +51,11 @@ async def database_address(settings: Settings) -> AsyncIterator[str]:
     from jangbu.storage.embedded import EmbeddedServer, default_data_dir
 
     server = EmbeddedServer(settings.data_dir or default_data_dir())
-    yield await asyncio.to_thread(server.ensure)
-    await asyncio.to_thread(server.leave)
+    endpoint = await asyncio.to_thread(server.ensure)
+    try:
+        yield endpoint.dsn
+    finally:
+        await asyncio.to_thread(server.leave)
 
 
 async def _upgrade(dsn: str, *, embedded: bool) -> None:

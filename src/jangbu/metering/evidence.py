@@ -1,20 +1,61 @@
-"""What a record keeps of an answer: the provider's own words, so that everything else can be derived again."""
+"""What a record keeps of an answer: the provider's own words, from which everything else is derived again."""
 
-from dataclasses import asdict
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
-from jangbu.domain.usage import Usage
+from jangbu.domain.usage import Platform, Source, Surface, Tier, Units, Usage
+from jangbu.providers import gemini
+from jangbu.storage.usage import UsageRecord
 
 
 def evidence(usage: Usage) -> dict[str, Any]:
-    """Give the usage objects verbatim, with the units that no usage object reports."""
-    kept: dict[str, Any] = {"usage": [dict(part) for part in usage.raw]}
-    units = {name: count for name, count in asdict(usage.units).items() if count}
-    if units:
-        kept["units"] = units
+    """Give the usage objects verbatim, with the units that no usage object reports; a batch's answers one by one."""
     if usage.members:
-        kept["members"] = [
-            {"model": member.model, "response_id": member.response_id, **evidence(member)} for member in usage.members
-        ]
-        del kept["usage"]
-    return kept
+        return {"members": [_member(member) for member in usage.members]}
+    return {"usage": [dict(part) for part in usage.raw], **_units(usage)}
+
+
+def restated(record: UsageRecord) -> Usage:
+    """Rebuild the usage of a record from its evidence alone."""
+    kept = json.loads(record.raw)
+    if "text" in kept:
+        kept = json.loads(kept["text"])
+    platform = Platform(record.platform)
+    tier = Tier(record.tier) if record.tier else None
+    if "members" not in kept:
+        return _restate(Surface(record.surface), kept, platform, record.model, tier, Source(record.source))
+    members = tuple(
+        replace(
+            _restate(Surface(member["surface"]), member, platform, None, tier, Source(member["source"])),
+            model=member["model"],
+            tier=tier,
+        )
+        for member in kept["members"]
+    )
+    return Usage(
+        Surface(record.surface), source=Source(record.source), model=record.model, platform=platform, members=members
+    )
+
+
+def _member(usage: Usage) -> dict[str, Any]:
+    return {
+        "surface": usage.surface.value,
+        "source": usage.source.value,
+        "model": usage.model,
+        "usage": [dict(part) for part in usage.raw],
+        **_units(usage),
+    }
+
+
+def _units(usage: Usage) -> dict[str, Any]:
+    units = {name: count for name, count in asdict(usage.units).items() if count}
+    return {"units": units} if units else {}
+
+
+def _restate(
+    surface: Surface, kept: Mapping[str, Any], platform: Platform, model: str | None, tier: Tier | None, source: Source
+) -> Usage:
+    units = Units(**kept.get("units", {}))
+    return gemini.restate(surface, kept["usage"], platform, model, tier, units, source=source)
