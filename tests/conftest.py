@@ -1,0 +1,69 @@
+"""A real PostgreSQL for every test that keeps a ledger, and a fresh migrated database for each of them.
+
+One server serves the whole run: the embedded one, or the one that ``JANGBU_TEST_DSN`` names, whose user may create
+databases. A test's database is copied from a template that was migrated once.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from jangbu.storage import migrate
+from jangbu.storage.database import Database
+from jangbu.storage.embedded import EmbeddedServer
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the address of a server's own database."""
+    given = os.environ.get("JANGBU_TEST_DSN")
+    if given:
+        yield given
+        return
+    with EmbeddedServer(Path(tmp_path_factory.mktemp("server")) / "data") as endpoint:
+        yield endpoint.dsn
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> Iterator[str]:
+    """Give the name of a migrated database that others are copied from; nobody connects to it."""
+    name = f"template_{uuid4().hex}"
+    asyncio.run(_execute(server, f"CREATE DATABASE {name}"))
+    asyncio.run(migrate.upgrade(_address(server, name)))
+    yield name
+    asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+async def database_url(server: str, template: str) -> AsyncIterator[str]:
+    """Give the address of a fresh database with the schema, dropped after the test."""
+    name = f"test_{uuid4().hex}"
+    await _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield _address(server, name)
+    await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """Give the connections to the test's own database."""
+    connected = await Database.connect(database_url)
+    yield connected
+    await connected.close()
+
+
+def _address(server: str, name: str) -> str:
+    return urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+
+
+async def _execute(dsn: str, command: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(command)
+    finally:
+        await connection.close()
