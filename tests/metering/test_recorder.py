@@ -1,0 +1,208 @@
+"""The recorder: every caller's row becomes durable exactly once, whatever happens to its neighbours or the server."""
+
+import asyncio
+import random
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from jangbu import telemetry
+from jangbu.clock import SystemClock, new_id
+from jangbu.domain.ledger import account_id
+from jangbu.errors import RecordingFailed
+from jangbu.metering.recorder import Recorder
+from jangbu.storage import accounts, usage
+from jangbu.storage.database import Database
+from jangbu.storage.names import Names
+from jangbu.storage.usage import UsageRow
+from tests.faults.proxy import lossy_proxy
+
+USERS = tuple(f"user-{number}" for number in range(20))
+
+
+async def open_accounts(database: Database) -> tuple[int, int]:
+    for user in USERS:
+        await accounts.create(database, account_id("p", user), "p", user)
+    services, models = Names(database, "service"), Names(database, "model")
+    await services.learn(["text_generation"])
+    await models.learn(["gemini-2.5-flash"])
+    return services["text_generation"], models["gemini-2.5-flash"]
+
+
+@pytest.fixture
+async def numbers(database: Database) -> tuple[int, int]:
+    await usage.make_partitions(database, [SystemClock().now()])
+    return await open_accounts(database)
+
+
+@pytest.fixture
+async def recorder(database: Database) -> AsyncIterator[Recorder]:
+    recorder = Recorder(database, lanes=2, batch_max=64, seconds=20)
+    yield recorder
+    await recorder.close()
+
+
+def row(numbers: tuple[int, int], user: str = USERS[0], total: int = 450, at: UUID | None = None) -> UsageRow:
+    return UsageRow(
+        account_id=account_id("p", user),
+        id=at or new_id(SystemClock()),
+        service_id=numbers[0],
+        model_id=numbers[1],
+        surface="generate_content",
+        platform="gemini_api",
+        tier="standard",
+        source="reported",
+        prompt=total,
+        candidates=0,
+        thoughts=0,
+        tool=0,
+        cached=0,
+        total=total,
+        cost_nano=total * 3,
+        input_cost_nano=total,
+        charge_nano=total * 4,
+        price_version=None,
+        was_held=False,
+        response_id=None,
+        anomalies=None,
+        raw="{}",
+        metadata=None,
+    )
+
+
+async def sums(database: Database) -> list[tuple[int, int, int]]:
+    """Tokens, cost and number, as the usage, the entries, the balances and each rollup have them."""
+    async with database.connection() as connection:
+        found = await connection.fetchrow(
+            """
+            SELECT
+                (SELECT array[sum(total), sum(cost_nano), count(*)] FROM jangbu.usage),
+                (SELECT array[-sum(delta), null, null] FROM jangbu.entries WHERE asset = 1),
+                (SELECT array[sum(used), null, null] FROM jangbu.balances WHERE asset = 1),
+                (SELECT array[sum(total), sum(cost_nano), sum(calls)] FROM jangbu.usage_total),
+                (SELECT array[sum(total), sum(cost_nano), sum(calls)] FROM jangbu.usage_daily),
+                (SELECT array[sum(total), sum(cost_nano), sum(calls)] FROM jangbu.usage_hourly)
+            """
+        )
+    assert found is not None
+    first = found[0]
+    return [tuple(int(v if v is not None else f) for v, f in zip(values, first, strict=True)) for values in found]
+
+
+async def test_totals_agree_after_any_interleaving_of_16_writers(database: Database, numbers: tuple[int, int]) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    recorders = [Recorder(database, lanes=2, batch_max=chance.randint(1, 40)) for _ in range(4)]
+    rows = [row(numbers, chance.choice(USERS), chance.randint(0, 5000)) for _ in range(1500)]
+    repeated = rows + chance.choices(rows, k=300)
+    chance.shuffle(repeated)
+
+    async def write(number: int) -> None:
+        for item in repeated[number::16]:
+            await recorders[chance.randrange(4)].record(item)
+
+    await asyncio.gather(*(write(number) for number in range(16)))
+    await asyncio.gather(*(recorder.close() for recorder in recorders))
+    expected = (sum(item.total for item in rows), sum(item.total * 3 for item in rows), len(rows))
+    assert await sums(database) == [expected] * 6
+
+
+async def test_a_replay_changes_nothing(database: Database, numbers: tuple[int, int], recorder: Recorder) -> None:
+    item = row(numbers)
+    first, second = await asyncio.gather(recorder.record(item), recorder.record(item))
+    again = await recorder.record(item)
+    assert [first.is_new or second.is_new, again.is_new] == [True, False]
+    assert (await sums(database))[0] == (450, 1350, 1)
+
+
+async def test_a_poisonous_row_fails_alone(database: Database, numbers: tuple[int, int], recorder: Recorder) -> None:
+    halved: list[str] = []
+    end = telemetry.subscribe(lambda event, _facts: halved.append(event))
+    rows = [row(numbers, user) for user in USERS * 3]
+    rows[17] = replace(rows[17], raw='{"a": "\\u0000"}')
+    rows[41] = replace(rows[41], total=2**70)
+    results = await asyncio.gather(*(recorder.record(item) for item in rows), return_exceptions=True)
+    end()
+    failed = [number for number, result in enumerate(results) if isinstance(result, BaseException)]
+    assert failed == [17, 41]
+    assert isinstance(results[17], RecordingFailed)
+    assert "recorder.halved" in halved
+    assert "recorder.failed" in halved
+    assert (await sums(database))[0][2] == len(rows) - 2
+
+
+async def test_a_month_without_a_partition_gets_one(
+    database: Database, numbers: tuple[int, int], recorder: Recorder
+) -> None:
+    class Elsewhere:
+        def now(self) -> datetime:
+            return datetime.now(UTC) - timedelta(days=400)
+
+    flushed = await recorder.record(row(numbers, at=new_id(Elsewhere())))
+    assert flushed.is_new
+
+
+async def test_an_unknown_account_is_told_apart(numbers: tuple[int, int], recorder: Recorder) -> None:
+    known, unknown = await asyncio.gather(
+        recorder.record(row(numbers)), recorder.record(row(numbers, "nobody opened this"))
+    )
+    assert known.has_account
+    assert not unknown.has_account
+    assert not unknown.is_new
+
+
+async def test_callers_are_held_back_when_the_queue_is_full(database: Database, numbers: tuple[int, int]) -> None:
+    narrow = Recorder(database, lanes=1, batch_max=2, queue_max=3)
+    flushed = await asyncio.gather(*(narrow.record(row(numbers, user)) for user in USERS * 4))
+    assert all(result.is_new for result in flushed)
+    await narrow.close()
+
+
+async def test_an_ambiguous_commit_is_recorded_once(
+    database_url: str, database: Database, numbers: tuple[int, int]
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="jb") as folder:
+        async with lossy_proxy(database_url, Path(folder)) as (address, proxy):
+            behind = await Database.connect(address)
+            recorder = Recorder(behind, lanes=2, seconds=20)
+            await recorder.record(row(numbers))
+            retried: list[str] = []
+            end = telemetry.subscribe(lambda event, _facts: retried.append(event))
+            for number in range(10):
+                wanted = row(numbers, USERS[number])
+                proxy.swallow_answers_after = wanted.id.bytes
+                await recorder.record(wanted)
+            end()
+            await recorder.close()
+            await behind.close()
+    assert proxy.swallowed == 10
+    assert retried.count("recorder.retried") >= 10
+    assert await sums(database) == [(11 * 450, 11 * 1350, 11)] * 6
+
+
+async def test_backends_that_are_killed_lose_and_double_nothing(
+    database: Database, numbers: tuple[int, int], recorder: Recorder
+) -> None:
+    rows = [row(numbers, random.choice(USERS)) for _ in range(600)]
+
+    async def kill_backends() -> None:
+        async with database.connection() as connection:
+            for _ in range(8):
+                await asyncio.sleep(0.05)
+                await connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+
+    async def write(number: int) -> None:
+        for item in rows[number::30]:
+            await recorder.record(item)
+
+    await asyncio.gather(kill_backends(), *(write(number) for number in range(30)))
+    assert await sums(database) == [(600 * 450, 600 * 1350, 600)] * 6
