@@ -33,6 +33,7 @@ class Background(Generic[Resource]):
         self._opened: Future[Resource] = Future()
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._detached: set[Future[Any]] = set()
         self._closed = False
         self._closing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="jangbu-ledger", daemon=True)
@@ -65,7 +66,20 @@ class Background(Generic[Resource]):
 
     def detach(self, work: Callable[[Resource], Coroutine[Any, Any, object]]) -> None:
         """Start work that nobody waits for; its failure is logged, because there is nobody to raise it to."""
-        self.submit(work).add_done_callback(_log_failure)
+        future = self.submit(work)
+        self._detached.add(future)
+        future.add_done_callback(self._detached.discard)
+        future.add_done_callback(_log_failure)
+
+    def wait_for_detached(self) -> None:
+        """Wait until what was handed over is done, so that its effect can be read."""
+        for future in tuple(self._detached):
+            future.exception()
+
+    async def wait_for_detached_async(self) -> None:
+        """Await until what was handed over is done."""
+        for future in tuple(self._detached):
+            await asyncio.wait([asyncio.shield(asyncio.wrap_future(future))])
 
     def close(self) -> None:
         """Finish what was started, close the resource and end the thread. Safe to call again, and after a fork."""

@@ -25,12 +25,16 @@ class Metered(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A request, understood. ``model`` is as the path names it, without ``models/``; None where it names none."""
+    """A request, understood. ``model`` is as the path names it, without ``models/``; None where it names none.
+
+    ``verb`` is how the path ends: ``generateContent``, ``interactions``.
+    """
 
     surface: Surface | None
     metered: Metered
     model: str | None = None
     platform: Platform = Platform.GEMINI_API
+    verb: str = ""
 
 
 _METHODS = {
@@ -55,23 +59,21 @@ def route_of(method: str, url: str) -> Route:
     name, _, action = last.partition(":")
     if method.lower() == "post" and action in _METHODS:
         surface, metered = _METHODS[action]
-        return Route(surface, metered, name, platform)
-    surface, metered = _resource(method.lower(), segments)
-    return Route(surface, metered, None, platform)
+        return Route(surface, metered, name, platform, action)
+    return Route(*_resource(method.lower(), segments), None, platform, last)
 
 
 def _resource(method: str, segments: list[str]) -> tuple[Surface | None, Metered]:
-    match method, segments:
-        case "post", [*_, "cachedContents"]:
+    collection = "".join(segments[-1:] if method == "post" else segments[-2:-1])
+    match method, collection:
+        case "post", "cachedContents":
             return Surface.CACHED_CONTENTS, Metered.RECORDED
-        case "post", [*_, "interactions"]:
+        case "post", "interactions":
             return Surface.INTERACTIONS, Metered.NOW
-        case "get", [*_, "interactions", _]:
+        case "get", "interactions":
             return Surface.INTERACTIONS, Metered.RESULT
-        case "post", [*_, "batchPredictionJobs"]:
-            return Surface.BATCH, Metered.LATER
-        case "get", [*_, "batches" | "batchPredictionJobs", _]:
-            return Surface.BATCH, Metered.RESULT
-        case "get", [*_, "operations", _]:
+        case "post" | "get", "batches" | "batchPredictionJobs":
+            return Surface.BATCH, Metered.LATER if method == "post" else Metered.RESULT
+        case "get", "operations" if "models" in segments:
             return Surface.PREDICT_LONG_RUNNING, Metered.RESULT
     return None, Metered.FREE

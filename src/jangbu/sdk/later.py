@@ -1,0 +1,70 @@
+"""Answers that are recorded without a hold: stored caches, and the results of work that was started earlier.
+
+A batch or a long operation is free to start; its results are recorded once, for whoever started it, when an answer
+first shows them. Which process started it is remembered in memory only: where another process asks for the results,
+whoever asks there is named as the payer.
+"""
+
+import json
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from jangbu.domain.flow import Receipt
+from jangbu.domain.usage import Source, Units, Usage
+from jangbu.sdk import attribution
+from jangbu.sdk.hook import Hook, metadata_of
+from jangbu.sdk.routes import Metered, Route
+from jangbu.sdk.services import service_of
+
+if TYPE_CHECKING:
+    from jangbu.metering.meter import Metering
+
+__all__ = ["Later", "work_name"]
+
+Work = Callable[["Metering"], Coroutine[Any, Any, Receipt | None]]
+
+
+class Later:
+    """One request of this kind. Made before it is sent, so that a missing user is refused before anything happens."""
+
+    def __init__(self, hook: Hook, route: Route, url: str, body: Mapping[str, Any]) -> None:
+        self._hook = hook
+        self._route = route
+        self._name = work_name(str(body.get("operationName") or urlsplit(url).path))
+        self._body = body
+        asks_for_results = route.metered is Metered.RESULT
+        self._payer = hook.payer_of(self._name) if asks_for_results else attribution.required()
+
+    def work(self, answer: str) -> Work | None:
+        """Read the answer; give what there is to record, or None."""
+        name = work_name(str(json.loads(answer).get("name") or self._name)) if answer else self._name
+        if self._route.metered is Metered.LATER:
+            self._hook.started[name] = self._payer
+            return None
+        if name in self._hook.recorded:
+            return None
+        usage = self._hook.usage(answer, self._route, None)
+        if usage.source is Source.NONE and usage.units == Units():
+            return None
+        return lambda metering: self._record(metering, name, usage)
+
+    async def _record(self, metering: "Metering", name: str, usage: Usage) -> Receipt:
+        payer, surface = self._payer, self._route.surface
+        assert payer.user is not None, "who started the work is known"
+        assert surface is not None, "a route that is metered has a surface"
+        model = usage.model or self._route.model or ""
+        receipt = await metering.record(
+            payer.user,
+            payer.service or service_of(surface, model, self._body),
+            usage,
+            call_key=f"{surface}:{name}",
+            metadata=metadata_of(payer),
+        )
+        self._hook.recorded.add(name)
+        return receipt
+
+
+def work_name(path: str) -> str:
+    """Give the name of a resource without project, version and prefix: its kind and its id."""
+    return "/".join(path.strip("/").split("/")[-2:])

@@ -1,0 +1,188 @@
+"""Streams that are metered while the app reads them.
+
+What may be the last piece is handed over only when the record is durable; every other piece passes at once. A stream
+that the app leaves early is settled from what was reported until then.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+from jangbu.domain.flow import Answered, Lost, Outcome, Rejected
+from jangbu.domain.usage import Source
+from jangbu.errors import JangbuError
+from jangbu.providers.gemini import StreamMeter
+from jangbu.sdk.drivers import CallInProgress
+from jangbu.sdk.outcomes import failed
+
+__all__ = ["AsyncMeteredStream", "MeteredStream", "StreamReading"]
+
+Piece = TypeVar("Piece")
+
+
+class StreamReading(Generic[Piece]):
+    """Reads the usage out of a stream's pieces and says which pieces may pass. Without I/O.
+
+    ``may_be_last`` says whether an answer may end with this piece; it and what follows is then held back.
+    """
+
+    def __init__(
+        self,
+        meter: StreamMeter,
+        feed: Callable[[Piece], None],
+        *,
+        may_be_last: Callable[[Piece], bool],
+        is_error: Callable[[Piece], bool],
+        judged: Callable[[Outcome], None] = lambda _outcome: None,
+    ) -> None:
+        self._meter = meter
+        self._feed = feed
+        self._may_be_last = may_be_last
+        self._is_error = is_error
+        self._judged = judged
+        self._held_back: list[Piece] = []
+        self._refused = False
+
+    def read(self, piece: Piece) -> list[Piece]:
+        """Take a piece in; give the pieces that may be handed over now."""
+        self._feed(piece)
+        self._refused = self._refused or self._is_error(piece)
+        passed, self._held_back = self._held_back, [piece]
+        if not self._may_be_last(piece):
+            passed.append(self._held_back.pop())
+        return passed
+
+    def rest(self) -> list[Piece]:
+        """Give what was held back, once the record is durable."""
+        rest, self._held_back = self._held_back, []
+        return rest
+
+    def outcome(self, error: BaseException | None, *, complete: bool) -> Outcome:
+        """Judge how the stream ended. What was reported before it broke off is charged, and is marked partial."""
+        outcome = self._judge(error, complete=complete)
+        self._judged(outcome)
+        return outcome
+
+    def _judge(self, error: BaseException | None, *, complete: bool) -> Outcome:
+        usage = self._meter.finish(complete=complete)
+        if usage.source is not Source.NONE:
+            return Answered(usage)
+        if self._refused:
+            return Rejected("the provider answered an error in the stream")
+        if error is not None:
+            return failed(error)
+        return Answered(usage) if complete else Lost("the stream was left before anything was reported")
+
+
+class MeteredStream(Generic[Piece]):
+    """An iterator over a stream's pieces that settles its call when the stream ends, breaks off or is dropped."""
+
+    def __init__(self, pieces: Iterator[Piece], reading: StreamReading[Piece], call: CallInProgress) -> None:
+        self._pieces = pieces
+        self._reading = reading
+        self._call = call
+        self._ready: list[Piece] = []
+        self._ended = False
+        self._advancing = False
+
+    def __iter__(self) -> Iterator[Piece]:
+        return self
+
+    def __next__(self) -> Piece:
+        while not self._ready:
+            if self._ended:
+                raise StopIteration
+            self._advancing = True
+            try:
+                self._advance()
+            finally:
+                self._advancing = False
+        return self._ready.pop(0)
+
+    def close(self) -> None:
+        """Settle what was reported, if the stream did not end by itself.
+
+        HTTP libraries close a response themselves when it is read to its end: that is no early end.
+        """
+        if self._ended or self._advancing:
+            return
+        self._ended = True
+        self._call.finish(self._reading.outcome(None, complete=False))
+
+    def _advance(self) -> None:
+        try:
+            piece = next(self._pieces)
+        except StopIteration:
+            self._ended = True
+            self._call.finish(self._reading.outcome(None, complete=True))
+            self._ready = self._reading.rest()
+        except BaseException as error:
+            self._ended = True
+            with suppress(JangbuError):
+                self._call.finish(self._reading.outcome(error, complete=False))
+            raise
+        else:
+            self._ready = self._reading.read(piece)
+
+    def __del__(self) -> None:
+        if self._ended:
+            return
+        with suppress(JangbuError):
+            self._call.finish_later(self._reading.outcome(None, complete=False))
+
+
+class AsyncMeteredStream(Generic[Piece]):
+    """An asynchronous iterator over a stream's pieces, settled as ``MeteredStream`` is."""
+
+    def __init__(self, pieces: AsyncIterator[Piece], reading: StreamReading[Piece], call: CallInProgress) -> None:
+        self._pieces = pieces
+        self._reading = reading
+        self._call = call
+        self._ready: list[Piece] = []
+        self._ended = False
+        self._advancing = False
+
+    def __aiter__(self) -> AsyncIterator[Piece]:
+        return self
+
+    async def __anext__(self) -> Piece:
+        while not self._ready:
+            if self._ended:
+                raise StopAsyncIteration
+            self._advancing = True
+            try:
+                await self._advance()
+            finally:
+                self._advancing = False
+        return self._ready.pop(0)
+
+    async def aclose(self) -> None:
+        """Settle what was reported, if the stream did not end by itself.
+
+        HTTP libraries close a response themselves when it is read to its end: that is no early end.
+        """
+        if self._ended or self._advancing:
+            return
+        self._ended = True
+        await self._call.finish_async(self._reading.outcome(None, complete=False))
+
+    async def _advance(self) -> None:
+        try:
+            piece = await anext(self._pieces)
+        except StopAsyncIteration:
+            self._ended = True
+            await self._call.finish_async(self._reading.outcome(None, complete=True))
+            self._ready = self._reading.rest()
+        except BaseException as error:
+            self._ended = True
+            with suppress(JangbuError):
+                await self._call.finish_async(self._reading.outcome(error, complete=False))
+            raise
+        else:
+            self._ready = self._reading.read(piece)
+
+    def __del__(self) -> None:
+        if self._ended:
+            return
+        with suppress(JangbuError):
+            self._call.finish_later(self._reading.outcome(None, complete=False))
