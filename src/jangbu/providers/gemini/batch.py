@@ -126,7 +126,7 @@ def _answers(event: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     response = event.get("response")
     metadata = event.get("metadata")
     output = metadata.get("output") if isinstance(metadata, Mapping) else None
-    for holder in (response, output, event):
+    for holder in (response, output, event.get("dest"), event):
         inlined = _inlined(holder)
         if inlined is not None:
             for item in inlined:

@@ -46,11 +46,12 @@ class EmbeddingsReader:
         if isinstance(usage, Mapping) and has_counts(usage, USAGE_METADATA):
             self._usages = [usage]
             return
-        self._usages = [statistics for item in mappings(event.get("predictions")) for statistics in _statistics(item)]
+        items = (*mappings(event.get("predictions")), *mappings(event.get("embeddings")))
+        self._usages = [statistics for item in items for statistics in _statistics(item)]
 
     def finish(self, ending: Ending) -> Usage:
         """Say what the embedding used."""
-        predicted = "predictions" in self._answer
+        predicted = "predictions" in self._answer or "promptTokenCount" not in (self._usages or [{}])[0]
         model = model_of(self._answer, self._context)
         reading = read_embedding_usages(self._usages)
         priced_by_token = not predicted or (model or "").startswith("gemini-")
@@ -60,13 +61,14 @@ class EmbeddingsReader:
         spoken = self._usages[0] if self._usages else {}
         tier = tier_of(self._answer, spoken, self._context)
         charged = reading if source is not Source.NONE else Reading()
-        platform = platform_of(self._answer, spoken, self._context)
         return Usage(
             surface=Surface.EMBED_CONTENT,
             counts=charged.counts,
             source=source,
             model=model,
-            platform=Platform.VERTEX if predicted else platform,
+            platform=Platform.VERTEX
+            if "predictions" in self._answer
+            else platform_of(self._answer, spoken, self._context),
             tier=tier.tier,
             by_modality=charged.by_modality,
             anomalies=once((*reading.anomalies, *tier.anomalies)),
@@ -106,6 +108,7 @@ def counted(usage: Usage, count_tokens_answer: Mapping[str, Any]) -> Usage:
 
 
 def _statistics(prediction: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    embeddings = prediction.get("embeddings")
+    # google-genai lays the statistics beside the values, Vertex itself one level deeper.
+    embeddings = prediction.get("embeddings", prediction)
     statistics = embeddings.get("statistics") if isinstance(embeddings, Mapping) else None
     return [statistics] if isinstance(statistics, Mapping) and has_counts(statistics, EMBEDDING_STATISTICS) else []

@@ -12,6 +12,8 @@ from jangbu.providers.gemini.counts import USAGE_METADATA, has_counts, once, rea
 from jangbu.providers.gemini.grounding import mappings
 from jangbu.providers.gemini.reader import Context, Ending, kept, model_of, platform_of, tier_of
 
+_SAMPLES = ("generatedSamples", "generatedVideos", "videos")
+
 
 class FreeReader:
     """Reads an answer that is charged no tokens: what it is paid for by, if anything, is in its units."""
@@ -60,7 +62,7 @@ class FreeReader:
                 usage = self._answer.get("usageMetadata")
                 return storage(usage) if isinstance(usage, Mapping) else Units()
             case Surface.PREDICT:
-                return Units(images=sum(map(_is_image, mappings(self._answer.get("predictions")))))
+                return Units(images=sum(map(_is_image, _images(self._answer))))
             case Surface.PREDICT_LONG_RUNNING:
                 return _videos(self._answer)
         return Units()
@@ -71,10 +73,15 @@ def storage(usage: Mapping[str, Any]) -> Units:
     return Units(cache_storage_tokens=max(read_count(usage.get("totalTokenCount")) or 0, 0))
 
 
+def _images(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """List the images of an answer, or of the object that google-genai makes of it."""
+    return [*mappings(answer.get("predictions")), *mappings(answer.get("generatedImages"))]
+
+
 def _is_image(prediction: Mapping[str, Any]) -> bool:
     if prediction.get("raiFilteredReason"):
         return False
-    return any(prediction.get(name) for name in ("bytesBase64Encoded", "gcsUri", "mimeType"))
+    return any(prediction.get(name) for name in ("bytesBase64Encoded", "gcsUri", "mimeType", "image"))
 
 
 def _videos(answer: Mapping[str, Any]) -> Units:
@@ -82,7 +89,8 @@ def _videos(answer: Mapping[str, Any]) -> Units:
     if not isinstance(response, Mapping):
         return Units()
     inner = response.get("generateVideoResponse")
-    samples = inner.get("generatedSamples") if isinstance(inner, Mapping) else response.get("videos")
+    holder = inner if isinstance(inner, Mapping) else response
+    samples = next((holder[name] for name in _SAMPLES if name in holder), ())
     videos = [sample.get("video", sample) for sample in mappings(samples)]
     seconds = sum(max(_seconds(video), 0) for video in mappings(videos))
     return Units(videos=len(videos), video_seconds=seconds)

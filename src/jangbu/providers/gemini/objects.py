@@ -20,7 +20,10 @@ _SNAKE_MARKS = {
     "setup_complete",
     "response_id",
     "inlined_responses",
-    "total_tokens",
+    "total_billable_characters",
+    "prompt_tokens_details",
+    "generated_images",
+    "display_name",
 }
 _NATIVE_MARKS = {"usage", "object", "choices", "event_type"}
 

@@ -60,6 +60,8 @@ def _by_own_keys(answer: Mapping[str, Any]) -> Surface | None:
         surface = Surface.BATCH
     elif keys & {"embedding", "embeddings"}:
         surface = Surface.EMBED_CONTENT
+    elif "generatedImages" in keys:
+        surface = Surface.PREDICT
     elif "predictions" in keys:
         surface = _predicted(answer["predictions"])
     elif "totalTokens" in keys:

@@ -1,0 +1,104 @@
+"""The most tokens that the input of a request can be: bytes of text, and published figures for media."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from jangbu.providers.gemini.media import media_tokens_most
+
+_FIXED_TOKENS = 64
+_TURN_TOKENS = 16
+_FRAMES_MOST = 1_000
+_NOT_LOCAL = {
+    "fileData",
+    "file_data",
+    "fileUri",
+    "file_uri",
+    "cachedContent",
+    "cached_content",
+    "previous_interaction_id",
+    "gcsUri",
+    "fileName",
+    "file_name",
+}
+_INLINE = {"inlineData", "inline_data"}
+_INTERACTION_MEDIA = {"image", "audio", "video", "document"}
+_DEPTH_MOST = 64
+
+
+def input_most(body: Mapping[str, Any]) -> int | None:
+    """Bound the input of a request of any surface, or None where it names what is kept elsewhere."""
+    scan = _Scan()
+    text = scan.without_media(body, 0)
+    if not scan.is_local:
+        return None
+    written = json.dumps(text, ensure_ascii=False, separators=(",", ":"), default=str)
+    return len(written.encode("utf-8", "surrogatepass")) + scan.media + scan.objects * _TURN_TOKENS + _FIXED_TOKENS
+
+
+class _Scan:
+    """One walk through a request: media is bounded and taken out, what is left is text."""
+
+    def __init__(self) -> None:
+        self.media = 0
+        self.objects = 0
+        self.is_local = True
+
+    def without_media(self, value: Any, depth: int) -> Any:
+        if depth > _DEPTH_MOST:
+            self.is_local = False
+            return None
+        if isinstance(value, list | tuple):
+            return [self.without_media(inner, depth + 1) for inner in value]
+        if not isinstance(value, Mapping):
+            return value
+        self.objects += 1
+        if any(value.get(name) for name in _NOT_LOCAL):
+            self.is_local = False
+            return None
+        if self._take_media(value):
+            return None
+        if any(isinstance(value.get(name), Mapping) for name in _INLINE):
+            self._take_inline(value)
+        return {str(key): self.without_media(inner, depth + 1) for key, inner in value.items() if key not in _INLINE}
+
+    def _take_inline(self, part: Mapping[str, Any]) -> None:
+        """Bound the inline data of a generateContent part."""
+        blob = next(part[name] for name in _INLINE if isinstance(part.get(name), Mapping))
+        metadata = part.get("videoMetadata", part.get("video_metadata"))
+        frames = metadata.get("fps", 1) if isinstance(metadata, Mapping) else 1
+        self._add(blob.get("mimeType", blob.get("mime_type")), blob.get("data"), frames)
+
+    def _take_media(self, value: Mapping[str, Any]) -> bool:
+        """Bound media of an interaction (``type`` and ``data``) or of an OpenAI message (``image_url``)."""
+        if value.get("type") in _INTERACTION_MEDIA and ("data" in value or "uri" in value):
+            if "data" not in value:
+                self.is_local = False
+            else:
+                self._add(value.get("mime_type", f"{value['type']}/unknown"), value["data"], 1)
+            return True
+        image = value.get("image_url")
+        address = image.get("url") if isinstance(image, Mapping) else image
+        if isinstance(address, str):
+            head, comma, data = address.partition(",")
+            if not comma or not head.startswith("data:"):
+                self.is_local = False
+            else:
+                self._add(head.removeprefix("data:"), data, 1)
+            return True
+        audio = value.get("input_audio")
+        if isinstance(audio, Mapping):
+            self._add(f"audio/{audio.get('format', 'unknown')}", audio.get("data"), 1)
+            return True
+        return False
+
+    def _add(self, mime_type: object, data: object, frames: object) -> None:
+        # Text that cannot be decoded here is bounded by its encoded length, which is longer.
+        size = len(data) if isinstance(data, str | bytes) else 0
+        per_second = math.ceil(frames) if isinstance(frames, float | int) and 1 < frames < _FRAMES_MOST else 1
+        most = media_tokens_most(str(mime_type), size, frames_per_second=per_second)
+        if most is None:
+            self.is_local = False
+        else:
+            self.media += most

@@ -1,0 +1,33 @@
+"""The published limits of models, as data: ``models.toml`` holds the figures, their source and their date."""
+
+import tomllib
+from functools import cache
+from importlib import resources
+
+from jangbu.providers.gemini.names import model_name
+
+OUTPUT_MOST_UNKNOWN = 65_536
+"""What a model that is not in the table may write: the largest limit that Google publishes for any."""
+
+
+def output_limit(model: str | None, *, unknown: int = OUTPUT_MOST_UNKNOWN) -> int:
+    """Give the most tokens that a model may write in one candidate, thinking included; else ``unknown``."""
+    limit = _longest("output", model)
+    return unknown if limit is None else limit
+
+
+def input_limit(model: str | None) -> int | None:
+    """Give the most tokens that a model takes in, or None where it is not known."""
+    return _longest("input", model)
+
+
+def _longest(table: str, model: str | None) -> int | None:
+    name = model_name(model) or ""
+    known = [prefix for prefix in _limits()[table] if name.startswith(prefix)]
+    return _limits()[table][max(known, key=len)] if known else None
+
+
+@cache
+def _limits() -> dict[str, dict[str, int]]:
+    data = resources.files(__package__).joinpath("models.toml").read_text(encoding="utf-8")
+    return tomllib.loads(data)
