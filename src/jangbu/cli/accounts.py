@@ -1,0 +1,193 @@
+"""``accounts``, ``grant`` and ``balance``: who pays, and what they have."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from jangbu.cli.commands import command, group
+from jangbu.cli.money import tokens as grouped
+from jangbu.cli.output import shown_moment
+from jangbu.cli.session import Session
+from jangbu.cli.tables import pairs, table
+from jangbu.cli.values import moment, whole_number
+
+if TYPE_CHECKING:
+    from jangbu.domain.ledger import Balance, Grant
+    from jangbu.storage.accounts import AccountRow
+
+__all__ = ["User", "balance_facts", "register"]
+
+User = Annotated[str, typer.Argument(metavar="USER", help="The app's own user id, or a full account id.")]
+
+accounts = group("accounts", "Open, show, list and block accounts.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    app.add_typer(accounts)
+    command(app, "grant")(grant)
+    command(app, "balance")(balance)
+
+
+@command(accounts, "create")
+async def create(session: Session, user: User) -> None:
+    """Open an account for a user; again it changes nothing."""
+    async with session.ledger() as metering:
+        is_new = await metering.accounts.create(user)
+        account = await metering.accounts.find(user)
+    said = "opened" if is_new else "was open already"
+    session.show(account_facts(account) | {"is_new": is_new}, lambda: f"account of {user} {said}")
+
+
+@command(accounts, "show")
+async def show(session: Session, user: User) -> None:
+    """Show an account, its balance and the grants that are left."""
+    async with session.ledger() as metering:
+        grants = await metering.accounts.grants(user)
+        account = await metering.accounts.find(user)
+    facts = account_facts(account)
+
+    def text() -> str:
+        return pairs(_readable(facts)) + "\n\n" + _grants_table(grants)
+
+    session.show(facts | {"grants": [grant_facts(each) for each in grants]}, text)
+
+
+@command(accounts, "list")
+async def list_accounts(
+    session: Session,
+    after: Annotated[str, typer.Option(metavar="USER", help="Begin after this user.", show_default=False)] = "",
+    limit: Annotated[str, typer.Option(metavar="N", help="How many at most.")] = "100",
+) -> None:
+    """List accounts in the order of their users."""
+    most = whole_number(limit, "limit", least=1, most=100_000)
+    async with session.ledger() as metering:
+        found = await metering.accounts.page(after, most)
+    following = found[-1].user if len(found) == most else None
+
+    def text() -> str:
+        columns = ("user", "state", "balance>", "used>", "held>", "available>")
+        rows = [(each.user, each.state, *_balance_cells(each.balance)) for each in found]
+        more = "" if following is None else f"\n(more: --after {following})"
+        return table(columns, rows, empty="no accounts; open one with `jangbu accounts create USER`") + more
+
+    session.show({"accounts": [account_facts(each) for each in found], "next": following}, text)
+
+
+@command(accounts, "block")
+async def block(
+    session: Session,
+    user: User,
+    unblock: Annotated[bool, typer.Option("--unblock", help="Admit the user's calls again.")] = False,
+) -> None:
+    """Refuse new calls of a user; what is under way is still recorded."""
+    async with session.ledger() as metering:
+        await metering.accounts.block(user, not unblock)
+        account = await metering.accounts.find(user)
+    session.show(account_facts(account), lambda: f"account of {account.user} is {account.state}")
+
+
+async def grant(
+    session: Session,
+    user: User,
+    tokens: Annotated[str, typer.Argument(metavar="TOKENS", help="How many tokens were bought or are given.")],
+    key: Annotated[str, typer.Option(metavar="K", help="What makes this grant the same grant when it is repeated.")],
+    expires: Annotated[
+        str | None, typer.Option(metavar="T", help="When what is left of it expires (ISO 8601).", show_default=False)
+    ] = None,
+    priority: Annotated[str, typer.Option(metavar="N", help="Lower burns first among equal expiries.")] = "0",
+    source: Annotated[str, typer.Option(metavar="S", help="Where it comes from.")] = "purchase",
+) -> None:
+    """Give a user tokens, once for the key."""
+    from jangbu.domain.ledger import TOKENS_MAX
+
+    amount = whole_number(tokens, "the amount of tokens", least=1, most=TOKENS_MAX)
+    order = whole_number(priority, "priority", least=-(2**31), most=2**31 - 1)
+    expires_at = None if expires is None else moment(expires, "the expiry")
+    async with session.ledger() as metering:
+        posted = await metering.accounts.grant(
+            user, amount, key=key, source=source, priority=order, expires_at=expires_at
+        )
+        account = await metering.accounts.find(user)
+    facts = {"id": posted.id, "user": account.user, "amount": amount, "key": key, "replayed": posted.replayed}
+    said = "were granted before with this key" if posted.replayed else "granted"
+    session.show(
+        facts | balance_facts(posted.balance),
+        lambda: f"{amount:,} tokens {said} to {account.user}: {posted.balance.available:,} available",
+    )
+
+
+async def balance(session: Session, user: User) -> None:
+    """Show what a user bought, used, holds and has left, in tokens."""
+    async with session.ledger() as metering:
+        account = await metering.accounts.find(user)
+    facts = {"user": account.user, **balance_facts(account.balance)}
+    session.show(facts, lambda: table(_BALANCE_COLUMNS, [(account.user, *_balance_cells(account.balance))]))
+
+
+def balance_facts(found: "Balance") -> dict[str, int]:
+    """Give a balance in the guide's words."""
+    return {
+        "balance": found.granted,
+        "used_tokens": found.used,
+        "held_tokens": found.held,
+        "available": found.available,
+    }
+
+
+def account_facts(account: "AccountRow") -> dict[str, Any]:
+    """Give an account as JSON."""
+    return {
+        "user": account.user,
+        "account_id": account.id,
+        "state": account.state,
+        "created_at": account.created_at,
+        **balance_facts(account.balance),
+    }
+
+
+def grant_facts(found: "Grant") -> dict[str, Any]:
+    """Give a grant as JSON."""
+    return {
+        "id": found.id,
+        "amount": found.amount,
+        "consumed": found.consumed,
+        "expired": found.expired,
+        "remaining": found.remaining,
+        "source": found.source,
+        "priority": found.priority,
+        "expires_at": found.expires_at,
+        "created_at": found.created_at,
+    }
+
+
+_BALANCE_COLUMNS = ("user", "balance>", "used_tokens>", "held_tokens>", "available>")
+
+
+def _balance_cells(found: "Balance") -> tuple[str, str, str, str]:
+    return (grouped(found.granted), grouped(found.used), grouped(found.held), grouped(found.available))
+
+
+def _readable(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (
+            name,
+            grouped(value) if isinstance(value, int) else shown_moment(value) if name == "created_at" else str(value),
+        )
+        for name, value in facts.items()
+    ]
+
+
+def _grants_table(grants: "tuple[Grant, ...]") -> str:
+    rows = [
+        (
+            str(each.id),
+            each.source,
+            grouped(each.amount),
+            grouped(each.remaining),
+            str(each.priority),
+            shown_moment(each.expires_at) or "never",
+        )
+        for each in grants
+    ]
+    return table(("grant", "source", "amount>", "remaining>", "priority>", "expires"), rows, empty="no grants are left")

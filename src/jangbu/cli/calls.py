@@ -1,0 +1,58 @@
+"""``record`` and ``explain``: one call, from the provider's answer to the debit."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jangbu.cli.accounts import User
+from jangbu.cli.answers import SurfaceName, answer_usage
+from jangbu.cli.commands import command
+from jangbu.cli.money import dollars
+from jangbu.cli.session import Session
+from jangbu.cli.values import json_object
+
+if TYPE_CHECKING:
+    from jangbu.domain.flow import Receipt
+
+__all__ = ["receipt_line", "register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    command(app, "record")(record)
+
+
+async def record(
+    session: Session,
+    user: User,
+    service: Annotated[str, typer.Option(metavar="S", help="What the call was for, e.g. text_generation.")],
+    response: Annotated[str, typer.Option(metavar="FILE", help="The answer as Gemini sent it; - reads it from stdin.")],
+    call_id: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Your id of the call; again it is recorded once.", show_default=False),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="M", help="The model, where the answer names none.", show_default=False)
+    ] = None,
+    surface: SurfaceName = None,
+    metadata: Annotated[
+        str | None, typer.Option(metavar="JSON", help="What else to keep with the record.", show_default=False)
+    ] = None,
+) -> None:
+    """Record an answer and deduct what it reports. The answer is given, never a count."""
+    attached = json_object(metadata, "metadata")
+    usage = answer_usage(response, surface)
+    async with session.ledger() as metering:
+        receipt = await metering.record(user, service, usage, model=model, call_key=call_id, metadata=attached)
+    session.show(asdict(receipt), lambda: receipt_line(receipt))
+
+
+def receipt_line(receipt: "Receipt") -> str:
+    """Give a receipt in one line for people."""
+    said = "was recorded before, nothing changed" if receipt.replayed else "recorded"
+    overrun = f", {receipt.overrun:,} over its hold" if receipt.overrun else ""
+    return (
+        f"call {receipt.id} {said}: {receipt.charged_tokens:,} tokens of {receipt.model} "
+        f"({dollars(receipt.cost_nano)}){overrun}; {receipt.available:,} available to {receipt.user}"
+    )

@@ -1,0 +1,89 @@
+"""What people type, read strictly: a number, a time or a file that could mean two things is refused."""
+
+import json
+import re
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from jangbu.errors import InvalidInput, InvalidMetadata
+
+__all__ = ["call_id", "file_bytes", "json_object", "moment", "whole_number"]
+
+_BIGINT_MAX = 2**63 - 1
+_NUMBER = re.compile(r"([-\u2212]?)([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:_[0-9]{3})+)")
+
+
+def whole_number(text: str, what: str, *, least: int = 0, most: int = _BIGINT_MAX) -> int:
+    """Read a whole number; thousands may be grouped by commas or underscores. Raises InvalidInput."""
+    found = _NUMBER.fullmatch(text.strip())
+    if found is None:
+        raise InvalidInput(f"{what} {text[:40]!r} is no whole number", hint="write it like 1000 or 1,000")
+    digits = found[2].replace(",", "").replace("_", "")
+    # A few million digits would be slow to convert, and none of them is a count.
+    number = int(digits) if len(digits) < 30 else _BIGINT_MAX + 1
+    number = -number if found[1] else number
+    if not least <= number <= most:
+        raise InvalidInput(f"{what} {text[:40]} is out of range", hint=f"give {least:,} to {most:,}")
+    return number
+
+
+def moment(text: str, what: str) -> datetime:
+    """Read an ISO 8601 time with its zone, or a date, which means its first moment in UTC. Raises InvalidInput."""
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise InvalidInput(
+            f"{what} {text[:40]!r} is no date or time", hint="write 2027-01-31 or 2027-01-31T09:00:00Z"
+        ) from None
+    if found.tzinfo is None:
+        if re.search(r"[T ]", text.strip()):
+            raise InvalidInput(f"{what} {text[:40]!r} has no time zone", hint="end it with Z or +09:00")
+        found = found.replace(tzinfo=UTC)
+    try:
+        return found.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput(f"{what} {text[:40]!r} is out of range") from None
+
+
+def call_id(text: str, what: str = "call") -> UUID:
+    """Read the id of a call or a hold. Raises InvalidInput."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise InvalidInput(
+            f"{text[:60]!r} is no id of a {what}", hint="it looks like 01890a5d-ac96-774b-bcce-b302099a8057"
+        ) from None
+
+
+def file_bytes(name: str) -> bytes:
+    """Read a whole file, or standard input for ``-``. Raises InvalidInput that says why it cannot be read."""
+    if name == "-":
+        if sys.stdin is None:
+            raise InvalidInput("standard input is closed", hint="name a file")
+        return sys.stdin.buffer.read()
+    try:
+        return Path(name).read_bytes()
+    except IsADirectoryError:
+        raise InvalidInput(f"{name} is a directory", hint="name a file in it") from None
+    except FileNotFoundError:
+        raise InvalidInput(f"there is no file {name}", hint="check the name, or give - for standard input") from None
+    except PermissionError:
+        raise InvalidInput(f"{name} may not be read", hint="check its permissions") from None
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"{name[:200]} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def json_object(text: str | None, what: str) -> dict[str, Any]:
+    """Read a JSON object; nothing for None. Raises InvalidMetadata."""
+    if text is None:
+        return {}
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidMetadata(f"{what} is no JSON: {error}", hint='write it like {"requestType": "script"}') from None
+    if not isinstance(found, dict):
+        raise InvalidMetadata(f"{what} is no JSON object", hint='write it like {"requestType": "script"}')
+    return found
