@@ -122,7 +122,7 @@ def start(places: Places, owner: Owner, programs: Path, socket_dir: Path, wait: 
             umask=0o077,
             pass_fds=handle.descriptors,
             # A server without a supervisor would stay for ever: it has to shut down with it.
-            preexec_fn=die_with_parent(signal.SIGINT),
+            preexec_fn=die_with_parent(signal.SIGINT),  # noqa: PLW1509 - the supervisor has one thread
             **owner.process_options(),
         )
     server = Server(process, socket_dir)

@@ -73,11 +73,17 @@ class EmbeddedServer:
         DataDirectoryUnusable or DatabaseUnreachable; nothing was changed then.
         """
         with self._mutex:
+            was_user = self._users is not None
             endpoint = self._join()
-            _select_one(endpoint)
             if self._guard is None:
                 self._guard = threading.Thread(target=self._keep_supervised, name="jangbu-server-guard", daemon=True)
                 self._guard.start()
+            try:
+                self._prove(endpoint)
+            except DatabaseUnreachable:
+                if not was_user:
+                    self.leave()
+                raise
             return endpoint
 
     def leave(self) -> None:
@@ -94,6 +100,7 @@ class EmbeddedServer:
         try:
             with FileLock(self._places.home / START) as start:
                 start.exclusive(within_ms=_LOCK_MS)
+                # A supervisor that sees no user for an instant changes nothing while the start lock is held.
                 users.shared()
                 socket_dir, supervisor = join_server(self._places, self._grace_seconds)
         except BaseException:
@@ -103,6 +110,16 @@ class EmbeddedServer:
         self._users = users
         self._supervisor = supervisor or self._supervisor
         return _endpoint(self._places, socket_dir)
+
+    def _prove(self, endpoint: Endpoint) -> None:
+        try:
+            _select_one(endpoint)
+        except DataDirectoryUnusable:
+            raise
+        except DatabaseUnreachable:
+            # It may have died just after it served: its successor comes back at the same address.
+            self._join()
+            _select_one(endpoint)
 
     def _keep_supervised(self) -> None:
         """Bring the supervisor back when it was killed. Waiting for its lock costs nothing until then."""
@@ -188,6 +205,10 @@ async def _query(endpoint: Endpoint) -> None:
 
     try:
         connection = await asyncpg.connect(endpoint.dsn, timeout=_CONNECT_SECONDS)
+        try:
+            await connection.execute("SELECT 1", timeout=_CONNECT_SECONDS)
+        finally:
+            connection.terminate()
     except asyncpg.TooManyConnectionsError:
         # So it is alive; the caller's pool waits its turn.
         return
@@ -198,7 +219,3 @@ async def _query(endpoint: Endpoint) -> None:
         ) from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise DatabaseUnreachable(f"the embedded PostgreSQL does not answer: {error}", hint="try again") from error
-    try:
-        await connection.execute("SELECT 1")
-    finally:
-        connection.terminate()

@@ -21,7 +21,7 @@ from pathlib import Path
 from jangbu.errors import DataDirectoryInUse, JangbuError
 from jangbu.storage.embedded import cluster, postmaster
 from jangbu.storage.embedded.locks import START, SUPERVISOR, USERS, FileLock
-from jangbu.storage.embedded.owner import owner_of
+from jangbu.storage.embedded.owner import Owner, owner_of
 from jangbu.storage.embedded.places import Places, make_socket_dir, places_of
 from jangbu.storage.embedded.programs import programs_for
 
@@ -109,16 +109,24 @@ class _Supervisor:
 
 
 def _start(places: Places, wakeups: "_Wakeups") -> postmaster.Server:
-    """Start the server, making its data where there is none.
-
-    Where the data seems in use, the last of a killed server may still be going, so that is tried for a while.
-    """
+    """Start the server, making its data where there is none."""
     has_data = cluster.check_data(places)
     owner = owner_of(places.cluster)
     programs = programs_for(owner)
     if not has_data:
         cluster.make_cluster(places, owner, programs)
     socket_dir = make_socket_dir(places, owner)
+    try:
+        return _start_patiently(places, owner, programs, socket_dir, wakeups)
+    except JangbuError:
+        shutil.rmtree(socket_dir, ignore_errors=True)
+        raise
+
+
+def _start_patiently(
+    places: Places, owner: Owner, programs: Path, socket_dir: Path, wakeups: "_Wakeups"
+) -> postmaster.Server:
+    """Where the data seems in use, the last of a killed server may still be going: try for a while."""
     deadline = time.monotonic_ns() + _IN_USE_PATIENCE_MS * 1_000_000
     pause_ms = _PAUSE_FIRST_MS
     while True:
