@@ -18,8 +18,8 @@ from jangbu.testing.surfaces.resources import Resources
 __all__ = ["Answering", "LoggedHeaders"]
 
 _UNKNOWN = Route("unknown")
-_HOUSEKEEPING = frozenset({"upload", "files", "file", "models", "model", "openai_models", "unknown"})
-"""Surfaces that no queued behaviour is meant for, so that an upload does not use up the next answer's."""
+_HOUSEKEEPING = frozenset({"upload", "files", "file", "models", "model", "openai_models", "live", "unknown"})
+"""Surfaces that use up no queued behaviour: it is meant for the next answer (of Live, the next turn)."""
 _log = logging.getLogger("jangbu.testing")
 
 

@@ -15,7 +15,7 @@ A behaviour is written as items parted by semicolons, in the header ``x-fake-beh
 """
 
 from collections import deque
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -135,18 +135,13 @@ def as_behaviour(behaviour: Behaviour | str) -> Behaviour:
     return Behaviour.parse(behaviour) if isinstance(behaviour, str) else behaviour
 
 
-def with_chunk_delay(behaviour: Behaviour, seconds: float) -> Behaviour:
-    """Fill in the delay between chunks where the behaviour names none."""
-    return behaviour if behaviour.chunk_delay is not None else replace(behaviour, chunk_delay=seconds)
-
-
 def _item_values(item: str) -> dict[str, Any]:
     name, given, text = (part.strip() for part in item.partition("="))
     if not given and name.isdigit():
         return {"status": int(name)}
     if not given and name in _WORDS:
         return _WORDS[name]
-    kinds = {entry.name: str(entry.type) for entry in fields(Behaviour) if entry.name != "recorded"}
+    kinds = {entry.name: entry.type for entry in fields(Behaviour) if entry.name != "recorded"}
     if name not in kinds or not text:
         raise InvalidInput(f"{item!r} is no behaviour of the fake", hint="see jangbu.testing.behaviours")
     try:
@@ -155,11 +150,11 @@ def _item_values(item: str) -> dict[str, Any]:
         raise InvalidInput(f"{item!r} has no value that {name} can take") from failure
 
 
-def _read_value(kind: str, text: str) -> object:
-    if kind in {"int", "int | None"}:
+def _read_value(kind: object, text: str) -> object:
+    if kind in {int, int | None}:
         return int(text)
-    if "float" in kind:
+    if kind in {float, float | None}:
         return float(text)
-    if "bool" in kind:
+    if kind is bool:
         return text.lower() in {"1", "true", "yes"}
     return text

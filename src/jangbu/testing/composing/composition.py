@@ -179,7 +179,7 @@ class _Asked:
     def _function_call(self) -> Mapping[str, Any] | None:
         calling = field(field(self.body, "toolConfig") or {}, "functionCallingConfig") or {}
         answered = any(field(part, "functionResponse") for part in parts_of(self._last_turn()))
-        if answered or str(field(calling, "mode")).upper() == "NONE" or self.behaviour.candidates is not None:
+        if answered or field(calling, "mode") == "NONE" or self.behaviour.candidates is not None:
             return None
         allowed = field(calling, "allowedFunctionNames")
         for tool in field(self.body, "tools") or ():

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request as UpgradeRequest
@@ -12,7 +10,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from jangbu.testing.answering import Answering
-from jangbu.testing.behaviours import Behaviour, Recorded
+from jangbu.testing.behaviours import Behaviour
 from jangbu.testing.surfaces.exchange import Exchange, Reply, encode
 from jangbu.testing.surfaces.failures import Failure
 from jangbu.testing.surfaces.live import LiveMessage, LiveSession
@@ -47,14 +45,14 @@ class LiveConnection:
             self.answering.check_key(self.exchange.request, self.exchange.route)
             await self._converse(protocol)
         except Failure as failure:
-            protocol.send_close(POLICY_VIOLATION, failure.message)
+            self.answering.answer(self.exchange, Reply((), failure.status), reported=None, complete=True)
+            protocol.send_close(POLICY_VIOLATION, failure.message or f"refused with {failure.status}")
         except (KeyError, TypeError, ValueError, AttributeError) as failure:
             protocol.send_close(INTERNAL_ERROR, f"{failure!r}"[:100])
         await self._flush(protocol)
 
     async def _converse(self, protocol: ServerProtocol) -> None:
         session = LiveSession(self.exchange.route.vertex, self.answering.ids, self._behave)
-        recorded = self.exchange.behaviour.recorded
         text = bytearray()
         while protocol.state is State.OPEN:
             data = await self.reader.read(65536)
@@ -68,24 +66,26 @@ class LiveConnection:
                 if event.fin:
                     message = json.loads(bytes(text))
                     text.clear()
-                    answers = session.receive(message) if recorded is None else _recorded_messages(recorded)
-                    await self._say(protocol, session, answers)
+                    await self._say(protocol, session, list(session.receive(message)))
             await self._flush(protocol)
 
-    async def _say(self, protocol: ServerProtocol, session: LiveSession, messages: Iterator[LiveMessage]) -> None:
-        delay = self.exchange.behaviour.chunk_delay or 0.0
+    async def _say(self, protocol: ServerProtocol, session: LiveSession, messages: list[LiveMessage]) -> None:
+        """Send messages; the line of a turn is written before its last one, or where the turn is cut."""
+        behaviour = self.exchange.behaviour
         for number, message in enumerate(messages):
-            if delay and number:
-                await asyncio.sleep(delay)
+            if number == behaviour.cut:
+                self._log_turn(session, replace(messages[-1], usage=None), complete=False)
+                self.writer.transport.abort()
+                raise ConnectionAbortedError
+            if behaviour.chunk_delay and number:
+                await asyncio.sleep(behaviour.chunk_delay)
             if message.counted is not None:
-                self._log_turn(session, message)
+                self._log_turn(session, message, complete=not (self.writer.is_closing() or self.reader.at_eof()))
             protocol.send_binary(encode(message.body))
             await self._flush(protocol)
 
-    def _log_turn(self, session: LiveSession, message: LiveMessage) -> None:
-        """Write the line of a turn before its last message; a session has one line for each."""
+    def _log_turn(self, session: LiveSession, message: LiveMessage, *, complete: bool) -> None:
         reply = Reply((), status=101, model=session.model, counted=message.counted)
-        complete = not (self.writer.is_closing() or self.reader.at_eof())
         self.answering.answer(self.exchange, reply, reported=message.usage, complete=complete)
 
     def _behave(self, model: str) -> Behaviour:
@@ -103,11 +103,3 @@ class LiveConnection:
         if data:
             self.writer.write(data)
             await self.writer.drain()
-
-
-def _recorded_messages(recorded: Recorded) -> Iterator[LiveMessage]:
-    """Give the server's messages of a recorded session, all at the client's first message."""
-    messages: list[dict[str, Any]] = json.loads(recorded.body)
-    for message in messages:
-        usage = message.get("usageMetadata")
-        yield LiveMessage(message, usage, usage)

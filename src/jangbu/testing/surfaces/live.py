@@ -4,17 +4,19 @@ A turn ends with a usage message. The prompt of each turn is all that was said i
 it, so the messages of a session are to be summed.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from jangbu.testing.behaviours import Behaviour
+from jangbu.testing.behaviours import Behaviour, Recorded
 from jangbu.testing.composing.composition import Composition, Piece, compose, segments
 from jangbu.testing.composing.counting import Tokens, count_content, count_prompt
 from jangbu.testing.composing.counting import field as get
 from jangbu.testing.composing.media import silence
 from jangbu.testing.composing.tally import Tally, distort, live_usage
 from jangbu.testing.surfaces.exchange import Ids
+from jangbu.testing.surfaces.failures import Failure
 from jangbu.testing.surfaces.generate import CHUNKS
 
 __all__ = ["LiveMessage", "LiveSession"]
@@ -77,6 +79,11 @@ class LiveSession:
 
     def _turn(self) -> Iterator[LiveMessage]:
         behaviour = self.behave(self.model)
+        if behaviour.status != 200:
+            raise Failure(behaviour.status)
+        if behaviour.recorded is not None:
+            yield from _recorded_messages(behaviour.recorded)
+            return
         self.context += count_content(self.heard)
         body = {"contents": self.heard, "tools": get(self.setup, "tools"), "generationConfig": self._config()}
         composition = compose(self.model, body, behaviour)
@@ -118,3 +125,11 @@ class LiveSession:
     def _speaks(self) -> bool:
         modalities = get(get(self.setup, "generationConfig") or {}, "responseModalities") or ["AUDIO"]
         return str(modalities[0]).upper() == "AUDIO"
+
+
+def _recorded_messages(recorded: Recorded) -> Iterator[LiveMessage]:
+    """Give the server's messages of a recorded session, without the set-up, which this session has had."""
+    for message in json.loads(recorded.body):
+        usage = message.get("usageMetadata")
+        if "setupComplete" not in message:
+            yield LiveMessage(message, usage, usage)
