@@ -1,0 +1,190 @@
+"""The life of a call, in every combination of balance, policy and outcome."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jangbu.domain.flow import (
+    OUTPUT_LIMIT_LEAST,
+    Answered,
+    Bounds,
+    Call,
+    CountInput,
+    Effect,
+    Held,
+    Lost,
+    MarkUnknown,
+    Outcome,
+    Receipt,
+    Refused,
+    Rejected,
+    Release,
+    Send,
+    Settle,
+    ShortBalance,
+    TakeHold,
+    metered_call,
+)
+from jangbu.domain.usage import Counts, Source, Surface, Usage
+from jangbu.errors import InsufficientBalance, JangbuError
+
+CALL = Call(UUID(int=1), "kim", "text_generation", "gemini-2.5-flash", Bounds(100, 1000, output_chosen=True))
+USAGE = Usage(Surface.GENERATE_CONTENT, Counts(10, 20, total=30), Source.REPORTED)
+RECEIPT = Receipt(CALL.id, "kim", "gemini-2.5-flash", 30, None, 70)
+OUTCOMES: Sequence[Outcome] = (Answered(USAGE), Rejected("429"), Lost("reset"))
+
+
+@dataclass
+class Driver:
+    """Plays the ledger and the provider, and notes what was asked of them."""
+
+    available: int
+    counted: int | None = None
+    outcome: Outcome = Answered(USAGE)
+    effects: list[Effect] = field(default_factory=list)
+
+    def drive(self, call: Call) -> Receipt | None:
+        life = metered_call(call)
+        answer: object = None
+        while True:
+            try:
+                effect = life.send(answer)
+            except StopIteration as end:
+                result: Receipt | None = end.value
+                return result
+            self.effects.append(effect)
+            answer = self.answer(effect)
+
+    def answer(self, effect: Effect) -> object:
+        match effect:
+            case TakeHold(base=base, least=least, most=most, take_all=take_all):
+                wanted = (
+                    min(most, self.available)
+                    if take_all
+                    else min(most, max(least, base + (self.available - base) // 2))
+                )
+                return Held(wanted) if least <= wanted <= self.available else Refused(least, self.available)
+            case CountInput():
+                return self.counted
+            case Send():
+                return self.outcome
+            case Settle():
+                return RECEIPT
+            case _:
+                return None
+
+    def asked(self, kind: type[Effect]) -> list[Effect]:
+        return [effect for effect in self.effects if isinstance(effect, kind)]
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_what_was_sent_ends_in_exactly_one_way(outcome: Outcome) -> None:
+    driver = Driver(available=5000, outcome=outcome)
+    receipt = driver.drive(CALL)
+    ends = [effect for effect in driver.effects if isinstance(effect, Settle | Release | MarkUnknown)]
+    assert len(ends) == 1
+    match outcome:
+        case Answered(usage):
+            assert ends == [Settle(CALL, usage)]
+            assert receipt == RECEIPT
+        case Rejected(reason):
+            assert ends == [Release(CALL, reason)]
+            assert receipt is None
+        case Lost(reason):
+            assert ends == [MarkUnknown(CALL, reason)]
+            assert receipt is None
+
+
+def test_an_affordable_bound_costs_no_extra_round_trip() -> None:
+    driver = Driver(available=1100)
+    driver.drive(CALL)
+    assert [type(effect) for effect in driver.effects] == [TakeHold, Send, Settle]
+    assert driver.asked(Send) == [Send(CALL, None)]
+
+
+def test_the_input_is_counted_only_when_the_bound_is_not_affordable() -> None:
+    driver = Driver(available=1040, counted=40)
+    driver.drive(CALL)
+    assert [type(effect) for effect in driver.effects] == [TakeHold, CountInput, TakeHold, Send, Settle]
+
+
+def test_refuse_raises_before_anything_is_sent() -> None:
+    driver = Driver(available=1039, counted=40)
+    with pytest.raises(InsufficientBalance) as refused:
+        driver.drive(CALL)
+    assert (refused.value.needed, refused.value.available) == (1040, 1039)
+    assert driver.asked(Send) == []
+
+
+def test_clamp_lowers_the_output_to_what_the_balance_affords() -> None:
+    driver = Driver(available=240, counted=40)
+    driver.drive(replace(CALL, short_balance=ShortBalance.CLAMP))
+    assert [effect.output_limit for effect in driver.asked(Send) if isinstance(effect, Send)] == [200]
+
+
+def test_a_limit_is_put_in_where_the_client_set_none() -> None:
+    call = replace(CALL, bounds=Bounds(100, 65_536, output_chosen=False))
+    driver = Driver(available=10_100)
+    driver.drive(call)
+    assert driver.asked(Send) == [Send(call, 5000)]
+
+
+def test_an_input_that_nobody_can_bound_is_not_sent() -> None:
+    call = replace(CALL, bounds=Bounds(None, 100, output_chosen=True))
+    driver = Driver(available=10_000, counted=None)
+    with pytest.raises(JangbuError):
+        driver.drive(call)
+    assert driver.asked(Send) == []
+
+
+@given(
+    input_most=st.none() | st.integers(0, 5000),
+    counted=st.none() | st.integers(0, 5000),
+    output=st.integers(0, 70_000),
+    chosen=st.booleans(),
+    candidates=st.integers(1, 8),
+    available=st.integers(-100, 200_000),
+    policy=st.sampled_from(ShortBalance),
+    outcome=st.sampled_from(OUTCOMES),
+)
+def test_nothing_is_sent_that_the_hold_does_not_cover(
+    input_most: int | None,
+    counted: int | None,
+    output: int,
+    chosen: bool,
+    candidates: int,
+    available: int,
+    policy: ShortBalance,
+    outcome: Outcome,
+) -> None:
+    bounds = Bounds(input_most, output * candidates, chosen, candidates)
+    driver = Driver(available, counted, outcome)
+    try:
+        driver.drive(replace(CALL, bounds=bounds, short_balance=policy))
+    except JangbuError:
+        assert driver.asked(Send) == []
+        return
+    holds = driver.asked(TakeHold)
+    last = holds[-1]
+    assert isinstance(last, TakeHold)
+    held = driver.answer(last)
+    assert isinstance(held, Held)
+    (sent,) = driver.asked(Send)
+    assert isinstance(sent, Send)
+    limit = output if sent.output_limit is None else sent.output_limit
+    assert limit * candidates <= held.amount - last.base <= max(0, available - last.base)
+    if not chosen and policy is ShortBalance.REFUSE and output >= OUTPUT_LIMIT_LEAST:
+        assert limit >= OUTPUT_LIMIT_LEAST
+
+
+@pytest.mark.parametrize(("outcome", "policy", "chosen"), list(product(OUTCOMES, ShortBalance, (True, False))))
+def test_a_call_for_nothing_is_still_a_call(outcome: Outcome, policy: ShortBalance, chosen: bool) -> None:
+    driver = Driver(available=0, outcome=outcome)
+    call = replace(CALL, bounds=Bounds(0, 0, chosen), short_balance=policy)
+    driver.drive(call)
+    assert len(driver.asked(Send)) == 1
