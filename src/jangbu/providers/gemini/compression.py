@@ -11,6 +11,7 @@ _STEP_BYTES = 256 * 1024
 # A zstd block of 4 bytes may unfold to 128 KiB and its decoder has no output limit: small inputs bound it instead.
 _ZSTD_INPUT_BYTES = 256
 _ZSTD_WINDOW_MOST = 2**27
+_ZLIB_HEADER_BYTES = 2
 
 
 class Decoder(Protocol):
@@ -62,12 +63,11 @@ class _Chain:
 
 
 class _Zlib:
-    """gzip (of one member or several) and deflate, with or without its header."""
+    """gzip of one member or several, and deflate."""
 
     def __init__(self, window_bits: int) -> None:
         self._window_bits = window_bits
         self._object = zlib.decompressobj(window_bits)
-        self._started = False
         self.broken = False
 
     @property
@@ -81,17 +81,36 @@ class _Zlib:
             try:
                 piece = self._object.decompress(chunk, _STEP_BYTES)
             except zlib.error:
-                if self._started or self._window_bits != zlib.MAX_WBITS:
-                    self.broken = True
-                    return
-                # Some servers send deflate without the zlib header that the standard asks for.
-                self._window_bits = -zlib.MAX_WBITS
-                self._object = zlib.decompressobj(self._window_bits)
-                continue
-            self._started = True
+                self.broken = True
+                return
             chunk = self._object.unused_data if self._object.eof else self._object.unconsumed_tail
             if piece:
                 yield piece
+
+
+class _Deflate:
+    """deflate as the standard asks, or without its header, as some servers send it; the first two bytes tell."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._inner: _Zlib | None = None
+
+    @property
+    def broken(self) -> bool:
+        return self._inner is not None and self._inner.broken
+
+    @property
+    def ended(self) -> bool:
+        return self._inner is not None and self._inner.ended
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        if self._inner is None:
+            chunk = self._head = self._head + chunk
+            if len(chunk) < _ZLIB_HEADER_BYTES:
+                return
+            has_header = chunk[0] & 15 == zlib.DEFLATED and int.from_bytes(chunk[:_ZLIB_HEADER_BYTES]) % 31 == 0
+            self._inner = _Zlib(zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS)
+        yield from self._inner.feed(chunk)
 
 
 class _Brotli:
@@ -165,7 +184,7 @@ def _stage(name: str) -> Decoder:
         case "gzip" | "x-gzip":
             return _Zlib(zlib.MAX_WBITS | 16)
         case "deflate":
-            return _Zlib(zlib.MAX_WBITS)
+            return _Deflate()
         case "br":
             return _Brotli()
         case "zstd":

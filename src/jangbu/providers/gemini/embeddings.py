@@ -111,4 +111,11 @@ def _statistics(prediction: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     # google-genai lays the statistics beside the values, Vertex itself one level deeper.
     embeddings = prediction.get("embeddings", prediction)
     statistics = embeddings.get("statistics") if isinstance(embeddings, Mapping) else None
-    return [statistics] if isinstance(statistics, Mapping) and has_counts(statistics, EMBEDDING_STATISTICS) else []
+    if not isinstance(statistics, Mapping) or not has_counts(statistics, EMBEDDING_STATISTICS):
+        return []
+    return [{name: _unwrapped(value) for name, value in statistics.items()}]
+
+
+def _unwrapped(value: object) -> object:
+    """Undo what protobuf's Value does to an integer: predictions have no type but double, and libraries show it."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -37,9 +37,10 @@ class Frames:
         return self._events is not None
 
     @property
-    def is_empty(self) -> bool:
-        """Whether there were no bytes but blanks."""
-        return self._events is None and self._values is None and not self._head and not self.malformed
+    def is_open_array(self) -> bool:
+        """Whether the bytes are an array that was sound as far as it went, and was not closed."""
+        values = self._values
+        return values is not None and values.is_array and values.is_open and not values.malformed and not self.malformed
 
     @property
     def done(self) -> bool:

@@ -72,7 +72,7 @@ class _Scan:
 
     def _take_media(self, value: Mapping[str, Any]) -> bool:
         """Bound media of an interaction (``type`` and ``data``) or of an OpenAI message (``image_url``)."""
-        if value.get("type") in _INTERACTION_MEDIA and ("data" in value or "uri" in value):
+        if str(value.get("type")) in _INTERACTION_MEDIA and ("data" in value or "uri" in value):
             if "data" not in value:
                 self.is_local = False
             else:

@@ -47,14 +47,10 @@ class StreamMeter:
 
     @property
     def is_unreadable(self) -> bool:
-        """Whether there was nothing in the bytes that any surface writes."""
-        nothing = self._seen == 0 and not self._frames.is_events and not self._is_open_array
-        return self._frames.is_empty or self._decoder.broken or nothing or (self._strange > 0 and not self._recognised)
-
-    @property
-    def is_unrecognised(self) -> bool:
-        """Whether no object was of a shape that any surface writes."""
-        return self._seen == 0 or (self._strange > 0 and not self._recognised)
+        """Whether there was nothing in the answer that any surface writes."""
+        if self._seen:
+            return self._strange > 0 and not self._recognised
+        return not self._frames.is_events and not self._frames.is_open_array
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes as they came over the wire."""
@@ -95,10 +91,6 @@ class StreamMeter:
         if self.is_unreadable and not usage.anomalies:
             return replace(usage, anomalies=(Anomaly.USAGE_MISSING,))
         return usage
-
-    @property
-    def _is_open_array(self) -> bool:
-        return self._frames.is_stream and self._frames.broke_off
 
     def _begin(self, shape: Surface | None) -> None:
         """Choose the reader: the caller's word first, then the shape; chunks of generateContent are a stream."""

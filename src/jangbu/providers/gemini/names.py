@@ -49,8 +49,8 @@ def _plain(value: object, depth: int) -> Any:
             plain = value
         case bool() | None:
             plain = value
-        case int() if value.bit_length() <= _INTEGER_BITS_MOST:
-            plain = value
+        case int():
+            plain = value if value.bit_length() <= _INTEGER_BITS_MOST else f"{value.bit_length()} bits"
         case _:
             plain = _storable(str(value))
     return plain

@@ -69,7 +69,7 @@ def parse_object(
     for each in found.objects:
         meter.feed_object(each)
     usage = meter.finish(complete)
-    if meter.is_unrecognised:
+    if meter.is_unreadable:
         raise InvalidAnswer(
             f"a {type(answer).__name__} with these fields is no answer of a provider",
             hint="give the response object that the client returned",

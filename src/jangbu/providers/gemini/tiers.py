@@ -78,4 +78,4 @@ def _numbered(word: object, names: tuple[str, ...]) -> object:
 
 def _name(word: object) -> str:
     value = getattr(word, "value", word)
-    return str(value).upper().removeprefix("SERVICE_TIER_")
+    return value.upper().removeprefix("SERVICE_TIER_") if isinstance(value, str) else ""

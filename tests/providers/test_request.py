@@ -1,0 +1,220 @@
+"""What a request can cost at most, before it is made."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jangbu.domain.flow import Bounds
+from jangbu.providers.gemini.request import bounds, verb_of, with_output_limit
+
+MODEL = "gemini-2.5-flash"
+
+
+def asking(*parts: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"contents": [{"role": "user", "parts": list(parts)}], **more}
+
+
+def inline(mime_type: str, size: int) -> dict[str, Any]:
+    return {"inlineData": {"mimeType": mime_type, "data": base64.b64encode(b"x" * size).decode()}}
+
+
+def generate(body: dict[str, Any], model: str | None = MODEL) -> Bounds:
+    return bounds("generateContent", body, model)
+
+
+def input_most(body: dict[str, Any], model: str | None = "unheard-of") -> int:
+    most = generate(body, model).input_most
+    assert most is not None
+    return most
+
+
+@given(st.lists(st.text(max_size=200), min_size=1, max_size=5), st.text(max_size=50), st.text(min_size=1, max_size=50))
+def test_input_is_at_least_the_bytes_of_all_text(texts: list[str], system: str, description: str) -> None:
+    body = asking(
+        *({"text": text} for text in texts),
+        systemInstruction={"parts": [{"text": system}]},
+        tools=[{"functionDeclarations": [{"name": "f", "description": description}]}],
+        generationConfig={"responseSchema": {"type": "OBJECT", "properties": {description: {"type": "STRING"}}}},
+    )
+    spoken = [*texts, system, description, description, "f"]
+    assert input_most(body) >= sum(len(text.encode("utf-8", "surrogatepass")) for text in spoken)
+
+
+def test_each_turn_adds_a_little() -> None:
+    one = {"contents": [{"role": "user", "parts": [{"text": "a"}]}]}
+    two = {"contents": one["contents"] * 2}
+    assert 10 < input_most(two) - input_most(one) < 100
+
+
+def test_images_are_bounded_by_the_piece_and_not_by_their_bytes() -> None:
+    small, large = input_most(asking(inline("image/png", 10))), input_most(asking(inline("image/png", 2_000_000)))
+    assert small == large
+    assert 2_240 <= small < 6_000
+
+
+@pytest.mark.parametrize(
+    ("mime_type", "size", "least"),
+    [
+        ("audio/wav", 32_000 * 60, 32 * 60),
+        ("audio/mp3", 1_000 * 60, 32 * 60),
+        ("video/mp4", 125_000 * 60, 300 * 60),
+        ("application/pdf", 3_000, 258),
+        ("text/plain", 400, 400),
+    ],
+)
+def test_media_are_bounded_above_their_published_figures(mime_type: str, size: int, least: int) -> None:
+    assert input_most(asking(inline(mime_type, size))) >= least
+
+
+def test_more_frames_a_second_are_more_tokens() -> None:
+    part = inline("video/mp4", 100_000)
+    assert input_most(asking({**part, "videoMetadata": {"fps": 10}})) > 5 * input_most(asking(part))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        asking({"fileData": {"fileUri": "https://example.com/a"}}),
+        asking({"file_data": {"file_uri": "x"}}),
+        asking({"text": "a"}, cachedContent="cachedContents/x"),
+        asking(inline("application/zip", 10)),
+        {"input": "a", "previous_interaction_id": "v1_x"},
+        {"input": [{"type": "image", "uri": "https://example.com/a.png"}]},
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a/b.png"}}]}]},
+    ],
+)
+def test_what_is_kept_elsewhere_has_no_local_bound(body: dict[str, Any]) -> None:
+    assert generate(body).input_most is None
+
+
+def test_no_input_is_larger_than_the_model_takes() -> None:
+    assert generate(asking({"text": "a" * 3_000_000})).input_most == 1_048_576
+
+
+@pytest.mark.parametrize(
+    ("config", "model", "output_most", "chosen", "candidates"),
+    [
+        ({}, MODEL, 65_536, False, 1),
+        ({}, "models/gemini-2.0-flash-001", 8_192, False, 1),
+        ({}, "unheard-of", 65_536, False, 1),
+        ({}, None, 65_536, False, 1),
+        ({"maxOutputTokens": 100}, MODEL, 100, True, 1),
+        ({"max_output_tokens": 100, "candidate_count": 3}, MODEL, 300, True, 3),
+        ({"maxOutputTokens": 100_000}, MODEL, 65_536, True, 1),
+        ({"maxOutputTokens": 100_000}, "unheard-of", 100_000, True, 1),
+        ({"candidateCount": 2}, MODEL, 131_072, False, 2),
+        ({"maxOutputTokens": "many"}, MODEL, 65_536, False, 1),
+        ({"maxOutputTokens": 0}, MODEL, 65_536, False, 1),
+        ({"maxOutputTokens": -5}, MODEL, 65_536, False, 1),
+    ],
+)
+def test_output_is_what_was_chosen_or_what_the_model_may_write(
+    config: dict[str, Any], model: str | None, output_most: int, chosen: bool, candidates: int
+) -> None:
+    bound = generate(asking({"text": "a"}, generationConfig=config), model)
+    assert (bound.output_most, bound.output_chosen, bound.candidates) == (output_most, chosen, candidates)
+
+
+@pytest.mark.parametrize(
+    ("path", "verb"),
+    [
+        ("/v1beta/models/gemini-2.5-flash:generateContent", "generateContent"),
+        ("/v1/models/gemini-2.5-flash:streamGenerateContent?alt=sse", "streamGenerateContent"),
+        ("//v1/interactions", "interactions"),
+        ("/v1beta/openai/chat/completions", "chat/completions"),
+        ("/v1beta/models/x:batchEmbedContents", "batchEmbedContents"),
+        ("embedContent", "embedContent"),
+        ("/v1beta/files", None),
+    ],
+)
+def test_the_verb_of_a_path(path: str, verb: str | None) -> None:
+    assert verb_of(path) == verb
+
+
+def test_embeddings_write_nothing() -> None:
+    body = {"requests": [{"content": {"parts": [{"text": "한국어"}]}}]}
+    bound = bounds("batchEmbedContents", body, "gemini-embedding-2")
+    assert bound.output_most == 0
+    assert bound.input_most is not None
+    assert bound.input_most >= 9
+
+
+@pytest.mark.parametrize("path", ["countTokens", "/v1beta/cachedContents", "/v1/models/imagen-4:predict"])
+def test_what_uses_no_tokens_is_bounded_by_none(path: str) -> None:
+    bound = bounds(path, {"instances": [{"prompt": "a"}]}, "imagen-4")
+    assert (bound.input_most, bound.output_most) == (0, 0)
+
+
+def test_an_interaction_is_bounded_by_its_input() -> None:
+    body = {"input": "가" * 100, "generation_config": {"max_output_tokens": 50}}
+    bound = bounds("/v1beta/interactions", body, MODEL)
+    assert bound.output_most == 50
+    assert bound.input_most is not None
+    assert bound.input_most >= 300
+
+
+def test_a_batch_is_the_sum_of_its_requests() -> None:
+    one = asking({"text": "a"}, generationConfig={"maxOutputTokens": 100})
+    body = {"batch": {"inputConfig": {"requests": {"requests": [{"request": one}, {"request": one}]}}}}
+    single = generate(one)
+    bound = bounds("batchGenerateContent", body, MODEL)
+    assert single.input_most is not None
+    assert (bound.input_most, bound.output_most) == (2 * single.input_most, 200)
+    assert bounds("batchGenerateContent", {"batch": {"inputConfig": {"fileName": "f"}}}, MODEL).input_most is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        asking({"text": "a"}),
+        asking({"text": "a"}, generationConfig={"temperature": 1}),
+        asking({"text": "a"}, generation_config={"max_output_tokens": 9, "temperature": 1}),
+        {"input": "a", "model": MODEL},
+        {"messages": [{"role": "user", "content": "a"}], "max_tokens": 9},
+        {"messages": []},
+    ],
+)
+def test_a_limit_that_is_put_in_is_the_one_that_is_read(body: dict[str, Any]) -> None:
+    before = json.dumps(body)
+    limited = with_output_limit(body, 77)
+    bound = generate(limited)
+    assert (bound.output_most, bound.output_chosen) == (77, True)
+    assert json.dumps(body) == before
+    assert json.dumps(limited).count("77") == 1
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=5),
+        lambda x: (
+            st.lists(x, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "contents",
+                        "parts",
+                        "inlineData",
+                        "data",
+                        "type",
+                        "image_url",
+                        "generationConfig",
+                        "n",
+                        "requests",
+                    ]
+                ),
+                x,
+                max_size=3,
+            )
+        ),
+        max_leaves=10,
+    )
+)
+def test_no_request_raises(value: object) -> None:
+    body = value if isinstance(value, dict) else {"contents": value}
+    for verb in ("generateContent", "batchGenerateContent", "embedContent", "interactions", "predict"):
+        assert bounds(verb, body, MODEL).output_most >= 0
+    with_output_limit(body, 5)
