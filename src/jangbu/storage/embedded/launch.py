@@ -9,16 +9,17 @@ import time
 from pathlib import Path
 
 from jangbu.errors import DatabaseUnreachable, DataDirectoryInUse, DataDirectoryUnusable, InvalidSettings, JangbuError
-from jangbu.storage.embedded.liveness import Liveness, knock
+from jangbu.storage.embedded.liveness import Liveness
 from jangbu.storage.embedded.locks import is_supervised
 from jangbu.storage.embedded.places import Places
-from jangbu.storage.embedded.postmaster import last_words, read_running
+from jangbu.storage.embedded.postmaster import last_words, look, read_running
 
 _SUPERVISOR = "jangbu.storage.embedded.supervisor"
 _SILENCE_MS = 60_000
 """How long a server may say nothing. One that says that it is recovering is waited for, however long it takes."""
 _POLL_MS = 10
 _LAUNCHES_MOST = 3
+_WELL = "{}"
 _PASSED_ON = ("PATH", "HOME", "TMPDIR", "LANG")
 _PASSED_ON_PREFIXES = ("PYTHON", "LD_", "DYLD_", "LC_")
 _ERRORS: dict[str, type[JangbuError]] = {
@@ -37,11 +38,15 @@ def join_server(places: Places, grace_seconds: int) -> tuple[Path, "subprocess.P
         if socket_dir is not None:
             return socket_dir, None
         process = _launch(places, grace_seconds)
-        said = _await_report(places, process)
-        if said == "{}":
-            running = read_running(places.cluster)
-            if running is not None and running.socket_dir is not None:
-                return running.socket_dir, process
+        try:
+            said = _await_report(places, process)
+        except DatabaseUnreachable:
+            process.terminate()
+            raise
+        if said == _WELL:
+            socket_dir = _await_running(places)
+            if socket_dir is not None:
+                return socket_dir, process
         process.wait()
         _raise_reported(said)
     raise DatabaseUnreachable(
@@ -54,14 +59,11 @@ def _await_running(places: Places) -> Path | None:
     deadline = time.monotonic_ns() + _SILENCE_MS * 1_000_000
     while is_supervised(places.home):
         running = read_running(places.cluster)
-        if running is not None and running.socket_dir is not None:
-            match knock(running.socket_dir):
-                case Liveness.SERVING:
-                    return running.socket_dir
-                case Liveness.STARTING:
-                    deadline = time.monotonic_ns() + _SILENCE_MS * 1_000_000
-                case Liveness.SILENT:
-                    pass
+        match look(running):
+            case Liveness.SERVING if running is not None:
+                return running.socket_dir
+            case Liveness.STARTING:
+                deadline = time.monotonic_ns() + _SILENCE_MS * 1_000_000
         _check_deadline(places, deadline)
         time.sleep(_POLL_MS / 1000)
     return None
@@ -113,12 +115,7 @@ def _await_report(places: Places, process: "subprocess.Popen[bytes]") -> str:
                 if not piece:
                     break
                 continue
-            running = read_running(places.cluster)
-            if (
-                running is not None
-                and running.socket_dir is not None
-                and knock(running.socket_dir) is Liveness.STARTING
-            ):
+            if look(read_running(places.cluster)) is Liveness.STARTING:
                 deadline = time.monotonic_ns() + _SILENCE_MS * 1_000_000
             _check_deadline(places, deadline)
     return (text.decode("utf-8", "replace").strip().splitlines() or [""])[-1]

@@ -21,6 +21,7 @@ _PID_FILE = "postmaster.pid"
 _BUSY = ("lock file", "still in use", "already in use")
 _SHORTAGE = ("No space left", "Read-only file system", "Permission denied", "Too many open files", "allocate memory")
 _DAMAGE = ("PANIC:", "checkpoint", "control file", "pg_control", "corrupt", "checksum", "incompatible", "invalid page")
+_TOO_EARLY = "the database system is "
 _MISSING = ("could not open file", "could not open directory", "could not read file", "not a valid data directory")
 
 
@@ -30,6 +31,8 @@ class Running:
 
     pid: int
     socket_dir: Path | None
+    is_ready: bool
+    """What it last noted: whether sessions may begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,21 @@ def read_running(cluster: Path) -> Running | None:
         return None
     if not lines or not lines[0].strip().isdigit():
         return None
-    # The socket's directory is the fifth line.
+    # The socket's directory is the fifth line, the state the eighth.
     socket_dir = Path(lines[4]) if len(lines) > 4 and lines[4] else None
-    return Running(int(lines[0]), socket_dir)
+    return Running(int(lines[0]), socket_dir, is_ready=len(lines) > 7 and lines[7].strip() == "ready")
+
+
+def look(running: Running | None) -> Liveness:
+    """Tell whether the server that the note is about serves. It is asked only if it says so itself:
+
+    whoever knocks too early leaves a line of complaint in the server's log.
+    """
+    if running is None or running.socket_dir is None or not _exists(running.pid):
+        return Liveness.SILENT
+    if not running.is_ready:
+        return Liveness.STARTING
+    return knock(running.socket_dir)
 
 
 def check_unused(places: Places, socket_dir: Path) -> None:
@@ -126,7 +141,7 @@ def start(places: Places, owner: Owner, programs: Path, socket_dir: Path, wait: 
             **owner.process_options(),
         )
     server = Server(process, socket_dir)
-    while knock(socket_dir) is not Liveness.SERVING:
+    while not _serves(places, process.pid):
         if process.poll() is not None:
             raise _why_not(places, began)
         if not wait(_POLL_MS):
@@ -155,8 +170,14 @@ def last_words(places: Places, since_ns: int = 0) -> str:
     lines: list[str] = []
     for log in sorted(recent, key=lambda log: log.stat().st_mtime_ns):
         lines += _tail(log)
-    complaints = [line for line in lines if "FATAL:" in line or "PANIC:" in line]
+    # What was said to clients who came too early tells nothing.
+    complaints = [line for line in lines if ("FATAL:" in line or "PANIC:" in line) and _TOO_EARLY not in line]
     return (complaints or lines or [""])[-1]
+
+
+def _serves(places: Places, pid: int) -> bool:
+    running = read_running(places.cluster)
+    return running is not None and running.pid == pid and look(running) is Liveness.SERVING
 
 
 def _why_not(places: Places, began_ns: int) -> JangbuError:
