@@ -61,3 +61,14 @@ def ask_and_leave(url: str, path: str, body: object, *, after_bytes: int) -> Non
         read = 0
         while read < after_bytes:
             read += len(connection.recv(4096))
+
+
+def converse(url: str, said: bytes) -> bytes:
+    """Send bytes as they are and give all that comes back until the connection ends."""
+    parts = urlsplit(url)
+    heard = bytearray()
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=20) as connection:
+        connection.sendall(said)
+        while data := connection.recv(65536):
+            heard += data
+    return bytes(heard)

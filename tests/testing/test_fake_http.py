@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jangbu.testing import Answer, Behaviour, FakeGemini, Recorded
-from tests.testing.raw import GENERATE, HELLO, STREAM, ask, ask_and_leave, behave
+from tests.testing.raw import GENERATE, HELLO, STREAM, ask, ask_and_leave, behave, converse
 
 SSE = STREAM + "?alt=sse"
 
@@ -111,6 +111,8 @@ def test_a_blocked_prompt_has_no_candidates_and_no_counts(fake_gemini: FakeGemin
     answer = ask(fake_gemini.url, GENERATE, HELLO, headers=behave("blocked")).json
     assert answer["promptFeedback"]["blockReason"]
     assert not {"candidates", "usageMetadata"} & set(answer)
+    (logged,) = fake_gemini.answers()
+    assert (logged.reported, logged.counted) == (None, None)
 
 
 def test_an_answer_stopped_for_safety_is_counted(fake_gemini: FakeGemini) -> None:
@@ -312,3 +314,38 @@ def test_requests_can_be_looked_at(fake_gemini: FakeGemini) -> None:
     (request,) = fake_gemini.requests()
     assert (request.method, request.path, request.headers["x-note"]) == ("POST", GENERATE, "1")
     assert json.loads(request.body) == HELLO
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        (
+            b"transfer-encoding: chunked\r\nexpect: 100-continue",
+            b'5;x=y\r\n{"con\r\nd\r\ntents":"hello\r\n2\r\n"}\r\n0\r\n\r\n',
+        ),
+        (b"content-length: 20", b'{"contents":"hello"}'),
+    ],
+)
+def test_requests_may_be_chunked_and_follow_one_another_at_once(
+    fake_gemini: FakeGemini, head: bytes, body: bytes
+) -> None:
+    request = b"POST " + GENERATE.encode() + b" HTTP/1.1\r\nhost: fake\r\n" + head
+    closing = request + b"\r\nconnection: close\r\n\r\n" + body
+    said = converse(fake_gemini.url, request + b"\r\n\r\n" + body + closing)
+    assert said.count(b"HTTP/1.1 200 OK") == 2
+    assert said.count(b"100 Continue") == (2 if b"expect" in head else 0)
+    assert [answer.reported and answer.reported["promptTokenCount"] for answer in fake_gemini.answers()] == [2, 2]
+
+
+@pytest.mark.parametrize("head", [b"NONSENSE", b"GET / HTTP/1.1\r\nno colon", b"GET / HTTP/1.1\r\ncontent-length: x"])
+def test_what_is_no_http_is_refused(fake_gemini: FakeGemini, head: bytes) -> None:
+    assert converse(fake_gemini.url, head + b"\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert fake_gemini.answers() == []
+
+
+def test_an_old_client_gets_a_stream_in_one_piece(fake_gemini: FakeGemini) -> None:
+    body = json.dumps(HELLO).encode()
+    head = f"POST {SSE} HTTP/1.0\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    said = converse(fake_gemini.url, head + body)
+    assert b"transfer-encoding" not in said
+    assert said.count(b"data: ") == 4

@@ -124,12 +124,12 @@ def json_reply(
     response_id: str | None = None,
     model: str | None = None,
 ) -> Reply:
-    """Reply with one JSON value; ``usage`` is the usage object inside it."""
+    """Reply with one JSON value; ``usage`` is the usage object in it, ``counted`` the true one where they differ."""
     return Reply(
         (Chunk(encode(value), usage),),
         headers=headers or {},
         response_id=response_id,
         model=model,
-        counted=usage if counted is None else counted,
+        counted=(usage if counted is None else counted) or None,
         members=tuple(members),
     )

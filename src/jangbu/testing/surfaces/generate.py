@@ -55,7 +55,7 @@ def stream_generate(exchange: Exchange, resources: Resources) -> Reply:
         streamed=True,
         response_id=response_id,
         model=exchange.model_version,
-        counted=count_usage(exchange, composition) or {},
+        counted=count_usage(exchange, composition),
     )
 
 
