@@ -76,6 +76,14 @@ def test_the_members_of_a_batch_are_its_single_answers() -> None:
     assert len(usage.raw) == 2
 
 
+def test_a_member_of_a_batch_can_be_restated_alone() -> None:
+    for member in gemini.parse((FIXTURES / "batch.json").read_bytes()).members:
+        again = gemini.restate(
+            member.surface, member.raw, member.platform, member.model, member.tier, member.units, source=member.source
+        )
+        assert (again.counts, again.members) == (member.counts, ())
+
+
 def test_models_that_vertex_prices_by_the_token_are_charged_by_its_statistics() -> None:
     body = (FIXTURES / "embeddings_predicted.json").read_bytes()
     assert gemini.parse(body, model="gemini-embedding-001").total_tokens == 11

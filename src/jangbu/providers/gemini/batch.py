@@ -69,10 +69,9 @@ class BatchReader:
 
 
 def as_member(usage: Usage) -> Usage:
-    """Make one answer a member of a batch: priced as batch, whatever tier it names."""
+    """Make one answer a member of a batch: priced as batch, whatever tier it names, and restated by its own surface."""
     return replace(
         usage,
-        surface=Surface.BATCH,
         tier=Tier.BATCH,
         anomalies=tuple(anomaly for anomaly in usage.anomalies if anomaly is not Anomaly.UNKNOWN_TIER),
     )

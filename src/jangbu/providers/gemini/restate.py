@@ -75,7 +75,7 @@ def _batch(
         members.append(
             as_member(
                 Usage(
-                    Surface.GENERATE_CONTENT,
+                    Surface.EMBED_CONTENT if embeds else Surface.GENERATE_CONTENT,
                     counts=reading.counts,
                     source=Source.REPORTED if reading.valid else Source.NONE,
                     model=model,
