@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from jangbu.storage.database import Connection, Database
+from jangbu.storage.database import Connection, Database, Row
 from jangbu.storage.statements import statement
 
 _COLUMNS = 25
@@ -136,8 +136,11 @@ async def make_partitions(database: Database, moments: Sequence[datetime]) -> No
 async def find(database: Database, account: UUID, usage_id: UUID) -> UsageRecord | None:
     """Give one record, or None."""
     row = await database.row("usage_find", account, usage_id)
-    if row is None:
-        return None
+    return None if row is None else record_of(row)
+
+
+def record_of(row: Row) -> UsageRecord:
+    """Give a record from a row that has its columns and names."""
     values = dict(row)
     values["user"] = values.pop("user_id")
     values["anomalies"] = tuple(values["anomalies"] or ())
@@ -148,6 +151,18 @@ async def find_account(database: Database, project: str, usage_id: UUID) -> UUID
     """Give the account of a record that is named by its id alone, or None."""
     found: UUID | None = await database.value("usage_find_by_id", project, usage_id)
     return found
+
+
+async def unpriced(database: Database, project: str, after: UUID, limit: int) -> Sequence[tuple[UUID, UUID]]:
+    """Give (account, id) of calls without a price, oldest first, from the one after ``after``."""
+    rows = await database.rows("usage_unpriced", project, after, limit)
+    return [(row["account_id"], row["usage_id"]) for row in rows]
+
+
+async def write_prices(database: Database, prices: Sequence[tuple[UUID, UUID, int, int, int, int]], writer: int) -> int:
+    """Fill in (account, id, cost, input cost, charge, price version) of calls; give how many had none before."""
+    columns = [list(column) for column in zip(*prices, strict=True)]
+    return int(await database.value("usage_price", *columns, writer))
 
 
 def moment_of(usage_id: UUID) -> datetime:

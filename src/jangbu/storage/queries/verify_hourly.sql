@@ -1,0 +1,67 @@
+-- The hourly figures of everybody against all records, column by column; they know no project and no user.
+WITH recorded AS (
+    SELECT
+        date_trunc('hour', jangbu.uuid7_time(u.id), 'UTC') AS hour,
+        u.service_id,
+        u.model_id,
+        count(*) AS calls,
+        sum(u.prompt) AS prompt,
+        sum(u.candidates) AS candidates,
+        sum(u.thoughts) AS thoughts,
+        sum(u.tool) AS tool,
+        sum(u.cached) AS cached,
+        sum(u.total) AS total,
+        coalesce(sum(u.cost_nano), 0) AS cost_nano,
+        coalesce(sum(u.input_cost_nano), 0) AS input_cost_nano,
+        coalesce(sum(u.charge_nano), 0) AS charge_nano,
+        count(*) FILTER (WHERE u.cost_nano IS NULL AND u.source <> 'none') AS unpriced
+    FROM jangbu.usage AS u
+    GROUP BY 1, 2, 3
+),
+rolled AS (
+    SELECT
+        r.hour,
+        r.service_id,
+        r.model_id,
+        sum(r.calls) AS calls,
+        sum(r.prompt) AS prompt,
+        sum(r.candidates) AS candidates,
+        sum(r.thoughts) AS thoughts,
+        sum(r.tool) AS tool,
+        sum(r.cached) AS cached,
+        sum(r.total) AS total,
+        sum(r.cost_nano) AS cost_nano,
+        sum(r.input_cost_nano) AS input_cost_nano,
+        sum(r.charge_nano) AS charge_nano,
+        sum(r.unpriced) AS unpriced
+    FROM jangbu.usage_hourly AS r
+    GROUP BY r.hour, r.service_id, r.model_id
+)
+SELECT
+    NULL::uuid AS account_id,
+    NULL::text AS user_id,
+    concat(
+        c.name, ' of ', to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:00'), ' UTC, ', s.name, ' on ', m.name
+    ) AS what,
+    c.expected::text AS expected,
+    c.found::text AS found
+FROM recorded AS u
+FULL JOIN rolled AS r USING (hour, service_id, model_id)
+LEFT JOIN jangbu.services AS s USING (service_id)
+LEFT JOIN jangbu.models AS m USING (model_id)
+CROSS JOIN LATERAL (
+    VALUES
+        ('calls', coalesce(u.calls, 0), coalesce(r.calls, 0)),
+        ('prompt', coalesce(u.prompt, 0), coalesce(r.prompt, 0)),
+        ('candidates', coalesce(u.candidates, 0), coalesce(r.candidates, 0)),
+        ('thoughts', coalesce(u.thoughts, 0), coalesce(r.thoughts, 0)),
+        ('tool', coalesce(u.tool, 0), coalesce(r.tool, 0)),
+        ('cached', coalesce(u.cached, 0), coalesce(r.cached, 0)),
+        ('total', coalesce(u.total, 0), coalesce(r.total, 0)),
+        ('cost_nano', coalesce(u.cost_nano, 0), coalesce(r.cost_nano, 0)),
+        ('input_cost_nano', coalesce(u.input_cost_nano, 0), coalesce(r.input_cost_nano, 0)),
+        ('charge_nano', coalesce(u.charge_nano, 0), coalesce(r.charge_nano, 0)),
+        ('unpriced', coalesce(u.unpriced, 0), coalesce(r.unpriced, 0))
+) AS c (name, expected, found)
+WHERE c.expected <> c.found
+LIMIT $1::integer

@@ -1,0 +1,58 @@
+-- Each user's running totals against the records, column by column.
+WITH account AS (
+    SELECT account_id, user_id FROM jangbu.accounts WHERE project = $1::text
+),
+recorded AS (
+    SELECT
+        u.account_id,
+        u.service_id,
+        u.model_id,
+        count(*) AS calls,
+        sum(u.prompt) AS prompt,
+        sum(u.candidates) AS candidates,
+        sum(u.thoughts) AS thoughts,
+        sum(u.tool) AS tool,
+        sum(u.cached) AS cached,
+        sum(u.total) AS total,
+        coalesce(sum(u.cost_nano), 0) AS cost_nano,
+        coalesce(sum(u.input_cost_nano), 0) AS input_cost_nano,
+        coalesce(sum(u.charge_nano), 0) AS charge_nano,
+        count(*) FILTER (WHERE u.cost_nano IS NULL AND u.source <> 'none') AS unpriced
+    FROM jangbu.usage AS u
+    JOIN account AS a ON a.account_id = u.account_id
+    GROUP BY 1, 2, 3
+),
+rolled AS (
+    SELECT
+        r.account_id, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached,
+        r.total, r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+    FROM jangbu.usage_total AS r
+    JOIN account AS a ON a.account_id = r.account_id
+)
+SELECT
+    account_id,
+    a.user_id,
+    concat(c.name, ' of ', s.name, ' on ', m.name) AS what,
+    c.expected::text AS expected,
+    c.found::text AS found
+FROM recorded AS u
+FULL JOIN rolled AS r USING (account_id, service_id, model_id)
+JOIN account AS a USING (account_id)
+LEFT JOIN jangbu.services AS s USING (service_id)
+LEFT JOIN jangbu.models AS m USING (model_id)
+CROSS JOIN LATERAL (
+    VALUES
+        ('calls', coalesce(u.calls, 0), coalesce(r.calls, 0)),
+        ('prompt', coalesce(u.prompt, 0), coalesce(r.prompt, 0)),
+        ('candidates', coalesce(u.candidates, 0), coalesce(r.candidates, 0)),
+        ('thoughts', coalesce(u.thoughts, 0), coalesce(r.thoughts, 0)),
+        ('tool', coalesce(u.tool, 0), coalesce(r.tool, 0)),
+        ('cached', coalesce(u.cached, 0), coalesce(r.cached, 0)),
+        ('total', coalesce(u.total, 0), coalesce(r.total, 0)),
+        ('cost_nano', coalesce(u.cost_nano, 0), coalesce(r.cost_nano, 0)),
+        ('input_cost_nano', coalesce(u.input_cost_nano, 0), coalesce(r.input_cost_nano, 0)),
+        ('charge_nano', coalesce(u.charge_nano, 0), coalesce(r.charge_nano, 0)),
+        ('unpriced', coalesce(u.unpriced, 0), coalesce(r.unpriced, 0))
+) AS c (name, expected, found)
+WHERE c.expected <> c.found
+LIMIT $2::integer

@@ -1,0 +1,346 @@
+"""Verification: an honest book gives nothing, and each kind of damage is found as what it is."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from jangbu.domain.usage import Anomaly, Usage
+from jangbu.errors import IntegrityMismatch, NotFound
+from jangbu.metering.verify import Invariant, Mismatch, Report, Verification
+from jangbu.storage.database import Database
+from jangbu.storage.usage import UsageRecord
+from jangbu.storage.verification import PAGE_ROWS
+from tests.metering.traffic import KIM, LEE, PROJECT, Shop, leave_a_hold_open, open_shop, recompute, restate, trade
+
+COLUMNS = (
+    "calls", "prompt", "candidates", "thoughts", "tool", "cached", "total", "cost_nano", "input_cost_nano",
+    "charge_nano", "unpriced",
+)  # fmt: skip
+OF_KIM = f"account_id = (SELECT account_id FROM jangbu.accounts WHERE user_id = '{KIM}' AND project = '{PROJECT}')"
+A_CALL = f"{OF_KIM} AND id = (SELECT id FROM jangbu.usage WHERE {OF_KIM} AND total > 0 ORDER BY id LIMIT 1)"
+KEYS = {
+    "usage_total": "TRUE",
+    "usage_daily": "r.day = (jangbu.uuid7_time(u.id) AT TIME ZONE 'UTC')::date",
+    "usage_hourly": "r.hour = date_trunc('hour', jangbu.uuid7_time(u.id), 'UTC')",
+}
+DAMAGE_OF = {"usage_total": Invariant.TOTALS, "usage_daily": Invariant.DAILY, "usage_hourly": Invariant.HOURLY}
+
+
+def of_a_call(table: str) -> str:
+    """Give the clause that names the one row of a rollup that a call went into."""
+    account = "AND r.account_id = u.account_id"
+    if table == "usage_hourly":
+        account = "AND r.writer = (SELECT min(writer) FROM jangbu.usage_hourly WHERE hour = r.hour)"
+    return (
+        f"FROM jangbu.usage AS u WHERE {KEYS[table]} AND r.service_id = u.service_id AND r.model_id = u.model_id"
+        f" {account} AND u.id = (SELECT id FROM jangbu.usage WHERE {OF_KIM} AND total > 0 ORDER BY id LIMIT 1)"
+    )
+
+
+DAMAGE = {
+    "used is raised": (Invariant.BALANCES, f"UPDATE jangbu.balances SET used = used + 1 WHERE {OF_KIM} AND asset = 1"),
+    "granted is raised": (
+        Invariant.BALANCES,
+        f"UPDATE jangbu.balances SET granted = granted + 1 WHERE {OF_KIM} AND asset = 1",
+    ),
+    "money used is lowered": (
+        Invariant.BALANCES,
+        f"UPDATE jangbu.balances SET used = used - 1 WHERE {OF_KIM} AND asset = 2",
+    ),
+    "both are raised": (
+        Invariant.BALANCES,
+        f"UPDATE jangbu.balances SET used = used + 1, granted = granted + 1 WHERE {OF_KIM} AND asset = 1",
+    ),
+    "held is lowered": (Invariant.HELD, f"UPDATE jangbu.balances SET held = held - 1 WHERE {OF_KIM} AND asset = 1"),
+    "money is held": (Invariant.HELD, f"UPDATE jangbu.balances SET held = 1 WHERE {OF_KIM} AND asset = 2"),
+    "an unknown hold is gone": (Invariant.HELD, f"DELETE FROM jangbu.holds WHERE {OF_KIM} AND state = 'unknown'"),
+    "a released hold is open again": (
+        Invariant.HELD,
+        f"UPDATE jangbu.holds SET state = 'open' WHERE {OF_KIM} AND state = 'released'",
+    ),
+    "the version is ahead": (
+        Invariant.ENTRIES,
+        f"UPDATE jangbu.balances SET version = version + 1 WHERE {OF_KIM} AND asset = 1",
+    ),
+    "a number is left out": (
+        Invariant.ENTRIES,
+        f"UPDATE jangbu.entries SET seq = seq + 1000 WHERE {OF_KIM} AND asset = 1 AND seq > 3",
+    ),
+    "a running balance is off": (
+        Invariant.ENTRIES,
+        f"UPDATE jangbu.entries SET balance_after = balance_after + 1 WHERE {OF_KIM} AND asset = 1 AND seq = 3",
+    ),
+    "the last running balance is off": (
+        Invariant.ENTRIES,
+        (
+            f"UPDATE jangbu.entries SET balance_after = balance_after + 1 WHERE {OF_KIM} AND asset = 2 AND seq ="
+            f" (SELECT max(seq) FROM jangbu.entries WHERE {OF_KIM} AND asset = 2)"
+        ),
+    ),
+    "a debit is of another posting": (
+        Invariant.POSTINGS,
+        f"UPDATE jangbu.entries SET posting = posting + 1000 WHERE {OF_KIM} AND asset = 1 AND kind = 'overrun'",
+    ),
+    "a money debit is of another posting": (
+        Invariant.POSTINGS,
+        f"UPDATE jangbu.entries SET posting = posting + 1000 WHERE {OF_KIM} AND asset = 2 AND kind = 'overrun'",
+    ),
+    "a record is of another posting": (
+        Invariant.POSTINGS,
+        f"UPDATE jangbu.usage SET posting = posting + 1000 WHERE {A_CALL}",
+    ),
+    "a hold was smaller than the call": (
+        Invariant.POSTINGS,
+        f"UPDATE jangbu.usage SET hold_amount = 1 WHERE {OF_KIM} AND hold_amount = 100 AND total < 100",
+    ),
+    "an entry says overrun": (
+        Invariant.POSTINGS,
+        f"UPDATE jangbu.entries SET kind = 'overrun' WHERE {OF_KIM} AND asset = 1 AND kind = 'usage' AND seq < 5",
+    ),
+    "a grant is larger than its entry": (
+        Invariant.GRANTS,
+        f"UPDATE jangbu.grants SET amount = amount + 1 WHERE {OF_KIM} AND asset = 1",
+    ),
+    "a grant is gone": (Invariant.GRANTS, f"DELETE FROM jangbu.grants WHERE {OF_KIM} AND asset = 1"),
+    "a grant expired without an entry": (
+        Invariant.GRANTS,
+        f"UPDATE jangbu.grants SET expired = 1, consumed = 0 WHERE {OF_KIM} AND asset = 1",
+    ),
+    "a hold's time was up an hour ago": (
+        Invariant.OVERDUE,
+        "UPDATE jangbu.holds SET expires_at = now() - interval '1 hour' WHERE state = 'open'",
+    ),
+    "a balance is without its account": (
+        Invariant.ACCOUNTS,
+        "INSERT INTO jangbu.balances (account_id, asset) VALUES (gen_random_uuid(), 1)",
+    ),
+    "an account is without its balance": (
+        Invariant.ACCOUNTS,
+        f"INSERT INTO jangbu.accounts (account_id, project, user_id) VALUES (gen_random_uuid(), '{PROJECT}', 'new')",
+    ),
+    "a grant burnt more than there was": (
+        Invariant.GRANTS,
+        (
+            "ALTER TABLE jangbu.grants DROP CONSTRAINT grants_check;"
+            f"UPDATE jangbu.grants SET consumed = amount + 1 WHERE {OF_KIM} AND asset = 1"
+        ),
+    ),
+    "a cost was written by hand": (
+        Invariant.COST,
+        f"UPDATE jangbu.usage SET cost_nano = cost_nano + 1 WHERE {A_CALL};"
+        + ";".join(f"UPDATE jangbu.{table} AS r SET cost_nano = r.cost_nano + 1 {of_a_call(table)}" for table in KEYS),
+    ),
+    "an unknown price was made up": (
+        Invariant.COST,
+        "UPDATE jangbu.usage SET charge_nano = 0 WHERE charge_nano IS NULL",
+    ),
+    "the evidence says another total": (
+        Invariant.COUNTS,
+        f"UPDATE jangbu.usage SET raw = jsonb_set(raw, '{{usage,0,totalTokenCount}}', '7') WHERE {A_CALL}",
+    ),
+}
+
+
+@pytest.fixture
+async def shop(database: Database) -> AsyncIterator[Shop]:
+    async with open_shop(database) as opened:
+        await trade(opened)
+        yield opened
+
+
+async def verify(shop: Shop) -> Report:
+    return await Verification(shop.database, PROJECT).run(recompute=recompute, restate=restate)
+
+
+def broken(report: Report) -> set[Invariant]:
+    return {mismatch.invariant for mismatch in report.mismatches}
+
+
+async def test_an_honest_book_has_no_mismatch(shop: Shop) -> None:
+    report = await verify(shop)
+
+    assert report.mismatches == ()
+    assert report.is_clean
+    report.require_clean()
+    assert report.checked == tuple(Invariant)
+    assert report.accounts == 3
+    assert [(report.records,)] == await shop.rows("SELECT count(*) FROM jangbu.usage")
+
+
+async def test_calls_that_come_in_meanwhile_are_no_mismatch(shop: Shop) -> None:
+    done = asyncio.Event()
+
+    async def write() -> None:
+        while not done.is_set():
+            held = await shop.hold(KIM, 50)
+            await shop.record([shop.row(KIM, call=held, held=True), shop.row(LEE), shop.row(KIM)])
+
+    writers = [asyncio.create_task(write()) for _ in range(3)]
+    try:
+        reports = [await verify(shop) for _ in range(5)]
+    finally:
+        done.set()
+        await asyncio.gather(*writers)
+
+    assert [report.mismatches for report in reports] == [()] * 5
+    assert reports[-1].records > reports[0].records
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+async def test_damage_is_found_as_what_it_is_and_nothing_else(shop: Shop, damage: str) -> None:
+    invariant, command = DAMAGE[damage]
+    await shop.execute(command)
+
+    assert broken(await verify(shop)) == {invariant}
+
+
+@pytest.mark.parametrize("table", KEYS)
+async def test_every_column_of_every_rollup_is_compared(shop: Shop, table: str) -> None:
+    moved = ", ".join(f"{column} = r.{column} + {number}" for number, column in enumerate(COLUMNS, 1))
+    await shop.execute(f"UPDATE jangbu.{table} AS r SET {moved} {of_a_call(table)}")
+
+    report = await verify(shop)
+
+    assert broken(report) == {DAMAGE_OF[table]}
+    found = {m.what.split(" of ")[0]: int(m.found or 0) - int(m.expected or 0) for m in report.mismatches}
+    assert found == {column: number for number, column in enumerate(COLUMNS, 1)}
+    assert len(report.mismatches) == len(COLUMNS)
+
+
+@pytest.mark.parametrize("table", KEYS)
+async def test_a_rollup_that_is_gone_is_missed(shop: Shop, table: str) -> None:
+    await shop.execute(f"DELETE FROM jangbu.{table}")
+
+    assert broken(await verify(shop)) == {DAMAGE_OF[table]}
+
+
+async def test_a_held_amount_below_zero_is_a_mismatch_even_where_the_holds_agree(shop: Shop) -> None:
+    await shop.execute(
+        "ALTER TABLE jangbu.balances DROP CONSTRAINT balances_held_check;"
+        "ALTER TABLE jangbu.holds DROP CONSTRAINT holds_amount_check;"
+        f"UPDATE jangbu.holds SET amount = -5 WHERE {OF_KIM} AND state IN ('open', 'unknown');"
+        f"UPDATE jangbu.balances SET held = (SELECT sum(amount) FROM jangbu.holds WHERE {OF_KIM}"
+        f" AND state IN ('open', 'unknown')) WHERE {OF_KIM} AND asset = 1"
+    )
+
+    assert broken(await verify(shop)) == {Invariant.HELD}
+
+
+async def test_a_record_that_was_changed_is_found_wherever_it_was_summed(shop: Shop) -> None:
+    await shop.execute(f"UPDATE jangbu.usage SET total = total + 1 WHERE {A_CALL}")
+
+    assert broken(await verify(shop)) == {
+        Invariant.BALANCES,
+        Invariant.POSTINGS,
+        Invariant.TOTALS,
+        Invariant.DAILY,
+        Invariant.HOURLY,
+        Invariant.COUNTS,
+    }
+
+
+async def test_a_record_that_is_gone_is_found_wherever_it_was_summed(shop: Shop) -> None:
+    await shop.execute(f"DELETE FROM jangbu.usage WHERE {A_CALL}")
+
+    assert broken(await verify(shop)) == {
+        Invariant.BALANCES,
+        Invariant.POSTINGS,
+        Invariant.TOTALS,
+        Invariant.DAILY,
+        Invariant.HOURLY,
+    }
+
+
+async def test_evidence_that_cannot_be_read_ends_no_verification(shop: Shop) -> None:
+    await shop.execute("UPDATE jangbu.usage SET raw = 'null' WHERE source = 'none'")
+
+    report = await verify(shop)
+
+    assert broken(report) == {Invariant.COUNTS, Invariant.COST}
+    assert {mismatch.user for mismatch in report.mismatches} == {"park"}
+
+
+async def test_a_flag_that_the_evidence_deserves_is_missed(shop: Shop) -> None:
+    def flag(record: UsageRecord) -> Usage:
+        return replace(restate(record), anomalies=(Anomaly.TOTAL_MISMATCH,))
+
+    report = await Verification(shop.database, PROJECT).run(restate=flag, limit=1)
+
+    assert report.mismatches[0].what.startswith("anomalies of call ")
+    assert (report.mismatches[0].expected, report.mismatches[0].found) == ("total_mismatch", "")
+
+
+async def test_a_price_that_cannot_be_found_again_is_a_mismatch_of_cost(shop: Shop) -> None:
+    def forget(record: UsageRecord) -> tuple[int | None, int | None, int | None]:
+        raise NotFound(f"price version {record.price_version} is not in the book")
+
+    report = await Verification(shop.database, PROJECT).run(recompute=forget, limit=3)
+
+    assert broken(report) == {Invariant.COST}
+    assert len(report.mismatches) == 3
+    assert report.cut == {Invariant.COST}
+
+
+async def test_a_mismatch_names_the_user_and_both_figures(shop: Shop) -> None:
+    ((held,),) = await shop.rows(f"SELECT held FROM jangbu.balances WHERE {OF_KIM} AND asset = 1")
+    await shop.execute(f"UPDATE jangbu.balances SET held = held + 5 WHERE {OF_KIM} AND asset = 1")
+
+    report = await verify(shop)
+
+    assert report.mismatches == (
+        Mismatch(Invariant.HELD, shop.accounts.id_of(KIM), KIM, "tokens held", held, held + 5),
+    )
+    with pytest.raises(IntegrityMismatch, match=f"tokens held should be {held} and is {held + 5}"):
+        report.require_clean()
+
+
+async def test_another_projects_damage_is_its_own_business(shop: Shop, database: Database) -> None:
+    async with open_shop(database, "another") as other:
+        await trade(other)
+        await other.execute(
+            "UPDATE jangbu.balances SET used = used + 1, held = held + 1, version = version + 1 WHERE asset = 1"
+            " AND account_id IN (SELECT account_id FROM jangbu.accounts WHERE project = 'another')"
+        )
+
+    assert (await verify(shop)).mismatches == ()
+    theirs = await Verification(database, "another").run()
+    assert broken(theirs) == {Invariant.BALANCES, Invariant.HELD, Invariant.ENTRIES}
+
+
+async def test_an_overdue_hold_has_its_grace(shop: Shop) -> None:
+    await leave_a_hold_open(shop, KIM, seconds_ago=100)
+    verification = Verification(shop.database, PROJECT)
+
+    assert (await verification.run(grace_seconds=200)).mismatches == ()
+    assert broken(await verification.run(grace_seconds=50)) == {Invariant.OVERDUE}
+
+
+async def test_progress_is_told_step_by_step(shop: Shop) -> None:
+    told: list[tuple[str, int, int]] = []
+
+    report = await Verification(shop.database, PROJECT).run(
+        restate=restate, progress=lambda step, done, total: told.append((step, done, total))
+    )
+
+    assert report.checked == tuple(invariant for invariant in Invariant if invariant is not Invariant.COST)
+    steps = list(dict.fromkeys(step for step, _, _ in told))
+    assert steps == [invariant.value for invariant in report.checked[:-1]] + ["records"]
+    assert told[-1] == ("records", report.records, report.records)
+
+
+async def test_records_are_read_page_after_page(shop: Shop) -> None:
+    for _ in range(4):
+        await shop.record([shop.row(KIM, prompt=n) for n in range(300)])
+    seen: list[str] = []
+
+    def look(record: UsageRecord) -> Usage:
+        seen.append(str(record.id))
+        return restate(record)
+
+    report = await Verification(shop.database, PROJECT).run(restate=look)
+
+    assert report.mismatches == ()
+    assert report.records > PAGE_ROWS
+    assert sorted(seen) == sorted(str(call) for (call,) in await shop.rows("SELECT id FROM jangbu.usage"))
