@@ -286,7 +286,7 @@ def _parts(split: Breakdown, count: int) -> tuple[int, ...]:
 
 
 def _fresh(prompt: tuple[int, ...], cached: tuple[int, ...]) -> tuple[int, ...]:
-    """Take the cached part from the prompt; where the details cover less than the cache, the rest comes off text first."""
+    """Take the cached part from the prompt; where the details cover less than it, the rest comes off text first."""
     fresh = [max(0, whole - part) for whole, part in zip(prompt, cached, strict=True)]
     surplus = sum(fresh) - (sum(prompt) - sum(cached))
     for place, amount in enumerate(fresh):

@@ -1,0 +1,160 @@
+"""Price files: JSON that people review, with prices as decimal strings in USD.
+
+    {"entries": [
+        {"models": ["gemini-2.5-flash"], "tier": "batch", "from": "2026-10-14", "source": "where it was read",
+         "usd": {"input": "0.15", "input.audio": "0.5", "output": "1.25"}},
+        {"models": ["gemini-2.5-flash-001"], "same_as": "gemini-2.5-flash", "source": "why the two are one"}]}
+
+``usd`` names a meter, or a meter and a modality, and is for a million tokens (or token-hours), a thousand grounding or
+maps queries, one image or one second of video. Also: ``platform``, ``above_prompt_tokens``, ``to``, ``priority``,
+``note``. A date begins at midnight UTC; Google states days without a zone. Files only grow: a price that changes gets a
+new entry with a later ``from``.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jangbu.domain.price_book import TOKEN_UNIT_SIZE, UNIT_SIZES, Meter, Modality, Price, PriceBook
+from jangbu.domain.usage import Platform, Tier
+from jangbu.errors import InvalidInput
+
+GOOGLE = Path(__file__).with_name("google.json")
+"""What genai-prices lists, as ``jangbu.prices.importer`` wrote it."""
+OVERLAY = Path(__file__).with_name("overlay.json")
+"""What genai-prices lacks, gathered by hand, each entry with its source."""
+GUIDE = Path(__file__).with_name("guide.json")
+"""The two prices of the guide that Jangbu implements, as an example of a book of one's own."""
+
+NANO = 10**9
+
+_USD = re.compile(r"(\d{1,6})(?:\.(\d{1,9}))?")
+_KEYS = frozenset(
+    {
+        "models",
+        "same_as",
+        "usd",
+        "tier",
+        "platform",
+        "above_prompt_tokens",
+        "from",
+        "to",
+        "priority",
+        "source",
+        "note",
+    }
+)
+
+
+@cache
+def shipped() -> PriceBook:
+    """Give the book that comes with Jangbu: genai-prices, and what Jangbu adds to it."""
+    return _book((GOOGLE, OVERLAY))
+
+
+def load(path: Path) -> PriceBook:
+    """Read a price file. Raises InvalidInput with the file and the entry."""
+    return _book((path,))
+
+
+def write(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Write entries as a price file, one line each, so that a review shows what changed."""
+    lines = ",\n".join("  " + json.dumps(entry, ensure_ascii=False) for entry in entries)
+    path.write_text('{"entries": [\n' + lines + "\n]}\n", encoding="utf-8")
+
+
+def to_nano(usd: object) -> int:
+    """Read a decimal string of USD as whole nano-USD, exactly. Raises ValueError."""
+    found = _USD.fullmatch(usd) if isinstance(usd, str) else None
+    if found is None:
+        raise ValueError(f"{usd!r} is no price: write USD as a string like '0.075', with at most nine decimals")
+    return int(found[1]) * NANO + int((found[2] or "").ljust(9, "0"))
+
+
+def to_usd(nano: int) -> str:
+    """Write whole nano-USD as a decimal string of USD, exactly."""
+    whole, part = divmod(nano, NANO)
+    return f"{whole}.{part:09}".rstrip("0").rstrip(".")
+
+
+def _book(paths: Iterable[Path]) -> PriceBook:
+    rows: list[Price] = []
+    for path in paths:
+        for number, entry in enumerate(_entries(path), start=1):
+            try:
+                rows.extend(_rows(entry, rows))
+            except (InvalidInput, KeyError, TypeError, ValueError) as error:
+                message = f"no {error}" if isinstance(error, KeyError) else str(error)
+                raise InvalidInput(f"{path.name}: entry {number}{_named(entry)}: {message}") from error
+    return PriceBook(tuple(rows))
+
+
+def _entries(path: Path) -> list[Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidInput(f"{path.name}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise InvalidInput(f"{path.name}: no JSON: {error}") from error
+    if not isinstance(document, dict) or not isinstance(document.get("entries"), list):
+        raise InvalidInput(f"{path.name}: a price file is an object with a list of entries")
+    return list(document["entries"])
+
+
+def _rows(entry: Mapping[str, Any], before: list[Price]) -> Iterator[Price]:
+    if not isinstance(entry, dict):
+        raise TypeError("an entry is an object")
+    if unknown := sorted(entry.keys() - _KEYS):
+        raise ValueError(f"{unknown[0]!r} is no field of an entry")
+    models = entry["models"]
+    if not isinstance(models, list) or not models or not all(isinstance(model, str) for model in models):
+        raise ValueError("models is a list of names")
+    if "same_as" in entry:
+        yield from _aliases(entry, models, list(before))
+        return
+    for model in models:
+        for name, usd in entry["usd"].items():
+            yield _price(entry, model, name, to_nano(usd))
+
+
+def _aliases(entry: Mapping[str, Any], models: list[str], before: list[Price]) -> Iterator[Price]:
+    originals = [row for row in before if row.model == entry["same_as"]]
+    if not originals:
+        raise ValueError(f"same_as names {entry['same_as']!r}, which no entry before this one prices")
+    for model in models:
+        for row in originals:
+            yield replace(row, model=model, source=f"{row.source}; as {row.model}: {entry['source']}")
+
+
+def _price(entry: Mapping[str, Any], model: str, name: str, price_nano: int) -> Price:
+    meter_name, _, modality = name.partition(".")
+    meter = Meter(meter_name)
+    return Price(
+        model=model,
+        meter=meter,
+        price_nano=price_nano,
+        source=str(entry["source"]),
+        modality=Modality(modality or Modality.ANY),
+        unit_size=UNIT_SIZES.get(meter, TOKEN_UNIT_SIZE),
+        tier=Tier(entry.get("tier", Tier.STANDARD)),
+        platform=Platform(entry["platform"]) if "platform" in entry else None,
+        above_prompt_tokens=entry.get("above_prompt_tokens", 0),
+        valid_from=_midnight(entry.get("from")),
+        valid_to=_midnight(entry.get("to")),
+        priority=entry.get("priority", 0),
+        note=str(entry.get("note", "")),
+    )
+
+
+def _midnight(day: str | None) -> datetime | None:
+    return None if day is None else datetime.combine(date.fromisoformat(day), time(), UTC)
+
+
+def _named(entry: object) -> str:
+    models = entry.get("models") if isinstance(entry, dict) else None
+    return f" ({models[0]})" if isinstance(models, list) and models else ""
