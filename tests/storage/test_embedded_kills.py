@@ -26,6 +26,9 @@ from jangbu.storage.embedded import EmbeddedServer, stop
 from jangbu.storage.embedded.owner import owner_of
 from jangbu.storage.embedded.places import make_socket_dir, places_of
 
+# asyncpg reports a server that dies in the middle of a statement in any of these ways.
+LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Iterator[Path]:
@@ -51,7 +54,7 @@ async def answers(dsn: str, question: str = "SELECT 1") -> int:
                 connection = await asyncpg.connect(dsn)
                 number: int = await connection.fetchval(question)
                 await connection.close()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except LOST:
                 await asyncio.sleep(0.05)
             else:
                 return number
@@ -100,7 +103,7 @@ async def write_until_refused(dsn: str, first: int) -> list[str]:
         for number in range(first, first + 100_000_000):
             await connection.execute("INSERT INTO acknowledged VALUES ($1) ON CONFLICT DO NOTHING", number)
             written.append(str(number))
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except LOST:
         connection.terminate()
     return written
 

@@ -15,7 +15,7 @@ again. No process is left over in any case, and no user has to be the first, the
     programs    the binaries from the wheel           owner       the system user that the server runs as
     cluster     making and judging the data           postmaster  starting, stopping, finding the server process
     liveness    does it answer?                       supervisor  the detached process
-    server      what an app holds
+    server      what an app holds                     launch      joining, or starting the supervisor
 """
 
 from jangbu.storage.embedded.places import default_data_dir

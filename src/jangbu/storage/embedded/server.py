@@ -217,5 +217,5 @@ async def _query(endpoint: Endpoint) -> None:
             f"the password in {endpoint.password_file} is not the server's",
             hint="restore the file from the backup of the data directory",
         ) from error
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise DatabaseUnreachable(f"the embedded PostgreSQL does not answer: {error}", hint="try again") from error
