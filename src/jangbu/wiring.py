@@ -31,7 +31,7 @@ async def open_metering(settings: Settings, *, clock: Clock | None = None) -> As
             dsn, size=settings.pool_size, prepared_statements=settings.prepared_statements
         )
         metering = _assemble(settings, database, clock or SystemClock())
-        sweeper = Sweeper(database, metering.accounts, metering.holds)
+        sweeper = Sweeper(database, metering.accounts, metering.holds, metering.pricing)
         try:
             await metering.pricing.refresh()
             await sweeper.sweep()

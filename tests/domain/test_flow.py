@@ -36,7 +36,8 @@ from jangbu.errors import InsufficientBalance, JangbuError
 CALL = Call(UUID(int=1), "kim", "text_generation", "gemini-2.5-flash", Bounds(100, 1000, output_chosen=True))
 USAGE = Usage(Surface.GENERATE_CONTENT, Counts(10, 20, total=30), Source.REPORTED)
 RECEIPT = Receipt(CALL.id, "kim", "gemini-2.5-flash", 30, None, 70)
-OUTCOMES: Sequence[Outcome] = (Answered(USAGE), Rejected("429"), Lost("reset"))
+ANSWERED = Answered(USAGE)
+OUTCOMES: Sequence[Outcome] = (ANSWERED, Rejected("429"), Lost("reset"))
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Driver:
 
     available: int
     counted: int | None = None
-    outcome: Outcome = Answered(USAGE)
+    outcome: Outcome = ANSWERED
     effects: list[Effect] = field(default_factory=list)
 
     def drive(self, call: Call) -> Receipt | None:

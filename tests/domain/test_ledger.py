@@ -72,9 +72,7 @@ def test_a_debt_is_paid_by_the_next_grant() -> None:
     extra=st.integers(0, 500),
     held=st.integers(0, 500),
 )
-def test_a_burn_down_keeps_the_books(
-    amounts: list[tuple[int, int | None]], used: int, extra: int, held: int
-) -> None:
+def test_a_burn_down_keeps_the_books(amounts: list[tuple[int, int | None]], used: int, extra: int, held: int) -> None:
     grants = [grant(number, amount, days=days) for number, (amount, days) in enumerate(amounts)]
     balance = Balance(granted=sum(item.amount for item in grants) + extra, used=used, held=held)
     after = burn_down(grants, balance, NOW)

@@ -216,7 +216,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
 def test_the_ledger_agrees_with_its_model(database_url: str) -> None:
     LedgerMachine.database_url = database_url
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         LedgerMachine,
         settings=settings(
             max_examples=int(os.environ.get("JANGBU_MACHINE_EXAMPLES", "60")),

@@ -13,7 +13,7 @@ from jangbu.metering.holds import unknown_user
 from jangbu.metering.retry import repeated
 from jangbu.storage import accounts, entries, usage
 from jangbu.storage.accounts import AccountRow
-from jangbu.storage.database import Database
+from jangbu.storage.database import Connection, Database
 from jangbu.storage.entries import EntryRow, Posting
 from jangbu.storage.failures import translated
 
@@ -217,7 +217,7 @@ class Accounts:
                 await self._post_expiry(connection, account, asset, after.expired)
             return after.expired
 
-    async def _post_expiry(self, connection: entries.Connection, account: UUID, asset: Asset, amount: int) -> None:
+    async def _post_expiry(self, connection: Connection, account: UUID, asset: Asset, amount: int) -> None:
         expiry = new_id(self._clock)
         posting = Posting(
             account, asset, EntryKind.EXPIRY, -amount, expiry, f"expiry:{expiry}", b"", reason="grants expired"

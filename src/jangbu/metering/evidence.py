@@ -9,6 +9,8 @@ from jangbu.domain.usage import Platform, Source, Surface, Tier, Units, Usage
 from jangbu.providers import gemini
 from jangbu.storage.usage import UsageRecord
 
+_NO_UNITS = Units()
+
 
 def evidence(usage: Usage) -> dict[str, Any]:
     """Give the usage objects verbatim, with the units that no usage object reports; a batch's answers one by one."""
@@ -50,8 +52,9 @@ def _member(usage: Usage) -> dict[str, Any]:
 
 
 def _units(usage: Usage) -> dict[str, Any]:
-    units = {name: count for name, count in asdict(usage.units).items() if count}
-    return {"units": units} if units else {}
+    if usage.units == _NO_UNITS:
+        return {}
+    return {"units": {name: count for name, count in asdict(usage.units).items() if count}}
 
 
 def _restate(

@@ -7,6 +7,7 @@ from datetime import datetime
 from jangbu import telemetry
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.holds import Holds
+from jangbu.metering.pricing import Pricing
 from jangbu.storage import usage
 from jangbu.storage.database import Database
 
@@ -15,14 +16,18 @@ _MONTHS_AHEAD = 2
 
 
 class Sweeper:
-    """Makes partitions ahead, ends holds and grants whose time is up. Every duty may be repeated without harm."""
+    """Makes partitions ahead, ends holds and grants whose time is up, follows the price book in force.
 
-    def __init__(self, database: Database, accounts: Accounts, holds: Holds) -> None:
+    Every duty may be repeated without harm.
+    """
+
+    def __init__(self, database: Database, accounts: Accounts, holds: Holds, pricing: Pricing) -> None:
         self._database = database
         self._duties: tuple[tuple[str, Callable[[], Awaitable[object]]], ...] = (
             ("partitions", self.make_partitions),
             ("holds", holds.expire),
             ("grants", accounts.expire_grants),
+            ("prices", pricing.refresh),
         )
         self._task: asyncio.Task[None] | None = None
 

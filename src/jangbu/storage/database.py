@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import asyncpg
 
@@ -13,8 +13,8 @@ from jangbu.storage.statements import statement
 VERSION_LEAST = 15
 _CONNECT_SECONDS = 10
 
-Row = asyncpg.Record
-Connection = asyncpg.pool.PoolConnectionProxy
+Row: TypeAlias = asyncpg.Record
+Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy
 
 
 class Database:

@@ -121,7 +121,7 @@ found AS (
     FROM fresh AS f
     CROSS JOIN LATERAL (
         VALUES
-            ('unpriced', f.cost_nano IS NULL AND f.source <> 'none', 'no price is known for what was used'),
+            ('unpriced', f.cost_nano IS NULL, 'no price is known for what was used'),
             ('overrun', f.total > f.hold_amount, 'used ' || f.total || ' of a hold of ' || f.hold_amount),
             ('late', f.late, 'settled after its hold was given back'),
             ('partial', f.source = 'partial', 'the answer broke off; its last reported counts are charged'),
@@ -139,7 +139,7 @@ rolled_total AS (
         f.account_id, f.service_id, f.model_id, count(*), sum(f.prompt), sum(f.candidates), sum(f.thoughts),
         sum(f.tool), sum(f.cached), sum(f.total), coalesce(sum(f.cost_nano), 0),
         coalesce(sum(f.input_cost_nano), 0), coalesce(sum(f.charge_nano), 0),
-        count(*) FILTER (WHERE f.cost_nano IS NULL AND f.source <> 'none')
+        count(*) FILTER (WHERE f.cost_nano IS NULL)
     FROM fresh AS f
     GROUP BY f.account_id, f.service_id, f.model_id
     ORDER BY f.account_id, f.service_id, f.model_id
@@ -165,7 +165,7 @@ rolled_daily AS (
         f.account_id, (jangbu.uuid7_time(f.id) AT TIME ZONE 'UTC')::date AS day, f.service_id, f.model_id, count(*),
         sum(f.prompt), sum(f.candidates), sum(f.thoughts), sum(f.tool), sum(f.cached), sum(f.total),
         coalesce(sum(f.cost_nano), 0), coalesce(sum(f.input_cost_nano), 0), coalesce(sum(f.charge_nano), 0),
-        count(*) FILTER (WHERE f.cost_nano IS NULL AND f.source <> 'none')
+        count(*) FILTER (WHERE f.cost_nano IS NULL)
     FROM fresh AS f
     GROUP BY f.account_id, day, f.service_id, f.model_id
     ORDER BY f.account_id, day, f.service_id, f.model_id
@@ -191,7 +191,7 @@ rolled_hourly AS (
         date_trunc('hour', jangbu.uuid7_time(f.id), 'UTC') AS hour, f.service_id, f.model_id, $26::smallint, count(*),
         sum(f.prompt), sum(f.candidates), sum(f.thoughts), sum(f.tool), sum(f.cached), sum(f.total),
         coalesce(sum(f.cost_nano), 0), coalesce(sum(f.input_cost_nano), 0), coalesce(sum(f.charge_nano), 0),
-        count(*) FILTER (WHERE f.cost_nano IS NULL AND f.source <> 'none')
+        count(*) FILTER (WHERE f.cost_nano IS NULL)
     FROM fresh AS f
     GROUP BY hour, f.service_id, f.model_id
     ORDER BY hour, f.service_id, f.model_id

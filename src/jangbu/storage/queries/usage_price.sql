@@ -1,0 +1,116 @@
+-- Fills in what calls cost that had no price when they were recorded, with all that follows from it: rollups, the money
+-- debit of accounts that have a money balance, and the finding. A call that has its price already is left alone.
+WITH item AS (
+    SELECT *
+    FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::integer[]) AS t (
+        account_id, id, cost_nano, input_cost_nano, charge_nano, price_version
+    )
+),
+locked AS (
+    SELECT b.account_id, b.asset, b.granted, b.used, b.version
+    FROM jangbu.balances AS b
+    WHERE b.account_id = ANY ($1::uuid[])
+    ORDER BY b.account_id, b.asset
+    FOR NO KEY UPDATE
+),
+priced AS (
+    UPDATE jangbu.usage AS u
+    SET cost_nano = i.cost_nano,
+        input_cost_nano = i.input_cost_nano,
+        charge_nano = i.charge_nano,
+        price_version = i.price_version
+    FROM item AS i
+    JOIN locked AS l ON l.account_id = i.account_id AND l.asset = 1
+    WHERE u.account_id = i.account_id AND u.id = i.id AND u.cost_nano IS NULL
+    RETURNING
+        u.account_id, u.id, u.service_id, u.model_id, u.posting, u.total > u.hold_amount AS is_overrun, u.cost_nano,
+        u.input_cost_nano, u.charge_nano
+),
+debit AS (
+    SELECT
+        p.account_id,
+        p.posting,
+        CASE WHEN p.is_overrun THEN 'overrun' ELSE 'usage' END::jangbu.entry_kind AS kind,
+        l.version,
+        l.granted - l.used AS balance,
+        sum(p.charge_nano)::bigint AS amount,
+        row_number() OVER of_balance AS number,
+        sum(sum(p.charge_nano)) OVER of_balance AS running
+    FROM priced AS p
+    JOIN locked AS l ON l.account_id = p.account_id AND l.asset = 2
+    WHERE p.charge_nano > 0
+    GROUP BY p.account_id, p.posting, p.is_overrun, l.version, l.granted, l.used
+    WINDOW of_balance AS (PARTITION BY p.account_id ORDER BY p.posting, p.is_overrun)
+),
+moved AS (
+    UPDATE jangbu.balances AS b
+    SET used = b.used + d.amount,
+        version = b.version + d.entries,
+        updated_at = clock_timestamp()
+    FROM (
+        SELECT account_id, sum(amount)::bigint AS amount, count(*) AS entries FROM debit GROUP BY account_id
+    ) AS d
+    WHERE b.account_id = d.account_id AND b.asset = 2
+),
+entered AS (
+    INSERT INTO jangbu.entries (account_id, asset, seq, kind, delta, balance_after, posting, reason)
+    SELECT
+        d.account_id, 2, d.version + d.number, d.kind, -d.amount, d.balance - d.running, d.posting,
+        'priced after it was recorded'
+    FROM debit AS d
+),
+resolved AS (
+    UPDATE jangbu.findings AS f
+    SET resolved_at = clock_timestamp()
+    FROM priced AS p
+    WHERE f.account_id = p.account_id AND f.usage_id = p.id AND f.kind = 'unpriced' AND f.resolved_at IS NULL
+),
+rolled_total AS (
+    UPDATE jangbu.usage_total AS r
+    SET cost_nano = r.cost_nano + p.cost_nano,
+        input_cost_nano = r.input_cost_nano + p.input_cost_nano,
+        charge_nano = r.charge_nano + p.charge_nano,
+        unpriced = r.unpriced - p.calls
+    FROM (
+        SELECT
+            account_id, service_id, model_id, count(*) AS calls, sum(cost_nano)::bigint AS cost_nano,
+            sum(input_cost_nano)::bigint AS input_cost_nano, sum(charge_nano)::bigint AS charge_nano
+        FROM priced
+        GROUP BY account_id, service_id, model_id
+    ) AS p
+    WHERE r.account_id = p.account_id AND r.service_id = p.service_id AND r.model_id = p.model_id
+),
+rolled_daily AS (
+    UPDATE jangbu.usage_daily AS r
+    SET cost_nano = r.cost_nano + p.cost_nano,
+        input_cost_nano = r.input_cost_nano + p.input_cost_nano,
+        charge_nano = r.charge_nano + p.charge_nano,
+        unpriced = r.unpriced - p.calls
+    FROM (
+        SELECT
+            account_id, (jangbu.uuid7_time(id) AT TIME ZONE 'UTC')::date AS day, service_id, model_id,
+            count(*) AS calls, sum(cost_nano)::bigint AS cost_nano, sum(input_cost_nano)::bigint AS input_cost_nano,
+            sum(charge_nano)::bigint AS charge_nano
+        FROM priced
+        GROUP BY account_id, 2, service_id, model_id
+    ) AS p
+    WHERE r.account_id = p.account_id AND r.day = p.day AND r.service_id = p.service_id AND r.model_id = p.model_id
+),
+rolled_hourly AS (
+    INSERT INTO jangbu.usage_hourly AS r (
+        hour, service_id, model_id, writer, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
+        input_cost_nano, charge_nano, unpriced
+    )
+    SELECT
+        date_trunc('hour', jangbu.uuid7_time(id), 'UTC') AS hour, service_id, model_id, $7::smallint, 0, 0, 0, 0, 0, 0, 0,
+        sum(cost_nano), sum(input_cost_nano), sum(charge_nano), -count(*)
+    FROM priced
+    GROUP BY hour, service_id, model_id
+    ORDER BY hour, service_id, model_id
+    ON CONFLICT (hour, service_id, model_id, writer) DO UPDATE
+    SET cost_nano = r.cost_nano + excluded.cost_nano,
+        input_cost_nano = r.input_cost_nano + excluded.input_cost_nano,
+        charge_nano = r.charge_nano + excluded.charge_nano,
+        unpriced = r.unpriced + excluded.unpriced
+)
+SELECT count(*) AS calls FROM priced
