@@ -109,7 +109,11 @@ async def grant(
             user, amount, key=key, source=source, priority=order, expires_at=expires_at
         )
         account = await metering.accounts.find(user)
-    facts = {"id": posted.id, "user": account.user, "amount": amount, "key": key, "replayed": posted.replayed}
+    facts = {"id": posted.id, "user": account.user, "amount": amount, "key": key, "source": source} | {
+        "priority": order,
+        "expires_at": expires_at,
+        "replayed": posted.replayed,
+    }
     said = "were granted before with this key" if posted.replayed else "granted"
     session.show(
         facts | balance_facts(posted.balance),

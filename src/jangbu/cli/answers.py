@@ -10,15 +10,19 @@ from jangbu.errors import InvalidInput
 if TYPE_CHECKING:
     from jangbu.domain.usage import Surface, Usage
 
-__all__ = ["SurfaceName", "answer_usage", "surface_named"]
+__all__ = ["ModelName", "SurfaceName", "answer_usage", "surface_named"]
 
 SurfaceName = Annotated[
     str | None,
     typer.Option("--surface", metavar="S", help="Where the answer came from, if it does not show.", show_default=False),
 ]
+ModelName = Annotated[
+    str | None,
+    typer.Option("--model", metavar="M", help="The model, where the answer names none.", show_default=False),
+]
 
 
-def answer_usage(file: str, surface: str | None = None) -> "Usage":
+def answer_usage(file: str, surface: str | None = None, model: str | None = None) -> "Usage":
     """Read the usage of the answer in a file. Raises InvalidInput or InvalidAnswer, which name the file."""
     expected = surface_named(surface)
     body = file_bytes(file)
@@ -26,7 +30,7 @@ def answer_usage(file: str, surface: str | None = None) -> "Usage":
     from jangbu.providers.gemini import parse
 
     try:
-        return parse(body, surface=expected)
+        return parse(body, surface=expected, model=model)
     except InvalidAnswer as error:
         name = "standard input" if file == "-" else file
         raise InvalidAnswer(f"{name}: {error.message}", hint=error.hint) from None

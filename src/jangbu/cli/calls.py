@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jangbu.cli.accounts import User
-from jangbu.cli.answers import SurfaceName, answer_usage
+from jangbu.cli.answers import ModelName, SurfaceName, answer_usage
 from jangbu.cli.commands import command
 from jangbu.cli.money import dollars
 from jangbu.cli.session import Session
@@ -32,9 +32,7 @@ async def record(
         str | None,
         typer.Option(metavar="ID", help="Your id of the call; again it is recorded once.", show_default=False),
     ] = None,
-    model: Annotated[
-        str | None, typer.Option(metavar="M", help="The model, where the answer names none.", show_default=False)
-    ] = None,
+    model: ModelName = None,
     surface: SurfaceName = None,
     metadata: Annotated[
         str | None, typer.Option(metavar="JSON", help="What else to keep with the record.", show_default=False)
@@ -42,7 +40,7 @@ async def record(
 ) -> None:
     """Record an answer and deduct what it reports. The answer is given, never a count."""
     attached = json_object(metadata, "metadata")
-    usage = answer_usage(response, surface)
+    usage = answer_usage(response, surface, model)
     async with session.ledger() as metering:
         receipt = await metering.record(user, service, usage, model=model, call_key=call_id, metadata=attached)
     session.show(asdict(receipt), lambda: receipt_line(receipt))

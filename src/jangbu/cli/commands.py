@@ -14,7 +14,7 @@ from jangbu.cli.session import Session
 __all__ = ["DefaultVerb", "command", "group", "root_options"]
 
 _MINUS = "\u2212"
-_BELOW_ZERO = re.compile(r"-(?=[0-9.])")
+_BELOW_ZERO = re.compile(r"-[0-9][0-9,._]*")
 
 _PANEL = "On every command"
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.", rich_help_panel=_PANEL)]
@@ -79,14 +79,20 @@ class _Command(TyperCommand):
     """A command to which ``-500`` is a number and no option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Write a minus before a digit so that it is no sign of an option; ``values`` reads it back."""
-        return super().parse_args(
-            ctx, [_BELOW_ZERO.sub(_MINUS, arg, count=1) if _is_number(arg) else arg for arg in args]
-        )
-
-
-def _is_number(arg: str) -> bool:
-    return _BELOW_ZERO.match(arg) is not None
+        """Hide the minus of a number where an argument may stand, and put it back once the options are found."""
+        taking = {name for option in self.params if not getattr(option, "is_flag", True) for name in option.opts}
+        words, hidden = list(args), set()
+        for index, word in enumerate(words):
+            if word == "--":
+                break
+            if _BELOW_ZERO.fullmatch(word) and (index == 0 or words[index - 1] not in taking):
+                words[index] = _MINUS + word[1:]
+                hidden.add(words[index])
+        rest = super().parse_args(ctx, words)
+        for name, value in ctx.params.items():
+            if isinstance(value, str) and value in hidden:
+                ctx.params[name] = "-" + value[1:]
+        return rest
 
 
 def _with_session(function: Function) -> Callable[..., None]:

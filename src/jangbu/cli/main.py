@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from jangbu.cli import accounts, calls, configuration, cost, databases, doctor, holds, ledger, prices, usage
+from jangbu.cli import accounts, calls, configuration, cost, databases, doctor, holds, ledger, prices, usage, verify
 from jangbu.cli.commands import AsJson, DatabaseUrl, DataDir, Project, command, root_options
 from jangbu.cli.exits import ExitCode, exit_code
 from jangbu.cli.output import tell_error, write_data
@@ -68,7 +68,7 @@ def demo(
     import_module("jangbu.cli.demo").run(session, trace=trace, responses=responses)
 
 
-for part in (accounts, calls, usage, cost, ledger, holds, prices, databases, configuration, doctor):
+for part in (accounts, calls, usage, cost, ledger, verify, holds, prices, databases, configuration, doctor):
     part.register(app)
 
 

@@ -1,8 +1,235 @@
-"""Placeholder."""
+"""``prices``: the book in force, its versions, and how it is changed; nothing that was recorded is priced anew."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from jangbu.cli.commands import command, group
+from jangbu.cli.output import shown_moment
+from jangbu.cli.session import Session
+from jangbu.cli.tables import table
+from jangbu.cli.values import file_bytes, moment, whole_number
+from jangbu.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from jangbu.domain.price_book import Price, PriceBook
+    from jangbu.metering.pricing import Edition
+
+__all__ = ["register"]
+
+BookFile = Annotated[
+    str | None,
+    typer.Argument(metavar="[FILE]", help="A price book; without one, the shipped book.", show_default=False),
+]
+Note = Annotated[str | None, typer.Option(metavar="N", help="Why, for the list of versions.", show_default=False)]
+
+prices = group("prices", "Show, compare and change the prices that calls cost.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    del app
+    app.add_typer(prices)
+
+
+@command(prices, "list")
+async def list_prices(
+    session: Session,
+    model: Annotated[str | None, typer.Option(metavar="M", help="Only this model's.", show_default=False)] = None,
+    version: Annotated[
+        str | None, typer.Option(metavar="V", help="The book of this version.", show_default="in force")
+    ] = None,
+) -> None:
+    """List the rows of the price book: dollars for a million tokens, unless a row says otherwise."""
+    wanted = None if version is None else whole_number(version, "version", least=1, most=2**31 - 1)
+    async with session.ledger() as metering:
+        edition = metering.pricing.in_force if wanted is None else await metering.pricing.edition(wanted)
+    rows = [row for row in edition.book.rows if model is None or row.model == model]
+    facts: dict[str, Any] = {
+        "version": edition.version,
+        "markup_parts_per_million": edition.terms.markup_parts_per_million,
+        "prices": [row.to_row() for row in rows],
+    }
+    session.show(
+        facts,
+        lambda: (
+            table(_COLUMNS, [_cells(row) for row in rows], empty="no such price") + f"\n(version {edition.version})"
+        ),
+    )
+
+
+@command(prices, "versions")
+async def versions(
+    session: Session, limit: Annotated[str, typer.Option(metavar="N", help="How many at most.")] = "100"
+) -> None:
+    """List the books that were ever in force, newest first."""
+    most = whole_number(limit, "limit", least=1, most=100_000)
+    project = session.settings().project
+    async with session.ledger() as metering:
+        from jangbu.storage import prices as stored
+
+        found = await stored.history(metering.database, project, most)
+    session.show(
+        {
+            "versions": [
+                {"version": each.version, "note": each.note, "created_at": each.created_at, "digest": each.digest.hex()}
+                for each in found
+            ]
+        },
+        lambda: table(
+            ("version>", "since", "note"),
+            [(str(each.version), shown_moment(each.created_at), each.note) for each in found],
+        ),
+    )
+
+
+@command(prices, "import")
+async def import_book(session: Session, file: BookFile = None, note: Note = None) -> None:
+    """Grow the book by what a price book knows, from now on; own prices and the mark-up stay."""
+    book = _book(file)
+    async with session.ledger() as metering:
+        from jangbu.prices import append
+
+        edition = metering.pricing.in_force
+        grown = append(_without_own(edition), book, metering.clock.now())
+        version, is_new = await metering.pricing.put(grown, edition.terms, note or f"imported from {_name(file)}")
+    _show_version(session, version, is_new)
+
+
+@command(prices, "diff")
+async def diff(session: Session, file: BookFile = None) -> None:
+    """Show where a price book differs from the one in force; nothing is changed."""
+    other = _book(file)
+    async with session.ledger() as metering:
+        edition = metering.pricing.in_force
+    from jangbu.prices import ChangeKind, diff
+
+    changes = [each for each in diff(_without_own(edition), other) if each.kind is not ChangeKind.UNCHANGED]
+    sides = [
+        (side, row) for each in changes for side, row in (("-", each.before), ("+", each.after)) if row is not None
+    ]
+    session.show(
+        {
+            "version": edition.version,
+            "changes": [
+                {
+                    "kind": each.kind,
+                    "before": each.before and each.before.to_row(),
+                    "after": each.after and each.after.to_row(),
+                }
+                for each in changes
+            ],
+        },
+        lambda: table(("", *_COLUMNS), [(side, *_cells(row)) for side, row in sides], empty="no difference"),
+    )
+
+
+@command(prices, "set")
+async def set_price(
+    session: Session,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model's name, or a beginning and a final *.")],
+    meter: Annotated[str, typer.Argument(metavar="METER", help="What is paid for: input, output, cached_input, ...")],
+    usd: Annotated[str, typer.Argument(metavar="USD", help="For a million tokens (for one image or second).")],
+    *,
+    source: Annotated[str, typer.Option(metavar="S", help="Where this price is published or agreed.")],
+    modality: Annotated[str, typer.Option(metavar="M", help="any, text, image, audio, video or document.")] = "any",
+    tier: Annotated[str, typer.Option(metavar="T", help="The class of service.")] = "standard",
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="DATE", help="Valid from then on.", show_default="always")
+    ] = None,
+    note: Note = None,
+) -> None:
+    """Set an own price, which wins over the book's from now on."""
+    row = _row(model, meter, usd, source, modality, tier, since, note)
+    async with session.ledger() as metering:
+        from jangbu.domain.pricing import Terms
+
+        edition = metering.pricing.in_force
+        kept = [each for each in edition.terms.overrides if each.key != row.key]
+        terms = Terms(edition.terms.markup_parts_per_million, (*kept, row))
+        what = note or f"{meter} of {model} at {usd} USD"
+        version, is_new = await metering.pricing.put(_without_own(edition), terms, what)
+    _show_version(session, version, is_new)
+
+
+@command(prices, "backfill")
+async def backfill(session: Session) -> None:
+    """Price the calls that had no price when they came in, as far as the book in force can."""
+    async with session.ledger() as metering:
+        done = await metering.pricing.backfill()
+    session.show({"priced": done}, lambda: f"{done:,} calls priced")
+
+
+def _book(file: str | None) -> "PriceBook":
+    """Load a price book, or the shipped one. Raises InvalidInput."""
+    from jangbu.prices import load, shipped
+
+    if file is None:
+        return shipped()
+    file_bytes(file)
+    return load(Path(file))
+
+
+def _row(
+    model: str, meter: str, usd: str, source: str, modality: str, tier: str, since: str | None, note: str | None
+) -> "Price":
+    """Give a row of a price book. Raises InvalidInput."""
+    from jangbu.domain.price_book import TOKEN_UNIT_SIZE, UNIT_SIZES, Meter, Price
+    from jangbu.prices.files import to_nano
+
+    if meter not in list(Meter):
+        raise InvalidInput(f"{meter[:40]!r} is no meter", hint=f"one of {', '.join(Meter)}")
+    try:
+        price_nano = to_nano(usd)
+    except ValueError as error:
+        raise InvalidInput(str(error)) from None
+    return Price.from_row(
+        {
+            "model": model,
+            "meter": meter,
+            "price_nano": price_nano,
+            "source": source,
+            "modality": modality,
+            "unit_size": UNIT_SIZES.get(Meter(meter), TOKEN_UNIT_SIZE),
+            "tier": tier,
+            "valid_from": None if since is None else moment(since, "the date"),
+            "note": note or "",
+        }
+    )
+
+
+def _without_own(edition: "Edition") -> "PriceBook":
+    """Give the edition's book without the project's own prices, which are laid over it at its end."""
+    from jangbu.domain.price_book import PriceBook
+
+    own = len(edition.terms.overrides)
+    return PriceBook(edition.book.rows[: len(edition.book.rows) - own])
+
+
+def _show_version(session: Session, version: int, is_new: bool) -> None:
+    said = "in force" if is_new else "in force already, nothing changed"
+    session.show({"version": version, "is_new": is_new}, lambda: f"price version {version} is {said}")
+
+
+def _name(file: str | None) -> str:
+    return "the shipped book" if file is None else Path(file).name
+
+
+_COLUMNS = ("model", "meter", "modality", "tier", "platform", "above>", "USD>", "for>", "from", "until")
+
+
+def _cells(row: "Price") -> tuple[str, ...]:
+    from jangbu.prices.files import to_usd
+
+    return (
+        row.model,
+        row.meter.value,
+        row.modality.value,
+        row.tier.value,
+        row.platform.value if row.platform else "any",
+        f"{row.above_prompt_tokens:,}" if row.above_prompt_tokens else "",
+        to_usd(row.price_nano),
+        f"{row.unit_size:,}",
+        "" if row.valid_from is None else f"{row.valid_from:%Y-%m-%d}",
+        "" if row.valid_to is None else f"{row.valid_to:%Y-%m-%d}",
+    )

@@ -1,14 +1,21 @@
 """``usage``: what answers report, and what was recorded of them."""
 
-from typing import Annotated, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jangbu.cli.answers import SurfaceName, answer_usage
+from jangbu.cli.answers import ModelName, SurfaceName, answer_usage
 from jangbu.cli.commands import command, group
 from jangbu.cli.output import json_text, write_data
 from jangbu.cli.session import Session
+from jangbu.cli.values import moment
 from jangbu.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jangbu.domain.usage import Tier, Usage
 
 __all__ = ["register"]
 
@@ -27,24 +34,65 @@ def parse(
         list[str], typer.Argument(metavar="FILE...", help="Answers as Gemini sent them; - reads standard input.")
     ],
     surface: SurfaceName = None,
+    model: ModelName = None,
+    price: Annotated[bool, typer.Option("--price", help="Add the cost by the shipped price book.")] = False,
+    at: Annotated[str | None, typer.Option(metavar="DATE", help="Price it as of then.", show_default="now")] = None,
+    tier: Annotated[
+        str | None, typer.Option(metavar="T", help="Price it in this tier.", show_default="the answer's own")
+    ] = None,
 ) -> None:
     """Print what an answer used as JSON; several files give one line each. No database is needed."""
+    del session  # what is printed is JSON whether that was asked for or not
+    if not price and (at or tier):
+        raise InvalidInput("--at and --tier say how to price", hint="add --price")
+    priced = _pricer(at, tier) if price else None
     if len(files) == 1:
-        write_data(json_text(_described(files[0], surface)))
+        write_data(json_text(_described(answer_usage(files[0], surface, model), priced)))
         return
-    failed: list[str] = []
+    failed = 0
     for file in files:
+        line: dict[str, Any] = {"file": file}
         try:
-            line: dict[str, Any] = {"file": file, **_described(file, surface)}
+            line |= _described(answer_usage(file, surface, model), priced)
         except InvalidInput as error:
-            failed.append(file)
-            line = {"file": file, "error": {"code": error.code, "message": error.message, "hint": error.hint}}
+            failed += 1
+            line["error"] = {"code": error.code, "message": error.message, "hint": error.hint}
         write_data(json_text(line))
     if failed:
-        raise InvalidInput(f"{len(failed)} of {len(files)} files cannot be used", hint="their lines say why")
+        raise InvalidInput(f"{failed} of {len(files)} files cannot be used", hint="their lines say why")
 
 
-def _described(file: str, surface: str | None) -> dict[str, Any]:
+def _described(usage: "Usage", priced: "Callable[[Usage], dict[str, Any]] | None") -> dict[str, Any]:
     from jangbu.providers.describe import describe
 
-    return describe(answer_usage(file, surface))
+    return describe(usage) | (priced(usage) if priced else {})
+
+
+def _pricer(at: str | None, tier: str | None) -> "Callable[[Usage], dict[str, Any]]":
+    """Give what prices a usage by the shipped book, exact to the nano-dollar; no price is null, never 0."""
+    from jangbu.clock import SystemClock
+    from jangbu.domain.pricing import cost
+    from jangbu.prices import shipped
+
+    when = SystemClock().now() if at is None else moment(at, "the date")
+    served = None if tier is None else _tier(tier)
+    book = shipped()
+
+    def priced(usage: "Usage") -> dict[str, Any]:
+        found = cost(book, usage, when, tier=served)
+        return {
+            "cost_nano": found.amount_nano,
+            "price_lines": [asdict(line) for line in found.lines],
+            "unpriced": [asdict(reason) for reason in found.unpriced],
+        }
+
+    return priced
+
+
+def _tier(name: str) -> "Tier":
+    from jangbu.domain.usage import Tier
+
+    try:
+        return Tier(name.lower())
+    except ValueError:
+        raise InvalidInput(f"{name[:40]!r} is no tier", hint=f"one of {', '.join(Tier)}") from None

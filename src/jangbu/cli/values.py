@@ -13,7 +13,7 @@ from jangbu.errors import InvalidInput, InvalidMetadata
 __all__ = ["call_id", "file_bytes", "json_object", "moment", "whole_number"]
 
 _BIGINT_MAX = 2**63 - 1
-_NUMBER = re.compile(r"([-\u2212]?)([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:_[0-9]{3})+)")
+_NUMBER = re.compile(r"(-?)([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:_[0-9]{3})+)")
 
 
 def whole_number(text: str, what: str, *, least: int = 0, most: int = _BIGINT_MAX) -> int:

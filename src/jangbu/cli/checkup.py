@@ -1,0 +1,150 @@
+"""What ``doctor`` examines, each with a verdict; nothing here changes anything in a ledger."""
+
+import platform
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from importlib import metadata
+
+from jangbu.clock import SystemClock
+from jangbu.config import Settings
+from jangbu.errors import JangbuError
+from jangbu.metering.meter import Metering
+from jangbu.storage import migrate
+from jangbu.storage.database import Database
+from jangbu.storage.embedded import default_data_dir
+from jangbu.wiring import database_address, open_metering
+
+__all__ = ["Check", "State", "examine"]
+
+_MEBIBYTE = 2**20
+_FREE_LEAST = 256 * _MEBIBYTE
+_FREE_AMPLE = 2048 * _MEBIBYTE
+_SKEW_LEAST_MS = 1_000
+_GENAI = "google-genai"
+_GENAI_OLDEST, _GENAI_NEXT = (1, 33), (4,)
+
+
+class State(StrEnum):
+    """A verdict."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was examined; ``advice`` says what to do about it."""
+
+    name: str
+    state: State
+    found: str
+    advice: str = ""
+
+
+async def examine(settings: Settings) -> list[Check]:
+    """Examine the machine, then the database, then the ledger; what cannot be reached ends the examination."""
+    checks = [_python(), _genai()]
+    if settings.database_url is None:
+        checks += _data_dir(settings)
+    try:
+        async with database_address(settings) as dsn:
+            revision = await migrate.current(dsn)
+            checks += await _server(settings, dsn)
+            schema = _schema(revision)
+            checks.append(schema)
+            if schema.state is State.OK:
+                async with open_metering(settings) as metering:
+                    checks += [await _guarded(*each, metering) for each in _LEDGER]
+    except JangbuError as error:
+        checks.append(Check("postgresql", State.FAIL, error.message, error.hint))
+    return checks
+
+
+def _python() -> Check:
+    # An older Python could not have read this file.
+    return Check("python", State.OK, platform.python_version())
+
+
+def _genai() -> Check:
+    try:
+        version = metadata.version(_GENAI)
+    except metadata.PackageNotFoundError:
+        return Check(_GENAI, State.WARN, "not installed", f"pip install {_GENAI} to wrap its client")
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if not _GENAI_OLDEST <= numbers < _GENAI_NEXT:
+        return Check(_GENAI, State.WARN, version, "this release is tested with 1.33 up to 3.x")
+    return Check(_GENAI, State.OK, version)
+
+
+def _data_dir(settings: Settings) -> list[Check]:
+    """Examine the directory of the embedded ledger and the disk beneath it."""
+    directory = settings.data_dir or default_data_dir()
+    standing = next(each for each in (directory.absolute(), *directory.absolute().parents) if each.is_dir())
+    free = shutil.disk_usage(standing).free
+    found = f"{free // _MEBIBYTE:,} MiB free"
+    if free < _FREE_LEAST:
+        disk = Check("disk", State.FAIL, found, "make room: PostgreSQL stops when the disk is full")
+    elif free < _FREE_AMPLE:
+        disk = Check("disk", State.WARN, found, "make room soon")
+    else:
+        disk = Check("disk", State.OK, found)
+    return [Check("data directory", State.OK, str(directory)), disk]
+
+
+async def _server(settings: Settings, dsn: str) -> list[Check]:
+    """Examine the server: its version and the settings that keep what was acknowledged."""
+    database = await Database.connect(dsn, size=2, prepared_statements=settings.prepared_statements)
+    try:
+        [shown] = await database.rows("server_show")
+        before = SystemClock().now()
+        theirs = await database.now()
+        after = SystemClock().now()
+    finally:
+        await database.close()
+    kept = ", ".join(f"{name} {shown[name]}" for name in ("fsync", "full_page_writes", "synchronous_commit"))
+    major, minor = divmod(shown["version"], 10_000)
+    skew = max(0, _milliseconds(theirs - after), _milliseconds(before - theirs))
+    clock = Check("clock", State.OK, f"within {max(skew, 1):,} ms of the database's")
+    if skew > _SKEW_LEAST_MS:
+        clock = Check("clock", State.WARN, f"{skew:,} ms from the database's", "synchronise both clocks (NTP)")
+    place = "embedded" if settings.database_url is None else "own server"
+    return [
+        Check("postgresql", State.OK, f"{major}.{minor}, {place}"),
+        Check("durability", State.OK, kept),
+        clock,
+    ]
+
+
+def _schema(revision: str | None) -> Check:
+    if revision == migrate.HEAD:
+        return Check("schema", State.OK, f"revision {revision}")
+    if revision is None:
+        return Check("schema", State.WARN, "not there yet", "run `jangbu db upgrade`")
+    return Check("schema", State.FAIL, f"revision {revision}, needs {migrate.HEAD}", "run `jangbu db upgrade`")
+
+
+async def _unknown_holds(metering: Metering) -> Check:
+    found = await metering.holds.page(None, ["unknown"], 1_000)
+    if found:
+        advice = "see `jangbu holds list --state unknown`, then `jangbu holds resolve`"
+        return Check("unknown outcomes", State.WARN, f"{len(found):,} holds", advice)
+    return Check("unknown outcomes", State.OK, "none")
+
+
+async def _guarded(name: str, examination: Callable[[Metering], Awaitable[Check]], metering: Metering) -> Check:
+    """Turn what goes wrong during one examination into its verdict."""
+    try:
+        return await examination(metering)
+    except JangbuError as error:
+        return Check(name, State.FAIL, error.message, error.hint)
+
+
+_LEDGER: tuple[tuple[str, Callable[[Metering], Awaitable[Check]]], ...] = (("unknown outcomes", _unknown_holds),)
+
+
+def _milliseconds(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)

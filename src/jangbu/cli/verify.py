@@ -1,0 +1,114 @@
+"""``verify``: every figure of the book, recomputed."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jangbu.cli.commands import command
+from jangbu.cli.session import Session
+from jangbu.cli.tables import table
+from jangbu.cli.values import whole_number
+from jangbu.errors import IntegrityMismatch
+
+if TYPE_CHECKING:
+    from jangbu.metering.verify import Mismatch, Report
+
+__all__ = ["register"]
+
+Progress = Callable[[str, int, int], None]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    command(app, "verify")(verify)
+
+
+async def verify(
+    session: Session,
+    full: Annotated[bool, typer.Option("--full", help="Read every record's evidence again, too.")] = False,
+    limit: Annotated[str, typer.Option(metavar="N", help="How many rows of each kind to list at most.")] = "100",
+) -> None:
+    """Recompute every balance, entry, rollup and cost, and print what differs: nothing. Exit 6 otherwise."""
+    most = whole_number(limit, "limit", least=1, most=100_000)
+    project = session.settings().project
+    async with session.ledger() as metering:
+        from jangbu.metering.evidence import restated
+        from jangbu.metering.verify import Verification
+
+        with _progress(session) as progress:
+            report = await Verification(metering.database, project).run(
+                restate=restated if full else None, progress=progress, limit=most
+            )
+    session.show(_facts(report), lambda: _text(report))
+    if not report.is_clean:
+        raise IntegrityMismatch(
+            f"{len(report.mismatches)} figures do not add up",
+            hint="stop writing; restore a backup, or correct them by adjustments with a reason",
+        )
+
+
+@contextmanager
+def _progress(session: Session) -> Iterator[Progress | None]:
+    """Draw a bar on the terminal of standard error, or nothing."""
+    if not session.shows_progress:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(file=sys.stderr), transient=True) as bar:
+        tasks: dict[str, int] = {}
+
+        def tell(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = bar.add_task(step, total=total)
+            bar.update(tasks[step], completed=done, total=total)  # type: ignore[arg-type]
+
+        yield tell
+
+
+def _facts(report: "Report") -> dict[str, object]:
+    return {
+        "ok": report.is_clean,
+        "accounts": report.accounts,
+        "records": report.records,
+        "checked": report.checked,
+        "mismatches": [
+            {
+                "invariant": each.invariant,
+                "account_id": each.account,
+                "user": each.user,
+                "what": each.what,
+                "expected": each.expected,
+                "found": each.found,
+            }
+            for each in report.mismatches
+        ],
+        "cut": sorted(report.cut),
+    }
+
+
+def _text(report: "Report") -> str:
+    checked = f"{report.accounts:,} accounts and {report.records:,} records: {', '.join(report.checked)}"
+    if report.is_clean:
+        return f"everything adds up ({checked})"
+    listed = table(("check", "user", "what", "expected>", "found>"), [_cells(each) for each in report.mismatches])
+    more = f"\n(more of: {', '.join(sorted(report.cut))})" if report.cut else ""
+    return f"{listed}{more}\nverified {checked}"
+
+
+def _cells(mismatch: "Mismatch") -> tuple[str, ...]:
+    return (
+        mismatch.invariant.value,
+        mismatch.user or "",
+        mismatch.what,
+        _figure(mismatch.expected),
+        _figure(mismatch.found),
+    )
+
+
+def _figure(value: int | str | None) -> str:
+    return "unknown" if value is None else f"{value:,}" if isinstance(value, int) else value

@@ -1,0 +1,105 @@
+"""The command as people run it: a process of its own, against a real database."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CLEARED = ("JANGBU_", "GEMINI_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "TTY_")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> dict[str, str]:
+        """The error object of a command that was given --json: the only thing on standard error."""
+        found: dict[str, str] = json.loads(self.err)["error"]
+        return found
+
+    @property
+    def error_line(self) -> str:
+        """The one line on standard error, with nothing on standard output."""
+        assert self.out == ""
+        assert self.err.count("\n") == 1, self.err
+        assert self.err.startswith("error: "), self.err
+        return self.err
+
+
+@dataclass(frozen=True)
+class Jangbu:
+    """Runs the command in a directory of its own."""
+
+    directory: Path
+    environment: Mapping[str, str]
+
+    def __call__(self, *words: str, stdin: bytes | None = None, **environment: str) -> Ended:
+        ended = subprocess.run(
+            [sys.executable, "-m", "jangbu", *words],
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            cwd=self.directory,
+            env={**self.environment, **environment},
+            timeout=60,
+            check=False,
+        )
+        return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+
+    def ok(self, *words: str, **more: Any) -> Ended:
+        """Run a command that has to succeed without a word on standard error."""
+        ended = self(*words, **more)
+        assert (ended.code, ended.err) == (0, "")
+        return ended
+
+    def json(self, *words: str, **more: Any) -> Any:
+        return self.ok(*words, "--json", **more).json
+
+
+@pytest.fixture
+def offline(tmp_path: Path) -> Jangbu:
+    """Give the command without any database to reach."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(CLEARED)}
+    return Jangbu(tmp_path, {**kept, "JANGBU_DATABASE_URL": "postgresql://kim:secret@127.0.0.1:1/nowhere"})
+
+
+@pytest.fixture
+def jangbu(offline: Jangbu, database_url: str) -> Jangbu:
+    """Give the command on a fresh ledger."""
+    return Jangbu(offline.directory, {**offline.environment, "JANGBU_DATABASE_URL": database_url})
+
+
+@pytest.fixture
+def answer(tmp_path: Path) -> Callable[..., str]:
+    """Write an answer as Gemini gives it; give the name of its file."""
+
+    def write(
+        prompt: int = 150, candidates: int = 300, thoughts: int = 0, model: str = "gemini-2.5-flash", number: int = 1
+    ) -> str:
+        counts = {"promptTokenCount": prompt, "candidatesTokenCount": candidates, "thoughtsTokenCount": thoughts}
+        body = {
+            "candidates": [{"content": {"role": "model", "parts": [{"text": "안녕하세요"}]}, "finishReason": "STOP"}],
+            "usageMetadata": counts | {"totalTokenCount": prompt + candidates + thoughts},
+            "modelVersion": model,
+            "responseId": f"answer-{number}",
+        }
+        path = tmp_path / f"answer-{number}.json"
+        path.write_text(json.dumps(body))
+        return str(path)
+
+    return write
