@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jangbu.errors import DataDirectoryInUse, JangbuError
+from jangbu.errors import DatabaseUnreachable, DataDirectoryInUse, JangbuError
 from jangbu.storage.embedded import cluster, postmaster
 from jangbu.storage.embedded.locks import START, SUPERVISOR, USERS, FileLock
 from jangbu.storage.embedded.owner import Owner, owner_of
@@ -45,10 +45,15 @@ def main() -> None:
             # Users look in for a moment to see whether a supervisor lives.
             lock.exclusive(within_ms=_LOCK_MS)
             lock.write_number(os.getpid())
-            server = _start(places, wakeups)
+            server = _start(places, wakeups, may_make=True)
         except JangbuError as error:
             lock.write_number(None)
             _report({"code": error.code, "message": error.message, "hint": error.hint})
+            return
+        except OSError as error:
+            lock.write_number(None)
+            hint = f"see that {places.home} is whole and its disk has room"
+            _report({"code": DatabaseUnreachable.code, "message": f"PostgreSQL cannot start: {error}", "hint": hint})
             return
         _report({})
         _Supervisor(places, grace_seconds, lock, wakeups, server).run()
@@ -91,8 +96,8 @@ class _Supervisor:
         pause_ms = _PAUSE_FIRST_MS
         while not self.wakeups.told_to_end and not self._is_idle(users):
             try:
-                self.server = _start(self.places, self.wakeups)
-            except JangbuError:
+                self.server = _start(self.places, self.wakeups, may_make=False)
+            except (JangbuError, OSError):
                 # The reason stands in the server's log, from where a user who asks is told.
                 self.wakeups.wait(pause_ms)
                 pause_ms = min(pause_ms * 2, _PAUSE_LONGEST_MS)
@@ -108,9 +113,11 @@ class _Supervisor:
         self.lock.release()
 
 
-def _start(places: Places, wakeups: "_Wakeups") -> postmaster.Server:
-    """Start the server, making its data where there is none."""
+def _start(places: Places, wakeups: "_Wakeups", *, may_make: bool) -> postmaster.Server:
+    """Start the server, making its data where there is none. Users who had a ledger must never find an empty one."""
     has_data = cluster.check_data(places)
+    if not has_data and not may_make:
+        raise cluster.damaged(places, "it was removed under the running server")
     owner = owner_of(places.cluster)
     programs = programs_for(owner)
     if not has_data:
