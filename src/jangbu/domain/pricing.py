@@ -150,8 +150,8 @@ def cost(book: PriceBook, usage: Usage, at: datetime, *, tier: Tier | None = Non
         return _added(book, usage, at, tier or usage.tier, rules)
     unknown = _unknown(usage, tier)
     quantities = _quantities(usage, rules)
-    if not quantities and not unknown:
-        return Cost(0, (), book.version)
+    if not quantities:
+        return Cost(None if unknown else 0, (), book.version, unknown)
     if usage.model is None:
         return Cost(None, (), book.version, (*unknown, Unpriced(Reason.NO_MODEL, None)))
     counts = usage.counts
@@ -234,7 +234,9 @@ def _unknown(usage: Usage, tier: Tier | None) -> tuple[Unpriced, ...]:
     return tuple(found)
 
 
-_UNKNOWN_USAGE = frozenset({Anomaly.USAGE_MISSING, Anomaly.USAGE_INCOMPLETE, Anomaly.INVALID_USAGE})
+_UNKNOWN_USAGE = frozenset(
+    {Anomaly.USAGE_MISSING, Anomaly.USAGE_INCOMPLETE, Anomaly.INVALID_USAGE, Anomaly.UNKNOWN_MODALITY}
+)
 
 
 def _quantities(usage: Usage, rules: Rules) -> list[_Quantity]:

@@ -117,6 +117,8 @@ def _rows(entry: Mapping[str, Any], before: list[Price]) -> Iterator[Price]:
     if "same_as" in entry:
         yield from _aliases(entry, models, list(before))
         return
+    if not isinstance(entry["usd"], dict) or not entry["usd"]:
+        raise ValueError("usd names at least one meter")
     for model in models:
         for name, usd in entry["usd"].items():
             yield _price(entry, model, name, to_nano(usd))

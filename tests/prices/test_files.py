@@ -1,0 +1,125 @@
+"""The price files: what is shipped, and what is refused."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from jangbu.domain.price_book import Meter, Modality, PriceBook
+from jangbu.domain.usage import Platform, Tier
+from jangbu.errors import InvalidInput
+from jangbu.prices import GUIDE, load, shipped
+from jangbu.prices.files import to_nano, to_usd
+
+AT = datetime(2026, 11, 24, tzinfo=UTC)
+ENTRY = {"models": ["kite"], "usd": {"input": "0.075"}, "source": "a price list"}
+
+
+def written(path: Path, *entries: object) -> Path:
+    file = path / "book.json"
+    file.write_text(json.dumps({"entries": entries}), encoding="utf-8")
+    return file
+
+
+def nano(book: PriceBook, model: str, meter: Meter, platform: Platform = Platform.GEMINI_API) -> int | None:
+    found = book.plan(model, Tier.STANDARD, platform, AT, 1).price(meter)
+    return None if found is None else found.price_nano
+
+
+class TestShipped:
+    def test_every_row_says_where_it_was_read(self) -> None:
+        assert len(shipped().rows) > 900
+        assert all(row.source.strip() for row in shipped().rows)
+
+    def test_the_only_pattern_is_that_of_provisioned_throughput(self) -> None:
+        patterns = {(row.model, row.tier, row.price_nano) for row in shipped().rows if "*" in row.model}
+        assert patterns == {("*", Tier.PROVISIONED, 0)}
+
+    @pytest.mark.parametrize("model", ["gemini-3.8-flash-xyz", "gemini-2.5-flash-002", "gemini-flash-latest", "gemini"])
+    def test_a_model_that_nobody_listed_is_not_priced(self, model: str) -> None:
+        assert nano(shipped(), model, Meter.INPUT) is None
+
+    @pytest.mark.parametrize("tier", Tier)
+    def test_priced_models_have_whole_price_lists(self, tier: Tier) -> None:
+        book = shipped()
+        for model in {row.model for row in book.rows if row.meter is Meter.OUTPUT and row.tier is tier}:
+            platforms = [each for each in Platform if not book.plan(model, tier, each, AT, 1).empty]
+            for platform in platforms:
+                plan = book.plan(model, tier, platform, AT, 1)
+                assert plan.price(Meter.INPUT) or plan.price(Meter.INPUT, Modality.TEXT), (model, tier, platform)
+
+    def test_a_listed_alias_costs_what_its_model_costs(self) -> None:
+        for platform, price in ((Platform.GEMINI_API, 100_000_000), (Platform.VERTEX, 150_000_000)):
+            assert nano(shipped(), "gemini-2.0-flash-001", Meter.INPUT, platform) == price
+
+    def test_an_image_and_a_second_of_video_are_priced_one_by_one(self) -> None:
+        assert nano(shipped(), "imagen-4.0-generate-001", Meter.IMAGE) == 40_000_000
+        assert nano(shipped(), "veo-3.0-generate-001", Meter.VIDEO_SECOND, Platform.VERTEX) == 400_000_000
+
+
+def test_the_guide_has_its_own_two_prices() -> None:
+    book = load(GUIDE)
+    assert nano(book, "gemini-2.0-flash-exp", Meter.INPUT) == 75_000_000
+    assert nano(book, "gemini-2.0-flash-exp", Meter.OUTPUT) == 300_000_000
+    assert nano(book, "gemini-2-5-flash-image-preview", Meter.INPUT) == 2_500_000_000
+    assert nano(book, "gemini-2-5-flash-image-preview", Meter.OUTPUT) == 10_000_000_000
+
+
+class TestDecimals:
+    @pytest.mark.parametrize(
+        ("usd", "price"),
+        [("0.075", 75_000_000), ("0", 0), ("120", 120 * 10**9), ("0.000000001", 1), ("2.50", 25 * 10**8)],
+    )
+    def test_a_price_is_read_exactly(self, usd: str, price: int) -> None:
+        assert to_nano(usd) == price
+        assert to_nano(to_usd(price)) == price
+
+    @pytest.mark.parametrize("usd", ["-1", "1e-3", ".5", "1.", "0.0000000001", "", "NaN", "1234567", 0.075, 1, None])
+    def test_anything_else_is_no_price(self, usd: object) -> None:
+        with pytest.raises(ValueError, match="is no price"):
+            to_nano(usd)
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("change", "says"),
+        [
+            ({"usd": {"input": 0.075}}, "0.075 is no price"),
+            ({"usd": {"inptu": "1"}}, "'inptu' is not a valid Meter"),
+            ({"usd": {"input.smell": "1"}}, "'smell' is not a valid Modality"),
+            ({"usd": None}, "usd names at least one meter"),
+            ({"tier": "cheap"}, "'cheap' is not a valid Tier"),
+            ({"models": "kite"}, "models is a list of names"),
+            ({"models": []}, "models is a list of names"),
+            ({"source": ""}, "a price needs its source"),
+            ({"from": "2026-13-01"}, "month must be in 1..12"),
+            ({"from": 2026}, "argument must be str"),
+            ({"pirority": 3}, "'pirority' is no field"),
+            ({"same_as": "swift"}, "no entry before this one prices"),
+        ],
+    )
+    def test_an_error_is_one_line_with_file_and_entry(
+        self, tmp_path: Path, change: dict[str, object], says: str
+    ) -> None:
+        with pytest.raises(InvalidInput) as refused:
+            load(written(tmp_path, ENTRY, {**ENTRY, **change}))
+        assert str(refused.value).startswith("book.json: entry 2")
+        assert says in str(refused.value)
+        assert "\n" not in str(refused.value)
+
+    @pytest.mark.parametrize("entry", [3, None, [], {}, {"models": ["kite"], "source": "x"}])
+    def test_what_is_no_entry_is_named(self, tmp_path: Path, entry: object) -> None:
+        with pytest.raises(InvalidInput, match=r"^book\.json: entry 1"):
+            load(written(tmp_path, entry))
+
+    @pytest.mark.parametrize("text", ["", "[]", "{}", '{"entries": {}}', "\udcff"])
+    def test_what_is_no_price_file_is_named(self, tmp_path: Path, text: str) -> None:
+        file = tmp_path / "book.json"
+        file.write_bytes(text.encode("utf-8", "surrogateescape"))
+        with pytest.raises(InvalidInput, match=r"^book\.json: "):
+            load(file)
+
+    def test_a_file_that_is_not_there_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(InvalidInput, match=r"book\.json: cannot be read"):
+            load(tmp_path / "book.json")
