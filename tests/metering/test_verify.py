@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from jangbu.domain.ledger import Asset
 from jangbu.domain.usage import Anomaly, Usage
 from jangbu.errors import IntegrityMismatch, NotFound
+from jangbu.metering.pricing import Priced
 from jangbu.metering.verify import Invariant, Mismatch, Report, Verification
+from jangbu.storage import usage
 from jangbu.storage.database import Database
 from jangbu.storage.usage import UsageRecord
 from jangbu.storage.verification import PAGE_ROWS
@@ -253,6 +256,20 @@ async def test_a_record_that_is_gone_is_found_wherever_it_was_summed(shop: Shop)
     }
 
 
+async def test_prices_that_were_filled_in_later_are_no_mismatch(shop: Shop) -> None:
+    calls = [shop.row(user, model="gemini-99") for user in (KIM, LEE)]
+    await shop.record(calls)
+    await shop.accounts.grant(LEE, 10**9, key="late money", asset=Asset.MONEY)
+    filled = [(call.account_id, call.id, 700, 100, 900, 1) for call in calls]
+    assert await usage.write_prices(shop.database, filled, 0) == 2
+
+    report = await Verification(shop.database, PROJECT).run(restate=restate)
+
+    assert report.mismatches == ()
+    spent = await shop.rows("SELECT delta FROM jangbu.entries WHERE asset = 2 AND reason IS NOT NULL AND delta < 0")
+    assert spent == [(-900,), (-900,)]
+
+
 async def test_evidence_that_cannot_be_read_ends_no_verification(shop: Shop) -> None:
     await shop.execute("UPDATE jangbu.usage SET raw = 'null' WHERE source = 'none'")
 
@@ -273,7 +290,7 @@ async def test_a_flag_that_the_evidence_deserves_is_missed(shop: Shop) -> None:
 
 
 async def test_a_price_that_cannot_be_found_again_is_a_mismatch_of_cost(shop: Shop) -> None:
-    def forget(record: UsageRecord) -> tuple[int | None, int | None, int | None]:
+    async def forget(record: UsageRecord) -> Priced:
         raise NotFound(f"price version {record.price_version} is not in the book")
 
     report = await Verification(shop.database, PROJECT).run(recompute=forget, limit=3)

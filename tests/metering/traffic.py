@@ -16,6 +16,7 @@ from jangbu.domain.ledger import Asset
 from jangbu.domain.usage import Platform, Source, Surface, Units, Usage
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.holds import Holds
+from jangbu.metering.pricing import Priced
 from jangbu.metering.recorder import Recorder
 from jangbu.providers.gemini import restate as restate_gemini
 from jangbu.storage import holds as stored_holds
@@ -42,10 +43,10 @@ def cost_of(model: str, prompt: int, output: int, images: int = 0) -> tuple[int 
     return cost, prompt * of_input, cost * MARK_UP
 
 
-def recompute(record: UsageRecord) -> tuple[int | None, int | None, int | None]:
+async def recompute(record: UsageRecord) -> Priced:
     usage = restate(record)
     images = json.loads(record.raw).get("images", 0)
-    return cost_of(record.model, usage.prompt_tokens, usage.completion_tokens, images)
+    return Priced(*cost_of(record.model, usage.prompt_tokens, usage.completion_tokens, images), version=1)
 
 
 def restate(record: UsageRecord) -> Usage:

@@ -1,7 +1,8 @@
 """Verification: every figure of the book recomputed from what it is made of. An honest book gives no mismatch.
 
 Balances, entries, debits, rollups and grants are compared in one snapshot, so calls that come in meanwhile never look
-like mismatches. Records never change, so their counts and costs are read page by page outside of it.
+like mismatches. A record is never edited but for a price that was missing, so records are compared with their own
+evidence page by page outside of it.
 """
 
 from collections import Counter
@@ -185,7 +186,7 @@ class Verification:
         page = await verification.records(self._database, self._project)
         while page:
             for record in page:
-                for finding in compare(record, recompute, restate):
+                async for finding in compare(record, recompute, restate):
                     invariant = Invariant.COST if finding.of_cost else Invariant.COUNTS
                     listed[invariant] += 1
                     if listed[invariant] <= limit:

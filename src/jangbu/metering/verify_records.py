@@ -1,19 +1,22 @@
 """One record against its own evidence: what it counts, and what it costs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from jangbu.domain.usage import Usage
+from jangbu.metering.pricing import Priced
 from jangbu.storage.usage import UsageRecord
 
-Recompute = Callable[[UsageRecord], tuple[int | None, int | None, int | None]]
-"""Gives (cost, input cost, charge) of a record in nano-USD from its evidence and its price version."""
+Recompute = Callable[[UsageRecord], Awaitable[Priced]]
+"""Prices a record again from its evidence and its price version."""
 
 Restate = Callable[[UsageRecord], Usage]
 """Reads a record's evidence again by the rules that first read it."""
 
 IMPORTED = "imported"
 """The source of a record that was taken over from elsewhere: it has no evidence."""
+
+_NEVER_PRICED = Priced(None, None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +29,16 @@ class Finding:
     found: int | str | None
 
 
-def compare(record: UsageRecord, recompute: Recompute | None, restate: Restate | None) -> Iterator[Finding]:
+async def compare(record: UsageRecord, recompute: Recompute | None, restate: Restate | None) -> AsyncIterator[Finding]:
     """Give everything in which a record and its evidence differ; an imported record has none to differ from."""
     if record.source == IMPORTED:
         return
     if restate is not None:
-        yield from _compare_counts(record, restate)
+        for finding in _compare_counts(record, restate):
+            yield finding
     if recompute is not None:
-        yield from _compare_cost(record, recompute)
+        async for finding in _compare_cost(record, recompute):
+            yield finding
 
 
 def _compare_counts(record: UsageRecord, restate: Restate) -> Iterator[Finding]:
@@ -43,14 +48,15 @@ def _compare_counts(record: UsageRecord, restate: Restate) -> Iterator[Finding]:
         # Evidence that somebody tampered with may break its reader in any way, and must not end the verification.
         yield Finding(False, f"evidence of call {record.id}", "readable", str(error))
         return
-    counts = again.counts
+    # A batch is recorded as one call and is the sum of its members.
+    answers = again.members or (again,)
     for name, expected, found in (
-        ("prompt", counts.prompt, record.prompt),
-        ("candidates", counts.candidates, record.candidates),
-        ("thoughts", counts.thoughts, record.thoughts),
-        ("tool", counts.tool, record.tool),
-        ("cached", counts.cached, record.cached),
-        ("total", again.total_tokens, record.total),
+        ("prompt", sum(answer.counts.prompt for answer in answers), record.prompt),
+        ("candidates", sum(answer.counts.candidates for answer in answers), record.candidates),
+        ("thoughts", sum(answer.counts.thoughts for answer in answers), record.thoughts),
+        ("tool", sum(answer.counts.tool for answer in answers), record.tool),
+        ("cached", sum(answer.counts.cached for answer in answers), record.cached),
+        ("total", sum(answer.total_tokens for answer in answers), record.total),
     ):
         if expected != found:
             yield Finding(False, f"{name} of call {record.id}", expected, found)
@@ -60,13 +66,17 @@ def _compare_counts(record: UsageRecord, restate: Restate) -> Iterator[Finding]:
         yield Finding(False, f"anomalies of call {record.id}", ", ".join(missing), ", ".join(record.anomalies))
 
 
-def _compare_cost(record: UsageRecord, recompute: Recompute) -> Iterator[Finding]:
+async def _compare_cost(record: UsageRecord, recompute: Recompute) -> AsyncIterator[Finding]:
     try:
-        again = recompute(record)
+        # What was never priced has no cost yet, whatever a newer price book may know.
+        again = _NEVER_PRICED if record.price_version is None else await recompute(record)
     except Exception as error:
         yield Finding(True, f"cost of call {record.id}", str(error), record.cost_nano)
         return
-    stored = (record.cost_nano, record.input_cost_nano, record.charge_nano)
-    for name, expected, found in zip(("cost", "input cost", "charge"), again, stored, strict=True):
+    for name, expected, found in (
+        ("cost", again.cost_nano, record.cost_nano),
+        ("input cost", again.input_cost_nano, record.input_cost_nano),
+        ("charge", again.charge_nano, record.charge_nano),
+    ):
         if expected != found:
             yield Finding(True, f"{name} of call {record.id}, in nano-USD", expected, found)

@@ -18,7 +18,7 @@ recorded AS (
         coalesce(sum(u.cost_nano), 0) AS cost_nano,
         coalesce(sum(u.input_cost_nano), 0) AS input_cost_nano,
         coalesce(sum(u.charge_nano), 0) AS charge_nano,
-        count(*) FILTER (WHERE u.cost_nano IS NULL AND u.source <> 'none') AS unpriced
+        count(*) FILTER (WHERE u.cost_nano IS NULL) AS unpriced
     FROM jangbu.usage AS u
     JOIN account AS a ON a.account_id = u.account_id
     GROUP BY 1, 2, 3, 4
