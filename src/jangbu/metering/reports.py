@@ -1,0 +1,261 @@
+"""Reports: what users, services and models used and cost, read from the rollups alone.
+
+What a report costs depends on how many users, services, models and days there are, never on how many calls. Reports of
+everybody read the hourly rollup, which knows no project: projects that share a database are reported together there.
+"""
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal, Self, TypeVar
+from uuid import UUID
+
+from jangbu.domain.ledger import account_named
+from jangbu.errors import InvalidInput
+from jangbu.metering.explain import Explanation, PriceLines, explain
+from jangbu.metering.holds import unknown_user
+from jangbu.storage import accounts, reports
+from jangbu.storage.database import Database
+from jangbu.storage.reports import FindingRow, Sums
+
+__all__ = ["CostLine", "DayLine", "Figures", "FindingReport", "ModelLine", "Reports", "TotalLine", "UserLine"]
+
+DAYS_MAX = 3660
+ROWS_MAX = 10_000
+
+Axis = Literal["model", "service", "user"]
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a number of calls used and cost: tokens, and money in nano-USD.
+
+    ``prompt_tokens`` = prompt + tool-use prompt, ``completion_tokens`` = candidates + thoughts, ``cached_tokens`` is a
+    part of the prompt. ``average_tokens`` is the total for each call, rounded half to even. Calls without a price add
+    nothing to costs and charge: ``unpriced`` says how many they are, and costs are lower bounds where it is not 0.
+    """
+
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    total_tokens: int
+    average_tokens: int
+    cost_nano: int
+    input_cost_nano: int
+    output_cost_nano: int
+    charge_nano: int
+    unpriced: int
+
+    @classmethod
+    def of(cls, sums: Iterable[Sums]) -> Self:
+        """Add up."""
+        parts = tuple(sums)
+        calls = sum(part.calls for part in parts)
+        total = sum(part.total_tokens for part in parts)
+        cost = sum(part.cost_nano for part in parts)
+        input_cost = sum(part.input_cost_nano for part in parts)
+        return cls(
+            calls=calls,
+            prompt_tokens=sum(part.prompt_tokens for part in parts),
+            completion_tokens=sum(part.completion_tokens for part in parts),
+            cached_tokens=sum(part.cached_tokens for part in parts),
+            total_tokens=total,
+            average_tokens=average(total, calls),
+            cost_nano=cost,
+            input_cost_nano=input_cost,
+            output_cost_nano=cost - input_cost,
+            charge_nano=sum(part.charge_nano for part in parts),
+            unpriced=sum(part.unpriced for part in parts),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TotalLine:
+    """What was used of one model for one service."""
+
+    service: str
+    model: str
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class DayLine:
+    """What was used on one day (UTC) for one service; a day without calls has one line without a service."""
+
+    day: date
+    service: str | None
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class CostLine:
+    """What one model, service or user cost."""
+
+    name: str
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLine:
+    """What calls of one model use on average, in tokens, and cost in nano-USD; rounded half to even.
+
+    ``average_cost_nano`` is over the calls that have a price, and None where none has one.
+    """
+
+    model: str
+    average_prompt_tokens: int
+    average_completion_tokens: int
+    average_cost_nano: int | None
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class UserLine:
+    """What one user used."""
+
+    user: str
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class FindingReport:
+    """The open findings: how many there are of each kind, and the newest of them."""
+
+    counts: dict[str, int]
+    newest: tuple[FindingRow, ...]
+
+
+class Reports:
+    """The reports of one project. Each raises NotFound for a user without an account."""
+
+    def __init__(self, database: Database, project: str) -> None:
+        self._database = database
+        self._project = project
+
+    async def totals(self, user: str | None = None, *, days: int | None = None) -> tuple[TotalLine, ...]:
+        """Give what a user (or everybody) used, by service and model, the most used first.
+
+        ``days`` bounds the report of everybody to the last days, today among them; a user's is of all time.
+        """
+        return tuple(
+            TotalLine(service, model, Figures.of([sums])) for service, model, sums in await self._by_model(user, days)
+        )
+
+    async def daily(
+        self, user: str | None = None, days: int = 30, *, last: date | None = None, zero_filled: bool = False
+    ) -> tuple[DayLine, ...]:
+        """Give what a user (or everybody) used by day and service, newest first.
+
+        ``last`` is the last day, today by the database's clock where it is not given. ``zero_filled`` puts a line of
+        zeros in for each day without calls.
+        """
+        last = last or await reports.today(self._database)
+        first = _first_day(last, days)
+        if user is None:
+            rows = await reports.overall_days(self._database, first, last)
+        else:
+            rows = await reports.days(self._database, await self._account(user), first, last)
+        lines = [DayLine(day, service, Figures.of([sums])) for day, service, sums in rows]
+        if zero_filled:
+            missing = {last - timedelta(ahead) for ahead in range(days)} - {line.day for line in lines}
+            lines += [DayLine(day, None, Figures.of([])) for day in missing]
+            lines.sort(key=lambda line: (-line.day.toordinal(), line.service or ""))
+        return tuple(lines)
+
+    async def cost(
+        self, user: str | None = None, by: Axis = "model", *, days: int | None = None, limit: int = 100
+    ) -> tuple[CostLine, ...]:
+        """Give what a user (or everybody) cost by model, service or user, the dearest first."""
+        if by == "user" and user is None:
+            users = await reports.users(self._database, self._project, by_cost=True, limit=_rows(limit))
+            return tuple(CostLine(name, Figures.of([sums])) for name, sums in users)
+        rows = await self._by_model(user, days)
+        named = (
+            (model if by == "model" else service if by == "service" else user or "", sums)
+            for service, model, sums in rows
+        )
+        lines = [CostLine(name, figures) for name, figures in _grouped(named)]
+        lines.sort(key=lambda line: (-line.figures.cost_nano, line.name))
+        return tuple(lines[: _rows(limit)])
+
+    async def models(self, user: str | None = None, *, days: int | None = None) -> tuple[ModelLine, ...]:
+        """Give what calls of each model use on average, the most used first."""
+        rows = await self._by_model(user, days)
+        lines = [_model_line(model, figures) for model, figures in _grouped((row[1], row[2]) for row in rows)]
+        lines.sort(key=lambda line: (-line.figures.total_tokens, line.model))
+        return tuple(lines)
+
+    async def top_users(self, limit: int = 20) -> tuple[UserLine, ...]:
+        """Give the users who used most tokens."""
+        users = await reports.users(self._database, self._project, by_cost=False, limit=_rows(limit))
+        return tuple(UserLine(user, Figures.of([sums])) for user, sums in users)
+
+    async def findings(self, limit: int = 100) -> FindingReport:
+        """Give the open findings."""
+        counts = await reports.findings_count(self._database, self._project)
+        newest = await reports.findings(self._database, self._project, _rows(limit))
+        return FindingReport(counts, tuple(newest))
+
+    async def explain(
+        self, call: UUID, price_lines: PriceLines | None = None, *, user: str | None = None
+    ) -> Explanation:
+        """Give everything that is known of a call, from Google's words to the debit. Raises NotFound.
+
+        ``price_lines`` prices the record line by line. Naming the user saves looking for the call in all accounts.
+        """
+        account = None if user is None else await self._account(user)
+        return await explain(self._database, self._project, call, account, price_lines)
+
+    async def _by_model(self, user: str | None, days: int | None) -> "Iterable[tuple[str, str, Sums]]":
+        if user is not None:
+            return await reports.totals(self._database, await self._account(user))
+        if days is None:
+            return await reports.overall(self._database, None)
+        first = _first_day(await reports.today(self._database), days)
+        return await reports.overall(self._database, datetime.combine(first, time(), UTC))
+
+    async def _account(self, user: str) -> UUID:
+        found = await accounts.find(self._database, account_named(self._project, user))
+        if found is None:
+            raise unknown_user(user)
+        return found.id
+
+
+def average(total: int, number: int) -> int:
+    """Divide, rounding half to even; the average of nothing is 0."""
+    if number == 0:
+        return 0
+    quotient, rest = divmod(total, number)
+    return quotient + (2 * rest > number or (2 * rest == number and quotient % 2 == 1))
+
+
+def _model_line(model: str, figures: Figures) -> ModelLine:
+    priced = figures.calls - figures.unpriced
+    return ModelLine(
+        model,
+        average(figures.prompt_tokens, figures.calls),
+        average(figures.completion_tokens, figures.calls),
+        average(figures.cost_nano, priced) if priced else None,
+        figures,
+    )
+
+
+def _grouped(pairs: Iterable[tuple[_Key, Sums]]) -> Iterable[tuple[_Key, Figures]]:
+    parts: dict[_Key, list[Sums]] = {}
+    for key, sums in pairs:
+        parts.setdefault(key, []).append(sums)
+    return [(key, Figures.of(sums)) for key, sums in parts.items()]
+
+
+def _first_day(last: date, days: int) -> date:
+    if not 1 <= days <= DAYS_MAX:
+        raise InvalidInput(f"{days} days cannot be reported", hint=f"ask for 1 to {DAYS_MAX:,}")
+    return last - timedelta(days - 1)
+
+
+def _rows(limit: int) -> int:
+    if not 1 <= limit <= ROWS_MAX:
+        raise InvalidInput(f"{limit} rows cannot be listed", hint=f"ask for 1 to {ROWS_MAX:,}")
+    return limit
