@@ -2,17 +2,17 @@
 
 import platform
 import shutil
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from importlib import metadata
+from uuid import UUID
 
 from jangbu.clock import SystemClock
 from jangbu.config import Settings
 from jangbu.errors import JangbuError
 from jangbu.metering.meter import Metering
-from jangbu.storage import migrate
+from jangbu.storage import migrate, usage
 from jangbu.storage.database import Database
 from jangbu.storage.embedded import default_data_dir
 from jangbu.wiring import database_address, open_metering
@@ -23,6 +23,7 @@ _MEBIBYTE = 2**20
 _FREE_LEAST = 256 * _MEBIBYTE
 _FREE_AMPLE = 2048 * _MEBIBYTE
 _SKEW_LEAST_MS = 1_000
+_LISTED_MOST = 1_000
 _GENAI = "google-genai"
 _GENAI_OLDEST, _GENAI_NEXT = (1, 33), (4,)
 
@@ -58,7 +59,8 @@ async def examine(settings: Settings) -> list[Check]:
             checks.append(schema)
             if schema.state is State.OK:
                 async with open_metering(settings) as metering:
-                    checks += [await _guarded(*each, metering) for each in _LEDGER]
+                    checks += [await _prices(metering), await _unpriced(metering, settings.project)]
+                    checks.append(await _unknown_holds(metering))
     except JangbuError as error:
         checks.append(Check("postgresql", State.FAIL, error.message, error.hint))
     return checks
@@ -128,22 +130,26 @@ def _schema(revision: str | None) -> Check:
 
 
 async def _unknown_holds(metering: Metering) -> Check:
-    found = await metering.holds.page(None, ["unknown"], 1_000)
+    found = await metering.holds.page(None, ["unknown"], _LISTED_MOST)
     if found:
         advice = "see `jangbu holds list --state unknown`, then `jangbu holds resolve`"
-        return Check("unknown outcomes", State.WARN, f"{len(found):,} holds", advice)
+        more = " or more" if len(found) == _LISTED_MOST else ""
+        return Check("unknown outcomes", State.WARN, f"{len(found):,}{more} holds", advice)
     return Check("unknown outcomes", State.OK, "none")
 
 
-async def _guarded(name: str, examination: Callable[[Metering], Awaitable[Check]], metering: Metering) -> Check:
-    """Turn what goes wrong during one examination into its verdict."""
-    try:
-        return await examination(metering)
-    except JangbuError as error:
-        return Check(name, State.FAIL, error.message, error.hint)
+async def _prices(metering: Metering) -> Check:
+    edition = metering.pricing.in_force
+    return Check("prices", State.OK, f"version {edition.version}, {len(edition.book.rows):,} rows")
 
 
-_LEDGER: tuple[tuple[str, Callable[[Metering], Awaitable[Check]]], ...] = (("unknown outcomes", _unknown_holds),)
+async def _unpriced(metering: Metering, project: str) -> Check:
+    found = await usage.unpriced(metering.database, project, UUID(int=0), _LISTED_MOST)
+    if not found:
+        return Check("unpriced calls", State.OK, "none")
+    more = " or more" if len(found) == _LISTED_MOST else ""
+    advice = "see `jangbu cost --all --by model`; then `jangbu prices import` or `prices set`, and `prices backfill`"
+    return Check("unpriced calls", State.WARN, f"{len(found):,}{more}", advice)
 
 
 def _milliseconds(span: timedelta) -> int:

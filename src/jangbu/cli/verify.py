@@ -40,7 +40,7 @@ async def verify(
 
         with _progress(session) as progress:
             report = await Verification(metering.database, project).run(
-                restate=restated if full else None, progress=progress, limit=most
+                recompute=metering.pricing.reprice, restate=restated if full else None, progress=progress, limit=most
             )
     session.show(_facts(report), lambda: _text(report))
     if not report.is_clean:

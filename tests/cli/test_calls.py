@@ -1,0 +1,93 @@
+"""Recording an answer: the answer is given, never a count."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Jangbu
+
+Write = Callable[..., str]
+
+
+@pytest.fixture
+def kim(jangbu: Jangbu) -> Jangbu:
+    jangbu.ok("accounts", "create", "김철수")
+    jangbu.ok("grant", "김철수", "100000", "--key", "order-1")
+    return jangbu
+
+
+def test_an_answer_is_recorded_and_deducted_once(kim: Jangbu, answer: Write) -> None:
+    record = ("record", "김철수", "--service", "대본", "--response", answer(150, 300, 50), "--call-id", "call-1")
+    first = kim.json(*record)
+    assert (first["charged_tokens"], first["available"], first["replayed"]) == (500, 99_500, False)
+    assert (first["model"], first["cost_nano"]) == ("gemini-2.5-flash", 150 * 300 + 350 * 2_500)
+    again = kim.json(*record)
+    assert (again["id"], again["available"], again["replayed"]) == (first["id"], 99_500, True)
+    assert "nothing changed" in kim.ok(*record).out
+    other = kim("record", "김철수", "--service", "대본", "--response", answer(1, 1, number=2), "--call-id", "call-1")
+    assert other.code == 1
+    assert "another answer" in other.error_line
+    assert kim.json("balance", "김철수")["used_tokens"] == 500
+
+
+def test_an_answer_is_read_from_standard_input_and_its_own_id_keeps_it_single(kim: Jangbu, answer: Write) -> None:
+    body = Path(answer(10, 20)).read_bytes()
+    record = ("record", "김철수", "--service", "text_generation", "--response", "-")
+    said = kim.ok(*record, stdin=body).out
+    assert "30 tokens of gemini-2.5-flash ($0.000053); 99,970 available to 김철수" in said
+    assert kim.json(*record, stdin=body)["replayed"] is True
+
+
+def test_a_model_that_has_no_price_is_recorded_without_one(kim: Jangbu, answer: Write) -> None:
+    file = answer(model="gemini-99-dream")
+    receipt = kim.json("record", "김철수", "--service", "s", "--response", file)
+    assert (receipt["model"], receipt["charged_tokens"], receipt["cost_nano"]) == ("gemini-99-dream", 450, None)
+    checks = {check["name"]: check for check in kim.json("doctor")["checks"]}
+    assert checks["unpriced calls"]["state"] == "warn"
+    assert "everything adds up" in kim.ok("verify").out
+
+
+def test_the_model_may_be_named_where_the_answer_is_silent(kim: Jangbu, tmp_path: Path) -> None:
+    silent = tmp_path / "silent.json"
+    silent.write_text('{"candidates": [], "usageMetadata": {"promptTokenCount": 3, "totalTokenCount": 3}}')
+    receipt = kim.json(
+        "record", "김철수", "--service", "s", "--response", str(silent), "--model", "models/gemini-2.5-pro",
+        "--metadata", '{"panels": 4}',
+    )  # fmt: skip
+    assert (receipt["model"], receipt["charged_tokens"]) == ("gemini-2.5-pro", 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--metadata", "{"), "no JSON"),
+        (("--metadata", "[1]"), "no JSON object"),
+        (("--metadata", json.dumps({"text": "가" * 2_000})), "bytes"),
+        (("--metadata", '{"a": "\\u0000"}'), "NUL"),
+        (("--service", "x" * 51), "service"),
+        (("--service", "a\tb"), "service"),
+        (("--call-id", "x" * 300), "call id"),
+        (("--surface", "telepathy"), "no surface"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_and_nothing_changes(
+    kim: Jangbu, answer: Write, words: tuple[str, ...], why: str
+) -> None:
+    refused = kim("record", "김철수", "--service", "s", "--response", answer(), *words)
+    assert refused.code == 2
+    assert why in refused.error_line
+    assert kim.json("balance", "김철수")["used_tokens"] == 0
+
+
+def test_nobody_cannot_be_charged(jangbu: Jangbu, answer: Write) -> None:
+    refused = jangbu("record", "nobody", "--service", "s", "--response", answer(), "--json")
+    assert (refused.code, refused.error["code"], refused.out) == (3, "not_found", "")
+
+
+def test_a_count_cannot_be_given(kim: Jangbu) -> None:
+    assert kim("record", "김철수", "--service", "s", "--response", "-", "--tokens", "5").code == 2
+    refused = kim("record", "김철수", "--service", "s", "--response", "-", stdin=b"450")
+    assert refused.code == 2
+    assert "standard input" in refused.error_line

@@ -1,0 +1,56 @@
+"""What people type: read strictly."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jangbu.cli.values import call_id, json_object, moment, whole_number
+from jangbu.errors import InvalidInput, InvalidMetadata
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_every_count_is_read_as_it_is_written(number: int) -> None:
+    assert whole_number(str(number), "tokens") == number
+    assert whole_number(f"{number:,}", "tokens") == number
+    assert whole_number(f"{number:_}", "tokens") == number
+
+
+@given(st.text())
+def test_whatever_else_is_typed_is_refused_and_never_guessed(text: str) -> None:
+    try:
+        number = whole_number(text, "tokens", least=-(2**63))
+    except InvalidInput:
+        return
+    assert text.strip().replace(",", "").replace("_", "").lstrip("-0").isascii()
+    assert int(text.strip().replace(",", "").replace("_", "")) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("2027-01-31", datetime(2027, 1, 31, tzinfo=UTC)),
+        ("2027-01-31T09:00:00Z", datetime(2027, 1, 31, 9, tzinfo=UTC)),
+        ("2027-01-31T09:00+09:00", datetime(2027, 1, 31, tzinfo=UTC)),
+    ],
+)
+def test_a_moment_is_read_in_its_zone(text: str, meant: datetime) -> None:
+    assert moment(text, "the date") == meant
+
+
+@pytest.mark.parametrize("text", ["31.1.2027", "2027-02-30", "2027-01-31T09:00:00", "0001-01-01T00:00:00+09:00", ""])
+def test_a_moment_that_could_mean_two_things_or_none_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="the date"):
+        moment(text, "the date")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "1", '"a"', "{" * 100_000, '{"a":' * 100_000])
+def test_metadata_is_a_json_object(text: str) -> None:
+    with pytest.raises(InvalidMetadata):
+        json_object(text, "metadata")
+
+
+def test_a_call_is_named_by_its_id() -> None:
+    with pytest.raises(InvalidInput, match="no id of a hold"):
+        call_id("first", "hold")
