@@ -91,11 +91,12 @@ def test_a_closed_meter_says_so(background: Background[list[str]]) -> None:
 
 
 def test_a_failure_to_open_reaches_everybody_who_asks() -> None:
+    async def fail() -> list[str]:
+        raise DatabaseUnreachable("no server")
+
     @asynccontextmanager
     async def unreachable() -> AsyncIterator[list[str]]:
-        if unreachable:
-            raise DatabaseUnreachable("no server")
-        yield []
+        yield await fail()
 
     background: Background[list[str]] = Background(unreachable)
     with pytest.raises(DatabaseUnreachable):

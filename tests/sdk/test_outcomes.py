@@ -23,7 +23,7 @@ BODY = {"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}
         httpx2.ConnectTimeout("slow", request=REQUEST),
         httpx2.PoolTimeout("busy", request=REQUEST),
         httpx2.UnsupportedProtocol("ftp", request=REQUEST),
-        google.auth.exceptions.DefaultCredentialsError("no credentials"),  # type: ignore[no-untyped-call],
+        google.auth.exceptions.DefaultCredentialsError("no credentials"),  # type: ignore[no-untyped-call]
         TypeError("a function is not JSON"),
     ],
 )

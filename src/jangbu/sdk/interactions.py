@@ -56,6 +56,7 @@ class CreatedInteraction:
             meter.feed,
             may_be_last=_Marker(_FINAL_EVENTS).seen,
             is_error=_Marker(_ERROR_EVENTS).seen,
+            keep_holding=True,
             judged=self._remember,
         )
 

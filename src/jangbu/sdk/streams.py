@@ -6,7 +6,8 @@ that the app leaves early is settled from what was reported until then.
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
-from typing import Generic, TypeVar
+from contextvars import ContextVar
+from typing import Any, Generic, TypeVar
 
 from jangbu.domain.flow import Answered, Lost, Outcome, Rejected
 from jangbu.domain.usage import Source
@@ -15,15 +16,21 @@ from jangbu.providers.gemini import StreamMeter
 from jangbu.sdk.drivers import CallInProgress
 from jangbu.sdk.outcomes import failed
 
-__all__ = ["AsyncMeteredStream", "MeteredStream", "StreamReading"]
+__all__ = ["AsyncMeteredStream", "MeteredStream", "StreamReading", "opened_streams"]
 
 Piece = TypeVar("Piece")
+
+opened_streams: ContextVar["list[MeteredStream[Any] | AsyncMeteredStream[Any]] | None"] = ContextVar(
+    "jangbu_opened_streams", default=None
+)
+"""Where streams note themselves, for whoever hands their pieces on and has to end them when the app leaves."""
 
 
 class StreamReading(Generic[Piece]):
     """Reads the usage out of a stream's pieces and says which pieces may pass. Without I/O.
 
-    ``may_be_last`` says whether an answer may end with this piece; it and what follows is then held back.
+    ``may_be_last`` says whether an answer may end with this piece: it is then held back until the next one comes. With
+    ``keep_holding`` all that follows is held back too, for pieces that are cut anywhere.
     """
 
     def __init__(
@@ -33,12 +40,14 @@ class StreamReading(Generic[Piece]):
         *,
         may_be_last: Callable[[Piece], bool],
         is_error: Callable[[Piece], bool],
+        keep_holding: bool = False,
         judged: Callable[[Outcome], None] = lambda _outcome: None,
     ) -> None:
         self._meter = meter
         self._feed = feed
         self._may_be_last = may_be_last
         self._is_error = is_error
+        self._keep_holding = keep_holding
         self._judged = judged
         self._held_back: list[Piece] = []
         self._refused = False
@@ -47,9 +56,10 @@ class StreamReading(Generic[Piece]):
         """Take a piece in; give the pieces that may be handed over now."""
         self._feed(piece)
         self._refused = self._refused or self._is_error(piece)
-        passed, self._held_back = self._held_back, [piece]
         if not self._may_be_last(piece):
-            passed.append(self._held_back.pop())
+            return [*self.rest(), piece]
+        passed = [] if self._keep_holding else self.rest()
+        self._held_back.append(piece)
         return passed
 
     def rest(self) -> list[Piece]:
@@ -84,6 +94,7 @@ class MeteredStream(Generic[Piece]):
         self._ready: list[Piece] = []
         self._ended = False
         self._advancing = False
+        _note(self)
 
     def __iter__(self) -> Iterator[Piece]:
         return self
@@ -124,11 +135,16 @@ class MeteredStream(Generic[Piece]):
         else:
             self._ready = self._reading.read(piece)
 
-    def __del__(self) -> None:
-        if self._ended:
+    def abandon(self) -> None:
+        """Settle what was reported without waiting, for a stream that is dropped."""
+        if self._ended or self._advancing:
             return
+        self._ended = True
         with suppress(JangbuError):
             self._call.finish_later(self._reading.outcome(None, complete=False))
+
+    def __del__(self) -> None:
+        self.abandon()
 
 
 class AsyncMeteredStream(Generic[Piece]):
@@ -141,6 +157,7 @@ class AsyncMeteredStream(Generic[Piece]):
         self._ready: list[Piece] = []
         self._ended = False
         self._advancing = False
+        _note(self)
 
     def __aiter__(self) -> AsyncIterator[Piece]:
         return self
@@ -181,8 +198,19 @@ class AsyncMeteredStream(Generic[Piece]):
         else:
             self._ready = self._reading.read(piece)
 
-    def __del__(self) -> None:
-        if self._ended:
+    def abandon(self) -> None:
+        """Settle what was reported without waiting, for a stream that is dropped."""
+        if self._ended or self._advancing:
             return
+        self._ended = True
         with suppress(JangbuError):
             self._call.finish_later(self._reading.outcome(None, complete=False))
+
+    def __del__(self) -> None:
+        self.abandon()
+
+
+def _note(stream: "MeteredStream[Any] | AsyncMeteredStream[Any]") -> None:
+    opened = opened_streams.get()
+    if opened is not None:
+        opened.append(stream)

@@ -6,7 +6,7 @@ from typing import Any
 from jangbu.domain.usage import Platform
 from jangbu.errors import InvalidInput
 from jangbu.sdk.api_client import instrument_api_client
-from jangbu.sdk.capture import async_captured, captured
+from jangbu.sdk.capture import async_captured, async_surfaced, captured, surfaced
 from jangbu.sdk.hook import Hook
 from jangbu.sdk.http_client import instrument_http_clients
 from jangbu.sdk.live import instrument_live
@@ -66,6 +66,8 @@ def _chats(chats: property, capture: Any, client: Any) -> Any:
 
 def _interactions(interactions: property, capture: Any, client: Any) -> Any:
     found = interactions.__get__(client)
-    if not hasattr(found.create, "__wrapped__"):
+    if not hasattr(found, _MARK):
+        setattr(found, _MARK, True)
         found.create = capture(found.create)
+        found.get = surfaced(found.get) if capture is captured else async_surfaced(found.get)
     return found
