@@ -1,7 +1,7 @@
 """A real PostgreSQL for every test that keeps a ledger, and a fresh migrated database for each of them.
 
 One server serves the whole run: the embedded one, or the one that ``JANGBU_TEST_DSN`` names, whose user may create
-databases. A test's database is copied from a template that was migrated once.
+databases. A test's database is copied from a template that was made once.
 """
 
 import asyncio
@@ -31,22 +31,28 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def template(server: str) -> Iterator[str]:
-    """Give the name of a migrated database that others are copied from; nobody connects to it."""
-    name = f"template_{uuid4().hex}"
-    asyncio.run(_execute(server, f"CREATE DATABASE {name}"))
-    asyncio.run(migrate.upgrade(_address(server, name)))
+def migrated(server: str) -> Iterator[str]:
+    """Give the name of a database with the schema and nothing in it; nobody connects to it."""
+    name = f"migrated_{uuid4().hex}"
+    asyncio.run(execute(server, f"CREATE DATABASE {name}"))
+    asyncio.run(migrate.upgrade(address(server, name)))
     yield name
-    asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+    asyncio.run(execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def template(migrated: str) -> str:
+    """Give the name of the database that a test's own is copied from; a module may override it."""
+    return migrated
 
 
 @pytest.fixture
 async def database_url(server: str, template: str) -> AsyncIterator[str]:
     """Give the address of a fresh database with the schema, dropped after the test."""
     name = f"test_{uuid4().hex}"
-    await _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield _address(server, name)
-    await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+    await execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield address(server, name)
+    await execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -57,11 +63,13 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await connected.close()
 
 
-def _address(server: str, name: str) -> str:
+def address(server: str, name: str) -> str:
+    """Give the address of a database of a server."""
     return urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
 
 
-async def _execute(dsn: str, command: str) -> None:
+async def execute(dsn: str, command: str) -> None:
+    """Run one command outside of any pool."""
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(command)

@@ -18,15 +18,19 @@ from jangbu.errors import InvalidInput, NotFound
 from jangbu.metering.reports import Figures, Reports, average
 from jangbu.storage.database import Database
 from jangbu.storage.usage import UsageRecord
-from tests.metering.traffic import FLASH, IMAGE, KIM, LEE, PARK, PRO, PROJECT, TEXT, Shop, open_shop, trade
+from tests.metering.traffic import FLASH, IMAGE, KIM, LEE, PARK, PRO, PROJECT, TEXT, Shop, open_shop
 
 USERS = (KIM, None)
 
 
 @pytest.fixture
+def template(traded: str) -> str:
+    return traded
+
+
+@pytest.fixture
 async def shop(database: Database) -> AsyncIterator[Shop]:
     async with open_shop(database) as opened:
-        await trade(opened)
         yield opened
 
 

@@ -147,9 +147,13 @@ DAMAGE = {
 
 
 @pytest.fixture
+def template(traded: str) -> str:
+    return traded
+
+
+@pytest.fixture
 async def shop(database: Database) -> AsyncIterator[Shop]:
     async with open_shop(database) as opened:
-        await trade(opened)
         yield opened
 
 

@@ -9,6 +9,6 @@ FROM jangbu.usage AS u
 JOIN jangbu.accounts AS a ON a.account_id = u.account_id
 JOIN jangbu.services AS s ON s.service_id = u.service_id
 JOIN jangbu.models AS m ON m.model_id = u.model_id
-WHERE a.project = $1::text AND (u.account_id, u.id) > ($2::uuid, $3::uuid)
+WHERE a.project = $1::text AND a.account_id >= $2::uuid AND (u.account_id, u.id) > ($2::uuid, $3::uuid)
 ORDER BY u.account_id, u.id
 LIMIT 1000

@@ -1,0 +1,28 @@
+"""A database with a book in it, for the tests that read one."""
+
+import asyncio
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from jangbu.storage.database import Database
+from tests.conftest import address, execute
+from tests.metering.traffic import open_shop, trade
+
+
+@pytest.fixture(scope="session")
+def traded(server: str, migrated: str) -> Iterator[str]:
+    """Give the name of a database with a book that has traffic of every kind in it; nobody connects to it."""
+    name = f"traded_{uuid4().hex}"
+    asyncio.run(execute(server, f"CREATE DATABASE {name} TEMPLATE {migrated}"))
+    asyncio.run(_trade(address(server, name)))
+    yield name
+    asyncio.run(execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def _trade(dsn: str) -> None:
+    database = await Database.connect(dsn)
+    async with open_shop(database) as shop:
+        await trade(shop)
+    await database.close()
