@@ -19,8 +19,8 @@ least and the greatest.
 
 `make bench` prints these and writes this section. The other side is the guide's design (insert the usage, then deduct
 it, two transactions), with the same driver and a pool of 16 connections, or a binary COPY into a table of the same
-shape with the same primary key. Jangbu's side does all of its work: price, idempotent insert, debit, ledger entry, three
-rollups; each caller waits until its record is durable (`fsync` on, `synchronous_commit` on).
+shape with the same primary key. Jangbu's side does all of its work: price, idempotent insert, debit, ledger entry and
+three rollups; each caller waits until its record is durable (`fsync` on, `synchronous_commit` on).
 """
 
 

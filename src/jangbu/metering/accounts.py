@@ -6,7 +6,17 @@ from datetime import datetime
 from uuid import UUID
 
 from jangbu.clock import Clock, new_id
-from jangbu.domain.ledger import TOKENS_MAX, Asset, Balance, EntryKind, Grant, account_id, burn_down, changed
+from jangbu.domain.ledger import (
+    TOKENS_MAX,
+    Asset,
+    Balance,
+    EntryKind,
+    Grant,
+    account_id,
+    account_named,
+    burn_down,
+    changed,
+)
 from jangbu.errors import IdempotencyConflict, InvalidInput, NotFound
 from jangbu.metering.content import digest
 from jangbu.metering.holds import unknown_user
@@ -44,11 +54,7 @@ class Accounts:
 
         A full account id is taken as it is.
         """
-        try:
-            given = UUID(user)
-        except ValueError:
-            return account_id(self._project, user)
-        return given if str(given) == user and given.version == 5 else account_id(self._project, user)
+        return account_named(self._project, user)
 
     async def create(self, user: str) -> bool:
         """Open an account for a user; tell whether it is new."""
@@ -203,7 +209,7 @@ class Accounts:
 
     async def _burn(self, account: UUID, asset: Asset) -> int:
         """Bring an account's grants up to its balance, and write an entry for what expired."""
-        now = await self._database.value("clock_read")
+        now = await self._database.now()
         async with self._database.connection() as connection, connection.transaction():
             balance = await accounts.lock_balance(connection, account, asset)
             if balance is None:

@@ -41,7 +41,7 @@ class Sweeper:
 
     async def make_partitions(self) -> None:
         """Make the partitions of last month, this month and the months ahead."""
-        now: datetime = await self._database.value("clock_read")
+        now = await self._database.now()
         await usage.make_partitions(self._database, [month_start(now, ahead) for ahead in range(-1, _MONTHS_AHEAD + 1)])
 
     def start(self) -> None:

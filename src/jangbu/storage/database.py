@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, Self, TypeAlias
 
 import asyncpg
@@ -72,6 +73,11 @@ class Database:
         """Run a statement; give the first column of its first row, or None."""
         with translated():
             return await self._pool.fetchval(statement(name), *arguments)
+
+    async def now(self) -> datetime:
+        """Give the database's clock: the only one that ends holds and grants."""
+        moment: datetime = await self.value("clock_read")
+        return moment
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

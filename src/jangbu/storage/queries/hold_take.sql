@@ -17,21 +17,22 @@ locked AS (
     FOR NO KEY UPDATE OF b
 ),
 known AS (
-    SELECT h.id, h.amount, h.state
+    SELECT
+        i.n,
+        coalesce(h.amount, u.hold_amount) AS amount,
+        CASE WHEN u.id IS NULL THEN h.state ELSE 'settled' END AS state
     FROM item AS i
-    JOIN jangbu.holds AS h ON h.account_id = i.account_id AND h.id = i.id
-    UNION ALL
-    SELECT u.id, u.hold_amount, 'settled'
-    FROM item AS i
-    JOIN jangbu.usage AS u ON u.account_id = i.account_id AND u.id = i.id
+    LEFT JOIN jangbu.holds AS h ON h.account_id = i.account_id AND h.id = i.id
+    LEFT JOIN jangbu.usage AS u ON u.account_id = i.account_id AND u.id = i.id
+    WHERE h.id IS NOT NULL OR u.id IS NOT NULL
 ),
 offer AS (
     SELECT array_agg(
-        CASE WHEN k.id IS NULL AND l.state = 'active' THEN l.available ELSE -1 END ORDER BY i.n
+        CASE WHEN k.n IS NULL AND l.state = 'active' THEN l.available ELSE -1 END ORDER BY i.n
     ) AS available
     FROM item AS i
     LEFT JOIN locked AS l ON l.account_id = i.account_id
-    LEFT JOIN known AS k ON k.id = i.id
+    LEFT JOIN known AS k ON k.n = i.n
 ),
 step (n, spent, available, amount) AS (
     SELECT 0::bigint, 0::bigint, 0::bigint, 0::bigint
@@ -85,5 +86,5 @@ FROM item AS i
 JOIN step AS s ON s.n = i.n
 LEFT JOIN taken AS t ON t.account_id = i.account_id AND t.id = i.id
 LEFT JOIN locked AS l ON l.account_id = i.account_id
-LEFT JOIN known AS k ON k.id = i.id
+LEFT JOIN known AS k ON k.n = i.n
 ORDER BY i.n
