@@ -4,10 +4,22 @@ from typing import Annotated
 
 import typer
 
-from jangbu.cli import accounts, calls, configuration, cost, databases, doctor, holds, ledger, prices, usage, verify
-from jangbu.cli.commands import AsJson, DatabaseUrl, DataDir, Project, command, root_options
+from jangbu.cli import (
+    accounts,
+    calls,
+    configuration,
+    cost,
+    databases,
+    demo,
+    doctor,
+    holds,
+    ledger,
+    prices,
+    usage,
+    verify,
+)
+from jangbu.cli.commands import AsJson, DatabaseUrl, DataDir, Project, root_options
 from jangbu.cli.output import write_data
-from jangbu.cli.session import Session
 
 __all__ = ["app"]
 
@@ -47,19 +59,5 @@ def root(
     root_options(context, as_json, database_url, data_dir, project)
 
 
-@command(app, "demo")
-def demo(
-    session: Session,
-    trace: Annotated[str | None, typer.Option(metavar="FILE", help="The calls to replay.", show_default=False)] = None,
-    responses: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Recorded answers to use.", show_default=False)
-    ] = None,
-) -> None:
-    """Run the whole product on a fake Gemini and print a report."""
-    from importlib import import_module
-
-    import_module("jangbu.cli.demo").run(session, trace=trace, responses=responses)
-
-
-for part in (accounts, calls, usage, cost, ledger, verify, holds, prices, databases, configuration, doctor):
+for part in (demo, accounts, calls, usage, cost, ledger, verify, holds, prices, databases, configuration, doctor):
     part.register(app)

@@ -8,9 +8,10 @@ import typer
 from jangbu.cli.accounts import User
 from jangbu.cli.answers import ModelName, SurfaceName, answer_usage
 from jangbu.cli.commands import command
+from jangbu.cli.explanation import explanation_facts, explanation_text
 from jangbu.cli.money import dollars
 from jangbu.cli.session import Session
-from jangbu.cli.values import json_object
+from jangbu.cli.values import call_id, json_object
 
 if TYPE_CHECKING:
     from jangbu.domain.flow import Receipt
@@ -21,6 +22,7 @@ __all__ = ["receipt_line", "register"]
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
     command(app, "record")(record)
+    command(app, "explain")(explain)
 
 
 async def record(
@@ -44,6 +46,19 @@ async def record(
     async with session.ledger() as metering:
         receipt = await metering.record(user, service, usage, model=model, call_key=call_id, metadata=attached)
     session.show(asdict(receipt), lambda: receipt_line(receipt))
+
+
+async def explain(
+    session: Session, call: Annotated[str, typer.Argument(metavar="CALL", help="The id of the call.")]
+) -> None:
+    """Show a call from Google's own words to the debit."""
+    named = call_id(call)
+    project = session.settings().project
+    async with session.ledger() as metering:
+        from jangbu.metering.reports import Reports
+
+        found = await Reports(metering.database, project).explain(named, metering.pricing.lines)
+    session.show(explanation_facts(found), lambda: explanation_text(found))
 
 
 def receipt_line(receipt: "Receipt") -> str:

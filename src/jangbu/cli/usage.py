@@ -7,9 +7,11 @@ import typer
 
 from jangbu.cli.answers import ModelName, SurfaceName, answer_usage
 from jangbu.cli.commands import command, group
+from jangbu.cli.figures import COLUMNS, Everybody, Somebody, cells, facts, summed, whose
 from jangbu.cli.output import json_text, write_data
 from jangbu.cli.session import Session
-from jangbu.cli.values import moment
+from jangbu.cli.tables import table
+from jangbu.cli.values import moment, whole_number
 from jangbu.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -60,6 +62,53 @@ def parse(
         write_data(json_text(line))
     if failed:
         raise InvalidInput(f"{failed} of {len(files)} files cannot be used", hint="their lines say why")
+
+
+@command(usage, "totals")
+async def totals(session: Session, user: Somebody = None, everybody: Everybody = False) -> None:
+    """Show what was used of each model for each service: sum, count and average."""
+    named = whose(user, everybody)
+    project = session.settings().project
+    async with session.ledger() as metering:
+        from jangbu.metering.reports import Reports
+
+        lines = await Reports(metering.database, project).totals(named)
+    total = summed([line.figures for line in lines])
+
+    def text() -> str:
+        rows = [(line.service, line.model, *cells(line.figures)) for line in lines]
+        columns = ("service", "model", *COLUMNS)
+        return table(columns, [*rows, ("total", "", *cells(total))] if rows else [], empty="no calls")
+
+    found = [{"service": line.service, "model": line.model, **facts(line.figures)} for line in lines]
+    session.show({"user": named, "totals": found, "total": facts(total)}, text)
+
+
+@command(usage, "daily")
+async def daily(
+    session: Session,
+    user: Somebody = None,
+    everybody: Everybody = False,
+    days: Annotated[str, typer.Option(metavar="N", help="How many days.")] = "30",
+    until: Annotated[str | None, typer.Option(metavar="DATE", help="The last of them.", show_default="today")] = None,
+    zeros: Annotated[bool, typer.Option("--zeros", help="Show the days without calls, too.")] = False,
+) -> None:
+    """Show what was used on each day (UTC) for each service, newest first."""
+    named = whose(user, everybody)
+    number = whole_number(days, "days", least=1, most=3660)
+    last = None if until is None else moment(until, "the last day").date()
+    project = session.settings().project
+    async with session.ledger() as metering:
+        from jangbu.metering.reports import Reports
+
+        lines = await Reports(metering.database, project).daily(named, number, last=last, zero_filled=zeros)
+
+    def text() -> str:
+        rows = [(str(line.day), line.service or "", *cells(line.figures)) for line in lines]
+        return table(("day", "service", *COLUMNS), rows, empty="no calls")
+
+    found = [{"day": line.day, "service": line.service, **facts(line.figures)} for line in lines]
+    session.show({"user": named, "zone": "UTC", "days": found}, text)
 
 
 def _described(usage: "Usage", priced: "Callable[[Usage], dict[str, Any]] | None") -> dict[str, Any]:

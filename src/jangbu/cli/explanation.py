@@ -1,0 +1,104 @@
+"""One call as ``explain`` shows it: evidence, sum, price, debit."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from jangbu.cli.ledger import entry_facts
+from jangbu.cli.money import dollars
+from jangbu.cli.output import shown_moment
+from jangbu.cli.tables import pairs, table
+
+if TYPE_CHECKING:
+    from jangbu.metering.explain import Explanation
+    from jangbu.storage.entries import EntryRow
+
+__all__ = ["explanation_facts", "explanation_text"]
+
+_KEPT_AS_TEXT = ("raw", "metadata")
+
+
+def explanation_facts(found: "Explanation") -> dict[str, Any]:
+    """Give everything that is known of a call as JSON."""
+    record = {name: value for name, value in asdict(found.record).items() if name not in _KEPT_AS_TEXT}
+    metadata = found.record.metadata
+    return record | {
+        "metadata": None if metadata is None else json.loads(metadata),
+        "evidence": found.evidence,
+        "sum": found.sum_text,
+        "price_lines": [asdict(line) for line in found.price.lines] if found.price else [],
+        "unpriced": [asdict(reason) for reason in found.price.unpriced] if found.price else [],
+        "overrun": found.overrun,
+        "entry": _entry(found.entry),
+        "money_entry": _entry(found.money_entry),
+        "balance_after": found.balance_after,
+        "returns": [entry_facts(entry) for entry in found.returns],
+        "net_tokens": found.net_tokens,
+    }
+
+
+def explanation_text(found: "Explanation") -> str:
+    """Tell the story of a call to people: who, what Google said, how it adds up, what it cost, what was debited."""
+    parts = [pairs(_who(found)), "what Google said", json.dumps(found.evidence, indent=2)]
+    if found.price is not None and found.price.lines:
+        parts += ["what it cost", _price_table(found)]
+    parts += ["what was debited", pairs(_debit(found))]
+    return "\n\n".join(parts)
+
+
+def _who(found: "Explanation") -> list[tuple[str, str]]:
+    record = found.record
+    return [
+        ("call", str(record.id)),
+        ("user", record.user),
+        ("service", record.service),
+        ("model", record.model),
+        ("surface", record.surface),
+        ("tier", record.tier or "not named"),
+        ("source", record.source),
+        ("answer id", record.response_id or "none"),
+        ("called", shown_moment(record.created_at)),
+        ("recorded", shown_moment(record.recorded_at)),
+        ("sum", found.sum_text),
+        ("anomalies", ", ".join(record.anomalies) or "none"),
+        ("metadata", record.metadata or "none"),
+    ]
+
+
+def _price_table(found: "Explanation") -> str:
+    from jangbu.prices.files import to_usd
+
+    assert found.price is not None, "there are lines"
+    rows = [
+        (
+            line.meter.value,
+            line.modality.value,
+            f"{line.quantity:,}",
+            f"${to_usd(line.unit_price_nano)} for {line.unit_size:,}",
+            dollars(line.amount_nano),
+        )
+        for line in found.price.lines
+    ]
+    return table(("meter", "modality", "quantity>", "price>", "amount>"), rows)
+
+
+def _debit(found: "Explanation") -> list[tuple[str, str]]:
+    record = found.record
+    version = "" if record.price_version is None else f" (price version {record.price_version})"
+    facts = [
+        ("cost", dollars(record.cost_nano) + version),
+        ("charged", f"{record.total:,} tokens, {dollars(record.charge_nano)}"),
+        ("held before", "nothing" if found.hold_amount is None else f"{found.hold_amount:,} tokens"),
+    ]
+    if found.overrun:
+        facts.append(("overrun", f"{found.overrun:,} tokens"))
+    if found.entry is not None:
+        facts.append(("entry", f"seq {found.entry.seq}, {found.entry.kind}, {found.entry.delta:+,} tokens"))
+        facts.append(("balance after", f"{found.entry.balance_after:,} tokens"))
+    for entry in found.returns:
+        facts.append((entry.kind.value, f"{entry.delta:+,} tokens: {entry.reason or ''}"))
+    return [*facts, ("net", f"{found.net_tokens:,} tokens")]
+
+
+def _entry(entry: "EntryRow | None") -> dict[str, Any] | None:
+    return None if entry is None else entry_facts(entry)

@@ -1,0 +1,66 @@
+"""Holds whose outcome nobody knows: ended by evidence or by an operator."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jangbu.clock import SystemClock, new_id
+from jangbu.config import Settings
+from jangbu.domain.flow import Bounds, Call, Held, MarkUnknown, TakeHold
+from jangbu.wiring import open_metering
+from tests.cli.conftest import Jangbu
+
+
+@pytest.fixture
+async def hold(jangbu: Jangbu, database_url: str) -> str:
+    """Give the id of a hold of 500 tokens whose call left and never came back."""
+    jangbu.ok("accounts", "create", "kim")
+    jangbu.ok("grant", "kim", "1000", "--key", "order-1")
+    async with open_metering(Settings.load(database_url=database_url)) as metering:
+        call = Call(new_id(SystemClock()), "kim", "대본", "gemini-2.5-flash", Bounds(100, 400, output_chosen=True))
+        assert await metering.execute(TakeHold(call, 100, 500, 500)) == Held(500)
+        await metering.execute(MarkUnknown(call, "the connection broke"))
+    return str(call.id)
+
+
+def test_an_unknown_hold_is_listed_with_its_reason(jangbu: Jangbu, hold: str) -> None:
+    [listed] = jangbu.json("holds", "list", "--user", "kim")["holds"]
+    assert (listed["id"], listed["state"], listed["amount"]) == (hold, "unknown", 500)
+    assert "the connection broke" in jangbu.ok("holds", "list", "--state", "unknown").out
+    assert jangbu.json("balance", "kim")["held_tokens"] == 500
+    checks = {check["name"]: check for check in jangbu.json("doctor")["checks"]}
+    assert checks["unknown outcomes"]["state"] == "warn"
+
+
+def test_the_answer_that_came_after_all_is_charged(jangbu: Jangbu, hold: str, answer: Callable[..., str]) -> None:
+    receipt = jangbu.json("holds", "resolve", hold, "--charge-from", answer(90, 200))
+    assert (receipt["id"], receipt["charged_tokens"], receipt["held_before"]) == (hold, 290, 500)
+    balance = jangbu.json("balance", "kim")
+    assert (balance["used_tokens"], balance["held_tokens"], balance["available"]) == (290, 0, 710)
+    gone = jangbu("holds", "resolve", hold, "--charge-from", answer(90, 200))
+    assert gone.code == 3
+    assert f"jangbu explain {hold}" in gone.error_line
+    assert "everything adds up" in jangbu.ok("verify", "--full").out
+
+
+def test_an_operator_may_give_the_tokens_back(jangbu: Jangbu, hold: str) -> None:
+    release = ("holds", "resolve", hold, "--release", "--reason", "구글 쪽 기록 없음")
+    assert jangbu.json(*release) == {"id": hold, "released": True}
+    assert jangbu.json("balance", "kim")["available"] == 1_000
+    assert "nothing changed" in jangbu.ok(*release).out
+
+
+def test_a_hold_is_ended_in_one_way_and_with_a_reason(jangbu: Jangbu, hold: str, tmp_path: Path) -> None:
+    (tmp_path / "broken.json").write_text("{")
+    for words in (
+        (),
+        ("--release",),
+        ("--release", "--reason", "r", "--charge-from", "x"),
+        ("--charge-from", "broken.json"),
+    ):
+        refused = jangbu("holds", "resolve", hold, *words)
+        assert refused.code == 2
+        assert refused.error_line
+    assert jangbu("holds", "list", "--state", "lost").code == 2
+    assert jangbu.json("balance", "kim")["held_tokens"] == 500

@@ -1,0 +1,75 @@
+"""Prices from the command line: dated, versioned, and never changed for what was recorded."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Jangbu
+
+BOOK = {
+    "entries": [{"models": ["gemini-99-dream"], "usd": {"input": "0.1", "output": "0.4"}, "source": "the price page"}]
+}
+
+
+def test_the_book_in_force_is_listed_with_exact_prices(jangbu: Jangbu) -> None:
+    listed = jangbu.json("prices", "list", "--model", "gemini-2.5-flash")
+    assert listed["version"] == 1
+    assert ("input", 300_000_000, 1_000_000) in {
+        (row["meter"], row["price_nano"], row["unit_size"]) for row in listed["prices"]
+    }
+    assert "gemini-2.5-flash  input" in jangbu.ok("prices", "list", "--model", "gemini-2.5-flash").out
+    assert jangbu("prices", "list", "--version", "99").code == 3
+
+
+def test_an_own_price_prices_what_comes_and_backfills_what_had_none(jangbu: Jangbu, answer: Callable[..., str]) -> None:
+    jangbu.ok("accounts", "create", "kim")
+    file = answer(1_000, 2_000, model="gemini-99-dream")
+    assert jangbu.json("record", "kim", "--service", "s", "--response", file)["cost_nano"] is None
+    price = ("prices", "set", "gemini-99-dream")
+    assert jangbu.json(*price, "input", "0.10", "--source", "contract") == {"version": 2, "is_new": True}
+    assert "version 2 is in force already" in jangbu.ok(*price, "input", "0.10", "--source", "contract").out
+    assert jangbu.json(*price, "output", "0.4", "--source", "contract")["version"] == 3
+    assert jangbu.json("prices", "backfill") == {"priced": 1}
+    assert jangbu.json("cost", "kim")["total"]["cost_nano"] == 1_000 * 100 + 2_000 * 400
+    assert [each["version"] for each in jangbu.json("prices", "versions")["versions"]] == [3, 2, 1]
+    assert "everything adds up" in jangbu.ok("verify", "--full").out
+
+
+def test_a_book_is_compared_then_imported(jangbu: Jangbu, tmp_path: Path) -> None:
+    (tmp_path / "book.json").write_text(json.dumps(BOOK))
+    changes = jangbu.json("prices", "diff", "book.json")["changes"]
+    assert sum(change["kind"] == "added" for change in changes) == 2
+    assert jangbu.ok("prices", "diff").out == "no difference\n"
+    assert jangbu.json("prices", "import", "book.json", "--note", "새 모델") == {"version": 2, "is_new": True}
+    assert len(jangbu.json("prices", "list", "--model", "gemini-99-dream")["prices"]) == 2
+    assert jangbu.json("prices", "list", "--model", "gemini-2.5-flash")["prices"], "nothing is taken away"
+    assert "새 모델" in jangbu.ok("prices", "versions").out
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"entries": [{"models": ["m"]}]}', '{"entries": [3]}'])
+def test_a_file_that_is_no_price_book_is_refused(offline: Jangbu, tmp_path: Path, content: str) -> None:
+    (tmp_path / "book.json").write_text(content)
+    refused = offline("prices", "import", "book.json")
+    assert refused.code == 2
+    assert "book.json" in refused.error_line
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("gemini-x", "thinking", "1", "--source", "s"),
+        ("gemini-x", "input", "cheap", "--source", "s"),
+        ("gemini-x", "input", "0.1234567891", "--source", "s"),
+        ("gemini-x", "input", "-1", "--source", "s"),
+        ("gemini-x", "input", "1", "--source", " "),
+        ("gemini-x", "input", "1", "--source", "s", "--tier", "gold"),
+        ("gemini-x", "input", "1", "--source", "s", "--from", "soon"),
+        ("gemini-x", "input", "1"),
+    ],
+)
+def test_a_price_that_is_none_is_refused(offline: Jangbu, words: tuple[str, ...]) -> None:
+    refused = offline("prices", "set", *words)
+    assert refused.code == 2
+    assert refused.error_line
