@@ -10,8 +10,8 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Generic, TypeVar
 
 from jangbu.errors import JangbuError
@@ -32,10 +32,10 @@ class Background(Generic[Resource]):
         self._loop = asyncio.new_event_loop()
         self._opened: Future[Resource] = Future()
         self._stopping = asyncio.Event()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._started: set[Future[Any]] = set()
         self._detached: set[Future[Any]] = set()
         self._closed = False
-        self._closing = threading.Lock()
+        self._gate = threading.RLock()
         self._thread = threading.Thread(target=self._run, name="jangbu-ledger", daemon=True)
         self._thread.start()
         self._at_exit = _close_at_exit(self)
@@ -46,13 +46,13 @@ class Background(Generic[Resource]):
 
     def submit(self, work: Callable[[Resource], Coroutine[Any, Any, Result]]) -> "Future[Result]":
         """Start work on the ledger and give its future. Work that was started is carried through by ``close``."""
-        self._check_usable()
-        performance = self._perform(work)
-        try:
-            return asyncio.run_coroutine_threadsafe(performance, self._loop)
-        except RuntimeError:
-            performance.close()
-            raise JangbuError("the meter is closed", hint="keep it open while calls are made") from None
+        self._check_process()
+        with self._gate:
+            self._check_open()
+            future = asyncio.run_coroutine_threadsafe(self._perform(work), self._loop)
+            self._started.add(future)
+        future.add_done_callback(self._started.discard)
+        return future
 
     def wait(self, work: Callable[[Resource], Coroutine[Any, Any, Result]]) -> Result:
         """Do work on the ledger and wait for its result."""
@@ -73,60 +73,86 @@ class Background(Generic[Resource]):
 
     def wait_for_detached(self) -> None:
         """Wait until what was handed over is done, so that its effect can be read."""
-        for future in tuple(self._detached):
-            future.exception()
+        wait(tuple(self._detached))
 
     async def wait_for_detached_async(self) -> None:
         """Await until what was handed over is done."""
-        for future in tuple(self._detached):
-            await asyncio.wait([asyncio.shield(asyncio.wrap_future(future))])
+        waiting = [asyncio.shield(asyncio.wrap_future(future)) for future in tuple(self._detached)]
+        await asyncio.gather(*waiting, return_exceptions=True)
 
     def close(self) -> None:
         """Finish what was started, close the resource and end the thread. Safe to call again, and after a fork."""
-        with self._closing:
-            if self._closed or os.getpid() != self._process:
-                return
+        if os.getpid() != self._process:
+            return
+        with self._gate:
             self._closed = True
         atexit.unregister(self._at_exit)
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stopping.set)
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()
 
-    def _check_usable(self) -> None:
+    def _check_process(self) -> None:
+        """Refuse a forked child, which has no ledger thread, and may have inherited a gate that nobody opens."""
         if os.getpid() != self._process:
             raise JangbuError(
                 "the meter was opened before this process was forked", hint="open a meter in each process"
             )
+
+    def _check_open(self) -> None:
         if self._opened.done() and (error := self._opened.exception()) is not None:
             raise error
         if self._closed:
             raise JangbuError("the meter is closed", hint="keep it open while calls are made")
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
+        asyncio.set_event_loop(self._loop)
+        self._loop.set_default_executor(_ExitProofExecutor(thread_name_prefix="jangbu-ledger"))
+        try:
+            self._loop.run_until_complete(self._serve())
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        finally:
+            self._loop.close()
 
     async def _serve(self) -> None:
         try:
             async with self._open_resource() as resource:
                 self._opened.set_result(resource)
                 await self._stopping.wait()
-                while self._tasks:
-                    await asyncio.wait(self._tasks)
+                await self._finish_started()
         except Exception as error:
             if self._opened.done():
                 warn("sdk.close_failed", f"the ledger could not be closed in order: {error}", error=error)
             else:
                 self._opened.set_exception(error)
+        finally:
+            with self._gate:
+                self._closed = True
+            await self._finish_started()
+
+    async def _finish_started(self) -> None:
+        """Wait for what was started before the gate was shut."""
+        while started := tuple(self._started):
+            await asyncio.gather(*map(asyncio.wrap_future, started), return_exceptions=True)
 
     async def _perform(self, work: Callable[[Resource], Coroutine[Any, Any, Result]]) -> Result:
-        task = asyncio.current_task()
-        assert task is not None, "work runs in a task"
-        self._tasks.add(task)
+        return await work(await asyncio.shield(asyncio.wrap_future(self._opened)))
+
+
+class _ExitProofExecutor(ThreadPoolExecutor):
+    """Runs work in threads, and in the caller's thread once the interpreter, about to exit, starts none any more."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """Run a function. Closing the ledger when the interpreter exits depends on its being run at all."""
         try:
-            return await work(await asyncio.shield(asyncio.wrap_future(self._opened)))
-        finally:
-            self._tasks.discard(task)
+            return super().submit(function, *args, **kwargs)
+        except RuntimeError:
+            future: Future[Any] = Future()
+            try:
+                future.set_result(function(*args, **kwargs))
+            except Exception as error:
+                future.set_exception(error)
+            return future
 
 
 def _close_at_exit(background: Background[Any]) -> Callable[[], None]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from jangbu.domain.flow import Receipt
-from jangbu.domain.usage import Source, Units, Usage
+from jangbu.domain.usage import Source, Surface, Units, Usage
 from jangbu.sdk import attribution
 from jangbu.sdk.hook import Hook, metadata_of
 from jangbu.sdk.routes import Metered, Route
@@ -42,6 +42,8 @@ class Later:
         if self._route.metered is Metered.LATER:
             self._hook.started[name] = self._payer
             return None
+        if self._route.surface is Surface.BATCH and (file := _result_file(answer)) is not None:
+            self._hook.started[file] = self._payer
         if name in self._hook.recorded:
             return None
         usage = self._hook.usage(answer, self._route, None)
@@ -68,3 +70,12 @@ class Later:
 def work_name(path: str) -> str:
     """Give the name of a resource without project, version and prefix: its kind and its id."""
     return "/".join(path.strip("/").split("/")[-2:])
+
+
+def _result_file(answer: str) -> str | None:
+    """Give the file in which a batch that has ended keeps its results."""
+    shown = json.loads(answer)
+    for holder in (shown.get("response"), shown.get("metadata", {}).get("output")):
+        if isinstance(holder, dict) and holder.get("responsesFile"):
+            return str(holder["responsesFile"])
+    return None

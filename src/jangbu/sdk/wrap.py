@@ -1,4 +1,4 @@
-"""Puts the meter into one google-genai client object, at its four seams. No class of google-genai is changed."""
+"""Puts the meter into one google-genai client object, at its five seams. No class of google-genai is changed."""
 
 import functools
 from typing import Any
@@ -7,6 +7,7 @@ from jangbu.domain.usage import Platform
 from jangbu.errors import InvalidInput
 from jangbu.sdk.api_client import instrument_api_client
 from jangbu.sdk.capture import async_captured, async_surfaced, captured, surfaced
+from jangbu.sdk.downloads import instrument_downloads
 from jangbu.sdk.hook import Hook
 from jangbu.sdk.http_client import instrument_http_clients
 from jangbu.sdk.live import instrument_live
@@ -33,6 +34,7 @@ def instrument(client: Any, hook: Hook) -> None:
     setattr(api_client, _MARK, hook)
     instrument_api_client(api_client, hook)
     instrument_http_clients(api_client, hook)
+    instrument_downloads(api_client, hook)
     platform = Platform.VERTEX if api_client.vertexai else Platform.GEMINI_API
     instrument_live(client.aio.live, hook, platform)
     client.models.generate_content_stream = captured(client.models.generate_content_stream)

@@ -1,10 +1,14 @@
 """Embeddings, pictures, caches and batches."""
 
+import io
+import json
 from typing import Any
 
 import pytest
+from google.genai import types
 
 from jangbu import Balance, MissingUser
+from jangbu.testing import Behaviour, Recorded
 from tests.sdk.scenarios.stage import BALANCE, MODEL, USER, Stage
 
 
@@ -86,3 +90,57 @@ def test_a_batch_that_nobody_pays_for_is_not_started(stage: Stage) -> None:
     with pytest.raises((MissingUser, ValueError, TypeError, AttributeError)):
         stage.client.batches.create(model=MODEL, src=requests)
     assert stage.gemini.requests() == []
+
+
+RESULTS = b"".join(
+    b'{"key": "page-%d", "response": {"candidates": [{"finishReason": "STOP"}], "modelVersion": "gemini-2.5-flash", '
+    b'"usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": %d, "totalTokenCount": %d}}}\n'
+    % (page, page, 10 + page)
+    for page in range(1, 4)
+)
+
+
+def upload(stage: Stage, content: bytes) -> str:
+    uploaded = stage.client.files.upload(file=io.BytesIO(content), config={"mime_type": "application/jsonl"})
+    assert uploaded.name is not None
+    return uploaded.name
+
+
+def test_a_result_file_is_recorded_once_when_it_is_downloaded(stage: Stage) -> None:
+    name = upload(stage, RESULTS)
+    with stage.meter.attribute(user=USER, service="script"):
+        assert stage.client.files.download(file=name) == RESULTS
+        stage.client.files.download(file=name)
+    assert [(record.surface, record.service, record.total) for record in stage.records()] == [("batch", "script", 36)]
+    assert stage.balance == Balance(BALANCE, 36, 0)
+
+
+async def test_a_result_file_is_recorded_for_whoever_started_the_batch(stage: Stage) -> None:
+    name = upload(stage, RESULTS)
+    shown = {"name": "batches/one", "done": True, "metadata": {}, "response": {"responsesFile": name}}
+    stage.gemini.next(Behaviour(recorded=Recorded(json.dumps(shown).encode())))
+    with stage.meter.attribute(user=USER):
+        try:
+            stage.client.batches.get(name="batches/one")
+        except ValueError as error:
+            pytest.skip(f"this google-genai knows no batches of the Gemini API: {error}")
+    assert await stage.client.aio.files.download(file=name) == RESULTS
+    assert [(record.user, record.total) for record in stage.records()] == [(USER, 36)]
+
+
+def test_a_file_that_is_no_result_passes_untouched(stage: Stage) -> None:
+    name = upload(stage, b'{"a": "book"}')
+    assert stage.client.files.download(file=name) == b'{"a": "book"}'
+    assert stage.records() == []
+
+
+def test_a_video_is_recorded_when_it_is_there(stage: Stage) -> None:
+    name = "models/veo-3.1-generate-preview/operations/one"
+    shown = {"name": name, "done": True, "response": {"generateVideoResponse": {"generatedSamples": [{"video": {}}]}}}
+    operation = types.GenerateVideosOperation()
+    operation.name = name
+    for _ in range(2):
+        stage.gemini.next(Behaviour(recorded=Recorded(json.dumps(shown).encode())))
+        with stage.meter.attribute(user=USER):
+            stage.client.operations.get(operation)
+    assert [(record.service, record.total) for record in stage.records()] == [("video_generation", 0)]
