@@ -96,6 +96,14 @@ def test_an_embedding_that_reported_nothing_may_be_counted_by_the_provider() -> 
     assert (usage.source, usage.total_tokens) == (Source.COUNT_TOKENS, 8)
 
 
+def test_what_the_provider_counted_can_be_restated_from_its_evidence() -> None:
+    usage = gemini.counted(gemini.parse((FIXTURES / "embeddings_unreported.json").read_bytes()), {"totalTokens": 8})
+    again = gemini.restate(
+        usage.surface, usage.raw, usage.platform, usage.model, usage.tier, usage.units, source=usage.source
+    )
+    assert (again.counts, again.by_modality, again.source) == (usage.counts, usage.by_modality, Source.COUNT_TOKENS)
+
+
 def test_a_reported_count_is_never_replaced_by_a_counted_one() -> None:
     reported = gemini.parse((FIXTURES / "embeddings.json").read_bytes())
     assert gemini.counted(reported, {"totalTokens": 8}) == reported

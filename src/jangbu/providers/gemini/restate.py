@@ -6,7 +6,7 @@ from typing import Any
 from jangbu.domain.usage import Counts, Platform, Source, Surface, Tier, Units, Usage
 from jangbu.providers.gemini.batch import as_member, sum_members
 from jangbu.providers.gemini.counts import Reading, once
-from jangbu.providers.gemini.embeddings import read_embedding_usages
+from jangbu.providers.gemini.embeddings import counted, read_embedding_usages
 from jangbu.providers.gemini.free import storage
 from jangbu.providers.gemini.generate_content import read_metadata
 from jangbu.providers.gemini.interactions import read_interaction_usage
@@ -40,7 +40,7 @@ def restate(
     """
     if surface is Surface.BATCH:
         return _batch(raw, platform, model, units, source)
-    reading = Reading() if source is Source.NONE else _read(surface, raw)
+    reading = _reading(surface, raw, source)
     counts = reading.counts
     if surface is Surface.CACHED_CONTENTS and raw and source is not Source.NONE:
         counts, units = Counts(total=0), storage(raw[-1])
@@ -58,6 +58,17 @@ def restate(
         anomalies=reading.anomalies,
         raw=tuple(raw),
     )
+
+
+def _reading(surface: Surface, raw: Sequence[Mapping[str, Any]], source: Source) -> Reading:
+    """Read what is charged: nothing, the answer of countTokens where it stood in, else the usage objects."""
+    match source:
+        case Source.NONE:
+            return Reading()
+        case Source.COUNT_TOKENS if raw:
+            again = counted(Usage(surface), raw[-1])
+            return Reading(again.counts, again.by_modality, valid=again.source is Source.COUNT_TOKENS)
+    return _read(surface, raw)
 
 
 def _read(surface: Surface, raw: Sequence[Mapping[str, Any]]) -> Reading:
