@@ -105,6 +105,13 @@ def test_count_tokens_gives_what_generate_reports_as_prompt(client: genai.Client
     assert counted.total_tokens == answer.usage_metadata.prompt_token_count
 
 
+def test_count_tokens_gives_the_prompt_that_a_behaviour_has_reported(
+    client: genai.Client, fake_gemini: FakeGemini
+) -> None:
+    fake_gemini.when("prompt=77")
+    assert client.models.count_tokens(model=MODEL, contents="one").total_tokens == 77
+
+
 def test_embeddings(client: genai.Client) -> None:
     config = types.EmbedContentConfig(output_dimensionality=8)
     answer = client.models.embed_content(model="gemini-embedding-001", contents=["a", "b"], config=config)

@@ -34,7 +34,8 @@ def count(exchange: Exchange, resources: Resources) -> Reply:
     body = field(exchange.body, "generateContentRequest") or exchange.body
     cache = field(body, "cachedContent")
     cached: Tokens | None = found(resources.cache_tokens, cache) if cache else None
-    prompt = count_prompt(body) + (cached or Tokens())
+    told = exchange.behaviour.prompt
+    prompt = count_prompt(body) + (cached or Tokens()) if told is None else Tokens(TEXT=told)
     shown: dict[str, Any] = {"totalTokens": prompt.total(), "promptTokensDetails": _details(prompt)}
     if cached:
         shown["cachedContentTokenCount"] = cached.total()
