@@ -25,7 +25,7 @@ from jangbu.config import Settings
 from jangbu.domain.usage import Breakdown, ByModality, Counts, Source, Surface, Tier, Usage
 from jangbu.metering.meter import Metering
 from jangbu.storage import accounts, usage
-from jangbu.storage.embedded import EmbeddedServer
+from jangbu.storage.embedded import EmbeddedServer, stop
 from jangbu.storage.usage import UsageRow
 from jangbu.wiring import open_metering
 
@@ -127,6 +127,7 @@ async def main() -> None:
             await _measure(dsn, options.seconds, options.rounds)
         finally:
             await asyncio.to_thread(server.leave)
+            await asyncio.to_thread(stop, Path(folder) / "data")
 
 
 async def _measure(dsn: str, seconds: float, rounds: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from jangbu.errors import InvalidInput
@@ -81,6 +82,7 @@ class BurnDown:
     expired: int
 
 
+@lru_cache(maxsize=65_536)
 def account_id(project: str, user: str) -> UUID:
     """Give the account of an app's user: the same for the same names on every machine."""
     if not user or len(user) > 200 or "\x00" in user or not user.isprintable():

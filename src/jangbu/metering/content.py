@@ -14,6 +14,7 @@ METADATA_DEPTH_MAX = 3
 NAME_LENGTH_MAX = 200
 SERVICE_LENGTH_MAX = 50
 
+_STORED = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=str)
 _UNSTORABLE = re.compile(r"\\u0000|\\ud[89a-f]", re.IGNORECASE)
 
 
@@ -32,8 +33,8 @@ def storable(value: Any) -> str:
 
     jsonb holds neither NUL nor lone surrogates: an answer with them is kept as its own escaped text.
     """
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=str)
-    if _UNSTORABLE.search(text):
+    text = _STORED.encode(value)
+    if "\\u" in text and _UNSTORABLE.search(text):
         return json.dumps({"text": text})
     return text
 

@@ -1,20 +1,19 @@
 """Usage records: written in batches by one statement, read one by one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from jangbu.storage.database import Connection, Database, Row
 from jangbu.storage.statements import statement
 
-_COLUMNS = 25
-
 
 @dataclass(frozen=True, slots=True)
 class UsageRow:
-    """A record to write; the fields are the columns of ``usage``. ``raw`` and ``metadata`` are JSON texts."""
+    """A record to write. The fields are, in order, the arrays of the flush; ``raw`` and ``metadata`` are JSON texts."""
 
     account_id: UUID
     id: UUID
@@ -41,36 +40,6 @@ class UsageRow:
     metadata: str | None
     key: str | None = None
     digest: bytes | None = None
-
-    def columns(self) -> tuple[Any, ...]:
-        """Give the values in the order of the flush statement's arrays."""
-        return (
-            self.account_id,
-            self.id,
-            self.service_id,
-            self.model_id,
-            self.surface,
-            self.platform,
-            self.tier,
-            self.source,
-            self.prompt,
-            self.candidates,
-            self.thoughts,
-            self.tool,
-            self.cached,
-            self.total,
-            self.cost_nano,
-            self.input_cost_nano,
-            self.charge_nano,
-            self.price_version,
-            self.was_held,
-            self.response_id,
-            self.anomalies,
-            self.raw,
-            self.metadata,
-            self.key,
-            self.digest,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +86,16 @@ class UsageRecord:
     created_at: datetime
 
 
+_columns = attrgetter(*(column.name for column in fields(UsageRow)))
+"""Gives the values of a row in the order of the flush statement's arrays."""
+
+
 async def flush(connection: Connection, rows: Sequence[UsageRow], writer: int) -> dict[UUID, Flushed]:
     """Record a batch with all that follows from it; give by id what became of each row.
 
     Ids must differ within the batch. ``writer`` keeps the global rollups of flushers apart.
     """
-    columns: tuple[Sequence[Any], ...] = tuple(zip(*(row.columns() for row in rows), strict=True))
-    assert len(columns) == _COLUMNS, "one array for each column"
+    columns: tuple[Sequence[Any], ...] = tuple(zip(*map(_columns, rows), strict=True))
     found = await connection.fetch(statement("usage_flush"), *columns, writer)
     return {row[0]: Flushed(row[1], row[2], row[3], row[4] or 0) for row in found}
 
