@@ -12,7 +12,7 @@ def test_a_sound_book_has_nothing_to_show(jangbu: Jangbu, answer: Callable[..., 
     jangbu.ok("record", "kim", "--service", "s", "--response", answer())
     found = jangbu.json("verify", "--full")
     assert (found["ok"], found["accounts"], found["records"], found["mismatches"]) == (True, 1, 1, [])
-    assert "everything adds up (1 accounts and 1 records" in jangbu.ok("verify").out
+    assert "everything adds up (1 account and 1 record:" in jangbu.ok("verify").out
 
 
 async def test_a_book_that_was_tampered_with_ends_with_6_and_the_rows(jangbu: Jangbu, database: Database) -> None:

@@ -47,6 +47,16 @@ def test_what_has_no_price_has_null_and_says_why(offline: Jangbu, answer: Write)
     assert {reason["reason"] for reason in found["unpriced"]} == {"model_unpriced"}
 
 
+@pytest.mark.parametrize("count", [2**63, -1, 1.5, True, "many"])
+def test_a_count_that_cannot_be_believed_is_named_and_never_charged(
+    offline: Jangbu, tmp_path: Path, count: object
+) -> None:
+    (tmp_path / "odd.json").write_text(json.dumps({"usageMetadata": {"promptTokenCount": 1, "totalTokenCount": count}}))
+    found = offline.ok("usage", "parse", "odd.json").json
+    assert (found["total_tokens"], found["source"]) == (0, "none")
+    assert "invalid_usage" in found["anomalies"]
+
+
 def test_several_files_give_a_line_each_and_a_bad_one_spoils_no_other(
     offline: Jangbu, answer: Write, tmp_path: Path
 ) -> None:

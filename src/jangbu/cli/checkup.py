@@ -8,6 +8,7 @@ from enum import StrEnum
 from importlib import metadata
 from uuid import UUID
 
+from jangbu.cli.money import counted
 from jangbu.clock import SystemClock
 from jangbu.config import Settings
 from jangbu.errors import JangbuError
@@ -134,7 +135,7 @@ async def _unknown_holds(metering: Metering) -> Check:
     if found:
         advice = "see `jangbu holds list --state unknown`, then `jangbu holds resolve`"
         more = " or more" if len(found) == _LISTED_MOST else ""
-        return Check("unknown outcomes", State.WARN, f"{len(found):,}{more} holds", advice)
+        return Check("unknown outcomes", State.WARN, counted(len(found), "hold") + more, advice)
     return Check("unknown outcomes", State.OK, "none")
 
 

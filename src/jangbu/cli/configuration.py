@@ -26,6 +26,8 @@ def show(session: Session) -> None:
     settings = session.settings()
     given = session.given()
     origins = dict(settings.origins()) | dict.fromkeys(given, "argument")
+    if "data_dir" in given:
+        origins["database_url"] = "argument"
     described = {name: field.description or "" for name, field in type(settings).model_fields.items()}
     values = {name: _shown(getattr(settings, name)) for name in described}
     rows = [

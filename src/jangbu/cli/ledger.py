@@ -64,7 +64,9 @@ async def refund(
     key: Key,
 ) -> None:
     """Give back part of what a call was charged; its record stays."""
-    amount = whole_number(tokens, "the amount of tokens", least=1)
+    from jangbu.domain.ledger import TOKENS_MAX
+
+    amount = whole_number(tokens, "the amount of tokens", least=1, most=TOKENS_MAX)
     named = call_id(call)
     async with session.ledger() as metering:
         posted = await metering.accounts.refund(user, named, amount, reason=reason, key=key)

@@ -1,6 +1,6 @@
 """Money and tokens as people read them; integers all the way."""
 
-__all__ = ["dollars", "tokens"]
+__all__ = ["counted", "dollars", "tokens"]
 
 _NANO = 1_000_000_000
 _SMALL = _NANO // 100
@@ -9,6 +9,11 @@ _SMALL = _NANO // 100
 def tokens(count: int | None) -> str:
     """Give a count with its thousands grouped; nothing for None."""
     return "" if count is None else f"{count:,}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Give a number with its noun, which takes an s in the plural."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def dollars(nano: int | None) -> str:

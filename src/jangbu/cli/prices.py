@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jangbu.cli.commands import command, group
+from jangbu.cli.money import counted
 from jangbu.cli.output import shown_moment
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
@@ -157,7 +158,7 @@ async def backfill(session: Session) -> None:
     """Price the calls that had no price when they came in, as far as the book in force can."""
     async with session.ledger() as metering:
         done = await metering.pricing.backfill()
-    session.show({"priced": done}, lambda: f"{done:,} calls priced")
+    session.show({"priced": done}, lambda: f"{counted(done, 'call')} priced")
 
 
 def _book(file: str | None) -> "PriceBook":

@@ -36,10 +36,17 @@ class Session:
         )
 
     def settings(self) -> "Settings":
-        """Load the settings with the options on top. Raises InvalidSettings."""
+        """Load the settings with the options on top. Raises InvalidSettings.
+
+        Who names a data directory on the command line means the ledger in it, whatever server the environment names.
+        """
         from jangbu.config import Settings
 
+        if self.data_dir is not None and self.database_url is not None:
+            raise InvalidSettings("two ledgers are named", hint="give either --database-url or --data-dir")
         settings = Settings.load(**self.given())
+        if self.data_dir is not None:
+            return settings.model_copy(update={"database_url": None})
         if settings.database_url is not None:
             _check_address(settings.database_url.get_secret_value())
         return settings

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jangbu.cli.commands import command
+from jangbu.cli.money import counted
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import whole_number
@@ -45,7 +46,7 @@ async def verify(
     session.show(_facts(report), lambda: _text(report))
     if not report.is_clean:
         raise IntegrityMismatch(
-            f"{len(report.mismatches)} figures do not add up",
+            f"the book does not add up in {counted(len(report.mismatches), 'place')}",
             hint="stop writing; restore a backup, or correct them by adjustments with a reason",
         )
 
@@ -92,7 +93,9 @@ def _facts(report: "Report") -> dict[str, object]:
 
 
 def _text(report: "Report") -> str:
-    checked = f"{report.accounts:,} accounts and {report.records:,} records: {', '.join(report.checked)}"
+    checked = (
+        f"{counted(report.accounts, 'account')} and {counted(report.records, 'record')}: {', '.join(report.checked)}"
+    )
     if report.is_clean:
         return f"everything adds up ({checked})"
     listed = table(("check", "user", "what", "expected>", "found>"), [_cells(each) for each in report.mismatches])
