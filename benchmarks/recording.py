@@ -99,7 +99,7 @@ class Bench:
         clock = SystemClock()
         rows = [self._row(new_id(clock)) for _ in range(BULK_ROWS)]
         async with self.metering.database.connection() as connection:
-            await usage.flush(connection, rows, 1)
+            await usage.flush(connection, rows, "default", 1)
 
     def _row(self, usage_id: UUID) -> UsageRow:
         return UsageRow(

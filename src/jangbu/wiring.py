@@ -82,6 +82,7 @@ def _assemble(settings: Settings, database: Database, clock: Clock) -> Metering:
         ),
         recorder=Recorder(
             database,
+            project=settings.project,
             lanes=settings.flushers,
             batch_max=settings.flush_rows_max,
             queue_max=settings.queue_rows_max,

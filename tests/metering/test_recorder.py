@@ -43,7 +43,7 @@ async def numbers(database: Database) -> tuple[int, int]:
 
 @pytest.fixture
 async def recorder(database: Database) -> AsyncIterator[Recorder]:
-    recorder = Recorder(database, lanes=2, batch_max=64, seconds=20)
+    recorder = Recorder(database, project="p", lanes=2, batch_max=64, seconds=20)
     yield recorder
     await recorder.close()
 
@@ -99,7 +99,7 @@ async def sums(database: Database) -> list[tuple[int, int, int]]:
 async def test_totals_agree_after_any_interleaving_of_16_writers(database: Database, numbers: tuple[int, int]) -> None:
     seed = int(os.environ.get("JANGBU_SEED", random.randrange(2**32)))
     chance = random.Random(seed)
-    recorders = [Recorder(database, lanes=2, batch_max=chance.randint(1, 40)) for _ in range(4)]
+    recorders = [Recorder(database, project="p", lanes=2, batch_max=chance.randint(1, 40)) for _ in range(4)]
     rows = [row(numbers, chance.choice(USERS), chance.randint(0, 5000)) for _ in range(1500)]
     repeated = rows + chance.choices(rows, k=300)
     chance.shuffle(repeated)
@@ -159,7 +159,7 @@ async def test_an_unknown_account_is_told_apart(numbers: tuple[int, int], record
 
 
 async def test_callers_are_held_back_when_the_queue_is_full(database: Database, numbers: tuple[int, int]) -> None:
-    narrow = Recorder(database, lanes=1, batch_max=2, queue_max=3)
+    narrow = Recorder(database, project="p", lanes=1, batch_max=2, queue_max=3)
     flushed = await asyncio.gather(*(narrow.record(row(numbers, user)) for user in USERS * 4))
     assert all(result.is_new for result in flushed)
     await narrow.close()
@@ -171,7 +171,7 @@ async def test_an_ambiguous_commit_is_recorded_once(
     with tempfile.TemporaryDirectory(prefix="jb") as folder:
         async with lossy_proxy(database_url, Path(folder)) as (address, proxy):
             behind = await Database.connect(address)
-            recorder = Recorder(behind, lanes=2, seconds=20)
+            recorder = Recorder(behind, project="p", lanes=2, seconds=20)
             await recorder.record(row(numbers))
             retried: list[str] = []
             end = telemetry.subscribe(lambda event, _facts: retried.append(event))

@@ -152,6 +152,22 @@ async def test_the_users_who_used_most_come_first_and_those_of_other_projects_no
     assert await reports.top_users(1) == lines[:1]
 
 
+async def test_everybody_is_everybody_in_the_project(shop: Shop, reports: Reports, database: Database) -> None:
+    before = (await reports.totals(), await reports.daily(None, 30), await reports.models(), await reports.cost())
+    async with open_shop(database, "another") as other:
+        await other.record([other.row(KIM, prompt=7, candidates=3), other.row(KIM, model="gemini-99", candidates=1)])
+    others = Reports(database, "another")
+
+    assert before == (
+        await reports.totals(),
+        await reports.daily(None, 30),
+        await reports.models(),
+        await reports.cost(),
+    )
+    assert [line.figures.total_tokens for line in await others.totals()] == [11, 10]
+    assert [line.figures.total_tokens for line in await others.daily(None, 30)] == [21]
+
+
 async def test_a_report_of_everybody_can_be_bounded_to_the_last_days(shop: Shop, reports: Reports) -> None:
     assert await reports.totals(days=1000) == await reports.totals()
     last_day = {

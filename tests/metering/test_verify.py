@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -265,7 +266,7 @@ async def test_prices_that_were_filled_in_later_are_no_mismatch(shop: Shop) -> N
     await shop.record(calls)
     await shop.accounts.grant(LEE, 10**9, key="late money", asset=Asset.MONEY)
     filled = [(call.account_id, call.id, 700, 100, 900, 1) for call in calls]
-    assert await usage.write_prices(shop.database, filled, 0) == 2
+    assert await usage.write_prices(shop.database, filled, PROJECT, 0) == 2
 
     report = await Verification(shop.database, PROJECT).run(restate=restate)
 
@@ -328,6 +329,27 @@ async def test_another_projects_damage_is_its_own_business(shop: Shop, database:
     assert (await verify(shop)).mismatches == ()
     theirs = await Verification(database, "another").run()
     assert broken(theirs) == {Invariant.BALANCES, Invariant.HELD, Invariant.ENTRIES}
+
+
+async def test_each_project_has_its_own_hourly_figures(shop: Shop, database: Database) -> None:
+    async with open_shop(database, "another") as other:
+        await other.record([other.row(KIM, model="gemini-99"), other.row(LEE)])
+        filled = [(other.accounts.id_of(KIM), call, 7, 1, 9, 1) for (call,) in await unpriced_calls(other)]
+        assert await usage.write_prices(database, filled, "another", 0) == 1
+        assert (await Verification(database, "another").run()).mismatches == ()
+        assert (await verify(shop)).mismatches == ()
+        await other.execute("UPDATE jangbu.usage_hourly SET total = total + 1 WHERE project = 'another'")
+
+    assert (await verify(shop)).mismatches == ()
+    assert broken(await Verification(database, "another").run()) == {Invariant.HOURLY}
+
+
+async def unpriced_calls(shop: Shop) -> list[tuple[Any, ...]]:
+    return await shop.rows(
+        "SELECT u.id FROM jangbu.usage AS u JOIN jangbu.accounts AS a USING (account_id)"
+        " WHERE u.cost_nano IS NULL AND a.project = $1",
+        shop.project,
+    )
 
 
 async def test_an_overdue_hold_has_its_grace(shop: Shop) -> None:

@@ -165,7 +165,7 @@ async def open_shop(database: Database, project: str = PROJECT) -> AsyncIterator
         clock,
         Accounts(database, SystemClock(), project=project, retry_seconds=10),
         Holds(database, project=project, lanes=2, hold_seconds=900, retry_seconds=10),
-        Recorder(database),
+        Recorder(database, project=project),
         Names(database, "service"),
         Names(database, "model"),
     )

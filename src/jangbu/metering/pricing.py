@@ -121,7 +121,7 @@ class Pricing:
                     input_nano = now.input_cost_nano or 0
                     rows.append((account, usage_id, now.cost_nano, input_nano, now.charge_nano, now.version))
             if rows:
-                done += await usage.write_prices(self._database, rows, _BACKFILL_WRITER)
+                done += await usage.write_prices(self._database, rows, self._project, _BACKFILL_WRITER)
             progress(len(page))
         return done
 

@@ -21,12 +21,20 @@ _WRITERS = 64
 
 
 class Recorder:
-    """Makes usage rows durable. Belongs to one event loop."""
+    """Makes usage rows of one project durable. Belongs to one event loop."""
 
     def __init__(
-        self, database: Database, *, lanes: int = 2, batch_max: int = 512, queue_max: int = 20_000, seconds: int = 30
+        self,
+        database: Database,
+        *,
+        project: str,
+        lanes: int = 2,
+        batch_max: int = 512,
+        queue_max: int = 20_000,
+        seconds: int = 30,
     ) -> None:
         self._database = database
+        self._project = project
         self._seconds = seconds
         self._first_writer = int.from_bytes(os.urandom(1)) % _WRITERS
         self._queue = GroupCommit[UsageRow, Flushed](
@@ -62,13 +70,13 @@ class Recorder:
         writer = (self._first_writer + lane) % _WRITERS
         try:
             async with self._database.connection() as connection:
-                return await usage.flush(connection, rows, writer)
+                return await usage.flush(connection, rows, self._project, writer)
         except Exception as error:
             if not lacks_partition(error):
                 raise
         await usage.make_partitions(self._database, sorted({usage.moment_of(row.id) for row in rows}))
         async with self._database.connection() as connection:
-            return await usage.flush(connection, rows, writer)
+            return await usage.flush(connection, rows, self._project, writer)
 
 
 def _failure(row: UsageRow, error: Exception) -> RecordingFailed:

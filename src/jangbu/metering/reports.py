@@ -1,7 +1,7 @@
 """Reports: what users, services and models used and cost, read from the rollups alone.
 
 What a report costs depends on how many users, services, models and days there are, never on how many calls. Reports of
-everybody read the hourly rollup, which knows no project: projects that share a database are reported together there.
+everybody are of everybody in the project, and read the hourly rollup.
 """
 
 from collections.abc import Hashable, Iterable
@@ -154,7 +154,7 @@ class Reports:
         last = last or await reports.today(self._database)
         first = _first_day(last, days)
         if user is None:
-            rows = await reports.overall_days(self._database, first, last)
+            rows = await reports.overall_days(self._database, self._project, first, last)
         else:
             rows = await reports.days(self._database, await self._account(user), first, last)
         lines = [DayLine(day, service, Figures.of([sums])) for day, service, sums in rows]
@@ -212,9 +212,9 @@ class Reports:
         if user is not None:
             return await reports.totals(self._database, await self._account(user))
         if days is None:
-            return await reports.overall(self._database, None)
+            return await reports.overall(self._database, self._project, None)
         first = _first_day(await reports.today(self._database), days)
-        return await reports.overall(self._database, datetime.combine(first, time(), UTC))
+        return await reports.overall(self._database, self._project, datetime.combine(first, time(), UTC))
 
     async def _account(self, user: str) -> UUID:
         found = await accounts.find(self._database, account_named(self._project, user))

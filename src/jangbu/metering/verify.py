@@ -48,7 +48,7 @@ class Invariant(StrEnum):
     DAILY = "daily"
     """Each user's daily figures are the sums of the records, in every column."""
     HOURLY = "hourly"
-    """Everybody's hourly figures are the sums of all records, in every column."""
+    """Everybody's hourly figures are the sums of the project's records, in every column."""
     GRANTS = "grants"
     """Grants are what entries granted and expired, and never burn more than their amount."""
     OVERDUE = "overdue"
@@ -108,7 +108,7 @@ _Check = tuple[Invariant, Callable[[], Awaitable[Sequence[Difference]]]]
 
 
 class Verification:
-    """Verifies the book of one project; the hourly figures know no project and are verified for all."""
+    """Verifies the book of one project."""
 
     def __init__(self, database: Database, project: str) -> None:
         self._database = database
@@ -171,7 +171,7 @@ class Verification:
             (Invariant.POSTINGS, lambda: verification.postings(connection, project, limit)),
             (Invariant.TOTALS, lambda: verification.totals(connection, project, limit)),
             (Invariant.DAILY, lambda: verification.daily(connection, project, limit)),
-            (Invariant.HOURLY, lambda: verification.hourly(connection, limit)),
+            (Invariant.HOURLY, lambda: verification.hourly(connection, project, limit)),
             (Invariant.GRANTS, lambda: verification.grants(connection, project, limit)),
             (Invariant.OVERDUE, lambda: verification.overdue_holds(connection, project, limit, grace_seconds)),
         )

@@ -45,9 +45,9 @@ async def totals(database: Database, account: UUID) -> Sequence[tuple[str, str, 
     return [(row["service"], row["model"], _sums(row)) for row in rows]
 
 
-async def overall(database: Database, since: datetime | None) -> Sequence[tuple[str, str, Sums]]:
-    """Give (service, model, sums) of all that everybody used since the hour of a moment, the largest first."""
-    rows = await database.rows("report_overall", since)
+async def overall(database: Database, project: str, since: datetime | None) -> Sequence[tuple[str, str, Sums]]:
+    """Give (service, model, sums) of all that a project used since the hour of a moment, the largest first."""
+    rows = await database.rows("report_overall", project, since)
     return [(row["service"], row["model"], _sums(row)) for row in rows]
 
 
@@ -56,9 +56,9 @@ async def days(database: Database, account: UUID, first: date, last: date) -> Se
     return [_day(row) for row in await database.rows("report_days", account, first, last)]
 
 
-async def overall_days(database: Database, first: date, last: date) -> Sequence[tuple[date, str, Sums]]:
-    """Give (day, service, sums) of everybody, newest first."""
-    return [_day(row) for row in await database.rows("report_overall_days", first, last)]
+async def overall_days(database: Database, project: str, first: date, last: date) -> Sequence[tuple[date, str, Sums]]:
+    """Give (day, service, sums) of everybody in a project, newest first."""
+    return [_day(row) for row in await database.rows("report_overall_days", project, first, last)]
 
 
 async def users(database: Database, project: str, *, by_cost: bool, limit: int) -> Sequence[tuple[str, Sums]]:

@@ -90,13 +90,13 @@ _columns = attrgetter(*(column.name for column in fields(UsageRow)))
 """Gives the values of a row in the order of the flush statement's arrays."""
 
 
-async def flush(connection: Connection, rows: Sequence[UsageRow], writer: int) -> dict[UUID, Flushed]:
-    """Record a batch with all that follows from it; give by id what became of each row.
+async def flush(connection: Connection, rows: Sequence[UsageRow], project: str, writer: int) -> dict[UUID, Flushed]:
+    """Record a batch of a project's with all that follows from it; give by id what became of each row.
 
-    Ids must differ within the batch. ``writer`` keeps the global rollups of flushers apart.
+    Ids must differ within the batch. ``writer`` keeps the hourly rollups of flushers apart.
     """
     columns: tuple[Sequence[Any], ...] = tuple(zip(*map(_columns, rows), strict=True))
-    found = await connection.fetch(statement("usage_flush"), *columns, writer)
+    found = await connection.fetch(statement("usage_flush"), *columns, writer, project)
     return {row[0]: Flushed(row[1], row[2], row[3], row[4] or 0) for row in found}
 
 
@@ -131,10 +131,12 @@ async def unpriced(database: Database, project: str, after: UUID, limit: int) ->
     return [(row["account_id"], row["usage_id"]) for row in rows]
 
 
-async def write_prices(database: Database, prices: Sequence[tuple[UUID, UUID, int, int, int, int]], writer: int) -> int:
-    """Fill in (account, id, cost, input cost, charge, price version) of calls; give how many had none before."""
+async def write_prices(
+    database: Database, prices: Sequence[tuple[UUID, UUID, int, int, int, int]], project: str, writer: int
+) -> int:
+    """Fill in (account, id, cost, input cost, charge, price version) of a project's calls; give how many had none."""
     columns = [list(column) for column in zip(*prices, strict=True)]
-    return int(await database.value("usage_price", *columns, writer))
+    return int(await database.value("usage_price", *columns, writer, project))
 
 
 def moment_of(usage_id: UUID) -> datetime:

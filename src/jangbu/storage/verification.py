@@ -16,7 +16,7 @@ _START = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One figure that is not what others say it should be. ``account`` and ``user`` are None for global figures."""
+    """One figure that is not what others say it should be; no ``account`` and no ``user`` where it is of everybody."""
 
     account: UUID | None
     user: str | None
@@ -63,9 +63,9 @@ async def daily(connection: Connection, project: str, limit: int) -> Sequence[Di
     return await _differences(connection, "verify_daily", project, limit)
 
 
-async def hourly(connection: Connection, limit: int) -> Sequence[Difference]:
-    """Compare everybody's hourly figures with all records, of all projects."""
-    return await _differences(connection, "verify_hourly", limit)
+async def hourly(connection: Connection, project: str, limit: int) -> Sequence[Difference]:
+    """Compare a project's hourly figures with the records."""
+    return await _differences(connection, "verify_hourly", project, limit)
 
 
 async def grants(connection: Connection, project: str, limit: int) -> Sequence[Difference]:

@@ -1,4 +1,4 @@
--- All that everybody used since a moment, by service and model; without a moment, ever.
+-- All that everybody in a project used since a moment, by service and model; without a moment, ever.
 SELECT
     s.name AS service,
     m.name AS model,
@@ -14,6 +14,6 @@ SELECT
 FROM jangbu.usage_hourly AS r
 JOIN jangbu.services AS s ON s.service_id = r.service_id
 JOIN jangbu.models AS m ON m.model_id = r.model_id
-WHERE r.hour >= coalesce($1::timestamptz, '-infinity')
+WHERE r.project = $1::text AND r.hour >= coalesce($2::timestamptz, '-infinity')
 GROUP BY s.name, m.name
 ORDER BY total_tokens DESC, s.name, m.name

@@ -1,4 +1,5 @@
--- What everybody used by day and service, newest day first, from the first day to the last one; days are those of UTC.
+-- What everybody in a project used by day and service, newest day first, from the first day to the last one; days are
+-- those of UTC.
 SELECT
     (r.hour AT TIME ZONE 'UTC')::date AS day,
     s.name AS service,
@@ -13,6 +14,8 @@ SELECT
     sum(r.unpriced)::bigint AS unpriced
 FROM jangbu.usage_hourly AS r
 JOIN jangbu.services AS s ON s.service_id = r.service_id
-WHERE r.hour >= $1::date::timestamp AT TIME ZONE 'UTC' AND r.hour < ($2::date + 1)::timestamp AT TIME ZONE 'UTC'
+WHERE r.project = $1::text
+    AND r.hour >= $2::date::timestamp AT TIME ZONE 'UTC'
+    AND r.hour < ($3::date + 1)::timestamp AT TIME ZONE 'UTC'
 GROUP BY 1, s.name
 ORDER BY 1 DESC, s.name

@@ -184,18 +184,19 @@ rolled_daily AS (
 ),
 rolled_hourly AS (
     INSERT INTO jangbu.usage_hourly AS r (
-        hour, service_id, model_id, writer, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
-        input_cost_nano, charge_nano, unpriced
+        project, hour, service_id, model_id, writer, calls, prompt, candidates, thoughts, tool, cached, total,
+        cost_nano, input_cost_nano, charge_nano, unpriced
     )
     SELECT
-        date_trunc('hour', jangbu.uuid7_time(f.id), 'UTC') AS hour, f.service_id, f.model_id, $26::smallint, count(*),
+        $27::text, date_trunc('hour', jangbu.uuid7_time(f.id), 'UTC') AS hour, f.service_id, f.model_id,
+        $26::smallint, count(*),
         sum(f.prompt), sum(f.candidates), sum(f.thoughts), sum(f.tool), sum(f.cached), sum(f.total),
         coalesce(sum(f.cost_nano), 0), coalesce(sum(f.input_cost_nano), 0), coalesce(sum(f.charge_nano), 0),
         count(*) FILTER (WHERE f.cost_nano IS NULL)
     FROM fresh AS f
     GROUP BY hour, f.service_id, f.model_id
     ORDER BY hour, f.service_id, f.model_id
-    ON CONFLICT (hour, service_id, model_id, writer) DO UPDATE
+    ON CONFLICT (project, hour, service_id, model_id, writer) DO UPDATE
     SET calls = r.calls + excluded.calls,
         prompt = r.prompt + excluded.prompt,
         candidates = r.candidates + excluded.candidates,

@@ -98,16 +98,16 @@ rolled_daily AS (
 ),
 rolled_hourly AS (
     INSERT INTO jangbu.usage_hourly AS r (
-        hour, service_id, model_id, writer, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
-        input_cost_nano, charge_nano, unpriced
+        project, hour, service_id, model_id, writer, calls, prompt, candidates, thoughts, tool, cached, total,
+        cost_nano, input_cost_nano, charge_nano, unpriced
     )
     SELECT
-        date_trunc('hour', jangbu.uuid7_time(id), 'UTC') AS hour, service_id, model_id, $7::smallint, 0, 0, 0, 0, 0, 0, 0,
-        sum(cost_nano), sum(input_cost_nano), sum(charge_nano), -count(*)
+        $8::text, date_trunc('hour', jangbu.uuid7_time(id), 'UTC') AS hour, service_id, model_id, $7::smallint,
+        0, 0, 0, 0, 0, 0, 0, sum(cost_nano), sum(input_cost_nano), sum(charge_nano), -count(*)
     FROM priced
     GROUP BY hour, service_id, model_id
     ORDER BY hour, service_id, model_id
-    ON CONFLICT (hour, service_id, model_id, writer) DO UPDATE
+    ON CONFLICT (project, hour, service_id, model_id, writer) DO UPDATE
     SET cost_nano = r.cost_nano + excluded.cost_nano,
         input_cost_nano = r.input_cost_nano + excluded.input_cost_nano,
         charge_nano = r.charge_nano + excluded.charge_nano,

@@ -1,4 +1,4 @@
--- The hourly figures of everybody against all records, column by column; they know no project and no user.
+-- The hourly figures of a project against the records of its accounts, column by column; they know no user.
 WITH recorded AS (
     SELECT
         date_trunc('hour', jangbu.uuid7_time(u.id), 'UTC') AS hour,
@@ -16,6 +16,8 @@ WITH recorded AS (
         coalesce(sum(u.charge_nano), 0) AS charge_nano,
         count(*) FILTER (WHERE u.cost_nano IS NULL) AS unpriced
     FROM jangbu.usage AS u
+    JOIN jangbu.accounts AS a ON a.account_id = u.account_id
+    WHERE a.project = $1::text
     GROUP BY 1, 2, 3
 ),
 rolled AS (
@@ -35,6 +37,7 @@ rolled AS (
         sum(r.charge_nano) AS charge_nano,
         sum(r.unpriced) AS unpriced
     FROM jangbu.usage_hourly AS r
+    WHERE r.project = $1::text
     GROUP BY r.hour, r.service_id, r.model_id
 )
 SELECT
@@ -64,4 +67,4 @@ CROSS JOIN LATERAL (
         ('unpriced', coalesce(u.unpriced, 0), coalesce(r.unpriced, 0))
 ) AS c (name, expected, found)
 WHERE c.expected <> c.found
-LIMIT $1::integer
+LIMIT $2::integer

@@ -239,6 +239,7 @@ CREATE TABLE jangbu.usage_total (
 
 -- writer keeps the flushers of one hour apart, so that nobody waits for a row that everybody writes.
 CREATE TABLE jangbu.usage_hourly (
+    project text NOT NULL,
     hour timestamptz NOT NULL,
     service_id smallint NOT NULL,
     model_id integer NOT NULL,
@@ -254,7 +255,7 @@ CREATE TABLE jangbu.usage_hourly (
     input_cost_nano bigint NOT NULL,
     charge_nano bigint NOT NULL,
     unpriced bigint NOT NULL,
-    PRIMARY KEY (hour, service_id, model_id, writer)
+    PRIMARY KEY (project, hour, service_id, model_id, writer)
 ) WITH (fillfactor = 70);
 
 -- The guide's own names, for people and programs that know them.
