@@ -22,6 +22,24 @@ if TYPE_CHECKING:
 __all__ = ["Hook", "metadata_of"]
 
 UNKNOWN_MODEL = "unknown"
+NAMES_MOST = 100_000
+
+
+class RecentNames:
+    """A set of names that forgets the oldest, so that a process that runs for months stays small."""
+
+    def __init__(self, most: int = NAMES_MOST) -> None:
+        self._most = most
+        self._names: dict[str, None] = {}
+
+    def add(self, name: str) -> None:
+        """Remember a name."""
+        self._names[name] = None
+        while len(self._names) > self._most:
+            self._names.pop(next(iter(self._names)), None)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
 
 
 @dataclass(slots=True)
@@ -36,7 +54,7 @@ class Hook:
     clock: Clock = field(default_factory=SystemClock)
     started: dict[str, Attribution] = field(default_factory=dict)
     open_calls: dict[str, CallInProgress] = field(default_factory=dict)
-    recorded: set[str] = field(default_factory=set)
+    recorded: RecentNames = field(default_factory=RecentNames)
 
     def open(self, route: Route, body: Mapping[str, Any], bounds: Bounds | None = None) -> CallInProgress:
         """Open a call for a request. Raises MissingUser before anything is held or sent."""

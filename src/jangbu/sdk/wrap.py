@@ -11,6 +11,7 @@ from jangbu.sdk.downloads import instrument_downloads
 from jangbu.sdk.hook import Hook
 from jangbu.sdk.http_client import instrument_http_clients
 from jangbu.sdk.live import instrument_live
+from jangbu.telemetry import warn
 
 __all__ = ["instrument"]
 
@@ -35,6 +36,8 @@ def instrument(client: Any, hook: Hook) -> None:
     instrument_api_client(api_client, hook)
     instrument_http_clients(api_client, hook)
     instrument_downloads(api_client, hook)
+    if getattr(api_client, "_async_httpx_client", None) is None:
+        warn("sdk.unmetered", "this client's asynchronous interactions bypass the meter: give it an httpx_async_client")
     platform = Platform.VERTEX if api_client.vertexai else Platform.GEMINI_API
     instrument_live(client.aio.live, hook, platform)
     client.models.generate_content_stream = captured(client.models.generate_content_stream)
