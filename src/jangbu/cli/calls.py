@@ -45,7 +45,8 @@ async def record(
     usage = answer_usage(response, surface, model)
     async with session.ledger() as metering:
         receipt = await metering.record(user, service, usage, model=model, call_key=call_id, metadata=attached)
-    session.show(asdict(receipt), lambda: receipt_line(receipt))
+    nothing = "" if usage.total_tokens else " (the answer reports no tokens, so none are charged)"
+    session.show(asdict(receipt), lambda: receipt_line(receipt) + nothing)
 
 
 async def explain(
