@@ -13,6 +13,8 @@ METADATA_KEYS_MAX = 32
 METADATA_DEPTH_MAX = 3
 NAME_LENGTH_MAX = 200
 SERVICE_LENGTH_MAX = 50
+UNKNOWN_MODEL = "unknown"
+"""The model of an answer that names none, when the caller names none either."""
 
 _STORED = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=str)
 _UNSTORABLE = re.compile(r"\\u0000|\\ud[89a-f]", re.IGNORECASE)
@@ -63,9 +65,21 @@ def service_name(service: str) -> str:
     return _name(service, "service", SERVICE_LENGTH_MAX)
 
 
-def model_name(model: str) -> str:
-    """Check the name of a model and take off its path."""
-    return _name(model.rsplit("/", 1)[-1], "model", NAME_LENGTH_MAX)
+def model_name(model: str | None) -> str:
+    """Give the name under which a model is recorded, without its path.
+
+    Whatever a provider calls it, the answer was given and is recorded: what cannot be stored is left out of the name.
+    """
+    name = (model or "").rsplit("/", 1)[-1]
+    if name.isprintable() and 0 < len(name) <= NAME_LENGTH_MAX:
+        return name
+    return "".join(filter(str.isprintable, name))[:NAME_LENGTH_MAX] or UNKNOWN_MODEL
+
+
+def answer_id(response_id: str | None) -> str | None:
+    """Give an answer's own id where it can be stored, else None."""
+    usable = response_id is not None and response_id.isprintable() and 0 < len(response_id) <= NAME_LENGTH_MAX
+    return response_id if usable else None
 
 
 def _name(name: str, what: str, length_max: int) -> str:

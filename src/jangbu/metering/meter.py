@@ -3,17 +3,18 @@
 One ``Metering`` serves one event loop; the SDK runs it on a background thread, the gateway on its own loop.
 """
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 from jangbu.clock import Clock, new_id
-from jangbu.domain.flow import Held, LedgerEffect, MarkUnknown, Receipt, Refused, Release, Settle, TakeHold
+from jangbu.domain.flow import Call, Held, LedgerEffect, MarkUnknown, Receipt, Refused, Release, Settle, TakeHold
 from jangbu.domain.usage import Usage
 from jangbu.errors import IdempotencyConflict, InvalidInput, RecordingFailed
 from jangbu.metering.accounts import Accounts
-from jangbu.metering.content import digest, metadata_text, model_name, service_name, storable
+from jangbu.metering.content import answer_id, digest, metadata_text, model_name, service_name, storable
 from jangbu.metering.evidence import evidence
 from jangbu.metering.holds import Holds, unknown_user
 from jangbu.metering.pricing import Pricing
@@ -23,8 +24,7 @@ from jangbu.storage.database import Database
 from jangbu.storage.names import Names
 from jangbu.storage.usage import Flushed, UsageRecord, UsageRow
 
-UNKNOWN_MODEL = "unknown"
-"""The model of an answer that names none, when the caller names none either."""
+_CALL_KEY_LENGTH_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class _Draft:
     metadata: str | None
     was_held: bool
     id: UUID
-    key: str | None = None
+    key: str | None
+    digest: bytes | None
 
 
 class Metering:
@@ -67,19 +68,12 @@ class Metering:
         """Do one step of a call's life, durably. See ``domain.flow`` for what each step means."""
         match effect:
             case TakeHold(call=call):
+                # What a record could not hold is refused here, before the call: afterwards it must be recorded.
+                service_name(call.service)
+                metadata_text(call.metadata)
                 return await self.holds.take(self.accounts.id_of(call.user), effect)
             case Settle(call=call, usage=reported):
-                return await self._record(
-                    _Draft(
-                        user=call.user,
-                        service=service_name(call.service),
-                        model=model_name(reported.model or call.model or UNKNOWN_MODEL),
-                        usage=reported,
-                        metadata=metadata_text(call.metadata),
-                        was_held=True,
-                        id=call.id,
-                    )
-                )
+                return await self._settle(call, reported)
             case Release(call=call, reason=reason):
                 await self.holds.release(self.accounts.id_of(call.user), call.id, reason)
             case MarkUnknown(call=call, reason=reason):
@@ -101,26 +95,54 @@ class Metering:
         The same answer (by ``call_key``, else by the answer's own id) is recorded once: again with the same content
         it gives the first receipt, with other content it raises IdempotencyConflict.
         """
-        key = f"call:{call_key}" if call_key else f"answer:{usage.response_id}" if usage.response_id else None
-        if key is not None and (len(key) > 255 or not key.isprintable()):
-            raise InvalidInput(f"{key[:40]!r} is no call id", hint="use up to 250 printable characters")
-        draft = _Draft(
-            user=user,
-            service=service_name(service),
-            model=model_name(usage.model or model or UNKNOWN_MODEL),
-            usage=usage,
-            metadata=metadata_text(metadata or {}),
-            was_held=False,
-            id=new_id(self.clock),
-            key=key,
+        if call_key is not None and not (call_key.isprintable() and 0 < len(call_key) <= _CALL_KEY_LENGTH_MAX):
+            raise InvalidInput(
+                f"{call_key[:40]!r} is no call id", hint=f"use 1 to {_CALL_KEY_LENGTH_MAX} printable characters"
+            )
+        service = service_name(service)
+        named = model_name(usage.model or model)
+        key, content = _answer_key(usage)
+        if call_key is not None:
+            key, content = f"call:{call_key}", digest(service, named, evidence(usage))
+        return await self._record(
+            _Draft(
+                user=user,
+                service=service,
+                model=named,
+                usage=usage,
+                metadata=metadata_text(metadata or {}),
+                was_held=False,
+                id=new_id(self.clock),
+                key=key,
+                digest=content,
+            )
         )
-        return await self._record(draft)
 
     async def close(self) -> None:
         """Write what waits and close the connections."""
         await self.recorder.close()
         await self.holds.close()
         await self.database.close()
+
+    async def _settle(self, call: Call, reported: Usage) -> Receipt:
+        """Record what a call used. An answer that was recorded already, by whatever way, is not recorded again."""
+        key, content = _answer_key(reported)
+        draft = _Draft(
+            user=call.user,
+            service=call.service,
+            model=model_name(reported.model or call.model),
+            usage=reported,
+            metadata=metadata_text(call.metadata),
+            was_held=True,
+            id=call.id,
+            key=key,
+            digest=content,
+        )
+        try:
+            return await self._record(draft)
+        except IdempotencyConflict:
+            # Two answers under one id: the id proves nothing then, and what was answered is recorded all the same.
+            return await self._record(replace(draft, key=None, digest=None))
 
     async def _record(self, draft: _Draft) -> Receipt:
         await self._services.learn([draft.service])
@@ -149,7 +171,6 @@ class Metering:
     def _row(self, draft: _Draft) -> UsageRow:
         reported, counts = draft.usage, draft.usage.counts
         priced = self.pricing.price(reported, draft.model, usage.moment_of(draft.id))
-        raw = storable(evidence(reported))
         return UsageRow(
             account_id=self.accounts.id_of(draft.user),
             id=draft.id,
@@ -170,12 +191,12 @@ class Metering:
             charge_nano=priced.charge_nano,
             price_version=priced.version,
             was_held=draft.was_held,
-            response_id=reported.response_id,
+            response_id=answer_id(reported.response_id),
             anomalies=",".join(reported.anomalies) or None,
-            raw=raw,
+            raw=storable(evidence(reported)),
             metadata=draft.metadata,
             key=draft.key,
-            digest=digest(draft.service, raw, reported.model) if draft.key else None,
+            digest=draft.digest,
         )
 
     async def _replay(self, row: UsageRow, flushed: Flushed) -> Receipt:
@@ -195,6 +216,21 @@ class Metering:
         if record is None:
             raise RecordingFailed(f"the record of call {first} cannot be found", hint="try again")
         return _receipt_again(record, flushed.available)
+
+
+def _answer_key(usage: Usage) -> tuple[str | None, bytes | None]:
+    """Give the key under which an answer is known by its own id, and the digest of its counts.
+
+    Google's responseId is the same in all chunks of a stream and never shared by two answers: 1,154 of 1,156 recorded
+    answers carry one. The counts tell a whole answer from a part of it.
+    """
+    known = answer_id(usage.response_id)
+    if known is None:
+        return None, None
+    counts = usage.counts
+    return f"answer:{known}", hashlib.sha256(
+        f"{counts.prompt},{counts.candidates},{counts.thoughts},{counts.tool},{usage.total_tokens}".encode()
+    ).digest()
 
 
 def _receipt_again(record: UsageRecord, available: int) -> Receipt:

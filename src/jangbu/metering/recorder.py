@@ -14,7 +14,7 @@ from jangbu.metering.group_commit import GroupCommit
 from jangbu.metering.retry import repeated
 from jangbu.storage import usage
 from jangbu.storage.database import Database
-from jangbu.storage.failures import is_transient, lacks_partition, translated
+from jangbu.storage.failures import is_of_one_row, lacks_partition, translated
 from jangbu.storage.usage import Flushed, UsageRow
 
 _WRITERS = 64
@@ -59,7 +59,7 @@ class Recorder:
         try:
             return dict(await repeated("recorder", lambda: self._flush(rows, lane), seconds=self._seconds))
         except Exception as error:
-            if len(rows) == 1 or is_transient(error):
+            if len(rows) == 1 or not is_of_one_row(error):
                 return {row.id: _failure(row, error) for row in rows}
         telemetry.emit("recorder.halved", rows=len(rows))
         middle = len(rows) // 2

@@ -33,6 +33,11 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, (*_LOST_CONNECTION, *_CONFLICT))
 
 
+def is_of_one_row(error: BaseException) -> bool:
+    """Tell whether a value of some row is at fault, so that the other rows of the batch may be written without it."""
+    return isinstance(error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError)
+
+
 def lacks_partition(error: BaseException) -> bool:
     """Tell whether a usage row found no partition for its month."""
     return isinstance(error, asyncpg.CheckViolationError) and "no partition" in str(error)
