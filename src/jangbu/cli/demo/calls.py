@@ -126,7 +126,7 @@ def _planned(number: int, card: str, deal: int, user: str, chance: random.Random
         case Kind.EMBEDDING:
             embedding_model = chance.choice(_EMBEDDING_MODELS)
             return PlannedCall(
-                number, user, "embedding", embedding_model, Kind.EMBEDDING, prompt, tokens_expected=prompt
+                number, user, "embedding", embedding_model, Kind.EMBEDDING, prompt, tokens_expected=prompt // 4
             )
         case Kind.SEARCH | Kind.CODE | Kind.FUNCTION | Kind.CHAT:
             service = "chat" if card == Kind.CHAT else "text_generation"

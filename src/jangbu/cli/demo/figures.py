@@ -9,7 +9,7 @@ from typing import Any
 from jangbu.cli.demo.comparison import Comparison
 from jangbu.cli.demo.options import Options
 from jangbu.cli.demo.performing import Ended, How
-from jangbu.cli.demo.responses import Responses
+from jangbu.cli.demo.responses import Difference, Responses
 from jangbu.cli.demo.trace import Trace
 from jangbu.domain.ledger import Balance
 from jangbu.metering.reports import Figures
@@ -71,6 +71,7 @@ class DemoReport:
     verified: Report
     trace: Trace | None = None
     responses: Responses | None = None
+    response_differences: tuple[Difference, ...] = ()
 
     @property
     def refused(self) -> Mapping[str, Sequence[Ended]]:
@@ -89,8 +90,7 @@ class DemoReport:
     @property
     def difference_count(self) -> int:
         """How many figures are not what they should be."""
-        found = len(self.responses.differences()) if self.responses else 0
-        return len(self.comparison.differences) + len(self.verified.mismatches) + found
+        return len(self.comparison.differences) + len(self.verified.mismatches) + len(self.response_differences)
 
     @property
     def is_sound(self) -> bool:
@@ -159,7 +159,7 @@ class DemoReport:
             "files": len(self.responses.answers),
             "recorded": self.responses.recorded,
             "compared": self.responses.compared,
-            "differences": self.responses.differences(),
+            "differences": [asdict(each) for each in self.response_differences],
             "unreadable": [{"file": answer.name, "why": answer.problem} for answer in unreadable],
         }
 

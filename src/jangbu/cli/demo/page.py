@@ -6,7 +6,7 @@ from typing import Any
 
 from jangbu.cli.demo.figures import Bar, DemoReport
 from jangbu.cli.demo.performing import How
-from jangbu.cli.demo.responses import Responses
+from jangbu.cli.demo.responses import Difference, Responses
 from jangbu.cli.money import dollars, tokens
 from jangbu.cli.tables import pairs, table
 from jangbu.metering.reports import Figures
@@ -29,7 +29,12 @@ def page(report: DemoReport) -> str:
         ("Failed, and nothing deducted but what had arrived", _failed(report)),
     ]
     if report.responses is not None:
-        sections.append((f"Recorded answers of {report.responses.directory}", _responses(report.responses)))
+        sections.append(
+            (
+                f"Recorded answers of {report.responses.directory}",
+                _responses(report.responses, report.response_differences),
+            )
+        )
     sections.append(("Verified", _verified(report)))
     return "\n\n".join(f"{title}\n{text}" for title, text in sections)
 
@@ -94,8 +99,8 @@ def _cost(figures: Figures) -> str:
 
 
 def _bars_title(report: DemoReport) -> str:
-    days = ", ".join(f"{day:%Y-%m-%d}: {tokens(figures.total_tokens)} tokens" for day, figures in report.days.items())
-    return f"Tokens by day (UTC; {days}) and by {_step(report.step_seconds)}"
+    days = [f"{day:%Y-%m-%d} {tokens(figures.total_tokens)}" for day, figures in report.days.items()]
+    return f"Tokens by day, in UTC: {', '.join(days) or 'none'}; and by {_step(report.step_seconds)}"
 
 
 def _step(seconds: int) -> str:
@@ -139,16 +144,13 @@ def _failed(report: DemoReport) -> str:
     return table(("what happened", "calls>"), rows, empty="nothing")
 
 
-def _responses(responses: Responses) -> str:
-    differences = responses.differences()
+def _responses(responses: Responses, differences: Sequence[Difference]) -> str:
     facts = [
         ("read", f"{len(responses.answers):,} files, {responses.recorded:,} recorded; the others may not be charged"),
         ("index", f"{responses.compared:,} compared with what it expects, {_number(len(differences), 'difference')}"),
         *(("unreadable", f"{answer.name}: {answer.problem}") for answer in responses.answers if answer.usage is None),
     ]
-    rows = [
-        (str(each["file"]), str(each["what"]), _cell(each["expected"]), _cell(each["found"])) for each in differences
-    ]
+    rows = [(each.file, each.what, _cell(each.expected), _cell(each.found)) for each in differences]
     return _with_rows(pairs(facts), ("file", "what", "expected>", "found>"), rows)
 
 

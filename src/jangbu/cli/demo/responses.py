@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ from jangbu.domain.usage import Source, Units, Usage
 from jangbu.errors import InvalidAnswer, InvalidInput
 from jangbu.metering.meter import Metering
 from jangbu.providers.gemini import parse
+from jangbu.storage.usage import UsageRecord
 
-__all__ = ["FILE_TAG", "RecordedAnswer", "Responses", "read_responses", "record_responses"]
+__all__ = ["Difference", "RecordedAnswer", "Responses", "read_responses", "record_responses"]
 
 FILE_TAG = "file"
 SERVICE = "recorded"
@@ -38,39 +39,43 @@ class RecordedAnswer:
         """Whether there is anything to record: errors and answers without counts cost nothing."""
         return self.usage is not None and (self.usage.source is not Source.NONE or self.usage.units != Units())
 
-    def differences(self) -> list[tuple[str, int | None, int | None]]:
-        """Give (count, expected, read) for each that differs; a file that no index names has none."""
-        if not self.is_expected or (self.usage is None and self.expected is None):
-            return []
-        wanted = _expected_counts(self.expected)
-        found = _read_counts(self.usage)
-        return [(name, wanted[name], found[name]) for name in wanted if wanted[name] != found[name]]
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A count that the ledger does not have as the index expects it; None stands for no record at all."""
+
+    file: str
+    what: str
+    expected: int
+    found: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Responses:
-    """What became of the recorded answers."""
+    """The recorded answers of a directory."""
 
     directory: str
     answers: tuple[RecordedAnswer, ...]
 
     @property
     def recorded(self) -> int:
-        """How many were recorded."""
+        """How many are recorded."""
         return sum(answer.is_charged for answer in self.answers)
 
     @property
     def compared(self) -> int:
-        """How many were held beside the index."""
+        """How many are held beside the index."""
         return sum(answer.is_expected for answer in self.answers)
 
-    def differences(self) -> list[dict[str, object]]:
-        """Give each count that is not what the index expects."""
-        return [
-            {"file": answer.name, "what": what, "expected": expected, "found": found}
+    def differences(self, records: Iterable[UsageRecord]) -> tuple[Difference, ...]:
+        """Hold what the ledger has of each file beside the index; a file that no index names cannot differ."""
+        by_file = {file: record for record in records if (file := _file_of(record)) is not None}
+        return tuple(
+            difference
             for answer in self.answers
-            for what, expected, found in answer.differences()
-        ]
+            if answer.is_expected
+            for difference in _differences(answer, by_file.get(answer.name))
+        )
 
 
 def read_responses(path: str) -> Responses:
@@ -144,18 +149,22 @@ def _read(file: Path, entry: Mapping[str, Any] | None) -> RecordedAnswer:
     return RecordedAnswer(file.name, usage, "", entry is not None, expected, model)
 
 
-def _expected_counts(expected: Mapping[str, int | None] | None) -> dict[str, int | None]:
-    """Give the counts to be read, and what is charged: the reported total, else the sum. None: nothing is charged."""
+def _expected_counts(expected: Mapping[str, int | None] | None) -> dict[str, int]:
+    """Give the counts to be found, and as total what is charged: the reported total, else the sum, else nothing."""
     given = {} if expected is None else expected
     counts = {name: int(given.get(name) or 0) for name in _COUNTS}
     total = given.get("total")
-    charged = sum(counts[name] for name in _COUNTS if name != "cached") if total is None else int(total)
-    return {**counts, "total": total, "charged": charged}
+    summed = sum(counts[name] for name in _COUNTS if name != "cached")
+    return {**counts, "total": summed if total is None else int(total)}
 
 
-def _read_counts(usage: Usage | None) -> dict[str, int | None]:
-    if usage is None:
-        return dict.fromkeys((*_COUNTS, "total", "charged"))
-    if usage.source is Source.NONE:
-        return {**dict.fromkeys(_COUNTS, 0), "total": None, "charged": usage.total_tokens}
-    return {**asdict(usage.counts), "charged": usage.total_tokens}
+def _differences(answer: RecordedAnswer, record: UsageRecord | None) -> Iterator[Difference]:
+    for what, expected in _expected_counts(answer.expected).items():
+        found = getattr(record, what) if record is not None else None
+        if (found or 0) != expected:
+            yield Difference(answer.name, what, expected, found)
+
+
+def _file_of(record: UsageRecord) -> str | None:
+    file: str | None = json.loads(record.metadata or "{}").get(FILE_TAG)
+    return file

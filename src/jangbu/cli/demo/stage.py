@@ -161,9 +161,11 @@ async def _days(reports: Reports, users: Sequence[str]) -> Mapping[date, Figures
 
 
 async def _records(metering: Metering, project: str) -> tuple[UsageRecord, ...]:
-    records: list[UsageRecord] = list(await verification.records(metering.database, project))
-    while page := await verification.records(metering.database, project, (records[-1].account_id, records[-1].id)):
+    records: list[UsageRecord] = []
+    page = await verification.records(metering.database, project)
+    while page:
         records += page
+        page = await verification.records(metering.database, project, (page[-1].account_id, page[-1].id))
     return tuple(records)
 
 
@@ -186,4 +188,5 @@ def _report(plan: _Plan, ledger: DemoLedger, ended: tuple[Ended, ...], books: _B
         verified=books.verified,
         trace=plan.trace,
         responses=plan.responses,
+        response_differences=plan.responses.differences(books.records) if plan.responses else (),
     )

@@ -19,7 +19,6 @@ USERS: tuple[str, ...] = tuple(
 
 _GRANT_STEP = 100_000
 _SPARE_TIMES = 3
-_DRY_LEAST = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ def with_grants(names: Iterable[str], calls: Sequence[PlannedCall]) -> tuple[Dem
     busiest = sorted(needed, key=lambda name: (-needed[name], name))
     dry = busiest[len(busiest) // 10] if busiest else ""
     return tuple(
-        DemoUser(name, max(needed[name] // 2, _DRY_LEAST), runs_dry=True)
+        DemoUser(name, max(1, needed[name] // 2), runs_dry=True)
         if name == dry
         else DemoUser(name, (needed[name] * _SPARE_TIMES // _GRANT_STEP + 2) * _GRANT_STEP)
         for name in names
