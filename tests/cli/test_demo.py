@@ -165,7 +165,7 @@ def test_users_with_korean_names_stand_in_line(jangbu: Jangbu) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_demo_leaves_nothing(offline: Jangbu, directory: Path, number: int, code: int) -> None:
-    command = [sys.executable, "-m", "jangbu", "demo", "--calls", "4000"]
+    command = [sys.executable, "-m", "jangbu", "demo", "--calls", "1600"]
     started = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

@@ -7,7 +7,7 @@ every run, while different users call at the same time.
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
 from google import genai
@@ -15,6 +15,7 @@ from google import genai
 from jangbu import Meter
 from jangbu.cli.demo.calls import PlannedCall
 from jangbu.cli.demo.performing import Ended, make, make_async
+from jangbu.cli.demo.progress import Told
 
 __all__ = ["LANES", "make_all", "open_client"]
 
@@ -23,9 +24,6 @@ TASKS = 4
 LANES = THREADS + TASKS
 _TIMEOUT_MS = 60_000
 _PATIENCE_SECONDS = 0.1
-
-Told = Callable[[int], None]
-"""Told how many calls have ended."""
 
 
 def open_client(url: str) -> genai.Client:
