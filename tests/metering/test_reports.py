@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
@@ -12,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jangbu.domain.ledger import EntryKind
+from jangbu.domain.ledger import Asset, EntryKind
 from jangbu.domain.pricing import Cost
 from jangbu.errors import InvalidInput, NotFound
 from jangbu.metering.reports import Figures, Reports, average
+from jangbu.storage import usage
 from jangbu.storage.database import Database
 from jangbu.storage.usage import UsageRecord
 from tests.metering.traffic import FLASH, IMAGE, KIM, LEE, PARK, PRO, PROJECT, TEXT, Shop, open_shop
@@ -235,6 +237,41 @@ async def test_every_call_finds_its_debit_and_a_call_without_tokens_has_none(sho
             assert -explained.entry.delta >= total
             assert explained.balance_after == explained.entry.balance_after
             assert explained.entry.posting == explained.record.posting
+
+
+async def test_every_call_finds_its_own_money_debit(shop: Shop, reports: Reports) -> None:
+    """Calls without tokens leave the token balance's version as it is, and each has a money debit of its own."""
+    await shop.accounts.grant(PARK, 10**12, key="money", asset=Asset.MONEY)
+    calls = [shop.image_row(PARK, number) for number in (1, 2, 3)]
+    later = replace(shop.image_row(PARK, 4), cost_nano=None, input_cost_nano=None, charge_nano=None, price_version=None)
+    for call in (calls[0], later, *calls[1:]):
+        await shop.record([call])
+    unpriced = await reports.explain(later.id)
+    await usage.write_prices(shop.database, [(later.account_id, later.id, 700, 100, 900, 1)], PROJECT, 0)
+
+    found = [await reports.explain(call.id) for call in (*calls, later)]
+
+    assert len({explained.record.posting for explained in found}) == 1
+    assert unpriced.money_entry is None
+    assert [explained.entry for explained in found] == [None] * 4
+    assert [explained.money_entry and -explained.money_entry.delta for explained in found] == [
+        *(call.charge_nano for call in calls),
+        900,
+    ]
+    reasons = [explained.money_entry and explained.money_entry.reason for explained in found]
+    assert reasons == [None, None, None, "priced after it was recorded"]
+
+
+async def test_a_call_from_before_there_was_money_has_no_money_debit(shop: Shop, reports: Reports) -> None:
+    before, after = shop.image_row(PARK, 1), shop.image_row(PARK, 2)
+    await shop.record([before])
+    await shop.accounts.grant(PARK, 10**12, key="money", asset=Asset.MONEY)
+    await shop.record([after])
+
+    assert (await reports.explain(before.id)).money_entry is None
+    entry = (await reports.explain(after.id)).money_entry
+    assert entry is not None
+    assert -entry.delta == after.charge_nano
 
 
 async def test_a_total_that_is_not_its_sum_is_said_to_be_so(shop: Shop, reports: Reports) -> None:

@@ -275,6 +275,18 @@ async def test_prices_that_were_filled_in_later_are_no_mismatch(shop: Shop) -> N
     assert spent == [(-900,), (-900,)]
 
 
+async def test_money_is_verified_to_the_nano_also_where_it_was_filled_in_later(shop: Shop) -> None:
+    call = shop.row(KIM, model="gemini-99")
+    await shop.record([call])
+    await usage.write_prices(shop.database, [(call.account_id, call.id, 700, 100, 900, 1)], PROJECT, 0)
+    await shop.execute(
+        "UPDATE jangbu.entries SET delta = delta + 1, balance_after = balance_after + 1 WHERE reason LIKE 'priced%';"
+        f"UPDATE jangbu.balances SET used = used - 1 WHERE {OF_KIM} AND asset = 2"
+    )
+
+    assert broken(await Verification(shop.database, PROJECT).run()) == {Invariant.POSTINGS}
+
+
 async def test_evidence_that_cannot_be_read_ends_no_verification(shop: Shop) -> None:
     await shop.execute("UPDATE jangbu.usage SET raw = 'null' WHERE source = 'none'")
 

@@ -20,6 +20,7 @@ from jangbu.domain.ledger import (
 from jangbu.errors import IdempotencyConflict, InvalidInput, NotFound
 from jangbu.metering.content import digest
 from jangbu.metering.holds import unknown_user
+from jangbu.metering.retention import dropped_by_retention
 from jangbu.metering.retry import repeated
 from jangbu.storage import accounts, entries, usage
 from jangbu.storage.accounts import AccountRow
@@ -158,9 +159,11 @@ class Accounts:
         return lost
 
     async def _charged(self, user: str, call: UUID) -> int:
-        record = await usage.find(self._database, self.id_of(user), call)
+        account = self.id_of(user)
+        record = await usage.find(self._database, account, call)
         if record is None:
-            raise NotFound(f"user {user!r} has no call {call}")
+            dropped = await dropped_by_retention(self._database, call, account=account)
+            raise dropped or NotFound(f"user {user!r} has no call {call}")
         return record.total
 
     async def _correct(

@@ -9,6 +9,7 @@ from uuid import UUID
 from jangbu.domain.ledger import Asset
 from jangbu.domain.pricing import Cost
 from jangbu.errors import NotFound
+from jangbu.metering.retention import dropped_by_retention
 from jangbu.storage import entries, reports, usage
 from jangbu.storage.database import Database
 from jangbu.storage.entries import EntryRow
@@ -48,11 +49,11 @@ async def explain(
     owner = account or await usage.find_account(database, project, call)
     record = None if owner is None else await usage.find(database, owner, call)
     if record is None:
-        raise NotFound(
+        raise await dropped_by_retention(database, call, project=project, account=account) or NotFound(
             f"there is no record of call {call}", hint="a call that is under way shows in `jangbu holds list`"
         )
     is_overrun = record.hold_amount is not None and record.total > record.hold_amount
-    entry = await _entry(database, record, Asset.TOKENS, record.total, is_overrun)
+    entry = await _entry(database, record, Asset.TOKENS, record.posting if record.total else None, is_overrun)
     returns = await reports.returns(database, record.account_id, record.id)
     return Explanation(
         record=record,
@@ -62,7 +63,7 @@ async def explain(
         hold_amount=record.hold_amount,
         overrun=record.total - (record.hold_amount or 0) if is_overrun else 0,
         entry=entry,
-        money_entry=await _entry(database, record, Asset.MONEY, record.charge_nano or 0, is_overrun),
+        money_entry=await _entry(database, record, Asset.MONEY, record.money_posting, is_overrun),
         balance_after=entry.balance_after if entry else None,
         returns=returns,
         net_tokens=record.total - sum(given.delta for given in returns),
@@ -83,9 +84,9 @@ def sum_text(record: UsageRecord) -> str:
 
 
 async def _entry(
-    database: Database, record: UsageRecord, asset: Asset, amount: int, is_overrun: bool
+    database: Database, record: UsageRecord, asset: Asset, posting: int | None, is_overrun: bool
 ) -> EntryRow | None:
     """Give the debit that holds the record; a call that costs nothing has none, whatever else its posting debited."""
-    if amount == 0:
+    if posting is None:
         return None
-    return await entries.find_of_usage(database, record.account_id, asset, record.posting, overrun=is_overrun)
+    return await entries.find_of_usage(database, record.account_id, asset, posting, overrun=is_overrun)

@@ -19,6 +19,7 @@ from jangbu.metering.evidence import evidence
 from jangbu.metering.holds import Holds, unknown_user
 from jangbu.metering.pricing import Pricing
 from jangbu.metering.recorder import Recorder
+from jangbu.metering.retention import dropped_by_retention
 from jangbu.storage import entries, usage
 from jangbu.storage.database import Database
 from jangbu.storage.names import Names
@@ -214,7 +215,8 @@ class Metering:
             first = known.result_id
         record = await usage.find(self.database, row.account_id, first)
         if record is None:
-            raise RecordingFailed(f"the record of call {first} cannot be found", hint="try again")
+            dropped = await dropped_by_retention(self.database, first, account=row.account_id)
+            raise dropped or RecordingFailed(f"the record of call {first} cannot be found", hint="try again")
         return _receipt_again(record, flushed.available)
 
 

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 
 from jangbu import telemetry
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.holds import Holds
 from jangbu.metering.pricing import Pricing
+from jangbu.metering.retention import month_start
 from jangbu.storage import usage
 from jangbu.storage.database import Database
 
@@ -58,9 +58,3 @@ class Sweeper:
         while True:
             await asyncio.sleep(_SECONDS_BETWEEN)
             await self.sweep()
-
-
-def month_start(at: datetime, ahead: int) -> datetime:
-    """Give the first moment of the month that lies ``ahead`` months after the month of ``at``."""
-    months = at.year * 12 + at.month - 1 + ahead
-    return at.replace(year=months // 12, month=months % 12 + 1, day=1, hour=0, minute=0, second=0, microsecond=0)

@@ -109,7 +109,13 @@ async def find_of_usage(
     if row is None:
         return None
     return EntryRow(
-        row["seq"], EntryKind(row["kind"]), row["delta"], row["balance_after"], row["created_at"], posting=posting
+        row["seq"],
+        EntryKind(row["kind"]),
+        row["delta"],
+        row["balance_after"],
+        row["created_at"],
+        posting=posting,
+        reason=row["reason"],
     )
 
 

@@ -43,6 +43,11 @@ def lacks_partition(error: BaseException) -> bool:
     return isinstance(error, asyncpg.CheckViolationError) and "no partition" in str(error)
 
 
+def lacks_lock(error: BaseException) -> bool:
+    """Tell whether a statement gave up waiting for others, as it was told to."""
+    return isinstance(error, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError)
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn an error of the driver into one of Jangbu's, with what to do about it."""

@@ -78,6 +78,7 @@ class UsageRecord:
     hold_amount: int | None
     late: bool
     posting: int
+    money_posting: int | None
     response_id: str | None
     anomalies: tuple[str, ...]
     raw: str

@@ -22,6 +22,14 @@ locked AS (
     ORDER BY b.account_id, b.asset
     FOR NO KEY UPDATE
 ),
+posting AS (
+    SELECT
+        account_id,
+        max(version) FILTER (WHERE asset = 1) AS tokens,
+        max(version) FILTER (WHERE asset = 2) AS money
+    FROM locked
+    GROUP BY account_id
+),
 keyed AS (
     INSERT INTO jangbu.idempotency_keys (account_id, key, digest, result_id)
     SELECT i.account_id, i.key, i.digest, i.id
@@ -43,30 +51,30 @@ closed AS (
 fresh AS (
     INSERT INTO jangbu.usage (
         account_id, id, service_id, model_id, surface, platform, tier, source, prompt, candidates, thoughts, tool,
-        cached, total, cost_nano, input_cost_nano, charge_nano, price_version, hold_amount, late, posting, response_id,
-        anomalies, raw, metadata
+        cached, total, cost_nano, input_cost_nano, charge_nano, price_version, hold_amount, late, posting,
+        money_posting, response_id, anomalies, raw, metadata
     )
     SELECT
         i.account_id, i.id, i.service_id, i.model_id, i.surface::jangbu.surface, i.platform::jangbu.platform,
         i.tier::jangbu.tier, i.source::jangbu.source, i.prompt, i.candidates, i.thoughts, i.tool, i.cached, i.total,
         i.cost_nano, i.input_cost_nano, i.charge_nano, i.price_version, c.amount, i.was_held AND c.amount IS NULL,
-        l.version, i.response_id, string_to_array(i.anomalies, ','), i.raw::jsonb, i.metadata::jsonb
+        p.tokens, CASE WHEN i.charge_nano > 0 THEN p.money END, i.response_id, string_to_array(i.anomalies, ','),
+        i.raw::jsonb, i.metadata::jsonb
     FROM item AS i
-    JOIN locked AS l ON l.account_id = i.account_id AND l.asset = 1
+    JOIN posting AS p ON p.account_id = i.account_id AND p.tokens IS NOT NULL
     LEFT JOIN closed AS c ON c.account_id = i.account_id AND c.id = i.id
     LEFT JOIN keyed AS k ON k.account_id = i.account_id AND k.result_id = i.id
     WHERE i.key IS NULL OR k.result_id IS NOT NULL
     ON CONFLICT DO NOTHING
     RETURNING
         account_id, id, service_id, model_id, source, prompt, candidates, thoughts, tool, cached, total, cost_nano,
-        input_cost_nano, charge_nano, hold_amount, late, posting, anomalies
+        input_cost_nano, charge_nano, hold_amount, late, anomalies
 ),
 debit AS (
     SELECT
         d.account_id,
         d.asset,
         d.kind,
-        d.posting,
         l.version,
         l.granted - l.used AS balance,
         sum(d.amount)::bigint AS amount,
@@ -75,7 +83,6 @@ debit AS (
     FROM (
         SELECT
             f.account_id,
-            f.posting,
             p.asset,
             p.amount,
             CASE WHEN f.total > f.hold_amount THEN 'overrun' ELSE 'usage' END::jangbu.entry_kind AS kind
@@ -84,7 +91,7 @@ debit AS (
         WHERE p.amount > 0
     ) AS d
     JOIN locked AS l ON l.account_id = d.account_id AND l.asset = d.asset
-    GROUP BY d.account_id, d.asset, d.kind, d.posting, l.version, l.granted, l.used
+    GROUP BY d.account_id, d.asset, d.kind, l.version, l.granted, l.used
     WINDOW of_balance AS (PARTITION BY d.account_id, d.asset ORDER BY d.kind)
 ),
 movement AS (
@@ -112,7 +119,7 @@ moved AS (
 ),
 entered AS (
     INSERT INTO jangbu.entries (account_id, asset, seq, kind, delta, balance_after, posting)
-    SELECT d.account_id, d.asset, d.version + d.number, d.kind, -d.amount, d.balance - d.running, d.posting
+    SELECT d.account_id, d.asset, d.version + d.number, d.kind, -d.amount, d.balance - d.running, d.version
     FROM debit AS d
 ),
 found AS (

@@ -18,19 +18,21 @@ priced AS (
     SET cost_nano = i.cost_nano,
         input_cost_nano = i.input_cost_nano,
         charge_nano = i.charge_nano,
-        price_version = i.price_version
+        price_version = i.price_version,
+        money_posting = CASE WHEN i.charge_nano > 0 THEN m.version END
     FROM item AS i
     JOIN locked AS l ON l.account_id = i.account_id AND l.asset = 1
+    LEFT JOIN locked AS m ON m.account_id = i.account_id AND m.asset = 2
     WHERE u.account_id = i.account_id AND u.id = i.id AND u.cost_nano IS NULL
     RETURNING
-        u.account_id, u.id, u.service_id, u.model_id, u.posting, u.total > u.hold_amount AS is_overrun, u.cost_nano,
-        u.input_cost_nano, u.charge_nano
+        u.account_id, u.id, u.service_id, u.model_id,
+        CASE WHEN u.total > u.hold_amount THEN 'overrun' ELSE 'usage' END::jangbu.entry_kind AS kind,
+        u.cost_nano, u.input_cost_nano, u.charge_nano
 ),
 debit AS (
     SELECT
         p.account_id,
-        p.posting,
-        CASE WHEN p.is_overrun THEN 'overrun' ELSE 'usage' END::jangbu.entry_kind AS kind,
+        p.kind,
         l.version,
         l.granted - l.used AS balance,
         sum(p.charge_nano)::bigint AS amount,
@@ -39,8 +41,8 @@ debit AS (
     FROM priced AS p
     JOIN locked AS l ON l.account_id = p.account_id AND l.asset = 2
     WHERE p.charge_nano > 0
-    GROUP BY p.account_id, p.posting, p.is_overrun, l.version, l.granted, l.used
-    WINDOW of_balance AS (PARTITION BY p.account_id ORDER BY p.posting, p.is_overrun)
+    GROUP BY p.account_id, p.kind, l.version, l.granted, l.used
+    WINDOW of_balance AS (PARTITION BY p.account_id ORDER BY p.kind)
 ),
 moved AS (
     UPDATE jangbu.balances AS b
@@ -55,7 +57,7 @@ moved AS (
 entered AS (
     INSERT INTO jangbu.entries (account_id, asset, seq, kind, delta, balance_after, posting, reason)
     SELECT
-        d.account_id, 2, d.version + d.number, d.kind, -d.amount, d.balance - d.running, d.posting,
+        d.account_id, 2, d.version + d.number, d.kind, -d.amount, d.balance - d.running, d.version,
         'priced after it was recorded'
     FROM debit AS d
 ),

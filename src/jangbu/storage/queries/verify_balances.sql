@@ -15,7 +15,7 @@ entered AS (
 ),
 recorded AS (
     SELECT u.account_id, 1::smallint AS asset, sum(u.total) AS used
-    FROM jangbu.usage AS u
+    FROM jangbu.usage_and_sealed AS u
     JOIN account AS a ON a.account_id = u.account_id
     GROUP BY u.account_id
 ),

@@ -3,8 +3,8 @@
 SELECT
     u.account_id, u.id, a.user_id, s.name AS service, m.name AS model, u.surface, u.platform, u.tier, u.source,
     u.prompt, u.candidates, u.thoughts, u.tool, u.cached, u.total, u.cost_nano, u.input_cost_nano, u.charge_nano,
-    u.price_version, u.hold_amount, u.late, u.posting, u.response_id, u.anomalies, u.raw, u.metadata, u.recorded_at,
-    jangbu.uuid7_time(u.id) AS created_at
+    u.price_version, u.hold_amount, u.late, u.posting, u.money_posting, u.response_id, u.anomalies, u.raw, u.metadata,
+    u.recorded_at, jangbu.uuid7_time(u.id) AS created_at
 FROM jangbu.usage AS u
 JOIN jangbu.accounts AS a ON a.account_id = u.account_id
 JOIN jangbu.services AS s ON s.service_id = u.service_id

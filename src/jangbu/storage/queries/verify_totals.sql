@@ -7,18 +7,18 @@ recorded AS (
         u.account_id,
         u.service_id,
         u.model_id,
-        count(*) AS calls,
+        sum(u.calls) AS calls,
         sum(u.prompt) AS prompt,
         sum(u.candidates) AS candidates,
         sum(u.thoughts) AS thoughts,
         sum(u.tool) AS tool,
         sum(u.cached) AS cached,
         sum(u.total) AS total,
-        coalesce(sum(u.cost_nano), 0) AS cost_nano,
-        coalesce(sum(u.input_cost_nano), 0) AS input_cost_nano,
-        coalesce(sum(u.charge_nano), 0) AS charge_nano,
-        count(*) FILTER (WHERE u.cost_nano IS NULL) AS unpriced
-    FROM jangbu.usage AS u
+        sum(u.cost_nano) AS cost_nano,
+        sum(u.input_cost_nano) AS input_cost_nano,
+        sum(u.charge_nano) AS charge_nano,
+        sum(u.unpriced) AS unpriced
+    FROM jangbu.usage_and_sealed AS u
     JOIN account AS a ON a.account_id = u.account_id
     GROUP BY 1, 2, 3
 ),

@@ -62,7 +62,8 @@ CREATE TABLE jangbu.models (
 -- One row for one answer of the provider. cost_nano is what it costs by the price book, input_cost_nano the part of it
 -- that input makes, charge_nano what the user is charged with the project's mark-up; NULL where no price is known.
 -- posting is the version of the token balance that the flush found: it ties the row to the entries of the same posting,
--- which sum it. hold_amount is what was held for the call, if anything.
+-- which sum it; they have the next numbers. money_posting is the same of the money balance, NULL where no money was
+-- charged. hold_amount is what was held for the call, if anything.
 CREATE TABLE jangbu.usage (
     account_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -85,6 +86,7 @@ CREATE TABLE jangbu.usage (
     hold_amount bigint,
     late boolean NOT NULL DEFAULT false,
     posting bigint NOT NULL,
+    money_posting bigint,
     response_id text,
     anomalies text[],
     raw jsonb NOT NULL,
@@ -110,6 +112,116 @@ BEGIN
         );
     END IF;
     RETURN name;
+END
+$$;
+
+-- What is left of records that retention dropped: the sums that every figure of the book is made of, by hour and by
+-- posting, so that the book can still be verified to the token. A month's records are sealed when they are dropped.
+CREATE TABLE jangbu.usage_sealed (
+    account_id uuid NOT NULL,
+    hour timestamptz NOT NULL,
+    service_id smallint NOT NULL,
+    model_id integer NOT NULL,
+    calls bigint NOT NULL,
+    prompt bigint NOT NULL,
+    candidates bigint NOT NULL,
+    thoughts bigint NOT NULL,
+    tool bigint NOT NULL,
+    cached bigint NOT NULL,
+    total bigint NOT NULL,
+    cost_nano bigint NOT NULL,
+    input_cost_nano bigint NOT NULL,
+    charge_nano bigint NOT NULL,
+    unpriced bigint NOT NULL,
+    PRIMARY KEY (account_id, hour, service_id, model_id)
+);
+CREATE TABLE jangbu.postings_sealed (
+    account_id uuid NOT NULL,
+    asset smallint NOT NULL,
+    posting bigint NOT NULL,
+    kind jangbu.entry_kind NOT NULL,
+    amount bigint NOT NULL,
+    PRIMARY KEY (account_id, asset, posting, kind)
+);
+
+-- Seals a month's records and drops their partition; gives how many they were, or NULL where there is no such
+-- partition, or where a call of the month is not finished: without a price, or held.
+--
+-- Late records of that month wait while it is sealed, and readers do not; all others wait only for the drop itself. A
+-- late record that waits holds the parent, which the drop needs: the lock times out before PostgreSQL would look for a
+-- deadlock (deadlock_timeout, 1 s), so that this function fails, changes nothing and may be called again, and no flush
+-- ever fails.
+CREATE FUNCTION jangbu.usage_partition_drop(at timestamptz) RETURNS bigint
+LANGUAGE plpgsql
+SET lock_timeout = '800ms' AS $$
+DECLARE
+    month timestamp := date_trunc('month', at AT TIME ZONE 'UTC');
+    name text := 'usage_' || to_char(month, 'YYYYMM');
+    first uuid := jangbu.uuid7_floor(month AT TIME ZONE 'UTC');
+    next uuid := jangbu.uuid7_floor((month + interval '1 month') AT TIME ZONE 'UTC');
+    dropped bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('jangbu.usage_partition_drop', 0));
+    IF to_regclass('jangbu.' || name) IS NULL THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format('LOCK TABLE ONLY jangbu.%I IN SHARE ROW EXCLUSIVE MODE', name);
+    IF EXISTS (
+        SELECT FROM jangbu.findings AS f
+        WHERE f.kind = 'unpriced' AND f.resolved_at IS NULL AND f.usage_id >= first AND f.usage_id < next
+    ) OR EXISTS (
+        SELECT FROM jangbu.holds AS h WHERE h.state IN ('open', 'unknown') AND h.id >= first AND h.id < next
+    ) THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format(
+        $seal$
+        INSERT INTO jangbu.usage_sealed AS s (
+            account_id, hour, service_id, model_id, calls, prompt, candidates, thoughts, tool, cached, total,
+            cost_nano, input_cost_nano, charge_nano, unpriced
+        )
+        SELECT
+            u.account_id, date_trunc('hour', jangbu.uuid7_time(u.id), 'UTC') AS hour, u.service_id, u.model_id,
+            count(*), sum(u.prompt), sum(u.candidates), sum(u.thoughts), sum(u.tool), sum(u.cached), sum(u.total),
+            coalesce(sum(u.cost_nano), 0), coalesce(sum(u.input_cost_nano), 0), coalesce(sum(u.charge_nano), 0),
+            count(*) FILTER (WHERE u.cost_nano IS NULL)
+        FROM jangbu.%I AS u
+        GROUP BY u.account_id, hour, u.service_id, u.model_id
+        ON CONFLICT (account_id, hour, service_id, model_id) DO UPDATE
+        SET calls = s.calls + excluded.calls,
+            prompt = s.prompt + excluded.prompt,
+            candidates = s.candidates + excluded.candidates,
+            thoughts = s.thoughts + excluded.thoughts,
+            tool = s.tool + excluded.tool,
+            cached = s.cached + excluded.cached,
+            total = s.total + excluded.total,
+            cost_nano = s.cost_nano + excluded.cost_nano,
+            input_cost_nano = s.input_cost_nano + excluded.input_cost_nano,
+            charge_nano = s.charge_nano + excluded.charge_nano,
+            unpriced = s.unpriced + excluded.unpriced
+        $seal$,
+        name
+    );
+    EXECUTE format(
+        $seal$
+        INSERT INTO jangbu.postings_sealed AS s (account_id, asset, posting, kind, amount)
+        SELECT
+            u.account_id, p.asset, p.posting,
+            CASE WHEN u.total > u.hold_amount THEN 'overrun' ELSE 'usage' END::jangbu.entry_kind AS kind,
+            sum(p.amount)
+        FROM jangbu.%I AS u
+        CROSS JOIN LATERAL (
+            VALUES (1::smallint, u.posting, u.total), (2::smallint, u.money_posting, u.charge_nano)
+        ) AS p (asset, posting, amount)
+        WHERE p.amount > 0 AND p.posting IS NOT NULL
+        GROUP BY u.account_id, p.asset, p.posting, 4
+        ON CONFLICT (account_id, asset, posting, kind) DO UPDATE SET amount = s.amount + excluded.amount
+        $seal$,
+        name
+    );
+    EXECUTE format('SELECT count(*) FROM jangbu.%I', name) INTO dropped;
+    EXECUTE format('DROP TABLE jangbu.%I', name);
+    RETURN dropped;
 END
 $$;
 
@@ -257,6 +369,34 @@ CREATE TABLE jangbu.usage_hourly (
     unpriced bigint NOT NULL,
     PRIMARY KEY (project, hour, service_id, model_id, writer)
 ) WITH (fillfactor = 70);
+
+-- What the figures of the book are sums of: each record that stands, and the sums of those that were dropped.
+CREATE VIEW jangbu.usage_and_sealed AS
+SELECT
+    account_id, date_trunc('hour', jangbu.uuid7_time(id), 'UTC') AS hour, service_id, model_id, 1::bigint AS calls,
+    prompt, candidates, thoughts, tool, cached, total, coalesce(cost_nano, 0) AS cost_nano,
+    coalesce(input_cost_nano, 0) AS input_cost_nano, coalesce(charge_nano, 0) AS charge_nano,
+    CASE WHEN cost_nano IS NULL THEN 1 ELSE 0 END::bigint AS unpriced
+FROM jangbu.usage
+UNION ALL
+SELECT
+    account_id, hour, service_id, model_id, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
+    input_cost_nano, charge_nano, unpriced
+FROM jangbu.usage_sealed;
+
+CREATE VIEW jangbu.postings_and_sealed AS
+SELECT
+    u.account_id, p.asset, p.posting,
+    CASE WHEN u.total > u.hold_amount THEN 'overrun' ELSE 'usage' END::jangbu.entry_kind AS kind,
+    p.amount
+FROM jangbu.usage AS u
+CROSS JOIN LATERAL (
+    VALUES (1::smallint, u.posting, u.total), (2::smallint, u.money_posting, u.charge_nano)
+) AS p (asset, posting, amount)
+WHERE p.amount > 0 AND p.posting IS NOT NULL
+UNION ALL
+SELECT account_id, asset, posting, kind, amount
+FROM jangbu.postings_sealed;
 
 -- The guide's own names, for people and programs that know them.
 CREATE VIEW jangbu.token_usage AS

@@ -1,0 +1,90 @@
+"""Retention: records older than some months go, and every figure that they are part of stays.
+
+A month's records are dropped with their partition, in the transaction that seals their sums; so balances, entries,
+rollups and reports stay as they are, and verification still adds up to the token. What goes is what only a record
+tells: the evidence of a call, its explanation, and that its id was used. A record of a dropped month that arrives late
+is recorded as any other; one that arrives a second time, without a key of its caller, counts again.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from jangbu import telemetry
+from jangbu.errors import InvalidInput, JangbuError, NotFound
+from jangbu.storage import retention
+from jangbu.storage.database import Database
+from jangbu.storage.failures import lacks_lock
+from jangbu.storage.retention import Partition
+from jangbu.storage.usage import moment_of
+
+__all__ = ["MONTHS_MAX", "Partition", "Retention", "dropped_by_retention", "month_start", "refusal"]
+
+MONTHS_MAX = 1200
+
+
+class Retention:
+    """Drops the old records of a database, of all its projects."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def due(self, months: int) -> Sequence[Partition]:
+        """Give the partitions that are older than so many full months, by the database's clock, oldest first.
+
+        The month under way and ``months`` (at least 1) before it are kept. Raises InvalidInput.
+        """
+        if not 1 <= months <= MONTHS_MAX:
+            raise InvalidInput(f"{months} months cannot be kept", hint=f"keep 1 to {MONTHS_MAX:,}")
+        return await retention.partitions(self._database, month_start(await self._database.now(), -months))
+
+    async def drop(self, partition: Partition) -> int:
+        """Seal and drop a partition; give how many records it held.
+
+        Raises JangbuError, with nothing changed, where one of its calls is not finished or others use it just now.
+        """
+        if reason := refusal(partition):
+            raise JangbuError(f"{partition.name} is kept: {reason}")
+        try:
+            dropped = await retention.drop(self._database, partition.month)
+        except Exception as error:
+            if not lacks_lock(error):
+                raise
+            raise JangbuError(
+                f"{partition.name} is in use just now; nothing of it was dropped", hint="try again"
+            ) from error
+        if dropped is None:
+            raise JangbuError(f"{partition.name} changed meanwhile; nothing of it was dropped", hint="look at it again")
+        telemetry.emit("retention.dropped", partition=partition.name, records=dropped)
+        return dropped
+
+
+def refusal(partition: Partition) -> str | None:
+    """Say why a partition may not be dropped, and what to do about it; None where it may."""
+    if partition.unpriced:
+        return f"{_calls(partition.unpriced)} without a price; run `jangbu prices backfill`"
+    if partition.held:
+        return f"{_calls(partition.held)} with tokens on hold; see `jangbu holds list`"
+    return None
+
+
+async def dropped_by_retention(
+    database: Database, call: UUID, *, project: str | None = None, account: UUID | None = None
+) -> NotFound | None:
+    """Give the error that says so, where a call has no record because the records of its time were dropped."""
+    if not await retention.has_dropped(database, call, project=project, account=account):
+        return None
+    return NotFound(
+        f"there is no record of call {call}: retention dropped those of {moment_of(call):%Y-%m}",
+        hint="their sums stay in every report, and what they were debited in `jangbu ledger`",
+    )
+
+
+def month_start(at: datetime, ahead: int) -> datetime:
+    """Give the first moment of the month that lies ``ahead`` months after the month of ``at``."""
+    months = at.year * 12 + at.month - 1 + ahead
+    return at.replace(year=months // 12, month=months % 12 + 1, day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def _calls(number: int) -> str:
+    return f"{number:,} call" if number == 1 else f"{number:,} calls"

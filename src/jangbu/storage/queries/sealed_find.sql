@@ -1,0 +1,9 @@
+-- Whether records of the hour of a call were dropped: of its account, or of its project where no account is named.
+SELECT EXISTS (
+    SELECT
+    FROM jangbu.usage_sealed AS s
+    JOIN jangbu.accounts AS a ON a.account_id = s.account_id
+    WHERE s.hour = date_trunc('hour', jangbu.uuid7_time($1::uuid), 'UTC')
+        AND ($2::text IS NULL OR a.project = $2::text)
+        AND ($3::uuid IS NULL OR s.account_id = $3::uuid)
+)
