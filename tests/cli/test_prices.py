@@ -42,10 +42,34 @@ def test_a_book_is_compared_then_imported(jangbu: Jangbu, tmp_path: Path) -> Non
     changes = jangbu.json("prices", "diff", "book.json")["changes"]
     assert sum(change["kind"] == "added" for change in changes) == 2
     assert jangbu.ok("prices", "diff").out == "no difference\n"
-    assert jangbu.json("prices", "import", "book.json", "--note", "새 모델") == {"version": 2, "is_new": True}
+    unasked = jangbu("prices", "import", "book.json")
+    assert unasked.code == 2
+    assert "gemini-99-dream" in unasked.out
+    assert "--yes" in unasked.err
+    assert jangbu.json("prices", "versions")["versions"][0]["version"] == 1
+    written = jangbu.json("prices", "import", "book.json", "--note", "새 모델", "--yes")
+    assert written == {"version": 2, "is_new": True}
+    again = jangbu.json("prices", "import", "book.json")
+    assert again == {"version": 2, "is_new": False}
     assert len(jangbu.json("prices", "list", "--model", "gemini-99-dream")["prices"]) == 2
     assert jangbu.json("prices", "list", "--model", "gemini-2.5-flash")["prices"], "nothing is taken away"
     assert "새 모델" in jangbu.ok("prices", "versions").out
+
+
+def test_the_prices_of_genai_prices_are_in_the_shipped_book(jangbu: Jangbu) -> None:
+    kinds = {change["kind"] for change in jangbu.json("prices", "diff", "--genai-prices")["changes"]}
+    assert "added" not in kinds
+    assert "changed" not in kinds
+
+
+def test_a_markup_is_charged_from_now_on(jangbu: Jangbu, answer: Callable[..., str]) -> None:
+    jangbu.ok("accounts", "create", "kim")
+    jangbu.ok("prices", "markup", "12.5")
+    jangbu.json("record", "kim", "--service", "s", "--response", answer(1_000, 0, model="gemini-2.5-flash"))
+    total = jangbu.json("cost", "kim")["total"]
+    assert (total["cost_nano"], total["charge_nano"]) == (300_000, 337_500)
+    for wrong in ("much", "1.23456", "-101"):
+        assert jangbu("prices", "markup", "--", wrong).code == 2
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"entries": [{"models": ["m"]}]}', '{"entries": [3]}'])

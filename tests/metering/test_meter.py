@@ -140,7 +140,7 @@ async def test_money_is_the_second_asset(metering: Metering) -> None:
 
 
 async def test_what_had_no_price_is_filled_in_and_charged_by_the_projects_terms(metering: Metering) -> None:
-    unheard_of = {"model": "gemini-of-tomorrow"}
+    unheard_of: dict[str, Any] = {"model": "gemini-of-tomorrow"}
     await metering.accounts.grant("kim", 1_000_000_000, key="money-1", asset=Asset.MONEY)
     unpriced = await metering.record("kim", "chat", answer(**unheard_of))
     assert unpriced.cost_nano is None

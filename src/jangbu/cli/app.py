@@ -15,6 +15,7 @@ from jangbu.cli import (
     holds,
     ledger,
     prices,
+    serve,
     usage,
     verify,
 )
@@ -59,5 +60,19 @@ def root(
     root_options(context, as_json, database_url, data_dir, project)
 
 
-for part in (demo, accounts, calls, usage, cost, ledger, verify, holds, prices, databases, configuration, doctor):
+for part in (
+    demo,
+    accounts,
+    calls,
+    usage,
+    cost,
+    ledger,
+    verify,
+    holds,
+    prices,
+    databases,
+    configuration,
+    doctor,
+    serve,
+):
     part.register(app)

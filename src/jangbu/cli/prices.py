@@ -1,5 +1,6 @@
 """``prices``: the book in force, its versions, and how it is changed; nothing that was recorded is priced anew."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,21 +8,24 @@ import typer
 
 from jangbu.cli.commands import command, group
 from jangbu.cli.money import counted
-from jangbu.cli.output import shown_moment
+from jangbu.cli.output import shown_moment, write_data
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
-from jangbu.cli.values import file_bytes, moment, whole_number
+from jangbu.cli.values import file_bytes, moment, parts_per_million, whole_number
 from jangbu.errors import InvalidInput
 
 if TYPE_CHECKING:
     from jangbu.domain.price_book import Price, PriceBook
-    from jangbu.metering.pricing import Edition
+    from jangbu.prices import Change
 
 __all__ = ["register"]
 
 BookFile = Annotated[
     str | None,
     typer.Argument(metavar="[FILE]", help="A price book; without one, the shipped book.", show_default=False),
+]
+FromGenaiPrices = Annotated[
+    bool, typer.Option("--genai-prices", help="Read the installed genai-prices instead of a file.")
 ]
 Note = Annotated[str | None, typer.Option(metavar="N", help="Why, for the list of versions.", show_default=False)]
 
@@ -85,30 +89,40 @@ async def versions(
 
 
 @command(prices, "import")
-async def import_book(session: Session, file: BookFile = None, note: Note = None) -> None:
-    """Grow the book by what a price book knows, from now on; own prices and the mark-up stay."""
-    book = _book(file)
+async def import_book(
+    session: Session,
+    file: BookFile = None,
+    *,
+    genai_prices: FromGenaiPrices = False,
+    note: Note = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
+) -> None:
+    """Grow the book by what a price book knows, from now on; own prices and the mark-up stay.
+
+    What would change is shown first. Without --yes it asks, and writes nothing where nobody can answer.
+    """
+    book, name = _book(file, genai_prices)
     async with session.ledger() as metering:
         from jangbu.prices import append
 
         edition = metering.pricing.in_force
-        grown = append(_without_own(edition), book, metering.clock.now())
-        version, is_new = await metering.pricing.put(grown, edition.terms, note or f"imported from {_name(file)}")
+        grown = append(edition.base, book, metering.clock.now())
+        changes = _changes(edition.base, grown)
+        if changes and not session.as_json:
+            write_data(_changes_table(changes))
+        if changes and not yes and not session.agrees(f"Put {counted(len(changes), 'change')} in force?"):
+            raise InvalidInput(f"{counted(len(changes), 'change')} not written", hint="give --yes to write them")
+        version, is_new = await metering.pricing.put(grown, edition.terms, note or f"imported from {name}")
     _show_version(session, version, is_new)
 
 
 @command(prices, "diff")
-async def diff(session: Session, file: BookFile = None) -> None:
+async def diff(session: Session, file: BookFile = None, genai_prices: FromGenaiPrices = False) -> None:
     """Show where a price book differs from the one in force; nothing is changed."""
-    other = _book(file)
+    other, _ = _book(file, genai_prices)
     async with session.ledger() as metering:
         edition = metering.pricing.in_force
-    from jangbu.prices import ChangeKind, diff
-
-    changes = [each for each in diff(_without_own(edition), other) if each.kind is not ChangeKind.UNCHANGED]
-    sides = [
-        (side, row) for each in changes for side, row in (("-", each.before), ("+", each.after)) if row is not None
-    ]
+    changes = _changes(edition.base, other)
     session.show(
         {
             "version": edition.version,
@@ -121,8 +135,25 @@ async def diff(session: Session, file: BookFile = None) -> None:
                 for each in changes
             ],
         },
-        lambda: table(("", *_COLUMNS), [(side, *_cells(row)) for side, row in sides], empty="no difference"),
+        lambda: _changes_table(changes),
     )
+
+
+@command(prices, "markup")
+async def set_markup(
+    session: Session,
+    percent: Annotated[str, typer.Argument(metavar="PERCENT", help="What users pay on top: 20, 12.5, or -10.")],
+    note: Note = None,
+) -> None:
+    """Set what users are charged on top of what calls cost, from now on."""
+    parts = parts_per_million(percent)
+    async with session.ledger() as metering:
+        from jangbu.domain.pricing import Terms
+
+        edition = metering.pricing.in_force
+        terms = Terms(parts, edition.terms.overrides)
+        version, is_new = await metering.pricing.put(edition.base, terms, note or f"a mark-up of {percent}%")
+    _show_version(session, version, is_new)
 
 
 @command(prices, "set")
@@ -149,7 +180,7 @@ async def set_price(
         kept = [each for each in edition.terms.overrides if each.key != row.key]
         terms = Terms(edition.terms.markup_parts_per_million, (*kept, row))
         what = note or f"{meter} of {model} at {usd} USD"
-        version, is_new = await metering.pricing.put(_without_own(edition), terms, what)
+        version, is_new = await metering.pricing.put(edition.base, terms, what)
     _show_version(session, version, is_new)
 
 
@@ -161,14 +192,31 @@ async def backfill(session: Session) -> None:
     session.show({"priced": done}, lambda: f"{counted(done, 'call')} priced")
 
 
-def _book(file: str | None) -> "PriceBook":
-    """Load a price book, or the shipped one. Raises InvalidInput."""
-    from jangbu.prices import load, shipped
+def _book(file: str | None, genai_prices: bool) -> "tuple[PriceBook, str]":
+    """Load a price book; give it with a name for people. Raises InvalidInput."""
+    from jangbu.prices import importer, load, shipped
 
+    if file is not None and genai_prices:
+        raise InvalidInput("two price books are named", hint="give a file or --genai-prices")
+    if genai_prices:
+        return importer.read(), "genai-prices"
     if file is None:
-        return shipped()
+        return shipped(), "the shipped book"
     file_bytes(file)
-    return load(Path(file))
+    return load(Path(file)), Path(file).name
+
+
+def _changes(old: "PriceBook", new: "PriceBook") -> "list[Change]":
+    from jangbu.prices import ChangeKind, diff
+
+    return [each for each in diff(old, new) if each.kind is not ChangeKind.UNCHANGED]
+
+
+def _changes_table(changes: "Sequence[Change]") -> str:
+    sides = [
+        (side, row) for each in changes for side, row in (("-", each.before), ("+", each.after)) if row is not None
+    ]
+    return table(("", *_COLUMNS), [(side, *_cells(row)) for side, row in sides], empty="no difference")
 
 
 def _row(
@@ -199,21 +247,9 @@ def _row(
     )
 
 
-def _without_own(edition: "Edition") -> "PriceBook":
-    """Give the edition's book without the project's own prices, which are laid over it at its end."""
-    from jangbu.domain.price_book import PriceBook
-
-    own = len(edition.terms.overrides)
-    return PriceBook(edition.book.rows[: len(edition.book.rows) - own])
-
-
 def _show_version(session: Session, version: int, is_new: bool) -> None:
     said = "in force" if is_new else "in force already, nothing changed"
     session.show({"version": version, "is_new": is_new}, lambda: f"price version {version} is {said}")
-
-
-def _name(file: str | None) -> str:
-    return "the shipped book" if file is None else Path(file).name
 
 
 _COLUMNS = ("model", "meter", "modality", "tier", "platform", "above>", "USD>", "for>", "from", "until")

@@ -69,6 +69,14 @@ class Session:
         """Write ``data`` as one line of JSON where that was asked for, else the text for people."""
         write_data(json_text(data) if self.as_json else text())
 
+    def agrees(self, question: str) -> bool:
+        """Ask the person at the terminal; where nobody can answer, nobody agreed."""
+        if self.as_json or sys.stdin is None or not sys.stdin.isatty():
+            return False
+        import typer
+
+        return typer.confirm(question, err=True)
+
     @property
     def shows_progress(self) -> bool:
         """Whether somebody watches: bars go to standard error, and only to a terminal."""

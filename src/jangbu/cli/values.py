@@ -4,14 +4,16 @@ import json
 import re
 import sys
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from jangbu.errors import InvalidInput, InvalidMetadata
 
-__all__ = ["call_id", "file_bytes", "json_object", "moment", "whole_number"]
+__all__ = ["call_id", "file_bytes", "json_object", "moment", "parts_per_million", "whole_number"]
 
+_PERCENT = re.compile(r"-?[0-9]{1,5}(?:\.[0-9]{1,4})?")
 _BIGINT_MAX = 2**63 - 1
 _NUMBER = re.compile(r"(-?)([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:_[0-9]{3})+)")
 
@@ -28,6 +30,13 @@ def whole_number(text: str, what: str, *, least: int = 0, most: int = _BIGINT_MA
     if not least <= number <= most:
         raise InvalidInput(f"{what} {text[:40]} is out of range", hint=f"give {least:,} to {most:,}")
     return number
+
+
+def parts_per_million(text: str) -> int:
+    """Read a percentage with up to four decimals; give it as parts per million. Raises InvalidInput."""
+    if _PERCENT.fullmatch(text.strip()) is None:
+        raise InvalidInput(f"{text[:40]!r} is no percentage", hint="write it like 20, 12.5 or -10")
+    return int(Decimal(text.strip()) * 10_000)
 
 
 def moment(text: str, what: str) -> datetime:

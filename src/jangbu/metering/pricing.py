@@ -30,8 +30,10 @@ class Edition:
     """A price book with the project's terms, as it is stored under a version."""
 
     version: int
-    book: PriceBook
+    base: PriceBook
     terms: Terms
+    book: PriceBook
+    """The base with the project's own prices laid over it: what calls are priced by."""
 
     def cost(self, usage: Usage, model: str, at: datetime) -> Cost:
         """Price an answer; ``model`` stands in where the answer names none."""
@@ -145,7 +147,8 @@ def _read(found: PriceVersion) -> Edition:
     terms = Terms(
         kept["terms"]["markup_parts_per_million"], tuple(Price.from_row(row) for row in kept["terms"]["overrides"])
     )
-    return Edition(found.version, terms.book(PriceBook.from_rows(kept["rows"], found.version)), terms)
+    base = PriceBook.from_rows(kept["rows"], found.version)
+    return Edition(found.version, base, terms, terms.book(base))
 
 
 def _terms_to_json(terms: Terms) -> dict[str, Any]:

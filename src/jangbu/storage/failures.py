@@ -17,6 +17,14 @@ _LOST_CONNECTION = (
     asyncpg.TooManyConnectionsError,
     asyncpg.InternalClientError,
 )
+_OTHER_SCHEMA = (
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedObjectError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.InvalidSchemaNameError,
+)
+_BROKEN_RULES = {"balances_granted_check": "this would take more than was ever granted"}
 _CONFLICT = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
 
 
@@ -61,10 +69,16 @@ def translated() -> Iterator[None]:
         ) from error
     except asyncpg.InvalidCatalogNameError as error:
         raise DatabaseUnreachable(str(error), hint="create it, or correct JANGBU_DATABASE_URL") from error
-    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError, asyncpg.UndefinedFunctionError) as error:
+    except _OTHER_SCHEMA as error:
         raise DatabaseUnreachable(
             f"the schema is not there or too old: {error}", hint="run `jangbu db upgrade`"
         ) from error
+    except asyncpg.NumericValueOutOfRangeError as error:
+        raise InvalidInput(
+            "a number is larger than a ledger holds", hint="tokens and nano-USD end at 2^63 - 1"
+        ) from error
+    except asyncpg.CheckViolationError as error:
+        raise InvalidInput(_BROKEN_RULES.get(error.constraint_name, f"PostgreSQL refuses this: {error}")) from error
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
         raise InvalidInput(f"PostgreSQL cannot store this: {error}") from error
     except (*_LOST_CONNECTION, asyncpg.InterfaceError) as error:

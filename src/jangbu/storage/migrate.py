@@ -1,21 +1,25 @@
 """Bringing a database to the schema that this release needs.
 
 Alembic keeps the order of the revisions and writes the SQL; the SQL that `jangbu db sql` shows to a DBA is to the
-letter what `jangbu db upgrade` runs, in one transaction under an advisory lock of that transaction.
+letter what `jangbu db upgrade` runs, in one transaction under an advisory lock of that transaction. Alembic is imported
+only when there is something to write: most runs of a command find nothing to do.
 """
 
 import io
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.script import ScriptDirectory
 
 from jangbu.errors import DatabaseUnreachable
 from jangbu.storage.failures import translated
 from jangbu.storage.statements import statement
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
+
+_CONNECT_SECONDS = 10
 
 HEAD = "0001"
 """The revision that this release needs."""
@@ -28,7 +32,7 @@ async def upgrade(dsn: str) -> tuple[str | None, str]:
     DatabaseUnreachable for a database that a newer release has upgraded.
     """
     with translated():
-        connection = await asyncpg.connect(dsn)
+        connection = await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS)
         try:
             async with connection.transaction():
                 await connection.execute(statement("schema_lock"))
@@ -44,7 +48,7 @@ async def upgrade(dsn: str) -> tuple[str | None, str]:
 async def current(dsn: str) -> str | None:
     """Give the revision that the database has, or None for one that was never upgraded."""
     with translated():
-        connection = await asyncpg.connect(dsn)
+        connection = await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS)
         try:
             return await _revision(connection)
         finally:
@@ -61,6 +65,8 @@ def require_head(revision: str) -> None:
 
 def upgrade_sql(revision: str | None = None) -> str:
     """Give the SQL that leads from a revision (None: an empty database) to HEAD, without BEGIN and COMMIT."""
+    from alembic.script import ScriptDirectory
+
     buffer = io.StringIO()
     buffer.write("CREATE SCHEMA IF NOT EXISTS jangbu;\n\n")
     with as_file(files("jangbu.storage").joinpath("migrations")) as folder:
@@ -74,7 +80,10 @@ def upgrade_sql(revision: str | None = None) -> str:
     return buffer.getvalue()
 
 
-def _write_sql(script: ScriptDirectory, buffer: io.StringIO, revision: str | None, folder: Path) -> None:
+def _write_sql(script: "ScriptDirectory", buffer: io.StringIO, revision: str | None, folder: Path) -> None:
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+
     config = Config()
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     with EnvironmentContext(

@@ -1,0 +1,1 @@
+"""HTTP: what Jangbu serves to operators and apps."""

@@ -1,0 +1,72 @@
+"""``serve``: the ledger kept up behind HTTP, started and stopped as people do it."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cli.conftest import Jangbu
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        number: int = listener.getsockname()[1]
+        return number
+
+
+@pytest.fixture
+def serving(jangbu: Jangbu, port: int) -> Iterator["subprocess.Popen[str]"]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jangbu", "serve", "--port", str(port), "--json"],
+        cwd=jangbu.directory,
+        env=dict(jangbu.environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def fetched(port: int, path: str) -> tuple[int, dict[str, object]]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def test_it_answers_until_it_is_stopped(serving: "subprocess.Popen[str]", jangbu: Jangbu, port: int) -> None:
+    assert serving.stdout is not None
+    assert json.loads(serving.stdout.readline()) == {"url": f"http://127.0.0.1:{port}"}
+    assert fetched(port, "/healthz") == (200, {"status": "ok"})
+    status, ready = fetched(port, "/readyz")
+    assert (status, ready["status"], ready["price_version"]) == (200, "ok", 1)
+    taken = jangbu("serve", "--port", str(port))
+    assert taken.code == 1
+    assert str(port) in taken.error_line
+    serving.send_signal(signal.SIGINT)
+    _, complaints = serving.communicate(timeout=20)
+    assert "Traceback" not in complaints
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http"])
+def test_a_port_is_a_number(offline: Jangbu, port: str) -> None:
+    ended = offline("serve", "--port", port)
+    assert ended.code == 2
+    assert "port" in ended.error_line
+
+
+def test_a_ledger_that_is_away_is_told_before_anything_is_served(offline: Jangbu) -> None:
+    ended = offline("serve")
+    assert ended.code == 7
+    assert ended.error_line
