@@ -1,12 +1,22 @@
 """``db``: the schema, for those who run their own PostgreSQL."""
 
-from typing import Annotated
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jangbu.cli.commands import command, group
+from jangbu.cli.money import counted
 from jangbu.cli.output import write_data
 from jangbu.cli.session import Session
+from jangbu.cli.tables import table
+from jangbu.cli.values import whole_number
+from jangbu.errors import JangbuError
+
+if TYPE_CHECKING:
+    from jangbu.metering.retention import Partition
 
 __all__ = ["register"]
 
@@ -32,6 +42,54 @@ async def upgrade(session: Session) -> None:
     else:
         said = f"the schema was upgraded from {before or 'nothing'} to revision {after}"
     session.show({"before": before, "after": after}, lambda: said)
+
+
+@command(databases, "retain")
+async def retain(
+    session: Session,
+    months: Annotated[str, typer.Option("--months", metavar="N", help="How many full months to keep.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Drop without asking.")] = False,
+) -> None:
+    """Drop the calls' records that are older than N full months, of all projects; every sum and the ledger stay.
+
+    Without --yes it shows what would be dropped, and asks where somebody can answer.
+    """
+    kept = whole_number(months, "months", least=1, most=1200)
+    async with session.ledger() as metering:
+        from jangbu.metering.retention import Retention, refusal
+
+        retention = Retention(metering.database)
+        found = await retention.due(kept)
+        refused = [f"{each.name} is kept: {reason}" for each in found if (reason := refusal(each))]
+        dropping = [each for each in found if not refusal(each)]
+        if not session.as_json:
+            write_data(_partitions(found))
+        if not yes and not (dropping and _agreed(session)):
+            dropping = []
+        records = sum([await retention.drop(each) for each in dropping])
+    facts = [asdict(each) | {"refusal": refusal(each), "dropped": each in dropping} for each in found]
+    session.show(
+        {"months": kept, "partitions": facts},
+        lambda: f"dropped {counted(records, 'record')}" if dropping else "nothing was dropped",
+    )
+    if refused and yes:
+        raise JangbuError(refused[0] if len(refused) == 1 else f"{refused[0]} (and {len(refused) - 1} more)")
+
+
+def _partitions(found: "Sequence[Partition]") -> str:
+    from jangbu.metering.retention import refusal
+
+    rows = [
+        (each.name, f"{each.records:,}", f"{each.bytes // 1024:,}", refusal(each) or "may be dropped") for each in found
+    ]
+    return table(("partition", "records>", "KiB>", "state"), rows, empty="no partition is that old")
+
+
+def _agreed(session: Session) -> bool:
+    """Ask the person at the terminal; where nobody can answer, nobody agreed."""
+    if session.as_json or sys.stdin is None or not sys.stdin.isatty():
+        return False
+    return typer.confirm("Drop these records for good?", err=True)
 
 
 @command(databases, "sql")
