@@ -7,13 +7,17 @@ from uuid import UUID
 
 import pytest
 
+from jangbu.config import Settings
 from jangbu.domain.ledger import Asset
+from jangbu.domain.usage import Counts, Source, Surface, Usage
 from jangbu.errors import InvalidInput, JangbuError, NotFound
 from jangbu.metering.reports import Reports
 from jangbu.metering.retention import Partition, Retention, month_start
 from jangbu.metering.verify import Invariant, Report, Verification
 from jangbu.storage import usage
 from jangbu.storage.database import Database
+from jangbu.testing.clock import SettableClock
+from jangbu.wiring import open_metering
 from tests.metering.traffic import FLASH, IMAGE, KIM, LEE, PRO, PROJECT, TEXT, Shop, open_shop, recompute, restate
 
 MONTHS_OF_TRAFFIC = (5, 4, 3, 1, 0)
@@ -230,6 +234,23 @@ async def test_a_call_that_was_dropped_is_said_to_be_so(shop: Shop) -> None:
         with pytest.raises(NotFound, match="there is no record") as refused:
             await Reports(shop.database, project).explain(unknown)
         assert "retention" not in str(refused.value)
+
+
+async def test_an_answer_that_comes_again_after_its_record_was_dropped_is_not_charged_again(database_url: str) -> None:
+    raw = {"promptTokenCount": 150, "candidatesTokenCount": 300, "totalTokenCount": 450}
+    answer = Usage(Surface.GENERATE_CONTENT, Counts(150, 300, total=450), Source.REPORTED, FLASH, raw=(raw,))
+    clock = SettableClock(middle_of(4))
+    async with open_metering(Settings.load(database_url=database_url), clock=clock) as metering:
+        await metering.accounts.create(KIM)
+        await metering.record(KIM, TEXT, answer, call_key="job-1")
+        [partition] = await Retention(metering.database).due(1)
+        await Retention(metering.database).drop(partition)
+        clock.set(middle_of(0))
+
+        with pytest.raises(NotFound, match="retention dropped"):
+            await metering.record(KIM, TEXT, answer, call_key="job-1")
+
+        assert (await metering.accounts.balance(KIM)).used == 450
 
 
 async def test_a_month_with_a_call_that_has_no_price_is_kept_until_it_has_one(shop: Shop) -> None:
