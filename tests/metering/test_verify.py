@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -345,23 +344,15 @@ async def test_another_projects_damage_is_its_own_business(shop: Shop, database:
 
 async def test_each_project_has_its_own_hourly_figures(shop: Shop, database: Database) -> None:
     async with open_shop(database, "another") as other:
-        await other.record([other.row(KIM, model="gemini-99"), other.row(LEE)])
-        filled = [(other.accounts.id_of(KIM), call, 7, 1, 9, 1) for (call,) in await unpriced_calls(other)]
-        assert await usage.write_prices(database, filled, "another", 0) == 1
+        unpriced = other.row(KIM, model="gemini-99")
+        await other.record([unpriced, other.row(LEE)])
+        await usage.write_prices(database, [(unpriced.account_id, unpriced.id, 7, 1, 9, 1)], "another", 0)
         assert (await Verification(database, "another").run()).mismatches == ()
         assert (await verify(shop)).mismatches == ()
         await other.execute("UPDATE jangbu.usage_hourly SET total = total + 1 WHERE project = 'another'")
 
     assert (await verify(shop)).mismatches == ()
     assert broken(await Verification(database, "another").run()) == {Invariant.HOURLY}
-
-
-async def unpriced_calls(shop: Shop) -> list[tuple[Any, ...]]:
-    return await shop.rows(
-        "SELECT u.id FROM jangbu.usage AS u JOIN jangbu.accounts AS a USING (account_id)"
-        " WHERE u.cost_nano IS NULL AND a.project = $1",
-        shop.project,
-    )
 
 
 async def test_an_overdue_hold_has_its_grace(shop: Shop) -> None:
