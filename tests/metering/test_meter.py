@@ -155,3 +155,14 @@ async def test_what_had_no_price_is_filled_in_and_charged_by_the_projects_terms(
     assert (await metering.accounts.balance("kim", Asset.MONEY)).used == 150 * 2000 * 3 // 2
     known = await metering.record("kim", "chat", answer(response_id="later", **unheard_of))
     assert known.cost_nano == 150 * 2000
+
+
+async def test_a_user_whose_id_looks_like_an_account_id_is_still_only_himself(metering: Metering) -> None:
+    disguised = str(metering.accounts.id_of("kim"))
+    with pytest.raises(NotFound):
+        await metering.record(disguised, "chat", answer())
+    await metering.accounts.create(disguised)
+    await metering.record(disguised, "chat", answer())
+    assert (await metering.accounts.balance("kim")).used == 0
+    assert await metering.accounts.user_named(disguised) == "kim"
+    assert await metering.accounts.user_named("kim") == "kim"

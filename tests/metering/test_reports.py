@@ -317,8 +317,6 @@ async def test_an_account_that_was_never_used_has_reports_without_lines(shop: Sh
     assert await reports.totals("new") == ()
     assert await reports.daily("new") == ()
     assert await reports.models("new") == ()
-    account = str(shop.accounts.id_of(KIM))
-    assert await reports.totals(account) == await reports.totals(KIM)
 
 
 async def test_services_keep_their_names(reports: Reports) -> None:

@@ -43,6 +43,7 @@ async def create(session: Session, user: User) -> None:
 async def show(session: Session, user: User) -> None:
     """Show an account, its balance and the grants that are left."""
     async with session.ledger() as metering:
+        user = await metering.accounts.user_named(user)
         grants = await metering.accounts.grants(user)
         account = await metering.accounts.find(user)
     facts = account_facts(account)
@@ -82,6 +83,7 @@ async def block(
 ) -> None:
     """Refuse new calls of a user; what is under way is still recorded."""
     async with session.ledger() as metering:
+        user = await metering.accounts.user_named(user)
         await metering.accounts.block(user, not unblock)
         account = await metering.accounts.find(user)
     session.show(account_facts(account), lambda: f"account of {account.user} is {account.state}")
@@ -105,6 +107,7 @@ async def grant(
     order = whole_number(priority, "priority", least=-(2**31), most=2**31 - 1)
     expires_at = None if expires is None else moment(expires, "the expiry")
     async with session.ledger() as metering:
+        user = await metering.accounts.user_named(user)
         posted = await metering.accounts.grant(
             user, amount, key=key, source=source, priority=order, expires_at=expires_at
         )
@@ -124,6 +127,7 @@ async def grant(
 async def balance(session: Session, user: User) -> None:
     """Show what a user bought, used, holds and has left, in tokens."""
     async with session.ledger() as metering:
+        user = await metering.accounts.user_named(user)
         account = await metering.accounts.find(user)
     facts = {"user": account.user, **balance_facts(account.balance)}
     session.show(facts, lambda: table(_BALANCE_COLUMNS, [(account.user, *_balance_cells(account.balance))]))

@@ -44,6 +44,7 @@ async def record(
     attached = json_object(metadata, "metadata")
     usage = answer_usage(response, surface, model)
     async with session.ledger() as metering:
+        user = await metering.accounts.user_named(user)
         receipt = await metering.record(user, service, usage, model=model, call_key=call_id, metadata=attached)
     nothing = "" if usage.total_tokens else " (the answer reports no tokens, so none are charged)"
     session.show(asdict(receipt), lambda: receipt_line(receipt) + nothing)

@@ -47,6 +47,7 @@ async def cost(
         raise InvalidInput("--days is not kept for users", hint="use it with --all --by model or --by service")
     project = session.settings().project
     async with session.ledger() as metering:
+        named = named and await metering.accounts.user_named(named)
         from jangbu.metering.reports import Reports
 
         lines = await Reports(metering.database, project).cost(named, by.value, days=last, limit=most)

@@ -1,6 +1,5 @@
 """``db``: the schema, for those who run their own PostgreSQL."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -64,7 +63,7 @@ async def retain(
         dropping = [each for each in found if not refusal(each)]
         if not session.as_json:
             write_data(_partitions(found))
-        if not yes and not (dropping and _agreed(session)):
+        if not yes and not (dropping and session.agrees("Drop these records for good?")):
             dropping = []
         records = sum([await retention.drop(each) for each in dropping])
     facts = [asdict(each) | {"refusal": refusal(each), "dropped": each in dropping} for each in found]
@@ -83,13 +82,6 @@ def _partitions(found: "Sequence[Partition]") -> str:
         (each.name, f"{each.records:,}", f"{each.bytes // 1024:,}", refusal(each) or "may be dropped") for each in found
     ]
     return table(("partition", "records>", "KiB>", "state"), rows, empty="no partition is that old")
-
-
-def _agreed(session: Session) -> bool:
-    """Ask the person at the terminal; where nobody can answer, nobody agreed."""
-    if session.as_json or sys.stdin is None or not sys.stdin.isatty():
-        return False
-    return typer.confirm("Drop these records for good?", err=True)
 
 
 @command(databases, "sql")

@@ -45,7 +45,7 @@ async def list_holds(
     states = _checked(state or ["open", "unknown"])
     most = whole_number(limit, "limit", least=1, most=100_000)
     async with session.ledger() as metering:
-        account = None if user is None else (await metering.accounts.find(user)).id
+        account = None if user is None else (await metering.accounts.find(await metering.accounts.user_named(user))).id
         found = await metering.holds.page(account, states, most)
     columns = ("hold", "user", "state", "amount>", "service", "model", "taken", "reason")
     session.show(

@@ -42,6 +42,7 @@ async def show(
     most = whole_number(limit, "limit", least=1, most=100_000)
     earlier = None if before is None else whole_number(before, "before", least=1)
     async with session.ledger() as metering:
+        user = await metering.accounts.user_named(user)
         entries = await metering.accounts.history(user, before=earlier, limit=most)
         account = await metering.accounts.find(user)
     following = entries[-1].seq if len(entries) == most and entries[-1].seq > 1 else None
@@ -69,6 +70,7 @@ async def refund(
     amount = whole_number(tokens, "the amount of tokens", least=1, most=TOKENS_MAX)
     named = call_id(call)
     async with session.ledger() as metering:
+        user = await metering.accounts.user_named(user)
         posted = await metering.accounts.refund(user, named, amount, reason=reason, key=key)
     _show_posted(session, user, posted, f"{amount:,} tokens given back")
 
@@ -86,6 +88,7 @@ async def adjust(
 
     delta = whole_number(tokens, "the amount of tokens", least=-TOKENS_MAX, most=TOKENS_MAX)
     async with session.ledger() as metering:
+        user = await metering.accounts.user_named(user)
         posted = await metering.accounts.adjust(user, delta, reason=reason, key=key)
     _show_posted(session, user, posted, f"balance adjusted by {delta:+,} tokens")
 
@@ -95,6 +98,7 @@ async def void(session: Session, user: User, call: CallId, reason: Reason) -> No
     """Give back all that a call was charged, once; its record stays."""
     named = call_id(call)
     async with session.ledger() as metering:
+        user = await metering.accounts.user_named(user)
         posted = await metering.accounts.void(user, named, reason=reason)
     _show_posted(session, user, posted, f"call {named} voided")
 

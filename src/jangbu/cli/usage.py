@@ -70,6 +70,7 @@ async def totals(session: Session, user: Somebody = None, everybody: Everybody =
     named = whose(user, everybody)
     project = session.settings().project
     async with session.ledger() as metering:
+        named = named and await metering.accounts.user_named(named)
         from jangbu.metering.reports import Reports
 
         lines = await Reports(metering.database, project).totals(named)
@@ -99,6 +100,7 @@ async def daily(
     last = None if until is None else moment(until, "the last day").date()
     project = session.settings().project
     async with session.ledger() as metering:
+        named = named and await metering.accounts.user_named(named)
         from jangbu.metering.reports import Reports
 
         lines = await Reports(metering.database, project).daily(named, number, last=last, zero_filled=zeros)

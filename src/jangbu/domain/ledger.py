@@ -90,15 +90,6 @@ def account_id(project: str, user: str) -> UUID:
     return uuid5(_NAMESPACE, f"{project}\x1f{user}")
 
 
-def account_named(project: str, name: str) -> UUID:
-    """Give the account that an app's user id names, whether it was opened or not; a full account id names itself."""
-    try:
-        given = UUID(name)
-    except ValueError:
-        return account_id(project, name)
-    return given if str(given) == name and given.version == 5 else account_id(project, name)
-
-
 def burn_down(grants: Iterable[Grant], balance: Balance, now: datetime) -> BurnDown:
     """Consume grants until what remains of them is no more than the balance, then let the due ones expire.
 

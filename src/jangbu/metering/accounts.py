@@ -13,7 +13,6 @@ from jangbu.domain.ledger import (
     EntryKind,
     Grant,
     account_id,
-    account_named,
     burn_down,
     changed,
 )
@@ -51,11 +50,20 @@ class Accounts:
         self._retry_seconds = retry_seconds
 
     def id_of(self, user: str) -> UUID:
-        """Give the account id of a user of this project, whether it was opened or not.
+        """Give the account id of a user of this project, whether it was opened or not."""
+        return account_id(self._project, user)
 
-        A full account id is taken as it is.
+    async def user_named(self, name: str) -> str:
+        """Give the user whom a person names, by the app's own user id or by a full account id of this project.
+
+        Only what a person typed is looked up this way: a user id that an app passes on never names another's account.
         """
-        return account_named(self._project, user)
+        try:
+            given = UUID(name)
+        except ValueError:
+            return name
+        account = await accounts.find(self._database, given)
+        return name if account is None or self.id_of(account.user) != given else account.user
 
     async def create(self, user: str) -> bool:
         """Open an account for a user; tell whether it is new."""

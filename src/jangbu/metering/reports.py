@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, Self, TypeVar
 from uuid import UUID
 
-from jangbu.domain.ledger import account_named
+from jangbu.domain.ledger import account_id
 from jangbu.errors import InvalidInput
 from jangbu.metering.explain import Explanation, PriceLines, explain
 from jangbu.metering.holds import unknown_user
@@ -217,7 +217,7 @@ class Reports:
         return await reports.overall(self._database, self._project, datetime.combine(first, time(), UTC))
 
     async def _account(self, user: str) -> UUID:
-        found = await accounts.find(self._database, account_named(self._project, user))
+        found = await accounts.find(self._database, account_id(self._project, user))
         if found is None:
             raise unknown_user(user)
         return found.id
