@@ -102,7 +102,7 @@ async def _server(settings: Settings, dsn: str) -> list[Check]:
     """Examine the server: its version and the settings that keep what was acknowledged."""
     database = await Database.connect(dsn, size=2, prepared_statements=settings.prepared_statements)
     try:
-        [shown] = await database.rows("server_show")
+        shown = await database.server()
         before = SystemClock().now()
         theirs = await database.now()
         after = SystemClock().now()

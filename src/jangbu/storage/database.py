@@ -79,6 +79,12 @@ class Database:
         moment: datetime = await self.value("clock_read")
         return moment
 
+    async def server(self) -> Row:
+        """Give the server's version and the settings that keep what it acknowledged."""
+        found = await self.row("server_show")
+        assert found is not None, "one row of settings"
+        return found
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend one connection, for statements that belong together; the driver's errors pass through."""
@@ -87,8 +93,7 @@ class Database:
 
     async def _check_server(self) -> None:
         """Refuse a server that is too old, or that may lose what it acknowledged."""
-        found = await self.row("server_show")
-        assert found is not None, "one row of settings"
+        found = await self.server()
         if found["version"] // 10_000 < VERSION_LEAST:
             raise DatabaseUnreachable(
                 f"the server is PostgreSQL {found['version'] // 10_000}", hint=f"use {VERSION_LEAST} or newer"
