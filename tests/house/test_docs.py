@@ -1,0 +1,85 @@
+"""What the README shows is run as it stands; what it names exists."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jangbu.testing import FakeGemini
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+ANSWER = {
+    "candidates": [{"content": {"parts": [{"text": "안녕하세요"}], "role": "model"}, "finishReason": "STOP"}],
+    "usageMetadata": {"promptTokenCount": 150, "candidatesTokenCount": 300, "totalTokenCount": 450},
+    "modelVersion": "gemini-2.5-flash",
+    "responseId": "readme-1",
+}
+
+
+def blocks(language: str) -> list[str]:
+    """Give the fenced blocks of a language; the text between two fences is every second part."""
+    fenced = README.split("```")[1::2]
+    return [block.partition("\n")[2] for block in fenced if block.partition("\n")[0] == language]
+
+
+@pytest.fixture
+def environment(database_url: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("JANGBU_", "GEMINI_", "GOOGLE_"))}
+    return {**kept, "JANGBU_DATABASE_URL": database_url}
+
+
+def test_the_code_of_the_readme_runs(environment: dict[str, str], tmp_path: Path) -> None:
+    in_the_app, by_hand = blocks("python")
+    script = tmp_path / "app.py"
+    response = json.dumps({**ANSWER, "responseId": "readme-2"})
+    script.write_text(
+        f"{in_the_app}\nwith Meter.open() as meter:\n    response = {response!r}\n    print({by_hand.strip()})\n"
+    )
+    with FakeGemini() as gemini:
+        more = {"GOOGLE_GEMINI_BASE_URL": gemini.url, "GEMINI_API_KEY": "a-key-for-the-fake"}
+        ended = subprocess.run(
+            [sys.executable, str(script)], env={**environment, **more}, capture_output=True, text=True, check=False
+        )
+        charged = sum(answer.counted["totalTokenCount"] for answer in gemini.answers() if answer.counted)
+    assert ended.returncode == 0, ended.stderr
+    balance, receipt = ended.stdout.strip().splitlines()
+    assert f"used={charged}" in balance
+    assert "charged_tokens=450" in receipt
+
+
+def test_the_commands_of_the_readme_run(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "answer.json").write_text(json.dumps(ANSWER))
+    (block,) = (text for text in blocks("") if text.startswith("jangbu accounts"))
+    call = ""
+    for line in block.strip().splitlines():
+        words = line.replace("CALL", call).split()[1:]
+        ended = subprocess.run(
+            [sys.executable, "-m", "jangbu", *words, "--json"],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (ended.returncode, ended.stderr) == (0, ""), line
+        if words[0] == "record":
+            call = json.loads(ended.stdout)["id"]
+    assert call
+
+
+def test_every_target_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:`|^)make ([a-z]+)", README + (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE))
+    assert named <= targets
+    assert {"setup", "demo", "test", "lint", "bench", "serve"} <= targets
+
+
+def test_every_setting_is_shown_with_its_meaning() -> None:
+    from jangbu.config import Settings
+
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
