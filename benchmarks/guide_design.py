@@ -1,6 +1,6 @@
 """The guide's own design, as its document has it: insert the usage, then deduct it, as two transactions.
 
-It gets what it would have in practice: the driver and the pool that Jangbu uses, and an index on the balance.
+It gets what it would have in practice: the driver that Jangbu uses, a pool of connections, and a key on the balance.
 """
 
 from uuid import UUID
@@ -33,6 +33,16 @@ VALUES ($1, $2, $3, $4, $5, $6, $7::bigint / 1000000000.0, $8)
 DEDUCT = "UPDATE guide.user_tokens SET used_tokens = used_tokens + $2 WHERE user_id = $1"
 
 
+async def make_tables(dsn: str, users: list[UUID]) -> None:
+    """Make the guide's tables with one balance a user."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(TABLES)
+    await connection.executemany(
+        "INSERT INTO guide.user_tokens VALUES ($1, 1000000000000)", [(user,) for user in users]
+    )
+    await connection.close()
+
+
 async def _keep_session(_connection: object) -> None:
     """Do nothing when a connection comes back, as Jangbu's pool does."""
 
@@ -44,12 +54,10 @@ class GuideDesign:
         self.pool = pool
 
     @classmethod
-    async def open(cls, dsn: str, users: list[UUID], connections: int) -> "GuideDesign":
-        """Make the guide's tables with one balance a user."""
-        pool = await asyncpg.create_pool(dsn, min_size=connections, max_size=connections, reset=_keep_session)
-        await pool.execute(TABLES)
-        await pool.executemany("INSERT INTO guide.user_tokens VALUES ($1, 1000000000000)", [(user,) for user in users])
-        return cls(pool)
+    async def open(cls, dsn: str, connections: int, *, tuned: bool) -> "GuideDesign":
+        """Connect as an app does, or (tuned) without the round trip that resets a session when it comes back."""
+        options = {"reset": _keep_session} if tuned else {}
+        return cls(await asyncpg.create_pool(dsn, min_size=connections, max_size=connections, **options))
 
     async def record(self, user: UUID, prompt: int, completion: int, total: int, cost_nano: int, metadata: str) -> None:
         """Record one call's usage, then deduct it."""

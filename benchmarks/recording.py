@@ -7,18 +7,19 @@ Every figure is a ratio of two measurements that took turns, so that a machine t
 
 import argparse
 import asyncio
+import os
 import random
 import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
 import asyncpg
 
-from benchmarks.guide_design import GuideDesign
+from benchmarks.guide_design import GuideDesign, make_tables
 from benchmarks.results import Measure, write_results
 from jangbu.clock import SystemClock, new_id
 from jangbu.config import Settings
@@ -33,6 +34,7 @@ USERS = 10_000
 CALLERS = 256
 GUIDE_CONNECTIONS = 16
 BULK_ROWS = 1000
+_METADATA = '{"requestType": "script_generation"}'
 RAW = {"promptTokenCount": 150, "candidatesTokenCount": 300, "totalTokenCount": 450}
 USAGE = Usage(
     Surface.GENERATE_CONTENT,
@@ -51,17 +53,23 @@ class Bench:
 
     metering: Metering
     guide: GuideDesign
+    guide_tuned: GuideDesign
     users: Sequence[str]
     ids: Sequence[UUID]
     seconds: float
 
     async def record(self, number: int) -> None:
         """Record one call the product's way: durable when this returns."""
-        await self.metering.record(self.users[number], "text_generation", USAGE)
+        answered = replace(USAGE, response_id=os.urandom(12).hex())
+        await self.metering.record(self.users[number], "text_generation", answered)
 
     async def record_by_guide(self, number: int) -> None:
         """Record one call the guide's way."""
-        await self.guide.record(self.ids[number], 150, 300, 450, 795_000, '{"requestType": "script_generation"}')
+        await self.guide.record(self.ids[number], 150, 300, 450, 795_000, _METADATA)
+
+    async def record_by_guide_tuned(self, number: int) -> None:
+        """Record one call the guide's way, with Jangbu's own settings of the pool."""
+        await self.guide_tuned.record(self.ids[number], 150, 300, 450, 795_000, _METADATA)
 
     async def rate(self, callers: int, users: int, work: Callable[[int], Awaitable[None]]) -> float:
         """Give the calls a second of callers who each wait for durability before they call again."""
@@ -77,6 +85,19 @@ class Bench:
         began = time.perf_counter()
         await asyncio.gather(*(caller() for _ in range(callers)))
         return done / (time.perf_counter() - began)
+
+    async def against_guide(
+        self, what: str, to_reach: float | None, rounds: int, callers: int, users: int, *, tuned: bool = False
+    ) -> Measure:
+        """Measure the product and the guide's design in turns."""
+        other = self.record_by_guide_tuned if tuned else self.record_by_guide
+        return await in_turns(
+            what,
+            to_reach,
+            rounds,
+            lambda: self.rate(callers, users, self.record),
+            lambda: self.rate(callers, users, other),
+        )
 
     async def bulk(self) -> float:
         """Give the rows a second of two writers that record many at once."""
@@ -136,44 +157,53 @@ async def _measure(dsn: str, seconds: float, rounds: int) -> None:
         ids = [metering.accounts.id_of(user) for user in users]
         for user, account in zip(users, ids, strict=True):
             await accounts.create(metering.database, account, "default", user)
-        guide = await GuideDesign.open(dsn, ids, GUIDE_CONNECTIONS)
+        await make_tables(dsn, ids)
+        guide = await GuideDesign.open(dsn, GUIDE_CONNECTIONS, tuned=False)
+        tuned = await GuideDesign.open(dsn, GUIDE_CONNECTIONS, tuned=True)
         await guide.pool.execute("CREATE TABLE guide.copied (LIKE jangbu.usage INCLUDING ALL)")
         await guide.pool.execute(
             "ALTER TABLE guide.copied "
             "ALTER surface DROP NOT NULL, ALTER platform DROP NOT NULL, ALTER source DROP NOT NULL"
         )
-        bench = Bench(metering, guide, users, ids, seconds)
+        bench = Bench(metering, guide, tuned, users, ids, seconds)
         await bench.record(0)
         await bench.rate(CALLERS, USERS, bench.record)
         measures = [
-            await _in_turns(
-                f"{CALLERS} callers, {USERS:,} users", 6.0, rounds,
-                lambda: bench.rate(CALLERS, USERS, bench.record),
-                lambda: bench.rate(CALLERS, USERS, bench.record_by_guide),
+            await bench.against_guide(f"{CALLERS} callers, {USERS:,} users", 6.0, rounds, CALLERS, USERS),
+            await bench.against_guide(f"{CALLERS} callers, one hot user", 10.0, rounds, CALLERS, 1),
+            await bench.against_guide("one caller (the inverse of latency)", 1.0, rounds, 1, USERS),
+            await bench.against_guide(
+                f"{CALLERS} callers, {USERS:,} users, the guide with a tuned pool",
+                None,
+                rounds,
+                CALLERS,
+                USERS,
+                tuned=True,
             ),
-            await _in_turns(
-                f"{CALLERS} callers, one hot user", 10.0, rounds,
-                lambda: bench.rate(CALLERS, 1, bench.record),
-                lambda: bench.rate(CALLERS, 1, bench.record_by_guide),
+            await bench.against_guide(
+                f"{CALLERS} callers, one hot user, the guide with a tuned pool", None, rounds, CALLERS, 1, tuned=True
             ),
-            await _in_turns(
-                "one caller (records/s; the inverse of latency)", 1.0, rounds,
-                lambda: bench.rate(1, USERS, bench.record),
-                lambda: bench.rate(1, USERS, bench.record_by_guide),
-            ),
-            await _in_turns(
-                f"bulk, 2 writers of {BULK_ROWS:,} rows, against binary COPY with the same key", 0.15, rounds,
+            await in_turns(
+                f"bulk, 2 writers of {BULK_ROWS:,} rows, against binary COPY with the same key",
+                0.15,
+                rounds,
                 bench.bulk,
                 lambda: bench.copy(guide.pool),
             ),
-        ]  # fmt: skip
+        ]
         await guide.close()
+        await tuned.close()
     write_results(measures, seconds, rounds)
 
 
-async def _in_turns(
-    what: str, to_reach: float, rounds: int, ours: Callable[[], Awaitable[float]], other: Callable[[], Awaitable[float]]
+async def in_turns(
+    what: str,
+    to_reach: float | None,
+    rounds: int,
+    ours: Callable[[], Awaitable[float]],
+    other: Callable[[], Awaitable[float]],
 ) -> Measure:
+    """Let the two sides take turns; give the medians of their rates and all ratios."""
     pairs = [(await ours(), await other()) for _ in range(rounds)]
     measure = Measure(
         what,

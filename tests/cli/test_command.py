@@ -21,7 +21,9 @@ COMMANDS = [
     ("usage", "daily"), ("cost",), ("ledger",), ("ledger", "show"), ("ledger", "refund"), ("ledger", "adjust"),
     ("ledger", "void"), ("verify",), ("holds",), ("holds", "list"), ("holds", "resolve"), ("prices",),
     ("prices", "list"), ("prices", "versions"), ("prices", "import"), ("prices", "diff"), ("prices", "set"),
-    ("prices", "backfill"), ("db",), ("db", "upgrade"), ("db", "sql"), ("config",), ("config", "show"), ("doctor",),
+    ("prices", "markup"), ("serve",),
+    ("prices", "backfill"), ("db",), ("db", "upgrade"), ("db", "sql"), ("db", "retain"),
+    ("config",), ("config", "show"), ("doctor",),
     ("demo",),
 ]  # fmt: skip
 GROUPS = {(), ("accounts",), ("usage",), ("ledger",), ("holds",), ("prices",), ("db",), ("config",)}
