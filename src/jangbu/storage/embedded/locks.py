@@ -1,10 +1,13 @@
 """The three file locks of a server's home. The kernel drops a lock with its process, however that ends.
 
+A forked child would share its parent's locks and keep them when the parent is gone: it closes them when it begins.
+
 start        held by whoever starts, joins or stops: one at a time
 users        shared by all users: when it is free, the last user has gone
 supervisor   held by the supervisor for its life; the file holds its process id, and is empty after an orderly end
 """
 
+import contextlib
 import fcntl
 import os
 import time
@@ -18,6 +21,7 @@ START = "start.lock"
 USERS = "users.lock"
 SUPERVISOR = "supervisor.lock"
 _POLL_MS = 10
+_opened: set["FileLock"] = set()
 
 
 class FileLock:
@@ -33,6 +37,8 @@ class FileLock:
                 hint="run as the owner of the data directory, or set JANGBU_DATA_DIR to another one",
             ) from error
         self.path = path
+        self._process = os.getpid()
+        _opened.add(self)
 
     def __enter__(self) -> Self:
         return self
@@ -44,9 +50,23 @@ class FileLock:
 
     def close(self) -> None:
         """Give the lock back and forget the file."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        if self._file < 0:
+            return
+        if os.getpid() == self._process:
+            # Closing alone would leave the lock to whatever process shares the descriptor by a fork.
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget the file and leave the lock to the process that took it, as a forked child must."""
+        _opened.discard(self)
+        file, self._file = self._file, -1
+        os.close(file)
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether the lock can be taken: it is neither closed nor the parent's."""
+        return self._file >= 0
 
     def try_exclusive(self) -> bool:
         """Take the lock alone, if nobody holds it."""
@@ -98,3 +118,12 @@ def is_supervised(home: Path) -> bool:
     """Tell whether a supervisor lives."""
     with FileLock(home / SUPERVISOR) as lock:
         return not lock.try_shared()
+
+
+def _forget_inherited() -> None:
+    for lock in tuple(_opened):
+        with contextlib.suppress(OSError):
+            lock.forget()
+
+
+os.register_at_fork(after_in_child=_forget_inherited)

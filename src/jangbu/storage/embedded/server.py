@@ -75,7 +75,8 @@ class EmbeddedServer:
         with self._mutex:
             was_user = self._users is not None
             endpoint = self._join()
-            if self._guard is None:
+            # A forked child has the guard's name and not its thread.
+            if self._guard is None or not self._guard.is_alive():
                 self._guard = threading.Thread(target=self._keep_supervised, name="jangbu-server-guard", daemon=True)
                 self._guard.start()
             try:
@@ -96,7 +97,8 @@ class EmbeddedServer:
     def _join(self) -> Endpoint:
         _check(self._places)
         make_home(self._places)
-        users = self._users or FileLock(self._places.home / USERS)
+        # What a forked child inherits of the lock is closed: it uses the server by a lock of its own.
+        users = self._users if self._users is not None and self._users.is_open else FileLock(self._places.home / USERS)
         try:
             with FileLock(self._places.home / START) as start:
                 start.exclusive(within_ms=_LOCK_MS)
@@ -104,7 +106,7 @@ class EmbeddedServer:
                 users.shared()
                 socket_dir, supervisor = join_server(self._places, self._grace_seconds)
         except BaseException:
-            if self._users is None:
+            if users is not self._users:
                 users.close()
             raise
         self._users = users
