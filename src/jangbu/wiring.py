@@ -88,5 +88,6 @@ def _assemble(settings: Settings, database: Database, clock: Clock) -> Metering:
             queue_max=settings.queue_rows_max,
             seconds=seconds,
         ),
+        retry_seconds=seconds,
         pricing=Pricing(database, project=settings.project, book_file=settings.price_book),
     )

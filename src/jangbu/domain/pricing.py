@@ -32,6 +32,9 @@ __all__ = [
 AMOUNT_MAX = 2**63 - 1
 """The largest amount that a bigint holds; what would be dearer is unpriced rather than a failed record."""
 
+MARKUP_MAX = 1_000_000_000
+"""The largest mark-up, in parts per million: a thousand times the cost."""
+
 _PARTS = 1_000_000
 _SECONDS_PER_HOUR = 3600
 _INPUT_METERS = frozenset(
@@ -129,8 +132,9 @@ class Terms:
     overrides: tuple[Price, ...] = ()
 
     def __post_init__(self) -> None:
-        if type(self.markup_parts_per_million) is not int or self.markup_parts_per_million < -_PARTS:
-            raise InvalidInput("a mark-up is a whole number of parts per million, and a discount at most everything")
+        parts = self.markup_parts_per_million
+        if type(parts) is not int or not -_PARTS <= parts <= MARKUP_MAX:
+            raise InvalidInput("a mark-up is a whole number of parts per million, from -100% to 100,000%")
 
     def book(self, book: PriceBook) -> PriceBook:
         """Lay the project's own prices over a book."""
@@ -179,10 +183,11 @@ def storage_cost(book: PriceBook, model: str, platform: Platform, tokens: int, s
 
 
 def charge(cost: Cost, terms: Terms) -> int | None:
-    """Give the nano-USD that the project charges for a cost, rounded half to even; None where the cost is unknown."""
+    """Give the nano-USD that the project charges for a cost, rounded half to even; None where unknown or too large."""
     if cost.amount_nano is None:
         return None
-    return _rounded(cost.amount_nano * (_PARTS + terms.markup_parts_per_million), _PARTS)
+    amount = _rounded(cost.amount_nano * (_PARTS + terms.markup_parts_per_million), _PARTS)
+    return amount if amount <= AMOUNT_MAX else None
 
 
 _DEFAULT_RULES = Rules()

@@ -1,10 +1,11 @@
 """Accounts: opening them, granting to them, correcting them. Corrections are entries with a reason, never edits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from jangbu import telemetry
 from jangbu.clock import Clock, new_id
 from jangbu.domain.ledger import (
     TOKENS_MAX,
@@ -16,7 +17,7 @@ from jangbu.domain.ledger import (
     burn_down,
     changed,
 )
-from jangbu.errors import IdempotencyConflict, InvalidInput, NotFound
+from jangbu.errors import IdempotencyConflict, InvalidInput, JangbuError, NotFound
 from jangbu.metering.content import digest
 from jangbu.metering.holds import unknown_user
 from jangbu.metering.retention import dropped_by_retention
@@ -155,15 +156,19 @@ class Accounts:
         return await self._correct(user, EntryKind.REFUND, amount, call, reason, key, Asset.TOKENS)
 
     async def void(self, user: str, call: UUID, *, reason: str) -> Posted:
-        """Give back all of what a call was charged, once. The record of the call stays as it is."""
-        charged = await self._charged(user, call)
-        return await self._correct(user, EntryKind.VOID, charged, call, reason, f"void:{call}", Asset.TOKENS)
+        """Give back all of what a call was charged and was not given back yet, once. The record stays as it is."""
+        return await self._correct(user, EntryKind.VOID, 0, call, reason, f"void:{call}", Asset.TOKENS)
 
     async def expire_grants(self) -> int:
         """Burn down the accounts whose grants' time is up; give how many accounts lost something."""
-        lost = 0
-        for account, asset in await entries.accounts_with_due_grants(self._database, _SWEEP_MAX):
-            lost += await self._burn(account, asset) > 0
+        lost, after = 0, UUID(int=0)
+        while due := await entries.accounts_with_due_grants(self._database, after, _SWEEP_MAX):
+            for account, asset in due:
+                try:
+                    lost += await self._burn(account, asset) > 0
+                except JangbuError as error:
+                    telemetry.warn("accounts.expiry_failed", str(error), account_id=str(account))
+            after = due[-1][0]
         return lost
 
     async def _charged(self, user: str, call: UUID) -> int:
@@ -187,8 +192,9 @@ class Accounts:
         return await self._post(user, posting)
 
     async def _post(self, user: str, posting: Posting) -> Posted:
+        charged = 0 if posting.reference is None else await self._charged(user, posting.reference)
         with translated():
-            balance = await repeated("accounts", lambda: self._post_once(user, posting), seconds=self._retry_seconds)
+            balance = await repeated("accounts", lambda: self._post_once(posting, charged), seconds=self._retry_seconds)
         if balance is not None:
             return Posted(posting.id, balance, replayed=False)
         now = (await accounts.balances(self._database, posting.account)).get(posting.asset)
@@ -202,21 +208,22 @@ class Accounts:
             )
         return Posted(known.result_id, now, replayed=known.result_id != posting.id)
 
-    async def _post_once(self, user: str, posting: Posting) -> Balance | None:
+    async def _post_once(self, posting: Posting, charged: int) -> Balance | None:
         """Write the entry; what is given back of a call is checked under the lock of the balance."""
         async with self._database.connection() as connection, connection.transaction():
             if posting.reference is not None:
                 await accounts.lock_balance(connection, posting.account, posting.asset)
-            balance = await entries.post(connection, posting)
-            if balance is not None and posting.reference is not None:
                 returned = await entries.returned(connection, posting.account, posting.reference)
-                charged = await self._charged(user, posting.reference)
-                if returned > charged:
+                if posting.kind is EntryKind.VOID:
+                    posting = replace(posting, delta=charged - returned)
+                balance = await entries.post(connection, posting)
+                if balance is not None and not 0 < posting.delta <= charged - returned:
                     raise InvalidInput(
                         f"{posting.delta:,} tokens cannot be given back: the call was charged {charged:,} "
-                        f"and {returned - posting.delta:,} were given back already"
+                        f"and {returned:,} were given back already"
                     )
-            return balance
+                return balance
+            return await entries.post(connection, posting)
 
     async def _burn(self, account: UUID, asset: Asset) -> int:
         """Bring an account's grants up to its balance, and write an entry for what expired."""
@@ -246,4 +253,4 @@ class Accounts:
 def _key(key: str) -> str:
     if not key or len(key) > _KEY_LENGTH_MAX or not key.isprintable():
         raise InvalidInput(f"{key[:40]!r} is no idempotency key", hint="use 1 to 255 printable characters")
-    return key
+    return f"key:{key}"

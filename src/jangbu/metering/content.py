@@ -17,7 +17,9 @@ UNKNOWN_MODEL = "unknown"
 """The model of an answer that names none, when the caller names none either."""
 
 _STORED = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=str)
-_UNSTORABLE = re.compile(r"\\u0000|\\ud[89a-f]", re.IGNORECASE)
+_ESCAPE = re.compile(r"\\\\")
+_PAIR = re.compile(r"\\ud[89ab]..\\ud[c-f]..", re.IGNORECASE)
+_LONE_SURROGATE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 
 
 def canonical(value: Any) -> str:
@@ -36,9 +38,7 @@ def storable(value: Any) -> str:
     jsonb holds neither NUL nor lone surrogates: an answer with them is kept as its own escaped text.
     """
     text = _STORED.encode(value)
-    if "\\u" in text and _UNSTORABLE.search(text):
-        return json.dumps({"text": text})
-    return text
+    return text if _is_storable(text) else json.dumps({"text": text})
 
 
 def metadata_text(metadata: Mapping[str, Any]) -> str | None:
@@ -55,9 +55,17 @@ def metadata_text(metadata: Mapping[str, Any]) -> str | None:
         raise InvalidMetadata(f"metadata has {len(metadata)} keys", hint=f"keep it to {METADATA_KEYS_MAX}")
     if _depth(metadata) > METADATA_DEPTH_MAX:
         raise InvalidMetadata(f"metadata is nested deeper than {METADATA_DEPTH_MAX}")
-    if _UNSTORABLE.search(text):
+    if not _is_storable(text):
         raise InvalidMetadata("metadata holds NUL or a broken character", hint="send text only")
     return text
+
+
+def _is_storable(text: str) -> bool:
+    """Tell whether jsonb takes an ASCII JSON text: a pair of surrogates is a character, NUL and a lone one are not."""
+    if "\\u" not in text:
+        return True
+    escapes = _ESCAPE.sub("", text)
+    return "\\u0000" not in escapes and not _LONE_SURROGATE.search(_PAIR.sub("", escapes))
 
 
 def service_name(service: str) -> str:

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
+from jangbu.errors import JangbuError
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -23,6 +25,10 @@ class GroupCommit(Generic[Item, Result]):
         self._commit = commit
         self._batch_max = batch_max
         self._room = asyncio.Semaphore(queue_max)
+        self._submitting = 0
+        self._closing = False
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._lanes = [_Lane[Item, Result]() for _ in range(lanes)]
         self._tasks = [asyncio.create_task(self._run(lane, number)) for number, lane in enumerate(self._lanes)]
 
@@ -34,17 +40,27 @@ class GroupCommit(Generic[Item, Result]):
     async def submit(self, item: Item, key: Hashable) -> Result:
         """Wait until the item is durable and give its result; waits for room first when the queue is full.
 
-        A caller that is cancelled while it waits does not take its item back.
+        A caller that is cancelled while it waits does not take its item back. Raises JangbuError after ``close``.
         """
-        async with self._room:
-            lane = self._lanes[hash(key) % len(self._lanes)]
-            future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-            lane.waiting.append((item, future))
-            lane.ready.set()
-            return await future
+        if self._closing:
+            raise JangbuError("the ledger is closed", hint="open it again")
+        self._submitting += 1
+        self._idle.clear()
+        try:
+            await self._room.acquire()
+        except BaseException:
+            self._left(1)
+            raise
+        lane = self._lanes[hash(key) % len(self._lanes)]
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        lane.waiting.append((item, future))
+        lane.ready.set()
+        return await future
 
     async def close(self) -> None:
-        """Write what still waits, then end the lanes."""
+        """Take nothing new, write what still waits, then end the lanes."""
+        self._closing = True
+        await self._idle.wait()
         for lane in self._lanes:
             lane.closing = True
             lane.ready.set()
@@ -66,12 +82,19 @@ class GroupCommit(Generic[Item, Result]):
         except Exception as error:
             results = [error] * len(batch)
         for (_, future), result in zip(batch, results, strict=True):
+            self._room.release()
             if future.done():
                 continue
             if isinstance(result, BaseException):
                 future.set_exception(result)
             else:
                 future.set_result(result)
+        self._left(len(batch))
+
+    def _left(self, number: int) -> None:
+        self._submitting -= number
+        if self._submitting == 0:
+            self._idle.set()
 
 
 class _Lane(Generic[Item, Result]):

@@ -47,6 +47,8 @@ class Holds:
         match answer:
             case HoldAnswer(amount=int(amount)):
                 return Held(amount)
+            case HoldAnswer(is_overtaken=True):
+                return await self.take(account, effect)
             case HoldAnswer(known_state="open", known_amount=int(amount)):
                 return Held(amount)
             case HoldAnswer(known_state=str(state)):
@@ -76,6 +78,13 @@ class Holds:
         while batch := await holds.expire(self._database, _SWEEP_MAX):
             ended += len(batch)
         return ended
+
+    async def purge(self) -> int:
+        """Forget the holds that were closed long ago; give how many."""
+        gone = 0
+        while batch := await holds.purge(self._database, _SWEEP_MAX):
+            gone += batch
+        return gone
 
     async def page(self, account: UUID | None, states: Sequence[str] | None, limit: int) -> Sequence[HoldRow]:
         """Give holds, oldest first."""

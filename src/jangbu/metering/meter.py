@@ -4,9 +4,9 @@ One ``Metering`` serves one event loop; the SDK runs it on a background thread, 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from jangbu.clock import Clock, new_id
@@ -20,10 +20,14 @@ from jangbu.metering.holds import Holds, unknown_user
 from jangbu.metering.pricing import Pricing
 from jangbu.metering.recorder import Recorder
 from jangbu.metering.retention import dropped_by_retention
+from jangbu.metering.retry import repeated
 from jangbu.storage import entries, usage
 from jangbu.storage.database import Database
+from jangbu.storage.entries import KeyRow
 from jangbu.storage.names import Names
 from jangbu.storage.usage import Flushed, UsageRecord, UsageRow
+
+Result = TypeVar("Result")
 
 _CALL_KEY_LENGTH_MAX = 200
 
@@ -39,8 +43,7 @@ class _Draft:
     metadata: str | None
     was_held: bool
     id: UUID
-    key: str | None
-    digest: bytes | None
+    answer: tuple[str, bytes] | None
 
 
 class Metering:
@@ -55,6 +58,7 @@ class Metering:
         holds: Holds,
         recorder: Recorder,
         pricing: Pricing,
+        retry_seconds: int,
     ) -> None:
         self.database = database
         self.clock = clock
@@ -62,6 +66,7 @@ class Metering:
         self.holds = holds
         self.recorder = recorder
         self.pricing = pricing
+        self._retry_seconds = retry_seconds
         self._services = Names(database, "service")
         self._models = Names(database, "model")
 
@@ -93,31 +98,23 @@ class Metering:
     ) -> Receipt:
         """Record an answer that somebody else asked for, and deduct it.
 
-        The same answer (by ``call_key``, else by the answer's own id) is recorded once: again with the same content
-        it gives the first receipt, with other content it raises IdempotencyConflict.
+        The same answer, known by its own id, is recorded once, whoever brings it: again it gives the first receipt.
+        The same ``call_key`` with the same content gives the first receipt too, with other content it raises
+        IdempotencyConflict; without one, other counts under the same answer's id do.
         """
-        if call_key is not None and not (call_key.isprintable() and 0 < len(call_key) <= _CALL_KEY_LENGTH_MAX):
-            raise InvalidInput(
-                f"{call_key[:40]!r} is no call id", hint=f"use 1 to {_CALL_KEY_LENGTH_MAX} printable characters"
-            )
-        service = service_name(service)
-        named = model_name(usage.model or model)
-        key, content = _answer_key(usage)
-        if call_key is not None:
-            key, content = f"call:{call_key}", digest(service, named, evidence(usage))
-        return await self._record(
-            _Draft(
-                user=user,
-                service=service,
-                model=named,
-                usage=usage,
-                metadata=metadata_text(metadata or {}),
-                was_held=False,
-                id=new_id(self.clock),
-                key=key,
-                digest=content,
-            )
+        draft = _Draft(
+            user=user,
+            service=service_name(service),
+            model=model_name(usage.model or model),
+            usage=usage,
+            metadata=metadata_text(metadata or {}),
+            was_held=False,
+            id=new_id(self.clock),
+            answer=_answer_key(usage),
         )
+        if call_key is None:
+            return await self._record(draft)
+        return await self._record_once(draft, call_key)
 
     async def close(self) -> None:
         """Write what waits and close the connections."""
@@ -127,47 +124,66 @@ class Metering:
 
     async def _settle(self, call: Call, reported: Usage) -> Receipt:
         """Record what a call used. An answer that was recorded already, by whatever way, is not recorded again."""
-        key, content = _answer_key(reported)
-        draft = _Draft(
-            user=call.user,
-            service=call.service,
-            model=model_name(reported.model or call.model),
-            usage=reported,
-            metadata=metadata_text(call.metadata),
-            was_held=True,
-            id=call.id,
-            key=key,
-            digest=content,
+        return await self._record(
+            _Draft(
+                user=call.user,
+                service=call.service,
+                model=model_name(reported.model or call.model),
+                usage=reported,
+                metadata=metadata_text(call.metadata),
+                was_held=True,
+                id=call.id,
+                answer=_answer_key(reported),
+            )
         )
+
+    async def _record_once(self, draft: _Draft, call_key: str) -> Receipt:
+        """Record under a caller's own key. The key is claimed first and names the record's id from then on, so that a
+        repetition, also after a crash in between, records nothing twice and loses nothing.
+        """
+        if not (call_key.isprintable() and 0 < len(call_key) <= _CALL_KEY_LENGTH_MAX):
+            raise InvalidInput(
+                f"{call_key[:40]!r} is no call id", hint=f"use 1 to {_CALL_KEY_LENGTH_MAX} printable characters"
+            )
+        account = self.accounts.id_of(draft.user)
+        content = digest(draft.service, draft.model, evidence(draft.usage))
+        known = await self._patiently(
+            lambda: entries.claim_key(self.database, account, f"call:{call_key}", content, draft.id)
+        )
+        if known is None:
+            raise unknown_user(draft.user)
+        if known.digest != content:
+            raise _other_answer(call_key, known)
+        if known.result_id != draft.id:
+            dropped = await dropped_by_retention(self.database, known.result_id, account=account)
+            if dropped is not None:
+                raise dropped
+        claimed = replace(draft, id=known.result_id)
         try:
-            return await self._record(draft)
+            return await self._record(claimed)
         except IdempotencyConflict:
-            # Two answers under one id: the id proves nothing then, and what was answered is recorded all the same.
-            return await self._record(replace(draft, key=None, digest=None))
+            # The caller's key tells this call from another whose answer bears the same id with other counts.
+            return await self._record(replace(claimed, answer=None))
 
     async def _record(self, draft: _Draft) -> Receipt:
-        await self._services.learn([draft.service])
-        await self._models.learn([draft.model])
+        if draft.service not in self._services or draft.model not in self._models:
+            await self._patiently(lambda: self._services.learn([draft.service]))
+            await self._patiently(lambda: self._models.learn([draft.model]))
         row = self._row(draft)
         flushed = await self.recorder.record(row)
         match flushed:
             case Flushed(is_new=True):
-                total = row.total
-                overrun = max(0, total - flushed.hold_amount) if flushed.hold_amount else 0
-                return Receipt(
-                    row.id,
-                    draft.user,
-                    draft.model,
-                    total,
-                    row.cost_nano,
-                    flushed.available,
-                    flushed.hold_amount,
-                    overrun,
-                )
+                held, total = flushed.hold_amount, row.total
+                overrun = max(0, total - held) if held else 0
+                return Receipt(row.id, draft.user, draft.model, total, row.cost_nano, flushed.available, held, overrun)
             case Flushed(has_account=False):
                 raise unknown_user(draft.user)
             case _:
-                return await self._replay(row, flushed)
+                return await self._patiently(lambda: self._replay(row, flushed))
+
+    async def _patiently(self, ask: Callable[[], Awaitable[Result]]) -> Result:
+        """Ask the database about a record that must not be lost, as long as the record itself would be tried."""
+        return await repeated("meter", ask, seconds=self._retry_seconds)
 
     def _row(self, draft: _Draft) -> UsageRow:
         reported, counts = draft.usage, draft.usage.counts
@@ -196,8 +212,8 @@ class Metering:
             anomalies=",".join(reported.anomalies) or None,
             raw=storable(evidence(reported)),
             metadata=draft.metadata,
-            key=draft.key,
-            digest=draft.digest,
+            key=draft.answer[0] if draft.answer else None,
+            digest=draft.answer[1] if draft.answer else None,
         )
 
     async def _replay(self, row: UsageRow, flushed: Flushed) -> Receipt:
@@ -208,10 +224,7 @@ class Metering:
             if known is None:
                 raise RecordingFailed(f"the record of {row.key!r} cannot be found", hint="try again")
             if known.digest != row.digest:
-                raise IdempotencyConflict(
-                    f"{row.key!r} was recorded at {known.created_at:%Y-%m-%d %H:%M} UTC with another answer",
-                    hint="the first record stands; use a new call id for a new answer",
-                )
+                raise _other_answer(row.key, known)
             first = known.result_id
         record = await usage.find(self.database, row.account_id, first)
         if record is None:
@@ -220,7 +233,14 @@ class Metering:
         return _receipt_again(record, flushed.available)
 
 
-def _answer_key(usage: Usage) -> tuple[str | None, bytes | None]:
+def _other_answer(key: str, known: KeyRow) -> IdempotencyConflict:
+    return IdempotencyConflict(
+        f"{key!r} was recorded at {known.created_at:%Y-%m-%d %H:%M} UTC with another answer",
+        hint="the first record stands; use a new call id for a new answer",
+    )
+
+
+def _answer_key(usage: Usage) -> tuple[str, bytes] | None:
     """Give the key under which an answer is known by its own id, and the digest of its counts.
 
     Google's responseId is the same in all chunks of a stream and never shared by two answers: 1,154 of 1,156 recorded
@@ -228,11 +248,10 @@ def _answer_key(usage: Usage) -> tuple[str | None, bytes | None]:
     """
     known = answer_id(usage.response_id)
     if known is None:
-        return None, None
+        return None
     counts = usage.counts
-    return f"answer:{known}", hashlib.sha256(
-        f"{counts.prompt},{counts.candidates},{counts.thoughts},{counts.tool},{usage.total_tokens}".encode()
-    ).digest()
+    content = f"{counts.prompt},{counts.candidates},{counts.thoughts},{counts.tool},{usage.total_tokens}"
+    return f"answer:{known}", hashlib.sha256(content.encode()).digest()
 
 
 def _receipt_again(record: UsageRecord, available: int) -> Receipt:

@@ -86,7 +86,14 @@ def _failure(row: UsageRow, error: Exception) -> RecordingFailed:
             raise error
     except Exception as readable:
         cause = str(readable)
-    telemetry.warn("recorder.failed", cause, usage_id=str(row.id), account_id=str(row.account_id), total=row.total)
+    telemetry.warn(
+        "recorder.failed",
+        cause,
+        usage_id=str(row.id),
+        account_id=str(row.account_id),
+        total=row.total,
+        evidence=row.raw,
+    )
     failure = RecordingFailed(f"the usage of call {row.id} is not recorded: {cause}")
     failure.__cause__ = error
     return failure

@@ -3,6 +3,7 @@
 Every writing statement of Jangbu is harmless to repeat, so an ambiguous commit is simply sent again.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ _WAIT_MOST_SECONDS = 1.0
 
 async def repeated(what: str, attempt: Callable[[], Awaitable[Result]], *, seconds: int) -> Result:
     """Run ``attempt`` until it succeeds, fails for good, or ``seconds`` are over; the last error passes through."""
+    deadline = asyncio.get_running_loop().time() + seconds
     retries = stamina.retry_context(
         on=is_transient, attempts=None, timeout=seconds, wait_initial=_WAIT_FIRST_SECONDS, wait_max=_WAIT_MOST_SECONDS
     )
@@ -26,5 +28,6 @@ async def repeated(what: str, attempt: Callable[[], Awaitable[Result]], *, secon
         with each:
             if each.num > 1:
                 telemetry.emit(f"{what}.retried", attempt=each.num)
-            return await attempt()
+            async with asyncio.timeout_at(deadline):
+                return await attempt()
     raise AssertionError("a retry context gives a result or raises")

@@ -26,6 +26,7 @@ class Sweeper:
         self._duties: tuple[tuple[str, Callable[[], Awaitable[object]]], ...] = (
             ("partitions", self.make_partitions),
             ("holds", holds.expire),
+            ("closed holds", holds.purge),
             ("grants", accounts.expire_grants),
             ("prices", pricing.refresh),
         )

@@ -83,6 +83,15 @@ async def find_key(database: Database, account: UUID, key: str) -> KeyRow | None
     return None if row is None else KeyRow(bytes(row["digest"]), row["result_id"], row["created_at"])
 
 
+async def claim_key(database: Database, account: UUID, key: str, digest: bytes, result: UUID) -> KeyRow | None:
+    """Let a key stand for a result unless it stands for one already; give what it stands for.
+
+    None where there is no such account.
+    """
+    await database.rows("key_claim", account, key, digest, result)
+    return await find_key(database, account, key)
+
+
 async def page(database: Database, account: UUID, asset: Asset, before: int | None, limit: int) -> Sequence[EntryRow]:
     """Give an account's entries, newest first, from the one before ``before``."""
     rows = await database.rows("entry_list", account, int(asset), before, limit)
@@ -142,9 +151,9 @@ async def write_burn_down(connection: Connection, account: UUID, grants: Sequenc
     )
 
 
-async def accounts_with_due_grants(database: Database, limit: int) -> Sequence[tuple[UUID, Asset]]:
-    """Give accounts that own a grant whose time is up."""
-    return [(row["account_id"], Asset(row["asset"])) for row in await database.rows("grant_due", limit)]
+async def accounts_with_due_grants(database: Database, after: UUID, limit: int) -> Sequence[tuple[UUID, Asset]]:
+    """Give accounts that own a grant whose time is up, in the order of their ids, from the one after ``after``."""
+    return [(row["account_id"], Asset(row["asset"])) for row in await database.rows("grant_due", after, limit)]
 
 
 def _grant(row: Row) -> Grant:

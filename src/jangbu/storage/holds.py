@@ -27,7 +27,8 @@ class HoldRequest:
 class HoldAnswer:
     """What became of a request. ``amount`` is None where nothing was taken.
 
-    ``account_state`` is None where there is no such account; ``known_state`` tells that the id was used before.
+    ``account_state`` is None where there is no such account; ``known_state`` tells that the id was used before;
+    ``is_overtaken`` that somebody used it this very moment: asking again tells how.
     """
 
     amount: int | None
@@ -35,6 +36,7 @@ class HoldAnswer:
     account_state: str | None
     known_state: str | None
     known_amount: int | None
+    is_overtaken: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,12 @@ async def take(
     answers: list[HoldAnswer | None] = [None] * len(requests)
     for index, row in zip(order, rows, strict=True):
         answers[index] = HoldAnswer(
-            row["amount"], row["available"] or 0, row["account_state"], row["known_state"], row["known_amount"]
+            row["amount"],
+            row["available"] or 0,
+            row["account_state"],
+            row["known_state"],
+            row["known_amount"],
+            row["is_overtaken"],
         )
     return [answer for answer in answers if answer is not None]
 
@@ -100,6 +107,11 @@ async def expire(database: Database, limit: int) -> Sequence[tuple[UUID, UUID, i
     """End holds whose time is up; give (account, id, amount, state) of those that ended."""
     rows = await database.rows("hold_expire", limit)
     return [(row["account_id"], row["id"], row["amount"], row["state"]) for row in rows]
+
+
+async def purge(database: Database, limit: int) -> int:
+    """Forget holds that were closed long ago; give how many."""
+    return int(await database.value("hold_purge", limit))
 
 
 async def page(

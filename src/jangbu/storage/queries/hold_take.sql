@@ -78,6 +78,7 @@ moved AS (
 SELECT
     i.n,
     t.amount,
+    s.amount IS NOT NULL AND t.amount IS NULL AS is_overtaken,
     l.state AS account_state,
     k.state AS known_state,
     k.amount AS known_amount,

@@ -1,7 +1,9 @@
 -- Records a batch of usage and everything that follows from it in one statement, so that a record, its debit, its
 -- entry and its rollups exist together or not at all. Balances are locked first and in order, so flushes never
 -- deadlock and everything below sees their latest state; only rows that really were new move anything, so a replay
--- changes nothing. A hold is closed whenever its usage is known, whoever brought it.
+-- changes nothing. A hold is closed whenever its usage is known, whoever brought it. An answer whose key is taken is
+-- not recorded again; where it was called for under a hold and the key stands for other counts, the key proves nothing
+-- and the answer is recorded without it.
 WITH item AS (
     SELECT *
     FROM unnest(
@@ -46,7 +48,14 @@ closed AS (
         AND l.account_id = i.account_id AND l.asset = 1
         AND h.account_id = i.account_id AND h.id = i.id
         AND h.state IN ('open', 'unknown')
-    RETURNING h.account_id, h.id, h.amount
+    RETURNING h.account_id, h.id, h.amount, h.state
+),
+resolved AS (
+    UPDATE jangbu.findings AS f
+    SET resolved_at = clock_timestamp()
+    FROM closed AS c
+    WHERE c.state = 'unknown'
+        AND f.account_id = c.account_id AND f.usage_id = c.id AND f.kind = 'unknown_outcome' AND f.resolved_at IS NULL
 ),
 fresh AS (
     INSERT INTO jangbu.usage (
@@ -64,7 +73,15 @@ fresh AS (
     JOIN posting AS p ON p.account_id = i.account_id AND p.tokens IS NOT NULL
     LEFT JOIN closed AS c ON c.account_id = i.account_id AND c.id = i.id
     LEFT JOIN keyed AS k ON k.account_id = i.account_id AND k.result_id = i.id
-    WHERE i.key IS NULL OR k.result_id IS NOT NULL
+    WHERE i.key IS NULL
+        OR k.result_id IS NOT NULL
+        OR (
+            i.was_held
+            AND EXISTS (
+                SELECT FROM jangbu.idempotency_keys AS x
+                WHERE x.account_id = i.account_id AND x.key = i.key AND x.digest <> i.digest
+            )
+        )
     ON CONFLICT DO NOTHING
     RETURNING
         account_id, id, service_id, model_id, source, prompt, candidates, thoughts, tool, cached, total, cost_nano,

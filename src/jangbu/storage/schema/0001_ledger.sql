@@ -259,6 +259,7 @@ CREATE TABLE jangbu.holds (
     PRIMARY KEY (account_id, id)
 );
 CREATE INDEX holds_by_expiry ON jangbu.holds (expires_at) WHERE state = 'open';
+CREATE INDEX holds_by_close ON jangbu.holds (closed_at) WHERE state IN ('released', 'expired');
 CREATE INDEX holds_unknown ON jangbu.holds (account_id) WHERE state = 'unknown';
 
 -- consumed is how much of the grant has been burnt down, as of the account's last burn-down; expired is what it lost.
