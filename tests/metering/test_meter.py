@@ -1,14 +1,16 @@
 """Metering: an answer is recorded once however it comes, and nothing that was answered is lost for its looks."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from jangbu.clock import SystemClock, new_id
 from jangbu.config import Settings
-from jangbu.domain.flow import Bounds, Call, Held, Receipt, Settle, TakeHold
+from jangbu.domain.flow import Bounds, Call, Held, MarkUnknown, Receipt, Settle, TakeHold
 from jangbu.domain.ledger import Asset
 from jangbu.domain.pricing import Meter, Price, Terms
 from jangbu.domain.usage import Counts, Source, Surface, Usage
@@ -166,3 +168,96 @@ async def test_a_user_whose_id_looks_like_an_account_id_is_still_only_himself(me
     assert (await metering.accounts.balance("kim")).used == 0
     assert await metering.accounts.user_named(disguised) == "kim"
     assert await metering.accounts.user_named("kim") == "kim"
+
+
+async def test_a_call_id_and_the_answers_own_id_both_keep_an_answer_from_being_charged_twice(
+    metering: Metering,
+) -> None:
+    first = await settled(metering, answer())
+    for call_key in ("call-1", "call-2", "call-1"):
+        again = await metering.record("kim", "text_generation", answer(), call_key=call_key)
+        assert (again.id, again.replayed) == (first.id, True)
+    by_key = await metering.record("kim", "chat", answer(response_id="r2"), call_key="call-3")
+    assert (await metering.record("kim", "chat", answer(response_id="r2"))).id == by_key.id
+    assert (await metering.accounts.balance("kim")).used == 300
+
+
+async def test_other_counts_under_one_answers_id_keep_the_hold_and_show_the_overrun(metering: Metering) -> None:
+    await settled(metering, answer())
+    receipt = await settled(metering, answer(prompt=3000))
+    assert (receipt.held_before, receipt.overrun) == (2000, 1050)
+    assert (await metering.accounts.balance("kim")).held == 0
+
+
+async def test_evidence_closes_the_finding_of_an_unknown_outcome(metering: Metering) -> None:
+    call = Call(new_id(SystemClock()), "kim", "chat", "m", Bounds(100, 100, output_chosen=True))
+    await metering.execute(TakeHold(call, 100, 200, 200))
+    await metering.execute(MarkUnknown(call, "the connection broke"))
+    assert await open_findings(metering) == ["unknown_outcome"]
+    await metering.execute(Settle(call, answer()))
+    assert await open_findings(metering) == []
+    assert (await metering.accounts.balance("kim")).held == 0
+
+
+async def open_findings(metering: Metering) -> list[str]:
+    async with metering.database.connection() as connection:
+        rows = await connection.fetch("SELECT kind FROM jangbu.findings WHERE resolved_at IS NULL ORDER BY kind")
+    return [row["kind"] for row in rows]
+
+
+@pytest.mark.parametrize("text", ["생일 🎂", "C:\\ud83d", "\\u0000", "tab\tand\nline"])
+async def test_every_character_that_can_be_stored_is_stored(metering: Metering, text: str) -> None:
+    receipt = await settled(metering, answer(), metadata={"tags": {"note": text}})
+    async with metering.database.connection() as connection:
+        stored = await connection.fetchval(
+            "SELECT metadata #>> '{tags,note}' FROM jangbu.usage WHERE id = $1", receipt.id
+        )
+    assert stored == text
+
+
+async def test_more_refunds_at_once_than_connections(metering: Metering) -> None:
+    receipts = [await metering.record("kim", "chat", answer(response_id=f"r{n}")) for n in range(12)]
+    posted = await asyncio.gather(
+        *(metering.accounts.refund("kim", each.id, 50, reason="sorry", key=f"refund-{each.id}") for each in receipts)
+    )
+    assert not any(each.replayed for each in posted)
+    assert (await metering.accounts.balance("kim")).granted == 100_000 + 12 * 50
+
+
+async def test_a_void_gives_back_what_refunds_left(metering: Metering) -> None:
+    call = (await metering.record("kim", "chat", answer())).id
+    await metering.accounts.refund("kim", call, 30, reason="half", key="half")
+    assert not (await metering.accounts.void("kim", call, reason="all")).replayed
+    assert (await metering.accounts.void("kim", call, reason="all")).replayed
+    assert (await metering.accounts.balance("kim")).granted == 100_000 + 150
+    with pytest.raises(InvalidInput, match="given back already"):
+        await metering.accounts.refund("kim", call, 1, reason="more", key="more")
+
+
+async def test_the_keys_of_grants_and_calls_never_meet(metering: Metering) -> None:
+    await metering.accounts.grant("kim", 10, key="call:order-1")
+    receipt = await metering.record("kim", "chat", answer(), call_key="order-1")
+    assert not receipt.replayed
+
+
+async def test_all_grants_that_are_due_expire_in_one_sweep(metering: Metering) -> None:
+    users = [f"user-{number}" for number in range(450)]
+    soon = await metering.database.now() + timedelta(milliseconds=300)
+    for user in users:
+        await metering.accounts.create(user)
+    await asyncio.gather(*(metering.accounts.grant(user, 10, key="g", expires_at=soon) for user in users))
+    await asyncio.sleep(0.4)
+    assert await metering.accounts.expire_grants() == len(users)
+    assert await metering.accounts.expire_grants() == 0
+    assert (await metering.accounts.balance(users[-1])).granted == 0
+
+
+async def test_a_name_that_is_new_to_the_process_does_not_lose_a_record_to_a_restart(metering: Metering) -> None:
+    await metering.record("kim", "chat", answer())
+    async with metering.database.connection() as connection:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    receipt = await settled(metering, answer(model="gemini-never-seen", response_id="r9"))
+    assert receipt.model == "gemini-never-seen"
