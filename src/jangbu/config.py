@@ -1,6 +1,7 @@
 """Settings: from arguments, then ``JANGBU_*`` variables, then a TOML file, then defaults.
 
-The TOML file is named by ``JANGBU_CONFIG``, else ``jangbu.toml`` in the working directory is read if it is there.
+The TOML file is named by ``JANGBU_CONFIG``, else ``jangbu.toml`` in the working directory is read if it is there. A
+path that is empty is refused: it would silently mean the working directory.
 """
 
 import os
@@ -8,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -21,20 +22,18 @@ from jangbu.errors import InvalidSettings
 
 __all__ = ["Settings"]
 
+_PREFIX = "JANGBU_"
+_FILE_VARIABLE = "JANGBU_CONFIG"
 _DEFAULT_FILE = "jangbu.toml"
 
 
 class Settings(BaseSettings):
     """Every setting of Jangbu; immutable once loaded."""
 
-    model_config = SettingsConfigDict(env_prefix="JANGBU_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
 
     database_url: SecretStr | None = Field(None, description="A PostgreSQL 15+ server; without it one is embedded")
     data_dir: Path | None = Field(None, description="Where the embedded server keeps its data")
-    upstream_url: str = Field("https://generativelanguage.googleapis.com", description="Where Gemini is called")
-    gemini_api_key: SecretStr | None = Field(
-        None, validation_alias="GEMINI_API_KEY", description="The key for Gemini; it never leaves the server"
-    )
     project: str = Field("default", min_length=1, max_length=100, description="The project whose users these are")
     price_book: Path | None = Field(None, description="A price book to use instead of the shipped one")
     pool_size: int = Field(6, ge=2, le=200, description="Connections to PostgreSQL for each process")
@@ -49,16 +48,27 @@ class Settings(BaseSettings):
     def load(cls, **given: Any) -> Self:
         """Read all sources; ``given`` wins over them. Raises InvalidSettings with one line that names the setting."""
         wanted = {name: value for name, value in given.items() if value is not None}
-        if "gemini_api_key" in wanted:
-            wanted["GEMINI_API_KEY"] = wanted.pop("gemini_api_key")
         try:
             return cls(**wanted)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            name = ".".join(str(part) for part in first["loc"])
-            raise InvalidSettings(f"setting {name}: {first['msg']}", hint="see `jangbu config show`") from None
+            raise _readable(error) from None
         except (OSError, ValueError) as error:
-            raise InvalidSettings(f"the settings file cannot be read: {error}") from None
+            reason = getattr(error, "strerror", None) or error
+            raise InvalidSettings(f"the settings file {settings_file()} cannot be read: {reason}") from None
+
+    @field_validator("data_dir", "price_book", mode="before")
+    @classmethod
+    def _name_something(cls, value: object) -> object:
+        if isinstance(value, str) and not value.strip():
+            raise ValueError("names nothing")
+        return value
+
+    @field_validator("price_book")
+    @classmethod
+    def _be_a_file(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError(f"there is no file {value}")
+        return value
 
     @classmethod
     def settings_customise_sources(
@@ -78,17 +88,54 @@ class Settings(BaseSettings):
         kind = type(self)
         environment = EnvSettingsSource(kind)()
         file = TomlConfigSettingsSource(kind, toml_file=settings_file())()
-        found: dict[str, str] = {}
-        for name, field in kind.model_fields.items():
-            names = {name, str(field.validation_alias)}
-            in_environment = names & environment.keys()
-            found[name] = "environment" if in_environment else "file" if names & file.keys() else "default"
-        return found
+        return {
+            name: "environment" if name in environment else "file" if name in file else "default"
+            for name in kind.model_fields
+        }
 
 
 def settings_file() -> Path | None:
-    """Give the TOML file that settings are read from, or None where there is none."""
-    named = os.environ.get("JANGBU_CONFIG")
-    if named:
-        return Path(named)
-    return Path(_DEFAULT_FILE) if Path(_DEFAULT_FILE).is_file() else None
+    """Give the TOML file that settings are read from, or None where there is none.
+
+    Raises InvalidSettings where the one that was named is not there.
+    """
+    named = os.environ.get(_FILE_VARIABLE)
+    if named is None:
+        return Path(_DEFAULT_FILE) if Path(_DEFAULT_FILE).is_file() else None
+    if not named.strip():
+        raise InvalidSettings(f"{_FILE_VARIABLE} names nothing", hint="name a TOML file, or unset it")
+    if not Path(named).exists() or Path(named).is_dir():
+        raise InvalidSettings(f"there is no settings file {named}", hint=f"{_FILE_VARIABLE} names it")
+    return Path(named)
+
+
+def variable_of(name: str) -> str:
+    """Give the environment variable of a setting."""
+    return _PREFIX + name.upper()
+
+
+def _readable(error: ValidationError) -> InvalidSettings:
+    """Say the first thing that is wrong in plain words; what may be a secret is not repeated."""
+    first = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    bounds = first.get("ctx", {})
+    match first["type"]:
+        case "value_error":
+            why = str(bounds["error"])
+        case "int_parsing" | "int_type" | "int_from_float" | "int_parsing_size":
+            why = f"{str(first['input'])[:40]!r} is no whole number"
+        case "bool_parsing" | "bool_type":
+            why = f"{str(first['input'])[:40]!r} is neither true nor false"
+        case "greater_than_equal":
+            why = f"{first['input']} is less than {bounds['ge']:,}"
+        case "less_than_equal":
+            why = f"{first['input']} is more than {bounds['le']:,}"
+        case "string_too_short":
+            why = "names nothing"
+        case "string_too_long":
+            why = f"is longer than {bounds['max_length']:,} characters"
+        case "extra_forbidden":
+            return InvalidSettings(f"there is no setting {name[:60]!r}", hint="see `jangbu config show`")
+        case _:
+            why = "is no text"
+    return InvalidSettings(f"setting {name}: {why}", hint=f"{variable_of(name)} or the settings file sets it")

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from jangbu.storage.database import Database
 from tests.cli.conftest import Jangbu
 
@@ -71,19 +73,59 @@ def test_the_schema_is_upgraded_once_and_its_sql_shown_to_whoever_asks(jangbu: J
 def test_settings_are_shown_with_their_origin_and_without_secrets(offline: Jangbu) -> None:
     (offline.directory / "jangbu.toml").write_text("pool_size = 3\n")
     words = ("config", "show", "--project", "shop")
-    shown = offline.json(*words, GEMINI_API_KEY="AIza-secret")
-    assert shown["pool_size"] == {"value": 3, "origin": "file"}
-    assert shown["project"] == {"value": "shop", "origin": "argument"}
+    shown = offline.json(*words)
+    assert shown["pool_size"] == {"value": 3, "origin": "file", "variable": "JANGBU_POOL_SIZE"}
+    assert shown["project"] == {"value": "shop", "origin": "argument", "variable": "JANGBU_PROJECT"}
     assert shown["flushers"]["origin"] == "default"
-    assert shown["database_url"] == {"value": "postgresql://kim:****@127.0.0.1:1/nowhere", "origin": "environment"}
-    assert shown["gemini_api_key"] == {"value": "****", "origin": "environment"}
-    table = offline.ok(*words, GEMINI_API_KEY="AIza-secret").out
+    assert shown["database_url"]["value"] == "postgresql://kim:****@127.0.0.1:1/nowhere"
+    assert (shown["database_url"]["origin"], shown["data_dir"]["value"]) == ("environment", None)
+    table = offline.ok(*words).out
     assert "secret" not in table
-    assert "JANGBU" not in table
+    assert "JANGBU_POOL_SIZE" in table
 
 
-def test_a_setting_that_cannot_be_used_is_named(offline: Jangbu, tmp_path: Path) -> None:
-    assert "pool_size" in offline("config", "show", JANGBU_POOL_SIZE="many").error_line
+def test_the_data_directory_that_is_in_effect_is_shown(offline: Jangbu) -> None:
+    shown = offline.json("config", "show", "--data-dir", "ledger")
+    assert shown["data_dir"]["value"] == str(offline.directory / "ledger")
+    assert not (offline.directory / "ledger").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("POOL_SIZE", "many", "setting pool_size: 'many' is no whole number"),
+        ("POOL_SIZE", "1", "setting pool_size: 1 is less than 2"),
+        ("POOL_SIZE", "1000", "setting pool_size: 1000 is more than 200"),
+        ("PREPARED_STATEMENTS", "maybe", "setting prepared_statements: 'maybe' is neither true nor false"),
+        ("PROJECT", "", "setting project: names nothing"),
+        ("PROJECT", "x" * 101, "setting project: is longer than 100 characters"),
+        ("DATA_DIR", "", "setting data_dir: names nothing"),
+        ("PRICE_BOOK", " ", "setting price_book: names nothing"),
+        ("PRICE_BOOK", "shelf/missing.json", "setting price_book: there is no file shelf/missing.json"),
+        ("CONFIG", "", "JANGBU_CONFIG names nothing"),
+        ("CONFIG", "shelf/missing.toml", "there is no settings file shelf/missing.toml"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named_in_plain_words(
+    offline: Jangbu, name: str, value: str, why: str
+) -> None:
+    refused = offline("config", "show", stdin=None, **{f"JANGBU_{name}": value})
+    assert refused.code == 2
+    assert refused.error_line.startswith(f"error: {why}; ")
+    assert f"JANGBU_{name}" in refused.err or value == ""
+
+
+def test_a_data_directory_without_a_name_makes_no_ledger_here(offline: Jangbu) -> None:
+    refused = offline("accounts", "create", "kim", "--data-dir", "")
+    assert (refused.code, list(offline.directory.iterdir())) == (2, [])
+    assert "data_dir" in refused.error_line
+
+
+def test_a_settings_file_that_cannot_be_used_is_named(offline: Jangbu, tmp_path: Path) -> None:
     (tmp_path / "broken.toml").write_text("pool_size = = 3")
-    broken = offline("config", "show", JANGBU_CONFIG=str(tmp_path / "broken.toml"))
-    assert (broken.code, bool(broken.error_line)) == (2, True)
+    broken = offline("config", "show", JANGBU_CONFIG="broken.toml")
+    assert broken.code == 2
+    assert "broken.toml cannot be read" in broken.error_line
+    (tmp_path / "odd.toml").write_text("pol_size = 3")
+    assert "no setting 'pol_size'" in offline("config", "show", JANGBU_CONFIG="odd.toml").error_line
+    assert "no settings file" in offline("config", "show", JANGBU_CONFIG=str(tmp_path)).error_line
