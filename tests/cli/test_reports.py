@@ -60,6 +60,23 @@ def test_costs_are_grouped_and_what_has_no_price_is_never_nothing(shop: Jangbu, 
     assert "unpriced" in shown.splitlines()[2]
 
 
+def test_calls_are_listed_with_their_ids_page_by_page_and_nobody_elses(shop: Jangbu) -> None:
+    newest = shop.json("usage", "calls", "김철수", "--limit", "1")
+    oldest = shop.json("usage", "calls", "김철수", "--limit", "2", "--before", newest["next"])
+    assert [len(page["calls"]) for page in (newest, oldest)] == [1, 1]
+    assert (newest["next"], oldest["next"]) == (newest["calls"][0]["id"], None)
+    assert newest["calls"][0]["id"] > oldest["calls"][0]["id"]
+    assert shop.json("explain", oldest["calls"][0]["id"])["user"] == "김철수"
+    [other] = shop.json("usage", "calls", "lee")["calls"]
+    assert (other["service"], other["model"], other["cost_nano"]) == ("image", "gemini-99-dream", None)
+    assert (other["prompt_tokens"], other["completion_tokens"], other["total_tokens"]) == (150, 300, 450)
+    lines = shop.ok("usage", "calls", "김철수", "--limit", "1").out.splitlines()
+    assert lines[1].split()[2:] == ["대본", "gemini-2.5-flash", "150", "300", "450", "$0.000795"]
+    assert lines[2] == f"(more: --before {newest['next']})"
+    assert shop("usage", "calls", "nobody").code == 3
+    assert shop("usage", "calls", "lee", "--before", "first").code == 2
+
+
 def test_one_user_or_everybody_must_be_named(offline: Jangbu) -> None:
     for words in (("cost",), ("cost", "kim", "--all"), ("usage", "totals"), ("usage", "daily", "--days", "0", "--all")):
         assert offline(*words).code == 2

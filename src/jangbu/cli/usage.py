@@ -5,19 +5,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jangbu.cli.accounts import User
 from jangbu.cli.answers import ModelName, SurfaceName, answer_usage
 from jangbu.cli.commands import command, group
 from jangbu.cli.figures import COLUMNS, Everybody, Somebody, cells, facts, summed, whose
-from jangbu.cli.output import json_text, write_data
+from jangbu.cli.money import dollars
+from jangbu.cli.output import json_text, shown_moment, write_data
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
-from jangbu.cli.values import moment, whole_number
+from jangbu.cli.values import call_id, moment, whole_number
 from jangbu.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jangbu.domain.usage import Tier, Usage
+    from jangbu.storage.reports import CallRow
 
 __all__ = ["register"]
 
@@ -111,6 +114,48 @@ async def daily(
 
     found = [{"day": line.day, "service": line.service, **facts(line.figures)} for line in lines]
     session.show({"user": named, "zone": "UTC", "days": found}, text)
+
+
+@command(usage, "calls")
+async def calls(
+    session: Session,
+    user: User,
+    limit: Annotated[str, typer.Option(metavar="N", help="How many calls at most.")] = "100",
+    before: Annotated[
+        str | None, typer.Option(metavar="CALL", help="Only calls before this one.", show_default=False)
+    ] = None,
+) -> None:
+    """List a user's calls with their ids, newest first; `explain` tells all about one of them."""
+    most = whole_number(limit, "limit", least=1, most=10_000)
+    earlier = None if before is None else call_id(before)
+    project = session.settings().project
+    async with session.ledger() as metering:
+        named = await metering.accounts.user_named(user)
+        from jangbu.metering.reports import Reports
+
+        found = await Reports(metering.database, project).calls(named, before=earlier, limit=most)
+    following = found[-1].id if len(found) == most else None
+
+    def text() -> str:
+        columns = ("call", "time", "service", "model", "prompt>", "completion>", "total>", "cost>", "anomalies")
+        more = "" if following is None else f"\n(more: --before {following})"
+        return table(columns, [_call_cells(each) for each in found], empty="no calls") + more
+
+    session.show({"user": named, "calls": [asdict(each) for each in found], "next": following}, text)
+
+
+def _call_cells(call: "CallRow") -> tuple[str, ...]:
+    return (
+        str(call.id),
+        shown_moment(call.created_at),
+        call.service,
+        call.model,
+        f"{call.prompt_tokens:,}",
+        f"{call.completion_tokens:,}",
+        f"{call.total_tokens:,}",
+        dollars(call.cost_nano),
+        ", ".join(call.anomalies),
+    )
 
 
 def _described(usage: "Usage", priced: "Callable[[Usage], dict[str, Any]] | None") -> dict[str, Any]:

@@ -29,6 +29,21 @@ class Sums:
 
 
 @dataclass(frozen=True, slots=True)
+class CallRow:
+    """One recorded call in a list: tokens, and its cost in nano-USD, None where no price is known."""
+
+    id: UUID
+    created_at: datetime
+    service: str
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    cost_nano: int | None
+    anomalies: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FindingRow:
     """Something about a call that somebody should look at."""
 
@@ -65,6 +80,14 @@ async def users(database: Database, project: str, *, by_cost: bool, limit: int) 
     """Give (user, sums) of those who used most, by tokens or by cost."""
     rows = await database.rows("report_users", project, by_cost, limit)
     return [(row["user_id"], _sums(row)) for row in rows]
+
+
+async def calls(database: Database, account: UUID, before: UUID | None, limit: int) -> Sequence[CallRow]:
+    """Give a user's calls, newest first, from the one before ``before``."""
+    return [
+        CallRow(**{**row, "anomalies": tuple(row["anomalies"] or ())})
+        for row in await database.rows("report_calls", account, before, limit)
+    ]
 
 
 async def findings(database: Database, project: str, limit: int) -> Sequence[FindingRow]:
