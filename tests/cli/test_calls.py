@@ -68,6 +68,36 @@ def test_a_provider_s_error_costs_nothing_and_is_said_to(kim: Jangbu, tmp_path: 
 
 
 @pytest.mark.parametrize(
+    ("total", "charged", "anomaly", "note"),
+    [
+        (500, 500, "total_mismatch", "what does not add up in the answer: total_mismatch"),
+        ("many", 0, "invalid_usage", "counts that are no whole numbers of tokens are kept as they are"),
+    ],
+)
+def test_what_does_not_add_up_is_named_when_it_is_recorded(
+    kim: Jangbu, tmp_path: Path, total: object, charged: int, anomaly: str, note: str
+) -> None:
+    odd = tmp_path / "odd.json"
+    counts = {"promptTokenCount": 150, "candidatesTokenCount": 300, "totalTokenCount": total}
+    candidates = [{"content": {"parts": [{"text": "네"}]}, "finishReason": "STOP"}]
+    odd.write_text(json.dumps({"candidates": candidates, "usageMetadata": counts, "modelVersion": "gemini-2.5-flash"}))
+    record = ("record", "김철수", "--service", "s", "--response", str(odd))
+    receipt = kim.json(*record)
+    assert (receipt["charged_tokens"], anomaly in receipt["anomalies"]) == (charged, True)
+    said = kim.ok(*record).out
+    assert note in said
+    assert "reports no tokens" not in said
+    assert kim.json("usage", "calls", "김철수")["calls"][0]["anomalies"] == receipt["anomalies"]
+
+
+def test_a_debt_is_told_where_it_is_made(kim: Jangbu, answer: Write) -> None:
+    record = ("record", "김철수", "--service", "s", "--response", answer(100_000, 50))
+    assert kim.ok(*record).out.splitlines()[1].startswith("김철수 owes 50 tokens")
+    sound = kim.json("record", "김철수", "--service", "s", "--response", answer(1, 1, number=2))
+    assert (sound["available"], sound["anomalies"]) == (-52, [])
+
+
+@pytest.mark.parametrize(
     ("words", "why"),
     [
         (("--metadata", "{"), "no JSON"),

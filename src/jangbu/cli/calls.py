@@ -1,7 +1,7 @@
 """``record`` and ``explain``: one call, from the provider's answer to the debit."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,8 +15,9 @@ from jangbu.cli.values import call_id, json_object
 
 if TYPE_CHECKING:
     from jangbu.domain.flow import Receipt
+    from jangbu.domain.usage import Usage
 
-__all__ = ["receipt_line", "register"]
+__all__ = ["receipt_facts", "receipt_line", "receipt_notes", "register"]
 
 
 def register(app: typer.Typer) -> None:
@@ -46,8 +47,9 @@ async def record(
     async with session.ledger() as metering:
         user = await metering.accounts.user_named(user)
         receipt = await metering.record(user, service, usage, model=model, call_key=call_id, metadata=attached)
-    nothing = "" if usage.total_tokens else " (the answer reports no tokens, so none are charged)"
-    session.show(asdict(receipt), lambda: receipt_line(receipt) + nothing)
+    session.show(
+        receipt_facts(receipt, usage), lambda: "\n".join([receipt_line(receipt), *receipt_notes(receipt, usage)])
+    )
 
 
 async def explain(
@@ -71,3 +73,24 @@ def receipt_line(receipt: "Receipt") -> str:
         f"call {receipt.id} {said}: {receipt.charged_tokens:,} tokens of {receipt.model} "
         f"({dollars(receipt.cost_nano)}){overrun}; {receipt.available:,} available to {receipt.user}"
     )
+
+
+def receipt_facts(receipt: "Receipt", usage: "Usage") -> dict[str, Any]:
+    """Give a receipt as JSON, with what does not add up in the answer."""
+    return asdict(receipt) | {"anomalies": usage.anomalies}
+
+
+def receipt_notes(receipt: "Receipt", usage: "Usage") -> list[str]:
+    """Say what a reader of the receipt may stumble over, a line for each."""
+    from jangbu.domain.usage import Anomaly
+
+    notes = []
+    if usage.anomalies:
+        notes.append(f"what does not add up in the answer: {', '.join(usage.anomalies)}")
+    if Anomaly.INVALID_USAGE in usage.anomalies:
+        notes.append("counts that are no whole numbers of tokens are kept as they are, and not charged")
+    elif not usage.total_tokens:
+        notes.append("the answer reports no tokens, so none are charged")
+    if receipt.available < 0:
+        notes.append(f"{receipt.user} owes {-receipt.available:,} tokens: recording deducts also what was not bought")
+    return notes

@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 
 from jangbu.cli.answers import SurfaceName, answer_usage
-from jangbu.cli.calls import receipt_line
+from jangbu.cli.calls import receipt_facts, receipt_line, receipt_notes
 from jangbu.cli.commands import command, group
 from jangbu.cli.output import shown_moment
 from jangbu.cli.session import Session
@@ -82,7 +82,8 @@ async def resolve(
         if usage is not None:
             receipt = await metering.execute(Settle(call, usage))
             assert isinstance(receipt, Receipt), "what is settled has a receipt"
-            session.show(asdict(receipt), lambda: receipt_line(receipt))
+            lines = [receipt_line(receipt), *receipt_notes(receipt, usage)]
+            session.show(receipt_facts(receipt, usage), lambda: "\n".join(lines))
             return
         released = await metering.holds.release(metering.accounts.id_of(call.user), named, reason or "")
     said = "released" if released else "was closed before, nothing changed"
