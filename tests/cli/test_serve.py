@@ -54,9 +54,18 @@ def test_it_answers_until_it_is_stopped(serving: "subprocess.Popen[str]", jangbu
     taken = jangbu("serve", "--port", str(port))
     assert taken.code == 1
     assert str(port) in taken.error_line
-    serving.send_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_being_stopped_is_its_normal_end(
+    serving: "subprocess.Popen[str]", number: signal.Signals, jangbu: Jangbu, port: int
+) -> None:
+    assert serving.stdout is not None
+    assert serving.stdout.readline()
+    assert fetched(port, "/healthz") == (200, {"status": "ok"})
+    serving.send_signal(number)
     _, complaints = serving.communicate(timeout=20)
-    assert "Traceback" not in complaints
+    assert (serving.returncode, complaints) == (0, "")
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http"])

@@ -1,7 +1,10 @@
 """``serve``: keep the ledger up, sweep it, and answer on HTTP."""
 
+import signal
 import socket
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,10 +13,14 @@ from jangbu.cli.session import Session
 from jangbu.cli.values import whole_number
 from jangbu.errors import JangbuError
 
+if TYPE_CHECKING:
+    import uvicorn
+
 __all__ = ["register"]
 
 _PORT = 8787
 _PORT_MAX = 65_535
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +43,27 @@ async def serve(
         listener = _listen(host, number)
         server = uvicorn.Server(uvicorn.Config(create_app(metering), log_level="warning", lifespan="off"))
         session.show({"url": f"http://{host}:{number}"}, lambda: f"serving on http://{host}:{number}; Ctrl-C stops it")
-        await server.serve(sockets=[listener])
+        with _ending(server):
+            await server.serve(sockets=[listener])
+
+
+@contextmanager
+def _ending(server: "uvicorn.Server") -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM end the service as its normal end, with the ledger closed in order.
+
+    uvicorn raises the signals that it has seen once more when it is done; without handlers of ours they would end the
+    process before the ledger is closed.
+    """
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    for number in _ENDING:
+        loop.add_signal_handler(number, setattr, server, "should_exit", True)
+    try:
+        yield
+    finally:
+        for number in _ENDING:
+            loop.remove_signal_handler(number)
 
 
 def _listen(host: str, port: int) -> socket.socket:
