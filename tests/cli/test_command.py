@@ -18,11 +18,11 @@ from tests.cli.conftest import Jangbu
 COMMANDS = [
     (), ("accounts",), ("accounts", "create"), ("accounts", "show"), ("accounts", "list"), ("accounts", "block"),
     ("grant",), ("balance",), ("record",), ("explain",), ("usage",), ("usage", "parse"), ("usage", "totals"),
-    ("usage", "daily"), ("cost",), ("ledger",), ("ledger", "show"), ("ledger", "refund"), ("ledger", "adjust"),
-    ("ledger", "void"), ("verify",), ("holds",), ("holds", "list"), ("holds", "resolve"), ("prices",),
-    ("prices", "list"), ("prices", "versions"), ("prices", "import"), ("prices", "diff"), ("prices", "set"),
-    ("prices", "markup"), ("serve",),
-    ("prices", "backfill"), ("db",), ("db", "upgrade"), ("db", "sql"), ("db", "retain"),
+    ("usage", "daily"), ("usage", "calls"), ("cost",), ("ledger",), ("ledger", "show"), ("ledger", "refund"),
+    ("ledger", "adjust"), ("ledger", "void"), ("verify",), ("holds",), ("holds", "list"), ("holds", "resolve"),
+    ("prices",), ("prices", "list"), ("prices", "versions"), ("prices", "import"), ("prices", "diff"),
+    ("prices", "set"), ("prices", "markup"), ("serve",),
+    ("prices", "backfill"), ("db",), ("db", "upgrade"), ("db", "sql"), ("db", "retain"), ("db", "url"),
     ("config",), ("config", "show"), ("doctor",),
     ("demo",),
 ]  # fmt: skip

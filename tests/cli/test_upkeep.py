@@ -1,11 +1,13 @@
 """Looking after a ledger: verify, doctor, the schema, the settings."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from jangbu.storage.database import Database
+from jangbu.storage.embedded import EmbeddedServer
 from tests.cli.conftest import Jangbu
 
 
@@ -68,6 +70,40 @@ def test_the_schema_is_upgraded_once_and_its_sql_shown_to_whoever_asks(jangbu: J
     assert sql.rstrip().endswith("COMMIT;")
     assert "CREATE TABLE jangbu.usage" in sql
     assert offline("db", "sql", "--from", "9999").error_line
+
+
+def test_the_address_of_ones_own_server_is_printed_without_its_password(offline: Jangbu) -> None:
+    assert offline.ok("db", "url").out == "postgresql://kim:****@127.0.0.1:1/nowhere\n"
+    assert offline.json("db", "url") == {"url": "postgresql://kim:****@127.0.0.1:1/nowhere", "stays_seconds": None}
+
+
+def test_the_address_of_the_embedded_server_is_printed_and_how_long_it_answers(offline: Jangbu) -> None:
+    ledger = offline.directory / "ledger"
+    with EmbeddedServer(ledger) as endpoint:
+        shown = offline("db", "url", "--data-dir", str(ledger))
+        assert (shown.code, shown.out) == (0, endpoint.dsn + "\n")
+        assert "stops 3 seconds after" in shown.err
+        assert "jangbu serve" in shown.err
+        assert offline.json("db", "url", "--data-dir", str(ledger)) == {"url": endpoint.dsn, "stays_seconds": 3}
+
+
+@pytest.mark.parametrize("inside", ["ledger", "ledger/deeper"])
+def test_a_doctor_who_finds_a_file_where_the_ledger_should_lie_says_so(offline: Jangbu, inside: str) -> None:
+    (offline.directory / "ledger").write_text("")
+    found = offline("doctor", "--json", "--data-dir", inside)
+    assert found.code == 1
+    [failed] = [check for check in found.json["checks"] if check["state"] == "fail"]
+    assert failed["name"] == "data directory"
+    assert failed["found"] == f"{offline.directory / 'ledger'} is no directory"
+    assert "JANGBU_DATA_DIR" in failed["advice"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_doctor_who_may_not_write_the_ledger_says_so(offline: Jangbu) -> None:
+    (offline.directory / "ledger").mkdir(mode=0o500)
+    found = offline("doctor", "--json", "--data-dir", "ledger/deeper")
+    [failed] = [check for check in found.json["checks"] if check["state"] == "fail"]
+    assert (failed["name"], "may not be written" in failed["found"]) == ("data directory", True)
 
 
 def test_settings_are_shown_with_their_origin_and_without_secrets(offline: Jangbu) -> None:

@@ -1,11 +1,13 @@
 """What ``doctor`` examines, each with a verdict; nothing here changes anything in a ledger."""
 
+import os
 import platform
 import shutil
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from importlib import metadata
+from pathlib import Path
 from uuid import UUID
 
 from jangbu.cli.money import counted
@@ -25,6 +27,7 @@ _FREE_LEAST = 256 * _MEBIBYTE
 _FREE_AMPLE = 2048 * _MEBIBYTE
 _SKEW_LEAST_MS = 1_000
 _LISTED_MOST = 1_000
+_DATA_DIRECTORY = "data directory"
 _GENAI = "google-genai"
 _GENAI_OLDEST, _GENAI_NEXT = (1, 33), (4,)
 
@@ -52,6 +55,8 @@ async def examine(settings: Settings) -> list[Check]:
     checks = [_python(), _genai()]
     if settings.database_url is None:
         checks += _data_dir(settings)
+        if checks[-1].name == _DATA_DIRECTORY:
+            return checks
     try:
         async with database_address(settings) as dsn:
             revision = await migrate.current(dsn)
@@ -84,9 +89,14 @@ def _genai() -> Check:
 
 
 def _data_dir(settings: Settings) -> list[Check]:
-    """Examine the directory of the embedded ledger and the disk beneath it."""
-    directory = settings.data_dir or default_data_dir()
-    standing = next(each for each in (directory.absolute(), *directory.absolute().parents) if each.is_dir())
+    """Examine the directory of the embedded ledger and the disk beneath it; one that cannot be used has no disk."""
+    directory = (settings.data_dir or default_data_dir()).absolute()
+    standing = next(each for each in (directory, *directory.parents) if _is_there(each))
+    advice = "set JANGBU_DATA_DIR to a directory that you may write"
+    if not standing.is_dir():
+        return [Check(_DATA_DIRECTORY, State.FAIL, f"{standing} is no directory", advice)]
+    if not os.access(standing, os.W_OK | os.X_OK):
+        return [Check(_DATA_DIRECTORY, State.FAIL, f"{standing} may not be written", advice)]
     free = shutil.disk_usage(standing).free
     found = f"{free // _MEBIBYTE:,} MiB free"
     if free < _FREE_LEAST:
@@ -95,7 +105,15 @@ def _data_dir(settings: Settings) -> list[Check]:
         disk = Check("disk", State.WARN, found, "make room soon")
     else:
         disk = Check("disk", State.OK, found)
-    return [Check("data directory", State.OK, str(directory)), disk]
+    return [Check(_DATA_DIRECTORY, State.OK, str(directory)), disk]
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether a path exists, as far as may be seen: below a closed directory nothing does."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 async def _server(settings: Settings, dsn: str) -> list[Check]:

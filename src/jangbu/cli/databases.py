@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jangbu.cli.commands import command, group
+from jangbu.cli.configuration import without_password
 from jangbu.cli.money import counted
-from jangbu.cli.output import write_data
+from jangbu.cli.output import write_data, write_message
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import whole_number
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-databases = group("db", "Upgrade the schema, or print the SQL for a database administrator.")
+databases = group("db", "Upgrade the schema, print its SQL or the database's address, drop old records.")
 
 
 def register(app: typer.Typer) -> None:
@@ -82,6 +83,26 @@ def _partitions(found: "Sequence[Partition]") -> str:
         (each.name, f"{each.records:,}", f"{each.bytes // 1024:,}", refusal(each) or "may be dropped") for each in found
     ]
     return table(("partition", "records>", "KiB>", "state"), rows, empty="no partition is that old")
+
+
+@command(databases, "url")
+async def url(session: Session) -> None:
+    """Print the database's address, for psql and other tools: the embedded ledger's, or your server's, masked."""
+    settings = session.settings()
+    if settings.database_url is not None:
+        address = without_password(settings.database_url.get_secret_value())
+        session.show({"url": address, "stays_seconds": None}, lambda: address)
+        return
+    from jangbu.storage.embedded.server import GRACE_SECONDS
+    from jangbu.wiring import database_address
+
+    async with database_address(settings) as dsn:
+        session.show({"url": dsn, "stays_seconds": GRACE_SECONDS}, lambda: dsn)
+    if not session.as_json:
+        write_message(
+            f"the server stops {GRACE_SECONDS} seconds after Jangbu last used it; "
+            "leave `jangbu serve` running while you use another program"
+        )
 
 
 @command(databases, "sql")
