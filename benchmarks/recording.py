@@ -7,11 +7,13 @@ Every figure is a ratio of two measurements that took turns, so that a machine t
 
 import argparse
 import asyncio
+import gc
 import os
 import random
 import statistics
 import tempfile
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +27,7 @@ from jangbu.clock import SystemClock, new_id
 from jangbu.config import Settings
 from jangbu.domain.usage import Breakdown, ByModality, Counts, Source, Surface, Tier, Usage
 from jangbu.metering.meter import Metering
-from jangbu.storage import accounts, usage
+from jangbu.storage import accounts, migrate, usage
 from jangbu.storage.embedded import EmbeddedServer, stop
 from jangbu.storage.usage import UsageRow
 from jangbu.wiring import open_metering
@@ -34,6 +36,7 @@ USERS = 10_000
 CALLERS = 256
 GUIDE_CONNECTIONS = 16
 BULK_ROWS = 1000
+_ANSWERS_A_SECOND = 40_000
 _METADATA = '{"requestType": "script_generation"}'
 RAW = {"promptTokenCount": 150, "candidatesTokenCount": 300, "totalTokenCount": 450}
 USAGE = Usage(
@@ -57,11 +60,11 @@ class Bench:
     users: Sequence[str]
     ids: Sequence[UUID]
     seconds: float
+    answers: deque[Usage]
 
     async def record(self, number: int) -> None:
         """Record one call the product's way: durable when this returns."""
-        answered = replace(USAGE, response_id=os.urandom(12).hex())
-        await self.metering.record(self.users[number], "text_generation", answered)
+        await self.metering.record(self.users[number], "text_generation", self.answers.pop())
 
     async def record_by_guide(self, number: int) -> None:
         """Record one call the guide's way."""
@@ -71,15 +74,18 @@ class Bench:
         """Record one call the guide's way, with Jangbu's own settings of the pool."""
         await self.guide_tuned.record(self.ids[number], 150, 300, 450, 795_000, _METADATA)
 
-    async def rate(self, callers: int, users: int, work: Callable[[int], Awaitable[None]]) -> float:
+    async def rate(self, callers: int, users: Sequence[int], work: Callable[[int], Awaitable[None]]) -> float:
         """Give the calls a second of callers who each wait for durability before they call again."""
         done = 0
+        missing = int(self.seconds * _ANSWERS_A_SECOND) - len(self.answers)
+        self.answers.extend(replace(USAGE, response_id=os.urandom(12).hex()) for _ in range(missing))
+        gc.collect()
         end = time.perf_counter() + self.seconds
 
         async def caller() -> None:
             nonlocal done
             while time.perf_counter() < end:
-                await work(random.randrange(users))
+                await work(random.choice(users))
                 done += 1
 
         began = time.perf_counter()
@@ -87,7 +93,7 @@ class Bench:
         return done / (time.perf_counter() - began)
 
     async def against_guide(
-        self, what: str, to_reach: float | None, rounds: int, callers: int, users: int, *, tuned: bool = False
+        self, what: str, to_reach: float | None, rounds: int, callers: int, users: Sequence[int], *, tuned: bool = False
     ) -> Measure:
         """Measure the product and the guide's design in turns."""
         other = self.record_by_guide_tuned if tuned else self.record_by_guide
@@ -101,7 +107,7 @@ class Bench:
 
     async def bulk(self) -> float:
         """Give the rows a second of two writers that record many at once."""
-        return await self.rate(2, 1, self._flush_many) * BULK_ROWS
+        return await self.rate(2, [0], self._flush_many) * BULK_ROWS
 
     async def copy(self, pool: asyncpg.Pool) -> float:
         """Give the rows a second of one binary COPY after another into a table of the same shape and key."""
@@ -114,7 +120,7 @@ class Bench:
             async with pool.acquire() as connection:
                 await connection.copy_records_to_table("copied", schema_name="guide", records=rows, columns=columns)
 
-        return await self.rate(2, 1, copy_many) * BULK_ROWS
+        return await self.rate(2, [0], copy_many) * BULK_ROWS
 
     async def _flush_many(self, _number: int) -> None:
         clock = SystemClock()
@@ -152,6 +158,7 @@ async def main() -> None:
 
 
 async def _measure(dsn: str, seconds: float, rounds: int) -> None:
+    await migrate.upgrade(dsn)
     async with open_metering(Settings.load(database_url=dsn)) as metering:
         users = [f"user-{number}" for number in range(USERS)]
         ids = [metering.accounts.id_of(user) for user in users]
@@ -165,23 +172,21 @@ async def _measure(dsn: str, seconds: float, rounds: int) -> None:
             "ALTER TABLE guide.copied "
             "ALTER surface DROP NOT NULL, ALTER platform DROP NOT NULL, ALTER source DROP NOT NULL"
         )
-        bench = Bench(metering, guide, tuned, users, ids, seconds)
-        await bench.record(0)
-        await bench.rate(CALLERS, USERS, bench.record)
+        bench = Bench(metering, guide, tuned, users, ids, seconds, deque())
+        evenly, hot = range(USERS), [0]
+        skewed = random.choices(evenly, [1 / (rank + 1) for rank in evenly], k=200_000)
+        await bench.rate(CALLERS, evenly, bench.record)
+        spread = f"{CALLERS} callers, {USERS:,} users"
         measures = [
-            await bench.against_guide(f"{CALLERS} callers, {USERS:,} users", 6.0, rounds, CALLERS, USERS),
-            await bench.against_guide(f"{CALLERS} callers, one hot user", 10.0, rounds, CALLERS, 1),
-            await bench.against_guide("one caller (the inverse of latency)", 1.0, rounds, 1, USERS),
+            await bench.against_guide(f"{spread}, drawn by Zipf", 6.0, rounds, CALLERS, skewed),
+            await bench.against_guide(f"{spread}, drawn evenly", 6.0, rounds, CALLERS, evenly),
+            await bench.against_guide(f"{CALLERS} callers, one hot user", 10.0, rounds, CALLERS, hot),
+            await bench.against_guide("one caller (the inverse of latency)", 1.0, rounds, 1, evenly),
             await bench.against_guide(
-                f"{CALLERS} callers, {USERS:,} users, the guide with a tuned pool",
-                None,
-                rounds,
-                CALLERS,
-                USERS,
-                tuned=True,
+                f"{spread}, drawn evenly, the guide with a tuned pool", None, rounds, CALLERS, evenly, tuned=True
             ),
             await bench.against_guide(
-                f"{CALLERS} callers, one hot user, the guide with a tuned pool", None, rounds, CALLERS, 1, tuned=True
+                f"{CALLERS} callers, one hot user, the guide with a tuned pool", None, rounds, CALLERS, hot, tuned=True
             ),
             await in_turns(
                 f"bulk, 2 writers of {BULK_ROWS:,} rows, against binary COPY with the same key",

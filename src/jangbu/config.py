@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     pool_size: int = Field(6, ge=2, le=200, description="Connections to PostgreSQL for each process")
     prepared_statements: bool = Field(True, description="False behind a pooler in transaction mode")
     flushers: int = Field(2, ge=1, le=16, description="Group-commit lanes for each process, split by account")
-    flush_rows_max: int = Field(512, ge=1, le=5000, description="The most records in one flush")
+    flush_rows_max: int = Field(128, ge=1, le=5000, description="The most records in one flush")
     queue_rows_max: int = Field(20_000, ge=1, description="Records that may wait before callers are held back")
     record_seconds_max: int = Field(30, ge=1, description="How long a record is retried before its caller is told")
     hold_seconds: int = Field(900, ge=10, description="How long a hold may stay open before it is called unknown")

@@ -22,8 +22,8 @@ __all__ = ["database_address", "open_metering"]
 async def open_metering(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Metering]:
     """Open the ledger that the settings name, starting the embedded server where they name none.
 
-    The schema of an embedded ledger is upgraded by itself; one's own server is upgraded by `jangbu db upgrade`, except
-    when it is empty. Leaving the context writes what waits.
+    The schema of an embedded ledger is upgraded by itself; one's own server is changed by `jangbu db upgrade` alone.
+    Leaving the context writes what waits.
     """
     async with database_address(settings) as dsn:
         await _upgrade(dsn, embedded=settings.database_url is None)
@@ -60,11 +60,10 @@ async def database_address(settings: Settings) -> AsyncIterator[str]:
 
 async def _upgrade(dsn: str, *, embedded: bool) -> None:
     """Bring the schema to this release where that is ours to do, and say what to do where it is not."""
-    revision = await migrate.current(dsn)
-    if embedded or revision is None:
+    if embedded:
         await migrate.upgrade(dsn)
     else:
-        migrate.require_head(revision)
+        migrate.require_head(await migrate.current(dsn))
 
 
 def _assemble(settings: Settings, database: Database, clock: Clock) -> Metering:

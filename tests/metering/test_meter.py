@@ -13,7 +13,7 @@ from jangbu.config import Settings
 from jangbu.domain.flow import Bounds, Call, Held, MarkUnknown, Receipt, Settle, TakeHold
 from jangbu.domain.ledger import Asset
 from jangbu.domain.pricing import Meter, Price, Terms
-from jangbu.domain.usage import Counts, Source, Surface, Usage
+from jangbu.domain.usage import Anomaly, Counts, Source, Surface, Usage
 from jangbu.errors import IdempotencyConflict, InvalidInput, InvalidMetadata, NotFound
 from jangbu.metering.evidence import restated
 from jangbu.metering.meter import Metering
@@ -242,12 +242,15 @@ async def test_the_keys_of_grants_and_calls_never_meet(metering: Metering) -> No
 
 async def test_all_grants_that_are_due_expire_in_one_sweep(metering: Metering) -> None:
     users = [f"user-{number}" for number in range(450)]
-    soon = await metering.database.now() + timedelta(milliseconds=300)
     for user in users:
         await metering.accounts.create(user)
+    soon = await metering.database.now() + timedelta(seconds=4)
     await asyncio.gather(*(metering.accounts.grant(user, 10, key="g", expires_at=soon) for user in users))
-    await asyncio.sleep(0.4)
-    assert await metering.accounts.expire_grants() == len(users)
+    await asyncio.sleep((soon - await metering.database.now()).total_seconds() + 0.1)
+    assert (await metering.accounts.grant(users[0], 10, key="g", expires_at=soon)).replayed
+    with pytest.raises(InvalidInput, match="passed"):
+        await metering.accounts.grant(users[1], 10, key="another", expires_at=soon)
+    assert await metering.accounts.expire_grants() >= len(users) - 2
     assert await metering.accounts.expire_grants() == 0
     assert (await metering.accounts.balance(users[-1])).granted == 0
 
@@ -261,3 +264,38 @@ async def test_a_name_that_is_new_to_the_process_does_not_lose_a_record_to_a_res
         )
     receipt = await settled(metering, answer(model="gemini-never-seen", response_id="r9"))
     assert receipt.model == "gemini-never-seen"
+
+
+@pytest.mark.parametrize("amount", [1.9, True, "5", None, 0, -1, 2**63])
+async def test_only_whole_tokens_are_granted(metering: Metering, amount: Any) -> None:
+    with pytest.raises(InvalidInput):
+        await metering.accounts.grant("kim", amount, key="odd")
+    assert (await metering.accounts.balance("kim")).granted == 100_000
+
+
+async def test_counts_that_were_invalid_are_never_priced_later(metering: Metering) -> None:
+    invalid = Usage(
+        Surface.GENERATE_CONTENT,
+        source=Source.NONE,
+        model="gemini-2.5-flash",
+        anomalies=(Anomaly.INVALID_USAGE,),
+        raw=({"promptTokenCount": -5},),
+    )
+    assert (await metering.record("kim", "chat", invalid)).cost_nano is None
+    assert await metering.pricing.backfill() == 0
+    assert "unpriced" in await open_findings(metering)
+
+
+async def test_a_void_gives_the_money_back_too(metering: Metering) -> None:
+    await metering.accounts.grant("kim", 1_000_000_000, key="money-1", asset=Asset.MONEY)
+    call = (await metering.record("kim", "chat", answer())).id
+    before = await metering.accounts.balance("kim", Asset.MONEY)
+    await metering.accounts.void("kim", call, reason="all")
+    after = await metering.accounts.balance("kim", Asset.MONEY)
+    assert after.posted == before.posted + before.used == 1_000_000_000
+
+
+async def test_a_run_that_is_still_under_way_claims_nothing(metering: Metering) -> None:
+    pending = answer(counts=Counts(), source=Source.NONE, raw=())
+    await metering.record("kim", "chat", pending)
+    assert (await metering.record("kim", "chat", answer())).charged_tokens == 150

@@ -226,8 +226,9 @@ async def _trade_for_a_day(shop: Shop) -> None:
 
 
 async def _use_up_a_grant(shop: Shop) -> None:
-    past = datetime.now(UTC) - timedelta(hours=1)
-    await shop.accounts.grant(LEE, 500, key="gift", source="gift", expires_at=past)
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    await shop.accounts.grant(LEE, 500, key="gift", source="gift", expires_at=soon)
+    await shop.execute("UPDATE jangbu.grants SET expires_at = now() - interval '1 hour' WHERE source = 'gift'")
     await shop.accounts.expire_grants()
 
 

@@ -27,6 +27,7 @@ from jangbu.storage.accounts import AccountRow
 from jangbu.storage.database import Connection, Database
 from jangbu.storage.entries import EntryRow, Posting
 from jangbu.storage.failures import translated
+from jangbu.storage.usage import UsageRecord
 
 _KEY_LENGTH_MAX = 255
 _SWEEP_MAX = 200
@@ -118,11 +119,14 @@ class Accounts:
         expires_at: datetime | None = None,
     ) -> Posted:
         """Give a user tokens (or nano-USD) that were bought or are a gift, once for the key."""
-        if not 0 < amount <= TOKENS_MAX:
-            raise InvalidInput(f"{amount:,} cannot be granted", hint=f"grant a whole number from 1 to {TOKENS_MAX:,}")
+        if not (type(amount) is int and 0 < amount <= TOKENS_MAX):
+            raise InvalidInput(f"{amount!r} cannot be granted", hint=f"grant a whole number from 1 to {TOKENS_MAX:,}")
         if expires_at is not None and expires_at.tzinfo is None:
             raise InvalidInput("the expiry has no time zone", hint="write it like 2027-01-01T00:00:00Z")
         account = self.id_of(user)
+        known = await entries.find_key(self._database, account, _key(key))
+        if known is None and expires_at is not None and expires_at <= await self._database.now():
+            raise InvalidInput("the expiry has passed already", hint="give a time to come, or none")
         if asset is not Asset.TOKENS:
             await accounts.open_balance(self._database, account, asset)
         await self._burn(account, asset)
@@ -145,19 +149,27 @@ class Accounts:
 
     async def adjust(self, user: str, delta: int, *, reason: str, key: str, asset: Asset = Asset.TOKENS) -> Posted:
         """Correct a balance by ``delta``, for a reason that stays in the history."""
-        if delta == 0 or abs(delta) > TOKENS_MAX:
-            raise InvalidInput(f"{delta:,} is no adjustment", hint=f"up to {TOKENS_MAX:,} either way, and not 0")
-        return await self._correct(user, EntryKind.ADJUSTMENT, delta, None, reason, key, asset)
+        if type(delta) is not int or not 0 < abs(delta) <= TOKENS_MAX:
+            raise InvalidInput(f"{delta!r} is no adjustment", hint=f"up to {TOKENS_MAX:,} either way, and not 0")
+        return await self._correct(user, EntryKind.ADJUSTMENT, delta, None, reason, _key(key), asset)
 
     async def refund(self, user: str, call: UUID, amount: int, *, reason: str, key: str) -> Posted:
         """Give back part of what a call was charged. The record of the call stays as it is."""
-        if amount <= 0:
-            raise InvalidInput(f"{amount:,} tokens cannot be refunded", hint="refund at least 1")
-        return await self._correct(user, EntryKind.REFUND, amount, call, reason, key, Asset.TOKENS)
+        if type(amount) is not int or amount <= 0:
+            raise InvalidInput(f"{amount!r} tokens cannot be refunded", hint="refund at least 1")
+        return await self._correct(user, EntryKind.REFUND, amount, call, reason, _key(key), Asset.TOKENS)
 
     async def void(self, user: str, call: UUID, *, reason: str) -> Posted:
-        """Give back all of what a call was charged and was not given back yet, once. The record stays as it is."""
-        return await self._correct(user, EntryKind.VOID, 0, call, reason, f"void:{call}", Asset.TOKENS)
+        """Give back all of what a call was charged and was not given back yet, once: its tokens, and the money where a
+        money balance was debited for it. The record stays as it is.
+        """
+        record = await self._record(user, call)
+        posted = await self._correct(user, EntryKind.VOID, 0, call, reason, f"void:{call}", Asset.TOKENS)
+        if record.money_posting is not None and record.charge_nano:
+            await self._correct(
+                user, EntryKind.VOID, record.charge_nano, call, reason, f"void-money:{call}", Asset.MONEY
+            )
+        return posted
 
     async def expire_grants(self) -> int:
         """Burn down the accounts whose grants' time is up; give how many accounts lost something."""
@@ -171,13 +183,13 @@ class Accounts:
             after = due[-1][0]
         return lost
 
-    async def _charged(self, user: str, call: UUID) -> int:
+    async def _record(self, user: str, call: UUID) -> UsageRecord:
         account = self.id_of(user)
         record = await usage.find(self._database, account, call)
         if record is None:
             dropped = await dropped_by_retention(self._database, call, account=account)
             raise dropped or NotFound(f"user {user!r} has no call {call}")
-        return record.total
+        return record
 
     async def _correct(
         self, user: str, kind: EntryKind, delta: int, call: UUID | None, reason: str, key: str, asset: Asset
@@ -186,13 +198,14 @@ class Accounts:
             raise InvalidInput(f"{kind.value} needs a reason", hint="say why in 1 to 500 characters")
         content = digest(kind.value, int(asset), delta, call and str(call), reason)
         account = self.id_of(user)
-        posting = Posting(
-            account, asset, kind, delta, new_id(self._clock), _key(key), content, reference=call, reason=reason
-        )
+        posting = Posting(account, asset, kind, delta, new_id(self._clock), key, content, reference=call, reason=reason)
         return await self._post(user, posting)
 
     async def _post(self, user: str, posting: Posting) -> Posted:
-        charged = 0 if posting.reference is None else await self._charged(user, posting.reference)
+        charged = 0
+        if posting.reference is not None:
+            record = await self._record(user, posting.reference)
+            charged = record.total if posting.asset is Asset.TOKENS else record.charge_nano or 0
         with translated():
             balance = await repeated("accounts", lambda: self._post_once(posting, charged), seconds=self._retry_seconds)
         if balance is not None:
@@ -213,7 +226,7 @@ class Accounts:
         async with self._database.connection() as connection, connection.transaction():
             if posting.reference is not None:
                 await accounts.lock_balance(connection, posting.account, posting.asset)
-                returned = await entries.returned(connection, posting.account, posting.reference)
+                returned = await entries.returned(connection, posting.account, posting.asset, posting.reference)
                 if posting.kind is EntryKind.VOID:
                     posting = replace(posting, delta=charged - returned)
                 balance = await entries.post(connection, posting)

@@ -1,11 +1,11 @@
 """What a record keeps of an answer: the provider's own words, from which everything else is derived again."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from jangbu.domain.usage import Platform, Source, Surface, Tier, Units, Usage
+from jangbu.domain.usage import Anomaly, Platform, Source, Surface, Tier, Units, Usage
 from jangbu.providers import gemini
 from jangbu.storage.usage import UsageRecord
 
@@ -27,17 +27,25 @@ def restated(record: UsageRecord) -> Usage:
     platform = Platform(record.platform)
     tier = Tier(record.tier) if record.tier else None
     if "members" not in kept:
-        return _restate(Surface(record.surface), kept, platform, record.model, tier, Source(record.source))
+        usage = _restate(Surface(record.surface), kept, platform, record.model, tier, Source(record.source))
+        return replace(usage, anomalies=_anomalies(record.anomalies))
     members = tuple(
         replace(
             _restate(Surface(member["surface"]), member, platform, None, tier, Source(member["source"])),
             model=member["model"],
             tier=tier,
+            anomalies=_anomalies(member["anomalies"]),
         )
         for member in kept["members"]
     )
     return Usage(
-        Surface(record.surface), source=Source(record.source), model=record.model, platform=platform, members=members
+        Surface(record.surface),
+        source=Source(record.source),
+        model=record.model,
+        platform=platform,
+        tier=tier,
+        anomalies=_anomalies(record.anomalies),
+        members=members,
     )
 
 
@@ -46,9 +54,15 @@ def _member(usage: Usage) -> dict[str, Any]:
         "surface": usage.surface.value,
         "source": usage.source.value,
         "model": usage.model,
+        "anomalies": list(usage.anomalies),
         "usage": [dict(part) for part in usage.raw],
         **_units(usage),
     }
+
+
+def _anomalies(names: Iterable[str]) -> tuple[Anomaly, ...]:
+    """Give the anomalies that were found in the answer itself: the evidence alone no longer shows all of them."""
+    return tuple(Anomaly(name) for name in names)
 
 
 def _units(usage: Usage) -> dict[str, Any]:

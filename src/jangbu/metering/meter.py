@@ -11,7 +11,7 @@ from uuid import UUID
 
 from jangbu.clock import Clock, new_id
 from jangbu.domain.flow import Call, Held, LedgerEffect, MarkUnknown, Receipt, Refused, Release, Settle, TakeHold
-from jangbu.domain.usage import Usage
+from jangbu.domain.usage import Source, Usage
 from jangbu.errors import IdempotencyConflict, InvalidInput, RecordingFailed
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.content import answer_id, digest, metadata_text, model_name, service_name, storable
@@ -244,10 +244,11 @@ def _answer_key(usage: Usage) -> tuple[str, bytes] | None:
     """Give the key under which an answer is known by its own id, and the digest of its counts.
 
     Google's responseId is the same in all chunks of a stream and never shared by two answers: 1,154 of 1,156 recorded
-    answers carry one. The counts tell a whole answer from a part of it.
+    answers carry one. The counts tell a whole answer from a part of it. What reports no counts (a batch or a run that
+    is still under way) claims nothing.
     """
     known = answer_id(usage.response_id)
-    if known is None:
+    if known is None or usage.source is Source.NONE:
         return None
     counts = usage.counts
     content = f"{counts.prompt},{counts.candidates},{counts.thoughts},{counts.tool},{usage.total_tokens}"

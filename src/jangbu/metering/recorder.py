@@ -29,7 +29,7 @@ class Recorder:
         *,
         project: str,
         lanes: int = 2,
-        batch_max: int = 512,
+        batch_max: int = 128,
         queue_max: int = 20_000,
         seconds: int = 30,
     ) -> None:

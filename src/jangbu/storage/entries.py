@@ -71,9 +71,9 @@ async def post(connection: Connection, posting: Posting) -> Balance | None:
     return None if row is None else Balance(granted=row["granted"], used=row["used"], held=row["held"])
 
 
-async def returned(connection: Connection, account: UUID, call: UUID) -> int:
-    """Give how many tokens of a call were given back so far."""
-    found: int = await connection.fetchval(statement("entry_returned"), account, call)
+async def returned(connection: Connection, account: UUID, asset: Asset, call: UUID) -> int:
+    """Give how much of a call's charge in an asset was given back so far."""
+    found: int = await connection.fetchval(statement("entry_returned"), account, int(asset), call)
     return found
 
 

@@ -55,8 +55,10 @@ async def current(dsn: str) -> str | None:
             await connection.close()
 
 
-def require_head(revision: str) -> None:
+def require_head(revision: str | None) -> None:
     """Refuse a schema that is not this release's."""
+    if revision is None:
+        raise DatabaseUnreachable("the database has no ledger yet", hint="run `jangbu db upgrade` to make one")
     if revision != HEAD:
         raise DatabaseUnreachable(
             f"the database has schema revision {revision} and this release needs {HEAD}", hint="run `jangbu db upgrade`"

@@ -75,7 +75,7 @@ def damaged(places: Places, finding: str) -> DataDirectoryUnusable:
     """Say that the data cannot be used, and why."""
     return DataDirectoryUnusable(
         f"the data in {places.cluster} is damaged: {finding}",
-        hint="restore the latest backup (jangbu db restore) into a new JANGBU_DATA_DIR; nothing was changed",
+        hint="restore a backup into a new JANGBU_DATA_DIR; nothing was changed",
     )
 
 

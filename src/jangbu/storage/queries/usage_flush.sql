@@ -85,7 +85,7 @@ fresh AS (
     ON CONFLICT DO NOTHING
     RETURNING
         account_id, id, service_id, model_id, source, prompt, candidates, thoughts, tool, cached, total, cost_nano,
-        input_cost_nano, charge_nano, hold_amount, late, anomalies
+        input_cost_nano, charge_nano, hold_amount, late, anomalies, jangbu.uuid7_time(id) AS at
 ),
 debit AS (
     SELECT
@@ -151,7 +151,8 @@ found AS (
             ('partial', f.source = 'partial', 'the answer broke off; its last reported counts are charged'),
             ('anomaly', f.anomalies IS NOT NULL, array_to_string(f.anomalies, ', '))
     ) AS p (kind, applies, detail)
-    WHERE p.applies
+    WHERE (f.cost_nano IS NULL OR f.late OR f.source = 'partial' OR f.total > f.hold_amount OR f.anomalies IS NOT NULL)
+        AND p.applies
     ON CONFLICT DO NOTHING
 ),
 rolled_total AS (
@@ -186,7 +187,7 @@ rolled_daily AS (
         input_cost_nano, charge_nano, unpriced
     )
     SELECT
-        f.account_id, (jangbu.uuid7_time(f.id) AT TIME ZONE 'UTC')::date AS day, f.service_id, f.model_id, count(*),
+        f.account_id, (f.at AT TIME ZONE 'UTC')::date AS day, f.service_id, f.model_id, count(*),
         sum(f.prompt), sum(f.candidates), sum(f.thoughts), sum(f.tool), sum(f.cached), sum(f.total),
         coalesce(sum(f.cost_nano), 0), coalesce(sum(f.input_cost_nano), 0), coalesce(sum(f.charge_nano), 0),
         count(*) FILTER (WHERE f.cost_nano IS NULL)
@@ -212,7 +213,7 @@ rolled_hourly AS (
         cost_nano, input_cost_nano, charge_nano, unpriced
     )
     SELECT
-        $27::text, date_trunc('hour', jangbu.uuid7_time(f.id), 'UTC') AS hour, f.service_id, f.model_id,
+        $27::text, date_trunc('hour', f.at, 'UTC') AS hour, f.service_id, f.model_id,
         $26::smallint, count(*),
         sum(f.prompt), sum(f.candidates), sum(f.thoughts), sum(f.tool), sum(f.cached), sum(f.total),
         coalesce(sum(f.cost_nano), 0), coalesce(sum(f.input_cost_nano), 0), coalesce(sum(f.charge_nano), 0),
