@@ -77,7 +77,7 @@ def test_closing_finishes_what_was_started(background: Background[list[str]], ev
         await asyncio.sleep(0.01)
         ledger.append("finished")
 
-    background.detach(slow)
+    background.detach(background.submit(slow))
     background.wait(lambda ledger: note(ledger, "worked"))
     background.close()
     assert events == ["opened", "worked", "finished", "closed"]
@@ -139,7 +139,7 @@ async def slow(ledger):
     print("finished")
 
 background = Background(opened)
-background.detach(slow)
+background.detach(background.submit(slow))
 background.opened().result()
 """
     ended = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60)

@@ -53,9 +53,10 @@ class _Transport:
     def _metered(self, route: Route, http_request: Any, stream: bool, options: Mapping[str, Any]) -> Any:
         call = self._hook.open(route, _body(http_request))
         count = TokenCount(route, http_request)
-        limit = call.begin(lambda: tokens_counted(self._count(count)))
         try:
-            response = self._attempt(_limited(self._hook, http_request, limit), stream, **options)
+            limited = _limited(self._hook, http_request, call.begin(lambda: tokens_counted(self._count(count))))
+            call.sending()
+            response = self._attempt(limited, stream, **options)
         except BaseException as error:
             call.finish_after_error(failed(error))
             raise
@@ -108,9 +109,10 @@ class _AsyncTransport:
         async def count_input() -> int | None:
             return tokens_counted(await self._count(count))
 
-        limit = await call.begin_async(count_input)
         try:
-            response = await self._attempt(_limited(self._hook, http_request, limit), stream, **options)
+            limited = _limited(self._hook, http_request, await call.begin_async(count_input))
+            call.sending()
+            response = await self._attempt(limited, stream, **options)
         except BaseException as error:
             await call.finish_after_error_async(failed(error))
             raise

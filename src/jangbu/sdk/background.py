@@ -15,9 +15,13 @@ from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Generic, TypeVar
 
 from jangbu.errors import JangbuError
+from jangbu.sdk.open_calls import Caller, OpenCall, OpenCalls
 from jangbu.telemetry import warn
 
 __all__ = ["Background"]
+
+PATIENCE_SECONDS = 30
+"""How long closing waits for the calls that were begun. What Google answers later is not known any more."""
 
 Resource = TypeVar("Resource")
 Result = TypeVar("Result")
@@ -26,16 +30,24 @@ Result = TypeVar("Result")
 class Background(Generic[Resource]):
     """A resource (the ledger) that is opened, used and closed on one event loop in a background thread."""
 
-    def __init__(self, open_resource: Callable[[], AbstractAsyncContextManager[Resource]]) -> None:
+    def __init__(
+        self,
+        open_resource: Callable[[], AbstractAsyncContextManager[Resource]],
+        *,
+        patience_seconds: int = PATIENCE_SECONDS,
+    ) -> None:
         self._open_resource = open_resource
+        self._patience_seconds = patience_seconds
         self._process = os.getpid()
         self._loop = asyncio.new_event_loop()
         self._opened: Future[Resource] = Future()
         self._stopping = asyncio.Event()
         self._started: set[Future[Any]] = set()
         self._detached: set[Future[Any]] = set()
+        self._closing = False
         self._closed = False
         self._gate = threading.RLock()
+        self._calls = OpenCalls(self._gate)
         self._thread = threading.Thread(target=self._run, name="jangbu-ledger", daemon=True)
         self._thread.start()
         self._at_exit = _close_at_exit(self)
@@ -44,11 +56,27 @@ class Background(Generic[Resource]):
         """Give the future of the opened resource; it fails where opening failed."""
         return self._opened
 
-    def submit(self, work: Callable[[Resource], Coroutine[Any, Any, Result]]) -> "Future[Result]":
-        """Start work on the ledger and give its future. Work that was started is carried through by ``close``."""
+    def begin(self, call: OpenCall) -> None:
+        """Count a call until ``end``: ``close`` lets it finish. Raises JangbuError where the meter is being closed."""
         self._check_process()
         with self._gate:
-            self._check_open()
+            self._check_open(begun=False)
+            self._calls.add(call)
+
+    def end(self, call: OpenCall) -> None:
+        """Count a call no more."""
+        self._calls.discard(call)
+
+    def submit(
+        self, work: Callable[[Resource], Coroutine[Any, Any, Result]], *, begun: bool = False
+    ) -> "Future[Result]":
+        """Start work on the ledger and give its future. Work that was started is carried through by ``close``.
+
+        Work for a call that was ``begun`` is taken on while the meter is being closed too.
+        """
+        self._check_process()
+        with self._gate:
+            self._check_open(begun=begun)
             future = asyncio.run_coroutine_threadsafe(self._perform(work), self._loop)
             self._started.add(future)
         future.add_done_callback(self._started.discard)
@@ -64,9 +92,8 @@ class Background(Generic[Resource]):
         """Do work on the ledger and await its result. The work goes on where the caller is cancelled."""
         return await asyncio.shield(asyncio.wrap_future(self.submit(work)))
 
-    def detach(self, work: Callable[[Resource], Coroutine[Any, Any, object]]) -> None:
-        """Start work that nobody waits for; its failure is logged, because there is nobody to raise it to."""
-        future = self.submit(work)
+    def detach(self, future: "Future[Any]") -> None:
+        """Let go of work that nobody waits for; its failure is logged, because there is nobody to raise it to."""
         self._detached.add(future)
         future.add_done_callback(self._detached.discard)
         future.add_done_callback(_log_failure)
@@ -81,9 +108,32 @@ class Background(Generic[Resource]):
         await asyncio.gather(*waiting, return_exceptions=True)
 
     def close(self) -> None:
-        """Finish what was started, close the resource and end the thread. Safe to call again, and after a fork."""
+        """Let the calls that were begun finish, close the resource and end the thread; new calls are refused at once.
+
+        Calls are waited for up to ``PATIENCE_SECONDS``, but for those that only this thread could go on with; then
+        they are abandoned. Safe to call again, and after a fork.
+        """
+        thread = threading.get_ident()
+        self._close(lambda caller: caller.thread == thread)
+
+    async def aclose(self) -> None:
+        """Close as ``close`` does; all other tasks go on meanwhile."""
+        closer = Caller.present()
+        await asyncio.to_thread(self._close, lambda caller: caller == closer)
+
+    def _close(self, waits_for_us: Callable[[Caller], bool]) -> None:
         if os.getpid() != self._process:
             return
+        with self._gate:
+            self._closing = True
+        try:
+            self._calls.abandon(waits_for_us)
+            self._calls.wait(self._patience_seconds)
+        finally:
+            self._calls.abandon(lambda _caller: True)
+            self._end_thread()
+
+    def _end_thread(self) -> None:
         with self._gate:
             self._closed = True
         atexit.unregister(self._at_exit)
@@ -99,10 +149,10 @@ class Background(Generic[Resource]):
                 "the meter was opened before this process was forked", hint="open a meter in each process"
             )
 
-    def _check_open(self) -> None:
+    def _check_open(self, *, begun: bool) -> None:
         if self._opened.done() and (error := self._opened.exception()) is not None:
             raise error
-        if self._closed:
+        if self._closed or (self._closing and not begun):
             raise JangbuError("the meter is closed", hint="keep it open while calls are made")
 
     def _run(self) -> None:

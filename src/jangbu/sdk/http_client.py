@@ -56,9 +56,11 @@ class _HttpTransport:
         if route.metered is Metered.RESULT:
             return self._fetched(FetchedInteraction(self._hook, route, str(request.url)), request, options)
         created = CreatedInteraction(self._hook, route, _body(request))
-        limit = created.call.begin(lambda: self._count(created, request))
         try:
-            response = self._send(_limited(self._hook, request, limit), **options)
+            limit = created.call.begin(lambda: self._count(created, request))
+            limited = _limited(self._hook, request, limit)
+            created.call.sending()
+            response = self._send(limited, **options)
             if not _is_events(response):
                 response.read()
         except BaseException as error:
@@ -107,9 +109,11 @@ class _AsyncHttpTransport:
         if route.metered is Metered.RESULT:
             return await self._fetched(FetchedInteraction(self._hook, route, str(request.url)), request, options)
         created = CreatedInteraction(self._hook, route, _body(request))
-        limit = await created.call.begin_async(lambda: self._count(created, request))
         try:
-            response = await self._send(_limited(self._hook, request, limit), **options)
+            limit = await created.call.begin_async(lambda: self._count(created, request))
+            limited = _limited(self._hook, request, limit)
+            created.call.sending()
+            response = await self._send(limited, **options)
             if not _is_events(response):
                 await response.aread()
         except BaseException as error:

@@ -44,6 +44,7 @@ class CreatedInteraction:
         match outcome:
             case Answered(usage) if usage.source is Source.NONE and shown.get("status") in _RUNNING:
                 self._hook.open_calls[f"interactions/{shown.get('id')}"] = self.call
+                self.call.run_on()
                 return None
         self._remember(outcome)
         return outcome

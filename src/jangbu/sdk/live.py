@@ -19,6 +19,7 @@ from jangbu.sdk import attribution
 from jangbu.sdk.attribution import Attribution
 from jangbu.sdk.drivers import CallInProgress
 from jangbu.sdk.hook import Hook, metadata_of
+from jangbu.sdk.open_calls import Caller
 from jangbu.sdk.routes import Metered, Route
 
 __all__ = ["instrument_live"]
@@ -73,6 +74,8 @@ class _MeteredSocket:
 
     async def recv(self, *arguments: Any, **options: Any) -> Any:
         """Receive a message; one that reports usage is recorded first."""
+        if self._call is not None:
+            self._call.caller = Caller.present()
         raw = await self._socket.recv(*arguments, **options)
         message = _object(raw)
         self._is_answering = self._is_answering or bool(message.keys() & {"serverContent", "toolCall"})
@@ -101,6 +104,7 @@ class _MeteredSocket:
         with attribution.scope(self._payer):
             call = self._hook.open(self._route, {}, bounds)
         await call.begin_async(_uncounted)
+        call.sending()
         return call
 
     async def _settle(self, usage: Usage) -> None:

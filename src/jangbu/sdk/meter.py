@@ -56,12 +56,17 @@ class Meter:
         return meter
 
     def close(self) -> None:
-        """Finish what was started and close the ledger. It also happens when the interpreter exits."""
+        """Refuse new calls, let those that were begun finish, and close the ledger.
+
+        Calls in other threads are waited for, up to half a minute. A stream that nobody reads on is settled by what it
+        reported, marked as partial; a call that is not answered by then keeps its hold, marked as unknown. The same
+        happens when the interpreter exits.
+        """
         self._background.close()
 
     async def aclose(self) -> None:
         """Close as ``close`` does."""
-        await asyncio.to_thread(self._background.close)
+        await self._background.aclose()
 
     def __enter__(self) -> Self:
         self._background.opened().result()

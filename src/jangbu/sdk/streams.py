@@ -4,6 +4,7 @@ What may be the last piece is handed over only when the record is durable; every
 that the app leaves early is settled from what was reported until then.
 """
 
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
@@ -51,10 +52,13 @@ class StreamReading(Generic[Piece]):
         self._judged = judged
         self._held_back: list[Piece] = []
         self._refused = False
+        # Whoever closes the meter judges the stream under its reader.
+        self._one_at_a_time = threading.RLock()
 
     def read(self, piece: Piece) -> list[Piece]:
         """Take a piece in; give the pieces that may be handed over now."""
-        self._feed(piece)
+        with self._one_at_a_time:
+            self._feed(piece)
         self._refused = self._refused or self._is_error(piece)
         if not self._may_be_last(piece):
             return [*self.rest(), piece]
@@ -69,7 +73,8 @@ class StreamReading(Generic[Piece]):
 
     def outcome(self, error: BaseException | None, *, complete: bool) -> Outcome:
         """Judge how the stream ended. What was reported before it broke off is charged, and is marked partial."""
-        outcome = self._judge(error, complete=complete)
+        with self._one_at_a_time:
+            outcome = self._judge(error, complete=complete)
         self._judged(outcome)
         return outcome
 
@@ -94,6 +99,7 @@ class MeteredStream(Generic[Piece]):
         self._ready: list[Piece] = []
         self._ended = False
         self._advancing = False
+        call.report_by(lambda: reading.outcome(None, complete=False))
         _note(self)
 
     def __iter__(self) -> Iterator[Piece]:
@@ -103,6 +109,7 @@ class MeteredStream(Generic[Piece]):
         while not self._ready:
             if self._ended:
                 raise StopIteration
+            self._call.read_here()
             self._advancing = True
             try:
                 self._advance()
@@ -115,7 +122,7 @@ class MeteredStream(Generic[Piece]):
 
         HTTP libraries close a response themselves when it is read to its end: that is no early end.
         """
-        if self._ended or self._advancing:
+        if self._ended or self._advancing or self._call.is_abandoned:
             return
         self._ended = True
         self._call.finish(self._reading.outcome(None, complete=False))
@@ -134,6 +141,7 @@ class MeteredStream(Generic[Piece]):
             raise
         else:
             self._ready = self._reading.read(piece)
+            self._call.check_open()
 
     def abandon(self) -> None:
         """Settle what was reported without waiting, for a stream that is dropped."""
@@ -157,6 +165,7 @@ class AsyncMeteredStream(Generic[Piece]):
         self._ready: list[Piece] = []
         self._ended = False
         self._advancing = False
+        call.report_by(lambda: reading.outcome(None, complete=False))
         _note(self)
 
     def __aiter__(self) -> AsyncIterator[Piece]:
@@ -166,6 +175,7 @@ class AsyncMeteredStream(Generic[Piece]):
         while not self._ready:
             if self._ended:
                 raise StopAsyncIteration
+            self._call.read_here()
             self._advancing = True
             try:
                 await self._advance()
@@ -178,7 +188,7 @@ class AsyncMeteredStream(Generic[Piece]):
 
         HTTP libraries close a response themselves when it is read to its end: that is no early end.
         """
-        if self._ended or self._advancing:
+        if self._ended or self._advancing or self._call.is_abandoned:
             return
         self._ended = True
         await self._call.finish_async(self._reading.outcome(None, complete=False))
@@ -197,6 +207,7 @@ class AsyncMeteredStream(Generic[Piece]):
             raise
         else:
             self._ready = self._reading.read(piece)
+            self._call.check_open()
 
     def abandon(self) -> None:
         """Settle what was reported without waiting, for a stream that is dropped."""
