@@ -9,7 +9,7 @@ from jangbu.domain.flow import Answered, Outcome, Rejected
 from jangbu.domain.usage import Source
 from jangbu.sdk.drivers import CallInProgress
 from jangbu.sdk.hook import Hook
-from jangbu.sdk.later import Later, Work, work_name
+from jangbu.sdk.later import Later, Work, identified, work_name
 from jangbu.sdk.routes import Route
 from jangbu.sdk.streams import StreamReading
 
@@ -84,7 +84,7 @@ class FetchedInteraction:
         shown = _object(answer)
         if self.call is None or shown.get("status") in _RUNNING:
             return None
-        usage = self._hook.usage(answer, self._route, self.call.call.model)
+        usage = identified(self._hook.usage(answer, self._route, self.call.call.model), self._name)
         self._hook.open_calls.pop(self._name, None)
         if usage.source is Source.NONE and shown.get("status") in _FAILED:
             return Rejected(f"the interaction ended as {shown['status']}")

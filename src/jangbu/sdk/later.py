@@ -7,6 +7,7 @@ whoever asks there is named as the payer.
 
 import json
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from jangbu.sdk.services import service_of
 if TYPE_CHECKING:
     from jangbu.metering.meter import Metering
 
-__all__ = ["Later", "work_name"]
+__all__ = ["Later", "identified", "work_name"]
 
 Work = Callable[["Metering"], Coroutine[Any, Any, Receipt | None]]
 
@@ -47,6 +48,8 @@ class Later:
         if name in self._hook.recorded:
             return None
         usage = self._hook.usage(answer, self._route, None)
+        if self._route.surface is Surface.INTERACTIONS:
+            usage = identified(usage, name)
         if usage.source is Source.NONE and usage.units == Units():
             return None
         return lambda metering: self._record(metering, name, usage)
@@ -65,6 +68,11 @@ class Later:
         )
         self._hook.recorded.add(name)
         return receipt
+
+
+def identified(usage: Usage, name: str) -> Usage:
+    """Have the usage of a stored answer name the answer's own id, by which the ledger knows it wherever it is shown."""
+    return usage if usage.response_id is not None else replace(usage, response_id=name.rpartition("/")[2])
 
 
 def work_name(path: str) -> str:

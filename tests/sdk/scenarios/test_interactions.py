@@ -1,12 +1,13 @@
 """Interactions: whole, as events, in the background, and fetched again."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from google import genai
 
-from jangbu import Balance, InsufficientBalance, MissingUser
+from jangbu import Balance, InsufficientBalance, Meter, MissingUser, Settings
 from tests.sdk.scenarios.stage import BALANCE, MODEL, USER, Stage
 
 pytestmark = [
@@ -133,3 +134,48 @@ def test_a_run_that_another_process_started_is_recorded_for_whoever_fetches_it(s
         stage.client.interactions.get(run.id)
         stage.client.interactions.get(run.id)
     assert len(stage.records()) == 1
+
+
+@pytest.fixture
+async def elsewhere(database_url: str, stage: Stage) -> AsyncIterator[Stage]:
+    """A client of another process: it shares the ledger and remembers nothing of what was asked for here."""
+    with Meter.open(settings=Settings.load(database_url=database_url)) as meter:
+        elsewhere = Stage(meter, stage.gemini)
+        yield elsewhere
+        await elsewhere.close()
+
+
+def test_a_stored_interaction_is_not_recorded_again_by_another_process(stage: Stage, elsewhere: Stage) -> None:
+    with stage.meter.attribute(user=USER):
+        made: Any = stage.client.interactions.create(model=MODEL, input="hello")
+    with elsewhere.meter.attribute(user=USER):
+        elsewhere.client.interactions.get(made.id)
+    (record,) = stage.records()
+    assert record.response_id == made.id
+    assert stage.balance == Balance(BALANCE, record.total, 0)
+
+
+def test_the_events_of_an_interaction_are_not_recorded_again_by_another_process(stage: Stage, elsewhere: Stage) -> None:
+    with stage.meter.attribute(user=USER):
+        events: Any = stage.client.interactions.create(model=MODEL, input="hello", stream=True)
+    list(events)
+    (record,) = stage.records()
+    with elsewhere.meter.attribute(user=USER):
+        elsewhere.client.interactions.get(record.response_id or "")
+    assert stage.records() == [record]
+    assert stage.balance == Balance(BALANCE, record.total, 0)
+
+
+def test_a_run_in_the_background_that_another_process_fetches_first_is_recorded_once(
+    stage: Stage, elsewhere: Stage
+) -> None:
+    with stage.meter.attribute(user=USER):
+        run: Any = stage.client.interactions.create(model=MODEL, input="research", background=True)
+    with elsewhere.meter.attribute(user=USER):
+        elsewhere.client.interactions.get(run.id)
+    (record,) = stage.records()
+    assert (record.response_id, stage.holds()) == (run.id, ["open"])
+    stage.client.interactions.get(run.id)
+    assert stage.records() == [record]
+    assert stage.holds() == []
+    assert stage.balance == Balance(BALANCE, record.total, 0)
