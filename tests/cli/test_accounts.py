@@ -117,6 +117,11 @@ def test_a_grant_to_nobody_says_how_to_open_the_account(jangbu: Jangbu) -> None:
     assert "jangbu accounts create nobody" in refused.error_line
 
 
+def test_what_is_advised_means_the_same_project(jangbu: Jangbu) -> None:
+    refused = jangbu("--project", "the shop", "grant", "nobody", "5", "--key", "k")
+    assert "`jangbu accounts create nobody --project 'the shop'`" in refused.error_line
+
+
 @pytest.mark.parametrize("user", ["", "a\nb", "x" * 201, "\x1b[31mred"])
 def test_a_name_that_is_no_user_id_is_refused_on_one_line(jangbu: Jangbu, user: str) -> None:
     refused = jangbu("accounts", "create", user)

@@ -81,7 +81,10 @@ def test_one_user_or_everybody_must_be_named(offline: Jangbu) -> None:
     for words in (("cost",), ("cost", "kim", "--all"), ("usage", "totals"), ("usage", "daily", "--days", "0", "--all")):
         assert offline(*words).code == 2
         assert offline(*words).error_line
-    assert offline("cost", "--all", "--by", "colour").code == 2
+    refused = offline("cost", "--all", "--by", "dog")
+    assert (refused.code, refused.error_line) == (
+        2, "error: costs are not kept by 'dog'; one of model, service, user\n"
+    )  # fmt: skip
 
 
 def test_a_user_without_an_account_is_not_found(jangbu: Jangbu) -> None:

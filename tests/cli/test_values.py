@@ -23,8 +23,14 @@ def test_whatever_else_is_typed_is_refused_and_never_guessed(text: str) -> None:
         number = whole_number(text, "tokens", least=-(2**63))
     except InvalidInput:
         return
-    assert text.strip().replace(",", "").replace("_", "").lstrip("-0").isascii()
+    assert text.strip().replace(",", "").replace("_", "").lstrip("+-0").isascii()
     assert int(text.strip().replace(",", "").replace("_", "")) == number
+
+
+def test_a_plus_is_read_only_where_a_minus_might_stand() -> None:
+    assert whole_number("+1,000", "tokens", least=-5) == 1_000
+    with pytest.raises(InvalidInput, match="no whole number"):
+        whole_number("+1,000", "tokens")
 
 
 @pytest.mark.parametrize(

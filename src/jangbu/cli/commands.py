@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from jangbu.cli.session import Session
+from jangbu.errors import JangbuError
 
 __all__ = ["DefaultVerb", "command", "group", "root_options"]
 
@@ -120,8 +121,12 @@ def _with_session(function: Function) -> Callable[..., None]:
 
 
 def _run(function: Function, session: Session, values: dict[str, Any]) -> None:
-    result = function(session, **values)
-    if inspect.iscoroutine(result):
-        import asyncio
+    try:
+        result = function(session, **values)
+        if inspect.iscoroutine(result):
+            import asyncio
 
-        asyncio.run(result)
+            asyncio.run(result)
+    except JangbuError as error:
+        error.hint = session.readdressed(error.hint)
+        raise

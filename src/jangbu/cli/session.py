@@ -1,5 +1,7 @@
 """One run of the command: its common options, its ledger and what it shows."""
 
+import re
+import shlex
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -64,6 +66,12 @@ class Session:
 
         async with open_metering(settings) as metering:
             yield metering
+
+    def readdressed(self, hint: str) -> str:
+        """Have the commands that a hint names mean the ledger and the project that this run meant."""
+        options = {"--data-dir": self.data_dir, "--project": self.project}
+        more = "".join(f" {option} {shlex.quote(value)}" for option, value in options.items() if value is not None)
+        return re.sub(r"`jangbu ([^`]+)`", lambda found: f"`jangbu {found[1]}{more}`", hint)
 
     def show(self, data: object, text: Callable[[], str]) -> None:
         """Write ``data`` as one line of JSON where that was asked for, else the text for people."""

@@ -15,18 +15,21 @@ __all__ = ["call_id", "file_bytes", "json_object", "moment", "parts_per_million"
 
 _PERCENT = re.compile(r"-?[0-9]{1,5}(?:\.[0-9]{1,4})?")
 _BIGINT_MAX = 2**63 - 1
-_NUMBER = re.compile(r"(-?)([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:_[0-9]{3})+)")
+_NUMBER = re.compile(r"([+-]?)([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:_[0-9]{3})+)")
 
 
 def whole_number(text: str, what: str, *, least: int = 0, most: int = _BIGINT_MAX) -> int:
-    """Read a whole number; thousands may be grouped by commas or underscores. Raises InvalidInput."""
+    """Read a whole number; thousands may be grouped by commas or underscores. Raises InvalidInput.
+
+    A plus may stand before it where the number may also be below zero.
+    """
     found = _NUMBER.fullmatch(text.strip())
-    if found is None:
+    if found is None or (found[1] == "+" and least >= 0):
         raise InvalidInput(f"{what} {text[:40]!r} is no whole number", hint="write it like 1000 or 1,000")
     digits = found[2].replace(",", "").replace("_", "")
     # A few million digits would be slow to convert, and none of them is a count.
     number = int(digits) if len(digits) < 30 else _BIGINT_MAX + 1
-    number = -number if found[1] else number
+    number = -number if found[1] == "-" else number
     if not least <= number <= most:
         raise InvalidInput(f"{what} {text[:40]} is out of range", hint=f"give {least:,} to {most:,}")
     return number
