@@ -27,7 +27,7 @@ def test_a_key_with_other_content_is_a_conflict(jangbu: Jangbu) -> None:
     refused = jangbu("grant", "kim", "200", "--key", "order-1", "--json")
     assert refused.code == 1
     assert refused.error["code"] == "idempotency_conflict"
-    assert "other content" in jangbu("grant", "kim", "200", "--key", "order-1").error_line
+    assert jangbu("grant", "kim", "200", "--key", "order-1").error_line.startswith("error: key 'order-1' was used at ")
     assert jangbu.json("balance", "kim")["balance"] == 100
 
 

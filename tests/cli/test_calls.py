@@ -40,6 +40,13 @@ def test_an_answer_is_read_from_standard_input_and_its_own_id_keeps_it_single(ki
     assert kim.json(*record, stdin=body)["replayed"] is True
 
 
+def test_other_counts_under_an_answers_own_id_are_refused_by_that_id(kim: Jangbu, answer: Write) -> None:
+    kim.ok("record", "김철수", "--service", "s", "--response", answer(10, 20))
+    other = kim("record", "김철수", "--service", "s", "--response", answer(10, 21))
+    assert other.code == 1
+    assert other.error_line.startswith("error: 'answer-1' was recorded at ")
+
+
 def test_a_model_that_has_no_price_is_recorded_without_one(kim: Jangbu, answer: Write) -> None:
     file = answer(model="gemini-99-dream")
     receipt = kim.json("record", "김철수", "--service", "s", "--response", file)
