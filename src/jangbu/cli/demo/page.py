@@ -16,6 +16,10 @@ __all__ = ["page"]
 _TOP = 10
 _ROWS_MOST = 50
 _BAR_CELLS = 40
+_WHY_OTHERS = (
+    "each answer of Gemini is one record, so a chat or a function call brings several, "
+    "and a call that was refused or failed none, or what had arrived"
+)
 
 
 def page(report: DemoReport) -> str:
@@ -44,6 +48,7 @@ def _calls(report: DemoReport) -> str:
     facts = [
         ("made", f"{len(report.ended):,} calls by google-genai {report.client}, seed {report.options.seed}"),
         ("ended", ", ".join(f"{report.count(how):,} {how.value}" for how in How)),
+        ("recorded", f"{tokens(report.figures.calls)} answers: {_WHY_OTHERS}"),
         ("took", f"{report.milliseconds // 1000}.{report.milliseconds % 1000 // 100} s"),
         ("ledger", f"{ledger['where']}, project {ledger['project']}"),
     ]
@@ -55,7 +60,7 @@ def _calls(report: DemoReport) -> str:
 
 def _users(report: DemoReport) -> str:
     return table(
-        ("user", "calls>", "prompt>", "completion>", "total>", "cost>", "bought>", "left>", "refused>"),
+        ("user", "answers>", "prompt>", "completion>", "total>", "cost>", "bought>", "left>", "refused>"),
         [
             (
                 each.user,
@@ -75,9 +80,9 @@ def _models(report: DemoReport) -> str:
         for each in report.by_model
     ]
     everything = ("all", "", *_figures(report.figures), tokens(report.figures.average_tokens))
-    columns = ("service", "model", "calls>", "prompt>", "completion>", "total>", "cost>", "average>")
+    columns = ("service", "model", "answers>", "prompt>", "completion>", "total>", "cost>", "average>")
     unpriced = report.figures.unpriced
-    note = f"\n({unpriced:,} calls have no known price: costs with ≥ lack theirs)" if unpriced else ""
+    note = f"\n({unpriced:,} answers have no known price: costs with ≥ lack theirs)" if unpriced else ""
     return table(columns, [*rows, everything]) + note
 
 
@@ -115,7 +120,7 @@ def _bars(bars: Sequence[Bar]) -> str:
     most = max((bar.tokens for bar in bars), default=0)
     block = "█" if (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf") else "#"
     return table(
-        ("from", "calls>", "tokens>", ""),
+        ("from", "answers>", "tokens>", ""),
         [
             (
                 f"{bar.at:%m-%d %H:%M:%S}",
