@@ -27,8 +27,9 @@ __all__ = ["app"]
 app = typer.Typer(
     name="jangbu",
     help="The account book for the Gemini tokens that an app's users spend.",
-    epilog="Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 auth, 5 insufficient balance, "
-    "6 integrity mismatch, 7 database unreachable, 130 interrupted.",
+    epilog="Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 auth, "
+    "5 insufficient balance (calls made through Jangbu), 6 integrity mismatch, 7 database unreachable, "
+    "130 interrupted.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
