@@ -155,6 +155,16 @@ def test_a_ledger_of_its_own_is_gone_afterwards(offline: Jangbu, directory: Path
     assert left_behind(directory) == []
 
 
+def test_calls_of_the_app_and_answers_recorded_have_different_names(jangbu: Jangbu) -> None:
+    lines = jangbu("demo", "--calls", "5").out.splitlines()
+    assert any(line.startswith("made ") and " 5 calls by google-genai" in line for line in lines)
+    assert any(
+        line.startswith("recorded ") and " answers: each answer of Gemini is one record" in line for line in lines
+    )
+    users = lines[next(index for index, line in enumerate(lines) if line.startswith("Users")) + 1]
+    assert users.split()[:3] == ["user", "answers", "prompt"]
+
+
 def test_users_with_korean_names_stand_in_line(jangbu: Jangbu) -> None:
     lines = jangbu("demo", "--calls", CALLS).out.splitlines()
     start = next(index for index, line in enumerate(lines) if line.startswith("Users"))
