@@ -6,7 +6,6 @@ in one line.
 
 import logging
 import os
-import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -14,14 +13,12 @@ from typing import TYPE_CHECKING, NoReturn
 
 from jangbu.cli.exits import ExitCode, exit_code
 from jangbu.cli.output import tell_error, write_data
-from jangbu.errors import IdempotencyConflict, JangbuError, RecordingFailed
+from jangbu.errors import JangbuError
 
 if TYPE_CHECKING:
     import typer
 
 __all__ = ["main"]
-
-_KIND_OF_KEY = re.compile(r"""(['"])(?:answer|key|void|void-money):""")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -37,7 +34,7 @@ def _run(words: list[str]) -> int:
         return _run_app(words, as_json)
     except JangbuError as error:
         _show_traceback()
-        tell_error(error.code, _as_given(error), error.hint, as_json=as_json)
+        tell_error(error.code, error.message, error.hint, as_json=as_json)
         return exit_code(error)
     except KeyboardInterrupt:
         return _interrupted(as_json)
@@ -46,13 +43,6 @@ def _run(words: list[str]) -> int:
         hint = "this is a defect of Jangbu; JANGBU_DEBUG=1 shows where"
         tell_error("failure", f"{type(error).__name__}: {error}", hint, as_json=as_json)
         return ExitCode.FAILURE
-
-
-def _as_given(error: JangbuError) -> str:
-    """Give the message with keys as they were given: the ledger tells kinds of keys apart by a prefix of its own."""
-    if isinstance(error, IdempotencyConflict | RecordingFailed):
-        return _KIND_OF_KEY.sub(r"\1", error.message, count=1)
-    return error.message
 
 
 def _run_app(words: list[str], as_json: bool) -> int:

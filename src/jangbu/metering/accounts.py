@@ -29,7 +29,9 @@ from jangbu.storage.entries import EntryRow, Posting
 from jangbu.storage.failures import translated
 from jangbu.storage.usage import UsageRecord
 
-_KEY_LENGTH_MAX = 255
+_KEY_LENGTH_MAX = 250
+_OWN = "key:"
+"""Before callers' own keys, so that they never meet the keys of calls and answers."""
 _SWEEP_MAX = 200
 
 
@@ -215,8 +217,9 @@ class Accounts:
         if known is None or now is None:
             raise unknown_user(user)
         if known.digest != posting.digest:
+            key = posting.key.removeprefix(_OWN)
             raise IdempotencyConflict(
-                f"key {posting.key!r} was used at {known.created_at:%Y-%m-%d %H:%M} UTC with other content",
+                f"key {key!r} was used at {known.created_at:%Y-%m-%d %H:%M} UTC with other content",
                 hint="use a new key for a new request",
             )
         return Posted(known.result_id, now, replayed=known.result_id != posting.id)
@@ -265,5 +268,5 @@ class Accounts:
 
 def _key(key: str) -> str:
     if not key or len(key) > _KEY_LENGTH_MAX or not key.isprintable():
-        raise InvalidInput(f"{key[:40]!r} is no idempotency key", hint="use 1 to 255 printable characters")
-    return f"key:{key}"
+        raise InvalidInput(f"{key[:40]!r} is no idempotency key", hint="use 1 to 250 printable characters")
+    return f"{_OWN}{key}"

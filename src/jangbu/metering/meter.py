@@ -222,9 +222,9 @@ class Metering:
         if row.key is not None:
             known = await entries.find_key(self.database, row.account_id, row.key)
             if known is None:
-                raise RecordingFailed(f"the record of {row.key!r} cannot be found", hint="try again")
+                raise RecordingFailed(f"the record of answer {row.response_id!r} cannot be found", hint="try again")
             if known.digest != row.digest:
-                raise _other_answer(row.key, known)
+                raise _other_answer(row.response_id or "", known)
             first = known.result_id
         record = await usage.find(self.database, row.account_id, first)
         if record is None:
