@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from jangbu.storage.database import Database
-from tests.conftest import address, execute
+from tests.conftest import address, drop_database, execute
 from tests.metering.traffic import open_shop, trade
 
 
@@ -18,7 +18,7 @@ def traded(server: str, migrated: str) -> Iterator[str]:
     asyncio.run(execute(server, f"CREATE DATABASE {name} TEMPLATE {migrated}"))
     asyncio.run(_trade(address(server, name)))
     yield name
-    asyncio.run(execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+    asyncio.run(drop_database(server, name))
 
 
 async def _trade(dsn: str) -> None:

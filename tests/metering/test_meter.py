@@ -260,7 +260,7 @@ async def test_a_name_that_is_new_to_the_process_does_not_lose_a_record_to_a_res
     async with metering.database.connection() as connection:
         await connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            "WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()"
         )
     receipt = await settled(metering, answer(model="gemini-never-seen", response_id="r9"))
     assert receipt.model == "gemini-never-seen"

@@ -198,7 +198,7 @@ async def test_backends_that_are_killed_lose_and_double_nothing(
                 await asyncio.sleep(0.05)
                 await connection.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                    "WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()"
                 )
 
     async def write(number: int) -> None:
