@@ -13,10 +13,15 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from jangbu.storage import migrate
 from jangbu.storage.database import Database
 from jangbu.storage.embedded import EmbeddedServer
+
+# How long an example takes says something about the machine, not about the rule that it tests.
+settings.register_profile("untimed", settings(deadline=None))
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
