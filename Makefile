@@ -15,10 +15,12 @@ help: ## Show the targets
 
 setup: $(READY) ## Make .venv with the pinned dependencies and the jangbu command
 
+# The lock names everything: pip shall not look further, or a release that is newer than a pin would be in its way.
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check --disable-pip-version-check
 	touch $(READY)
 
 $(GENAI_OLDEST)/ready: requirements-genai-1.lock | $(READY)
