@@ -5,7 +5,6 @@ import os
 import random
 import tempfile
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -126,8 +125,8 @@ async def test_a_poisonous_row_fails_alone(database: Database, numbers: tuple[in
     halved: list[str] = []
     end = telemetry.subscribe(lambda event, _facts: halved.append(event))
     rows = [row(numbers, user) for user in USERS * 3]
-    rows[17] = replace(rows[17], raw='{"a": "\\u0000"}')
-    rows[41] = replace(rows[41], total=2**70)
+    rows[17] = rows[17]._replace(raw='{"a": "\\u0000"}')
+    rows[41] = rows[41]._replace(total=2**70)
     results = await asyncio.gather(*(recorder.record(item) for item in rows), return_exceptions=True)
     end()
     failed = [number for number, result in enumerate(results) if isinstance(result, BaseException)]

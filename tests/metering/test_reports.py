@@ -3,7 +3,6 @@
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
@@ -243,7 +242,7 @@ async def test_every_call_finds_its_own_money_debit(shop: Shop, reports: Reports
     """Calls without tokens leave the token balance's version as it is, and each has a money debit of its own."""
     await shop.accounts.grant(PARK, 10**12, key="money", asset=Asset.MONEY)
     calls = [shop.image_row(PARK, number) for number in (1, 2, 3)]
-    later = replace(shop.image_row(PARK, 4), cost_nano=None, input_cost_nano=None, charge_nano=None, price_version=None)
+    later = shop.image_row(PARK, 4)._replace(cost_nano=None, input_cost_nano=None, charge_nano=None, price_version=None)
     for call in (calls[0], later, *calls[1:]):
         await shop.record([call])
     unpriced = await reports.explain(later.id)

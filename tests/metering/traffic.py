@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -123,14 +123,13 @@ class Shop:
     def silent_row(self, user: str) -> UsageRow:
         """Give the record of an answer that said nothing of usage."""
         row = self.row(user, prompt=0, candidates=0)
-        return replace(row, source="none", raw=json.dumps({"usage": []}))
+        return row._replace(source="none", raw=json.dumps({"usage": []}))
 
     def image_row(self, user: str, images: int) -> UsageRow:
         """Give the record of images, which cost money and no tokens."""
         row = self.row(user, service=IMAGE, prompt=0, candidates=0)
         cost, input_cost, charge = cost_of(FLASH, 0, 0, images)
-        return replace(
-            row,
+        return row._replace(
             surface="predict",
             cost_nano=cost,
             input_cost_nano=input_cost,

@@ -1,0 +1,179 @@
+"""A record means the same whether it was written alone, by its own statement, or in a batch."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+import pytest
+
+from jangbu.clock import SystemClock, new_id
+from jangbu.domain.ledger import Asset, account_id
+from jangbu.storage import accounts, holds, usage
+from jangbu.storage.database import Database
+from jangbu.storage.holds import HoldRequest
+from jangbu.storage.names import Names
+from jangbu.storage.usage import Flushed, UsageRow
+
+ALONE, IN_COMPANY, NEIGHBOUR = (account_id("p", user) for user in ("alone", "in company", "neighbour"))
+PLAIN = UsageRow(
+    account_id=ALONE,
+    id=UUID(int=0),
+    service_id=0,
+    model_id=0,
+    surface="generate_content",
+    platform="gemini_api",
+    tier="standard",
+    source="reported",
+    prompt=150,
+    candidates=200,
+    thoughts=90,
+    tool=10,
+    cached=40,
+    total=450,
+    cost_nano=795_000,
+    input_cost_nano=45_000,
+    charge_nano=800_000,
+    price_version=3,
+    was_held=False,
+    response_id="an answer",
+    anomalies=None,
+    raw='{"usage": [{"totalTokenCount": 450}]}',
+    metadata='{"panels": 4}',
+    key="answer:an answer",
+    digest=b"450",
+)
+BOOK = """
+    SELECT to_jsonb(t) - '{account_id,id,result_id,usage_id,created_at,updated_at,recorded_at,taken_at,expires_at,
+        closed_at,resolved_at}'::text[]
+    FROM jangbu.%s AS t WHERE t.account_id = $1 ORDER BY 1
+"""
+TABLES = ("balances", "entries", "usage", "usage_daily", "usage_total", "idempotency_keys", "holds", "findings")
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Accounts with nothing in them, and the ways of writing to them."""
+
+    database: Database
+    numbers: tuple[int, int]
+
+    def row(self, account: UUID, like: UsageRow = PLAIN, usage_id: UUID | None = None) -> UsageRow:
+        service, model = self.numbers
+        usage_id = usage_id or new_id(SystemClock())
+        return like._replace(account_id=account, id=usage_id, service_id=service, model_id=model)
+
+    async def write(self, *rows: UsageRow) -> dict[UUID, Flushed]:
+        async with self.database.connection() as connection:
+            return await usage.flush(connection, rows, "p", 1)
+
+    async def hold(self, row: UsageRow, amount: int) -> None:
+        request = HoldRequest(row.account_id, row.id, 0, amount, amount, False, "text", "model")
+        async with self.database.connection() as connection:
+            await holds.take(connection, [request], owner="test", seconds=60, may_have_left=True)
+
+    async def book(self, account: UUID) -> dict[str, list[str]]:
+        async with self.database.connection() as connection:
+            return {name: [row[0] for row in await connection.fetch(BOOK % name, account)] for name in TABLES}
+
+    async def hourly(self) -> list[str]:
+        async with self.database.connection() as connection:
+            return [row[0] for row in await connection.fetch("SELECT to_jsonb(t) FROM jangbu.usage_hourly AS t")]
+
+
+@pytest.fixture
+async def ledger(database: Database) -> Ledger:
+    await usage.make_partitions(database, [SystemClock().now()])
+    for account, user in ((ALONE, "alone"), (IN_COMPANY, "in company"), (NEIGHBOUR, "neighbour")):
+        await accounts.create(database, account, "p", user)
+        async with database.connection() as connection:
+            await connection.execute("UPDATE jangbu.balances SET granted = 10000 WHERE account_id = $1", account)
+    services, models = Names(database, "service"), Names(database, "model")
+    await services.learn(["text"])
+    await models.learn(["model"])
+    return Ledger(database, (services["text"], models["model"]))
+
+
+Story = Callable[[Ledger, UsageRow], Awaitable[None]]
+
+
+async def nothing(_ledger: Ledger, _row: UsageRow) -> None:
+    """Nothing went before."""
+
+
+def a_hold_of(amount: int) -> Story:
+    async def take(ledger: Ledger, row: UsageRow) -> None:
+        await ledger.hold(row, amount)
+
+    return take
+
+
+async def an_unknown_outcome(ledger: Ledger, row: UsageRow) -> None:
+    await ledger.hold(row, 1_000)
+    await holds.mark_unknown(ledger.database, row.account_id, row.id, "nobody knows")
+
+
+async def a_money_balance(ledger: Ledger, row: UsageRow) -> None:
+    await accounts.open_balance(ledger.database, row.account_id, Asset.MONEY)
+
+
+async def the_same_record(ledger: Ledger, row: UsageRow) -> None:
+    await ledger.write(row)
+
+
+async def the_same_answer(ledger: Ledger, row: UsageRow) -> None:
+    await ledger.write(ledger.row(row.account_id, row))
+
+
+async def another_answer_of_that_name(ledger: Ledger, row: UsageRow) -> None:
+    await ledger.write(ledger.row(row.account_id, row._replace(digest=b"other", was_held=False)))
+
+
+HELD = PLAIN._replace(was_held=True)
+
+
+@pytest.mark.parametrize(
+    ("like", "before"),
+    [
+        pytest.param(PLAIN, nothing, id="plain"),
+        pytest.param(PLAIN._replace(key=None, digest=None, response_id=None, metadata=None), nothing, id="nameless"),
+        pytest.param(HELD, a_hold_of(1_000), id="held"),
+        pytest.param(HELD, a_hold_of(450), id="held exactly"),
+        pytest.param(HELD, a_hold_of(449), id="overrun"),
+        pytest.param(HELD, nothing, id="late"),
+        pytest.param(HELD, an_unknown_outcome, id="unknown"),
+        pytest.param(PLAIN, a_money_balance, id="money"),
+        pytest.param(PLAIN._replace(cost_nano=None, input_cost_nano=None, charge_nano=None), nothing, id="unpriced"),
+        pytest.param(PLAIN._replace(source="partial"), nothing, id="partial"),
+        pytest.param(PLAIN._replace(anomalies="blocked,total_mismatch"), nothing, id="anomalies"),
+        pytest.param(PLAIN._replace(prompt=0, candidates=0, thoughts=0, tool=0, cached=0, total=0), nothing, id="zero"),
+        pytest.param(PLAIN, the_same_record, id="replay"),
+        pytest.param(PLAIN, the_same_answer, id="answer again"),
+        pytest.param(PLAIN, another_answer_of_that_name, id="answer with other counts"),
+        pytest.param(HELD, the_same_answer, id="held answer again"),
+        pytest.param(HELD, another_answer_of_that_name, id="held answer with other counts"),
+    ],
+)
+async def test_a_record_alone_is_a_record_in_company(ledger: Ledger, like: UsageRow, before: Story) -> None:
+    alone, in_company = ledger.row(ALONE, like), ledger.row(IN_COMPANY, like)
+    await before(ledger, alone)
+    await before(ledger, in_company)
+    by_itself = await ledger.write(alone)
+    together = await ledger.write(in_company, ledger.row(NEIGHBOUR))
+    assert by_itself[alone.id] == together[in_company.id]
+    assert await ledger.book(ALONE) == await ledger.book(IN_COMPANY)
+
+
+async def test_a_lone_record_counts_in_its_hour(ledger: Ledger) -> None:
+    usage_id = new_id(SystemClock())
+    await ledger.write(ledger.row(ALONE, usage_id=usage_id))
+    once = await ledger.hourly()
+    await ledger.write(ledger.row(IN_COMPANY, usage_id=usage_id), ledger.row(NEIGHBOUR, usage_id=new_id(SystemClock())))
+    await ledger.write(ledger.row(ALONE, usage_id=usage_id))
+    assert len(once) == 1
+    assert '"calls": 1, ' in once[0]
+    assert '"calls": 3, ' in (await ledger.hourly())[0]
+
+
+async def test_nobody_is_known_without_an_account(ledger: Ledger) -> None:
+    row = ledger.row(account_id("p", "nobody"))
+    assert (await ledger.write(row))[row.id] == Flushed(is_new=False, has_account=False, hold_amount=0, available=0)
