@@ -13,6 +13,10 @@ from typing import Any
 
 import asyncpg
 import pytest
+
+from jangbu.storage.embedded import EmbeddedServer, Endpoint, stop
+from jangbu.storage.embedded.owner import Owner
+from jangbu.storage.embedded.programs import programs_for
 from tests.storage.embedded_processes import (
     SITE,
     SOURCES,
@@ -23,10 +27,6 @@ from tests.storage.embedded_processes import (
     users,
     wait_until,
 )
-
-from jangbu.storage.embedded import EmbeddedServer, Endpoint, stop
-from jangbu.storage.embedded.owner import Owner
-from jangbu.storage.embedded.programs import programs_for
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 

@@ -11,6 +11,10 @@ from typing import Any
 
 import asyncpg
 import pytest
+
+from jangbu.storage.embedded import EmbeddedServer, stop
+from jangbu.storage.embedded.owner import owner_of
+from jangbu.storage.embedded.places import make_socket_dir, places_of
 from tests.storage.embedded_processes import (
     PATIENCE_SECONDS,
     UserProcess,
@@ -21,10 +25,6 @@ from tests.storage.embedded_processes import (
     supervisor_of,
     wait_until,
 )
-
-from jangbu.storage.embedded import EmbeddedServer, stop
-from jangbu.storage.embedded.owner import owner_of
-from jangbu.storage.embedded.places import make_socket_dir, places_of
 
 # asyncpg reports a server that dies in the middle of a statement in any of these ways.
 LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.storage.embedded_processes import cluster_of, server_processes, wait_until
 
 from jangbu.errors import DatabaseUnreachable, DataDirectoryInUse, DataDirectoryUnusable, InvalidSettings
 from jangbu.storage.embedded import EmbeddedServer, default_data_dir, stop
@@ -16,6 +15,7 @@ from jangbu.storage.embedded.liveness import Liveness, knock
 from jangbu.storage.embedded.owner import Owner, owner_of
 from jangbu.storage.embedded.places import make_socket_dir, places_of
 from jangbu.storage.embedded.programs import programs_for
+from tests.storage.embedded_processes import cluster_of, server_processes, wait_until
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from pathlib import Path
 from subprocess import Popen
 
 import pytest
-from tests.storage.embedded_processes import server_processes, wait_until
 
 from jangbu.storage.embedded.locks import FileLock
+from tests.storage.embedded_processes import server_processes, wait_until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform does not fork")
 

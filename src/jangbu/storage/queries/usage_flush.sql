@@ -115,9 +115,9 @@ movement AS (
     SELECT
         m.account_id,
         m.asset,
-        sum(m.used)::bigint AS used,
-        sum(m.held)::bigint AS held,
-        sum(m.entries)::bigint AS entries
+        jangbu.sum(m.used) AS used,
+        jangbu.sum(m.held) AS held,
+        jangbu.sum(m.entries) AS entries
     FROM (
         SELECT account_id, asset, amount AS used, 0 AS held, 1 AS entries FROM debit
         UNION ALL
@@ -161,9 +161,10 @@ rolled_total AS (
         input_cost_nano, charge_nano, unpriced
     )
     SELECT
-        f.account_id, f.service_id, f.model_id, count(*), sum(f.prompt), sum(f.candidates), sum(f.thoughts),
-        sum(f.tool), sum(f.cached), sum(f.total), coalesce(sum(f.cost_nano), 0),
-        coalesce(sum(f.input_cost_nano), 0), coalesce(sum(f.charge_nano), 0),
+        f.account_id, f.service_id, f.model_id, count(*),
+        jangbu.sum(f.prompt), jangbu.sum(f.candidates), jangbu.sum(f.thoughts), jangbu.sum(f.tool),
+        jangbu.sum(f.cached), jangbu.sum(f.total), jangbu.sum(f.cost_nano), jangbu.sum(f.input_cost_nano),
+        jangbu.sum(f.charge_nano),
         count(*) FILTER (WHERE f.cost_nano IS NULL)
     FROM fresh AS f
     GROUP BY f.account_id, f.service_id, f.model_id
@@ -188,8 +189,9 @@ rolled_daily AS (
     )
     SELECT
         f.account_id, (f.at AT TIME ZONE 'UTC')::date AS day, f.service_id, f.model_id, count(*),
-        sum(f.prompt), sum(f.candidates), sum(f.thoughts), sum(f.tool), sum(f.cached), sum(f.total),
-        coalesce(sum(f.cost_nano), 0), coalesce(sum(f.input_cost_nano), 0), coalesce(sum(f.charge_nano), 0),
+        jangbu.sum(f.prompt), jangbu.sum(f.candidates), jangbu.sum(f.thoughts), jangbu.sum(f.tool),
+        jangbu.sum(f.cached), jangbu.sum(f.total), jangbu.sum(f.cost_nano), jangbu.sum(f.input_cost_nano),
+        jangbu.sum(f.charge_nano),
         count(*) FILTER (WHERE f.cost_nano IS NULL)
     FROM fresh AS f
     GROUP BY f.account_id, day, f.service_id, f.model_id
@@ -215,8 +217,9 @@ rolled_hourly AS (
     SELECT
         $27::text, date_trunc('hour', f.at, 'UTC') AS hour, f.service_id, f.model_id,
         $26::smallint, count(*),
-        sum(f.prompt), sum(f.candidates), sum(f.thoughts), sum(f.tool), sum(f.cached), sum(f.total),
-        coalesce(sum(f.cost_nano), 0), coalesce(sum(f.input_cost_nano), 0), coalesce(sum(f.charge_nano), 0),
+        jangbu.sum(f.prompt), jangbu.sum(f.candidates), jangbu.sum(f.thoughts), jangbu.sum(f.tool),
+        jangbu.sum(f.cached), jangbu.sum(f.total), jangbu.sum(f.cost_nano), jangbu.sum(f.input_cost_nano),
+        jangbu.sum(f.charge_nano),
         count(*) FILTER (WHERE f.cost_nano IS NULL)
     FROM fresh AS f
     GROUP BY hour, f.service_id, f.model_id

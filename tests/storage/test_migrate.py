@@ -1,0 +1,50 @@
+"""A ledger that an earlier release made is brought to this one, with what is in it."""
+
+from collections.abc import AsyncIterator
+from importlib.resources import files
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from jangbu.clock import SystemClock, new_id
+from jangbu.domain.ledger import Asset, account_id
+from jangbu.storage import accounts, migrate, usage
+from jangbu.storage.database import Database
+from tests.conftest import address, drop_database, execute
+from tests.storage.test_usage import PLAIN, Ledger
+
+FIRST = "0001"
+
+
+@pytest.fixture
+async def first_release(server: str) -> AsyncIterator[str]:
+    """Give the address of a database with the ledger of the first revision and one account in it."""
+    name = f"test_{uuid4().hex}"
+    await execute(server, f"CREATE DATABASE {name}")
+    dsn = address(server, name)
+    await execute(dsn, files("jangbu.storage").joinpath("schema", "0001_ledger.sql").read_text(encoding="utf-8"))
+    await execute(dsn, "CREATE TABLE jangbu.schema_revision (version_num varchar(32) PRIMARY KEY)")
+    await execute(dsn, f"INSERT INTO jangbu.schema_revision VALUES ('{FIRST}')")
+    yield dsn
+    await drop_database(server, name)
+
+
+async def test_the_first_revision_is_upgraded_and_keeps_what_it_has(first_release: str) -> None:
+    user = account_id("p", "kim")
+    database = await Database.connect(first_release)
+    await accounts.create(database, user, "p", "kim")
+    assert await migrate.upgrade(first_release) == (FIRST, migrate.HEAD)
+    assert await migrate.upgrade(first_release) == (migrate.HEAD, migrate.HEAD)
+    await usage.make_partitions(database, [SystemClock().now()])
+    ledger = Ledger(database, (1, 1))
+    await ledger.write(ledger.row(user), ledger.row(user, PLAIN._replace(key="answer:two"), new_id(SystemClock())))
+    assert (await accounts.balances(database, user))[Asset.TOKENS].used == 2 * PLAIN.total
+    await database.close()
+
+
+async def test_a_migration_that_fails_changes_nothing(first_release: str) -> None:
+    await execute(first_release, "CREATE AGGREGATE jangbu.sum(bigint) (SFUNC = int8pl, STYPE = bigint)")
+    with pytest.raises(asyncpg.DuplicateFunctionError):
+        await migrate.upgrade(first_release)
+    assert await migrate.current(first_release) == FIRST
