@@ -12,7 +12,7 @@ from jangbu.clock import SystemClock, new_id
 from jangbu.config import Settings
 from jangbu.domain.flow import Bounds, Call, Held, MarkUnknown, Receipt, Settle, TakeHold
 from jangbu.domain.ledger import Asset
-from jangbu.domain.pricing import Meter, Price, Terms
+from jangbu.domain.pricing import MARKUP_MAX, Meter, Price, Terms
 from jangbu.domain.usage import Anomaly, Counts, Source, Surface, Usage
 from jangbu.errors import IdempotencyConflict, InvalidInput, InvalidMetadata, NotFound
 from jangbu.metering.evidence import restated
@@ -76,6 +76,33 @@ async def test_two_answers_under_one_id_are_both_charged_when_they_were_called_f
     await settled(metering, answer())
     await settled(metering, answer(prompt=300))
     assert (await metering.accounts.balance("kim")).used == 150 + 350
+
+
+async def test_answers_under_one_id_are_all_charged_also_when_they_come_at_once(metering: Metering) -> None:
+    prompts = (100, 300, 500)
+    receipts = await asyncio.gather(*(settled(metering, answer(prompt=prompt)) for prompt in prompts))
+    assert [receipt.charged_tokens for receipt in receipts] == [150, 350, 550]
+    balance = await metering.accounts.balance("kim")
+    assert (balance.used, balance.held) == (150 + 350 + 550, 0)
+
+
+async def test_what_is_too_dear_for_a_number_is_recorded_all_the_same(metering: Metering) -> None:
+    in_force = metering.pricing.in_force
+    await metering.pricing.put(in_force.base, Terms(MARKUP_MAX), "as dear as can be")
+    receipt = await settled(metering, answer(prompt=20_000_000_000_000))
+    assert receipt.charged_tokens == 20_000_000_000_050
+
+
+async def test_a_finding_that_evidence_did_not_see_is_closed_by_the_sweeper(metering: Metering) -> None:
+    receipt = await settled(metering, answer())
+    async with metering.database.connection() as connection:
+        await connection.execute(
+            "INSERT INTO jangbu.findings (account_id, usage_id, kind, detail) VALUES ($1, $2, 'unknown_outcome', 'x')",
+            metering.accounts.id_of("kim"),
+            receipt.id,
+        )
+    assert await metering.holds.close_findings() == 1
+    assert await metering.holds.close_findings() == 0
 
 
 async def test_the_same_answer_belongs_to_each_user_apart(metering: Metering) -> None:

@@ -43,8 +43,13 @@ async def test_the_first_revision_is_upgraded_and_keeps_what_it_has(first_releas
     await database.close()
 
 
-async def test_a_migration_that_fails_changes_nothing(first_release: str) -> None:
-    await execute(first_release, "CREATE AGGREGATE jangbu.sum(bigint) (SFUNC = int8pl, STYPE = bigint)")
-    with pytest.raises(asyncpg.DuplicateFunctionError):
+async def test_a_migration_that_fails_on_its_way_changes_nothing(first_release: str) -> None:
+    await execute(first_release, "CREATE TABLE jangbu.resources (name text)")
+    with pytest.raises(asyncpg.DuplicateTableError):
         await migrate.upgrade(first_release)
     assert await migrate.current(first_release) == FIRST
+    connection = await asyncpg.connect(first_release)
+    try:
+        assert await connection.fetchval("SELECT to_regclass('jangbu.api_keys')") is None
+    finally:
+        await connection.close()

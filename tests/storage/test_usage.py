@@ -1,5 +1,7 @@
 """A record means the same whether it was written alone, by its own statement, or in a batch."""
 
+import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import UUID
@@ -43,8 +45,8 @@ PLAIN = UsageRow(
     digest=b"450",
 )
 BOOK = """
-    SELECT to_jsonb(t) - '{account_id,id,result_id,usage_id,created_at,updated_at,recorded_at,taken_at,expires_at,
-        closed_at,resolved_at}'::text[]
+    SELECT (to_jsonb(t) - '{account_id,id,result_id,usage_id,created_at,updated_at,recorded_at,taken_at,expires_at,
+        closed_at,resolved_at}'::text[]) || jsonb_build_object('is_resolved', to_jsonb(t) ->> 'resolved_at' IS NOT NULL)
     FROM jangbu.%s AS t WHERE t.account_id = $1 ORDER BY 1
 """
 TABLES = ("balances", "entries", "usage", "usage_daily", "usage_total", "idempotency_keys", "holds", "findings")
@@ -129,13 +131,18 @@ async def another_answer_of_that_name(ledger: Ledger, row: UsageRow) -> None:
 
 
 HELD = PLAIN._replace(was_held=True)
+NAMELESS = PLAIN._replace(key=None, digest=None, response_id=None, metadata=None)
+OLDER = PLAIN._replace(key="answer:older", response_id="older")
+SUMMED = (
+    "prompt", "candidates", "thoughts", "tool", "cached", "total", "cost_nano", "input_cost_nano", "charge_nano",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("like", "before"),
     [
         pytest.param(PLAIN, nothing, id="plain"),
-        pytest.param(PLAIN._replace(key=None, digest=None, response_id=None, metadata=None), nothing, id="nameless"),
+        pytest.param(NAMELESS, nothing, id="nameless"),
         pytest.param(HELD, a_hold_of(1_000), id="held"),
         pytest.param(HELD, a_hold_of(450), id="held exactly"),
         pytest.param(HELD, a_hold_of(449), id="overrun"),
@@ -143,6 +150,7 @@ HELD = PLAIN._replace(was_held=True)
         pytest.param(HELD, an_unknown_outcome, id="unknown"),
         pytest.param(PLAIN, a_money_balance, id="money"),
         pytest.param(PLAIN._replace(cost_nano=None, input_cost_nano=None, charge_nano=None), nothing, id="unpriced"),
+        pytest.param(PLAIN._replace(charge_nano=None), nothing, id="too dear to be charged"),
         pytest.param(PLAIN._replace(source="partial"), nothing, id="partial"),
         pytest.param(PLAIN._replace(anomalies="blocked,total_mismatch"), nothing, id="anomalies"),
         pytest.param(PLAIN._replace(prompt=0, candidates=0, thoughts=0, tool=0, cached=0, total=0), nothing, id="zero"),
@@ -154,6 +162,9 @@ HELD = PLAIN._replace(was_held=True)
     ],
 )
 async def test_a_record_alone_is_a_record_in_company(ledger: Ledger, like: UsageRow, before: Story) -> None:
+    """Each account has a history, so that what is added to is tested as well as what is begun."""
+    for account in (ALONE, IN_COMPANY):
+        await ledger.write(ledger.row(account, OLDER), ledger.row(NEIGHBOUR))
     alone, in_company = ledger.row(ALONE, like), ledger.row(IN_COMPANY, like)
     await before(ledger, alone)
     await before(ledger, in_company)
@@ -163,15 +174,43 @@ async def test_a_record_alone_is_a_record_in_company(ledger: Ledger, like: Usage
     assert await ledger.book(ALONE) == await ledger.book(IN_COMPANY)
 
 
-async def test_a_lone_record_counts_in_its_hour(ledger: Ledger) -> None:
-    usage_id = new_id(SystemClock())
-    await ledger.write(ledger.row(ALONE, usage_id=usage_id))
-    once = await ledger.hourly()
-    await ledger.write(ledger.row(IN_COMPANY, usage_id=usage_id), ledger.row(NEIGHBOUR, usage_id=new_id(SystemClock())))
-    await ledger.write(ledger.row(ALONE, usage_id=usage_id))
-    assert len(once) == 1
-    assert '"calls": 1, ' in once[0]
-    assert '"calls": 3, ' in (await ledger.hourly())[0]
+@pytest.mark.parametrize(("like", "before"), [(PLAIN, nothing), (HELD, a_hold_of(450)), (NAMELESS, nothing)])
+async def test_plain_records_are_written_by_the_short_statement(ledger: Ledger, like: UsageRow, before: Story) -> None:
+    for number in range(3):
+        row = ledger.row(ALONE, like._replace(key=like.key and f"{like.key} {number}"))
+        await before(ledger, row)
+        async with ledger.database.connection() as connection:
+            recorded = await usage.record_plain(connection, row, "p", 1)
+        used = 450 * (number + 1)
+        held = 450 if like.was_held else 0
+        assert recorded == Flushed(is_new=True, has_account=True, hold_amount=held, available=10_000 - used)
+    book = await ledger.book(ALONE)
+    assert [json.loads(entry)["balance_after"] for entry in book["entries"]] == [9_550, 9_100, 8_650]
+    for rollup in (*book["usage_daily"], *book["usage_total"], *await ledger.hourly()):
+        figures = json.loads(rollup)
+        assert {name: figures[name] for name in SUMMED} == {name: 3 * getattr(like, name) for name in SUMMED}
+        assert (figures["calls"], figures["unpriced"]) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    "before", [the_same_record, the_same_answer, a_money_balance], ids=lambda story: story.__name__
+)
+async def test_the_short_statement_leaves_the_rest_alone(ledger: Ledger, before: Story) -> None:
+    row = ledger.row(ALONE)
+    await before(ledger, row)
+    book = await ledger.book(ALONE)
+    async with ledger.database.connection() as connection:
+        assert await usage.record_plain(connection, row, "p", 1) is None
+    assert await ledger.book(ALONE) == book
+
+
+async def test_one_record_that_many_bring_at_once_is_recorded_once(ledger: Ledger) -> None:
+    for number in range(20):
+        row = ledger.row(ALONE, PLAIN._replace(key=f"answer:{number}"))
+        again = ledger.row(ALONE, row)
+        found = await asyncio.gather(*(ledger.write(each) for each in (row, again, row, again)))
+        assert sum(result.is_new for each in found for result in each.values()) == 1
+    assert (await accounts.balances(ledger.database, ALONE))[Asset.TOKENS].used == 20 * 450
 
 
 async def test_nobody_is_known_without_an_account(ledger: Ledger) -> None:

@@ -18,6 +18,9 @@ _BATCH_MAX = 256
 _QUEUE_MAX = 20_000
 _SWEEP_MAX = 500
 
+LATER_SECONDS = 48 * 3600
+"""How long a hold waits for a result that comes later: a batch takes up to 24 hours, and then has to be asked for."""
+
 
 class Holds:
     """Takes, releases and ends holds. Belongs to one event loop."""
@@ -72,12 +75,24 @@ class Holds:
             seconds=self._retry_seconds,
         )
 
+    async def extend(self, account: UUID, hold: UUID, seconds: int = LATER_SECONDS) -> bool:
+        """Let a hold stay open for at least so many seconds from now, by the database's clock, never shorter than it
+        would have; tell whether it is open. One that is closed or of unknown outcome stays as it is.
+        """
+        return await repeated(
+            "holds", lambda: holds.extend(self._database, account, hold, seconds), seconds=self._retry_seconds
+        )
+
     async def expire(self) -> int:
         """End the holds whose time is up; give how many ended."""
         ended = 0
         while batch := await holds.expire(self._database, _SWEEP_MAX):
             ended += len(batch)
         return ended
+
+    async def close_findings(self) -> int:
+        """Close the findings of an unknown outcome whose call is recorded; give how many."""
+        return await holds.close_findings(self._database)
 
     async def purge(self) -> int:
         """Forget the holds that were closed long ago; give how many."""

@@ -7,6 +7,7 @@ from jangbu import telemetry
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.holds import Holds
 from jangbu.metering.pricing import Pricing
+from jangbu.metering.resources import Resources
 from jangbu.metering.retention import month_start
 from jangbu.storage import usage
 from jangbu.storage.database import Database
@@ -16,17 +17,21 @@ _MONTHS_AHEAD = 2
 
 
 class Sweeper:
-    """Makes partitions ahead, ends holds and grants whose time is up, follows the price book in force.
+    """Makes partitions ahead, ends holds, grants and resources whose time is up, follows the price book in force.
 
     Every duty may be repeated without harm.
     """
 
-    def __init__(self, database: Database, accounts: Accounts, holds: Holds, pricing: Pricing) -> None:
+    def __init__(
+        self, database: Database, accounts: Accounts, holds: Holds, resources: Resources, pricing: Pricing
+    ) -> None:
         self._database = database
         self._duties: tuple[tuple[str, Callable[[], Awaitable[object]]], ...] = (
             ("partitions", self.make_partitions),
             ("holds", holds.expire),
             ("closed holds", holds.purge),
+            ("findings", holds.close_findings),
+            ("resources", resources.expire),
             ("grants", accounts.expire_grants),
             ("prices", pricing.refresh),
         )

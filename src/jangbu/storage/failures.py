@@ -1,5 +1,6 @@
 """What went wrong in PostgreSQL, in Jangbu's words: the one place that knows its error classes."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,6 +26,7 @@ _OTHER_SCHEMA = (
     asyncpg.InvalidSchemaNameError,
 )
 _BROKEN_RULES = {"balances_granted_check": "this would take more than was ever granted"}
+_USAGE_PARTITION = re.compile(r"usage_\d{6}")
 _CONFLICT = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
 
 
@@ -44,6 +46,13 @@ def is_transient(error: BaseException) -> bool:
 def is_of_one_row(error: BaseException) -> bool:
     """Tell whether a value of some row is at fault, so that the other rows of the batch may be written without it."""
     return isinstance(error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError)
+
+
+def is_known_already(error: BaseException) -> bool:
+    """Tell whether a record was there first: its id, or the key of its answer, and no other rule of the book."""
+    if not isinstance(error, asyncpg.UniqueViolationError):
+        return False
+    return error.table_name == "idempotency_keys" or _USAGE_PARTITION.fullmatch(error.table_name or "") is not None
 
 
 def lacks_partition(error: BaseException) -> bool:

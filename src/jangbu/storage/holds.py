@@ -103,10 +103,20 @@ async def mark_unknown(database: Database, account: UUID, hold: UUID, reason: st
     await database.rows("hold_mark_unknown", account, hold, reason)
 
 
+async def extend(database: Database, account: UUID, hold: UUID, seconds: int) -> bool:
+    """Let an open hold stay open for at least so many seconds from now; tell whether it is open."""
+    return await database.value("hold_extend", account, hold, seconds) is not None
+
+
 async def expire(database: Database, limit: int) -> Sequence[tuple[UUID, UUID, int, str]]:
     """End holds whose time is up; give (account, id, amount, state) of those that ended."""
     rows = await database.rows("hold_expire", limit)
     return [(row["account_id"], row["id"], row["amount"], row["state"]) for row in rows]
+
+
+async def close_findings(database: Database) -> int:
+    """Close the findings of an unknown outcome whose call is recorded; give how many."""
+    return len(await database.rows("finding_close"))
 
 
 async def purge(database: Database, limit: int) -> int:

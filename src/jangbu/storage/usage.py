@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-import asyncpg
-
 from jangbu.storage.database import Connection, Database, Row
+from jangbu.storage.failures import is_known_already
 from jangbu.storage.statements import statement
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,8 +47,9 @@ class UsageRow(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Tell whether nothing about the answer has to be found: priced, reported whole, without anomalies."""
-        return self.cost_nano is not None and self.source == "reported" and self.anomalies is None and self.total > 0
+        """Tell whether nothing about the answer has to be found: priced and charged, reported whole, no anomalies."""
+        is_priced = self.cost_nano is not None and self.input_cost_nano is not None and self.charge_nano is not None
+        return is_priced and self.source == "reported" and self.anomalies is None and self.total > 0
 
 
 class Flushed(NamedTuple):
@@ -99,10 +99,11 @@ class UsageRecord:
 async def flush(connection: Connection, rows: Sequence[UsageRow], project: str, writer: int) -> dict[UUID, Flushed]:
     """Record a batch of a project's with all that follows from it; give by id what became of each row.
 
-    Ids must differ within the batch. ``writer`` keeps the hourly rollups of flushers apart.
+    Ids must differ within the batch. ``writer`` keeps the hourly rollups of flushers apart. A connection inside a
+    transaction is of no use: a race for one record may abort the first statement, and a second one is then sent.
     """
     if len(rows) == 1 and rows[0].is_plain:
-        recorded = await _record(connection, rows[0], project, writer)
+        recorded = await record_plain(connection, rows[0], project, writer)
         if recorded is not None:
             return {rows[0].id: recorded}
     columns = zip(*rows, strict=True)
@@ -110,11 +111,13 @@ async def flush(connection: Connection, rows: Sequence[UsageRow], project: str, 
     return {row[0]: Flushed(row[1], row[2], row[3], row[4] or 0) for row in found}
 
 
-async def _record(connection: Connection, row: UsageRow, project: str, writer: int) -> Flushed | None:
+async def record_plain(connection: Connection, row: UsageRow, project: str, writer: int) -> Flushed | None:
     """Record a lone plain row by the statement that starts fastest; None where there is more to it, nothing changed."""
     try:
         found = await connection.fetchrow(statement("usage_record"), *row, writer, project)
-    except asyncpg.UniqueViolationError:
+    except Exception as error:
+        if not is_known_already(error):
+            raise
         return None
     return None if found is None else Flushed(is_new=True, has_account=True, hold_amount=found[0], available=found[1])
 

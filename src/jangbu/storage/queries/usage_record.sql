@@ -1,13 +1,17 @@
 -- Records one plain answer and all that follows from it: the same outcome as usage_flush for the common case of a lone
 -- record, without the machinery that a batch needs, which takes longer to start than one row takes to write. Plain
 -- means priced, reported whole, without anomalies and above zero, on an account without money, and under no hold or an
--- open one that covers it: nothing to find, one entry. Anything else gives no row and changes nothing; what is known
--- already violates a key and changes nothing; both go to usage_flush.
+-- open one that covers it: nothing to find, one entry. Anything else, and what is known already, gives no row and
+-- changes nothing, and goes to usage_flush; so does one of two that record the same at once, which violates a key.
 WITH locked AS (
     SELECT b.granted, b.used, b.held, b.version
     FROM jangbu.balances AS b
     WHERE b.account_id = $1::uuid AND b.asset = 1
         AND NOT EXISTS (SELECT FROM jangbu.balances AS m WHERE m.account_id = $1::uuid AND m.asset = 2)
+        AND NOT EXISTS (SELECT FROM jangbu.usage AS u WHERE u.account_id = $1::uuid AND u.id = $2::uuid)
+        AND NOT EXISTS (
+            SELECT FROM jangbu.idempotency_keys AS k WHERE k.account_id = $1::uuid AND k.key = $24::text
+        )
     FOR NO KEY UPDATE OF b
 ),
 closed AS (
