@@ -20,13 +20,14 @@ COMMANDS = [
     ("grant",), ("balance",), ("record",), ("explain",), ("usage",), ("usage", "parse"), ("usage", "totals"),
     ("usage", "daily"), ("usage", "calls"), ("cost",), ("ledger",), ("ledger", "show"), ("ledger", "refund"),
     ("ledger", "adjust"), ("ledger", "void"), ("verify",), ("holds",), ("holds", "list"), ("holds", "resolve"),
+    ("keys",), ("keys", "create"), ("keys", "list"), ("keys", "revoke"),
     ("prices",), ("prices", "list"), ("prices", "versions"), ("prices", "import"), ("prices", "diff"),
     ("prices", "set"), ("prices", "markup"), ("serve",),
     ("prices", "backfill"), ("db",), ("db", "upgrade"), ("db", "sql"), ("db", "retain"), ("db", "url"),
     ("config",), ("config", "show"), ("doctor",),
     ("demo",),
 ]  # fmt: skip
-GROUPS = {(), ("accounts",), ("usage",), ("ledger",), ("holds",), ("prices",), ("db",), ("config",)}
+GROUPS = {(), ("accounts",), ("usage",), ("ledger",), ("holds",), ("keys",), ("prices",), ("db",), ("config",)}
 HEAVY = ("asyncpg", "google.genai", "pydantic", "alembic", "rich", "asyncio")
 
 

@@ -1,0 +1,215 @@
+"""Keys: who may call the gateway. They are made and revoked here, and known again on every call."""
+
+import asyncio
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from jangbu import telemetry
+from jangbu.clock import Clock, new_id
+from jangbu.domain.keys import (
+    RANDOM_BYTES,
+    Key,
+    KeyKind,
+    KeyState,
+    check,
+    digest,
+    encode,
+    hint,
+    is_wellformed,
+)
+from jangbu.domain.ledger import account_id
+from jangbu.errors import InvalidInput, NotFound, NotPermitted
+from jangbu.metering.holds import unknown_user
+from jangbu.metering.known_keys import KnownKeys, remember
+from jangbu.storage import api_keys
+from jangbu.storage.database import Database
+from jangbu.storage.failures import translated
+
+_USE_SECONDS = 60
+_NOTING_SECONDS = 5
+_REMEMBERED_MAX = 10_000
+
+_REFUSALS = {
+    None: "the key is unknown",
+    KeyState.REVOKED: "the key was revoked",
+    KeyState.EXPIRED: "the key has expired",
+}
+
+
+class Keys:
+    """The keys of one project. Belongs to one event loop.
+
+    ``remembered_max`` bounds how many keys, and how many digests of no key, are remembered between calls.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock, *, project: str, remembered_max: int = _REMEMBERED_MAX
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._project = project
+        self._remembered_max = remembered_max
+        self._known = KnownKeys(database, project=project, remembered_max=remembered_max)
+        self._use_noted_at: dict[UUID, float] = {}
+        self._used: set[UUID] = set()
+        self._noting: asyncio.Task[None] | None = None
+
+    @property
+    def remembered(self) -> tuple[int, int]:
+        """How many keys, and how many digests of no key, are remembered."""
+        return self._known.remembered
+
+    async def create_for_user(
+        self,
+        user: str,
+        *,
+        name: str,
+        scopes: Iterable[str] | None = None,
+        models: Iterable[str] | None = None,
+        requests_per_minute: int | None = None,
+        tokens_per_minute: int | None = None,
+        concurrent_calls: int | None = None,
+        expires_at: datetime | None = None,
+    ) -> tuple[Key, str]:
+        """Make a key whose calls the user pays for; give it with its secret, which cannot be had again.
+
+        Raises NotFound where the user has no account, InvalidInput where a name or a limit cannot be kept.
+        """
+        limits = (requests_per_minute, tokens_per_minute, concurrent_calls)
+        return await self._create(KeyKind.USER, name, user, scopes, models, limits, expires_at)
+
+    async def create_for_app(
+        self,
+        name: str,
+        *,
+        scopes: Iterable[str] | None = None,
+        models: Iterable[str] | None = None,
+        requests_per_minute: int | None = None,
+        tokens_per_minute: int | None = None,
+        concurrent_calls: int | None = None,
+        expires_at: datetime | None = None,
+    ) -> tuple[Key, str]:
+        """Make a key whose holder names the user of each call; give it with its secret, which cannot be had again.
+
+        Raises InvalidInput where the name or a limit cannot be kept.
+        """
+        limits = (requests_per_minute, tokens_per_minute, concurrent_calls)
+        return await self._create(KeyKind.APP, name, None, scopes, models, limits, expires_at)
+
+    async def list(self, user: str | None = None, limit: int = 1_000) -> Sequence[Key]:
+        """Give the keys of the project, or of one user, newest first; expired and revoked ones too."""
+        account = None if user is None else account_id(self._project, user)
+        return await api_keys.page(self._database, self._project, account, limit)
+
+    async def revoke(self, named: UUID | str) -> tuple[Key, bool]:
+        """End a key, by its id, hint, name or secret; give it, and whether it was in force until now.
+
+        Every gateway refuses it within seconds. Raises NotFound, and InvalidInput where several keys are meant.
+        """
+        found = await self._named(str(named))
+        in_force = [key for key in found if key.revoked_at is None]
+        if len(in_force) > 1:
+            raise InvalidInput(
+                "several keys in force are named so", hint="give the id of one; `jangbu keys list` shows them"
+            )
+        revoked = await api_keys.revoke(self._database, self._project, found[0].id)
+        assert revoked is not None, "keys are never deleted"
+        return revoked, bool(in_force)
+
+    async def authenticate(self, secret: str) -> Key:
+        """Give the key that a caller shows.
+
+        Raises NotPermitted for one that is malformed, unknown, revoked or expired, with a message that is for the
+        operator: who answers a caller says the same in every case. Raises DatabaseUnreachable where nothing fresh is
+        known about the key and the database cannot be asked.
+        """
+        if not is_wellformed(secret):
+            raise NotPermitted(_REFUSALS[None])
+        verdict = await self._known.verdict(digest(secret))
+        if verdict.key is None or verdict.state is not KeyState.ACTIVE:
+            raise NotPermitted(_REFUSALS[verdict.state])
+        self._note_use(verdict.key.id)
+        return verdict.key
+
+    async def close(self) -> None:
+        """Ask and note what waits, then stop."""
+        await self._known.close()
+        if self._noting is not None:
+            await self._noting
+
+    async def _create(
+        self,
+        kind: KeyKind,
+        name: str,
+        user: str | None,
+        scopes: Iterable[str] | None,
+        models: Iterable[str] | None,
+        limits: tuple[int | None, int | None, int | None],
+        expires_at: datetime | None,
+    ) -> tuple[Key, str]:
+        made = encode(kind, secrets.token_bytes(RANDOM_BYTES))
+        key = Key(
+            new_id(self._clock),
+            kind,
+            name,
+            user,
+            hint(made),
+            None if scopes is None else tuple(dict.fromkeys(scopes)),
+            None if models is None else tuple(dict.fromkeys(model.removeprefix("models/") for model in models)),
+            *limits,
+            expires_at,
+            self._clock.now(),
+            last_used_at=None,
+            revoked_at=None,
+        )
+        check(key)
+        account = None if user is None else account_id(self._project, user)
+        if expires_at is not None and expires_at <= await self._database.now():
+            raise InvalidInput("the expiry has passed already", hint="give a time to come, or none")
+        made_at = await api_keys.create(self._database, self._project, key, digest(made), account)
+        if made_at is None:
+            assert user is not None, "an app's key needs no account"
+            raise unknown_user(user)
+        return replace(key, created_at=made_at), made
+
+    async def _named(self, word: str) -> Sequence[Key]:
+        """Give the keys that a person names, the one to revoke first. What may be a secret is repeated nowhere."""
+        shown = hint(word) + "…" if _may_be_secret(word) else repr(word[:60])
+        try:
+            found = await api_keys.named(self._database, self._project, key=UUID(word))
+        except ValueError:
+            if _may_be_secret(word):
+                found = await api_keys.named(self._database, self._project, digest=digest(word))
+            else:
+                found = await api_keys.named(self._database, self._project, word=word)
+        if not found:
+            raise NotFound(f"there is no key {shown}", hint="`jangbu keys list` shows them")
+        return found
+
+    def _note_use(self, key: UUID) -> None:
+        """Have the use of a key written, now and then, while nobody waits for it."""
+        now = asyncio.get_running_loop().time()
+        noted_at = self._use_noted_at.get(key)
+        if noted_at is not None and now < noted_at + _USE_SECONDS:
+            return
+        remember(self._use_noted_at, key, now, self._remembered_max)
+        self._used.add(key)
+        if self._noting is None or self._noting.done():
+            self._noting = asyncio.create_task(self._write_uses())
+
+    async def _write_uses(self) -> None:
+        while self._used:
+            batch, self._used = tuple(self._used), set()
+            try:
+                with translated():
+                    async with asyncio.timeout(_NOTING_SECONDS):
+                        await api_keys.note_use(self._database, batch)
+            except Exception as error:
+                telemetry.warn("keys.use_not_noted", str(error), keys=len(batch))
+
+
+def _may_be_secret(word: str) -> bool:
+    return word.startswith(("jba_", "jbu_")) and word != hint(word)

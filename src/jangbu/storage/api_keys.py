@@ -1,0 +1,87 @@
+"""Keys of the gateway. A secret never comes here: keys are kept and asked for by its digest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from jangbu.domain.keys import Key, KeyKind
+from jangbu.storage.database import Database, Row
+
+
+@dataclass(frozen=True, slots=True)
+class SeenKey:
+    """A key as it was in the database at a moment of the database's clock."""
+
+    key: Key
+    seen_at: datetime
+
+
+async def create(database: Database, project: str, key: Key, digest: bytes, account: UUID | None) -> datetime | None:
+    """Keep a new key; give when it was made, or None where the account does not exist."""
+    made_at: datetime | None = await database.value(
+        "apikey_create",
+        key.id,
+        project,
+        key.kind,
+        key.name,
+        digest,
+        key.hint,
+        account,
+        key.user,
+        key.scopes,
+        key.models,
+        key.requests_per_minute,
+        key.tokens_per_minute,
+        key.concurrent_calls,
+        key.expires_at,
+    )
+    return made_at
+
+
+async def find(database: Database, project: str, digests: Sequence[bytes]) -> dict[bytes, SeenKey]:
+    """Give the keys of a project that have these digests, by their digests."""
+    rows = await database.rows("apikey_find", project, digests)
+    return {row["digest"]: SeenKey(_key(row), row["seen_at"]) for row in rows}
+
+
+async def page(database: Database, project: str, account: UUID | None, limit: int) -> Sequence[Key]:
+    """Give the keys of a project, or of one account, newest first."""
+    return [_key(row) for row in await database.rows("apikey_list", project, account, limit)]
+
+
+async def named(
+    database: Database, project: str, *, key: UUID | None = None, digest: bytes | None = None, word: str | None = None
+) -> Sequence[Key]:
+    """Give the keys that an id, a digest, or a word (a hint or a name) may mean; those in force first."""
+    return [_key(row) for row in await database.rows("apikey_named", project, key, digest, word)]
+
+
+async def revoke(database: Database, project: str, key: UUID) -> Key | None:
+    """End a key, and give it as it is then, or None where there is none."""
+    row = await database.row("apikey_revoke", project, key)
+    return None if row is None else _key(row)
+
+
+async def note_use(database: Database, keys: Sequence[UUID]) -> None:
+    """Note that keys were used about now."""
+    await database.rows("apikey_use", keys)
+
+
+def _key(row: Row) -> Key:
+    return Key(
+        row["key_id"],
+        KeyKind(row["kind"]),
+        row["name"],
+        row["user_id"],
+        row["hint"],
+        None if row["scopes"] is None else tuple(row["scopes"]),
+        None if row["models"] is None else tuple(row["models"]),
+        row["requests_per_minute"],
+        row["tokens_per_minute"],
+        row["concurrent_calls"],
+        row["expires_at"],
+        row["created_at"],
+        row["last_used_at"],
+        row["revoked_at"],
+    )
