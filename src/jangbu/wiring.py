@@ -8,9 +8,11 @@ from jangbu.clock import Clock, SystemClock
 from jangbu.config import Settings
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.holds import Holds
+from jangbu.metering.keys import Keys
 from jangbu.metering.meter import Metering
 from jangbu.metering.pricing import Pricing
 from jangbu.metering.recorder import Recorder
+from jangbu.metering.resources import Resources
 from jangbu.metering.sweeper import Sweeper
 from jangbu.storage import migrate
 from jangbu.storage.database import Database
@@ -31,7 +33,7 @@ async def open_metering(settings: Settings, *, clock: Clock | None = None) -> As
             dsn, size=settings.pool_size, prepared_statements=settings.prepared_statements
         )
         metering = _assemble(settings, database, clock or SystemClock())
-        sweeper = Sweeper(database, metering.accounts, metering.holds, metering.pricing)
+        sweeper = Sweeper(database, metering.accounts, metering.holds, metering.resources, metering.pricing)
         try:
             await metering.pricing.refresh()
             await sweeper.sweep()
@@ -79,6 +81,8 @@ def _assemble(settings: Settings, database: Database, clock: Clock) -> Metering:
             hold_seconds=settings.hold_seconds,
             retry_seconds=seconds,
         ),
+        keys=Keys(database, clock, project=settings.project),
+        resources=Resources(database, project=settings.project, retry_seconds=seconds),
         recorder=Recorder(
             database,
             project=settings.project,
@@ -87,6 +91,5 @@ def _assemble(settings: Settings, database: Database, clock: Clock) -> Metering:
             queue_max=settings.queue_rows_max,
             seconds=seconds,
         ),
-        retry_seconds=seconds,
         pricing=Pricing(database, project=settings.project, book_file=settings.price_book),
     )

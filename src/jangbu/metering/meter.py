@@ -17,8 +17,10 @@ from jangbu.metering.accounts import Accounts
 from jangbu.metering.content import answer_id, digest, metadata_text, model_name, service_name, storable
 from jangbu.metering.evidence import evidence
 from jangbu.metering.holds import Holds, unknown_user
+from jangbu.metering.keys import Keys
 from jangbu.metering.pricing import Pricing
 from jangbu.metering.recorder import Recorder
+from jangbu.metering.resources import Resources
 from jangbu.metering.retention import dropped_by_retention
 from jangbu.metering.retry import repeated
 from jangbu.storage import entries, usage
@@ -56,17 +58,19 @@ class Metering:
         clock: Clock,
         accounts: Accounts,
         holds: Holds,
+        keys: Keys,
+        resources: Resources,
         recorder: Recorder,
         pricing: Pricing,
-        retry_seconds: int,
     ) -> None:
         self.database = database
         self.clock = clock
         self.accounts = accounts
         self.holds = holds
+        self.keys = keys
+        self.resources = resources
         self.recorder = recorder
         self.pricing = pricing
-        self._retry_seconds = retry_seconds
         self._services = Names(database, "service")
         self._models = Names(database, "model")
 
@@ -116,26 +120,40 @@ class Metering:
             return await self._record(draft)
         return await self._record_once(draft, call_key)
 
+    async def tokens_of(self, user: str, answer: str) -> int | None:
+        """Give the tokens that a user's recorded answer used in all, or None where no answer of this id is recorded."""
+        account = self.accounts.id_of(user)
+        known = await entries.find_key(self.database, account, _answer_name(answer))
+        record = None if known is None else await usage.find(self.database, account, known.result_id)
+        return None if record is None else record.total
+
     async def close(self) -> None:
         """Write what waits and close the connections."""
         await self.recorder.close()
         await self.holds.close()
+        await self.keys.close()
         await self.database.close()
 
     async def _settle(self, call: Call, reported: Usage) -> Receipt:
-        """Record what a call used. An answer that was recorded already, by whatever way, is not recorded again."""
-        return await self._record(
-            _Draft(
-                user=call.user,
-                service=call.service,
-                model=model_name(reported.model or call.model),
-                usage=reported,
-                metadata=metadata_text(call.metadata),
-                was_held=True,
-                id=call.id,
-                answer=_answer_key(reported),
-            )
+        """Record what a call used. An answer that was recorded already, by whatever way, is not recorded again.
+
+        Where two answers bear one id with other counts and meet in the same moment, the id proves nothing and this one
+        is recorded without it; its hold was closed by then, so the record counts as late.
+        """
+        draft = _Draft(
+            user=call.user,
+            service=call.service,
+            model=model_name(reported.model or call.model),
+            usage=reported,
+            metadata=metadata_text(call.metadata),
+            was_held=True,
+            id=call.id,
+            answer=_answer_key(reported),
         )
+        try:
+            return await self._record(draft)
+        except IdempotencyConflict:
+            return await self._record(replace(draft, answer=None))
 
     async def _record_once(self, draft: _Draft, call_key: str) -> Receipt:
         """Record under a caller's own key. The key is claimed first and names the record's id from then on, so that a
@@ -183,7 +201,7 @@ class Metering:
 
     async def _patiently(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """Ask the database about a record that must not be lost, as long as the record itself would be tried."""
-        return await repeated("meter", ask, seconds=self._retry_seconds)
+        return await repeated("meter", ask, seconds=self.recorder.seconds)
 
     def _row(self, draft: _Draft) -> UsageRow:
         reported, counts = draft.usage, draft.usage.counts
@@ -252,7 +270,11 @@ def _answer_key(usage: Usage) -> tuple[str, bytes] | None:
         return None
     counts = usage.counts
     content = f"{counts.prompt},{counts.candidates},{counts.thoughts},{counts.tool},{usage.total_tokens}"
-    return f"answer:{known}", hashlib.sha256(content.encode()).digest()
+    return _answer_name(known), hashlib.sha256(content.encode()).digest()
+
+
+def _answer_name(answer: str) -> str:
+    return f"answer:{answer}"
 
 
 def _receipt_again(record: UsageRecord, available: int) -> Receipt:

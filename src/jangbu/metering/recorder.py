@@ -35,7 +35,8 @@ class Recorder:
     ) -> None:
         self._database = database
         self._project = project
-        self._seconds = seconds
+        self.seconds = seconds
+        """How long a record is tried before its caller is told that it is not recorded."""
         self._first_writer = int.from_bytes(os.urandom(1)) % _WRITERS
         self._queue = GroupCommit[UsageRow, Flushed](
             self._commit, lanes=lanes, batch_max=batch_max, queue_max=queue_max
@@ -53,11 +54,13 @@ class Recorder:
         distinct = {row.id: row for row in rows}
         results = await self._flush_or_halve(list(distinct.values()), lane)
         telemetry.emit("recorder.flushed", rows=len(rows), lane=lane)
-        return [results[row.id] for row in rows]
+        if len(distinct) == len(rows):
+            return [results[row.id] for row in rows]
+        return _told_once(rows, results)
 
     async def _flush_or_halve(self, rows: Sequence[UsageRow], lane: int) -> dict[UUID, Flushed | BaseException]:
         try:
-            return dict(await repeated("recorder", lambda: self._flush(rows, lane), seconds=self._seconds))
+            return dict(await repeated("recorder", lambda: self._flush(rows, lane), seconds=self.seconds))
         except Exception as error:
             if len(rows) == 1 or not is_of_one_row(error):
                 return {row.id: _failure(row, error) for row in rows}
@@ -77,6 +80,19 @@ class Recorder:
         await usage.make_partitions(self._database, sorted({usage.moment_of(row.id) for row in rows}))
         async with self._database.connection() as connection:
             return await usage.flush(connection, rows, self._project, writer)
+
+
+def _told_once(
+    rows: Sequence[UsageRow], results: dict[UUID, Flushed | BaseException]
+) -> Sequence[Flushed | BaseException]:
+    """Give each row what became of it, where some came more than once: only the first of them was new."""
+    told: list[Flushed | BaseException] = []
+    for row in rows:
+        result = results[row.id]
+        told.append(result)
+        if isinstance(result, Flushed):
+            results[row.id] = result._replace(is_new=False)
+    return told
 
 
 def _failure(row: UsageRow, error: Exception) -> RecordingFailed:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 10
 
-HEAD = "0002"
+HEAD = "0004"
 """The revision that this release needs."""
 
 

@@ -1,0 +1,216 @@
+"""Resources: who owns what lives at the provider, where everything belongs to the app.
+
+Files, caches, batches, operations and interactions are written down under the account that made them, by the name that
+the provider gave; nobody else can list, read or use them. An upload under way is one too, known by a token.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+from uuid import UUID
+
+from jangbu.errors import InvalidInput, NotFound, NotPermitted
+from jangbu.metering.content import metadata_text, model_name, service_name
+from jangbu.metering.retry import repeated
+from jangbu.storage import resources
+from jangbu.storage.database import Database
+from jangbu.storage.resources import ResourceClaim, ResourceRow
+
+__all__ = ["LaterCall", "Owned", "ResourceKind", "Resources"]
+
+Result = TypeVar("Result")
+
+_NAME_LENGTH_MAX = 300
+_ACCOUNT_BYTES = 16
+_SECRET_BYTES = 32
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{64}")
+"""48 bytes as base64url: no padding, so that each token has one spelling."""
+_SWEEP_MAX = 500
+
+
+class ResourceKind(StrEnum):
+    """What a resource is."""
+
+    FILE = "file"
+    CACHE = "cache"
+    BATCH = "batch"
+    OPERATION = "operation"
+    INTERACTION = "interaction"
+    UPLOAD = "upload"
+    """An upload under way, until its file has a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaterCall:
+    """A call whose hold waits for a result that comes later. ``id`` becomes the id of its usage record."""
+
+    id: UUID
+    service: str
+    model: str
+    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A resource, and whose it is. ``settled_at`` tells when the result that ``call`` waited for was seen.
+
+    ``target`` is where an upload goes on at the provider; whoever has it can write there.
+    """
+
+    account: UUID
+    user: str
+    name: str
+    kind: ResourceKind
+    call: LaterCall | None
+    target: str | None = field(repr=False)
+    created_at: datetime
+    settled_at: datetime | None
+
+    @property
+    def place(self) -> str:
+        """Where the resource stands in its owner's list: what ``Resources.page`` goes on after."""
+        return f"{self.created_at.isoformat()} {self.name}"
+
+
+class Resources:
+    """The resources of one project's users."""
+
+    def __init__(self, database: Database, *, project: str, retry_seconds: int) -> None:
+        self._database = database
+        self._project = project
+        self._retry_seconds = retry_seconds
+
+    async def claim(
+        self,
+        account: UUID,
+        name: str,
+        kind: ResourceKind,
+        *,
+        call: LaterCall | None = None,
+        target: str | None = None,
+        seconds: int | None = None,
+    ) -> Owned:
+        """Write down, durably, that a resource is an account's; give what is written down.
+
+        ``seconds`` is how long it lives, by the database's clock, None for ever; give it for what the provider deletes
+        by itself, because until then the name is this account's. What a call waits for does not expire before it is
+        settled. To repeat a claim is harmless and sets anew how long the resource lives. Raises NotPermitted where it
+        is somebody else's, NotFound for an account that was not opened, InvalidInput for a name that cannot be stored.
+        """
+        if not _is_name(name):
+            raise InvalidInput(f"{name[:40]!r} is no name of a resource", hint=f"at most {_NAME_LENGTH_MAX} characters")
+        claimed = ResourceClaim(account, name, kind.value, target=target, seconds=seconds)
+        if call is not None:
+            claimed = replace(
+                claimed,
+                call=call.id,
+                service=service_name(call.service),
+                model=model_name(call.model),
+                metadata=metadata_text(call.metadata),
+            )
+        is_known, row = await self._patiently(lambda: resources.claim(self._database, self._project, claimed))
+        if not is_known:
+            raise NotFound(f"there is no account {account}")
+        if row is None:
+            raise NotPermitted(f"{name} belongs to another user")
+        return _owned(row)
+
+    async def find(self, account: UUID, name: str) -> Owned | None:
+        """Give a resource of an account; None where there is none, and where it is another's."""
+        row = await resources.find(self._database, account, name) if _is_name(name) else None
+        return None if row is None else _owned(row)
+
+    async def owns_all(self, account: UUID, names: Sequence[str]) -> Sequence[str]:
+        """Give those of the names that are not the account's, in their order; none where it owns them all."""
+        if not names:
+            return ()
+        owned = set(filter(_is_name, names))
+        owned.difference_update(await resources.lacking(self._database, account, sorted(owned)))
+        return tuple(name for name in dict.fromkeys(names) if name not in owned)
+
+    async def page(
+        self, account: UUID, kind: ResourceKind, limit: int = 100, after: str | None = None
+    ) -> Sequence[Owned]:
+        """Give an account's resources of a kind, newest first, from the one after a ``place``.
+
+        Raises InvalidInput for a place that ``Owned.place`` did not give.
+        """
+        rows = await resources.page(self._database, account, kind.value, limit, _place(after))
+        return [_owned(row) for row in rows]
+
+    async def forget(self, account: UUID, name: str) -> bool:
+        """Forget a resource that its owner deleted; tell whether it was theirs until now.
+
+        A hold that waits for it stays until its time is up; then its outcome is unknown.
+        """
+        return _is_name(name) and await self._patiently(lambda: resources.forget(self._database, account, name))
+
+    async def settled(self, account: UUID, name: str) -> bool:
+        """Note that a result was seen, here and on whatever waits for the same call; tell whether it is news."""
+        return await self._patiently(lambda: resources.settle(self._database, account, name))
+
+    async def open_upload(self, account: UUID, target: str, seconds: int) -> str:
+        """Begin an upload that goes on at ``target`` for some seconds; give the token by which it is known.
+
+        Whoever has the token can go on with the upload, without any key; only a digest of it is kept. Raises NotFound.
+        """
+        secret = secrets.token_bytes(_SECRET_BYTES)
+        await self.claim(account, _upload_name(secret), ResourceKind.UPLOAD, target=target, seconds=seconds)
+        return base64.urlsafe_b64encode(account.bytes + secret).decode()
+
+    async def upload(self, token: str) -> Owned | None:
+        """Give the upload that a token stands for; None where it stands for none, or its time is up."""
+        if not _TOKEN.fullmatch(token):
+            return None
+        given = base64.urlsafe_b64decode(token)
+        return await self.find(UUID(bytes=given[:_ACCOUNT_BYTES]), _upload_name(given[_ACCOUNT_BYTES:]))
+
+    async def expire(self) -> int:
+        """Forget the resources whose time is up; give how many."""
+        gone = 0
+        while batch := await resources.expire(self._database, _SWEEP_MAX):
+            gone += batch
+        return gone
+
+    async def _patiently(self, ask: Callable[[], Awaitable[Result]]) -> Result:
+        """Write what the provider has done already, so that a short failure of the database does not lose it."""
+        return await repeated("resources", ask, seconds=self._retry_seconds)
+
+
+def _upload_name(secret: bytes) -> str:
+    return f"uploads/{hashlib.sha256(secret).hexdigest()}"
+
+
+def _is_name(name: str) -> bool:
+    """Tell whether this can be a name at all: clients put anything into a path, and PostgreSQL takes no NUL."""
+    return 0 < len(name) <= _NAME_LENGTH_MAX and name.isprintable()
+
+
+def _place(after: str | None) -> tuple[datetime, str] | None:
+    if after is None:
+        return None
+    moment, _, name = after.partition(" ")
+    try:
+        at = datetime.fromisoformat(moment).astimezone(UTC)
+    except (ValueError, OverflowError):
+        name = ""
+    if not _is_name(name):
+        raise InvalidInput("this is no place in a list", hint="go on from where the last page ended")
+    return at, name
+
+
+def _owned(row: ResourceRow) -> Owned:
+    call = None
+    if row.call is not None:
+        metadata = json.loads(row.metadata) if row.metadata else {}
+        call = LaterCall(row.call, row.service or "", row.model or "", metadata)
+    return Owned(
+        row.account, row.user, row.name, ResourceKind(row.kind), call, row.target, row.created_at, row.settled_at
+    )

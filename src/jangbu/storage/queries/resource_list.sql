@@ -1,0 +1,8 @@
+-- An account's resources of one kind, newest first: the provider's own list shows everybody's.
+SELECT account_id, user_id, name, kind, call_id, service, model, metadata, target, created_at, settled_at
+FROM jangbu.living_resources
+WHERE account_id = $1::uuid
+    AND kind = $2::text::jangbu.resource_kind
+    AND (created_at, name) < (coalesce($3::timestamptz, 'infinity'), coalesce($4::text, ''))
+ORDER BY created_at DESC, name DESC
+LIMIT $5::integer

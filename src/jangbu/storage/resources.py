@@ -1,0 +1,113 @@
+"""Who owns what lives at the provider."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from jangbu.storage.database import Database, Row
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceClaim:
+    """A resource to write down as an account's. ``metadata`` is a JSON text; ``seconds`` None means for ever."""
+
+    account: UUID
+    name: str
+    kind: str
+    call: UUID | None = None
+    service: str | None = None
+    model: str | None = None
+    metadata: str | None = None
+    target: str | None = None
+    seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRow:
+    """A resource as it is written down. ``metadata`` is a JSON text."""
+
+    account: UUID
+    user: str
+    name: str
+    kind: str
+    call: UUID | None
+    service: str | None
+    model: str | None
+    metadata: str | None
+    target: str | None
+    created_at: datetime
+    settled_at: datetime | None
+
+
+async def claim(database: Database, project: str, claimed: ResourceClaim) -> tuple[bool, ResourceRow | None]:
+    """Write down whose a resource is; tell whether the account exists, and give what is written down.
+
+    The second is None, and nothing changed, where the name is another account's of the project.
+    """
+    row = await database.row(
+        "resource_claim",
+        claimed.account,
+        project,
+        claimed.name,
+        claimed.kind,
+        claimed.call,
+        claimed.service,
+        claimed.model,
+        claimed.metadata,
+        claimed.target,
+        claimed.seconds,
+    )
+    if row is None:
+        return False, None
+    return True, None if row["name"] is None else _resource(row)
+
+
+async def find(database: Database, account: UUID, name: str) -> ResourceRow | None:
+    """Give a resource of an account, or None."""
+    row = await database.row("resource_find", account, name)
+    return None if row is None else _resource(row)
+
+
+async def lacking(database: Database, account: UUID, names: Sequence[str]) -> Sequence[str]:
+    """Give those of the names that are not the account's."""
+    return [row["name"] for row in await database.rows("resource_lack", account, names)]
+
+
+async def page(
+    database: Database, account: UUID, kind: str, limit: int, after: tuple[datetime, str] | None
+) -> Sequence[ResourceRow]:
+    """Give an account's resources of a kind, newest first, from the one after (moment, name)."""
+    moment, name = after or (None, None)
+    return [_resource(row) for row in await database.rows("resource_list", account, kind, moment, name, limit)]
+
+
+async def forget(database: Database, account: UUID, name: str) -> bool:
+    """Forget a resource; tell whether it was the account's until now."""
+    return await database.value("resource_forget", account, name) is not None
+
+
+async def settle(database: Database, account: UUID, name: str) -> bool:
+    """Note that the result of a resource was seen; tell whether this was the first time."""
+    return name in {row["name"] for row in await database.rows("resource_settle", account, name)}
+
+
+async def expire(database: Database, limit: int) -> int:
+    """Forget resources whose time is up; give how many."""
+    return int(await database.value("resource_expire", limit))
+
+
+def _resource(row: Row) -> ResourceRow:
+    return ResourceRow(
+        row["account_id"],
+        row["user_id"],
+        row["name"],
+        row["kind"],
+        row["call_id"],
+        row["service"],
+        row["model"],
+        row["metadata"],
+        row["target"],
+        row["created_at"],
+        row["settled_at"],
+    )
