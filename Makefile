@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 GENAI_OLDEST := build/genai-1
 GENAI_MIDDLE := build/genai-2
+CLIENTS := build/clients
+EXAMPLES := build/examples
+CLIENT_SETS := genai-1 genai-2 genai-3 litellm
 PORT ?= 8787
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench serve lock clean
+.PHONY: help setup demo test lint bench bench-gateway serve lock clean test-clients lock-clients
 
 help: ## Show the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(READY) ## Make .venv with the pinned dependencies and the jangbu command
 
@@ -31,11 +34,39 @@ $(GENAI_MIDDLE)/ready: requirements-genai-2.lock | $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --upgrade --target $(@D) -r $<
 	touch $@
 
+$(CLIENTS)/%/ready: requirements-clients-%.lock
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	$(@D)/bin/python -m pip check --disable-pip-version-check
+	touch $@
+
+# Some packages ask for Node 22 and work on Node 20 all the same; their tests tell.
+$(CLIENTS)/node/ready: tests/clients/node/package.json tests/clients/node/package-lock.json
+	@if command -v node >/dev/null && command -v npm >/dev/null; then \
+	  mkdir -p $(@D) && cp $^ $(@D) && cd $(@D) && \
+	  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch ready; \
+	else echo "node and npm are not on this machine: the clients for Node are skipped"; fi
+
+$(EXAMPLES)/fastapi/ready: examples/comic-fastapi/requirements.lock
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	$(@D)/bin/python -m pip check --disable-pip-version-check
+	touch $@
+
+$(EXAMPLES)/nextjs/ready: examples/comic-nextjs/package.json examples/comic-nextjs/package-lock.json
+	@if command -v node >/dev/null && command -v npm >/dev/null; then \
+	  mkdir -p $(@D) && cp $^ $(@D) && cd $(@D) && \
+	  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch ready; \
+	else echo "node and npm are not on this machine: the example for Next.js is skipped"; fi
+
 demo: $(READY) ## Run the whole product on a fake Gemini and print a report
 	$(BIN)/jangbu demo $(ARGS)
 
-test: $(READY) $(GENAI_OLDEST)/ready $(GENAI_MIDDLE)/ready ## Run every test, on the oldest and the latest google-genai
+test: $(READY) $(GENAI_OLDEST)/ready $(GENAI_MIDDLE)/ready $(EXAMPLES)/fastapi/ready $(EXAMPLES)/nextjs/ready ## Run every test, on the oldest and the latest google-genai
 	$(BIN)/python -m pytest $(ARGS)
+
+test-clients: $(READY) $(CLIENT_SETS:%=$(CLIENTS)/%/ready) $(CLIENTS)/node/ready ## Run every real client against the gateway
+	$(BIN)/python -m pytest tests/clients $(ARGS)
 
 lint: $(READY) ## Check style, types and layers
 	$(BIN)/ruff check .
@@ -46,13 +77,26 @@ lint: $(READY) ## Check style, types and layers
 bench: $(READY) ## Measure recording beside the guide's design and write benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks.recording $(ARGS)
 
+bench-gateway: $(READY) ## Measure the gateway beside nginx, LiteLLM and Portkey and write benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks.gateway $(ARGS)
+
 serve: $(READY) ## Serve on http://127.0.0.1:8787
 	$(BIN)/jangbu serve --port $(PORT)
 
-lock: $(READY) ## Pin the newest dependencies that pyproject.toml allows
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
-	  --no-header --no-annotate --no-emit-find-links --quiet --output-file requirements.lock
+lock: ## Pin what pyproject.toml asks for; what is pinned stays, ARGS=--upgrade takes the newest
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	build/lock/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --no-emit-find-links --quiet --output-file requirements.lock $(ARGS)
+
+lock-clients: $(READY) ## Pin the clients that test-clients runs
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	for set in $(CLIENT_SETS); do \
+	  build/lock/bin/uv pip compile tests/clients/requirements/$$set.in --universal --python-version 3.11 --generate-hashes \
+	    --no-header --no-annotate --no-emit-find-links --quiet --output-file requirements-clients-$$set.lock $(ARGS) || exit 1; \
+	done
+	$(BIN)/python -m tests.clients.lock_node
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

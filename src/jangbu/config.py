@@ -7,7 +7,7 @@ path that is empty is refused: it would silently mean the working directory.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -25,12 +25,14 @@ __all__ = ["Settings"]
 _PREFIX = "JANGBU_"
 _FILE_VARIABLE = "JANGBU_CONFIG"
 _DEFAULT_FILE = "jangbu.toml"
+_OWN_VARIABLES = {"gemini_api_key": "GEMINI_API_KEY"}
+"""Settings that are read from a variable which other programs know, too."""
 
 
 class Settings(BaseSettings):
     """Every setting of Jangbu; immutable once loaded."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True, populate_by_name=True)
 
     database_url: SecretStr | None = Field(None, description="A PostgreSQL 15+ server; without it one is embedded")
     data_dir: Path | None = Field(None, description="Where the embedded server keeps its data")
@@ -43,6 +45,43 @@ class Settings(BaseSettings):
     queue_rows_max: int = Field(20_000, ge=1, description="Records that may wait before callers are held back")
     record_seconds_max: int = Field(30, ge=1, description="How long a record is retried before its caller is told")
     hold_seconds: int = Field(900, ge=10, description="How long a hold may stay open before it is called unknown")
+    upstream_url: str = Field(
+        "https://generativelanguage.googleapis.com", description="Where the gateway finds the Gemini API"
+    )
+    vertex_url: str | None = Field(None, description="Where the gateway finds Vertex AI, if it offers it")
+    gemini_api_key: SecretStr | None = Field(
+        None,
+        validation_alias=_OWN_VARIABLES["gemini_api_key"],
+        description="The key with which the gateway calls Gemini",
+    )
+    upstream_keys: SecretStr | None = Field(
+        None, description="Several keys with weights instead of one: KEY=3,KEY=1; a 429 of one goes on to the next"
+    )
+    path_prefix: str = Field("", max_length=200, description="What stands before Gemini's paths at the gateway")
+    public_url: str | None = Field(None, description="The gateway's own address, where clients cannot tell it")
+    stop_seconds_max: int = Field(30, ge=0, description="How long calls under way may finish when serving ends")
+    short_balance: Literal["clamp", "refuse"] = Field(
+        "clamp", description="What the gateway does with a call that the balance does not cover as it is"
+    )
+    top_up_url: str | None = Field(None, description="Where a user who runs dry is sent, shown in the refusal")
+    body_bytes_max: int = Field(100_000_000, ge=1024, description="The largest request that the gateway takes")
+    upload_bytes_max: int = Field(2_000_000_000, ge=1024, description="The largest file that may be uploaded")
+    upstream_seconds_max: int = Field(600, ge=1, description="How long an answer may take in all")
+    upstream_idle_seconds_max: int = Field(120, ge=1, description="How long an answer may be silent")
+    drain_seconds_max: int = Field(120, ge=0, description="How long an answer is read on when its client has left")
+    drains_max: int = Field(200, ge=0, description="How many answers without a client are read on at once")
+    client_seconds_max: int = Field(60, ge=1, description="How long a client may take no bytes, or send none")
+    head_seconds_max: int = Field(10, ge=1, description="How long a client may take to send a request's head")
+    head_bytes_max: int = Field(16_384, ge=1024, description="The largest head of a request: its line and headers")
+    workers: int = Field(1, ge=1, le=64, description="How many processes serve")
+    metrics_token: SecretStr | None = Field(
+        None, min_length=1, description="What /metrics asks for as a bearer token; without it everybody may read it"
+    )
+    log_format: Literal["json", "text", "off"] | None = Field(
+        None, description="How requests are logged; where it is not set: text on a terminal, else json"
+    )
+    tls_certificate: Path | None = Field(None, description="The certificate to serve with, and its chain, as PEM")
+    tls_key: Path | None = Field(None, description="The key of the certificate, as PEM")
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -56,14 +95,14 @@ class Settings(BaseSettings):
             reason = getattr(error, "strerror", None) or error
             raise InvalidSettings(f"the settings file {settings_file()} cannot be read: {reason}") from None
 
-    @field_validator("data_dir", "price_book", mode="before")
+    @field_validator("data_dir", "price_book", "tls_certificate", "tls_key", mode="before")
     @classmethod
     def _name_something(cls, value: object) -> object:
         if isinstance(value, str) and not value.strip():
             raise ValueError("names nothing")
         return value
 
-    @field_validator("price_book")
+    @field_validator("price_book", "tls_certificate", "tls_key")
     @classmethod
     def _be_a_file(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():
@@ -89,7 +128,11 @@ class Settings(BaseSettings):
         environment = EnvSettingsSource(kind)()
         file = TomlConfigSettingsSource(kind, toml_file=settings_file())()
         return {
-            name: "environment" if name in environment else "file" if name in file else "default"
+            name: "environment"
+            if _names(name) & environment.keys()
+            else "file"
+            if _names(name) & file.keys()
+            else "default"
             for name in kind.model_fields
         }
 
@@ -111,7 +154,12 @@ def settings_file() -> Path | None:
 
 def variable_of(name: str) -> str:
     """Give the environment variable of a setting."""
-    return _PREFIX + name.upper()
+    return _OWN_VARIABLES.get(name, _PREFIX + name.upper())
+
+
+def _names(name: str) -> set[str]:
+    """Give the names under which a source may hold a setting."""
+    return {name, _OWN_VARIABLES.get(name, name), _OWN_VARIABLES.get(name, name).lower()}
 
 
 def _readable(error: ValidationError) -> InvalidSettings:
@@ -134,6 +182,8 @@ def _readable(error: ValidationError) -> InvalidSettings:
             why = "names nothing"
         case "string_too_long":
             why = f"is longer than {bounds['max_length']:,} characters"
+        case "literal_error":
+            why = f"{str(first['input'])[:40]!r} is none of {bounds['expected']}"
         case "extra_forbidden":
             return InvalidSettings(f"there is no setting {name[:60]!r}", hint="see `jangbu config show`")
         case _:

@@ -5,10 +5,15 @@
     │   ├── InvalidAnswer       the bytes are no answer of a provider
     │   ├── InvalidMetadata     metadata or tags break a bound
     │   ├── InvalidSettings     a setting is missing or malformed
+    │   ├── TooLarge            a request is larger than is taken
     │   └── MissingUser         a call names no user
     ├── IdempotencyConflict     a key was used again with other content
     ├── NotFound                no such account, call, hold or price
     ├── NotPermitted            the key or the account may not do this
+    │   └── Unauthenticated     no key was given, or one that opens nothing
+    ├── NotOffered              what was asked for is not offered, and was not passed on
+    ├── LimitReached            a limit of the key or of the gateway is reached for now
+    ├── UpstreamUnreachable     the provider could not be reached
     ├── InsufficientBalance     the call cannot be paid for
     ├── IntegrityMismatch       the book does not add up
     ├── RecordingFailed         a record could not be made durable
@@ -60,6 +65,12 @@ class InvalidSettings(InvalidInput):
     code = "invalid_settings"
 
 
+class TooLarge(InvalidInput):
+    """A request is larger than is taken."""
+
+    code = "too_large"
+
+
 class MissingUser(InvalidInput):
     """A metered call was made without saying which user pays for it."""
 
@@ -82,6 +93,34 @@ class NotPermitted(JangbuError):
     """The key or the account may not do this."""
 
     code = "not_permitted"
+
+
+class Unauthenticated(NotPermitted):
+    """No key was given, or one that opens nothing: which of the two a guesser is not told."""
+
+    code = "unauthenticated"
+
+
+class NotOffered(JangbuError):
+    """What was asked for is not offered: it is refused and never passed on unmetered."""
+
+    code = "not_offered"
+
+
+class LimitReached(JangbuError):
+    """A limit is reached for now; ``seconds`` says after how long to try again."""
+
+    code = "limit_reached"
+
+    def __init__(self, message: str, *, seconds: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.seconds = seconds
+
+
+class UpstreamUnreachable(JangbuError):
+    """The provider could not be reached, or broke off."""
+
+    code = "upstream_unreachable"
 
 
 class InsufficientBalance(JangbuError):

@@ -1,23 +1,42 @@
-"""The application that `jangbu serve` runs: whether it lives, and whether it can work."""
+"""Jangbu's own pages, beside the gateway: whether the service lives, whether it can work, and its figures."""
 
-import asyncio
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from jangbu.errors import JangbuError
+from jangbu.api.metrics import CONTENT_TYPE_LATEST, Metrics
+from jangbu.api.readiness import Failure, ReachesUpstream, Readiness
+from jangbu.config import Settings
 from jangbu.metering.meter import Metering
 
-_READY_SECONDS = 2
+__all__ = ["open_app"]
 
 
-def create_app(metering: Metering) -> Starlette:
-    """Make the application over a ledger that its caller opens and closes."""
-    app = Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz)])
+@asynccontextmanager
+async def open_app(
+    settings: Settings, metering: Metering, reaches_upstream: ReachesUpstream | None = None
+) -> AsyncIterator[Starlette]:
+    """Make the application over a ledger that its caller opens and closes, and count for it until the context ends.
+
+    ``reaches_upstream`` tells whether the provider can be reached; None where no calls are made.
+    """
+    metrics = Metrics(metering, settings.project)
+    app = Starlette(
+        routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", show_metrics)],
+    )
     app.state.metering = metering
-    return app
+    app.state.readiness = Readiness(metering, reaches_upstream)
+    app.state.metrics = metrics
+    app.state.metrics_token = settings.metrics_token
+    try:
+        yield app
+    finally:
+        await metrics.close()
 
 
 async def healthz(_request: Request) -> JSONResponse:
@@ -26,19 +45,43 @@ async def healthz(_request: Request) -> JSONResponse:
 
 
 async def readyz(request: Request) -> JSONResponse:
-    """Tell whether calls can be metered: 200, or 503 with the reason."""
+    """Tell whether calls can be served and metered: 200, or 503 with the reason."""
+    readiness: Readiness = request.app.state.readiness
     metering: Metering = request.app.state.metering
-    try:
-        async with asyncio.timeout(_READY_SECONDS):
-            now = await metering.database.now()
-    except TimeoutError:
-        return _not_ready("database_unreachable", f"PostgreSQL did not answer in {_READY_SECONDS} s")
-    except JangbuError as error:
-        return _not_ready(error.code, str(error))
+    database_time = await readiness.database_time()
+    if isinstance(database_time, Failure):
+        return _not_ready(database_time)
+    upstream = await readiness.upstream()
+    if isinstance(upstream, Failure):
+        return _not_ready(upstream)
     return JSONResponse(
-        {"status": "ok", "database_time": now.isoformat(), "price_version": metering.pricing.in_force.version}
+        {
+            "status": "ok",
+            "database_time": database_time,
+            "price_version": metering.pricing.in_force.version,
+            "upstream": upstream,
+        }
     )
 
 
-def _not_ready(code: str, message: str) -> JSONResponse:
-    return JSONResponse({"status": "unavailable", "code": code, "message": message}, status_code=503)
+async def show_metrics(request: Request) -> Response:
+    """Give the figures in Prometheus' text format, to whoever has the token where one is set."""
+    token = request.app.state.metrics_token
+    if token is not None and not _is_same(request.headers.get("authorization", ""), token.get_secret_value()):
+        return JSONResponse(
+            {"code": "unauthenticated", "message": "send the metrics token as a bearer token"},
+            status_code=401,
+            headers={"www-authenticate": "Bearer"},
+        )
+    metrics: Metrics = request.app.state.metrics
+    return Response(await metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _is_same(authorization: str, token: str) -> bool:
+    """Compare in a time that says nothing about how much of the token was right."""
+    scheme, _, given = authorization.partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode())
+
+
+def _not_ready(failure: Failure) -> JSONResponse:
+    return JSONResponse({"status": "unavailable", "code": failure.code, "message": failure.message}, status_code=503)

@@ -14,7 +14,7 @@ from jangbu.storage.database import Database
 from jangbu.storage.failures import translated
 from jangbu.storage.holds import HoldAnswer, HoldRequest, HoldRow
 
-_BATCH_MAX = 256
+_BATCH_MAX = 64
 _QUEUE_MAX = 20_000
 _SWEEP_MAX = 500
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from uuid import UUID
 
+from jangbu import telemetry
 from jangbu.clock import Clock, new_id
 from jangbu.domain.flow import Call, Held, LedgerEffect, MarkUnknown, Receipt, Refused, Release, Settle, TakeHold
 from jangbu.domain.usage import Source, Usage
@@ -192,6 +193,7 @@ class Metering:
         match flushed:
             case Flushed(is_new=True):
                 held, total = flushed.hold_amount, row.total
+                telemetry.emit("meter.recorded", tokens=total, is_priced=row.cost_nano is not None)
                 overrun = max(0, total - held) if held else 0
                 return Receipt(row.id, draft.user, draft.model, total, row.cost_nano, flushed.available, held, overrun)
             case Flushed(has_account=False):

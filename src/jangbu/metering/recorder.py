@@ -46,6 +46,11 @@ class Recorder:
         """Wait until the row is durable. Raises RecordingFailed, which leaves nothing half done."""
         return await self._queue.submit(row, row.account_id)
 
+    @property
+    def depth(self) -> int:
+        """How many rows wait to be written."""
+        return self._queue.depth
+
     async def close(self) -> None:
         """Write what waits, then stop."""
         await self._queue.close()

@@ -20,14 +20,27 @@ _WAIT_MOST_SECONDS = 1.0
 
 async def repeated(what: str, attempt: Callable[[], Awaitable[Result]], *, seconds: int) -> Result:
     """Run ``attempt`` until it succeeds, fails for good, or ``seconds`` are over; the last error passes through."""
-    deadline = asyncio.get_running_loop().time() + seconds
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    # Nearly every attempt is the only one, and setting up a retry costs more than it does.
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await attempt()
+    except Exception as error:
+        if not is_transient(error) or loop.time() + _WAIT_FIRST_SECONDS >= deadline:
+            raise
+    await asyncio.sleep(_WAIT_FIRST_SECONDS)
+    return await _repeated(what, attempt, deadline)
+
+
+async def _repeated(what: str, attempt: Callable[[], Awaitable[Result]], deadline: float) -> Result:
+    left = deadline - asyncio.get_running_loop().time()
     retries = stamina.retry_context(
-        on=is_transient, attempts=None, timeout=seconds, wait_initial=_WAIT_FIRST_SECONDS, wait_max=_WAIT_MOST_SECONDS
+        on=is_transient, attempts=None, timeout=left, wait_initial=_WAIT_FIRST_SECONDS, wait_max=_WAIT_MOST_SECONDS
     )
     async for each in retries:
         with each:
-            if each.num > 1:
-                telemetry.emit(f"{what}.retried", attempt=each.num)
+            telemetry.emit(f"{what}.retried", attempt=each.num + 1)
             async with asyncio.timeout_at(deadline):
                 return await attempt()
     raise AssertionError("a retry context gives a result or raises")

@@ -9,12 +9,12 @@ from jangbu.domain.flow import Answered, Bounds, Call, Lost, Outcome
 from jangbu.domain.usage import Surface, Usage
 from jangbu.errors import InvalidAnswer
 from jangbu.providers.gemini import StreamMeter, parse, request
+from jangbu.providers.gemini.services import service_of
 from jangbu.sdk import attribution
 from jangbu.sdk.attribution import Attribution
 from jangbu.sdk.background import Background
 from jangbu.sdk.drivers import CallInProgress
 from jangbu.sdk.routes import Route
-from jangbu.sdk.services import service_of
 
 if TYPE_CHECKING:
     from jangbu.metering.meter import Metering

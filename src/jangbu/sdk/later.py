@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from jangbu.domain.flow import Receipt
 from jangbu.domain.usage import Source, Surface, Units, Usage
+from jangbu.providers.gemini.services import service_of
 from jangbu.sdk import attribution
 from jangbu.sdk.hook import Hook, metadata_of
 from jangbu.sdk.routes import Metered, Route
-from jangbu.sdk.services import service_of
 
 if TYPE_CHECKING:
     from jangbu.metering.meter import Metering

@@ -151,3 +151,8 @@ async def find(database: Database, project: str, hold: UUID) -> tuple[UUID, str,
     """Give (account, user, service, model) of a hold that is named by its id alone, or None."""
     row = await database.row("hold_find", project, hold)
     return None if row is None else (row["account_id"], row["user_id"], row["service"], row["model"])
+
+
+async def sums(database: Database, project: str) -> dict[str, tuple[int, int]]:
+    """Give for each state that holds tokens how many holds there are, and how many tokens."""
+    return {row["state"]: (row["holds"], row["tokens"]) for row in await database.rows("hold_sum", project)}

@@ -39,6 +39,8 @@ class StreamMeter:
         self._recognised = False
         self._strange = 0
         self._seen = 0
+        self.error_seen = False
+        """Whether the answer said of itself that it is an error: a stream may turn into one after a status of 200."""
 
     @property
     def usage_seen(self) -> bool:
@@ -64,6 +66,7 @@ class StreamMeter:
             self._strange += 1
             return
         self._seen += 1
+        self.error_seen = self.error_seen or event.get("error") is not None or event.get("event_type") == "error"
         shape = surface_of(event)
         if shape is not None or event.get("error") is not None or not event:
             self._recognised = True

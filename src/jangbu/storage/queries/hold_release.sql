@@ -23,7 +23,7 @@ moved AS (
     SET held = b.held - r.amount,
         updated_at = clock_timestamp()
     FROM (SELECT account_id, sum(amount)::bigint AS amount FROM released GROUP BY account_id) AS r
-    WHERE b.account_id = r.account_id AND b.asset = 1
+    WHERE b.account_id = r.account_id AND b.asset = 1 AND b.account_id = ANY ($1::uuid[])
 ),
 resolved AS (
     UPDATE jangbu.findings AS f

@@ -1,7 +1,8 @@
 -- Takes a batch of holds. Balances are locked first and in order; then the holds of one account are admitted one after
 -- another, each against what the ones before it left, so that no interleaving can hold more than there is. The arrays
 -- come sorted by account. An amount may follow the balance: half of what is left beyond its base, between its bounds,
--- or all of it. An id that was held or settled before takes nothing again.
+-- or all of it. An id that was held or settled before takes nothing again. Balances are named by the array where they
+-- are moved, too, which leaves the planner no way to read them whole.
 WITH RECURSIVE item AS (
     SELECT *
     FROM unnest(
@@ -73,7 +74,7 @@ moved AS (
     SET held = b.held + t.amount,
         updated_at = clock_timestamp()
     FROM (SELECT account_id, sum(amount)::bigint AS amount FROM taken GROUP BY account_id) AS t
-    WHERE b.account_id = t.account_id AND b.asset = 1
+    WHERE b.account_id = t.account_id AND b.asset = 1 AND b.account_id = ANY ($1::uuid[])
 )
 SELECT
     i.n,

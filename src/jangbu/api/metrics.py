@@ -1,0 +1,189 @@
+"""Figures about the service for Prometheus, counted from the events that its parts tell.
+
+No label holds what a client chose: verbs come from the gateway's closed table, codes from the tree of errors. With
+several workers each process counts into files of a common directory (prometheus_client's multiprocess mode, which
+``PROMETHEUS_MULTIPROC_DIR`` turns on before the import), so that whichever worker is asked tells the truth of all.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from jangbu import telemetry
+from jangbu.errors import JangbuError
+from jangbu.metering.meter import Metering
+from jangbu.metering.standing import Standing, standing
+
+__all__ = ["CONTENT_TYPE_LATEST", "Metrics"]
+
+_SHARED = "PROMETHEUS_MULTIPROC_DIR"
+_ADDED_SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+_CALL_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+_SAMPLE_SECONDS = 1
+_STANDING_SECONDS = 5
+"""For how long what was read of the database is shown again, so that scrapes cannot burden it."""
+_READ_SECONDS = 2
+
+
+class Metrics:
+    """Counts from when it is made until it is closed. Belongs to one event loop."""
+
+    def __init__(self, metering: Metering, project: str) -> None:
+        self._metering = metering
+        self._project = project
+        self._registry = CollectorRegistry()
+        self._counts = _Counts(self._registry)
+        self._standing: Standing | None = None
+        self._read_at: float | None = None
+        self._reading = asyncio.Lock()
+        self._unsubscribe = telemetry.subscribe(self._counts.hear)
+        self._sampling = asyncio.create_task(self._sample())
+
+    async def text(self) -> bytes:
+        """Give all figures in Prometheus' text format. A database that does not answer leaves its own figures out."""
+        async with self._reading:
+            if self._read_at is None or time.monotonic() - self._read_at >= _STANDING_SECONDS:
+                self._standing = await self._read()
+                self._read_at = time.monotonic()
+        self._counts.queue.set(self._metering.recorder.depth)
+        return await asyncio.to_thread(generate_latest, self._shown(self._standing))
+
+    async def close(self) -> None:
+        """Count nothing more."""
+        self._unsubscribe()
+        self._sampling.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._sampling
+
+    async def _sample(self) -> None:
+        """Note now and then how much waits: another worker may be the one that is asked."""
+        while True:
+            self._counts.queue.set(self._metering.recorder.depth)
+            await asyncio.sleep(_SAMPLE_SECONDS)
+
+    async def _read(self) -> Standing | None:
+        with suppress(JangbuError, TimeoutError):
+            async with asyncio.timeout(_READ_SECONDS):
+                return await standing(self._metering.database, self._project)
+        return None
+
+    def _shown(self, standing: Standing | None) -> CollectorRegistry:
+        shown = CollectorRegistry()
+        if _SHARED in os.environ:
+            MultiProcessCollector(shown)  # type: ignore[no-untyped-call]
+        else:
+            shown.register(_Passed(self._registry))
+        shown.register(_Book(standing))
+        return shown
+
+
+class _Counts:
+    """The counters, and which event moves which."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, meaning: str, *labels: str) -> Counter:
+            return Counter(name, meaning, labels, registry=registry)
+
+        def gauge(name: str, meaning: str) -> Gauge:
+            return Gauge(name, meaning, registry=registry, multiprocess_mode="livesum")
+
+        self.calls = counter("jangbu_calls", "Requests by verb and class of status", "verb", "status")
+        self.seconds = Histogram(
+            "jangbu_call_seconds", "How long whole calls took", ("verb",), registry=registry, buckets=_CALL_SECONDS
+        )
+        self.added = Histogram(
+            "jangbu_added_seconds",
+            "How long calls took beyond waiting for the provider and for the client",
+            ("verb",),
+            registry=registry,
+            buckets=_ADDED_SECONDS,
+        )
+        self.refusals = counter(
+            "jangbu_refusals", "Refusals by code; insufficient_balance: no hold could be taken", "code"
+        )
+        self.tokens = counter("jangbu_tokens_charged", "Tokens that were recorded and deducted")
+        self.records = counter("jangbu_records", "Records of usage, and whether their price is known", "priced")
+        self.unrecorded = counter("jangbu_unrecorded", "Records that could not be made durable: somebody has to look")
+        self.retries = counter("jangbu_recorder_retries", "Flushes that were tried again")
+        self.queue = gauge("jangbu_recorder_queue", "Records that wait to be written")
+        self.upstream = counter("jangbu_upstream_answers", "Answers of the provider by class of status", "status")
+        self.failures = counter("jangbu_upstream_failures", "Times the provider was not reached or broke off", "reason")
+        self.drains = gauge("jangbu_drains", "Answers that are read on although their client left")
+        self.drains_refused = counter("jangbu_drains_refused", "Answers that were not read on: too many clients left")
+        self._heard: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
+            "request.ended": self._ended,
+            "gateway.refused": lambda facts: self.refusals.labels(facts["code"]).inc(),
+            "gateway.drains": lambda facts: self.drains.set(facts["under_way"]),
+            "gateway.drain_refused": lambda _: self.drains_refused.inc(),
+            "meter.recorded": self._recorded,
+            "recorder.failed": lambda _: self.unrecorded.inc(),
+            "recorder.retried": lambda _: self.retries.inc(),
+            "upstream.answered": lambda facts: self.upstream.labels(_status_class(facts["status"])).inc(),
+            "upstream.failed": lambda facts: self.failures.labels(facts["reason"]).inc(),
+        }
+
+    def hear(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Count an event."""
+        heard = self._heard.get(event)
+        if heard is not None:
+            heard(facts)
+
+    def _ended(self, facts: Mapping[str, Any]) -> None:
+        self.calls.labels(facts["verb"], _status_class(facts["status"])).inc()
+        if facts["added_seconds"] is not None:
+            self.seconds.labels(facts["verb"]).observe(facts["seconds"])
+            self.added.labels(facts["verb"]).observe(facts["added_seconds"])
+
+    def _recorded(self, facts: Mapping[str, Any]) -> None:
+        self.tokens.inc(facts["tokens"])
+        self.records.labels("yes" if facts["is_priced"] else "no").inc()
+
+
+class _Passed(Collector):
+    """All that another registry shows."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterable[Metric]:
+        """Give its figures."""
+        return self._registry.collect()
+
+
+class _Book(Collector):
+    """What the database says: it is one for all workers, so it is added to nothing."""
+
+    def __init__(self, standing: Standing | None) -> None:
+        self._standing = standing
+
+    def collect(self) -> Iterable[Metric]:
+        """Give the holds, and what was found; only that it does not answer where it does not."""
+        up = 0 if self._standing is None else 1
+        yield GaugeMetricFamily("jangbu_database_up", "Whether the database answers", up)
+        if self._standing is None:
+            return
+        holds = GaugeMetricFamily("jangbu_holds", "Holds, open or of an unknown outcome", labels=["state"])
+        tokens = GaugeMetricFamily("jangbu_held_tokens", "Tokens that are held", labels=["state"])
+        for state, held in self._standing.holds.items():
+            holds.add_metric([state], held.holds)
+            tokens.add_metric([state], held.tokens)
+        findings = GaugeMetricFamily(
+            "jangbu_open_findings",
+            "Findings that nobody has dealt with; unpriced: calls without a price",
+            labels=["kind"],
+        )
+        for kind, number in self._standing.findings.items():
+            findings.add_metric([kind], number)
+        yield from (holds, tokens, findings)
+
+
+def _status_class(status: int) -> str:
+    return f"{status // 100}xx"

@@ -1,0 +1,58 @@
+"""Whether calls can be served: the parts that each call needs, asked for within a bounded time."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from jangbu.errors import JangbuError
+from jangbu.metering.meter import Metering
+
+__all__ = ["Failure", "ReachesUpstream", "Readiness"]
+
+ReachesUpstream = Callable[[int], Awaitable[bool]]
+"""Tells whether the provider's address takes connections, within so many seconds."""
+
+_DATABASE_SECONDS = 2
+_UPSTREAM_SECONDS = 2
+_FRESH_SECONDS = 5
+"""For how long an attempt to reach the provider is believed, however often somebody asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why calls cannot be served: a stable code, and a message for people."""
+
+    code: str
+    message: str
+
+
+class Readiness:
+    """Asks the database each time, and the provider now and then; no call is ever made for it."""
+
+    def __init__(self, metering: Metering, reaches_upstream: ReachesUpstream | None) -> None:
+        self._metering = metering
+        self._reaches_upstream = reaches_upstream
+        self._reached = False
+        self._tried_at: float | None = None
+        self._trying = asyncio.Lock()
+
+    async def database_time(self) -> str | Failure:
+        """Ask the database for its time."""
+        try:
+            async with asyncio.timeout(_DATABASE_SECONDS):
+                return (await self._metering.database.now()).isoformat()
+        except TimeoutError:
+            return Failure("database_unreachable", f"PostgreSQL did not answer in {_DATABASE_SECONDS} s")
+        except JangbuError as error:
+            return Failure(error.code, str(error))
+
+    async def upstream(self) -> str | Failure:
+        """Tell whether the provider is reachable; ``unchecked`` where the gateway has no key to call it with."""
+        if self._reaches_upstream is None:
+            return "unchecked"
+        async with self._trying:
+            if self._tried_at is None or time.monotonic() - self._tried_at >= _FRESH_SECONDS:
+                self._reached = await self._reaches_upstream(_UPSTREAM_SECONDS)
+                self._tried_at = time.monotonic()
+        return "reachable" if self._reached else Failure("upstream_unreachable", "Gemini's address cannot be reached")

@@ -1,0 +1,13 @@
+"""``serve``: the ledger kept up and answered for on HTTP, by one process or by several.
+
+command     the options                      start        from options to a service
+process     one process behind uvicorn       workers      several, and who watches over them
+worker      one of the several               loop         the event loop
+served      what answers which path          protocol     HTTP with bounds
+listening   the socket and its address       certificate  what TLS shows
+stopping    once in order, twice at once     lines        what is logged
+"""
+
+from jangbu.cli.serve.command import register
+
+__all__ = ["register"]

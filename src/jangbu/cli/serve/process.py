@@ -1,0 +1,119 @@
+"""One process that serves: the ledger, the gateway and Jangbu's own pages behind uvicorn on a socket that listens."""
+
+import asyncio
+import resource
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import uvicorn
+
+from jangbu.api.app import open_app
+from jangbu.api.requests import Observed
+from jangbu.cli.serve.certificate import Certificate
+from jangbu.cli.serve.lines import log_format, logging_to_stderr
+from jangbu.cli.serve.protocol import Bounds, bounded
+from jangbu.cli.serve.served import Served
+from jangbu.cli.serve.stopping import Stopping
+from jangbu.config import Settings
+from jangbu.gateway.assembly import open_gateway
+from jangbu.wiring import open_metering
+
+__all__ = ["logging_as_set", "serve_on"]
+
+_KEEP_ALIVE_SECONDS = 75
+"""Longer than clients keep idle connections: it is the client that should close one, or its next request is lost."""
+_MESSAGE_BYTES_MAX = 32 * 1024 * 1024
+_FILES_WANTED = 65_536
+_FILES_KEPT = 128
+_FILES_LEAST = 64
+
+
+async def serve_on(
+    settings: Settings, listener: socket.socket, certificate: Certificate | None, ready: Callable[[Stopping], None]
+) -> None:
+    """Serve until the process is asked to stop, then let calls finish and write what waits.
+
+    ``ready`` is called when connections are taken. Raises what the ledger and the settings raise, before that.
+    """
+    stopping = Stopping()
+    try:
+        with logging_as_set(settings):
+            await _serve(settings, listener, certificate, stopping, ready)
+    finally:
+        stopping.end()
+
+
+@contextmanager
+def logging_as_set(settings: Settings) -> Iterator[None]:
+    """Log in the format that the settings name; their secrets are never shown."""
+    keys = "" if settings.upstream_keys is None else settings.upstream_keys.get_secret_value()
+    secrets = [part.strip().rpartition("=")[0] or part.strip() for part in keys.split(",")]
+    for single in (settings.gemini_api_key, settings.metrics_token, settings.database_url):
+        secrets += [] if single is None else [single.get_secret_value()]
+    with logging_to_stderr(log_format(settings.log_format), secrets):
+        yield
+
+
+async def _serve(
+    settings: Settings,
+    listener: socket.socket,
+    certificate: Certificate | None,
+    stopping: Stopping,
+    ready: Callable[[Stopping], None],
+) -> None:
+    has_key = settings.gemini_api_key is not None or settings.upstream_keys is not None
+    async with (
+        open_metering(settings) as metering,
+        open_gateway(settings, metering) as gateway,
+        open_app(settings, metering, gateway.reaches_upstream if has_key else None) as own,
+    ):
+        observed = Observed(Served(own, gateway))
+        server = _Server(_configured(settings, observed, certificate))
+        stopping.begin(lambda: setattr(server, "should_exit", True))
+        ready(stopping)
+        await server.serve(sockets=[listener])
+        await gateway.close(stopping.seconds_left(settings.stop_seconds_max))
+        observed.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which leaves the signals to us: it would raise each once more before the ledger is closed."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+def _configured(settings: Settings, app: Observed, certificate: Certificate | None) -> uvicorn.Config:
+    bounds = Bounds(settings.head_bytes_max, settings.head_seconds_max, _connections_max())
+    return uvicorn.Config(
+        app,
+        http=cast("type[asyncio.Protocol]", bounded(bounds)),
+        ws="websockets-sansio",
+        ws_max_size=_MESSAGE_BYTES_MAX,
+        ws_per_message_deflate=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=settings.stop_seconds_max,
+        ssl_certfile=None if certificate is None else certificate.chain,
+        ssl_keyfile=None if certificate is None else certificate.key,
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        date_header=False,
+    )
+
+
+def _connections_max() -> int:
+    """Take as many files as the system gives, and give how many connections that allows: each may need a second."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES_WANTED if hard == resource.RLIM_INFINITY else min(_FILES_WANTED, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    files = _FILES_WANTED if soft == resource.RLIM_INFINITY else soft
+    return max(_FILES_LEAST, (files - _FILES_KEPT) // 2)

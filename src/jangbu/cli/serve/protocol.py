@@ -1,0 +1,168 @@
+"""HTTP as uvicorn speaks it, with the bounds that it lacks: on the size of a request's head and on the time it takes.
+
+Without them a client that never ends its head holds a connection, and as much memory as it likes, for ever. When
+connections run out, those that wait for a request give way, the longest first, so that whoever has one gets in.
+"""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+__all__ = ["Bounds", "bounded"]
+
+_SHOWN_AS = {
+    400: "the request is no HTTP",
+    408: "the request's head took too long",
+    431: "the request's head is too large",
+}
+
+
+@dataclass(slots=True)
+class Bounds:
+    """What a connection may take: bytes and seconds for a head, and its place among so many connections."""
+
+    head_bytes: int
+    head_seconds: int
+    connections: int
+    waiting: "dict[BoundedProtocol, None]" = field(default_factory=dict)
+    """The connections on which no request is being answered, in the order in which they began to wait."""
+
+
+def bounded(bounds: Bounds) -> "partial[BoundedProtocol]":
+    """Give what makes a connection's protocol, as uvicorn asks for it."""
+    return partial(BoundedProtocol, bounds)
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(
+        self,
+        bounds: Bounds,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._bounds = bounds
+        self._in_head = True
+        self._head_bytes = 0
+        self._header_bytes = 0
+        self._refusal = 400
+        self._is_upgraded = False
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._bounds.waiting[self] = None
+        self._limit_time()
+        if len(self.connections) > self._bounds.connections:
+            longest = next(iter(self._bounds.waiting))
+            longest._stop_waiting()
+            longest.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came. What is no part of a request that is being answered counts towards a head."""
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self.transport.is_closing() or self._is_upgraded:
+            return
+        if self._in_head and self._head_bytes > self._bounds.head_bytes:
+            self._refuse(431)
+        elif self._is_waiting():
+            # Whatever came has ended uvicorn's own time for an idle connection, also where it is not even a line.
+            self._limit_time()
+
+    def on_message_begin(self) -> None:
+        """Begin a head."""
+        super().on_message_begin()
+        self._in_head = True
+        self._head_bytes = max(self._head_bytes, 1)
+        self._header_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the request's line."""
+        super().on_url(url)
+        self._count(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header. One that comes after the body is left out: nobody expects it to change the request."""
+        if not self._in_head:
+            return
+        super().on_header(name, value)
+        self._count(len(name) + len(value) + 4)
+
+    def on_headers_complete(self) -> None:
+        """End the head: from here on the application watches over the time."""
+        self._in_head = False
+        self._head_bytes = 0
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, within uvicorn's time for idle connections."""
+        super().on_response_complete()
+        if self._is_waiting():
+            self._bounds.waiting[self] = None
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what cannot be read. Nothing is written into the answer of an earlier request."""
+        del msg
+        self._refuse(self._refusal)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over: what comes from here on is no HTTP."""
+        self._is_upgraded = True
+        super().handle_websocket_upgrade()
+
+    def _count(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > self._bounds.head_bytes:
+            self._refusal = 431
+            raise ValueError(_SHOWN_AS[431])
+
+    def _refuse(self, status: int) -> None:
+        if self._is_waiting():
+            error = {"code": status, "message": _SHOWN_AS[status], "status": "INVALID_ARGUMENT"}
+            body = json.dumps({"error": error}).encode()
+            head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            self.transport.write(STATUS_LINE[status] + head.encode() + body)
+        self.transport.close()
+
+    def _is_waiting(self) -> bool:
+        """Tell whether no request is being answered."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or cycle.response_complete
+
+    def _limit_time(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(self._bounds.head_seconds, self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        self._deadline = None
+        if self.transport.is_closing() or not self._is_waiting():
+            return
+        if self._in_head and self._head_bytes:
+            self._refuse(408)
+        else:
+            self.transport.close()
+
+    def _stop_waiting(self) -> None:
+        self._bounds.waiting.pop(self, None)
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None

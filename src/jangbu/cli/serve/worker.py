@@ -1,0 +1,52 @@
+"""One worker: ``python -m jangbu.cli.serve.worker``, started by ``jangbu serve --workers`` and by nobody else."""
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+
+from jangbu.cli.exits import exit_code
+from jangbu.cli.output import tell_error
+from jangbu.cli.serve.certificate import Certificate
+from jangbu.cli.serve.loop import run
+from jangbu.cli.serve.process import serve_on
+from jangbu.cli.serve.stopping import Stopping
+from jangbu.cli.serve.workers import READY
+from jangbu.cli.session import Session
+from jangbu.errors import JangbuError
+
+__all__ = ["main"]
+
+
+def main() -> int:
+    """Serve on the socket that the parent opened, until told to stop or until the parent is gone."""
+    task = json.loads(sys.stdin.buffer.readline())
+    listener = socket.socket(fileno=task["listener"])
+    certificate = None if task["certificate"] is None else Certificate(*(Path(file) for file in task["certificate"]))
+    try:
+        settings = Session(**task["session"]).settings().model_copy(update={"log_format": task["log_format"]})
+        run(serve_on(settings, listener, certificate, _ready))
+    except JangbuError as error:
+        tell_error(error.code, error.message, error.hint, as_json=False)
+        return exit_code(error)
+    return 0
+
+
+def _ready(stopping: Stopping) -> None:
+    """Tell the parent, and stop when it is gone."""
+
+    def read() -> None:
+        if not os.read(sys.stdin.fileno(), 1):
+            loop.remove_reader(sys.stdin.fileno())
+            if not stopping.is_asked:
+                stopping.ask()
+
+    loop = asyncio.get_running_loop()
+    loop.add_reader(sys.stdin.fileno(), read)
+    os.write(sys.stdout.fileno(), READY)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

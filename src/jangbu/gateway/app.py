@@ -1,0 +1,154 @@
+"""The gateway as an ASGI application: a request is understood, its key accepted, and the handler of its kind called.
+
+A bare ASGI callable, because a framework's share of a relayed call would be as large as the relay's own.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from jangbu import telemetry
+from jangbu.errors import JangbuError, NotOffered, NotPermitted
+from jangbu.gateway.bodies import ClientGone, Receive
+from jangbu.gateway.client import Client, Send
+from jangbu.gateway.credentials import accepted, payer_of, secret_of
+from jangbu.gateway.exchange import Exchange, Parts
+from jangbu.gateway.free import passed
+from jangbu.gateway.headers import require_sound
+from jangbu.gateway.later import started
+from jangbu.gateway.limits import KeyLimits
+from jangbu.gateway.metered import metered
+from jangbu.gateway.paths import segments
+from jangbu.gateway.queries import read_query
+from jangbu.gateway.refusals import refusal
+from jangbu.gateway.resources import create_cache, listed, shown
+from jangbu.gateway.results import result
+from jangbu.gateway.routes import Action, Billing, Route, Scope, find
+from jangbu.gateway.uploads import begin_upload, continue_upload
+
+__all__ = ["Gateway"]
+
+ASGIScope = MutableMapping[str, Any]
+Handler = Callable[[Exchange], Awaitable[None]]
+
+_OWNED = frozenset({Scope.FILES, Scope.CACHES, Scope.BATCHES, Scope.INTERACTIONS})
+_log = logging.getLogger("jangbu.gateway")
+
+
+class Gateway:
+    """Speaks Gemini's protocol to clients, for whom it is Gemini."""
+
+    def __init__(self, parts: Parts, *, prefix: str = "", top_up_url: str | None = None) -> None:
+        self._parts = parts
+        self._prefix = prefix
+        self._top_up_url = top_up_url
+        self._key_limits = KeyLimits()
+        self._calls: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request. The call goes on also where the server gives up on its client."""
+        client = Client(send, seconds=self._parts.limits.client_seconds)
+        call = asyncio.create_task(self._serve(scope, receive, client))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        await asyncio.shield(call)
+
+    async def close(self, seconds: int) -> None:
+        """Let the calls that are under way finish, for a while; what has not finished is ended and keeps its hold."""
+        if self._calls:
+            _, late = await asyncio.wait(tuple(self._calls), timeout=seconds)
+            for call in late:
+                call.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def reaches_upstream(self, seconds: int) -> bool:
+        """Tell whether the provider's address takes connections. No call is made."""
+        return await self._parts.upstream.is_reachable(seconds)
+
+    async def _serve(self, scope: ASGIScope, receive: Receive, client: Client) -> None:
+        try:
+            await self._handle(scope, receive, client)
+        except ClientGone:
+            return
+        except JangbuError as error:
+            await self._refuse(client, error)
+        except Exception as error:
+            _log.exception("a request failed")
+            await self._refuse(client, JangbuError(f"an error of the gateway's own: {type(error).__name__}"))
+
+    async def _handle(self, scope: ASGIScope, receive: Receive, client: Client) -> None:
+        raw_headers = tuple((name.lower(), value) for name, value in scope["headers"])
+        require_sound(raw_headers)
+        route = self._route(scope)
+        query = read_query(scope["query_string"], download=route.action is Action.DOWNLOAD)
+        headers = dict(raw_headers)
+        if route.verb == "upload" and query.upload_id is not None:
+            await continue_upload(self._parts, query.upload_id, scope["method"], raw_headers, receive, client)
+            return
+        key = await accepted(self._parts.ledger.keys, secret_of(headers, query.key))
+        if not key.allows_scope(route.scope):
+            raise NotPermitted(f"this key may not be used for {route.scope}")
+        exchange = Exchange(
+            self._parts,
+            scope["method"],
+            route,
+            payer_of(key, headers),
+            query.encoded,
+            headers,
+            raw_headers,
+            receive,
+            client,
+            self._origin(scope, headers),
+        )
+        with self._key_limits.admit(key):
+            await _handler(route)(exchange)
+        telemetry.emit("gateway.answered", verb=route.verb)
+
+    def _route(self, scope: ASGIScope) -> Route:
+        found = segments(scope["raw_path"], self._prefix)
+        route = None if found is None else find(scope["method"], found)
+        if route is None:
+            raise NotOffered("the gateway has no such path", hint="see which of Gemini's methods it offers")
+        telemetry.emit("request.routed", verb=route.verb)
+        if route.billing is Billing.REFUSED:
+            raise NotOffered(f"{route.verb} is not offered: {route.reason}")
+        return route
+
+    def _origin(self, scope: ASGIScope, headers: Mapping[bytes, bytes]) -> str:
+        """Give the address under which the client knows the gateway."""
+        if self._parts.own_url is not None:
+            return self._parts.own_url.rstrip("/")
+        host = headers.get(b"host", b"").decode("latin-1")
+        prefix = f"/{self._prefix.strip('/')}" if self._prefix.strip("/") else ""
+        return f"{scope.get('scheme', 'http')}://{host}{prefix}"
+
+    async def _refuse(self, client: Client, error: JangbuError) -> None:
+        """Answer with an error; where an answer has begun already, break it off, so that nobody takes it for whole."""
+        telemetry.emit("gateway.refused", code=error.code)
+        if client.has_begun:
+            raise error
+        refused = refusal(error, top_up_url=self._top_up_url)
+        headers = [(name.encode(), value.encode()) for name, value in refused.headers.items()]
+        await client.answer(
+            refused.status, refused.body, [(b"content-type", b"application/json; charset=UTF-8"), *headers]
+        )
+
+
+_BY_BILLING: Mapping[Billing, Handler] = {
+    Billing.METERED: metered,
+    Billing.RECORDED: create_cache,
+    Billing.STARTED: started,
+    Billing.RESULT: result,
+}
+
+
+def _handler(route: Route) -> Handler:
+    """Give what serves a route."""
+    if route.verb == "upload":
+        return begin_upload
+    if route.billing in _BY_BILLING:
+        return _BY_BILLING[route.billing]
+    if route.resource is not None:
+        return shown
+    return listed if route.action is Action.LIST and route.scope in _OWNED else passed

@@ -1,0 +1,20 @@
+"""Requests that cost nothing: they need a key, and are passed on as they are."""
+
+from jangbu.gateway.bodies import json_object
+from jangbu.gateway.exchange import Exchange
+from jangbu.gateway.metered import check_model, check_references
+from jangbu.gateway.resources import LIST_BYTES_MAX
+
+__all__ = ["passed"]
+
+
+async def passed(exchange: Exchange) -> None:
+    """Pass a request on, and its answer back. One that names files or caches names the payer's own."""
+    body = await exchange.body()
+    if body:
+        asked = json_object(body)
+        check_model(exchange, asked)
+        await check_references(exchange, asked)
+    answer = await exchange.send(body or None)
+    content = await answer.read(LIST_BYTES_MAX)
+    await exchange.client.answer(answer.status, content, exchange.answer_headers(answer))

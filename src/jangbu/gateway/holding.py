@@ -1,0 +1,77 @@
+"""Which bytes of an answer may pass at once, and which wait until the record is durable. Without I/O.
+
+The client has the whole answer only when its last bytes have come, so only those wait: a stream goes on at the pace at
+which it is generated, a large image flows through without being kept.
+"""
+
+import re
+from typing import Protocol
+
+__all__ = ["HoldBack", "LastEvents", "WholeBody"]
+
+KEPT_BYTES_MAX = 256 * 1024
+"""Up to here a body waits as a whole, so that its headers can say what it cost."""
+
+_MAY_BE_LAST = re.compile(rb'"finish_?[rR]eason"\s*:\s*"|\[DONE\]|interaction\.complete|"usage"\s*:\s*\{')
+_LONGEST_MARK = 40
+
+
+class HoldBack(Protocol):
+    """Takes the pieces of an answer as they come, and gives those that may pass."""
+
+    def push(self, piece: bytes) -> list[bytes]:
+        """Take the next piece; give what may pass now."""
+        ...
+
+    def rest(self) -> bytes:
+        """Give what waited, once the record is durable."""
+        ...
+
+
+class WholeBody:
+    """Keeps a body that is small; of a larger one only the latest piece."""
+
+    def __init__(self, most: int = KEPT_BYTES_MAX) -> None:
+        self._most = most
+        self._kept: list[bytes] = []
+        self._size = 0
+
+    def push(self, piece: bytes) -> list[bytes]:
+        """Take the next piece; give what may pass now."""
+        self._kept.append(piece)
+        self._size += len(piece)
+        if self._size <= self._most:
+            return []
+        passed, self._kept = self._kept[:-1], self._kept[-1:]
+        return passed
+
+    def rest(self) -> bytes:
+        """Give what waited."""
+        rest, self._kept = b"".join(self._kept), []
+        return rest
+
+
+class LastEvents:
+    """Passes the pieces of a stream at once, until one says that the answer may end here: from then on the latest
+    piece waits for the next, or for the record. Marks are found also where pieces cut through them.
+    """
+
+    def __init__(self) -> None:
+        self._may_end = False
+        self._tail = b""
+        self._kept = b""
+
+    def push(self, piece: bytes) -> list[bytes]:
+        """Take the next piece; give what may pass now."""
+        if not self._may_end:
+            self._may_end = _MAY_BE_LAST.search(self._tail + piece) is not None
+            self._tail = piece[-_LONGEST_MARK:]
+        if not self._may_end:
+            return [piece]
+        passed, self._kept = self._kept, piece
+        return [passed] if passed else []
+
+    def rest(self) -> bytes:
+        """Give what waited."""
+        rest, self._kept = self._kept, b""
+        return rest

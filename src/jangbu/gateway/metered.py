@@ -1,0 +1,204 @@
+"""Calls whose own answer reports what they used: hold, send, pass on, settle."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from jangbu.clock import new_id
+from jangbu.domain.flow import Answered, Bounds, Call, Outcome, Receipt, Rejected
+from jangbu.domain.usage import Surface
+from jangbu.errors import JangbuError, NotFound, NotPermitted
+from jangbu.gateway import interactions
+from jangbu.gateway.bodies import json_object
+from jangbu.gateway.calls import MeteredCall, failed
+from jangbu.gateway.client import own_headers
+from jangbu.gateway.exchange import Exchange
+from jangbu.gateway.holding import LastEvents, WholeBody
+from jangbu.gateway.openai_streams import UsageEvents, with_usage_asked
+from jangbu.gateway.relay import Relay
+from jangbu.gateway.upstream import ERROR_BYTES_MAX, UpstreamAnswer, UpstreamFailure
+from jangbu.providers.gemini import StreamMeter, counting, request
+from jangbu.providers.gemini.references import references
+from jangbu.providers.gemini.services import service_of
+
+__all__ = ["check_model", "check_references", "metered", "open_call", "service_for"]
+
+UNKNOWN_MODEL = "unknown"
+COUNT_BYTES_MAX = 1_000_000
+
+
+async def metered(exchange: Exchange) -> None:
+    """Make one metered call for a client. Raises what refuses the call, before anything is answered."""
+    body = await exchange.body()
+    asked = json_object(body)
+    check_model(exchange, asked)
+    await check_references(exchange, asked)
+    call = MeteredCall(exchange.parts.ledger, open_call(exchange, asked, await _bounds(exchange, asked)))
+    limit = await call.begin(lambda: _count_input(exchange, asked))
+    wanted = asked if limit is None else request.with_output_limit(asked, limit)
+    hides_usage = exchange.route.surface is Surface.OPENAI and bool(asked.get("stream")) and not _asks_usage(asked)
+    if hides_usage:
+        wanted = with_usage_asked(wanted)
+    try:
+        answer = await exchange.send(body if wanted is asked else json.dumps(wanted, ensure_ascii=False).encode())
+    except UpstreamFailure as failure:
+        await call.finish(failed(failure))
+        raise
+    if answer.status >= 400:
+        await _refused(exchange, call, answer)
+        return
+    await _answered(exchange, call, answer, asked, limit, hides_usage=hides_usage)
+
+
+async def _bounds(exchange: Exchange, asked: Mapping[str, Any]) -> Bounds:
+    model = exchange.route.model or _model_of(asked) or UNKNOWN_MODEL
+    if exchange.route.surface is Surface.INTERACTIONS:
+        return await interactions.bounds_of(exchange, asked, model)
+    return request.bounds(exchange.route.verb, asked, model)
+
+
+def open_call(exchange: Exchange, asked: Mapping[str, Any], bounds: Bounds) -> Call:
+    """Open a call: who pays, for what, and the most that it can cost."""
+    route, payer = exchange.route, exchange.payer
+    model = route.model or _model_of(asked) or UNKNOWN_MODEL
+    return Call(
+        id=new_id(exchange.parts.clock),
+        user=payer.user,
+        service=service_for(exchange, asked, model),
+        model=model,
+        bounds=bounds,
+        short_balance=exchange.parts.short_balance,
+        metadata=payer.metadata,
+    )
+
+
+def service_for(exchange: Exchange, asked: Mapping[str, Any], model: str | None) -> str:
+    """Give the service that the caller named, else the one that the call itself tells."""
+    surface = exchange.route.surface
+    assert surface is not None, "a metered route has a surface"
+    return exchange.payer.service or service_of(surface, model or "", asked)
+
+
+def check_model(exchange: Exchange, asked: Mapping[str, Any]) -> None:
+    """Refuse a model that the key may not call. Raises NotPermitted."""
+    model = exchange.route.model or _model_of(asked)
+    if model is not None and not exchange.payer.key.allows_model(model):
+        raise NotPermitted(f"this key may not call {model[:100]}")
+
+
+async def check_references(exchange: Exchange, asked: Mapping[str, Any]) -> None:
+    """Refuse a body that uses somebody else's files or caches, as if they did not exist. Raises NotFound."""
+    named = references(asked)
+    if named:
+        foreign = await exchange.parts.ledger.resources.owns_all(exchange.account, named)
+        if foreign:
+            raise NotFound(f"{foreign[0]} was not found")
+
+
+async def _refused(exchange: Exchange, call: MeteredCall, answer: UpstreamAnswer) -> None:
+    """Give the hold back and pass the provider's error on as it is."""
+    try:
+        body = await answer.read(ERROR_BYTES_MAX)
+    finally:
+        await call.finish(Rejected(f"the provider answered {answer.status}"))
+    own = own_headers({"call-id": call.call.id})
+    await exchange.client.answer(answer.status, body, [*exchange.answer_headers(answer), *own])
+
+
+async def _answered(
+    exchange: Exchange,
+    call: MeteredCall,
+    answer: UpstreamAnswer,
+    asked: Mapping[str, Any],
+    limit: int | None,
+    *,
+    hides_usage: bool,
+) -> None:
+    """Pass an answer on; its end reaches the client when the record is durable."""
+    parts = exchange.parts
+    streams = _is_stream(exchange, asked)
+    shape = UsageEvents() if hides_usage else None
+    relay = Relay(
+        answer,
+        _meter(exchange, call, answer),
+        LastEvents() if streams else WholeBody(),
+        parts.drains,
+        seconds=parts.limits.upstream_seconds,
+        shape=shape.feed if shape else lambda piece: piece,
+    )
+    headers = exchange.answer_headers(answer)
+    known = {"call-id": call.call.id, "output-limit": limit}
+    relayed = await relay.run(exchange.client, exchange.receive, [*headers, *own_headers(known)], at_once=streams)
+    outcome = await _with_count(exchange, relayed.outcome, asked)
+    receipt = await interactions.finish(exchange, call, outcome, relayed.rest)
+    if relayed.failure is not None:
+        raise relayed.failure
+    rest = relayed.rest + (shape.rest() if shape else b"")
+    await _end(exchange, answer, rest, [*headers, *own_headers({**known, **_charged(receipt)})])
+
+
+async def _end(exchange: Exchange, answer: UpstreamAnswer, rest: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    if exchange.client.has_begun:
+        await exchange.client.end(rest)
+    else:
+        await exchange.client.answer(answer.status, rest, headers)
+
+
+def _charged(receipt: Receipt | None) -> Mapping[str, object]:
+    if receipt is None:
+        return {}
+    return {"tokens-charged": receipt.charged_tokens, "balance-left": receipt.available}
+
+
+def _meter(exchange: Exchange, call: MeteredCall, answer: UpstreamAnswer) -> StreamMeter:
+    # The answer says itself whether a prediction is of images or of embeddings.
+    surface = None if exchange.route.surface is Surface.PREDICT else exchange.route.surface
+    return StreamMeter(
+        surface,
+        platform=exchange.route.platform,
+        model=call.call.model,
+        content_encoding=answer.header("content-encoding"),
+        service_tier=answer.header("x-gemini-service-tier"),
+    )
+
+
+async def _count_input(exchange: Exchange, asked: Mapping[str, Any]) -> int | None:
+    """Ask countTokens for the exact input; None where it cannot tell."""
+    found = await _counted(exchange, asked)
+    return counting.tokens_counted(found)
+
+
+async def _with_count(exchange: Exchange, outcome: Outcome, asked: Mapping[str, Any]) -> Outcome:
+    """Put the provider's count into an answer that reports none (gemini-embedding-001)."""
+    if not isinstance(outcome, Answered) or not counting.needs_count(outcome.usage):
+        return outcome
+    count = await _counted(exchange, asked)
+    return outcome if count is None else Answered(counting.counted(outcome.usage, count))
+
+
+async def _counted(exchange: Exchange, asked: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    route = exchange.route
+    body = counting.count_body(route.surface, route.platform, route.model, asked)
+    if body is None:
+        return None
+    target = route.target.rpartition(":")[0] + ":countTokens"
+    try:
+        answer = await exchange.send(json.dumps(body, ensure_ascii=False).encode(), target, "POST")
+        content = await answer.read(COUNT_BYTES_MAX)
+        return json_object(content) if answer.status == 200 else None
+    except JangbuError:
+        return None
+
+
+def _is_stream(exchange: Exchange, asked: Mapping[str, Any]) -> bool:
+    return exchange.route.verb == "streamGenerateContent" or bool(asked.get("stream"))
+
+
+def _asks_usage(asked: Mapping[str, Any]) -> bool:
+    options = asked.get("stream_options")
+    return isinstance(options, Mapping) and bool(options.get("include_usage"))
+
+
+def _model_of(asked: Mapping[str, Any]) -> str | None:
+    named = asked.get("model") or asked.get("agent")
+    return str(named).rpartition("/")[2] if named else None

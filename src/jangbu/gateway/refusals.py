@@ -1,0 +1,84 @@
+"""Errors as Google's API words them, so that every client understands them: the one place that knows HTTP statuses.
+
+What a client must not try again by itself has a status that no client retries: a balance that is too small is 402,
+never 429.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from jangbu.errors import (
+    DatabaseUnreachable,
+    IdempotencyConflict,
+    InsufficientBalance,
+    InvalidInput,
+    JangbuError,
+    LimitReached,
+    NotFound,
+    NotOffered,
+    NotPermitted,
+    RecordingFailed,
+    TooLarge,
+    Unauthenticated,
+    UpstreamUnreachable,
+)
+
+__all__ = ["Refusal", "refusal"]
+
+_DOMAIN = "jangbu"
+_STATUSES: tuple[tuple[type[JangbuError], int, str], ...] = (
+    (InsufficientBalance, 402, "FAILED_PRECONDITION"),
+    (TooLarge, 413, "INVALID_ARGUMENT"),
+    (InvalidInput, 400, "INVALID_ARGUMENT"),
+    (Unauthenticated, 401, "UNAUTHENTICATED"),
+    (NotPermitted, 403, "PERMISSION_DENIED"),
+    (NotFound, 404, "NOT_FOUND"),
+    (NotOffered, 404, "NOT_FOUND"),
+    (IdempotencyConflict, 409, "ABORTED"),
+    (LimitReached, 429, "RESOURCE_EXHAUSTED"),
+    (UpstreamUnreachable, 502, "UNAVAILABLE"),
+    (RecordingFailed, 503, "UNAVAILABLE"),
+    (DatabaseUnreachable, 503, "UNAVAILABLE"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer of the gateway's own: the HTTP status, the body in Google's error shape, and headers."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+def refusal(error: JangbuError, *, top_up_url: str | None = None) -> Refusal:
+    """Word an error. ``top_up_url`` is where a user goes whose balance is too small."""
+    status, word = next(
+        ((status, word) for kind, status, word in _STATUSES if isinstance(error, kind)), (500, "INTERNAL")
+    )
+    facts = _facts(error, top_up_url)
+    details: list[object] = [
+        {
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": error.code.upper(),
+            "domain": _DOMAIN,
+            "metadata": facts,
+        }
+    ]
+    if "link" in facts:
+        links = [{"description": "Get more tokens", "url": facts["link"]}]
+        details.append({"@type": "type.googleapis.com/google.rpc.Help", "links": links})
+    body = {"error": {"code": status, "message": str(error), "status": word, "details": details}}
+    headers = {"retry-after": str(error.seconds)} if isinstance(error, LimitReached) else {}
+    return Refusal(status, json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"), headers)
+
+
+def _facts(error: JangbuError, top_up_url: str | None) -> dict[str, str]:
+    match error:
+        case InsufficientBalance(needed=needed, available=available):
+            link = {"link": top_up_url} if top_up_url else {}
+            return {"needed": str(needed), "available": str(available), **link}
+        case LimitReached(seconds=seconds):
+            return {"retry_after_seconds": str(seconds)}
+    return {}

@@ -1,0 +1,131 @@
+"""An answer on its way from the provider to the client, metered as it passes.
+
+The reading belongs to the call and not to the client: a client that leaves ends nothing, its answer is read on to the
+usage at its end, for a bounded time and for a bounded number of answers. A slow client slows the reading down, so
+nothing piles up.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from jangbu import telemetry
+from jangbu.domain.flow import Answered, Lost, Outcome, Rejected
+from jangbu.domain.usage import Source
+from jangbu.gateway.bodies import Receive
+from jangbu.gateway.client import Client, ended
+from jangbu.gateway.holding import HoldBack
+from jangbu.gateway.upstream import UpstreamAnswer, UpstreamFailure
+from jangbu.providers.gemini import StreamMeter
+
+__all__ = ["Drains", "Relay", "Relayed"]
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class Drains:
+    """How many answers are read on for nobody, and for how long each may be."""
+
+    def __init__(self, most: int, seconds: int) -> None:
+        self._most = most
+        self.seconds = seconds
+        self.under_way = 0
+
+    def admit(self) -> bool:
+        """Take one more, if there is room."""
+        if self.under_way >= self._most:
+            return False
+        self.under_way += 1
+        telemetry.emit("gateway.drains", under_way=self.under_way)
+        return True
+
+    def done(self) -> None:
+        """Note that one has ended."""
+        self.under_way -= 1
+        telemetry.emit("gateway.drains", under_way=self.under_way)
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """How an answer ended: what it means for the call, the bytes that still wait for the record, and what broke."""
+
+    outcome: Outcome
+    rest: bytes
+    failure: UpstreamFailure | None = None
+
+
+class Relay:
+    """Passes one answer on. ``shape`` may change the bytes for the client; the meter sees them as they came."""
+
+    def __init__(
+        self,
+        answer: UpstreamAnswer,
+        meter: StreamMeter,
+        holding: HoldBack,
+        drains: Drains,
+        *,
+        seconds: int,
+        shape: Callable[[bytes], bytes] = lambda piece: piece,
+    ) -> None:
+        self._answer = answer
+        self._meter = meter
+        self._holding = holding
+        self._drains = drains
+        self._seconds = seconds
+        self._shape = shape
+
+    async def run(self, client: Client, receive: Receive, headers: Headers, *, at_once: bool) -> Relayed:
+        """Read the answer to its end, passing on what may pass. ``at_once`` sends the head before the first byte."""
+        if at_once:
+            await client.begin(self._answer.status, headers)
+        try:
+            async with asyncio.timeout(self._seconds) as deadline:
+                watching = asyncio.create_task(client.watch(receive, lambda: self._left(deadline)))
+                try:
+                    await self._pass_on(client, headers)
+                finally:
+                    await ended(watching)
+        except TimeoutError:
+            return self._broken(UpstreamFailure("the answer took too long", may_have_left=True))
+        except UpstreamFailure as failure:
+            return self._broken(failure)
+        finally:
+            if client.is_gone and self._admitted:
+                self._drains.done()
+        return Relayed(self._judge(complete=True), self._holding.rest())
+
+    _admitted = False
+
+    async def _pass_on(self, client: Client, headers: Headers) -> None:
+        async for piece in self._answer.chunks():
+            self._meter.feed(piece)
+            for passed in self._holding.push(self._shape(piece)):
+                if not client.has_begun:
+                    await client.begin(self._answer.status, headers)
+                await client.write(passed)
+
+    def _left(self, deadline: asyncio.Timeout) -> None:
+        """Give an answer without a client its own time; where too many are read for nobody, none."""
+        self._admitted = self._drains.admit()
+        if not self._admitted:
+            telemetry.warn("gateway.drain_refused", "an answer is not read on: too many clients left")
+        seconds = self._drains.seconds if self._admitted else 0
+        now = asyncio.get_running_loop().time()
+        if deadline.when() is None or (deadline.when() or 0) > now + seconds:
+            deadline.reschedule(now + seconds)
+
+    def _broken(self, failure: UpstreamFailure) -> Relayed:
+        self._answer.close()
+        return Relayed(self._judge(complete=False), b"", failure)
+
+    def _judge(self, *, complete: bool) -> Outcome:
+        usage = self._meter.finish(complete)
+        if usage.source is not Source.NONE:
+            return Answered(usage)
+        if self._meter.error_seen:
+            return Rejected("the provider answered an error in the stream")
+        if not complete:
+            return Lost("the answer broke off before anything was reported")
+        if self._meter.is_unreadable:
+            return Lost("the answer cannot be read")
+        return Answered(usage)

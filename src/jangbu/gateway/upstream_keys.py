@@ -1,0 +1,66 @@
+"""The keys with which the gateway calls the provider: several with weights, of which one that is tired rests."""
+
+import random
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from jangbu.errors import InvalidSettings
+
+__all__ = ["UpstreamKey", "UpstreamKeys", "read_keys"]
+
+REST_SECONDS = 20
+"""How long a key rests after a 429 that names no time."""
+REST_SECONDS_MAX = 300
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamKey:
+    """A key and its share of the calls. The secret is in no text that is made of it."""
+
+    secret: str
+    weight: int = 1
+
+    def __repr__(self) -> str:
+        return f"UpstreamKey(****, weight={self.weight})"
+
+
+class UpstreamKeys:
+    """Chooses the key of each call by weight; a key that answered 429 comes last until it has rested."""
+
+    def __init__(self, keys: Iterable[UpstreamKey]) -> None:
+        self._keys = tuple(keys)
+        self._rested: dict[str, float] = {}
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All secrets, for whoever keeps them out of logs."""
+        return tuple(key.secret for key in self._keys)
+
+    def in_order(self) -> list[UpstreamKey]:
+        """Give the keys in the order in which to try them for one call."""
+        if len(self._keys) < 2:
+            return list(self._keys)
+        now = time.monotonic()
+        # A key's place is drawn with its weight: the largest of random ** (1 / weight) comes first.
+        drawn = sorted(self._keys, key=lambda key: random.random() ** (1 / key.weight), reverse=True)  # noqa: S311
+        return sorted(drawn, key=lambda key: self._rested.get(key.secret, 0) > now)
+
+    def rest(self, key: UpstreamKey, seconds: int | None) -> None:
+        """Let a key rest that answered 429."""
+        wait = REST_SECONDS if seconds is None else min(seconds, REST_SECONDS_MAX)
+        self._rested[key.secret] = time.monotonic() + wait
+
+
+def read_keys(text: str) -> UpstreamKeys:
+    """Read ``KEY``, or ``KEY=3,KEY=1`` with weights. Raises InvalidSettings, which repeats no secret."""
+    keys = []
+    for number, part in enumerate(text.split(","), 1):
+        secret, sign, weight = part.strip().rpartition("=") if "=" in part else (part.strip(), "", "1")
+        if not secret or not weight.isdecimal() or not 1 <= int(weight) <= 1000 or not secret.isascii():
+            raise InvalidSettings(
+                f"upstream key {number} is not of the form KEY or KEY=WEIGHT", hint="weights are 1 to 1000"
+            )
+        del sign
+        keys.append(UpstreamKey(secret, int(weight)))
+    return UpstreamKeys(keys)

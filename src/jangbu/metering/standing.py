@@ -1,0 +1,38 @@
+"""Where the book stands at this moment, in a few numbers: for whoever watches it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jangbu.storage import holds, reports
+from jangbu.storage.database import Database
+
+__all__ = ["Held", "Standing", "standing"]
+
+_HOLDING = ("open", "unknown")
+_FINDINGS = ("unpriced", "overrun", "late", "partial", "anomaly", "unknown_outcome")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How many holds there are, and how many tokens they hold."""
+
+    holds: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Holds by their state and open findings by their kind; what there is none of is there as 0."""
+
+    holds: Mapping[str, Held]
+    findings: Mapping[str, int]
+
+
+async def standing(database: Database, project: str) -> Standing:
+    """Read where the book of a project stands. Raises DatabaseUnreachable."""
+    held = await holds.sums(database, project)
+    found = await reports.findings_count(database, project)
+    return Standing(
+        {state: Held(*held.get(state, (0, 0))) for state in _HOLDING},
+        {kind: found.get(kind, 0) for kind in {**dict.fromkeys(_FINDINGS), **found}},
+    )

@@ -1,0 +1,115 @@
+"""What the service logs: a line for each request, with everything in it that helps and nothing that opens a door."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from jangbu.testing import FakeGemini
+from tests.cli.conftest import Jangbu
+from tests.cli.service import FLASH, UPSTREAM_KEY, Service, eventually, serving
+
+
+@pytest.fixture
+def gemini() -> Iterator[FakeGemini]:
+    with FakeGemini(api_key=UPSTREAM_KEY) as gemini:
+        yield gemini
+
+
+@pytest.fixture
+def service(jangbu: Jangbu, gemini: FakeGemini) -> Iterator[Service]:
+    with serving(jangbu, "--log-format", "json", gemini=gemini) as service:
+        yield service
+
+
+def test_a_call_is_one_line_with_its_verb_status_and_tokens(service: Service, gemini: FakeGemini) -> None:
+    status, _, headers = service.generate(**{"x-request-id": "order-4711.retry_2"})
+    assert (status, headers["x-request-id"]) == (200, "order-4711.retry_2")
+    eventually(service.lines)
+    [line] = service.lines()
+    [answer] = gemini.answers()
+    assert answer.counted is not None
+    assert line["request_id"] == "order-4711.retry_2"
+    assert (line["level"], line["method"], line["verb"], line["status"]) == ("info", "POST", "generateContent", 200)
+    assert line["tokens"] == answer.counted["totalTokenCount"]
+    assert 0 < line["added_seconds"] <= line["seconds"]
+    assert "kim" not in service.log.read_text()
+
+
+def test_a_refusal_tells_its_code(service: Service) -> None:
+    service.generate(**{"x-jangbu-user": "nobody"})
+    service.get("/v1beta/what/ever")
+    eventually(lambda: len(service.lines()) == 2)
+    refused, nowhere = service.lines()
+    assert (refused["verb"], refused["status"], refused["code"]) == ("generateContent", 404, "not_found")
+    assert (nowhere["verb"], nowhere["status"], nowhere["code"]) == ("undeclared", 404, "not_offered")
+
+
+@pytest.mark.parametrize("given", ["", "short", "x" * 37, "a b c d e f g h", "line%0abreak", UPSTREAM_KEY, "ключ-ключ"])
+def test_an_id_that_is_not_sane_is_replaced(service: Service, given: str) -> None:
+    _, _, headers = service.get("/healthz", **{"x-request-id": given.encode().decode("latin-1")})
+    [made] = headers.get_all("x-request-id")
+    assert made != given
+    assert len(made) == 32
+
+
+def test_probes_that_find_all_well_are_not_logged(service: Service) -> None:
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert service.get(path)[0] == 200
+    service.generate()
+    eventually(service.lines)
+    assert [line["verb"] for line in service.lines()] == ["generateContent"]
+
+
+def test_no_key_is_ever_logged(service: Service, gemini: FakeGemini) -> None:
+    wrong = "jbu_" + "Canary0" * 7
+    service.generate()
+    service.generate(key=wrong)
+    service.generate(Authorization=f"Bearer {wrong}", key="")
+    service.get(f"/v1beta/models?key={service.key}")
+    service.get(f"/v1beta/models/{service.key}:generateContent?key={wrong}&key={wrong}")
+    service.get(f"/v1beta/models?{wrong}")
+    gemini.next("cut")
+    service.generate()
+    gemini.next("garbage")
+    service.generate()
+    with service.connect() as raw:
+        raw.sendall(f"GET /v1beta/models?key={service.key} HTTP/1.1\r\nhost: x\r\nx-goog-api-key: {wrong}\n\r".encode())
+        raw.recv(1000)
+    assert service.stop() == 0
+    written = service.log.read_text()
+    assert written.count("\n") >= 8
+    assert service.key not in written
+    assert "Canary" not in written
+    assert "test_" not in written
+
+
+def test_people_get_text(jangbu: Jangbu, gemini: FakeGemini) -> None:
+    with serving(jangbu, "--log-format", "text", gemini=gemini) as service:
+        service.generate()
+        eventually(service.log.read_text)
+        line = service.log.read_text()
+        assert " POST generateContent 200 " in line
+        assert " tokens" in line
+        assert line.count("\n") == 1
+
+
+def test_a_log_may_be_off(jangbu: Jangbu, gemini: FakeGemini) -> None:
+    with serving(jangbu, gemini=gemini, JANGBU_LOG_FORMAT="off") as service:
+        service.generate()
+        assert service.stop() == 0
+        assert service.log.read_text() == ""
+
+
+def test_a_format_is_a_known_one(offline: Jangbu) -> None:
+    ended = offline("serve", "--log-format", "xml")
+    assert ended.code == 2
+    assert "json" in ended.error_line
+
+
+def test_a_stream_that_breaks_off_is_told_in_one_line(service: Service, gemini: FakeGemini) -> None:
+    gemini.next("cut=2; chunks=5")
+    with pytest.raises(Exception, match=r"."):
+        service.ask(service.request(f"/v1beta/models/{FLASH}:streamGenerateContent?alt=sse"))
+    eventually(service.lines)
+    [line] = service.lines()
+    assert (line["verb"], line["broken_off"], line["code"]) == ("streamGenerateContent", True, "upstream_unreachable")

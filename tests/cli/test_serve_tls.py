@@ -1,0 +1,109 @@
+"""TLS, built in: with a certificate that was given, or with one of its own that clients can trust."""
+
+import json
+import ssl
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+from cryptography import x509
+
+from jangbu.cli.serve import certificate
+from jangbu.cli.serve.certificate import self_signed_certificate
+from jangbu.testing import FakeGemini
+from tests.cli.conftest import Jangbu
+from tests.cli.service import UPSTREAM_KEY, serving
+
+
+@pytest.fixture
+def gemini() -> Iterator[FakeGemini]:
+    with FakeGemini(api_key=UPSTREAM_KEY) as gemini:
+        yield gemini
+
+
+async def test_clients_that_trust_the_printed_certificate_get_in(
+    jangbu: Jangbu, gemini: FakeGemini, tmp_path: Path
+) -> None:
+    with serving(jangbu, "--tls-self-signed", gemini=gemini, JANGBU_DATA_DIR=str(tmp_path / "data")) as service:
+        chain = Path(service.facts["certificate"])
+        assert service.facts["url"] == f"https://127.0.0.1:{service.port}"
+        service.trust = ssl.create_default_context(cafile=str(chain))
+        service.trust.verify_flags |= ssl.VERIFY_X509_STRICT
+        assert service.generate()[0] == 200
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(f"https://localhost:{service.port}/healthz", ssl=service.trust) as answer,
+        ):
+            assert answer.status == 200
+        script = f"import urllib.request as r; print(r.urlopen('https://localhost:{service.port}/healthz').status)"
+        asked = subprocess.run(
+            [sys.executable, "-c", script],
+            env={"SSL_CERT_FILE": str(chain)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert asked.stdout == "200\n"
+        assert service.stop() == 0
+
+
+def test_the_own_certificate_is_kept_private_and_used_again(tmp_path: Path) -> None:
+    first = self_signed_certificate(tmp_path / "data", "127.0.0.1")
+    made = first.chain.read_bytes()
+    assert stat.S_IMODE(first.key.stat().st_mode) == 0o600
+    assert self_signed_certificate(tmp_path / "data", "127.0.0.1") == first
+    assert first.chain.read_bytes() == made
+
+
+def test_the_own_certificate_names_the_host_that_is_listened_on(tmp_path: Path) -> None:
+    before = self_signed_certificate(tmp_path, "127.0.0.1").chain.read_bytes()
+    after = self_signed_certificate(tmp_path, "gateway.example").chain.read_bytes()
+    assert before != after
+    names = x509.load_pem_x509_certificate(after).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert {"localhost", "gateway.example"} <= set(names.get_values_for_type(x509.DNSName))
+    assert {"127.0.0.1", "::1"} == {str(address) for address in names.get_values_for_type(x509.IPAddress)}
+
+
+def test_the_own_certificate_is_renewed_before_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificate, "_VALID_FOR", timedelta(days=3))
+    before = self_signed_certificate(tmp_path, "127.0.0.1").chain.read_bytes()
+    monkeypatch.undo()
+    after = self_signed_certificate(tmp_path, "127.0.0.1").chain.read_bytes()
+    assert before != after
+    assert x509.load_pem_x509_certificate(after).not_valid_after_utc - datetime.now(UTC) > timedelta(days=300)
+
+
+def test_a_key_of_another_certificate_is_replaced(tmp_path: Path) -> None:
+    kept = self_signed_certificate(tmp_path, "127.0.0.1")
+    kept.key.write_bytes(self_signed_certificate(tmp_path / "other", "127.0.0.1").key.read_bytes())
+    again = self_signed_certificate(tmp_path, "127.0.0.1")
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(again.chain, again.key)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_given_certificate_is_served_with(jangbu: Jangbu, tmp_path: Path, workers: str) -> None:
+    files = self_signed_certificate(tmp_path / "given", "127.0.0.1")
+    words = ("--tls-certificate", str(files.chain), "--tls-key", str(files.key), "--workers", workers)
+    with serving(jangbu, *words) as service:
+        service.trust = ssl.create_default_context(cafile=str(files.chain))
+        status, body, _ = service.get("/healthz")
+        assert (status, json.loads(body)) == (200, {"status": "ok"})
+
+
+def test_files_that_are_no_pair_are_told_before_anything_is_served(offline: Jangbu, tmp_path: Path) -> None:
+    one = self_signed_certificate(tmp_path / "one", "127.0.0.1")
+    other = self_signed_certificate(tmp_path / "other", "127.0.0.1")
+    for words, told in (
+        (("--tls-certificate", str(one.chain)), "--tls-key"),
+        (("--tls-certificate", str(one.chain), "--tls-key", str(other.key)), "cannot be served with"),
+        (("--tls-certificate", str(tmp_path / "none"), "--tls-key", str(one.key)), "cannot be read"),
+        (("--tls-self-signed", "--tls-certificate", str(one.chain), "--tls-key", str(one.key)), "two certificates"),
+    ):
+        ended = offline("serve", *words)
+        assert ended.code == 2
+        assert told in ended.error_line
