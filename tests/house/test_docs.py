@@ -1,8 +1,10 @@
 """What the README shows is run as it stands; what it names exists."""
 
+import asyncio
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from jangbu.testing import FakeGemini
+from tests.gateway.stage import UPSTREAM_KEY, stage
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -72,9 +75,22 @@ def test_the_commands_of_the_readme_run(environment: dict[str, str], tmp_path: P
     assert call
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
+async def test_the_gateway_answers_as_the_readme_shows(database_url: str) -> None:
+    (shown,) = blocks("sh")
+    with FakeGemini(api_key=UPSTREAM_KEY) as gemini:
+        async with stage(database_url, gemini) as served:
+            await served.open("kim")
+            given = {**os.environ, "GATEWAY": served.url, "KEY": served.key}
+            asking = await asyncio.create_subprocess_exec("sh", "-c", shown, env=given, stdout=asyncio.subprocess.PIPE)
+            answer, _ = await asking.communicate()
+            total = json.loads(answer)["usageMetadata"]["totalTokenCount"]
+            assert await served.used() == (total, 0)
+
+
 def test_every_target_that_is_named_exists() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"(?:`|^)make ([a-z]+)", README + (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:`|^)make ([a-z-]+)", README + (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE))
     assert named <= targets
     assert {"setup", "demo", "test", "lint", "bench", "serve"} <= targets
 

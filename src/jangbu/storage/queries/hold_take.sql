@@ -2,20 +2,25 @@
 -- another, each against what the ones before it left, so that no interleaving can hold more than there is. The arrays
 -- come sorted by account. An amount may follow the balance: half of what is left beyond its base, between its bounds,
 -- or all of it. An id that was held or settled before takes nothing again. Balances are named by the array where they
--- are moved, too, which leaves the planner no way to read them whole.
+-- are moved, too, which leaves the planner no way to read them whole. They are locked by themselves: where another
+-- process moves a balance meanwhile, PostgreSQL 18 looks at the row again, and with a join in that place it dies of it.
 WITH RECURSIVE item AS (
     SELECT *
     FROM unnest(
         $1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[], $7::text[], $8::text[]
     ) WITH ORDINALITY AS t (account_id, id, base, least, most, take_all, service, model, n)
 ),
-locked AS (
-    SELECT b.account_id, b.granted - b.used - b.held AS available, a.state
+balance AS (
+    SELECT b.account_id, b.granted - b.used - b.held AS available
     FROM jangbu.balances AS b
-    JOIN jangbu.accounts AS a ON a.account_id = b.account_id
     WHERE b.account_id = ANY ($1::uuid[]) AND b.asset = 1
     ORDER BY b.account_id
-    FOR NO KEY UPDATE OF b
+    FOR NO KEY UPDATE
+),
+locked AS (
+    SELECT b.account_id, b.available, a.state
+    FROM balance AS b
+    JOIN jangbu.accounts AS a ON a.account_id = b.account_id
 ),
 known AS (
     SELECT

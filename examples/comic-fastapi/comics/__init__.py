@@ -1,0 +1,1 @@
+"""A FastAPI app that makes comics with Gemini, through Jangbu's gateway."""
