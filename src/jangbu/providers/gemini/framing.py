@@ -96,8 +96,21 @@ class Frames:
             for data in self._events.feed(chunk):
                 yield from self._loaded(data)
         elif self._values is not None:
+            whole = self._whole(chunk) if self._values.is_untouched else None
+            if whole is not None:
+                yield whole
+                return
             for value in self._values.feed(chunk):
                 yield from self._loaded(value)
+
+    def _whole(self, chunk: bytes) -> Any:
+        """Give the object that a chunk is, if it is just one: most answers come so, and need no looking for its end."""
+        if not (chunk.startswith(b"{") and chunk.rstrip(BLANK).endswith(b"}")):
+            return None
+        try:
+            return load(chunk)
+        except ValueError:
+            return None
 
     def _loaded(self, data: bytes) -> Iterator[Any]:
         try:
@@ -118,12 +131,13 @@ class LongStrings:
 
     def cut(self, chunk: bytes) -> bytes:
         """Give the chunk without what is beyond the run."""
+        if not chunk.translate(None, _BASE64):
+            kept = max(min(len(chunk), _RUN_KEPT - self._run), 0)
+            self._run += len(chunk)
+            return chunk[:kept]
         rest = chunk.lstrip(_BASE64)
         leading = len(chunk) - len(rest)
         kept = max(min(leading, _RUN_KEPT - self._run), 0)
-        if not rest:
-            self._run += leading
-            return chunk[:kept]
         trailing = len(rest) - len(rest.rstrip(_BASE64))
         self._run = trailing
         if trailing > _RUN_KEPT:

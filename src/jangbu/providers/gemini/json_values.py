@@ -42,6 +42,11 @@ class JsonValues:
         return bool(self._array)
 
     @property
+    def is_untouched(self) -> bool:
+        """Whether nothing was taken in that is not given out: the next bytes begin a value, if they are no array."""
+        return self._array is None and not self._buffer and not self.malformed
+
+    @property
     def is_open(self) -> bool:
         """Whether the text ends inside a value, or an array was not closed."""
         return self._depth > 0 or (self.is_array and not self.closed)

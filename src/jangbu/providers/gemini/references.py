@@ -1,44 +1,164 @@
-"""What a request's body names that lives at the provider: files and caches."""
+"""What bodies name that lives at the provider: files, caches, earlier interactions and environments.
+
+The real API reads camelCase and snake_case alike, so fields are compared without their underscores and capitals. Where
+a field can name nothing but what somebody owns, whatever it holds is given back, also what is no name at all: nobody
+owns that, and the request goes nowhere. What a caller's own functions are called with, and answer, is data and names
+nothing.
+"""
 
 import re
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
-__all__ = ["references"]
+__all__ = ["files_made", "references"]
 
-_FILE = re.compile(r"(?:^|/)(files/[A-Za-z0-9][A-Za-z0-9._~-]*)(?:$|[:?/#])")
-_CACHE = re.compile(r"(?:^|/)(cachedContents/[A-Za-z0-9][A-Za-z0-9._~-]*)$")
-_FILE_NAMES = frozenset({"fileUri", "file_uri", "fileName", "file_name", "uri", "file_id", "fileId"})
-_CACHE_NAMES = frozenset({"cachedContent", "cached_content"})
-_EARLIER = "previous_interaction_id"
-_DEPTH_MOST = 64
+_ADDRESS = re.compile(r"(?:https?|gs)://([^/?#\\@%\s:]+)(?::\d+)?(?:[/?#].*)?", re.IGNORECASE | re.DOTALL)
+_FILE = re.compile(r"(?:^|/)files/([^/:?#&=\s]+)")
+_CACHE = re.compile(r"/?(?:projects/[^/]+/locations/[^/]+/)?(?:cachedContents/)?([^/:?#\s]+)")
+_INTERACTION = re.compile(r"(?:interactions/)?([^/:?#\s]+)")
+_ENVIRONMENT = re.compile(r"(?:environments/)?([^/:?#\s]+)")
+_NEW_ENVIRONMENT = "remote"
+"""What asks for an environment instead of naming one."""
+
+_OPAQUE = frozenset({"labels", "metadata"})
+_ARGUMENTS = frozenset(
+    {
+        ("functioncall", "args"),
+        ("functionresponse", "response"),
+        ("functionresponses", "response"),
+        ("toolcall", "args"),
+        ("toolresponse", "response"),
+    }
+)
+_STEP_DATA = {"function_call": "arguments", "function_result": "result"}
+_NAME_SHOWN_MOST = 100
+_DECODED_MOST = 4
+
+Named = Callable[[str], Iterable[str]]
 
 
 def references(body: Mapping[str, Any]) -> tuple[str, ...]:
-    """Name the files, caches and earlier interactions that a body uses (``files/…``), each once.
+    """Name what a body uses (``files/…``, ``cachedContents/…``, ``interactions/…``, ``environments/…``), each once.
 
     An address elsewhere (a video, a page, a bucket) belongs to nobody here and is not among them.
     """
-    return tuple(dict.fromkeys(_walk(body, 0)))
+    found = [name for holder, field, text in _texts(body) for name in _named(holder, field, text)]
+    environment = body.get("environment")
+    if isinstance(environment, str) and environment != _NEW_ENVIRONMENT:
+        found.extend(_environment(environment))
+    return tuple(dict.fromkeys(found))
 
 
-def _walk(value: Any, depth: int) -> Iterator[str]:
-    if depth > _DEPTH_MOST:
-        return
-    if isinstance(value, Mapping):
-        for name, member in value.items():
-            if isinstance(member, str):
-                yield from _named(name, member)
-            else:
-                yield from _walk(member, depth + 1)
-    elif isinstance(value, list):
-        for member in value:
-            yield from _walk(member, depth + 1)
+def files_made(answer: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name the files that the provider made for an answer: an operation's videos, what an interaction put out.
+
+    Only what the provider itself writes is looked at, never what the model says.
+    """
+    steps = answer.get("steps")
+    outputs = [
+        step.get("content")
+        for step in (steps if isinstance(steps, list) else ())
+        if isinstance(step, Mapping) and step.get("type") == "model_output"
+    ]
+    written = {"response": answer.get("response"), "outputs": outputs}
+    found = [name for _, field, text in _texts(written) if field == "uri" for name in _address(text)]
+    return tuple(dict.fromkeys(name for name in found if _FILE.fullmatch(name)))
 
 
-def _named(name: str, text: str) -> Iterator[str]:
-    pattern = _FILE if name in _FILE_NAMES else _CACHE if name in _CACHE_NAMES else None
-    if pattern is not None and (found := pattern.search(text)) is not None:
-        yield found.group(1)
-    elif name == _EARLIER and text:
-        yield f"interactions/{text.rpartition('/')[2]}"
+def _texts(body: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Give each text of a body with its field and the field that holds that one. A list is as its members are."""
+    waiting: list[tuple[str, str, Any]] = [("", "", body)]
+    while waiting:
+        holder, field, value = waiting.pop()
+        if isinstance(value, str):
+            yield holder, field, value
+        elif isinstance(value, list):
+            waiting.extend((holder, field, member) for member in reversed(value))
+        elif isinstance(value, Mapping):
+            waiting.extend(reversed(list(_members(field, value))))
+
+
+def _members(field: str, value: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    data = _STEP_DATA.get(str(value.get("type")))
+    for given, member in value.items():
+        name = given.replace("_", "").lower()
+        is_data = isinstance(member, Mapping) and (name in _OPAQUE or name == data or (field, name) in _ARGUMENTS)
+        if not is_data:
+            yield field, name, member
+
+
+def _named(holder: str, field: str, text: str) -> Iterable[str]:
+    if field == "filename":
+        # Elsewhere it is but the title of a file whose bytes come along.
+        return _file(text) if holder == "inputconfig" else ()
+    find = _FIELDS.get(field)
+    return find(text) if find is not None and text else ()
+
+
+def _file(text: str) -> Iterable[str]:
+    """Name the file in a field that holds an address elsewhere or a file."""
+    if _is_elsewhere(text):
+        return ()
+    return _files_in(text) or (_whole(_FILE_ID, "files", text),)
+
+
+def _address(text: str) -> Iterable[str]:
+    """Name the file in a field that may hold any address."""
+    return () if _is_elsewhere(text) or text.startswith("data:") else _files_in(text)
+
+
+def _files_in(text: str) -> tuple[str, ...]:
+    return tuple(f"files/{name}" for name in _FILE.findall(_decoded(text)))
+
+
+def _is_elsewhere(text: str) -> bool:
+    """Tell whether this is an address, beyond doubt, of a host that does not keep the files of the API."""
+    found = _ADDRESS.fullmatch(text.strip())
+    if found is None:
+        return False
+    host = unicodedata.normalize("NFKC", found.group(1)).lower().rstrip(".")
+    return not (host.endswith("googleapis.com") and "generativelanguage" in host)
+
+
+def _decoded(text: str) -> str:
+    for _ in range(_DECODED_MOST):
+        decoded = unquote(text)
+        if decoded == text:
+            break
+        text = decoded
+    return text.replace("\\", "/")
+
+
+def _cache(text: str) -> Iterable[str]:
+    return (_whole(_CACHE, "cachedContents", text),)
+
+
+def _interaction(text: str) -> Iterable[str]:
+    return (_whole(_INTERACTION, "interactions", text),)
+
+
+def _environment(text: str) -> Iterable[str]:
+    return (_whole(_ENVIRONMENT, "environments", text),)
+
+
+def _whole(pattern: re.Pattern[str], kind: str, text: str) -> str:
+    """Give the name that the whole text writes, else a name that is nobody's."""
+    found = pattern.fullmatch(text)
+    return f"{kind}/{found.group(1)}" if found else f"{text[:_NAME_SHOWN_MOST]}…"
+
+
+_FILE_ID = re.compile(r"([A-Za-z0-9][A-Za-z0-9._~-]*)")
+_FIELDS: Mapping[str, Named] = {
+    "fileuri": _file,
+    "fileid": _file,
+    "fileids": _file,
+    "uri": _address,
+    "url": _address,
+    "imageurl": _address,
+    "gcsuri": _address,
+    "cachedcontent": _cache,
+    "previousinteractionid": _interaction,
+    "environmentid": _environment,
+}
