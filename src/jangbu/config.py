@@ -48,7 +48,16 @@ class Settings(BaseSettings):
     upstream_url: str = Field(
         "https://generativelanguage.googleapis.com", description="Where the gateway finds the Gemini API"
     )
-    vertex_url: str | None = Field(None, description="Where the gateway finds Vertex AI, if it offers it")
+    vertex_project: str | None = Field(
+        None, min_length=1, description="The Google Cloud project of Vertex AI; without it Vertex AI is not offered"
+    )
+    vertex_locations: str = Field(
+        "global", description="The locations that may be used there, apart by commas; the first where none is named"
+    )
+    vertex_credentials: Path | None = Field(
+        None, description="A service account's key file for it; else the application-default credentials are used"
+    )
+    vertex_url: str | None = Field(None, description="Where the gateway finds it; by default the location's address")
     gemini_api_key: SecretStr | None = Field(
         None,
         validation_alias=_OWN_VARIABLES["gemini_api_key"],
@@ -71,6 +80,11 @@ class Settings(BaseSettings):
     drain_seconds_max: int = Field(120, ge=0, description="How long an answer is read on when its client has left")
     drains_max: int = Field(200, ge=0, description="How many answers without a client are read on at once")
     client_seconds_max: int = Field(60, ge=1, description="How long a client may take no bytes, or send none")
+    live_seconds_max: int = Field(3_600, ge=1, description="How long a Live session may last")
+    live_idle_seconds_max: int = Field(600, ge=1, description="How long both sides of a Live session may be silent")
+    live_message_bytes_max: int = Field(
+        16_777_216, ge=1024, le=33_554_432, description="The largest message of a Live session, either way"
+    )
     head_seconds_max: int = Field(10, ge=1, description="How long a client may take to send a request's head")
     head_bytes_max: int = Field(16_384, ge=1024, description="The largest head of a request: its line and headers")
     workers: int = Field(1, ge=1, le=64, description="How many processes serve")
@@ -95,14 +109,14 @@ class Settings(BaseSettings):
             reason = getattr(error, "strerror", None) or error
             raise InvalidSettings(f"the settings file {settings_file()} cannot be read: {reason}") from None
 
-    @field_validator("data_dir", "price_book", "tls_certificate", "tls_key", mode="before")
+    @field_validator("data_dir", "price_book", "tls_certificate", "tls_key", "vertex_credentials", mode="before")
     @classmethod
     def _name_something(cls, value: object) -> object:
         if isinstance(value, str) and not value.strip():
             raise ValueError("names nothing")
         return value
 
-    @field_validator("price_book", "tls_certificate", "tls_key")
+    @field_validator("price_book", "tls_certificate", "tls_key", "vertex_credentials")
     @classmethod
     def _be_a_file(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():

@@ -71,13 +71,15 @@ def test_nothing_new_is_taken_while_it_ends(jangbu: Jangbu, slow_gemini: FakeGem
                 return True
             return False
 
-        eventually(is_closed, seconds=2)
+        eventually(is_closed)
         assert service.process.poll() is None
         client.join()
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_what_does_not_end_in_time_is_cut_and_stays_held(jangbu: Jangbu, slow_gemini: FakeGemini, workers: str) -> None:
+def test_what_does_not_end_in_time_is_cut_and_not_given_away(
+    jangbu: Jangbu, slow_gemini: FakeGemini, workers: str
+) -> None:
     slow_gemini.next("chunk_delay=30; chunks=6")
     with serving(
         jangbu, "--workers", workers, "--log-format", "json", gemini=slow_gemini, JANGBU_STOP_SECONDS_MAX="1"
@@ -88,8 +90,9 @@ def test_what_does_not_end_in_time_is_cut_and_stays_held(jangbu: Jangbu, slow_ge
         assert time.monotonic() - before < 10
         client.join()
         used, held = service.used()
-        assert used == 0
-        assert held > 0
+        assert (used > 0) is not (held > 0), (
+            "what was reported until then is charged; where nothing was, the hold stays"
+        )
         [request] = [line for line in service.lines() if line["event"] == "request"]
         assert request["broken_off"] is True
         assert not any("exception" in line for line in service.lines())

@@ -40,10 +40,15 @@ async def test_clients_that_trust_the_printed_certificate_get_in(
             http.get(f"https://localhost:{service.port}/healthz", ssl=service.trust) as answer,
         ):
             assert answer.status == 200
+
+
+def test_a_program_that_is_told_of_the_certificate_gets_in(jangbu: Jangbu, tmp_path: Path) -> None:
+    with serving(jangbu, "--tls-self-signed", JANGBU_DATA_DIR=str(tmp_path / "data")) as service:
+        chain = service.facts["certificate"]
         script = f"import urllib.request as r; print(r.urlopen('https://localhost:{service.port}/healthz').status)"
         asked = subprocess.run(
             [sys.executable, "-c", script],
-            env={"SSL_CERT_FILE": str(chain)},
+            env={"SSL_CERT_FILE": chain},
             capture_output=True,
             text=True,
             check=True,

@@ -1,11 +1,14 @@
 """The stage on which the gateway's tests play."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from jangbu.testing import FakeGemini
+from tests.gateway.google_accounts import TokenEndpoint, token_endpoint
 from tests.gateway.stage import UPSTREAM_KEY, Stage, stage
+from tests.gateway.vertex import vertex_stage
 
 
 @pytest.fixture
@@ -20,4 +23,27 @@ async def served(database_url: str, gemini: FakeGemini) -> AsyncIterator[Stage]:
     """Give a gateway that serves, with an account of kim's."""
     async with stage(database_url, gemini) as served:
         await served.open("kim")
+        yield served
+
+
+@pytest.fixture
+def google() -> Iterator[TokenEndpoint]:
+    """Give a Google that gives access tokens."""
+    with token_endpoint() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def anyone(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGemini]:
+    """Give a fake Vertex AI that lets every token in, and forget what the environment says about Google."""
+    for name in ("API_KEY", "APPLICATION_CREDENTIALS", "CLOUD_LOCATION", "CLOUD_PROJECT", "CLOUD_QUOTA_PROJECT"):
+        monkeypatch.delenv(f"GOOGLE_{name}", raising=False)
+    with FakeGemini() as gemini:
+        yield gemini
+
+
+@pytest.fixture
+async def vertex(database_url: str, google: TokenEndpoint, anyone: FakeGemini, tmp_path: Path) -> AsyncIterator[Stage]:
+    """Give a gateway that offers Vertex AI by a service account, with an account of kim's."""
+    async with vertex_stage(database_url, anyone, vertex_credentials=google.key_file(tmp_path)) as served:
         yield served

@@ -31,30 +31,25 @@ _PROMPT = asked("hi", maxOutputTokens=100)
 
 def request_of(answer: Recorded) -> tuple[str, str, object]:
     """Give the method, the path and the body of a request that such an answer may answer."""
-    model = (answer.model or _MODEL).rpartition("/")[2]
-    match answer.endpoint:
-        case "cachedContents":
-            return "POST", "/v1beta/cachedContents", _PROMPT
-        case "interactions":
-            return "POST", "/v1beta/interactions", {"model": model, "input": "hi", "stream": answer.framing == "sse"}
-        case "batches":
-            return "GET", f"/v1beta/batches/{answer.name}", None
-        case "operations":
-            return "GET", f"/v1beta/models/veo-3/operations/{answer.name}", None
-        case "openai/chat/completions":
-            body = {"model": model, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 100}
-            return "POST", "/v1beta/openai/chat/completions", body
-        case "predict" | "predictLongRunning":
-            # Vertex's older embeddings are priced by the character: their tokens are not charged.
-            model = (answer.model or "text-embedding-005").rpartition("/")[2]
-            return "POST", f"/v1beta/models/{model}:{answer.endpoint}", {"instances": [{"prompt": "hi"}]}
-        case "embedContent":
-            return "POST", f"/v1beta/models/{model}:embedContent", {"content": {"parts": [{"text": "hi"}]}}
-        case "batchEmbedContents":
-            body = {"requests": [{"content": {"parts": [{"text": "hi"}]}}]}
-            return "POST", f"/v1beta/models/{model}:batchEmbedContents", body
+    # Vertex's older embeddings are priced by the character: their tokens are not charged.
+    usual = "text-embedding-005" if answer.endpoint.startswith("predict") else _MODEL
+    model = (answer.model or usual).rpartition("/")[2]
+    text = {"content": {"parts": [{"text": "hi"}]}}
+    chat = {"model": model, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 100}
+    interaction = {"model": model, "input": "hi", "stream": answer.framing == "sse"}
+    elsewhere: dict[str, tuple[str, str, object]] = {
+        "cachedContents": ("POST", "cachedContents", _PROMPT),
+        "interactions": ("POST", "interactions", interaction),
+        "batches": ("GET", f"batches/{answer.name}", None),
+        "operations": ("GET", f"models/veo-3/operations/{answer.name}", None),
+        "openai/chat/completions": ("POST", "openai/chat/completions", chat),
+    }
     query = "?alt=sse" if answer.framing == "sse" else ""
-    return "POST", f"/v1beta/models/{model}:{answer.endpoint}{query}", _PROMPT
+    bodies = {"embedContent": text, "batchEmbedContents": {"requests": [text]}}
+    body = {"instances": [{"prompt": "hi"}]} if answer.endpoint.startswith("predict") else _PROMPT
+    usually = ("POST", f"models/{model}:{answer.endpoint}{query}", bodies.get(answer.endpoint, body))
+    method, path, asked_for = elsewhere.get(answer.endpoint, usually)
+    return method, f"/v1beta/{path}", asked_for
 
 
 def status_of(answer: Recorded) -> int:
@@ -79,6 +74,9 @@ async def play(served: Stage, answer: Recorded, body: bytes, status: int) -> tup
         content = await response.read()
         call_id = response.headers.get("x-jangbu-call-id")
     served.gemini.forget_behaviours()
+    async with served.ledger.database.connection() as connection:
+        # Google gives each interaction's id out once; here many users are given the same.
+        await connection.execute("DELETE FROM jangbu.resources WHERE account_id = $1", account)
     if call_id is None:
         records = await served.ledger.database.rows("report_calls", account, None, 10)
         call_id = str(records[0]["id"]) if records else None

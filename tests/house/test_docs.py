@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.gateway.stage import UPSTREAM_KEY, stage
 
 from jangbu.testing import FakeGemini
-from tests.gateway.stage import UPSTREAM_KEY, stage
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

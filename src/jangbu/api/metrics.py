@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -89,12 +90,7 @@ class _Counts:
     """The counters, and which event moves which."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(name: str, meaning: str, *labels: str) -> Counter:
-            return Counter(name, meaning, labels, registry=registry)
-
-        def gauge(name: str, meaning: str) -> Gauge:
-            return Gauge(name, meaning, registry=registry, multiprocess_mode="livesum")
-
+        counter, gauge = partial(_counter, registry), partial(_gauge, registry)
         self.calls = counter("jangbu_calls", "Requests by verb and class of status", "verb", "status")
         self.seconds = Histogram(
             "jangbu_call_seconds", "How long whole calls took", ("verb",), registry=registry, buckets=_CALL_SECONDS
@@ -183,6 +179,15 @@ class _Book(Collector):
         for kind, number in self._standing.findings.items():
             findings.add_metric([kind], number)
         yield from (holds, tokens, findings)
+
+
+def _counter(registry: CollectorRegistry, name: str, meaning: str, *labels: str) -> Counter:
+    return Counter(name, meaning, labels, registry=registry)
+
+
+def _gauge(registry: CollectorRegistry, name: str, meaning: str) -> Gauge:
+    """Give a gauge whose values are summed over the processes that live."""
+    return Gauge(name, meaning, registry=registry, multiprocess_mode="livesum")
 
 
 def _status_class(status: int) -> str:

@@ -6,6 +6,7 @@ A bare ASGI callable, because a framework's share of a relayed call would be as 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import partial
 from typing import Any
 
 from jangbu import telemetry
@@ -18,6 +19,7 @@ from jangbu.gateway.free import passed
 from jangbu.gateway.headers import require_sound
 from jangbu.gateway.later import started
 from jangbu.gateway.limits import KeyLimits
+from jangbu.gateway.live import LIVE, Live
 from jangbu.gateway.metered import metered
 from jangbu.gateway.paths import segments
 from jangbu.gateway.queries import read_query
@@ -26,6 +28,7 @@ from jangbu.gateway.resources import create_cache, listed, shown
 from jangbu.gateway.results import result
 from jangbu.gateway.routes import Action, Billing, Route, Scope, find
 from jangbu.gateway.uploads import begin_upload, continue_upload
+from jangbu.gateway.vertex import placed
 
 __all__ = ["Gateway"]
 
@@ -44,10 +47,14 @@ class Gateway:
         self._prefix = prefix
         self._top_up_url = top_up_url
         self._key_limits = KeyLimits()
+        self._live = Live(parts, self._key_limits, self._route, top_up_url=top_up_url)
         self._calls: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request. The call goes on also where the server gives up on its client."""
+        """Serve one request or WebSocket. The call goes on also where the server gives up on its client."""
+        if scope["type"] == "websocket":
+            await self._live.serve(scope, receive, send)
+            return
         client = Client(send, seconds=self._parts.limits.client_seconds)
         call = asyncio.create_task(self._serve(scope, receive, client))
         self._calls.add(call)
@@ -56,8 +63,8 @@ class Gateway:
 
     async def close(self, seconds: int) -> None:
         """Let the calls that are under way finish, for a while; what has not finished is ended and keeps its hold."""
-        if self._calls:
-            _, late = await asyncio.wait(tuple(self._calls), timeout=seconds)
+        if calls := {*self._calls, *self._live.dismiss()}:
+            _, late = await asyncio.wait(calls, timeout=seconds)
             for call in late:
                 call.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -79,7 +86,9 @@ class Gateway:
 
     async def _handle(self, scope: ASGIScope, receive: Receive, client: Client) -> None:
         raw_headers = tuple((name.lower(), value) for name, value in scope["headers"])
+        client.must_close = True
         require_sound(raw_headers)
+        client.must_close = False
         route = self._route(scope)
         query = read_query(scope["query_string"], download=route.action is Action.DOWNLOAD)
         headers = dict(raw_headers)
@@ -92,7 +101,7 @@ class Gateway:
         exchange = Exchange(
             self._parts,
             scope["method"],
-            route,
+            placed(self._parts.vertex, route),
             payer_of(key, headers),
             query.encoded,
             headers,
@@ -100,6 +109,7 @@ class Gateway:
             receive,
             client,
             self._origin(scope, headers),
+            partial(self._key_limits.used, key),
         )
         with self._key_limits.admit(key):
             await _handler(route)(exchange)
@@ -107,12 +117,15 @@ class Gateway:
 
     def _route(self, scope: ASGIScope) -> Route:
         found = segments(scope["raw_path"], self._prefix)
-        route = None if found is None else find(scope["method"], found)
+        is_socket = scope["type"] == "websocket"
+        route = None if found is None else find("GET" if is_socket else scope["method"], found)
         if route is None:
             raise NotOffered("the gateway has no such path", hint="see which of Gemini's methods it offers")
         telemetry.emit("request.routed", verb=route.verb)
         if route.billing is Billing.REFUSED:
             raise NotOffered(f"{route.verb} is not offered: {route.reason}")
+        if is_socket is not (route.verb == LIVE):
+            raise NotOffered("Live is spoken over WebSocket, and nothing else is")
         return route
 
     def _origin(self, scope: ASGIScope, headers: Mapping[bytes, bytes]) -> str:
@@ -124,12 +137,16 @@ class Gateway:
         return f"{scope.get('scheme', 'http')}://{host}{prefix}"
 
     async def _refuse(self, client: Client, error: JangbuError) -> None:
-        """Answer with an error; where an answer has begun already, break it off, so that nobody takes it for whole."""
+        """Answer with an error. An answer that has begun already is left without its end, so that the server breaks the
+        connection off and nobody takes it for whole.
+        """
         telemetry.emit("gateway.refused", code=error.code)
         if client.has_begun:
-            raise error
+            return
         refused = refusal(error, top_up_url=self._top_up_url)
         headers = [(name.encode(), value.encode()) for name, value in refused.headers.items()]
+        if client.must_close:
+            headers.append((b"connection", b"close"))
         await client.answer(
             refused.status, refused.body, [(b"content-type", b"application/json; charset=UTF-8"), *headers]
         )

@@ -5,11 +5,14 @@ from contextlib import asynccontextmanager
 
 from jangbu.config import Settings
 from jangbu.domain.flow import ShortBalance
+from jangbu.errors import InvalidSettings
+from jangbu.gateway.access_tokens import AccessTokens
 from jangbu.gateway.app import Gateway
 from jangbu.gateway.exchange import Limits, Parts
 from jangbu.gateway.relay import Drains
 from jangbu.gateway.upstream import Upstream
 from jangbu.gateway.upstream_keys import UpstreamKeys, read_keys
+from jangbu.gateway.vertex import Vertex
 from jangbu.metering.meter import Metering
 
 __all__ = ["open_gateway"]
@@ -23,23 +26,31 @@ async def open_gateway(settings: Settings, ledger: Metering) -> AsyncIterator[Ga
         upload_bytes=settings.upload_bytes_max,
         upstream_seconds=settings.upstream_seconds_max,
         client_seconds=settings.client_seconds_max,
+        live_seconds=settings.live_seconds_max,
+        live_idle_seconds=settings.live_idle_seconds_max,
+        live_message_bytes=settings.live_message_bytes_max,
     )
-    upstream = Upstream(settings.upstream_url, _keys(settings), idle_seconds=settings.upstream_idle_seconds_max)
-    parts = Parts(
-        ledger=ledger,
-        upstream=upstream,
-        clock=ledger.clock,
-        drains=Drains(settings.drains_max, settings.drain_seconds_max),
-        limits=limits,
-        short_balance=ShortBalance(settings.short_balance),
-        own_url=settings.public_url,
-    )
-    gateway = Gateway(parts, prefix=settings.path_prefix, top_up_url=settings.top_up_url)
-    try:
-        yield gateway
-    finally:
-        await gateway.close(settings.stop_seconds_max)
-        await upstream.close()
+    async with Upstream(
+        settings.upstream_url, _keys(settings), idle_seconds=settings.upstream_idle_seconds_max
+    ) as upstream:
+        vertex = _vertex(settings, upstream)
+        parts = Parts(
+            ledger=ledger,
+            upstream=upstream,
+            clock=ledger.clock,
+            drains=Drains(settings.drains_max, settings.drain_seconds_max),
+            limits=limits,
+            short_balance=ShortBalance(settings.short_balance),
+            vertex=vertex,
+            own_url=settings.public_url,
+        )
+        gateway = Gateway(parts, prefix=settings.path_prefix, top_up_url=settings.top_up_url)
+        try:
+            yield gateway
+        finally:
+            await gateway.close(settings.stop_seconds_max)
+            if vertex is not None:
+                await vertex.close()
 
 
 def _keys(settings: Settings) -> UpstreamKeys:
@@ -48,3 +59,17 @@ def _keys(settings: Settings) -> UpstreamKeys:
     if settings.gemini_api_key is not None:
         return read_keys(settings.gemini_api_key.get_secret_value())
     return UpstreamKeys(())
+
+
+def _vertex(settings: Settings, upstream: Upstream) -> Vertex | None:
+    if settings.vertex_project is None:
+        if settings.vertex_credentials is not None:
+            raise InvalidSettings("vertex_credentials opens no project", hint="set vertex_project too")
+        return None
+    return Vertex(
+        upstream,
+        AccessTokens(settings.vertex_credentials),
+        project=settings.vertex_project,
+        locations=[location.strip() for location in settings.vertex_locations.split(",")],
+        url=settings.vertex_url,
+    )

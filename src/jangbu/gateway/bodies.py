@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import math
+import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, NoReturn
 
@@ -11,7 +13,16 @@ __all__ = ["ClientGone", "Receive", "json_object", "read_body"]
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
-_DEPTH_ERROR = "the body is nested too deep"
+DEPTH_MOST = 100
+"""How deep JSON may be nested: as deep as the provider itself reads it."""
+BYTES_A_SECOND_LEAST = 1_000
+"""The pace that a body has to keep up, so that nobody holds a connection with a byte now and then."""
+
+# Escapes of surrogates come in pairs, or mean nothing that UTF-8 can write. Few bodies hold any.
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_SOUND_ESCAPES = re.compile(
+    rb"(?:[^\\]++|\\(?!u[dD][89a-fA-F]).|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*+", re.DOTALL
+)
 
 
 class ClientGone(Exception):
@@ -19,44 +30,68 @@ class ClientGone(Exception):
 
 
 async def read_body(receive: Receive, headers: Mapping[bytes, bytes], *, most: int, idle_seconds: int) -> bytes:
-    """Read a body whole. Raises TooLarge, InvalidInput for one that is compressed or too slow, or ClientGone."""
+    """Read a body whole. Raises TooLarge, InvalidInput for one that is compressed or too slow, or ClientGone.
+
+    It may pause for ``idle_seconds`` and has to come at BYTES_A_SECOND_LEAST beyond them.
+    """
     if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"", b"identity"):
         raise InvalidInput("compressed requests are not taken", hint="send the body as it is")
     announced = headers.get(b"content-length", b"0")
-    if announced.isdigit() and int(announced) > most:
+    if announced.isdigit() and int(announced[:20]) > most:
         raise _too_large(most)
-    pieces, size = [], 0
+    body, began = bytearray(), asyncio.get_running_loop().time()
     while True:
+        slowest = began + idle_seconds + len(body) / BYTES_A_SECOND_LEAST
         try:
-            async with asyncio.timeout(idle_seconds):
+            async with asyncio.timeout_at(min(slowest, asyncio.get_running_loop().time() + idle_seconds)):
                 message = await receive()
         except TimeoutError:
-            raise InvalidInput(f"the body stopped for {idle_seconds} s") from None
+            raise InvalidInput("the body came too slowly", hint=f"it may pause for {idle_seconds} s") from None
         if message["type"] == "http.disconnect":
             raise ClientGone
-        pieces.append(message.get("body", b""))
-        size += len(pieces[-1])
-        if size > most:
+        body += message.get("body", b"")
+        if len(body) > most:
             raise _too_large(most)
         if not message.get("more_body", False):
-            return b"".join(pieces)
+            return bytes(body)
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """Read a JSON object. Raises InvalidInput for what two readers could read differently: NaN, a name that is given
-    twice, bytes that are no UTF-8.
+    """Read a JSON object. Raises InvalidInput for what two readers could read differently: NaN, a number beyond all
+    bounds, a name that is given twice, half of a surrogate pair, bytes that are no UTF-8; and for one that is too deep.
     """
     try:
-        found = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_number)
+        found = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_finite
+        )
     except UnicodeDecodeError:
         raise InvalidInput("the body is no UTF-8") from None
     except RecursionError:
-        raise InvalidInput(_DEPTH_ERROR) from None
+        raise _too_deep() from None
     except ValueError as error:
         raise InvalidInput(f"the body is no JSON: {str(error)[:100]}") from None
     if not isinstance(found, dict):
         raise InvalidInput("the body is no JSON object")
+    if _SURROGATE.search(body) is not None and _SOUND_ESCAPES.fullmatch(body) is None:
+        raise InvalidInput("the body holds half of a surrogate pair", hint="text is written in whole characters")
+    if body.count(b"{") + body.count(b"[") > DEPTH_MOST and _is_deep(found):
+        raise _too_deep()
     return found
+
+
+def _is_deep(value: Any) -> bool:
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > DEPTH_MOST:
+            return True
+        members = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [inner for each in members for inner in each if isinstance(inner, dict | list)]
+    return False
+
+
+def _too_deep() -> InvalidInput:
+    return InvalidInput(f"the body is nested more than {DEPTH_MOST} deep")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -64,6 +99,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise InvalidInput("the body gives a name twice")
     return found
+
+
+def _finite(digits: str) -> float:
+    """Read a number with a fraction or an exponent: 1e999 would become Infinity, which is no JSON."""
+    number = float(digits)
+    if not math.isfinite(number):
+        raise InvalidInput("a number of the body is larger than any reader takes")
+    return number
 
 
 def _no_number(name: str) -> NoReturn:

@@ -1,8 +1,25 @@
 """The gateway's driver of ``domain.flow.metered_call``: one call between its hold and its end."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 
-from jangbu.domain.flow import Call, CountInput, Lost, Outcome, Receipt, Rejected, Send, metered_call
+from jangbu.domain.flow import (
+    Call,
+    CountInput,
+    Held,
+    LedgerEffect,
+    Lost,
+    Outcome,
+    Receipt,
+    Rejected,
+    Release,
+    Send,
+    TakeHold,
+    metered_call,
+)
+from jangbu.errors import NotOffered
 from jangbu.gateway.upstream import UpstreamFailure
 from jangbu.metering.meter import Metering
 
@@ -10,12 +27,26 @@ __all__ = ["MeteredCall", "failed"]
 
 
 class MeteredCall:
-    """One call. ``begin`` comes once, then ``finish`` once, whatever happened in between."""
+    """One call. ``begin`` comes once, then ``finish`` or ``hand_over`` once, whatever happened in between: inside of
+    ``held``, that is seen to.
+    """
 
     def __init__(self, ledger: Metering, call: Call) -> None:
         self.call = call
         self._ledger = ledger
         self._steps = metered_call(call)
+        self._is_ended = False
+
+    @asynccontextmanager
+    async def held(self, count_input: Callable[[], Awaitable[int | None]]) -> AsyncIterator[int | None]:
+        """Begin, and end the call whatever breaks out of the context: no hold is left open behind an error."""
+        limit = await self.begin(count_input)
+        try:
+            yield limit
+        except BaseException as error:
+            if not self._is_ended:
+                await self.finish(_judged(error))
+            raise
 
     async def begin(self, count_input: Callable[[], Awaitable[int | None]]) -> int | None:
         """Take the hold, durably; give the output limit for each candidate to put into the request, if any.
@@ -27,11 +58,12 @@ class MeteredCall:
             if isinstance(effect, CountInput):
                 effect = self._steps.send(await count_input())
             else:
-                effect = self._steps.send(await self._ledger.execute(effect))
+                effect = self._steps.send(await self._taken(effect))
         return effect.output_limit
 
     async def finish(self, outcome: Outcome) -> Receipt | None:
         """Settle, release or mark the call, and wait until that is durable; the receipt of what was charged."""
+        self._is_ended = True
         try:
             effect = self._steps.send(outcome)
             while True:
@@ -40,6 +72,29 @@ class MeteredCall:
         except StopIteration as end:
             receipt: Receipt | None = end.value
             return receipt
+
+    def hand_over(self) -> None:
+        """Leave the hold to whoever sees the result of the call later."""
+        self._is_ended = True
+
+    async def _taken(self, effect: LedgerEffect) -> Any:
+        """Take the hold. One that is taken for a caller who is ended meanwhile is given back."""
+        try:
+            return await self._ledger.execute(effect)
+        except asyncio.CancelledError:
+            # What was asked for cannot be taken back, but to ask for the same hold again waits for it.
+            if isinstance(effect, TakeHold) and isinstance(await self._ledger.execute(effect), Held):
+                await self._ledger.execute(Release(self.call, "the call was ended before it was made"))
+            raise
+
+
+def _judged(error: BaseException) -> Outcome:
+    """Judge a call by what broke it off: it is lost where nothing says that it never left."""
+    if isinstance(error, UpstreamFailure):
+        return failed(error)
+    if isinstance(error, NotOffered):
+        return Rejected(error.message)
+    return Lost(f"the gateway broke it off: {type(error).__name__}")
 
 
 def failed(failure: UpstreamFailure) -> Outcome:

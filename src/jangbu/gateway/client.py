@@ -13,6 +13,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 Headers = Iterable[tuple[bytes, bytes]]
 
+PIECE_BYTES_MAX = 64 * 1024
+"""As much as a server buffers before it makes its application wait."""
+
 
 class Client:
     """One client that waits for one answer. Once it is gone, what is written for it goes nowhere."""
@@ -22,6 +25,8 @@ class Client:
         self._seconds = seconds
         self.has_begun = False
         self.is_gone = False
+        self.must_close = False
+        """Whether nobody can tell where the request ends, so that no other may follow it on the connection."""
 
     async def answer(self, status: int, body: bytes, headers: Headers = ()) -> None:
         """Send a whole answer."""
@@ -38,8 +43,12 @@ class Client:
         await self._pass({"type": "http.response.body", "body": chunk, "more_body": True})
 
     async def end(self, chunk: bytes = b"") -> None:
-        """Send the last piece."""
-        await self._pass({"type": "http.response.body", "body": chunk, "more_body": False})
+        """Send the last piece. One that no buffer should hold goes out as the client takes it."""
+        start = 0
+        while len(chunk) - start > PIECE_BYTES_MAX and not self.is_gone:
+            await self.write(chunk[start : start + PIECE_BYTES_MAX])
+            start += PIECE_BYTES_MAX
+        await self._pass({"type": "http.response.body", "body": chunk[start:] if start else chunk, "more_body": False})
 
     async def watch(self, receive: Receive, left: Callable[[], None]) -> None:
         """Wait until the client leaves, then say so. The request's body has been read before."""

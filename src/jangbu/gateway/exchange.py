@@ -1,11 +1,14 @@
 """One request of a client, understood: what every handler of the gateway is given."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import aiohttp
+
 from jangbu.clock import Clock
 from jangbu.domain.flow import ShortBalance
+from jangbu.domain.usage import Platform
 from jangbu.gateway.bodies import Receive, read_body
 from jangbu.gateway.client import Client
 from jangbu.gateway.credentials import Payer
@@ -13,6 +16,7 @@ from jangbu.gateway.headers import forwarded, returned
 from jangbu.gateway.relay import Drains
 from jangbu.gateway.routes import Route
 from jangbu.gateway.upstream import Outgoing, Upstream, UpstreamAnswer
+from jangbu.gateway.vertex import Vertex
 from jangbu.metering.meter import Metering
 
 __all__ = ["Exchange", "Limits", "Parts"]
@@ -26,6 +30,9 @@ class Limits:
     upload_bytes: int
     upstream_seconds: int
     client_seconds: int
+    live_seconds: int
+    live_idle_seconds: int
+    live_message_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,8 @@ class Parts:
     drains: Drains
     limits: Limits
     short_balance: ShortBalance
+    vertex: Vertex | None = None
+    """The app's project at Vertex AI; None where it is not offered."""
     own_url: str | None = None
     """The gateway's own address as clients know it; None where the request's Host tells it."""
 
@@ -57,6 +66,8 @@ class Exchange:
     client: Client = field(repr=False)
     origin: str = ""
     """The scheme and host under which the client reached the gateway."""
+    spent: Callable[[int], None] = field(default=lambda _tokens: None, repr=False)
+    """Counts charged tokens against the limits of the key."""
 
     @property
     def account(self) -> UUID:
@@ -76,7 +87,18 @@ class Exchange:
     async def send(self, body: bytes | None, target: str | None = None, method: str | None = None) -> UpstreamAnswer:
         """Send the request on with a body, perhaps to another target. Raises UpstreamFailure."""
         outgoing = Outgoing(method or self.method, target or self.target, forwarded(self.raw_headers), body)
+        if self.route.platform is Platform.VERTEX:
+            assert self.parts.vertex is not None, "the route was placed in a project"
+            return await self.parts.vertex.send(outgoing, self.route.location)
         return await self.parts.upstream.send(outgoing)
+
+    async def connect(self) -> aiohttp.ClientWebSocketResponse:
+        """Open a WebSocket for a session. Raises UpstreamFailure."""
+        headers, most = forwarded(self.raw_headers), self.parts.limits.live_message_bytes
+        if self.route.platform is Platform.VERTEX:
+            assert self.parts.vertex is not None, "the route was placed in a project"
+            return await self.parts.vertex.connect(self.target, self.route.location, headers, message_bytes=most)
+        return await self.parts.upstream.connect(self.target, headers, message_bytes=most)
 
     def answer_headers(self, answer: UpstreamAnswer) -> list[tuple[bytes, bytes]]:
         """Give the headers of an answer that may come back."""

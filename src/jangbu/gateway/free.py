@@ -3,7 +3,9 @@
 from jangbu.gateway.bodies import json_object
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.metered import check_model, check_references
+from jangbu.gateway.owning import require_admitted
 from jangbu.gateway.resources import LIST_BYTES_MAX
+from jangbu.gateway.routes import Action
 
 __all__ = ["passed"]
 
@@ -11,7 +13,8 @@ __all__ = ["passed"]
 async def passed(exchange: Exchange) -> None:
     """Pass a request on, and its answer back. One that names files or caches names the payer's own."""
     body = await exchange.body()
-    if body:
+    if exchange.route.action is Action.CALL:
+        await require_admitted(exchange)
         asked = json_object(body)
         check_model(exchange, asked)
         await check_references(exchange, asked)

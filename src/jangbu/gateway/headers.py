@@ -68,7 +68,8 @@ def require_sound(headers: Headers) -> None:
     """Let a request's headers through only if they mean one thing to everybody.
 
     Raises InvalidInput for control bytes (a line break makes two headers of one), for a name that is none, for a header
-    that must come once and comes twice, and for two statements on where the body ends.
+    that must come once and comes twice, and for two statements on where the body ends. A body behind an upgrade is
+    such a case, too: whoever upgrades does not read it.
     """
     seen: dict[bytes, bytes] = {}
     for given, value in headers:
@@ -83,6 +84,8 @@ def require_sound(headers: Headers) -> None:
         raise InvalidInput("the headers contradict themselves on where the body ends")
     if coding is not None and coding.strip().lower() != b"chunked":
         raise InvalidInput("this transfer-encoding is not offered", hint="send chunked, or a content-length")
+    if b"upgrade" in seen and (coding is not None or length not in (None, b"0")):
+        raise InvalidInput("a request with a body cannot upgrade its connection", hint="speak HTTP/1.1")
 
 
 def forwarded(headers: Headers) -> tuple[tuple[bytes, bytes], ...]:

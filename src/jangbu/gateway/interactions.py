@@ -2,17 +2,20 @@
 background, with their usage in the answer of a later request.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from jangbu import telemetry
-from jangbu.domain.flow import Answered, Bounds, Outcome, Receipt
-from jangbu.domain.usage import Source, Surface
+from jangbu.domain.flow import Answered, Bounds, Lost, Outcome, Receipt
+from jangbu.domain.usage import Anomaly, Source, Surface
 from jangbu.errors import JangbuError
 from jangbu.gateway.calls import MeteredCall
+from jangbu.gateway.counts import asked_tokens
 from jangbu.gateway.exchange import Exchange
+from jangbu.gateway.relay import Relayed
+from jangbu.gateway.results import claim_made, json_or_nothing
+from jangbu.gateway.upstream import REDIRECT
 from jangbu.metering.resources import LaterCall, ResourceKind
 from jangbu.providers.gemini import parse, request
 
@@ -20,18 +23,29 @@ __all__ = ["LATER_SECONDS", "bounds_of", "finish", "later_call"]
 
 LATER_SECONDS = 48 * 3600
 """How long the hold of work that runs on stays open: Google gives a batch 24 hours."""
+KEPT_SECONDS = 60 * 24 * 3600
+"""How long an interaction is its owner's: Google keeps it 55 days at most."""
+COUNTING_MODEL = "gemini-2.5-flash"
+"""What counts the input of an agent, which itself counts nothing."""
 SHOWN_BYTES_MAX = 32_000_000
 _RUNNING = frozenset({"in_progress", "queued"})
+_EARLIER = "previousinteractionid"
 
 
 async def bounds_of(exchange: Exchange, asked: Mapping[str, Any], model: str) -> Bounds:
     """Bound an interaction. One that goes on from another has that one's whole context as input, which is at most what
     the earlier one used in all; a context that nobody recorded here is asked for.
     """
-    earlier = asked.get("previous_interaction_id")
-    found = request.bounds(exchange.route.verb, {**asked, "previous_interaction_id": None}, model)
-    if not isinstance(earlier, str) or found.input_most is None:
-        return found if earlier is None else request.bounds(exchange.route.verb, asked, model)
+    alone = {name: value for name, value in asked.items() if name.replace("_", "").lower() != _EARLIER}
+    found = request.bounds(exchange.route.verb, alone, model)
+    earlier = next((value for name, value in asked.items() if name not in alone), None)
+    if found.input_most is None:
+        # Counted here and not later, because the count knows nothing of what went before.
+        found = replace(
+            found, input_most=await asked_tokens(exchange, alone, model if "model" in asked else COUNTING_MODEL)
+        )
+    if not isinstance(earlier, str) or not earlier or found.input_most is None:
+        return found
     context = await exchange.parts.ledger.tokens_of(exchange.payer.user, earlier.rpartition("/")[2])
     if context is None:
         context = await _context_shown(exchange, earlier)
@@ -42,32 +56,36 @@ async def _context_shown(exchange: Exchange, earlier: str) -> int | None:
     target = f"/{exchange.route.version}/interactions/{earlier.rpartition('/')[2]}"
     answer = await exchange.send(None, target, "GET")
     content = await answer.read(SHOWN_BYTES_MAX)
-    if answer.status >= 400:
+    if answer.status >= REDIRECT:
         return None
     usage = parse(content, surface=Surface.INTERACTIONS)
     return None if usage.source is Source.NONE else usage.total_tokens
 
 
-async def finish(exchange: Exchange, call: MeteredCall, outcome: Outcome, body: bytes) -> Receipt | None:
-    """End a call by its outcome. An interaction that runs on keeps its hold; its id is written down for its owner."""
-    if exchange.route.surface is not Surface.INTERACTIONS or not isinstance(outcome, Answered):
+async def finish(exchange: Exchange, call: MeteredCall, outcome: Outcome, relayed: Relayed) -> Receipt | None:
+    """End a call by its outcome. An interaction that runs on, or whose stream broke off before it reported anything,
+    keeps its hold; its id is written down for its owner, and whoever asks for it settles it.
+    """
+    if exchange.route.surface is not Surface.INTERACTIONS:
         return await call.finish(outcome)
-    resources = exchange.parts.ledger.resources
-    usage = outcome.usage
-    shown = _object(body)
-    if usage.source is Source.NONE and shown.get("status") in _RUNNING and shown.get("id"):
-        name = f"interactions/{shown['id']}"
-        await resources.claim(exchange.account, name, ResourceKind.INTERACTION, call=later_call(call))
-        await exchange.parts.ledger.holds.extend(exchange.account, call.call.id, LATER_SECONDS)
+    shown = json_or_nothing(relayed.rest)
+    named = shown.get("id") or relayed.answer_id
+    if not isinstance(named, str):
+        return await call.finish(outcome)
+    name = f"interactions/{named}"
+    if _runs_on(outcome, shown):
+        resources, holds = exchange.parts.ledger.resources, exchange.parts.ledger.holds
+        await resources.claim(
+            exchange.account, name, ResourceKind.INTERACTION, call=later_call(call), seconds=KEPT_SECONDS
+        )
+        if isinstance(outcome, Lost):
+            await call.finish(outcome)
+        else:
+            await holds.extend(exchange.account, call.call.id, LATER_SECONDS)
+            call.hand_over()
         return None
     receipt = await call.finish(outcome)
-    kept = usage.response_id or shown.get("id")
-    if kept:
-        try:
-            await resources.claim(exchange.account, f"interactions/{kept}", ResourceKind.INTERACTION)
-        except JangbuError as error:
-            # The answer is paid for and on its way; all that its user loses is to go on from it.
-            telemetry.warn("gateway.unclaimed", str(error), call_id=str(call.call.id))
+    await _claim(exchange, call, name, shown)
     return receipt
 
 
@@ -76,9 +94,26 @@ def later_call(call: MeteredCall) -> LaterCall:
     return LaterCall(call.call.id, call.call.service, call.call.model, call.call.metadata)
 
 
-def _object(body: bytes) -> Mapping[str, Any]:
+def _runs_on(outcome: Outcome, shown: Mapping[str, Any]) -> bool:
+    """Tell whether what an interaction used is still to come. Its stream may end before the work does."""
+    if isinstance(outcome, Lost):
+        return True
+    if not isinstance(outcome, Answered) or outcome.usage.source is not Source.NONE:
+        return False
+    return shown.get("status") in _RUNNING if shown else Anomaly.USAGE_MISSING not in outcome.usage.anomalies
+
+
+async def _claim(exchange: Exchange, call: MeteredCall, name: str, shown: Mapping[str, Any]) -> None:
+    """Write down what an answer leaves behind: the interaction, its files, the environment that it ran in."""
+    names = [name]
+    if isinstance(shown.get("environment_id"), str):
+        names.append(f"environments/{shown['environment_id']}")
     try:
-        found = json.loads(body)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        for each in names:
+            await exchange.parts.ledger.resources.claim(
+                exchange.account, each, ResourceKind.INTERACTION, seconds=KEPT_SECONDS
+            )
+        await claim_made(exchange, shown)
+    except JangbuError as error:
+        # The answer is paid for and on its way; all that its user loses is to go on from it.
+        telemetry.warn("gateway.unclaimed", str(error), call_id=str(call.call.id))

@@ -1,20 +1,28 @@
 """Work that is started by one request and whose usage another one shows: batches and long operations."""
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 from jangbu.domain.flow import Bounds, Lost, Rejected
 from jangbu.gateway.bodies import json_object
-from jangbu.gateway.calls import MeteredCall, failed
+from jangbu.gateway.calls import MeteredCall
 from jangbu.gateway.client import own_headers
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.interactions import LATER_SECONDS, later_call
 from jangbu.gateway.metered import check_model, check_references, open_call
-from jangbu.gateway.results import RESULT_BYTES_MAX, json_or_nothing, kind_of, short_name
-from jangbu.gateway.upstream import UpstreamFailure
+from jangbu.gateway.owning import kind_of, short_name
+from jangbu.gateway.results import json_or_nothing
+from jangbu.gateway.upstream import REDIRECT, UpstreamAnswer
 from jangbu.providers.gemini import request
+from jangbu.providers.gemini.batch_request import batch_bounds, with_output_limits
 
 __all__ = ["started"]
 
+STARTED_BYTES_MAX = 32_000_000
 UNBOUNDED = Bounds(input_most=0, output_most=1024, output_chosen=True)
 """What is held for a batch whose requests stand in a file: enough to refuse who has nothing."""
+_BATCH = "batchGenerateContent"
 
 
 async def started(exchange: Exchange) -> None:
@@ -23,29 +31,39 @@ async def started(exchange: Exchange) -> None:
     asked = json_object(body)
     check_model(exchange, asked)
     await check_references(exchange, asked)
-    bounds = request.bounds(exchange.route.verb, asked, exchange.route.model)
-    call = MeteredCall(
-        exchange.parts.ledger, open_call(exchange, asked, UNBOUNDED if bounds.input_most is None else bounds)
-    )
-    await call.begin(_nothing)
-    try:
-        answer = await exchange.send(body)
-        content = await answer.read(RESULT_BYTES_MAX)
-    except UpstreamFailure as failure:
-        await call.finish(failed(failure))
-        raise
+    call = MeteredCall(exchange.parts.ledger, open_call(exchange, asked, _bounds(exchange, asked)))
+    async with call.held(_nothing) as limit:
+        if limit is not None and exchange.route.verb == _BATCH:
+            body = json.dumps(with_output_limits(asked, limit), ensure_ascii=False).encode()
+        answer, content = await _made(exchange, call, body)
+    own = own_headers({"call-id": call.call.id, "output-limit": limit})
+    await exchange.client.answer(answer.status, content, [*exchange.answer_headers(answer), *own])
+
+
+def _bounds(exchange: Exchange, asked: Mapping[str, Any]) -> Bounds:
+    route = exchange.route
+    if route.verb == _BATCH:
+        return batch_bounds(asked, route.model) or UNBOUNDED
+    found = request.bounds(route.verb, asked, route.model)
+    return UNBOUNDED if found.input_most is None else found
+
+
+async def _made(exchange: Exchange, call: MeteredCall, body: bytes) -> tuple[UpstreamAnswer, bytes]:
+    """Send a call whose hold is taken, and write down whose is what it starts."""
+    answer = await exchange.send(body)
+    content = await answer.read(STARTED_BYTES_MAX)
     name = json_or_nothing(content).get("name")
-    if answer.status >= 400:
+    if answer.status >= REDIRECT:
         await call.finish(Rejected(f"the provider answered {answer.status}"))
     elif isinstance(name, str) and "/" in name:
         short = short_name(name)
         ledger = exchange.parts.ledger
         await ledger.resources.claim(exchange.account, short, kind_of(short), call=later_call(call))
         await ledger.holds.extend(exchange.account, call.call.id, LATER_SECONDS)
+        call.hand_over()
     else:
         await call.finish(Lost("the provider did not say what it started"))
-    own = own_headers({"call-id": call.call.id})
-    await exchange.client.answer(answer.status, content, [*exchange.answer_headers(answer), *own])
+    return answer, content
 
 
 async def _nothing() -> None:

@@ -7,16 +7,18 @@ from typing import Any
 from jangbu.clock import new_id
 from jangbu.domain.flow import Answered, Bounds, Call, Outcome, Receipt, Rejected
 from jangbu.domain.usage import Surface
-from jangbu.errors import JangbuError, NotFound, NotPermitted
+from jangbu.errors import InvalidInput, NotFound, NotPermitted
 from jangbu.gateway import interactions
 from jangbu.gateway.bodies import json_object
-from jangbu.gateway.calls import MeteredCall, failed
+from jangbu.gateway.calls import MeteredCall
 from jangbu.gateway.client import own_headers
+from jangbu.gateway.counts import asked_count, asked_tokens
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.holding import LastEvents, WholeBody
 from jangbu.gateway.openai_streams import UsageEvents, with_usage_asked
 from jangbu.gateway.relay import Relay
-from jangbu.gateway.upstream import ERROR_BYTES_MAX, UpstreamAnswer, UpstreamFailure
+from jangbu.gateway.routes import is_model
+from jangbu.gateway.upstream import ERROR_BYTES_MAX, REDIRECT, UpstreamAnswer
 from jangbu.providers.gemini import StreamMeter, counting, request
 from jangbu.providers.gemini.references import references
 from jangbu.providers.gemini.services import service_of
@@ -24,7 +26,6 @@ from jangbu.providers.gemini.services import service_of
 __all__ = ["check_model", "check_references", "metered", "open_call", "service_for"]
 
 UNKNOWN_MODEL = "unknown"
-COUNT_BYTES_MAX = 1_000_000
 
 
 async def metered(exchange: Exchange) -> None:
@@ -34,24 +35,27 @@ async def metered(exchange: Exchange) -> None:
     check_model(exchange, asked)
     await check_references(exchange, asked)
     call = MeteredCall(exchange.parts.ledger, open_call(exchange, asked, await _bounds(exchange, asked)))
-    limit = await call.begin(lambda: _count_input(exchange, asked))
+    async with call.held(lambda: asked_tokens(exchange, asked, call.call.model)) as limit:
+        await _made(exchange, call, body, asked, limit)
+
+
+async def _made(
+    exchange: Exchange, call: MeteredCall, body: bytes, asked: Mapping[str, Any], limit: int | None
+) -> None:
+    """Send a call whose hold is taken, and pass on what comes back."""
     wanted = asked if limit is None else request.with_output_limit(asked, limit)
     hides_usage = exchange.route.surface is Surface.OPENAI and bool(asked.get("stream")) and not _asks_usage(asked)
     if hides_usage:
         wanted = with_usage_asked(wanted)
-    try:
-        answer = await exchange.send(body if wanted is asked else json.dumps(wanted, ensure_ascii=False).encode())
-    except UpstreamFailure as failure:
-        await call.finish(failed(failure))
-        raise
-    if answer.status >= 400:
+    answer = await exchange.send(body if wanted is asked else json.dumps(wanted, ensure_ascii=False).encode())
+    if answer.status >= REDIRECT:
         await _refused(exchange, call, answer)
-        return
-    await _answered(exchange, call, answer, asked, limit, hides_usage=hides_usage)
+    else:
+        await _answered(exchange, call, answer, asked, limit, hides_usage=hides_usage)
 
 
 async def _bounds(exchange: Exchange, asked: Mapping[str, Any]) -> Bounds:
-    model = exchange.route.model or _model_of(asked) or UNKNOWN_MODEL
+    model = _named_model(exchange, asked)
     if exchange.route.surface is Surface.INTERACTIONS:
         return await interactions.bounds_of(exchange, asked, model)
     return request.bounds(exchange.route.verb, asked, model)
@@ -59,8 +63,7 @@ async def _bounds(exchange: Exchange, asked: Mapping[str, Any]) -> Bounds:
 
 def open_call(exchange: Exchange, asked: Mapping[str, Any], bounds: Bounds) -> Call:
     """Open a call: who pays, for what, and the most that it can cost."""
-    route, payer = exchange.route, exchange.payer
-    model = route.model or _model_of(asked) or UNKNOWN_MODEL
+    payer, model = exchange.payer, _named_model(exchange, asked)
     return Call(
         id=new_id(exchange.parts.clock),
         user=payer.user,
@@ -80,8 +83,10 @@ def service_for(exchange: Exchange, asked: Mapping[str, Any], model: str | None)
 
 
 def check_model(exchange: Exchange, asked: Mapping[str, Any]) -> None:
-    """Refuse a model that the key may not call. Raises NotPermitted."""
+    """Refuse a model that the key may not call. Raises NotPermitted, and InvalidInput for what names none."""
     model = exchange.route.model or _model_of(asked)
+    if model is not None and not is_model(model):
+        raise InvalidInput("the body names no model that there can be")
     if model is not None and not exchange.payer.key.allows_model(model):
         raise NotPermitted(f"this key may not call {model[:100]}")
 
@@ -130,7 +135,9 @@ async def _answered(
     known = {"call-id": call.call.id, "output-limit": limit}
     relayed = await relay.run(exchange.client, exchange.receive, [*headers, *own_headers(known)], at_once=streams)
     outcome = await _with_count(exchange, relayed.outcome, asked)
-    receipt = await interactions.finish(exchange, call, outcome, relayed.rest)
+    receipt = await interactions.finish(exchange, call, outcome, relayed)
+    if receipt is not None:
+        exchange.spent(receipt.charged_tokens)
     if relayed.failure is not None:
         raise relayed.failure
     rest = relayed.rest + (shape.rest() if shape else b"")
@@ -162,32 +169,12 @@ def _meter(exchange: Exchange, call: MeteredCall, answer: UpstreamAnswer) -> Str
     )
 
 
-async def _count_input(exchange: Exchange, asked: Mapping[str, Any]) -> int | None:
-    """Ask countTokens for the exact input; None where it cannot tell."""
-    found = await _counted(exchange, asked)
-    return counting.tokens_counted(found)
-
-
 async def _with_count(exchange: Exchange, outcome: Outcome, asked: Mapping[str, Any]) -> Outcome:
     """Put the provider's count into an answer that reports none (gemini-embedding-001)."""
     if not isinstance(outcome, Answered) or not counting.needs_count(outcome.usage):
         return outcome
-    count = await _counted(exchange, asked)
+    count = await asked_count(exchange, asked, _named_model(exchange, asked))
     return outcome if count is None else Answered(counting.counted(outcome.usage, count))
-
-
-async def _counted(exchange: Exchange, asked: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    route = exchange.route
-    body = counting.count_body(route.surface, route.platform, route.model, asked)
-    if body is None:
-        return None
-    target = route.target.rpartition(":")[0] + ":countTokens"
-    try:
-        answer = await exchange.send(json.dumps(body, ensure_ascii=False).encode(), target, "POST")
-        content = await answer.read(COUNT_BYTES_MAX)
-        return json_object(content) if answer.status == 200 else None
-    except JangbuError:
-        return None
 
 
 def _is_stream(exchange: Exchange, asked: Mapping[str, Any]) -> bool:
@@ -199,6 +186,12 @@ def _asks_usage(asked: Mapping[str, Any]) -> bool:
     return isinstance(options, Mapping) and bool(options.get("include_usage"))
 
 
+def _named_model(exchange: Exchange, asked: Mapping[str, Any]) -> str:
+    return exchange.route.model or _model_of(asked) or UNKNOWN_MODEL
+
+
 def _model_of(asked: Mapping[str, Any]) -> str | None:
     named = asked.get("model") or asked.get("agent")
-    return str(named).rpartition("/")[2] if named else None
+    if named and not isinstance(named, str):
+        raise InvalidInput("the body's model is no text")
+    return named.rpartition("/")[2] if named else None

@@ -9,7 +9,8 @@ from typing import Any
 
 __all__ = ["UsageEvents", "with_usage_asked"]
 
-_EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+_END_LONGEST = 4
 
 
 def with_usage_asked(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,21 +23,28 @@ class UsageEvents:
     """Takes the events that carry nothing but usage out of a stream; all others pass byte for byte."""
 
     def __init__(self) -> None:
-        self._kept = b""
+        self._kept = bytearray()
 
     def feed(self, piece: bytes) -> bytes:
         """Take the next piece; give the events that it ends and that may pass."""
+        start = max(len(self._kept) - _END_LONGEST, 0)
         self._kept += piece
-        passed = []
-        while (end := _EVENT_END.search(self._kept)) is not None:
-            event, self._kept = self._kept[: end.end()], self._kept[end.end() :]
+        passed = bytearray()
+        begin = 0
+        while (end := _EVENT_END.search(self._kept, start)) is not None:
+            if end.end() == len(self._kept) and self._kept.endswith(b"\r"):
+                # A line feed may still belong to this end.
+                break
+            event, begin = bytes(self._kept[begin : end.end()]), end.end()
+            start = begin
             if not _is_usage_alone(event):
-                passed.append(event)
-        return b"".join(passed)
+                passed += event
+        del self._kept[:begin]
+        return bytes(passed)
 
     def rest(self) -> bytes:
         """Give what no end of an event followed."""
-        rest, self._kept = self._kept, b""
+        rest, self._kept = bytes(self._kept), bytearray()
         return rest
 
 

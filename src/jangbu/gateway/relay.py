@@ -47,11 +47,15 @@ class Drains:
 
 @dataclass(frozen=True, slots=True)
 class Relayed:
-    """How an answer ended: what it means for the call, the bytes that still wait for the record, and what broke."""
+    """How an answer ended: what it means for the call, the bytes that still wait for the record, and what broke.
+
+    ``answer_id`` is how the answer named itself, also where it broke off before it reported anything.
+    """
 
     outcome: Outcome
     rest: bytes
     failure: UpstreamFailure | None = None
+    answer_id: str | None = None
 
 
 class Relay:
@@ -89,12 +93,16 @@ class Relay:
             return self._broken(UpstreamFailure("the answer took too long", may_have_left=True))
         except UpstreamFailure as failure:
             return self._broken(failure)
+        except asyncio.CancelledError:
+            # The gateway stops. What was reported until now is still recorded, and then this task ends anyway.
+            return self._broken(UpstreamFailure("the gateway stops", may_have_left=True))
         finally:
             if client.is_gone and self._admitted:
                 self._drains.done()
-        return Relayed(self._judge(complete=True), self._holding.rest())
+        return Relayed(self._judge(complete=True), self._holding.rest(), answer_id=self._answer_id)
 
     _admitted = False
+    _answer_id: str | None = None
 
     async def _pass_on(self, client: Client, headers: Headers) -> None:
         async for piece in self._answer.chunks():
@@ -111,15 +119,16 @@ class Relay:
             telemetry.warn("gateway.drain_refused", "an answer is not read on: too many clients left")
         seconds = self._drains.seconds if self._admitted else 0
         now = asyncio.get_running_loop().time()
-        if deadline.when() is None or (deadline.when() or 0) > now + seconds:
+        if not deadline.expired() and (deadline.when() or now) > now + seconds:
             deadline.reschedule(now + seconds)
 
     def _broken(self, failure: UpstreamFailure) -> Relayed:
         self._answer.close()
-        return Relayed(self._judge(complete=False), b"", failure)
+        return Relayed(self._judge(complete=False), b"", failure, answer_id=self._answer_id)
 
     def _judge(self, *, complete: bool) -> Outcome:
         usage = self._meter.finish(complete)
+        self._answer_id = usage.response_id
         if usage.source is not Source.NONE:
             return Answered(usage)
         if self._meter.error_seen:

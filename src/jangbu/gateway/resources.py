@@ -1,72 +1,130 @@
 """What lives at the provider and belongs to one user: made, listed, shown and deleted by its owner alone."""
 
 import json
+import math
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from jangbu.domain.usage import Source, Units, Usage
+from jangbu.errors import InvalidAnswer, JangbuError
 from jangbu.gateway.bodies import json_object
 from jangbu.gateway.exchange import Exchange
-from jangbu.gateway.metered import check_references, service_for
-from jangbu.gateway.results import owned, settle_by_asking, short_name
+from jangbu.gateway.metered import check_model, check_references, service_for
+from jangbu.gateway.owning import owned, require_admitted, short_name
+from jangbu.gateway.results import json_or_nothing, settle_by_asking
 from jangbu.gateway.routes import Action
-from jangbu.metering.resources import ResourceKind
+from jangbu.gateway.upstream import REDIRECT
+from jangbu.metering.resources import Owned, ResourceKind
 from jangbu.providers.gemini import parse
 
 __all__ = ["create_cache", "listed", "shown"]
 
 LIST_BYTES_MAX = 32_000_000
+NOT_FOUND = 404
+_SECONDS_MOST = 2**31 - 1
 
 
 async def create_cache(exchange: Exchange) -> None:
     """Have the provider keep content; what it stores is recorded, and no tokens are deducted for it."""
+    await require_admitted(exchange)
     body = await exchange.body()
     asked = json_object(body)
+    check_model(exchange, asked)
     await check_references(exchange, asked)
     answer = await exchange.send(body)
     content = await answer.read(LIST_BYTES_MAX)
-    if answer.status < 400 and (name := _name_in(content)) is not None:
-        ledger = exchange.parts.ledger
-        await ledger.resources.claim(exchange.account, name, ResourceKind.CACHE)
-        usage = parse(content, surface=exchange.route.surface, platform=exchange.route.platform)
-        if not _says_nothing(usage):
-            await ledger.record(
-                exchange.payer.user,
-                service_for(exchange, asked, usage.model),
-                usage,
-                call_key=f"{usage.surface}:{name}",
-                metadata=exchange.payer.metadata,
-            )
+    if answer.status < REDIRECT and (name := await _kept(exchange, content)) is not None:
+        await _record(exchange, asked, name, content)
     await exchange.client.answer(answer.status, content, exchange.answer_headers(answer))
 
 
 async def shown(exchange: Exchange) -> None:
     """Show, change, cancel or delete what the payer owns. Work is settled by its result before it is deleted."""
     found = await owned(exchange)
+    action = exchange.route.action
     body = await exchange.body()
-    deletes = exchange.route.action is Action.DELETE
-    if deletes and found.call is not None and found.settled_at is None:
+    if action is Action.UPDATE:
+        await require_admitted(exchange)
+        json_object(body)
+    if action is Action.DELETE and _waits(found):
         await settle_by_asking(exchange, found)
-    answer = await exchange.send(body or None)
+    # But for a change, the path says it all, and what a body adds could only contradict it.
+    answer = await exchange.send(body if action is Action.UPDATE else None)
     content = await answer.read(LIST_BYTES_MAX)
-    if deletes and (answer.status < 400 or answer.status == 404):
-        await exchange.parts.ledger.resources.forget(found.account, found.name)
+    if answer.status < REDIRECT or answer.status == NOT_FOUND:
+        await _followed(exchange, found, content, is_done=answer.status < REDIRECT)
     await exchange.client.answer(answer.status, content, exchange.answer_headers(answer))
 
 
 async def listed(exchange: Exchange) -> None:
     """List what the payer owns: what is not theirs is left out of the provider's page, which may be short for that."""
-    answer = await exchange.send(await exchange.body())
+    await exchange.body()
+    answer = await exchange.send(None)
     content = await answer.read(LIST_BYTES_MAX)
-    if answer.status < 400:
+    if answer.status < REDIRECT:
         content = await _own_part(exchange, content)
     await exchange.client.answer(answer.status, content, exchange.answer_headers(answer))
 
 
+async def _followed(exchange: Exchange, found: Owned, content: bytes, *, is_done: bool) -> None:
+    """Do what follows from a change at the provider; what is not there is gone."""
+    action = exchange.route.action
+    if action is Action.DELETE:
+        await exchange.parts.ledger.resources.forget(found.account, found.name)
+    elif is_done and action is Action.UPDATE:
+        await _kept(exchange, content)
+    elif is_done and action is Action.CANCEL and _waits(found):
+        # Who cancels seldom asks again. Where the provider does not say yet, the hold stays until somebody asks.
+        with suppress(JangbuError):
+            await settle_by_asking(exchange, found)
+
+
+def _waits(found: Owned) -> bool:
+    return found.call is not None and found.settled_at is None
+
+
+async def _kept(exchange: Exchange, content: bytes) -> str | None:
+    """Write down whose a cache is, and until when; give its name."""
+    answer = json_or_nothing(content)
+    name = answer.get("name")
+    if not isinstance(name, str) or "/" not in name:
+        return None
+    short = short_name(name)
+    await exchange.parts.ledger.resources.claim(
+        exchange.account, short, ResourceKind.CACHE, seconds=_seconds_left(answer)
+    )
+    return short
+
+
+def _seconds_left(answer: Mapping[str, Any]) -> int | None:
+    """Read how long a cache lives, by the provider's clock alone; None where it does not say."""
+    try:
+        end = datetime.fromisoformat(str(answer["expireTime"]))
+        now = datetime.fromisoformat(str(answer.get("updateTime") or answer["createTime"]))
+        return min(max(math.ceil((end - now).total_seconds()), 1), _SECONDS_MOST)
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+async def _record(exchange: Exchange, asked: Mapping[str, Any], name: str, content: bytes) -> None:
+    try:
+        usage = parse(content, surface=exchange.route.surface, platform=exchange.route.platform)
+    except InvalidAnswer:
+        return
+    if not _says_nothing(usage):
+        await exchange.parts.ledger.record(
+            exchange.payer.user,
+            service_for(exchange, asked, usage.model),
+            usage,
+            call_key=f"{usage.surface}:{name}",
+            metadata=exchange.payer.metadata,
+        )
+
+
 async def _own_part(exchange: Exchange, content: bytes) -> bytes:
-    page = json.loads(content)
-    if not isinstance(page, dict):
-        return b"{}"
+    page = dict(json_or_nothing(content))
     for field, members in page.items():
         if isinstance(members, list):
             names = [_short(member) for member in members]
@@ -76,7 +134,7 @@ async def _own_part(exchange: Exchange, content: bytes) -> bytes:
                 for member, name in zip(members, names, strict=True)
                 if name is not None and name not in foreign
             ]
-    return json.dumps(page, ensure_ascii=False).encode()
+    return json.dumps(page, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _without_results(member: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -91,12 +149,6 @@ def _without_results(member: Mapping[str, Any]) -> Mapping[str, Any]:
 def _short(member: Any) -> str | None:
     name = member.get("name") if isinstance(member, Mapping) else None
     return short_name(name) if isinstance(name, str) else None
-
-
-def _name_in(content: bytes) -> str | None:
-    shown = json.loads(content)
-    name = shown.get("name") if isinstance(shown, Mapping) else None
-    return short_name(name) if isinstance(name, str) and "/" in name else None
 
 
 def _says_nothing(usage: Usage) -> bool:

@@ -4,111 +4,85 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from jangbu.domain.usage import Source
-from jangbu.errors import InvalidAnswer, NotFound
+from jangbu.domain.flow import Answered, Receipt, Rejected
+from jangbu.domain.usage import Source, Surface, Usage
+from jangbu.errors import InvalidInput, UpstreamUnreachable
 from jangbu.gateway.bodies import json_object
 from jangbu.gateway.client import own_headers
 from jangbu.gateway.exchange import Exchange
-from jangbu.gateway.holding import WholeBody
+from jangbu.gateway.holding import LastEvents, WholeBody
+from jangbu.gateway.owning import owned, short_name
 from jangbu.gateway.relay import Relay
-from jangbu.gateway.routes import Action
+from jangbu.gateway.upstream import ERROR_BYTES_MAX, REDIRECT, UpstreamAnswer
 from jangbu.metering.later import release_later, settle_later
 from jangbu.metering.resources import Owned, ResourceKind
-from jangbu.providers.gemini import StreamMeter, parse
+from jangbu.providers.gemini import StreamMeter
+from jangbu.providers.gemini.references import files_made
 
-__all__ = ["RESULT_BYTES_MAX", "json_or_nothing", "kind_of", "owned", "result", "settle_by_asking", "short_name"]
+__all__ = ["FILE_SECONDS", "claim_made", "json_or_nothing", "result", "settle_by_asking"]
 
-RESULT_BYTES_MAX = 64_000_000
+FILE_SECONDS = 48 * 3600
+"""Google deletes a file after 48 hours (ai.google.dev/gemini-api/docs/files)."""
+NOT_FOUND = 404
+_RUNNING = frozenset({"in_progress", "queued"})
 _FAILED = frozenset({"failed", "cancelled", "expired"})
-_KINDS = {
-    "files": ResourceKind.FILE,
-    "cachedContents": ResourceKind.CACHE,
-    "batches": ResourceKind.BATCH,
-    "operations": ResourceKind.OPERATION,
-    "interactions": ResourceKind.INTERACTION,
-}
-
-
-def kind_of(name: str) -> ResourceKind:
-    """Tell what a resource is by its name (``files/…``)."""
-    return _KINDS[name.split("/")[-2]]
-
-
-def short_name(name: str) -> str:
-    """Give the name by which a resource is owned: its kind and its id, an operation's with its model."""
-    parts = name.strip("/").split("/")
-    return "/".join(parts[-4:] if "operations" in parts and parts[-4:-3] == ["models"] else parts[-2:])
-
-
-async def owned(exchange: Exchange, name: str | None = None) -> Owned:
-    """Give the resource that the path names. Raises NotFound where it is not the payer's."""
-    name = name or exchange.route.resource
-    assert name is not None, "the route names a resource"
-    found = await exchange.parts.ledger.resources.find(exchange.account, name)
-    if found is None:
-        raise NotFound(f"{name} was not found")
-    return found
+_ENDED = _FAILED | {"succeeded"}
 
 
 async def result(exchange: Exchange) -> None:
     """Show how work stands; what its result reports is settled before the client has it whole."""
     body = await exchange.body()
-    named = None if exchange.route.resource else str(json_object(body).get("operationName", ""))
-    found = await owned(exchange, short_name(named) if named else None)
-    if exchange.route.action is Action.DOWNLOAD:
-        await _download(exchange, found)
-        return
-    answer = await exchange.send(body or None)
-    content = await answer.read(RESULT_BYTES_MAX)
-    if answer.status < 400:
-        await _settle(exchange, found, content)
-    own = own_headers({"call-id": found.call.id if found.call else None})
-    await exchange.client.answer(answer.status, content, [*exchange.answer_headers(answer), *own])
+    if exchange.route.resource is None:
+        found = await owned(exchange, _operation_named(json_object(body)))
+        answer = await exchange.send(body)
+    else:
+        # The path says it all, and what a body adds could only contradict it.
+        found = await owned(exchange)
+        answer = await exchange.send(None)
+    headers = [
+        *exchange.answer_headers(answer),
+        *own_headers({"call-id": found.call.id if found.call else None}),
+    ]
+    if answer.status >= REDIRECT:
+        await exchange.client.answer(answer.status, await answer.read(ERROR_BYTES_MAX), headers)
+    else:
+        await _passed_on(exchange, found, answer, headers)
 
 
 async def settle_by_asking(exchange: Exchange, found: Owned) -> None:
-    """Ask for a result once more before it is gone, and settle what it reports."""
+    """Ask for a result once more, by itself, and settle what it reports.
+
+    Raises UpstreamUnreachable where the provider does not say, so that nothing is deleted that was not read.
+    """
     target = f"/{exchange.route.version}/{found.name}"
+    if found.kind is ResourceKind.FILE:
+        target += ":download?alt=media"
     answer = await exchange.send(None, target, "GET")
-    content = await answer.read(RESULT_BYTES_MAX)
-    if answer.status < 400:
-        await _settle(exchange, found, content)
-
-
-async def _download(exchange: Exchange, found: Owned) -> None:
-    """Pass a file on as it comes. One that holds the results of a batch is settled before its last bytes pass."""
-    parts = exchange.parts
-    answer = await exchange.send(None)
-    headers = exchange.answer_headers(answer)
-    meter = StreamMeter(exchange.route.surface if found.call else None, platform=exchange.route.platform)
-    relay = Relay(answer, meter, WholeBody(), parts.drains, seconds=parts.limits.upstream_seconds)
-    relayed = await relay.run(exchange.client, exchange.receive, headers, at_once=False)
-    if relayed.failure is not None:
-        raise relayed.failure
-    if found.call is not None and answer.status < 400:
-        await settle_later(parts.ledger, found, meter.finish(), ended=True)
-    if exchange.client.has_begun:
-        await exchange.client.end(relayed.rest)
-    else:
-        await exchange.client.answer(answer.status, relayed.rest, headers)
-
-
-async def _settle(exchange: Exchange, found: Owned, content: bytes) -> None:
-    """Settle what a result shows; a result that stands in a file belongs to the same user and the same call."""
-    ledger = exchange.parts.ledger
-    shown = json_or_nothing(content)
-    file = _result_file(shown)
-    if file is not None:
-        await ledger.resources.claim(found.account, file, ResourceKind.FILE, call=found.call)
+    if answer.status >= REDIRECT:
+        await answer.read(ERROR_BYTES_MAX)
+        if answer.status != NOT_FOUND:
+            raise UpstreamUnreachable(f"the result of {found.name} cannot be read", hint="try again")
         return
-    try:
-        usage = parse(content, surface=exchange.route.surface, platform=exchange.route.platform)
-    except InvalidAnswer:
-        return
-    if _has_failed(shown) and usage.source is Source.NONE:
-        await release_later(ledger, found, "the work came to nothing")
-    else:
-        await settle_later(ledger, found, usage, ended=_is_done(shown))
+    meter, body = _meter(exchange, found, answer), WholeBody()
+    is_small = True
+    async for piece in answer.chunks():
+        meter.feed(piece)
+        is_small = not body.push(piece) and is_small
+    usage = meter.finish()
+    is_error = meter.error_seen and usage.source is Source.NONE
+    await _settle(
+        exchange,
+        found,
+        None if is_error else usage,
+        json_or_nothing(body.rest()) if is_small else {},
+        is_error=is_error,
+    )
+
+
+async def claim_made(exchange: Exchange, shown: Mapping[str, Any]) -> None:
+    """Write down that the files that the provider made for an answer are the payer's."""
+    for name in files_made(shown):
+        await exchange.parts.ledger.resources.claim(exchange.account, name, ResourceKind.FILE, seconds=FILE_SECONDS)
 
 
 def json_or_nothing(content: bytes) -> Mapping[str, Any]:
@@ -120,19 +94,117 @@ def json_or_nothing(content: bytes) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _is_done(shown: Mapping[str, Any]) -> bool:
-    return shown.get("done") is True or shown.get("status") == "completed"
+def _operation_named(asked: Mapping[str, Any]) -> str:
+    """Give the operation that a body asks for. Raises InvalidInput unless it names one, in one spelling."""
+    names = [value for name, value in asked.items() if name.replace("_", "").lower() == "operationname"]
+    if len(names) != 1 or not isinstance(names[0], str) or "/" not in names[0]:
+        raise InvalidInput("the body names no operation", hint="send operationName")
+    return short_name(names[0])
+
+
+async def _passed_on(
+    exchange: Exchange, found: Owned, answer: UpstreamAnswer, headers: list[tuple[bytes, bytes]]
+) -> None:
+    """Pass an answer on as it comes, however large; its last bytes wait for the record."""
+    parts, client = exchange.parts, exchange.client
+    streams = (answer.header("content-type") or "").startswith("text/event-stream")
+    holding = LastEvents() if streams else WholeBody()
+    relay = Relay(answer, _meter(exchange, found, answer), holding, parts.drains, seconds=parts.limits.upstream_seconds)
+    relayed = await relay.run(client, exchange.receive, headers, at_once=streams)
+    if relayed.failure is not None:
+        raise relayed.failure
+    outcome = relayed.outcome
+    receipt = await _settle(
+        exchange,
+        found,
+        outcome.usage if isinstance(outcome, Answered) else None,
+        {} if client.has_begun else json_or_nothing(relayed.rest),
+        is_error=isinstance(outcome, Rejected),
+    )
+    if client.has_begun:
+        await client.end(relayed.rest)
+    else:
+        await client.answer(answer.status, relayed.rest, [*headers, *_charged(receipt)])
+
+
+async def _settle(
+    exchange: Exchange, found: Owned, usage: Usage | None, shown: Mapping[str, Any], *, is_error: bool
+) -> Receipt | None:
+    """Settle what a result shows. One that stands in a file belongs to the same user, and waits for the same call.
+
+    ``shown`` is empty where the answer was too large to be kept, or is no object: then its usage alone tells.
+    """
+    ledger = exchange.parts.ledger
+    # A batch may come inside an object that says more of it, as the normaliser knows.
+    shown = _inner(shown, "batch") or shown
+    if found.kind in (ResourceKind.OPERATION, ResourceKind.INTERACTION):
+        await claim_made(exchange, shown)
+    if found.call is None or found.settled_at is not None:
+        return None
+    file = _result_file(shown)
+    if file is not None:
+        await ledger.resources.claim(found.account, file, ResourceKind.FILE, call=found.call, seconds=FILE_SECONDS)
+        return None
+    came_to_nothing = is_error if found.kind is ResourceKind.FILE else _has_failed(shown)
+    if came_to_nothing and (usage is None or usage.source is Source.NONE):
+        await release_later(ledger, found, "the work came to nothing")
+        return None
+    is_running = found.kind is not ResourceKind.FILE and bool(shown) and not _has_ended(shown)
+    if usage is None or is_running:
+        return None
+    has_ended = found.kind is ResourceKind.FILE or _has_ended(shown)
+    receipt = await settle_later(ledger, found, usage, ended=has_ended)
+    if receipt is not None and not receipt.replayed:
+        exchange.spent(receipt.charged_tokens)
+    return receipt
+
+
+class _NoMeter(StreamMeter):
+    """Reads nothing: a file that nobody waits for is only passed on."""
+
+    def feed(self, chunk: bytes) -> None:
+        """Take bytes that report nothing."""
+
+
+def _meter(exchange: Exchange, found: Owned, answer: UpstreamAnswer) -> StreamMeter:
+    is_file = found.kind is ResourceKind.FILE
+    if is_file and found.call is None:
+        return _NoMeter()
+    return StreamMeter(
+        Surface.BATCH if is_file else exchange.route.surface,
+        platform=exchange.route.platform,
+        model=found.call.model if found.call else None,
+        content_encoding=answer.header("content-encoding"),
+    )
+
+
+def _charged(receipt: Receipt | None) -> list[tuple[bytes, bytes]]:
+    if receipt is None:
+        return []
+    return own_headers({"tokens-charged": receipt.charged_tokens, "balance-left": receipt.available})
+
+
+def _has_ended(shown: Mapping[str, Any]) -> bool:
+    if shown.get("status") is not None:
+        return shown["status"] not in _RUNNING
+    return shown.get("done") is True or _state(shown) in _ENDED
 
 
 def _has_failed(shown: Mapping[str, Any]) -> bool:
+    return _state(shown) in _FAILED or (shown.get("done") is True and "error" in shown)
+
+
+def _state(shown: Mapping[str, Any]) -> str:
+    """Give the last word of a state: BATCH_STATE_FAILED, JOB_STATE_FAILED and failed are one."""
     state = str(shown.get("state") or _inner(shown, "metadata").get("state") or shown.get("status") or "")
-    return state.rpartition("_")[2].lower() in _FAILED or (shown.get("done") is True and "error" in shown)
+    return state.rpartition("_")[2].lower()
 
 
 def _result_file(shown: Mapping[str, Any]) -> str | None:
     for holder in (_inner(shown, "response"), _inner(_inner(shown, "metadata"), "output")):
-        if isinstance(holder.get("responsesFile"), str):
-            return short_name(holder["responsesFile"])
+        named = holder.get("responsesFile")
+        if isinstance(named, str) and (short := short_name(named)).startswith("files/"):
+            return short
     return None
 
 

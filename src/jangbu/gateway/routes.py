@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from jangbu.domain.usage import Platform, Surface
 from jangbu.gateway.declared import DECLARED, Action, Billing, Declared, Scope
 
-__all__ = ["DECLARED", "Action", "Billing", "Declared", "Route", "Scope", "find"]
+__all__ = ["DECLARED", "Action", "Billing", "Declared", "Route", "Scope", "find", "is_model"]
 
 RESOURCE_LENGTH_MOST = 300
 """The longest name of a resource whose owner can be written down."""
@@ -71,6 +71,11 @@ def find(method: str, segments: tuple[str, ...]) -> Route | None:
         node, beneath = step, step.beneath or beneath
     leaf = node.methods.get(method) or node.methods.get("*") or beneath
     return None if leaf is None else leaf.route(names)
+
+
+def is_model(name: str) -> bool:
+    """Tell whether a model can be named so."""
+    return _NAMES["model"].fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,38 +4,40 @@ Google's Python client sends no key with the bytes, so the token is all that say
 address never reaches the client, and only an address of the provider's own origin is ever written to.
 """
 
-import json
+import asyncio
 from collections.abc import AsyncIterator
 from urllib.parse import quote, urlsplit
 
-from jangbu.errors import NotFound, TooLarge, UpstreamUnreachable
+from jangbu.errors import InvalidInput, NotFound, TooLarge, UpstreamUnreachable
 from jangbu.gateway.bodies import ClientGone, Receive
 from jangbu.gateway.client import Client
-from jangbu.gateway.exchange import Exchange, Parts
+from jangbu.gateway.exchange import Exchange, Limits, Parts
 from jangbu.gateway.headers import forwarded, returned
-from jangbu.gateway.results import short_name
-from jangbu.gateway.upstream import Outgoing, UpstreamAnswer
-from jangbu.metering.resources import ResourceKind
+from jangbu.gateway.owning import require_admitted, short_name
+from jangbu.gateway.results import FILE_SECONDS, json_or_nothing
+from jangbu.gateway.upstream import REDIRECT, Outgoing, UpstreamAnswer, UpstreamFailure
+from jangbu.metering.resources import Owned, ResourceKind
 
 __all__ = ["begin_upload", "continue_upload"]
 
 UPLOAD_SECONDS = 48 * 3600
-FILE_SECONDS = 48 * 3600
-"""Google deletes a file after 48 hours (ai.google.dev/gemini-api/docs/files)."""
 ANSWER_BYTES_MAX = 1_000_000
 _ADDRESS = b"x-goog-upload-url"
+_LENGTH = b"content-length"
+_PORTS = {"http": 80, "https": 443}
 
 
 async def begin_upload(exchange: Exchange) -> None:
     """Begin an upload, or make a small one in a single request (multipart)."""
+    await require_admitted(exchange)
     body = await exchange.body()
     answer = await exchange.send(body)
     content = await answer.read(ANSWER_BYTES_MAX)
     headers = exchange.answer_headers(answer)
     address = answer.header(_ADDRESS.decode())
-    if answer.status < 400 and address is not None:
+    if answer.status < REDIRECT and address is not None:
         headers.append((_ADDRESS, await _own_address(exchange, address)))
-    elif answer.status < 400:
+    elif answer.status < REDIRECT:
         await _claim(exchange.parts, exchange.payer.user, content)
     await exchange.client.answer(answer.status, content, headers)
 
@@ -52,53 +54,95 @@ async def continue_upload(
     upload = await parts.ledger.resources.upload(token)
     if upload is None or upload.target is None:
         raise NotFound("there is no such upload")
-    body = _bytes_of(receive, parts.limits.upload_bytes)
-    answer = await parts.upstream.send(Outgoing(method, upload.target, forwarded(raw_headers), body))
+    length = dict(raw_headers).get(_LENGTH, b"0")
+    if length.isdigit() and int(length[:20]) > parts.limits.upload_bytes:
+        raise _too_large(parts.limits)
+    incoming = _Incoming(receive, parts.limits)
+    headers = (*forwarded(raw_headers), *((name, value) for name, value in raw_headers if name == _LENGTH))
+    try:
+        answer = await parts.upstream.send(Outgoing(method, upload.target, headers, incoming.pieces()))
+    except UpstreamFailure:
+        raise incoming.failure or UpstreamUnreachable(
+            "the upload broke off", hint="ask how far it came, and go on"
+        ) from None
     content = await answer.read(ANSWER_BYTES_MAX)
-    if answer.status < 400 and _is_final(answer):
-        await _claim(parts, upload.user, content)
-        await parts.ledger.resources.forget(upload.account, upload.name)
+    await _follow(parts, upload, answer, content)
     await client.answer(answer.status, content, returned(answer.headers))
+
+
+class _Incoming:
+    """The bytes of an upload, as they come; one whose client leaves or dawdles ends in the middle."""
+
+    def __init__(self, receive: Receive, limits: Limits) -> None:
+        self._receive = receive
+        self._limits = limits
+        self.failure: Exception | None = None
+        """Why there were no more: whoever sends them on sees only that they ended."""
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Give the bytes."""
+        size, goes_on = 0, True
+        while goes_on:
+            piece, goes_on = await self._next()
+            size += len(piece)
+            if size > self._limits.upload_bytes:
+                raise self._failed(_too_large(self._limits))
+            if piece:
+                yield piece
+
+    async def _next(self) -> tuple[bytes, bool]:
+        seconds = self._limits.client_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                message = await self._receive()
+        except TimeoutError:
+            raise self._failed(InvalidInput(f"the upload stopped for {seconds} s")) from None
+        if message["type"] == "http.disconnect":
+            raise self._failed(ClientGone())
+        return message.get("body", b""), message.get("more_body", False)
+
+    def _failed(self, failure: Exception) -> Exception:
+        self.failure = failure
+        return failure
 
 
 async def _own_address(exchange: Exchange, address: str) -> bytes:
     """Give the gateway's own address in the place of the provider's."""
-    here, there = urlsplit(exchange.parts.upstream.origin), urlsplit(address)
-    if (there.scheme, there.netloc) != (here.scheme, here.netloc):
+    if _origin(address) != _origin(exchange.parts.upstream.origin):
         raise UpstreamUnreachable("the provider named another host for the upload")
     token = await exchange.parts.ledger.resources.open_upload(exchange.account, address, UPLOAD_SECONDS)
     return f"{exchange.origin}/upload/{exchange.route.version}/files?upload_id={quote(token)}".encode()
 
 
+def _origin(address: str) -> tuple[str, str | None, int | None, bool]:
+    found = urlsplit(address)
+    try:
+        port = found.port or _PORTS.get(found.scheme)
+    except ValueError:
+        port = None
+    return found.scheme, found.hostname, port, "@" in found.netloc
+
+
+async def _follow(parts: Parts, upload: Owned, answer: UpstreamAnswer, content: bytes) -> None:
+    """Write down whose a new file is. The token of an upload that is done still tells how it ended, until its time is
+    up: the answer may not have reached the client.
+    """
+    status = (answer.header("x-goog-upload-status") or "final").lower()
+    if answer.status < REDIRECT and status == "final":
+        await _claim(parts, upload.user, content)
+    elif status == "cancelled":
+        await parts.ledger.resources.forget(upload.account, upload.name)
+
+
 async def _claim(parts: Parts, user: str, content: bytes) -> None:
     """Write down whose a new file is."""
-    try:
-        shown = json.loads(content)
-    except ValueError:
-        return
-    file = shown.get("file", shown) if isinstance(shown, dict) else {}
+    shown = json_or_nothing(content)
+    file = shown.get("file", shown)
     name = file.get("name") if isinstance(file, dict) else None
     if isinstance(name, str):
         account = parts.ledger.accounts.id_of(user)
         await parts.ledger.resources.claim(account, short_name(name), ResourceKind.FILE, seconds=FILE_SECONDS)
 
 
-def _is_final(answer: UpstreamAnswer) -> bool:
-    return (answer.header("x-goog-upload-status") or "final").lower() == "final"
-
-
-async def _bytes_of(receive: Receive, most: int) -> AsyncIterator[bytes]:
-    """Give the request's body as it comes. An upload whose client leaves ends in the middle."""
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        piece = message.get("body", b"")
-        size += len(piece)
-        if size > most:
-            raise TooLarge(f"the upload is larger than {most:,} bytes")
-        if piece:
-            yield piece
-        if not message.get("more_body", False):
-            return
+def _too_large(limits: Limits) -> TooLarge:
+    return TooLarge(f"the upload is larger than {limits.upload_bytes:,} bytes")

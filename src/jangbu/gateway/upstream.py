@@ -6,7 +6,7 @@ the provider's are put in here and nowhere else.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
@@ -19,13 +19,21 @@ from jangbu import telemetry
 from jangbu.errors import InvalidSettings, NotOffered, UpstreamUnreachable
 from jangbu.gateway.upstream_keys import UpstreamKey, UpstreamKeys
 
-__all__ = ["Outgoing", "Upstream", "UpstreamAnswer", "UpstreamFailure"]
+__all__ = ["REDIRECT", "Headers", "Outgoing", "Upstream", "UpstreamAnswer", "UpstreamFailure", "checked_origin"]
 
 CONNECT_SECONDS = 10
+CLOSE_SECONDS = 5
+"""How long the provider may take to answer the close frame of a session."""
 KEEPALIVE_SECONDS = 30
 """Shorter than the provider keeps a connection open: a request on a dead one could not be told from a lost one."""
 ERROR_BYTES_MAX = 1_000_000
+SWITCHING_PROTOCOLS = 101
+SUCCESS = 200
+REDIRECT = 300
+STATUS_MOST = 599
 TOO_MANY_REQUESTS = 429
+READ_BYTES = 64 * 1024
+"""How much of an answer is read ahead of the client: a quarter of aiohttp's own, so that many large ones fit."""
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -40,7 +48,10 @@ class UpstreamFailure(UpstreamUnreachable):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A request to the provider: the rebuilt path and query, and the headers that may pass."""
+    """A request to the provider: the rebuilt path and query, and the headers that may pass.
+
+    ``target`` may be a whole address, of a host that the provider or the settings named.
+    """
 
     method: str
     target: str
@@ -51,8 +62,9 @@ class Outgoing:
 class UpstreamAnswer:
     """An answer of the provider, its body not read yet. Close it, or read it to its end."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, secrets: Sequence[bytes] = ()) -> None:
         self._response = response
+        self._secrets = secrets
         self.status: int = response.status
         self.headers: tuple[tuple[bytes, bytes], ...] = response.raw_headers
 
@@ -74,12 +86,16 @@ class UpstreamAnswer:
                 yield chunk
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             telemetry.emit("upstream.failed", reason="broken_off")
+            self.close()
             raise UpstreamFailure(f"the answer broke off: {type(error).__name__}", may_have_left=True) from error
         finally:
             telemetry.emit("upstream.waited", seconds=waited)
 
     async def read(self, most: int) -> bytes:
-        """Read a small body whole. Raises UpstreamFailure where it breaks off or is larger than ``most`` bytes."""
+        """Read a small body whole. Raises UpstreamFailure where it breaks off or is larger than ``most`` bytes.
+
+        The provider's errors name the key that was used (``Consumer 'api_key:…' has been suspended``): it stays here.
+        """
         pieces, size = [], 0
         async for chunk in self.chunks():
             size += len(chunk)
@@ -87,7 +103,10 @@ class UpstreamAnswer:
                 self.close()
                 raise UpstreamFailure(f"the answer is larger than {most:,} bytes", may_have_left=True)
             pieces.append(chunk)
-        return b"".join(pieces)
+        content = b"".join(pieces)
+        for secret in self._secrets:
+            content = content.replace(secret, b"***")
+        return content
 
     def close(self) -> None:
         """Drop what was not read, with its connection."""
@@ -98,10 +117,7 @@ class Upstream:
     """Calls the provider. Belongs to one event loop."""
 
     def __init__(self, url: str, keys: UpstreamKeys, *, idle_seconds: int) -> None:
-        origin = urlsplit(url)
-        if origin.scheme not in ("http", "https") or not origin.hostname or origin.query or origin.fragment:
-            raise InvalidSettings(f"upstream_url {url[:100]!r} is no address", hint="write https://host")
-        self.origin = url.rstrip("/")
+        self.origin = checked_origin(url, "upstream_url")
         self.keys = keys
         self._session = aiohttp.ClientSession(
             auto_decompress=False,
@@ -110,24 +126,65 @@ class Upstream:
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=idle_seconds),
             skip_auto_headers=("User-Agent", "Accept-Encoding"),
+            read_bufsize=READ_BYTES,
         )
+        # Its own session, because an upgrade follows redirects unless something stops it; the connections are shared.
+        self._sockets = aiohttp.ClientSession(
+            trust_env=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            connector=self._session.connector,
+            connector_owner=False,
+            timeout=self._session.timeout,
+            skip_auto_headers=("User-Agent", "Accept-Encoding"),
+            middlewares=(_only_upgraded,),
+        )
+
+    async def connect(self, target: str, headers: Headers, *, message_bytes: int) -> aiohttp.ClientWebSocketResponse:
+        """Open a WebSocket with the key whose turn it is; one that answers 429 rests, and the next one is tried.
+
+        A message of the provider has at most ``message_bytes``. Raises UpstreamFailure, with nothing said to the
+        provider yet, or NotOffered where the gateway has no key.
+        """
+        keys = self._keys_in_order()
+        for key in keys[:-1]:
+            try:
+                return await self._upgraded(target, headers, _opened_by(key), message_bytes)
+            except aiohttp.ClientResponseError as error:
+                if error.status != TOO_MANY_REQUESTS:
+                    raise _refused(error) from error
+                self.keys.rest(key, _seconds(None if error.headers is None else error.headers.get("retry-after")))
+        try:
+            return await self._upgraded(target, headers, _opened_by(keys[-1]), message_bytes)
+        except aiohttp.ClientResponseError as error:
+            raise _refused(error) from error
+
+    async def connect_with(
+        self, url: str, headers: Headers, credentials: Sequence[tuple[str, str]], *, message_bytes: int
+    ) -> aiohttp.ClientWebSocketResponse:
+        """Open a WebSocket to a whole address with other credentials than a key. Raises UpstreamFailure."""
+        try:
+            return await self._upgraded(url, headers, credentials, message_bytes)
+        except aiohttp.ClientResponseError as error:
+            raise _refused(error) from error
 
     async def send(self, outgoing: Outgoing) -> UpstreamAnswer:
         """Make a call with the key whose turn it is; one that answers 429 rests, and the next one is tried.
 
         Raises UpstreamFailure, or NotOffered where the gateway has no key.
         """
-        keys = self.keys.in_order()
-        if not keys:
-            raise NotOffered("the gateway has no key for Gemini", hint="set GEMINI_API_KEY where it runs")
+        keys = self._keys_in_order()
         can_repeat = not isinstance(outgoing.body, AsyncIterator)
         for key in keys[:-1] if can_repeat else ():
-            answer = await self._attempt(outgoing, key)
+            answer = await self._attempt(outgoing, _opened_by(key))
             if answer.status != TOO_MANY_REQUESTS:
                 return answer
             self.keys.rest(key, _seconds(answer.header("retry-after")))
             answer.close()
-        return await self._attempt(outgoing, keys[-1] if can_repeat else keys[0])
+        return await self._attempt(outgoing, _opened_by(keys[-1] if can_repeat else keys[0]))
+
+    async def send_with(self, outgoing: Outgoing, credentials: Sequence[tuple[str, str]]) -> UpstreamAnswer:
+        """Make a call with other credentials than a key: the headers that carry them. Raises UpstreamFailure."""
+        return await self._attempt(outgoing, credentials)
 
     async def is_reachable(self, seconds: int) -> bool:
         """Tell whether the provider's address takes connections."""
@@ -142,6 +199,7 @@ class Upstream:
 
     async def close(self) -> None:
         """Close the connections."""
+        await self._sockets.close()
         await self._session.close()
 
     async def __aenter__(self) -> Self:
@@ -150,15 +208,38 @@ class Upstream:
     async def __aexit__(self, *_exception: object) -> None:
         await self.close()
 
-    async def _attempt(self, outgoing: Outgoing, key: UpstreamKey) -> UpstreamAnswer:
+    def _keys_in_order(self) -> list[UpstreamKey]:
+        keys = self.keys.in_order()
+        if not keys:
+            raise NotOffered("the gateway has no key for Gemini", hint="set GEMINI_API_KEY where it runs")
+        return keys
+
+    async def _upgraded(
+        self, target: str, headers: Headers, credentials: Sequence[tuple[str, str]], message_bytes: int
+    ) -> aiohttp.ClientWebSocketResponse:
+        """Upgrade one connection. Raises ClientResponseError where the provider answers anything else."""
+        given = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+        try:
+            return await self._sockets.ws_connect(
+                self._address(target),
+                headers=[*given, *credentials],
+                max_msg_size=message_bytes,
+                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
+            )
+        except aiohttp.ClientResponseError:
+            raise
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            telemetry.emit("upstream.failed", reason="unreachable")
+            raise UpstreamFailure(f"Gemini cannot be reached: {type(error).__name__}", may_have_left=False) from error
+
+    async def _attempt(self, outgoing: Outgoing, credentials: Sequence[tuple[str, str]]) -> UpstreamAnswer:
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in outgoing.headers]
-        headers += [("x-goog-api-key", key.secret), ("accept-encoding", "identity")]
-        url = outgoing.target if "://" in outgoing.target else self.origin + outgoing.target
+        headers += [*credentials, ("accept-encoding", "identity")]
         began = time.monotonic()
         try:
             response = await self._session.request(
                 outgoing.method,
-                URL(url, encoded=True),
+                self._address(outgoing.target),
                 headers=headers,
                 data=outgoing.body,
                 allow_redirects=False,
@@ -175,7 +256,39 @@ class Upstream:
         finally:
             telemetry.emit("upstream.waited", seconds=time.monotonic() - began)
         telemetry.emit("upstream.answered", status=response.status)
-        return UpstreamAnswer(response)
+        if not SUCCESS <= response.status <= STATUS_MOST:
+            response.close()
+            raise UpstreamFailure(f"Gemini answered with the status {response.status}", may_have_left=True)
+        return UpstreamAnswer(response, [value.removeprefix("Bearer ").encode() for _, value in credentials])
+
+    def _address(self, target: str) -> URL:
+        return URL(self.origin + target if target.startswith("/") else target, encoded=True)
+
+
+def checked_origin(url: str, setting: str) -> str:
+    """Give the address of a setting without the slash at its end. Raises InvalidSettings where it is none."""
+    origin = urlsplit(url)
+    if origin.scheme not in ("http", "https") or not origin.hostname or origin.query or origin.fragment:
+        raise InvalidSettings(f"{setting} {url[:100]!r} is no address", hint="write https://host")
+    return url.rstrip("/")
+
+
+def _opened_by(key: UpstreamKey) -> Sequence[tuple[str, str]]:
+    return (("x-goog-api-key", key.secret),)
+
+
+async def _only_upgraded(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Let an upgrade end with its first answer: a redirect would carry the key to wherever it points."""
+    response = await handler(request)
+    if response.status != SWITCHING_PROTOCOLS:
+        response.close()
+        raise aiohttp.ClientResponseError(response.request_info, (), status=response.status, headers=response.headers)
+    return response
+
+
+def _refused(error: aiohttp.ClientResponseError) -> UpstreamFailure:
+    telemetry.emit("upstream.failed", reason="refused")
+    return UpstreamFailure(f"Gemini refused the session with {error.status}", may_have_left=False)
 
 
 def _seconds(text: str | None) -> int | None:

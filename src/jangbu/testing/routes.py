@@ -28,9 +28,11 @@ SURFACES: dict[str, Surface] = {
     "model": counting.show_model,
     "openai_chat": openai.chat,
     "openai_embeddings": openai.embeddings,
+    "openai_images": openai.images,
     "openai_models": openai.models,
     "interaction_create": interactions.create_interaction,
     "interaction": interactions.show_interaction,
+    "interaction_cancel": interactions.cancel_interaction,
     "interaction_delete": interactions.delete_interaction,
     "cache_create": stored.create_cache,
     "caches": stored.list_caches,
@@ -47,6 +49,7 @@ SURFACES: dict[str, Surface] = {
     "batch_cancel": long_running.cancel_batch,
     "batch_delete": long_running.delete_batch,
     "operation": long_running.show_operation,
+    "operation_fetch": long_running.fetch_operation,
 }
 """What answers on each surface; the names are those of the log."""
 
@@ -59,6 +62,7 @@ _VERBS = {
     "batchGenerateContent": "batch_generate_content",
     "predict": "predict",
     "predictLongRunning": "predict_long_running",
+    "fetchPredictOperation": "operation_fetch",
 }
 _MODEL = r"(?:models|tunedModels)/(?P<model>[^/:]+)"
 _PATHS = [
@@ -69,6 +73,7 @@ _PATHS = [
         ("PUT", r"/upload/(?:v\w+/)?files", "upload"),
         ("POST", r"/openai/chat/completions", "openai_chat"),
         ("POST", r"/openai/embeddings", "openai_embeddings"),
+        ("POST", r"/openai/images/generations", "openai_images"),
         ("GET", r"/openai/models", "openai_models"),
         ("GET", rf"(?P<name>{_MODEL}/operations/[^/:]+)", "operation"),
         ("POST", rf"{_MODEL}:(?P<verb>\w+)", ""),
@@ -86,9 +91,11 @@ _PATHS = [
         ("GET", r"/batches", "batches"),
         ("GET", r"/(?P<name>batches/[^/:]+)", "batch"),
         ("POST", r"/(?P<name>batches/[^/:]+):cancel", "batch_cancel"),
+        ("POST", r"/(?P<name>batches/[^/:]+):delete", "batch_delete"),
         ("DELETE", r"/(?P<name>batches/[^/:]+)", "batch_delete"),
         ("POST", r"/interactions", "interaction_create"),
         ("GET", r"/(?P<name>interactions/[^/:]+)", "interaction"),
+        ("POST", r"/(?P<name>interactions/[^/:]+)/cancel", "interaction_cancel"),
         ("DELETE", r"/(?P<name>interactions/[^/:]+)", "interaction_delete"),
     )
 ]

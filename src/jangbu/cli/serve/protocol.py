@@ -114,10 +114,12 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, within uvicorn's time for idle connections."""
+        """Wait for the next request, within uvicorn's time for idle connections unless it has begun already."""
         super().on_response_complete()
         if self._is_waiting():
             self._bounds.waiting[self] = None
+            if self._in_head:
+                self._limit_time()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be read. Nothing is written into the answer of an earlier request."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jangbu.domain.usage import Platform, Source, Surface, Usage
+from jangbu.providers.gemini.counted_parts import count_request
 from jangbu.providers.gemini.embeddings import counted
 
 __all__ = ["count_body", "counted", "needs_count", "tokens_counted"]
@@ -21,6 +22,8 @@ def count_body(surface: Surface | None, platform: Platform, model: str | None, b
             parts = (body, *body.get("requests", ()))
             contents = [part["content"] for part in parts if "content" in part]
             return {"contents": contents} if contents else None
+        case Surface.OPENAI | Surface.INTERACTIONS if model is not None:
+            return {"generateContentRequest": count_request(model, body)}
     return None
 
 

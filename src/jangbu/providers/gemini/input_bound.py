@@ -21,6 +21,7 @@ _NOT_LOCAL = {
     "gcsUri",
     "fileName",
     "file_name",
+    "file_id",
 }
 _INLINE = {"inlineData", "inline_data"}
 _INTERACTION_MEDIA = {"image", "audio", "video", "document"}

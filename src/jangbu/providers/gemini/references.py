@@ -15,7 +15,7 @@ from urllib.parse import unquote
 __all__ = ["files_made", "references"]
 
 _ADDRESS = re.compile(r"(?:https?|gs)://([^/?#\\@%\s:]+)(?::\d+)?(?:[/?#].*)?", re.IGNORECASE | re.DOTALL)
-_FILE = re.compile(r"(?:^|/)files/([^/:?#&=\s]+)")
+_FILE = re.compile(r"(?<![A-Za-z0-9_-])files/([^/:?#&=\s]+)")
 _CACHE = re.compile(r"/?(?:projects/[^/]+/locations/[^/]+/)?(?:cachedContents/)?([^/:?#\s]+)")
 _INTERACTION = re.compile(r"(?:interactions/)?([^/:?#\s]+)")
 _ENVIRONMENT = re.compile(r"(?:environments/)?([^/:?#\s]+)")

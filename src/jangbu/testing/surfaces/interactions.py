@@ -11,7 +11,7 @@ from jangbu.testing.surfaces.failures import Failure
 from jangbu.testing.surfaces.generate import CHUNKS
 from jangbu.testing.surfaces.resources import Resources, StoredInteraction, found
 
-__all__ = ["create_interaction", "delete_interaction", "show_interaction"]
+__all__ = ["cancel_interaction", "create_interaction", "delete_interaction", "show_interaction"]
 
 _TOOLS = {"google_search": "googleSearch", "code_execution": "codeExecution", "url_context": "urlContext"}
 _SETTINGS = {
@@ -43,6 +43,15 @@ def show_interaction(exchange: Exchange, resources: Resources) -> Reply:
     """Answer an interaction that was created before, with the usage that it had."""
     shown = found(resources.interactions, exchange.route.name).shown
     return json_reply(shown, usage=shown.get("usage"), response_id=shown["id"], model=shown["model"])
+
+
+def cancel_interaction(exchange: Exchange, resources: Resources) -> Reply:
+    """Cancel an interaction that runs in the background: nothing of it was generated."""
+    stored: StoredInteraction = found(resources.interactions, exchange.route.name)
+    shown = {name: value for name, value in stored.shown.items() if name not in {"usage", "steps"}}
+    cancelled = StoredInteraction({**shown, "status": "cancelled"}, Tokens())
+    resources.interactions[exchange.route.name] = cancelled
+    return json_reply(cancelled.shown, response_id=shown["id"], model=shown["model"])
 
 
 def delete_interaction(exchange: Exchange, resources: Resources) -> Reply:

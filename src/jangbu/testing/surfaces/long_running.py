@@ -1,5 +1,6 @@
 """Batches, Imagen and Veo: answers that come later, or that report no tokens at all."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,15 +10,17 @@ from jangbu.testing.composing.counting import field
 from jangbu.testing.composing.media import png
 from jangbu.testing.composing.tally import distort
 from jangbu.testing.surfaces.counting import predict_embeddings
-from jangbu.testing.surfaces.exchange import Exchange, Reply, json_reply
+from jangbu.testing.surfaces.exchange import Exchange, Reply, encode, json_reply
 from jangbu.testing.surfaces.failures import error_object
 from jangbu.testing.surfaces.generate import count_usage, response_body
-from jangbu.testing.surfaces.resources import Batch, Resources, found
+from jangbu.testing.surfaces.resources import Batch, Resources, Upload, found
+from jangbu.testing.surfaces.stored import keep_file
 
 __all__ = [
     "cancel_batch",
     "create_batch",
     "delete_batch",
+    "fetch_operation",
     "list_batches",
     "predict",
     "predict_long_running",
@@ -28,14 +31,17 @@ __all__ = [
 POLLS_RUNNING = 1
 """How many times a batch is still running when it is asked for."""
 _TYPE = "type.googleapis.com/google.ai.generativelanguage.v1main."
+_VERTEX_VIDEOS = "type.googleapis.com/cloud.ai.large_models.vision.GenerateVideoResponse"
 
 
 def create_batch(exchange: Exchange, resources: Resources) -> Reply:
-    """Take a batch of inline requests. The creation reports no usage."""
+    """Take a batch, of inline requests or of those in a file of JSON lines. The creation reports no usage."""
     batch = field(exchange.body, "batch") or {}
-    inline = field(field(batch, "inputConfig") or {}, "requests") or {}
-    requests = field(inline, "requests") or []
+    given = field(batch, "inputConfig") or {}
+    file = field(given, "fileName")
+    requests = _lines(resources, file) if file else field(field(given, "requests") or {}, "requests") or []
     members = [_answer(exchange, entry) for entry in requests]
+    output = _result_file(exchange, resources, members) if file else {"inlinedResponses": {"inlinedResponses": members}}
     name = exchange.ids.new("batches/").lower()
     about = {
         "@type": f"{_TYPE}GenerateContentBatch",
@@ -48,7 +54,7 @@ def create_batch(exchange: Exchange, resources: Resources) -> Reply:
     }
     resources.batches[name] = Batch(
         running={"name": name, "metadata": {**about, "state": "BATCH_STATE_RUNNING"}},
-        done=_done(name, about, members, exchange.moment),
+        done=_done(name, about, output, exchange.moment),
         members=tuple(_member(member["response"]) for member in members if "response" in member),
         polls_left=POLLS_RUNNING,
     )
@@ -101,12 +107,17 @@ def predict(exchange: Exchange, _resources: Resources) -> Reply:
 def predict_long_running(exchange: Exchange, resources: Resources) -> Reply:
     """Start a Veo operation, which is done when it is first asked for."""
     name = exchange.ids.new(f"models/{exchange.route.model}/operations/")
-    video = {"uri": f"https://generativelanguage.googleapis.com/v1beta/{exchange.ids.new('files/')}:download?alt=media"}
+    file = keep_file(exchange, resources, Upload("video/mp4", "", bytearray(b"\0\0\0\x18ftypmp42")))
+    video = {"uri": f"{file['uri']}:download?alt=media"}
     generated = {"generatedSamples": [{"video": video}]}
     kind = "type.googleapis.com/google.ai.generativelanguage.v1beta.PredictLongRunningResponse"
-    response = {"@type": kind, "generateVideoResponse": generated}
-    resources.operations[name] = {"name": name, "done": True, "response": response}
-    return json_reply({"name": name}, response_id=name, model=exchange.model_version)
+    response: dict[str, Any] = {"@type": kind, "generateVideoResponse": generated}
+    parent = exchange.request.path.partition("/projects/")[2].rpartition("/models/")[0]
+    shown = f"projects/{parent}/{name}" if parent else name
+    if exchange.route.vertex:
+        response = {"@type": _VERTEX_VIDEOS, "videos": [{"gcsUri": "gs://videos/1.mp4", "mimeType": "video/mp4"}]}
+    resources.operations[name] = {"name": shown, "done": True, "response": response}
+    return json_reply({"name": shown}, response_id=name, model=exchange.model_version)
 
 
 def show_operation(exchange: Exchange, resources: Resources) -> Reply:
@@ -114,9 +125,16 @@ def show_operation(exchange: Exchange, resources: Resources) -> Reply:
     return json_reply(found(resources.operations, exchange.route.name), response_id=exchange.route.name)
 
 
+def fetch_operation(exchange: Exchange, resources: Resources) -> Reply:
+    """Answer an operation that Vertex's clients name in the body, with its project and location."""
+    name = str(field(exchange.body, "operationName"))
+    name = name[max(name.find("models/"), 0) :]
+    return json_reply(found(resources.operations, name), response_id=name)
+
+
 def _answer(exchange: Exchange, entry: Mapping[str, Any]) -> dict[str, Any]:
     request = field(entry, "request") or {}
-    metadata = {"metadata": entry["metadata"]} if "metadata" in entry else {}
+    metadata = {name: entry[name] for name in ("metadata", "key") if name in entry}
     if not field(request, "contents"):
         return {"error": error_object(400)["error"], **metadata}
     single = replace(exchange, body=request)
@@ -129,9 +147,20 @@ def _member(response: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"response_id": response["responseId"], "usage": response.get("usageMetadata")}
 
 
-def _done(name: str, about: Mapping[str, Any], members: list[dict[str, Any]], moment: str) -> dict[str, Any]:
-    output = {"inlinedResponses": {"inlinedResponses": members}}
-    statistics = {"requestCount": str(len(members)), "successfulRequestCount": str(len(members))}
+def _lines(resources: Resources, file: str) -> list[dict[str, Any]]:
+    found(resources.files, file)
+    return [json.loads(line) for line in resources.file_data[file].splitlines() if line.strip()]
+
+
+def _result_file(exchange: Exchange, resources: Resources, members: list[dict[str, Any]]) -> dict[str, Any]:
+    """Keep the answers as a file of JSON lines."""
+    upload = Upload("application/jsonl", "", bytearray(b"".join(encode(member) + b"\n" for member in members)))
+    return {"responsesFile": keep_file(exchange, resources, upload)["name"]}
+
+
+def _done(name: str, about: Mapping[str, Any], output: Mapping[str, Any], moment: str) -> dict[str, Any]:
+    count = about["batchStats"]["requestCount"]
+    statistics = {"requestCount": count, "successfulRequestCount": count}
     ended = {"state": "BATCH_STATE_SUCCEEDED", "endTime": moment, "batchStats": statistics, "output": output}
     return {
         "name": name,

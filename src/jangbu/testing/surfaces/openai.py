@@ -1,4 +1,4 @@
-"""The OpenAI-compatible endpoint: chat completions (whole and streamed), embeddings, models."""
+"""The OpenAI-compatible endpoint: chat completions (whole and streamed), embeddings, images, models."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,6 +6,7 @@ from typing import Any
 
 from jangbu.testing.composing.composition import Composition, compose, segments
 from jangbu.testing.composing.counting import count_text
+from jangbu.testing.composing.media import png
 from jangbu.testing.composing.tally import distort, openai_usage
 from jangbu.testing.surfaces.counting import DIMENSIONS, MODELS
 from jangbu.testing.surfaces.exchange import Chunk, Exchange, Reply, encode, json_reply
@@ -13,7 +14,7 @@ from jangbu.testing.surfaces.failures import error_object
 from jangbu.testing.surfaces.generate import CHUNKS
 from jangbu.testing.surfaces.resources import Resources
 
-__all__ = ["chat", "embeddings", "models"]
+__all__ = ["chat", "embeddings", "images", "models"]
 
 _FINISHES = {"STOP": "stop", "MAX_TOKENS": "length", "SAFETY": "content_filter"}
 _EFFORTS = {"none": 0, "minimal": 512, "low": 1024, "medium": 8192, "high": 24576}
@@ -59,6 +60,12 @@ def embeddings(exchange: Exchange, _resources: Resources) -> Reply:
     usage = distort({"prompt_tokens": tokens, "total_tokens": tokens}, exchange.behaviour.usage)
     body = {"object": "list", "data": data, "model": exchange.model_version, "usage": usage}
     return json_reply(body, usage=usage, model=exchange.model_version)
+
+
+def images(exchange: Exchange, _resources: Resources) -> Reply:
+    """Answer images/generations: pictures, and no usage."""
+    data = [{"b64_json": png(exchange.behaviour.image_bytes or 0)}] * int(exchange.body.get("n") or 1)
+    return json_reply({"created": int(exchange.now.timestamp()), "data": data}, model=exchange.model_version)
 
 
 def models(_exchange: Exchange, _resources: Resources) -> Reply:

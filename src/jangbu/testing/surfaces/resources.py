@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jangbu.testing.composing.counting import Tokens
+from jangbu.testing.surfaces.exchange import Reply
 from jangbu.testing.surfaces.failures import Failure
 
 __all__ = ["Batch", "Resources", "StoredInteraction", "Upload"]
@@ -15,11 +16,12 @@ Shown = dict[str, Any]
 
 @dataclass(slots=True)
 class Upload:
-    """A resumable upload under way."""
+    """A resumable upload, and once it is done the reply that shows its file."""
 
     content_type: str
     display_name: str
     data: bytearray = field(default_factory=bytearray)
+    file: Reply | None = None
 
 
 @dataclass(slots=True)

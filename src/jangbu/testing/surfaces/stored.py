@@ -14,6 +14,7 @@ __all__ = [
     "delete_cache",
     "delete_file",
     "download_file",
+    "keep_file",
     "list_caches",
     "list_files",
     "show_cache",
@@ -70,21 +71,26 @@ def list_caches(_exchange: Exchange, resources: Resources) -> Reply:
 
 
 def upload_file(exchange: Exchange, resources: Resources) -> Reply:
-    """Take a file: by the resumable protocol (start, then chunks to the URL that was given), or in one multipart."""
+    """Take a file: by the resumable protocol (start, then chunks to the URL that was given), or in one multipart.
+
+    An upload under way can be asked about (query) and given up (cancel).
+    """
     headers = exchange.request.headers
     command = headers.get("x-goog-upload-command", "")
     if headers.get("x-goog-upload-protocol") == "multipart":
         return _finish(exchange, resources, _multipart(exchange))
     if "start" in command:
         return _start(exchange, resources)
-    upload = found(resources.uploads, exchange.request.query.get("upload_id", ""))
+    upload: Upload = found(resources.uploads, exchange.request.query.get("upload_id", ""))
+    if command in ("query", "cancel"):
+        return _stand(exchange, resources, upload, command)
     if int(headers.get("x-goog-upload-offset", "0")) != len(upload.data):
         raise Failure(400, "The upload offset is not where the last chunk ended.")
     upload.data += exchange.request.body
     if "finalize" not in command:
         return json_reply({}, headers={"x-goog-upload-status": "active"})
-    del resources.uploads[exchange.request.query["upload_id"]]
-    return _finish(exchange, resources, upload)
+    upload.file = _finish(exchange, resources, upload)
+    return upload.file
 
 
 def show_file(exchange: Exchange, resources: Resources) -> Reply:
@@ -120,6 +126,17 @@ def _start(exchange: Exchange, resources: Resources) -> Reply:
     return json_reply({}, headers={"x-goog-upload-url": url, "x-goog-upload-status": "active"})
 
 
+def _stand(exchange: Exchange, resources: Resources, upload: Upload, command: str) -> Reply:
+    """Say how far an upload came, and what became of it, or give it up."""
+    if command == "cancel":
+        del resources.uploads[exchange.request.query["upload_id"]]
+        return json_reply({}, headers={"x-goog-upload-status": "cancelled"})
+    if upload.file is not None:
+        return upload.file
+    received = str(len(upload.data))
+    return json_reply({}, headers={"x-goog-upload-status": "active", "x-goog-upload-size-received": received})
+
+
 def _multipart(exchange: Exchange) -> Upload:
     """Read a multipart/related body: a part of JSON about the file, then the file."""
     boundary = exchange.request.headers.get("content-type", "").partition("boundary=")[2].strip('"')
@@ -134,7 +151,8 @@ def _multipart(exchange: Exchange) -> Upload:
     return upload
 
 
-def _finish(exchange: Exchange, resources: Resources, upload: Upload) -> Reply:
+def keep_file(exchange: Exchange, resources: Resources, upload: Upload) -> dict[str, Any]:
+    """Keep a file under a new name, and give what is shown of it."""
     name = exchange.ids.new("files/").lower()
     version = exchange.route.version or "v1beta"
     shown: dict[str, Any] = {
@@ -148,6 +166,11 @@ def _finish(exchange: Exchange, resources: Resources, upload: Upload) -> Reply:
         "state": "ACTIVE",
     }
     resources.files[name], resources.file_data[name] = shown, bytes(upload.data)
+    return shown
+
+
+def _finish(exchange: Exchange, resources: Resources, upload: Upload) -> Reply:
+    shown = keep_file(exchange, resources, upload)
     return json_reply({"file": shown}, headers={"x-goog-upload-status": "final"})
 
 

@@ -1,0 +1,222 @@
+"""The turns of a Live session. Each turn of the model is a call of its own: held for, settled, recorded.
+
+A hold is taken when the client says something and none is open, and settled when the provider reports the turn, before
+the client sees the report. Live takes no output limit in mid-session, so a turn may outgrow its hold: what is heard in
+it is held for as it grows, what the model says beyond its limit is an overrun.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from jangbu import telemetry
+from jangbu.clock import new_id
+from jangbu.domain.flow import Answered, Bounds, Call, Lost, Outcome, Rejected, ShortBalance
+from jangbu.domain.keys import Key
+from jangbu.domain.usage import Source, Surface, Usage
+from jangbu.errors import NotPermitted
+from jangbu.gateway import live_messages
+from jangbu.gateway.calls import MeteredCall
+from jangbu.gateway.exchange import Exchange
+from jangbu.gateway.limits import KeyLimits
+from jangbu.gateway.metered import check_references, service_for
+from jangbu.providers.gemini import StreamMeter, request
+
+__all__ = ["Turns"]
+
+TURN_ALLOWANCE = 2048
+"""Tokens held for what a turn adds beside its first message: about a minute of speech, at 32 tokens a second."""
+RENEWED_AFTER_SECONDS = 300
+RENEWED_FOR_SECONDS = 900
+"""A turn that goes on and on (somebody talks) keeps its holds open: their time was meant for a call that died."""
+
+Message = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What is known of the turn that is open."""
+
+    meter: StreamMeter
+    is_asked: bool
+    is_asked_again: bool = False
+    is_answering: bool = False
+    is_interrupted: bool = False
+    is_over: bool = False
+    is_refused: bool = False
+    calls: list[MeteredCall] = field(default_factory=list)
+    """The call that it is recorded as, then those that hold for what it heard beyond that."""
+    admitted: ExitStack = field(default_factory=ExitStack)
+    room: int = 0
+    renewed_at: float = 0.0
+
+
+class Turns:
+    """Meters one session. ``key`` gives the caller's key as it is now: a session outlives a revocation otherwise."""
+
+    def __init__(
+        self, exchange: Exchange, setup: Message, key: Callable[[], Awaitable[Key]], limits: KeyLimits
+    ) -> None:
+        """Raises what is wrong with the setup."""
+        self._exchange = exchange
+        self._key = key
+        self._limits = limits
+        self._model = live_messages.model_of(setup)
+        # A setup limits the output as the body of a generateContent does, in the same words.
+        self._bounds = request.bounds("generateContent", setup, self._model)
+        self._service = service_for(exchange, setup, self._model)
+        self._metadata = {**exchange.payer.metadata, "session": str(new_id(exchange.parts.clock))}
+        self._context_tokens = 0
+        self._lock = asyncio.Lock()
+        self._has_ended = False
+        self._turn = self._new_turn()
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether the provider has still to report what the model was asked for or gave."""
+        return self._turn.is_asked or self._turn.is_answering
+
+    async def begin(self, setup: Message) -> None:
+        """Hold for the first turn. Raises InsufficientBalance, and what refuses the model or what the setup names."""
+        await check_references(self._exchange, setup)
+        async with self._lock:
+            await self._open(live_messages.input_bound(setup))
+
+    async def heard(self, message: Message) -> bool:
+        """Take a message of the client before it is sent on; tell whether it may be, or the session has ended.
+
+        Raises InsufficientBalance, and what refuses what the message names.
+        """
+        await check_references(self._exchange, message)
+        most = live_messages.input_bound(message)
+        async with self._lock:
+            if self._has_ended:
+                return False
+            if not self._turn.calls:
+                await self._open(most)
+            else:
+                await self._grow(most)
+            # Who asks while the model speaks is answered by the turn after this one.
+            self._turn.is_asked_again |= self._turn.is_answering and live_messages.interrupts(message)
+            self._turn.is_asked |= live_messages.asks(message)
+            return True
+
+    async def said(self, message: Message) -> None:
+        """Take a message of the provider before the client sees it; one that reports usage is recorded, durably.
+
+        Raises InsufficientBalance where the model speaks unasked and that cannot be paid for.
+        """
+        async with self._lock:
+            if self._turn.is_over and live_messages.begins(message):
+                await self._finish(Lost("the turn ended and its usage was not reported"))
+            self._turn.meter.feed_object(message)
+            if self._turn.meter.usage_seen:
+                await self._settle(self._turn.meter.finish(complete=True))
+                return
+            begins = live_messages.begins(message)
+            self._turn.is_answering |= begins or (bool(self._turn.calls) and live_messages.answers(message))
+            # The turn that interrupts another may report both.
+            self._turn.is_interrupted |= live_messages.is_interrupted(message)
+            self._turn.is_over |= live_messages.completes(message) and not self._turn.is_interrupted
+            if begins and not self._turn.calls and not self._turn.is_refused:
+                self._turn.is_refused = True
+                await self._open(0)
+                self._turn.is_refused = False
+
+    async def end(self) -> None:
+        """Give the open hold back, or keep it where the model was asked for something that it never reported.
+
+        Speech that no turn of the model followed is in no report of the provider, so nothing is kept for it.
+        """
+        async with self._lock:
+            self._has_ended = True
+            if self.is_owed:
+                await self._finish(Lost("the session ended before the turn was reported"))
+            else:
+                await self._finish(Rejected("the session ended before the model answered"))
+
+    def _new_turn(self, *, is_asked: bool = False) -> _Turn:
+        meter = StreamMeter(Surface.LIVE, platform=self._exchange.route.platform, model=self._model)
+        return _Turn(meter, is_asked)
+
+    async def _open(self, most: int) -> None:
+        """Hold for one turn: the context so far, what was said now and may still be, and the model's output."""
+        key = await self._key()
+        if not (key.allows_scope(self._exchange.route.scope) and key.allows_model(self._model)):
+            raise NotPermitted(f"this key may not call {self._model} any more")
+        bounds = replace(self._bounds, input_most=self._context_tokens + most + TURN_ALLOWANCE)
+        with ExitStack() as admitted:
+            admitted.enter_context(self._limits.admit(key))
+            await self._hold(bounds)
+            self._turn.admitted = admitted.pop_all()
+        self._turn.room = TURN_ALLOWANCE
+        self._turn.renewed_at = asyncio.get_running_loop().time()
+
+    async def _grow(self, most: int) -> None:
+        """Hold more where a turn hears more than was held for."""
+        self._turn.room -= most
+        if self._turn.room < 0:
+            await self._hold(Bounds(TURN_ALLOWANCE - self._turn.room, 0, output_chosen=True))
+            self._turn.room = TURN_ALLOWANCE
+        now = asyncio.get_running_loop().time()
+        if now > self._turn.renewed_at + RENEWED_AFTER_SECONDS:
+            self._turn.renewed_at = now
+            for call in self._turn.calls:
+                holds = self._exchange.parts.ledger.holds
+                await holds.extend(self._exchange.account, call.call.id, RENEWED_FOR_SECONDS)
+
+    async def _hold(self, bounds: Bounds) -> None:
+        parts = self._exchange.parts
+        call = MeteredCall(
+            parts.ledger,
+            Call(
+                id=new_id(parts.clock),
+                user=self._exchange.payer.user,
+                service=self._service,
+                model=self._model,
+                bounds=bounds,
+                short_balance=ShortBalance.REFUSE,
+                metadata=self._metadata,
+            ),
+        )
+        await call.begin(_uncounted)
+        self._turn.calls.append(call)
+
+    async def _settle(self, usage: Usage) -> None:
+        """Record a turn. One that nothing is held for (it was refused, and went on all the same) is recorded too."""
+        exchange, turn, calls = self._exchange, self._turn, self._turn.calls
+        self._turn = self._new_turn(is_asked=turn.is_asked_again)
+        if usage.source is not Source.NONE:
+            self._context_tokens = usage.total_tokens
+        with turn.admitted:
+            if calls:
+                receipt = await calls[0].finish(Answered(usage))
+            else:
+                receipt = await exchange.parts.ledger.record(
+                    exchange.payer.user,
+                    self._service,
+                    usage,
+                    model=self._model,
+                    call_key=f"live:{new_id(exchange.parts.clock)}",
+                    metadata=self._metadata,
+                )
+            for call in calls[1:]:
+                await call.finish(Rejected("the turn was settled as one"))
+        assert receipt is not None, "what is answered has a receipt"
+        exchange.spent(receipt.charged_tokens)
+
+    async def _finish(self, outcome: Outcome) -> None:
+        """End a turn that was not reported."""
+        turn, calls = self._turn, self._turn.calls
+        if not calls and isinstance(outcome, Lost):
+            telemetry.warn("gateway.live_unreported", "a turn without a hold was not reported", reason=outcome.reason)
+        self._turn = self._new_turn(is_asked=turn.is_asked_again)
+        with turn.admitted:
+            for call in calls:
+                await call.finish(outcome)
+
+
+async def _uncounted() -> None:
+    """Live has no countTokens."""

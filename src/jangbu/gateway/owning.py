@@ -1,0 +1,46 @@
+"""Whose a resource is, by the names that the provider gives: what is not the payer's does not exist for them."""
+
+from jangbu.errors import NotFound, NotPermitted
+from jangbu.gateway.exchange import Exchange
+from jangbu.metering.resources import Owned, ResourceKind
+
+__all__ = ["kind_of", "owned", "require_admitted", "short_name"]
+
+_KINDS = {
+    "files": ResourceKind.FILE,
+    "cachedContents": ResourceKind.CACHE,
+    "batches": ResourceKind.BATCH,
+    "interactions": ResourceKind.INTERACTION,
+}
+_BLOCKED = "blocked"
+
+
+def kind_of(name: str) -> ResourceKind:
+    """Tell what a resource is by its name (``files/…``); what is nothing else is an operation."""
+    return _KINDS.get(name.strip("/").split("/")[-2:][0], ResourceKind.OPERATION)
+
+
+def short_name(name: str) -> str:
+    """Give the name by which a resource is owned: its kind and its id, an operation's with its model."""
+    parts = name.strip("/").split("/")
+    return "/".join(parts[-4:] if parts[-4:-3] == ["models"] and parts[-2] == "operations" else parts[-2:])
+
+
+async def owned(exchange: Exchange, name: str | None = None) -> Owned:
+    """Give the resource of a name, else the one that the path names. Raises NotFound where it is not the payer's."""
+    name = name or exchange.route.resource
+    assert name is not None, "the route names a resource"
+    found = await exchange.parts.ledger.resources.find(exchange.account, name)
+    if found is None:
+        raise NotFound(f"{name[:100]} was not found")
+    return found
+
+
+async def require_admitted(exchange: Exchange) -> None:
+    """Let only those use what is free who could also call. Raises NotFound for who has no account, or NotPermitted.
+
+    What an account has it may look at, and let go, also when it is blocked: neither costs the app anything.
+    """
+    account = await exchange.parts.ledger.accounts.find(exchange.payer.user)
+    if account.state == _BLOCKED:
+        raise NotPermitted(f"the account of user {exchange.payer.user!r} is blocked")

@@ -1,0 +1,166 @@
+"""Who may not converse, or no more, is told so: before the upgrade by HTTP, after it by the end of the session."""
+
+import asyncio
+import logging
+from http import HTTPStatus
+
+import aiohttp
+import pytest
+
+from jangbu.testing import FakeGemini
+from tests.gateway.live import (
+    PATH,
+    SETUP,
+    closed,
+    connected,
+    said,
+    session,
+    turn,
+)
+from tests.gateway.stage import Stage, stage
+
+
+async def test_the_clients_key_reaches_neither_the_provider_nor_a_log(
+    served: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[str] = []
+    log = logging.getLogger("uvicorn.error")
+    monkeypatch.setattr(log, "level", logging.INFO)
+    monkeypatch.setattr(log, "info", lambda text, *facts: logged.append(text % facts))
+    _, key = await served.ledger.keys.create_for_user("kim", name="browser")
+    async with served.http.ws_connect(f"{served.url}/{PATH}?key={key}") as client:
+        await client.send_json(SETUP)
+        await client.receive()
+        total = await turn(client)
+    assert await served.used() == (total, 0)
+    [request] = served.gemini.requests()
+    assert key not in f"{request.path} {request.query} {request.headers}"
+    assert "key" not in request.query
+    assert not any(key in line for line in logged)
+    assert any("key=***" in line for line in logged)
+    assert "x-jangbu-user" not in request.headers
+
+
+async def test_who_names_no_user_is_refused_before_the_upgrade(served: Stage) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        async with connected(served, user=None):
+            pass
+    assert refused.value.status == HTTPStatus.BAD_REQUEST
+    assert served.gemini.requests() == []
+
+
+@pytest.mark.parametrize(("key", "status"), [("AIza-nothing-of-ours", 401), ("", 401)])
+async def test_a_key_that_opens_nothing_is_refused_before_the_upgrade(served: Stage, key: str, status: int) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        async with connected(served, key=key):
+            pass
+    assert refused.value.status == status
+
+
+async def test_a_key_without_the_scope_is_refused_before_the_upgrade(served: Stage) -> None:
+    _, key = await served.ledger.keys.create_for_app("texts", scopes=["generate"])
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        async with connected(served, key=key):
+            pass
+    assert refused.value.status == HTTPStatus.FORBIDDEN
+
+
+@pytest.mark.parametrize("path", ["/v1beta/models", "/nowhere", PATH + "Constrained", PATH.replace("Content", "Music")])
+async def test_nothing_else_is_spoken_over_websocket(served: Stage, path: str) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        async with connected(served, path=path):
+            pass
+    assert refused.value.status == HTTPStatus.NOT_FOUND
+    assert served.gemini.requests() == []
+
+
+async def test_live_is_not_spoken_over_plain_http(served: Stage) -> None:
+    status, _ = await served.get(PATH)
+    assert status == HTTPStatus.NOT_FOUND
+
+
+async def test_a_model_that_the_key_may_not_call_ends_the_session(served: Stage) -> None:
+    _, key = await served.ledger.keys.create_for_app("flash", models=["gemini-2.5-*"])
+    async with connected(served, key=key) as client:
+        await client.send_json(SETUP)
+        code, reason = await closed(client)
+    assert code == 1008
+    assert reason.startswith("NOT_PERMITTED")
+    assert served.gemini.requests() == []
+    assert await served.used() == (0, 0)
+
+
+@pytest.mark.parametrize("model", ["tunedModels/mine", "models/../x", "projects/p/locations/l/endpoints/7", "models/"])
+async def test_only_models_of_googles_are_set_up(served: Stage, model: str) -> None:
+    async with connected(served) as client:
+        await client.send_json({"setup": {"model": model}})
+        code, _ = await closed(client)
+    assert code == 1008
+    assert served.gemini.requests() == []
+
+
+async def test_who_is_dry_is_refused_before_anything_is_said(served: Stage) -> None:
+    await served.open("lee", tokens=100)
+    async with connected(served, user="lee") as client:
+        await client.send_json(SETUP)
+        code, reason = await closed(client)
+    assert code == 1008
+    assert reason.startswith("INSUFFICIENT_BALANCE")
+    assert "100 available" in reason
+    assert served.gemini.requests() == []
+    assert await served.used("lee") == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("no JSON", 1007),
+        ('{"setup": {"model": "a", "model": "b"}}', 1007),
+        ('{"clientContent": {}}', 1007),
+        ('{"setup": {"model": "models/x"}, "clientContent": {"turnComplete": true}}', 1007),
+        ('{"setup": {}}', 1007),
+        ('{"setup": {"model": "models/x", "systemInstruction": "' + "x" * 20_000 + '"}}', 1009),
+        (
+            '{"setup": {"model": "models/x", "systemInstruction": {"parts": [{"fileData": {"fileUri": "files/z"}}]}}}',
+            1008,
+        ),
+    ],
+)
+async def test_what_sets_nothing_up_ends_the_session(
+    database_url: str, gemini: FakeGemini, message: str, code: int
+) -> None:
+    async with stage(database_url, gemini, live_message_bytes_max=16_384) as served:
+        await served.open("kim")
+        async with connected(served) as client:
+            await client.send_str(message)
+            assert (await closed(client))[0] == code
+        assert gemini.requests() == []
+        assert await served.used() == (0, 0)
+
+
+async def test_a_session_is_set_up_once(served: Stage) -> None:
+    async with session(served) as client:
+        await client.send_json({"setup": {"model": "models/gemini-2.5-pro"}})
+        assert (await closed(client))[0] == 1007
+
+
+async def test_a_revoked_key_ends_at_the_next_turn(served: Stage) -> None:
+    key, secret = await served.ledger.keys.create_for_app("short")
+    async with session(served, key=secret) as client:
+        total = await turn(client)
+        await served.ledger.keys.revoke(key.id)
+        await asyncio.sleep(3.1)
+        await client.send_json(said("more"))
+        code, _ = await closed(client)
+    assert code == 1008
+    assert await served.used() == (total, 0)
+
+
+async def test_turns_count_as_requests_of_the_key(served: Stage) -> None:
+    _, secret = await served.ledger.keys.create_for_app("slow", tokens_per_minute=1)
+    async with session(served, key=secret) as client:
+        await turn(client)
+        await client.send_json(said("more"))
+        code, reason = await closed(client)
+    assert code == 1013
+    assert reason.startswith("LIMIT_REACHED")

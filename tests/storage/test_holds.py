@@ -1,0 +1,36 @@
+"""Holds as the database takes them, from several processes at once."""
+
+import asyncio
+from uuid import uuid4
+
+from jangbu.config import Settings
+from jangbu.storage import holds
+from jangbu.storage.database import Database
+from jangbu.storage.holds import HoldRequest
+from jangbu.wiring import open_metering
+
+PROCESSES = 3
+HOLDS = 40
+
+
+async def test_processes_that_hold_for_one_account_at_once_wait_for_each_other(database_url: str) -> None:
+    """Within one process an account's holds are taken one after another; between processes its row decides."""
+    async with open_metering(Settings.load(database_url=database_url)) as metering:
+        await metering.accounts.create("kim")
+        await metering.accounts.grant("kim", 10 * PROCESSES * HOLDS, key="first")
+        account = metering.accounts.id_of("kim")
+        processes = [await Database.connect(database_url) for _ in range(PROCESSES)]
+
+        async def take(process: Database) -> int:
+            taken = 0
+            for _ in range(HOLDS):
+                wanted = HoldRequest(account, uuid4(), 0, 10, 10, False, "text_generation", "a-model")
+                async with process.connection() as connection:
+                    [answer] = await holds.take(connection, [wanted], owner="a test", seconds=60, may_have_left=True)
+                taken += answer.amount or 0
+            return taken
+
+        assert await asyncio.gather(*(take(process) for process in processes)) == [10 * HOLDS] * PROCESSES
+        assert (await metering.accounts.balance("kim")).held == 10 * PROCESSES * HOLDS
+        for process in processes:
+            await process.close()
