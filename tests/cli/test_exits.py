@@ -9,13 +9,18 @@ GIVEN = {
     errors.JangbuError: 1,
     errors.IdempotencyConflict: 1,
     errors.RecordingFailed: 1,
+    errors.NotOffered: 1,
+    errors.LimitReached: 1,
+    errors.UpstreamUnreachable: 1,
     errors.InvalidInput: 2,
     errors.InvalidAnswer: 2,
     errors.InvalidMetadata: 2,
     errors.InvalidSettings: 2,
     errors.MissingUser: 2,
+    errors.TooLarge: 2,
     errors.NotFound: 3,
     errors.NotPermitted: 4,
+    errors.Unauthenticated: 4,
     errors.InsufficientBalance: 5,
     errors.IntegrityMismatch: 6,
     errors.DatabaseUnreachable: 7,
@@ -34,6 +39,8 @@ def test_every_error_of_the_tree_has_its_code() -> None:
 def test_an_error_ends_the_command_with_its_code(kind: type[errors.JangbuError]) -> None:
     if kind is errors.InsufficientBalance:
         error: errors.JangbuError = errors.InsufficientBalance(user="kim", needed=2, available=1)
+    elif kind is errors.LimitReached:
+        error = errors.LimitReached("enough for now", seconds=1)
     else:
         error = kind("it went wrong")
     assert exit_code(error) == GIVEN[kind]
