@@ -46,6 +46,8 @@ _SECRETS = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _REDACTED = "***"
+_BROKEN_OFF = "ASGI callable returned without completing response."
+"""What uvicorn says of an answer that is broken off on purpose; the request's own line says it, too."""
 
 Facts = Mapping[str, Any]
 
@@ -110,7 +112,8 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, unless the line of its request tells it."""
-        if record.exc_info and isinstance(record.exc_info[1], JangbuError | asyncio.CancelledError):
+        is_told = record.exc_info and isinstance(record.exc_info[1], JangbuError | asyncio.CancelledError)
+        if is_told or record.getMessage() == _BROKEN_OFF:
             return
         try:
             facts = {
