@@ -23,6 +23,13 @@ from tests.gateway.stage import UPSTREAM_KEY
 
 PATIENCE_SECONDS = 20
 _CLEARED = ("JANGBU_", "GEMINI_")
+_TALKATIVE = """
+import logging, runpy, sys, warnings
+logging.basicConfig(level=logging.DEBUG)
+warnings.simplefilter("ignore")
+sys.argv[0] = "jangbu"
+runpy.run_module("jangbu", run_name="__main__")
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +199,9 @@ class Service:
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
     @property
-    def is_up(self) -> bool:
-        """Whether the process lives."""
-        return self.process.returncode is None
+    def command_line(self) -> str:
+        """What everybody on the machine sees of it."""
+        return Path(f"/proc/{self.process.pid}/cmdline").read_text()
 
     def _memory(self, name: str) -> int:
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
@@ -204,15 +211,21 @@ class Service:
 
 
 @asynccontextmanager
-async def service(directory: Path, environment: dict[str, Any], *options: str) -> AsyncIterator[Service]:
-    """Run `jangbu serve` with settings of its own until the context ends."""
+async def service(
+    directory: Path, environment: dict[str, Any], *options: str, talkative: bool = False
+) -> AsyncIterator[Service]:
+    """Run `jangbu serve` with settings of its own until the context ends; ``talkative`` has all parts log all they can.
+
+    Raises AssertionError, with what it wrote, where it does not start.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_CLEARED)}
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     log = directory / f"serve-{port}.log"
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "jangbu", "serve", "--port", str(port), "--json", *options),
+            *(sys.executable, *(("-X", "dev", "-c", _TALKATIVE) if talkative else ("-m", "jangbu"))),
+            *("serve", "--port", str(port), "--json", *options),
             cwd=directory,
             env={**kept, **{name: str(value) for name, value in environment.items()}},
             stdout=asyncio.subprocess.PIPE,
@@ -268,7 +281,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running(database_url: str, upstream_url: str, directory: Path, **settings: Any) -> AsyncIterator[Running]:
+async def running(
+    database_url: str, upstream_url: str, directory: Path, *, talkative: bool = False, **settings: Any
+) -> AsyncIterator[Running]:
     """Serve with an account of kim's, who is rich."""
     chosen = Settings.load(database_url=database_url)
     environment = {
@@ -281,7 +296,7 @@ async def running(database_url: str, upstream_url: str, directory: Path, **setti
         await ledger.accounts.create("kim")
         await ledger.accounts.grant("kim", 1_000_000_000, key="rich")
         _, key = await ledger.keys.create_for_app("shop")
-        async with service(directory, environment) as served:
+        async with service(directory, environment, talkative=talkative) as served:
             yield Running(served, ledger, key)
 
 

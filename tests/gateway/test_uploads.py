@@ -220,6 +220,8 @@ async def test_bytes_pass_as_they_come(served: Stage, database_url: str) -> None
             pass
         writer.write(said(b'{"file": {"name": "files/f1"}}', "x-goog-upload-status: final"))
         await writer.drain()
+        writer.close()
+        await writer.wait_closed()
 
     async with provider(take) as google, stage(database_url, served.gemini, upstream_url=google.url) as slow:
         url = await claimed(slow, f"{google.url}/upload?upload_id=1")

@@ -68,7 +68,7 @@ class MeteredCall:
             effect = self._steps.send(outcome)
             while True:
                 assert not isinstance(effect, Send | CountInput), "a call is sent once"
-                effect = self._steps.send(await self._ledger.execute(effect))
+                effect = self._steps.send(await self._written(effect))
         except StopIteration as end:
             receipt: Receipt | None = end.value
             return receipt
@@ -85,6 +85,14 @@ class MeteredCall:
             # What was asked for cannot be taken back, but to ask for the same hold again waits for it.
             if isinstance(effect, TakeHold) and isinstance(await self._ledger.execute(effect), Held):
                 await self._ledger.execute(Release(self.call, "the call was ended before it was made"))
+            raise
+
+    async def _written(self, effect: LedgerEffect) -> Any:
+        """Write down how the call ended, also for a caller who is ended meanwhile: to repeat it is harmless."""
+        try:
+            return await self._ledger.execute(effect)
+        except asyncio.CancelledError:
+            await self._ledger.execute(effect)
             raise
 
 

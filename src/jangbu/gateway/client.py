@@ -25,6 +25,7 @@ class Client:
         self._seconds = seconds
         self.has_begun = False
         self.is_gone = False
+        self._left: Callable[[], None] | None = None
         self.must_close = False
         """Whether nobody can tell where the request ends, so that no other may follow it on the connection."""
 
@@ -51,11 +52,14 @@ class Client:
         await self._pass({"type": "http.response.body", "body": chunk[start:] if start else chunk, "more_body": False})
 
     async def watch(self, receive: Receive, left: Callable[[], None]) -> None:
-        """Wait until the client leaves, then say so. The request's body has been read before."""
+        """Wait until the client leaves. ``left`` is told of it, also where the client is given up for taking nothing.
+
+        The request's body has been read before.
+        """
+        self._left = left
         while (await receive())["type"] != "http.disconnect":
             pass
-        self.is_gone = True
-        left()
+        self._leave()
 
     async def _pass(self, message: MutableMapping[str, Any]) -> None:
         if self.is_gone:
@@ -64,7 +68,13 @@ class Client:
             async with asyncio.timeout(self._seconds):
                 await self._send(message)
         except (TimeoutError, OSError):
+            self._leave()
+
+    def _leave(self) -> None:
+        if not self.is_gone:
             self.is_gone = True
+            if self._left is not None:
+                self._left()
 
 
 def own_headers(facts: Mapping[str, object]) -> list[tuple[bytes, bytes]]:

@@ -19,7 +19,7 @@ from jangbu.gateway.upstream import REDIRECT
 from jangbu.metering.resources import LaterCall, ResourceKind
 from jangbu.providers.gemini import parse, request
 
-__all__ = ["LATER_SECONDS", "bounds_of", "finish", "later_call"]
+__all__ = ["LATER_SECONDS", "bounds_of", "finish", "input_tokens", "later_call"]
 
 LATER_SECONDS = 48 * 3600
 """How long the hold of work that runs on stays open: Google gives a batch 24 hours."""
@@ -36,25 +36,36 @@ async def bounds_of(exchange: Exchange, asked: Mapping[str, Any], model: str) ->
     """Bound an interaction. One that goes on from another has that one's whole context as input, which is at most what
     the earlier one used in all; a context that nobody recorded here is asked for.
     """
-    alone = {name: value for name, value in asked.items() if name.replace("_", "").lower() != _EARLIER}
+    alone, earlier = _parted(asked)
     found = request.bounds(exchange.route.verb, alone, model)
-    earlier = next((value for name, value in asked.items() if name not in alone), None)
-    if found.input_most is None:
-        # Counted here and not later, because the count knows nothing of what went before.
-        found = replace(
-            found, input_most=await asked_tokens(exchange, alone, model if "model" in asked else COUNTING_MODEL)
-        )
-    if not isinstance(earlier, str) or not earlier or found.input_most is None:
+    if found.input_most is None or earlier is None:
         return found
-    context = await exchange.parts.ledger.tokens_of(exchange.payer.user, earlier.rpartition("/")[2])
-    if context is None:
-        context = await _context_shown(exchange, earlier)
+    context = await _context(exchange, earlier)
     return replace(found, input_most=None if context is None else found.input_most + context)
 
 
-async def _context_shown(exchange: Exchange, earlier: str) -> int | None:
-    target = f"/{exchange.route.version}/interactions/{earlier.rpartition('/')[2]}"
-    answer = await exchange.send(None, target, "GET")
+async def input_tokens(exchange: Exchange, asked: Mapping[str, Any], model: str) -> int | None:
+    """Have the input of an interaction counted, with the context that it goes on from; None where nobody can tell."""
+    alone, earlier = _parted(asked)
+    count = await asked_tokens(exchange, alone, model if "model" in asked else COUNTING_MODEL)
+    if count is None or earlier is None:
+        return count
+    context = await _context(exchange, earlier)
+    return None if context is None else count + context
+
+
+def _parted(asked: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | None]:
+    """Part a request from the id of the interaction that it goes on from."""
+    alone = {name: value for name, value in asked.items() if name.replace("_", "").lower() != _EARLIER}
+    earlier = next((value for name, value in asked.items() if name not in alone), None)
+    return alone, earlier.rpartition("/")[2] if isinstance(earlier, str) and earlier else None
+
+
+async def _context(exchange: Exchange, earlier: str) -> int | None:
+    recorded = await exchange.parts.ledger.tokens_of(exchange.payer.user, earlier)
+    if recorded is not None:
+        return recorded
+    answer = await exchange.send(None, f"/{exchange.route.version}/interactions/{earlier}", "GET")
     content = await answer.read(SHOWN_BYTES_MAX)
     if answer.status >= REDIRECT:
         return None

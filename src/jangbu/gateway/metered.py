@@ -35,7 +35,8 @@ async def metered(exchange: Exchange) -> None:
     check_model(exchange, asked)
     await check_references(exchange, asked)
     call = MeteredCall(exchange.parts.ledger, open_call(exchange, asked, await _bounds(exchange, asked)))
-    async with call.held(lambda: asked_tokens(exchange, asked, call.call.model)) as limit:
+    count = interactions.input_tokens if exchange.route.surface is Surface.INTERACTIONS else asked_tokens
+    async with call.held(lambda: count(exchange, asked, call.call.model)) as limit:
         await _made(exchange, call, body, asked, limit)
 
 

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from jangbu.domain.flow import Answered, Receipt, Rejected
 from jangbu.domain.usage import Source, Surface, Usage
-from jangbu.errors import InvalidInput, UpstreamUnreachable
+from jangbu.errors import InvalidInput, NotPermitted, UpstreamUnreachable
 from jangbu.gateway.bodies import json_object
 from jangbu.gateway.client import own_headers
 from jangbu.gateway.exchange import Exchange
@@ -80,9 +81,11 @@ async def settle_by_asking(exchange: Exchange, found: Owned) -> None:
 
 
 async def claim_made(exchange: Exchange, shown: Mapping[str, Any]) -> None:
-    """Write down that the files that the provider made for an answer are the payer's."""
+    """Write down that the files that the provider made for an answer are the payer's, unless they are somebody's."""
+    resources = exchange.parts.ledger.resources
     for name in files_made(shown):
-        await exchange.parts.ledger.resources.claim(exchange.account, name, ResourceKind.FILE, seconds=FILE_SECONDS)
+        with suppress(NotPermitted):
+            await resources.claim(exchange.account, name, ResourceKind.FILE, seconds=FILE_SECONDS)
 
 
 def json_or_nothing(content: bytes) -> Mapping[str, Any]:

@@ -62,6 +62,11 @@ class StreamMeter:
 
     def feed_object(self, event: object) -> None:
         """Take the next object of an answer that is parsed already."""
+        if isinstance(event, list):
+            # The OpenAI-compatible surface writes its errors as lists of one, also within a stream.
+            for each in event:
+                self.feed_object(each)
+            return
         if not isinstance(event, Mapping):
             self._strange += 1
             return

@@ -12,10 +12,10 @@ _IMAGE_MODELS = ("imagen", "-image")
 
 def service_of(surface: Surface, model: str, body: Mapping[str, Any]) -> str:
     """Name the service by the surface, the model and the output that is asked for, in the guide's words."""
+    if "embedding" in model:
+        return "embedding"
     match surface:
         case Surface.EMBED_CONTENT:
-            return "embedding"
-        case Surface.PREDICT if "embedding" in model:
             return "embedding"
         case Surface.LIVE:
             return "live"

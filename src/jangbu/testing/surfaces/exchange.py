@@ -70,7 +70,7 @@ class Ids:
     """Ids that no other answer has had, also not of another fake on the same log."""
 
     def __init__(self) -> None:
-        self._prefix = secrets.token_urlsafe(6)
+        self._prefix = secrets.token_hex(6)
         self._numbers = itertools.count(1)
 
     def new(self, kind: str = "") -> str:

@@ -1,0 +1,103 @@
+"""However a call comes to its end, its hold does too, and it counts against its key's limits no longer than it runs."""
+
+import asyncio
+import json
+
+import pytest
+
+from jangbu.testing import FakeGemini
+from tests.gateway.raw import none_open, post, until, wire
+from tests.gateway.stage import FLASH, Stage, asked, stage
+
+CALL = f"/v1beta/models/{FLASH}:generateContent"
+BODY = json.dumps(asked())
+
+
+async def test_without_a_key_for_the_provider_nothing_stays_held(database_url: str, gemini: FakeGemini) -> None:
+    async with stage(database_url, gemini, gemini_api_key=None) as served:
+        await served.open("kim")
+        status, answer, _ = await served.generate()
+        assert (status, answer["error"]["details"][0]["reason"]) == (404, "NOT_OFFERED")
+        assert await served.used() == (0, 0)
+
+
+@pytest.mark.parametrize("milliseconds", [0, 1, 2, 4, 8, 16, 32, 64])
+async def test_a_call_that_is_ended_at_any_moment_leaves_no_hold_open(
+    served: Stage, gemini: FakeGemini, milliseconds: int
+) -> None:
+    gemini.when("delay=0.02; chunk_delay=0.02")
+    async with wire(served.url) as client:
+        for path in (
+            CALL,
+            f"/v1beta/models/{FLASH}:streamGenerateContent?alt=sse",
+            f"/v1beta/models/{FLASH}:batchGenerateContent",
+        ):
+            await client.send(post(path, BODY, served.key))
+            await asyncio.sleep(milliseconds / 1_000)
+            await served.gateway.close(0)
+            # What was being written down when it was ended is written down a moment later.
+            await until(lambda: none_open(served.ledger), seconds=5)
+            if not (await client.answer()).status:
+                break
+
+
+async def test_what_a_stream_reported_before_it_was_ended_is_charged(served: Stage, gemini: FakeGemini) -> None:
+    gemini.when("chunks=9; chunk_delay=0.05; prompt=100; candidates=90")
+    async with wire(served.url) as client:
+        await client.send(post(f"/v1beta/models/{FLASH}:streamGenerateContent?alt=sse", BODY, served.key))
+        assert b"promptTokenCount" in await client.reader.readuntil(b"promptTokenCount")
+        await served.gateway.close(0)
+        await client.until_closed()
+    used, held = await served.used()
+    assert 100 < used < 190
+    assert held == 0
+
+
+async def test_clients_that_leave_at_once_leave_nothing_open(served: Stage, gemini: FakeGemini) -> None:
+    for number in range(40):
+        async with wire(served.url) as client:
+            await client.send(post(CALL, BODY, served.key))
+            await asyncio.sleep(number % 4 / 1_000)
+    await until(lambda: none_open(served.ledger))
+    assert (await served.used())[1] == 0
+
+
+async def test_tokens_a_minute_are_counted(served: Stage) -> None:
+    _, slow = await served.ledger.keys.create_for_app("slow", tokens_per_minute=10)
+    first = await served.post(CALL, asked(), key=slow)
+    second = await served.post(CALL, asked(), key=slow)
+    assert first[0] == 200
+    if second[0] == 200:
+        second = await served.post(CALL, asked(), key=slow)
+    assert (second[0], second[1]["error"]["details"][0]["reason"]) == (429, "LIMIT_REACHED")
+
+
+async def test_calls_at_once_are_counted_also_where_they_end_badly(served: Stage, gemini: FakeGemini) -> None:
+    _, narrow = await served.ledger.keys.create_for_app("narrow", concurrent_calls=1)
+    for behaviour in ("cut", "503", "garbage"):
+        gemini.next(behaviour)
+        assert (await served.post(CALL, asked(), key=narrow))[0] != 429
+    gemini.next("delay=0.5")
+    async with wire(served.url) as client:
+        await client.send(post(CALL, BODY, narrow))
+        await asyncio.sleep(0.2)
+    assert (await served.post(CALL, asked(), key=narrow))[0] == 429, "who left is still called for"
+    await until(lambda: none_open(served.ledger))
+    assert (await served.post(CALL, asked(), key=narrow))[0] == 200
+
+
+async def test_a_revoked_key_stops_working_on_all_gateways_within_five_seconds(
+    database_url: str, gemini: FakeGemini
+) -> None:
+    async def refused(gateway: Stage) -> bool:
+        return (await gateway.post(CALL, asked(), key=key))[0] == 401
+
+    async with stage(database_url, gemini) as one, stage(database_url, gemini) as two:
+        await one.open("kim")
+        made, key = await one.ledger.keys.create_for_app("leaked")
+        for gateway in (one, two):
+            assert (await gateway.post(CALL, asked(), key=key))[0] == 200
+        await one.ledger.keys.revoke(made.id)
+        async with asyncio.timeout(5):
+            await until(lambda: refused(one))
+            await until(lambda: refused(two))
