@@ -51,6 +51,16 @@ def test_heads_that_never_end_do_not_stop_the_service(service: Service) -> None:
         assert service.json("/healthz") == (200, {"status": "ok"})
 
 
+def test_requests_in_a_row_without_end_are_cut_off(service: Service) -> None:
+    number = 5_000
+    with service.connect() as connection:
+        connection.settimeout(PATIENCE_SECONDS)
+        with suppress(ConnectionError):
+            connection.sendall(WHOLE * number)
+        assert said(connection).count(b"HTTP/1.1 200") < number
+    assert service.json("/healthz") == (200, {"status": "ok"})
+
+
 @pytest.mark.parametrize(
     "first",
     [b"", b"\r\n", b"GET", LINE, WHOLE + LINE, b"\x16\x03\x01"],

@@ -16,6 +16,8 @@ from uvicorn.server import ServerState
 
 __all__ = ["Bounds", "bounded"]
 
+_REQUESTS_WAITING_MAX = 64
+"""How many requests may wait for the answer to an earlier one. No client of Gemini's sends a second one at all."""
 _SHOWN_AS = {
     400: "the request is no HTTP",
     408: "the request's head took too long",
@@ -112,6 +114,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._stop_waiting()
         super().on_headers_complete()
+        if len(self.pipeline) > _REQUESTS_WAITING_MAX:
+            raise ValueError(_SHOWN_AS[400])
 
     def on_response_complete(self) -> None:
         """Wait for the next request, within uvicorn's time for idle connections unless it has begun already."""
