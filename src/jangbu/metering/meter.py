@@ -154,7 +154,10 @@ class Metering:
         try:
             return await self._record(draft)
         except IdempotencyConflict:
-            return await self._record(replace(draft, answer=None))
+            receipt = await self._record(replace(draft, answer=None))
+            if receipt.replayed:
+                raise
+            return receipt
 
     async def _record_once(self, draft: _Draft, call_key: str) -> Receipt:
         """Record under a caller's own key. The key is claimed first and names the record's id from then on, so that a
