@@ -117,7 +117,8 @@ def test_every_dependency_is_pinned_with_a_hash_and_no_address() -> None:
 
 def test_every_declared_dependency_is_locked() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = declared["project"]["dependencies"] + declared["dependency-groups"]["dev"]
+    extras = declared["project"]["optional-dependencies"]["gateway"]
+    wanted = declared["project"]["dependencies"] + extras + declared["dependency-groups"]["dev"]
     names = {re.split(r"[<>=\[; ]", line)[0].lower() for line in wanted}
     locked = set(re.findall(r"^([a-z0-9._-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
     assert names - locked == set()

@@ -1,5 +1,6 @@
 """``serve``: the command and its options."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,7 @@ import typer
 from jangbu.cli.commands import command
 from jangbu.cli.session import Session
 from jangbu.cli.values import whole_number
-from jangbu.errors import InvalidInput
+from jangbu.errors import InvalidInput, JangbuError
 
 __all__ = ["register"]
 
@@ -57,6 +58,8 @@ def serve(
         "tls_certificate": None if tls_certificate is None else Path(tls_certificate),
         "tls_key": None if tls_key is None else Path(tls_key),
     }
+    if find_spec("aiohttp") is None:
+        raise JangbuError("the gateway's parts are not installed", hint="run `pip install 'jangbu[gateway]'`")
     from jangbu.cli.serve.start import start
 
     start(session, host, number, {name: value for name, value in options.items() if value}, self_signed=tls_self_signed)
