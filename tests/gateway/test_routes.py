@@ -2,9 +2,10 @@
 
 import pytest
 
+from jangbu.domain.keys import Scope
 from jangbu.domain.usage import Platform, Surface
 from jangbu.gateway.paths import segments
-from jangbu.gateway.routes import DECLARED, Action, Billing, Route, Scope, find
+from jangbu.gateway.routes import DECLARED, Action, Billing, Route, find
 
 MODEL = "models/gemini-2.5-flash"
 VERTEX = "projects/my-project/locations/us-central1"
@@ -228,7 +229,7 @@ def test_what_is_not_offered_says_why(method: str, path: str) -> None:
     assert route.billing is Billing.REFUSED
     assert len(route.reason) > 20
     assert route.reason.isprintable()
-    assert (route.target, route.scope, route.resource, route.surface) == ("", Scope.NONE, None, None)
+    assert (route.target, route.scope, route.resource, route.surface) == ("", None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -290,7 +291,7 @@ def test_every_line_says_how_it_is_paid_for(line: object) -> None:
     declared = next(each for each in DECLARED if each is line)
     is_paid = declared.billing in (Billing.METERED, Billing.RECORDED, Billing.STARTED, Billing.RESULT)
     assert not is_paid or declared.surface is not None
-    assert (declared.billing is Billing.REFUSED) == bool(declared.reason) == (declared.scope is Scope.NONE)
+    assert (declared.billing is Billing.REFUSED) == bool(declared.reason) == (declared.scope is None)
     assert (declared.resource is not None) == ("{id}" in declared.template)
 
 

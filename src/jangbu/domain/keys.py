@@ -92,9 +92,9 @@ class Key:
             name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern for pattern in self.models
         )
 
-    def allows_scope(self, scope: str) -> bool:
-        """Tell whether the key may do what a scope covers."""
-        return self.scopes is None or scope in self.scopes
+    def allows_scope(self, scope: str | None) -> bool:
+        """Tell whether the key may do what a scope covers; no key allows what no scope covers."""
+        return scope is not None and (self.scopes is None or scope in self.scopes)
 
     def state(self, now: datetime) -> KeyState:
         """Tell whether the key is accepted at a moment."""

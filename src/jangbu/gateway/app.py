@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from jangbu import telemetry
+from jangbu.domain.keys import Scope
 from jangbu.errors import JangbuError, NotOffered, NotPermitted
 from jangbu.gateway.bodies import ClientGone, Receive
 from jangbu.gateway.client import Client, Send
@@ -26,7 +27,7 @@ from jangbu.gateway.queries import read_query
 from jangbu.gateway.refusals import refusal
 from jangbu.gateway.resources import create_cache, listed, shown
 from jangbu.gateway.results import result
-from jangbu.gateway.routes import Action, Billing, Route, Scope, find
+from jangbu.gateway.routes import Action, Billing, Route, find
 from jangbu.gateway.uploads import begin_upload, continue_upload
 from jangbu.gateway.vertex import placed
 

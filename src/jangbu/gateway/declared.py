@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from jangbu.domain.keys import Scope
 from jangbu.domain.usage import Platform, Surface
 
-__all__ = ["DECLARED", "Action", "Billing", "Declared", "Scope"]
+__all__ = ["DECLARED", "Action", "Billing", "Declared"]
 
 
 class Action(StrEnum):
@@ -41,22 +42,6 @@ class Billing(StrEnum):
     """Known and not offered; the route says why."""
 
 
-class Scope(StrEnum):
-    """What a key has to allow."""
-
-    GENERATE = "generate"
-    EMBED = "embed"
-    FILES = "files"
-    CACHES = "caches"
-    BATCHES = "batches"
-    INTERACTIONS = "interactions"
-    LIVE = "live"
-    MODELS = "models"
-    OPENAI = "openai"
-    NONE = "none"
-    """For what is refused: no key allows it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Declared:
     """One line of the table.
@@ -70,7 +55,7 @@ class Declared:
     verb: str
     action: Action
     billing: Billing
-    scope: Scope
+    scope: Scope | None
     surface: Surface | None
     platform: Platform
     resource: str | None = None
@@ -198,7 +183,7 @@ def _offered(base: str, table: str, platform: Platform) -> Iterator[Declared]:
 def _refused(base: str, refusals: Mapping[str, str], platform: Platform) -> Iterator[Declared]:
     for path, reason in refusals.items():
         verb = path.removesuffix("/**")
-        yield Declared("*", base + path, verb, Action.CALL, Billing.REFUSED, Scope.NONE, None, platform, reason=reason)
+        yield Declared("*", base + path, verb, Action.CALL, Billing.REFUSED, None, None, platform, reason=reason)
 
 
 DECLARED: tuple[Declared, ...] = (

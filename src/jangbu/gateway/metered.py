@@ -19,13 +19,12 @@ from jangbu.gateway.openai_streams import UsageEvents, with_usage_asked
 from jangbu.gateway.relay import Relay
 from jangbu.gateway.routes import is_model
 from jangbu.gateway.upstream import ERROR_BYTES_MAX, REDIRECT, UpstreamAnswer
+from jangbu.metering.content import UNKNOWN_MODEL
 from jangbu.providers.gemini import StreamMeter, counting, request
 from jangbu.providers.gemini.references import references
 from jangbu.providers.gemini.services import service_of
 
 __all__ = ["check_model", "check_references", "metered", "open_call", "service_for"]
-
-UNKNOWN_MODEL = "unknown"
 
 
 async def metered(exchange: Exchange) -> None:

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from jangbu.domain.keys import Scope
 from jangbu.domain.usage import Platform, Surface
-from jangbu.gateway.declared import DECLARED, Action, Billing, Declared, Scope
+from jangbu.gateway.declared import DECLARED, Action, Billing, Declared
 
-__all__ = ["DECLARED", "Action", "Billing", "Declared", "Route", "Scope", "find", "is_model"]
+__all__ = ["DECLARED", "Action", "Billing", "Declared", "Route", "find", "is_model"]
 
 RESOURCE_LENGTH_MOST = 300
 """The longest name of a resource whose owner can be written down."""
@@ -43,7 +44,7 @@ class Route:
     verb: str
     action: Action
     billing: Billing
-    scope: Scope
+    scope: Scope | None
     surface: Surface | None
     platform: Platform
     version: str

@@ -10,10 +10,11 @@ from dataclasses import replace
 
 import aiohttp
 
+from jangbu.domain.keys import Scope
 from jangbu.domain.usage import Platform
 from jangbu.errors import InvalidSettings, NotOffered, NotPermitted
 from jangbu.gateway.access_tokens import AccessTokens
-from jangbu.gateway.routes import Billing, Route, Scope
+from jangbu.gateway.routes import Billing, Route
 from jangbu.gateway.upstream import Headers, Outgoing, Upstream, UpstreamAnswer, checked_origin
 
 __all__ = ["Vertex", "placed"]
