@@ -16,8 +16,7 @@ from jangbu import telemetry
 from jangbu.domain.keys import Key
 from jangbu.domain.usage import Platform
 from jangbu.errors import JangbuError, NotPermitted
-from jangbu.gateway import live_messages
-from jangbu.gateway.bodies import Receive
+from jangbu.gateway.bodies import Receive, json_object
 from jangbu.gateway.client import Client, Send
 from jangbu.gateway.credentials import accepted, payer_of, secret_of
 from jangbu.gateway.exchange import Exchange, Parts
@@ -31,6 +30,7 @@ from jangbu.gateway.queries import read_query, redacted
 from jangbu.gateway.refusals import refusal
 from jangbu.gateway.routes import Route
 from jangbu.gateway.vertex import placed
+from jangbu.providers.gemini.live_messages import Setup
 
 __all__ = ["LIVE", "Live"]
 
@@ -124,14 +124,14 @@ class Live:
             message = await first_message(client, self._parts)
             if message is None:
                 return
-            setup = live_messages.read_setup(message.encode() if isinstance(message, str) else message)
+            setup = Setup.read(json_object(message.encode() if isinstance(message, str) else message))
 
             async def key() -> Key:
                 return await accepted(self._parts.ledger.keys, secret)
 
             turns = Turns(exchange, setup, key, self._limits)
             exchange, message = _in_project(exchange, setup, message)
-            session = await self._begun(exchange, client, turns, setup)
+            session = await self._begun(exchange, client, turns)
         finally:
             self._clients.discard(client)
         self._sessions.add(session)
@@ -140,10 +140,8 @@ class Live:
         finally:
             self._sessions.discard(session)
 
-    async def _begun(
-        self, exchange: Exchange, client: LiveClient, turns: Turns, setup: live_messages.Message
-    ) -> LiveSession:
-        await turns.begin(setup)
+    async def _begun(self, exchange: Exchange, client: LiveClient, turns: Turns) -> LiveSession:
+        await turns.begin()
         try:
             socket = await exchange.connect()
         except BaseException:
@@ -152,13 +150,13 @@ class Live:
         return LiveSession(client, socket, turns, self._parts)
 
 
-def _in_project(exchange: Exchange, setup: live_messages.Message, message: str | bytes) -> tuple[Exchange, str | bytes]:
+def _in_project(exchange: Exchange, setup: Setup, message: str | bytes) -> tuple[Exchange, str | bytes]:
     """Have a session on Vertex AI name its model in the app's project. Raises NotPermitted where it names another."""
     vertex = exchange.parts.vertex
     if exchange.route.platform is not Platform.VERTEX or vertex is None:
         return exchange, message
-    name, location = vertex.model_name(setup["model"])
+    path, location = vertex.model_name(setup.model_path)
     exchange = replace(exchange, route=replace(exchange.route, location=location))
-    if name == setup["model"]:
+    if path == setup.model_path:
         return exchange, message
-    return exchange, json.dumps({"setup": {**setup, "model": name}}, ensure_ascii=False)
+    return exchange, json.dumps(setup.with_model(path), ensure_ascii=False)

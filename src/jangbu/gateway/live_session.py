@@ -12,13 +12,14 @@ import aiohttp
 
 from jangbu import telemetry
 from jangbu.errors import InvalidInput, JangbuError, TooLarge
-from jangbu.gateway import live_messages
+from jangbu.gateway.bodies import json_object
 from jangbu.gateway.client import ended
 from jangbu.gateway.exchange import Parts
 from jangbu.gateway.live_client import LiveClient
 from jangbu.gateway.live_closing import GOING_AWAY, HIDDEN, INTERNAL_ERROR, Closing, closing, hidden, passed_on
 from jangbu.gateway.live_turns import Turns
 from jangbu.gateway.upstream import UpstreamFailure
+from jangbu.providers.gemini.live_messages import ClientMessage, ServerMessage
 
 __all__ = ["LiveSession", "first_message"]
 
@@ -94,7 +95,8 @@ class LiveSession:
             while (message := await self._client.next()) is not None:
                 self._stir()
                 raw = read(message, self._limits.live_message_bytes)
-                if not await self._turns.heard(live_messages.read_client(raw)) or self._client.is_gone:
+                heard = ClientMessage.read(json_object(raw))
+                if not await self._turns.heard(heard) or self._client.is_gone:
                     break
                 await self._say(message)
         except JangbuError as error:
@@ -111,8 +113,8 @@ class LiveSession:
                 return
             self._stir()
             data: str | bytes = message.data
-            said = live_messages.read_server(data.encode() if isinstance(data, str) else data)
-            if "error" in said:
+            said = ServerMessage.read(data.encode() if isinstance(data, str) else data)
+            if said.is_error:
                 data = _without(self._secrets, data)
             try:
                 await self._turns.said(said)

@@ -6,10 +6,9 @@ it is held for as it grows, what the model says beyond its limit is an overrun.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from jangbu import telemetry
 from jangbu.clock import new_id
@@ -17,12 +16,12 @@ from jangbu.domain.flow import Answered, Bounds, Call, Lost, Outcome, Rejected, 
 from jangbu.domain.keys import Key
 from jangbu.domain.usage import Source, Surface, Usage
 from jangbu.errors import NotPermitted
-from jangbu.gateway import live_messages
 from jangbu.gateway.calls import MeteredCall
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.limits import KeyLimits
 from jangbu.gateway.metered import check_references, service_for
-from jangbu.providers.gemini import StreamMeter, request
+from jangbu.providers.gemini import StreamMeter
+from jangbu.providers.gemini.live_messages import ClientMessage, ServerMessage, Setup
 
 __all__ = ["Turns"]
 
@@ -31,8 +30,6 @@ TURN_ALLOWANCE = 2048
 RENEWED_AFTER_SECONDS = 300
 RENEWED_FOR_SECONDS = 900
 """A turn that goes on and on (somebody talks) keeps its holds open: their time was meant for a call that died."""
-
-Message = Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -56,17 +53,13 @@ class _Turn:
 class Turns:
     """Meters one session. ``key`` gives the caller's key as it is now: a session outlives a revocation otherwise."""
 
-    def __init__(
-        self, exchange: Exchange, setup: Message, key: Callable[[], Awaitable[Key]], limits: KeyLimits
-    ) -> None:
-        """Raises what is wrong with the setup."""
+    def __init__(self, exchange: Exchange, setup: Setup, key: Callable[[], Awaitable[Key]], limits: KeyLimits) -> None:
         self._exchange = exchange
+        self._setup = setup
         self._key = key
         self._limits = limits
-        self._model = live_messages.model_of(setup)
-        # A setup limits the output as the body of a generateContent does, in the same words.
-        self._bounds = request.bounds("generateContent", setup, self._model)
-        self._service = service_for(exchange, setup, self._model)
+        self._model = setup.model
+        self._service = service_for(exchange, setup.body, setup.model)
         self._metadata = {**exchange.payer.metadata, "session": str(new_id(exchange.parts.clock))}
         self._context_tokens = 0
         self._lock = asyncio.Lock()
@@ -78,49 +71,47 @@ class Turns:
         """Whether the provider has still to report what the model was asked for or gave."""
         return self._turn.is_asked or self._turn.is_answering
 
-    async def begin(self, setup: Message) -> None:
+    async def begin(self) -> None:
         """Hold for the first turn. Raises InsufficientBalance, and what refuses the model or what the setup names."""
-        await check_references(self._exchange, setup)
+        await check_references(self._exchange, self._setup.body)
         async with self._lock:
-            await self._open(live_messages.input_bound(setup))
+            await self._open(self._setup.bounds.input_most or 0)
 
-    async def heard(self, message: Message) -> bool:
+    async def heard(self, message: ClientMessage) -> bool:
         """Take a message of the client before it is sent on; tell whether it may be, or the session has ended.
 
         Raises InsufficientBalance, and what refuses what the message names.
         """
-        await check_references(self._exchange, message)
-        most = live_messages.input_bound(message)
+        await check_references(self._exchange, message.body)
         async with self._lock:
             if self._has_ended:
                 return False
             if not self._turn.calls:
-                await self._open(most)
+                await self._open(message.input_most)
             else:
-                await self._grow(most)
+                await self._grow(message.input_most)
             # Who asks while the model speaks is answered by the turn after this one.
-            self._turn.is_asked_again |= self._turn.is_answering and live_messages.interrupts(message)
-            self._turn.is_asked |= live_messages.asks(message)
+            self._turn.is_asked_again |= self._turn.is_answering and message.interrupts
+            self._turn.is_asked |= message.asks
             return True
 
-    async def said(self, message: Message) -> None:
+    async def said(self, message: ServerMessage) -> None:
         """Take a message of the provider before the client sees it; one that reports usage is recorded, durably.
 
         Raises InsufficientBalance where the model speaks unasked and that cannot be paid for.
         """
         async with self._lock:
-            if self._turn.is_over and live_messages.begins(message):
+            if self._turn.is_over and message.begins:
                 await self._finish(Lost("the turn ended and its usage was not reported"))
-            self._turn.meter.feed_object(message)
+            self._turn.meter.feed_object(message.body)
             if self._turn.meter.usage_seen:
                 await self._settle(self._turn.meter.finish(complete=True))
                 return
-            begins = live_messages.begins(message)
-            self._turn.is_answering |= begins or (bool(self._turn.calls) and live_messages.answers(message))
+            self._turn.is_answering |= message.begins or (bool(self._turn.calls) and message.answers)
             # The turn that interrupts another may report both.
-            self._turn.is_interrupted |= live_messages.is_interrupted(message)
-            self._turn.is_over |= live_messages.completes(message) and not self._turn.is_interrupted
-            if begins and not self._turn.calls and not self._turn.is_refused:
+            self._turn.is_interrupted |= message.is_interrupted
+            self._turn.is_over |= message.completes and not self._turn.is_interrupted
+            if message.begins and not self._turn.calls and not self._turn.is_refused:
                 self._turn.is_refused = True
                 await self._open(0)
                 self._turn.is_refused = False
@@ -146,7 +137,7 @@ class Turns:
         key = await self._key()
         if not (key.allows_scope(self._exchange.route.scope) and key.allows_model(self._model)):
             raise NotPermitted(f"this key may not call {self._model} any more")
-        bounds = replace(self._bounds, input_most=self._context_tokens + most + TURN_ALLOWANCE)
+        bounds = replace(self._setup.bounds, input_most=self._context_tokens + most + TURN_ALLOWANCE)
         with ExitStack() as admitted:
             admitted.enter_context(self._limits.admit(key))
             await self._hold(bounds)

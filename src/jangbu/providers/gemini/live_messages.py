@@ -1,0 +1,177 @@
+"""The messages of Live, as far as a meter has to understand them: who asks, who answers, and how much was said.
+
+Clients write camelCase and snake_case, the provider camelCase alone.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from jangbu.domain.flow import Bounds
+from jangbu.domain.usage import COUNT_MAX
+from jangbu.errors import InvalidInput, NotOffered
+from jangbu.providers.gemini import request
+from jangbu.providers.gemini.input_bound import input_most
+from jangbu.providers.gemini.json_values import load
+from jangbu.providers.gemini.media import AUDIO_TOKENS_PER_SECOND
+
+__all__ = ["ClientMessage", "ServerMessage", "Setup"]
+
+PCM_RATE = 16_000
+"""Samples a second where a client does not say: what Live takes. A sample has two bytes."""
+
+Message = Mapping[str, Any]
+
+_MODEL = re.compile(
+    r"(?:models/|(?:projects/[A-Za-z0-9._~-]{1,200}/locations/[A-Za-z0-9._~-]{1,200}/)?publishers/google/models/)?"
+    r"([A-Za-z0-9][A-Za-z0-9._-]{0,127})"
+)
+_PCM_RATE = re.compile(r"audio/(?:pcm|l16)(?:;[^,]*?rate=(\d{4,6}))?", re.IGNORECASE)
+_BLOBS = ("audio", "video")
+_CHUNKS = ("mediaChunks", "media_chunks")
+_REALTIME = ("realtimeInput", "realtime_input")
+_TURN_ENDS = (("activityEnd", "activity_end"), ("text",))
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a session is set up with, by its first message."""
+
+    body: Message = field(repr=False)
+    model_path: str
+    """The model as the client names it: bare, or with the collection or the project that it is in."""
+    model: str
+    bounds: Bounds
+    """The most tokens that the setup adds to each prompt, and that the model may write in a turn."""
+
+    @classmethod
+    def read(cls, message: Message) -> Self:
+        """Read the first message of a client.
+
+        Raises InvalidInput where it sets nothing up or names no model, NotOffered for a model that is not Google's.
+        """
+        setup = message.get("setup")
+        if len(message) != 1 or not isinstance(setup, Mapping):
+            raise InvalidInput("the first message of a session is its setup, and nothing else")
+        path = setup.get("model")
+        if not isinstance(path, str) or not path:
+            raise InvalidInput("the setup names no model")
+        found = _MODEL.fullmatch(path)
+        if found is None:
+            raise NotOffered(f"{path[:60]} is not offered; name a model of Google's")
+        # A setup limits the output as the body of a generateContent does, in the same words.
+        bounds = request.bounds("generateContent", setup, found[1])
+        return cls(setup, path, found[1], replace(bounds, input_most=_bounded(setup)))
+
+    def with_model(self, path: str) -> Message:
+        """Give the message that sets up the same with another name of the model."""
+        return {"setup": {**self.body, "model": path}}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientMessage:
+    """What a client says after the setup."""
+
+    body: Message = field(repr=False)
+    input_most: int
+    """The most tokens that it adds to the prompt. Speech is bounded by its length in time."""
+    asks: bool
+    """Whether the model has to answer it. Speech does not ask, nor does its end: there may be only silence."""
+    interrupts: bool
+    """Whether it asks for a turn of its own, also while the model speaks."""
+
+    @classmethod
+    def read(cls, message: Message) -> Self:
+        """Read a message of the client. Raises InvalidInput where it sets up again."""
+        if "setup" in message:
+            raise InvalidInput("a session is set up once, by its first message")
+        interrupts = _ends_turn(message)
+        return cls(message, _input_most(message), interrupts or _answers_call(message), interrupts)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerMessage:
+    """What the provider says."""
+
+    body: Message = field(repr=False)
+    begins: bool
+    """Whether the model itself speaks, or calls a function."""
+    answers: bool
+    """Whether the client is given anything that the model made, transcripts included."""
+    completes: bool
+    """Whether a turn of the model ends here."""
+    is_interrupted: bool
+    is_error: bool
+
+    @classmethod
+    def read(cls, raw: bytes) -> Self:
+        """Read a message of the provider; what is no JSON object says nothing."""
+        try:
+            found = load(raw)
+        except ValueError:
+            found = None
+        message: Message = found if isinstance(found, dict) else {}
+        content = _object(message.get("serverContent"))
+        begins = bool(message.get("toolCall")) or bool(content.get("modelTurn"))
+        return cls(
+            body=message,
+            begins=begins,
+            answers=begins or bool(content.get("outputTranscription") or content.get("inputTranscription")),
+            completes=bool(content.get("turnComplete")),
+            is_interrupted=bool(content.get("interrupted")),
+            is_error="error" in message,
+        )
+
+
+def _input_most(message: Message) -> int:
+    heard = _member(message, *_REALTIME)
+    if not isinstance(heard, Mapping):
+        return _bounded(message)
+    blobs = [heard[name] for name in _BLOBS if isinstance(heard.get(name), Mapping)]
+    blobs += [blob for name in _CHUNKS for blob in heard.get(name) or () if isinstance(blob, Mapping)]
+    beside = {name: value for name, value in heard.items() if name not in (*_BLOBS, *_CHUNKS)}
+    beside |= {name: value for name, value in message.items() if value is not heard}
+    return sum(_blob_bound(blob) for blob in blobs) + (_bounded(beside) if beside else 0)
+
+
+def _ends_turn(message: Message) -> bool:
+    """Tell whether the client has said what it had to say: the model answers, and breaks off what it is saying."""
+    content = _object(_member(message, "clientContent", "client_content"))
+    heard = _object(_member(message, *_REALTIME))
+    is_complete = bool(_member(content, "turnComplete", "turn_complete"))
+    return is_complete or any(_member(heard, *names) not in (None, "") for names in _TURN_ENDS)
+
+
+def _answers_call(message: Message) -> bool:
+    """Tell whether this is what a function gave, and the model is to go on with it."""
+    given = _member(message, "toolResponse", "tool_response")
+    if not isinstance(given, Mapping):
+        return False
+    responses = _member(given, "functionResponses", "function_responses") or ()
+    return not all(isinstance(each, Mapping) and each.get("scheduling") == "SILENT" for each in responses)
+
+
+def _object(value: Any) -> Message:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _member(holder: Message, *names: str) -> Any:
+    """Give a member by either of its spellings."""
+    return next((holder[name] for name in names if holder.get(name) is not None), None)
+
+
+def _blob_bound(blob: Message) -> int:
+    data, kind = blob.get("data"), str(_member(blob, "mimeType", "mime_type"))
+    pcm = _PCM_RATE.match(kind)
+    if pcm is None or not isinstance(data, str):
+        return _bounded({"inlineData": blob})
+    bytes_per_second = max(int(pcm[1] or PCM_RATE), 1) * 2
+    return len(data) * 3 // 4 * AUDIO_TOKENS_PER_SECOND // bytes_per_second + 1
+
+
+def _bounded(message: Message) -> int:
+    """Bound a message by its bytes where it names what is kept elsewhere: Live has no countTokens."""
+    most = input_most(message)
+    return min(len(json.dumps(message, default=str)) if most is None else most, COUNT_MAX)

@@ -1,0 +1,125 @@
+"""What the messages of Live are understood as, in either spelling of their fields."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from jangbu.errors import InvalidInput, NotOffered
+from jangbu.providers.gemini.live_messages import ClientMessage, ServerMessage, Setup
+
+MODEL = "gemini-2.0-flash-live-001"
+TURNS = [{"role": "user", "parts": [{"text": "hi"}]}]
+
+
+def server(message: Any) -> ServerMessage:
+    return ServerMessage.read(json.dumps(message).encode())
+
+
+def told_by(message: ServerMessage) -> set[str]:
+    """Give all that a message says."""
+    names = ("begins", "answers", "completes", "is_interrupted", "is_error")
+    return {name for name in names if getattr(message, name)}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        MODEL,
+        f"models/{MODEL}",
+        f"publishers/google/models/{MODEL}",
+        f"projects/p-1/locations/us-central1/publishers/google/models/{MODEL}",
+    ],
+)
+def test_a_setup_names_a_model_of_googles(path: str) -> None:
+    setup = Setup.read({"setup": {"model": path, "generationConfig": {"maxOutputTokens": 9}}})
+    assert (setup.model, setup.model_path, setup.bounds.output_most) == (MODEL, path, 9)
+    assert setup.with_model("models/other") == {"setup": {**setup.body, "model": "models/other"}}
+
+
+@pytest.mark.parametrize("path", ["tunedModels/mine", "models/../x", "projects/p/locations/l/endpoints/7", "models/"])
+def test_a_setup_with_another_model_is_not_offered(path: str) -> None:
+    with pytest.raises(NotOffered):
+        Setup.read({"setup": {"model": path}})
+
+
+@pytest.mark.parametrize("message", [{}, {"setup": []}, {"setup": {}}, {"setup": {"model": 7}}, {"setup": {}, "a": 1}])
+def test_what_sets_nothing_up_is_no_setup(message: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        Setup.read(message)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"clientContent": {"turns": TURNS, "turnComplete": True}},
+        {"client_content": {"turns": TURNS, "turn_complete": True}},
+        {"realtimeInput": {"text": "hi"}},
+        {"realtime_input": {"activity_end": {}}},
+        {"toolResponse": {"functionResponses": [{"name": "a"}, {"name": "b", "scheduling": "SILENT"}]}},
+        {"tool_response": {"function_responses": [{"name": "a"}]}},
+    ],
+)
+def test_the_model_has_to_answer_what_ends_a_turn(message: dict[str, Any]) -> None:
+    assert ClientMessage.read(message).asks
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {},
+        {"clientContent": {"turns": TURNS}},
+        {"realtimeInput": {"text": ""}},
+        {"realtimeInput": {"audio": {"mimeType": "audio/pcm", "data": ""}}},
+        {"realtimeInput": {"audioStreamEnd": True}},
+        {"realtimeInput": {"activityStart": {}}},
+        {"toolResponse": {"functionResponses": [{"name": "a", "scheduling": "SILENT"}]}},
+        {"clientContent": "nothing", "realtimeInput": 7, "toolResponse": []},
+    ],
+)
+def test_speech_and_what_is_only_told_ask_for_nothing(message: dict[str, Any]) -> None:
+    assert not ClientMessage.read(message).asks
+
+
+def test_a_session_is_not_set_up_again() -> None:
+    with pytest.raises(InvalidInput):
+        ClientMessage.read({"setup": {"model": MODEL}})
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [("", 10), (";rate=16000", 10), (";rate=8000", 20)])
+def test_speech_is_bounded_by_its_length_in_time(rate: str, seconds: int) -> None:
+    data = base64.b64encode(bytes(10 * 32_000)).decode()
+    blob = {"mimeType": f"audio/pcm{rate}", "data": data}
+    for heard in ({"audio": blob}, {"mediaChunks": [blob]}, {"media_chunks": [blob]}):
+        most = ClientMessage.read({"realtimeInput": heard}).input_most
+        assert seconds * 32 <= most <= seconds * 32 + 2
+
+
+def test_nothing_hides_beside_speech() -> None:
+    text = "x" * 5_000
+    assert ClientMessage.read({"realtimeInput": {}, "realtime_input": {"text": text}}).input_most > len(text)
+    assert ClientMessage.read({"realtimeInput": {"text": text}}).input_most > len(text)
+
+
+@pytest.mark.parametrize("raw", [b"", b"no JSON", b"[]", b"7", b"\xff\xfe", b"[" * 100_000])
+def test_what_is_no_object_says_nothing(raw: bytes) -> None:
+    assert told_by(ServerMessage.read(raw)) == set()
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ({"serverContent": {"modelTurn": {"parts": [{"text": "hi"}]}}}, {"begins", "answers"}),
+        ({"toolCall": {"functionCalls": [{"name": "a"}]}}, {"begins", "answers"}),
+        ({"serverContent": {"outputTranscription": {"text": "hi"}}}, {"answers"}),
+        ({"serverContent": {"inputTranscription": {"text": "hi"}}}, {"answers"}),
+        ({"serverContent": {"outputTranscription": {}}}, set()),
+        ({"serverContent": {"generationComplete": True}}, set()),
+        ({"serverContent": {"turnComplete": True}}, {"completes"}),
+        ({"serverContent": {"interrupted": True}}, {"is_interrupted"}),
+        ({"error": {"code": 8}}, {"is_error"}),
+    ],
+)
+def test_what_the_provider_says_is_understood(message: dict[str, Any], said: set[str]) -> None:
+    assert told_by(server(message)) == said
