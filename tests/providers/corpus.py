@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from jangbu.providers.gemini.json_values import JsonValues
+
 _BESIDE_THE_CHECKOUT = Path(__file__).parents[3] / "shared" / "corpus"
 CORPUS = Path(os.environ.get("JANGBU_CORPUS", _BESIDE_THE_CHECKOUT))
 ABSENT = pytest.mark.skipif(
@@ -25,6 +27,7 @@ class Recorded:
     framing: str
     endpoint: str
     model: str | None
+    platform: str
     expected: dict[str, Any] | None
 
     @property
@@ -34,6 +37,10 @@ class Recorded:
     @property
     def is_stream(self) -> bool:
         return self.framing in ("sse", "array", "ws")
+
+    def messages(self) -> list[bytes]:
+        """Give the messages of a recorded Live session, byte for byte."""
+        return list(JsonValues().feed(self.body))
 
     def prefixes(self) -> list[bytes]:
         """Cut the stream off after each of its chunks but the last."""
@@ -50,6 +57,6 @@ def recorded() -> list[Recorded]:
     if not index.is_file():
         return []
     return [
-        Recorded(line["file"], line["framing"], line["endpoint"], line["model"], line["expected"])
+        Recorded(line["file"], line["framing"], line["endpoint"], line["model"], line["platform"], line["expected"])
         for line in map(json.loads, index.read_text().splitlines())
     ]

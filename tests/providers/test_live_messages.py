@@ -19,7 +19,7 @@ def server(message: Any) -> ServerMessage:
 
 def told_by(message: ServerMessage) -> set[str]:
     """Give all that a message says."""
-    names = ("begins", "answers", "completes", "is_interrupted", "is_error")
+    names = ("begins", "calls", "answers", "completes", "is_interrupted", "is_error")
     return {name for name in names if getattr(message, name)}
 
 
@@ -111,7 +111,7 @@ def test_what_is_no_object_says_nothing(raw: bytes) -> None:
     ("message", "said"),
     [
         ({"serverContent": {"modelTurn": {"parts": [{"text": "hi"}]}}}, {"begins", "answers"}),
-        ({"toolCall": {"functionCalls": [{"name": "a"}]}}, {"begins", "answers"}),
+        ({"toolCall": {"functionCalls": [{"name": "a"}]}}, {"begins", "calls", "answers"}),
         ({"serverContent": {"outputTranscription": {"text": "hi"}}}, {"answers"}),
         ({"serverContent": {"inputTranscription": {"text": "hi"}}}, {"answers"}),
         ({"serverContent": {"outputTranscription": {}}}, set()),

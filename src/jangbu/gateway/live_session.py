@@ -5,7 +5,7 @@ client: while the provider has a turn to report it goes on, for a bounded time, 
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 
 import aiohttp
@@ -116,16 +116,21 @@ class LiveSession:
             said = ServerMessage.read(data.encode() if isinstance(data, str) else data)
             if said.is_error:
                 data = _without(self._secrets, data)
-            try:
-                await self._turns.said(said)
-            except JangbuError as error:
-                telemetry.emit("gateway.refused", code=error.code)
-                await self.dismiss(closing(error))
+            await self._affording(self._turns.said(said))
             await self._client.send(data)
+            await self._affording(self._turns.hold_ahead())
             if self._client.is_gone:
                 self._left()
                 if not self._turns.is_owed:
                     return
+
+    async def _affording(self, held: Awaitable[None]) -> None:
+        """Wait for what may take a hold, and end the session towards a client who cannot pay for what follows."""
+        try:
+            await held
+        except JangbuError as error:
+            telemetry.emit("gateway.refused", code=error.code)
+            await self.dismiss(closing(error))
 
     async def _next(self) -> aiohttp.WSMessage | None:
         """Give the provider's next message, or None once there is no time left for it."""

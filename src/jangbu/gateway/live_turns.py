@@ -1,8 +1,9 @@
 """The turns of a Live session. Each turn of the model is a call of its own: held for, settled, recorded.
 
-A hold is taken when the client says something and none is open, and settled when the provider reports the turn, before
-the client sees the report. Live takes no output limit in mid-session, so a turn may outgrow its hold: what is heard in
-it is held for as it grows, what the model says beyond its limit is an overrun.
+A turn is what the provider reports at once: a translation, which never ends, is reported piece by piece. A hold is
+taken when the client says something and none is open, and settled when the provider reports the turn, before the client
+sees the report. Live takes no output limit in mid-session, so a turn may outgrow its hold: what is heard in it is held
+for as it grows, what the model says beyond its limit is an overrun.
 """
 
 import asyncio
@@ -39,7 +40,10 @@ class _Turn:
     meter: StreamMeter
     is_asked: bool
     is_asked_again: bool = False
+    """Whether the client asked for what this turn does not answer."""
     is_answering: bool = False
+    is_calling: bool = False
+    """Whether the model waits for what a function gives."""
     is_interrupted: bool = False
     is_over: bool = False
     is_refused: bool = False
@@ -48,6 +52,17 @@ class _Turn:
     admitted: ExitStack = field(default_factory=ExitStack)
     room: int = 0
     renewed_at: float = 0.0
+
+    def follow(self, message: ServerMessage) -> None:
+        """Note what the provider says in this turn."""
+        self.is_answering |= message.begins or (bool(self.calls) and message.answers)
+        # The turn that interrupts another may report both.
+        self.is_interrupted |= message.is_interrupted
+        self.is_over |= message.completes and not self.is_interrupted
+        if message.begins:
+            # The model goes on in this turn: with what its function gave, or with what it was interrupted by.
+            self.is_asked_again &= not (self.is_calling or self.is_interrupted)
+            self.is_calling = message.calls
 
 
 class Turns:
@@ -91,7 +106,7 @@ class Turns:
             else:
                 await self._grow(message.input_most)
             # Who asks while the model speaks is answered by the turn after this one.
-            self._turn.is_asked_again |= self._turn.is_answering and message.interrupts
+            self._turn.is_asked_again |= self._turn.is_answering and message.asks
             self._turn.is_asked |= message.asks
             return True
 
@@ -104,17 +119,20 @@ class Turns:
             if self._turn.is_over and message.begins:
                 await self._finish(Lost("the turn ended and its usage was not reported"))
             self._turn.meter.feed_object(message.body)
+            self._turn.follow(message)
             if self._turn.meter.usage_seen:
                 await self._settle(self._turn.meter.finish(complete=True))
-                return
-            self._turn.is_answering |= message.begins or (bool(self._turn.calls) and message.answers)
-            # The turn that interrupts another may report both.
-            self._turn.is_interrupted |= message.is_interrupted
-            self._turn.is_over |= message.completes and not self._turn.is_interrupted
-            if message.begins and not self._turn.calls and not self._turn.is_refused:
-                self._turn.is_refused = True
-                await self._open(0)
-                self._turn.is_refused = False
+            elif message.begins:
+                await self._open_once()
+
+    async def hold_ahead(self) -> None:
+        """Hold for the turn that was asked for during the one before, if it is not held for yet.
+
+        Raises InsufficientBalance.
+        """
+        async with self._lock:
+            if self._turn.is_asked:
+                await self._open_once()
 
     async def end(self) -> None:
         """Give the open hold back, or keep it where the model was asked for something that it never reported.
@@ -131,6 +149,14 @@ class Turns:
     def _new_turn(self, *, is_asked: bool = False) -> _Turn:
         meter = StreamMeter(Surface.LIVE, platform=self._exchange.route.platform, model=self._model)
         return _Turn(meter, is_asked)
+
+    async def _open_once(self) -> None:
+        """Hold for a turn that the client says nothing more for. What was refused once goes on without a hold."""
+        if self._turn.calls or self._turn.is_refused:
+            return
+        self._turn.is_refused = True
+        await self._open(0)
+        self._turn.is_refused = False
 
     async def _open(self, most: int) -> None:
         """Hold for one turn: the context so far, what was said now and may still be, and the model's output."""

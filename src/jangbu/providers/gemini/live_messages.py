@@ -79,16 +79,13 @@ class ClientMessage:
     """The most tokens that it adds to the prompt. Speech is bounded by its length in time."""
     asks: bool
     """Whether the model has to answer it. Speech does not ask, nor does its end: there may be only silence."""
-    interrupts: bool
-    """Whether it asks for a turn of its own, also while the model speaks."""
 
     @classmethod
     def read(cls, message: Message) -> Self:
         """Read a message of the client. Raises InvalidInput where it sets up again."""
         if "setup" in message:
             raise InvalidInput("a session is set up once, by its first message")
-        interrupts = _ends_turn(message)
-        return cls(message, _input_most(message), interrupts or _answers_call(message), interrupts)
+        return cls(message, _input_most(message), _ends_turn(message) or _answers_call(message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +95,8 @@ class ServerMessage:
     body: Message = field(repr=False)
     begins: bool
     """Whether the model itself speaks, or calls a function."""
+    calls: bool
+    """Whether it calls a function, and then waits for what that gives."""
     answers: bool
     """Whether the client is given anything that the model made, transcripts included."""
     completes: bool
@@ -114,10 +113,12 @@ class ServerMessage:
             found = None
         message: Message = found if isinstance(found, dict) else {}
         content = _object(message.get("serverContent"))
-        begins = bool(message.get("toolCall")) or bool(content.get("modelTurn"))
+        calls = bool(message.get("toolCall"))
+        begins = calls or bool(content.get("modelTurn"))
         return cls(
             body=message,
             begins=begins,
+            calls=calls,
             answers=begins or bool(content.get("outputTranscription") or content.get("inputTranscription")),
             completes=bool(content.get("turnComplete")),
             is_interrupted=bool(content.get("interrupted")),
