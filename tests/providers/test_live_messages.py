@@ -8,6 +8,7 @@ import pytest
 
 from jangbu.errors import InvalidInput, NotOffered
 from jangbu.providers.gemini.live_messages import ClientMessage, ServerMessage, Setup
+from jangbu.providers.gemini.references import references
 
 MODEL = "gemini-2.0-flash-live-001"
 TURNS = [{"role": "user", "parts": [{"text": "hi"}]}]
@@ -19,7 +20,7 @@ def server(message: Any) -> ServerMessage:
 
 def told_by(message: ServerMessage) -> set[str]:
     """Give all that a message says."""
-    names = ("begins", "calls", "answers", "completes", "is_interrupted", "is_error")
+    names = ("begins", "calls", "answers", "completes", "is_interrupted", "is_error", "resumable")
     return {name for name in names if getattr(message, name)}
 
 
@@ -48,6 +49,21 @@ def test_a_setup_with_another_model_is_not_offered(path: str) -> None:
 def test_what_sets_nothing_up_is_no_setup(message: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         Setup.read(message)
+
+
+@pytest.mark.parametrize("name", ["sessionResumption", "session_resumption"])
+def test_a_handle_names_the_session_that_the_provider_told_of(name: str) -> None:
+    told = server({"sessionResumptionUpdate": {"newHandle": "한글-handle", "resumable": True}})
+    setup = {"model": MODEL, name: {"handle": "한글-handle", "transparent": True}}
+    assert told.resumable is not None
+    assert "handle" not in told.resumable, "whoever reads the ledger cannot resume the session"
+    assert Setup.read({"setup": setup}).resumes == told.resumable
+    assert references(setup) == (told.resumable,)
+
+
+@pytest.mark.parametrize("given", [None, {}, {"handle": ""}, {"handle": None}])
+def test_a_session_without_a_handle_begins_afresh(given: Any) -> None:
+    assert Setup.read({"setup": {"model": MODEL, "sessionResumption": given}}).resumes is None
 
 
 @pytest.mark.parametrize(
@@ -119,6 +135,7 @@ def test_what_is_no_object_says_nothing(raw: bytes) -> None:
         ({"serverContent": {"turnComplete": True}}, {"completes"}),
         ({"serverContent": {"interrupted": True}}, {"is_interrupted"}),
         ({"error": {"code": 8}}, {"is_error"}),
+        ({"sessionResumptionUpdate": {"newHandle": "", "resumable": False}}, set()),
     ],
 )
 def test_what_the_provider_says_is_understood(message: dict[str, Any], said: set[str]) -> None:

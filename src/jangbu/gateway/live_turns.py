@@ -20,6 +20,7 @@ from jangbu.errors import NotPermitted
 from jangbu.gateway.calls import MeteredCall
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.limits import KeyLimits
+from jangbu.gateway.live_resumption import context_of, keep
 from jangbu.gateway.metered import check_references, service_for
 from jangbu.providers.gemini import StreamMeter
 from jangbu.providers.gemini.live_messages import ClientMessage, ServerMessage, Setup
@@ -53,6 +54,12 @@ class _Turn:
     room: int = 0
     renewed_at: float = 0.0
 
+    @property
+    def tokens_most(self) -> int:
+        """The most tokens that the turn has come to by now, context and all; 0 where nothing is held for it."""
+        bounds = [call.call.bounds for call in self.calls]
+        return sum((each.input_most or 0) + (each.output_most if self.is_answering else 0) for each in bounds)
+
     def follow(self, message: ServerMessage) -> None:
         """Note what the provider says in this turn."""
         self.is_answering |= message.begins or (bool(self.calls) and message.answers)
@@ -75,7 +82,8 @@ class Turns:
         self._limits = limits
         self._model = setup.model
         self._service = service_for(exchange, setup.body, setup.model)
-        self._metadata = {**exchange.payer.metadata, "session": str(new_id(exchange.parts.clock))}
+        self._session = new_id(exchange.parts.clock)
+        self._metadata = {**exchange.payer.metadata, "session": str(self._session)}
         self._context_tokens = 0
         self._lock = asyncio.Lock()
         self._has_ended = False
@@ -89,6 +97,8 @@ class Turns:
     async def begin(self) -> None:
         """Hold for the first turn. Raises InsufficientBalance, and what refuses the model or what the setup names."""
         await check_references(self._exchange, self._setup.body)
+        if self._setup.resumes is not None:
+            self._context_tokens = await context_of(self._exchange, self._setup.resumes)
         async with self._lock:
             await self._open(self._setup.bounds.input_most or 0)
 
@@ -124,6 +134,8 @@ class Turns:
                 await self._settle(self._turn.meter.finish(complete=True))
             elif message.begins:
                 await self._open_once()
+            if message.resumable is not None:
+                await self._keep(message.resumable)
 
     async def hold_ahead(self) -> None:
         """Hold for the turn that was asked for during the one before, if it is not held for yet.
@@ -149,6 +161,17 @@ class Turns:
     def _new_turn(self, *, is_asked: bool = False) -> _Turn:
         meter = StreamMeter(Surface.LIVE, platform=self._exchange.route.platform, model=self._model)
         return _Turn(meter, is_asked)
+
+    async def _keep(self, name: str) -> None:
+        """Write down that the session can be resumed from here."""
+        await keep(
+            self._exchange,
+            name,
+            session=self._session,
+            service=self._service,
+            model=self._model,
+            context_tokens=max(self._context_tokens, self._turn.tokens_most),
+        )
 
     async def _open_once(self) -> None:
         """Hold for a turn that the client says nothing more for. What was refused once goes on without a hold."""

@@ -16,6 +16,7 @@ from jangbu.providers.gemini import request
 from jangbu.providers.gemini.input_bound import input_most
 from jangbu.providers.gemini.json_values import load
 from jangbu.providers.gemini.media import AUDIO_TOKENS_PER_SECOND
+from jangbu.providers.gemini.references import references, session_name
 
 __all__ = ["ClientMessage", "ServerMessage", "Setup"]
 
@@ -45,6 +46,8 @@ class Setup:
     model: str
     bounds: Bounds
     """The most tokens that the setup adds to each prompt, and that the model may write in a turn."""
+    resumes: str | None
+    """The name of the earlier session that this one goes on from."""
 
     @classmethod
     def read(cls, message: Message) -> Self:
@@ -63,7 +66,8 @@ class Setup:
             raise NotOffered(f"{path[:60]} is not offered; name a model of Google's")
         # A setup limits the output as the body of a generateContent does, in the same words.
         bounds = request.bounds("generateContent", setup, found[1])
-        return cls(setup, path, found[1], replace(bounds, input_most=_bounded(setup)))
+        resumes = next((name for name in references(setup) if name.startswith("sessions/")), None)
+        return cls(setup, path, found[1], replace(bounds, input_most=_bounded(setup)), resumes)
 
     def with_model(self, path: str) -> Message:
         """Give the message that sets up the same with another name of the model."""
@@ -103,6 +107,8 @@ class ServerMessage:
     """Whether a turn of the model ends here."""
     is_interrupted: bool
     is_error: bool
+    resumable: str | None
+    """The name under which the session can be resumed from here."""
 
     @classmethod
     def read(cls, raw: bytes) -> Self:
@@ -115,6 +121,7 @@ class ServerMessage:
         content = _object(message.get("serverContent"))
         calls = bool(message.get("toolCall"))
         begins = calls or bool(content.get("modelTurn"))
+        handle = _object(message.get("sessionResumptionUpdate")).get("newHandle")
         return cls(
             body=message,
             begins=begins,
@@ -123,6 +130,7 @@ class ServerMessage:
             completes=bool(content.get("turnComplete")),
             is_interrupted=bool(content.get("interrupted")),
             is_error="error" in message,
+            resumable=session_name(handle) if isinstance(handle, str) and handle else None,
         )
 
 

@@ -1,4 +1,4 @@
-"""What bodies name that lives at the provider: files, caches, earlier interactions and environments.
+"""What bodies name that lives at the provider: files, caches, earlier interactions and sessions, environments.
 
 The real API reads camelCase and snake_case alike, so fields are compared without their underscores and capitals. Where
 a field can name nothing but what somebody owns, whatever it holds is given back, also what is no name at all: nobody
@@ -6,13 +6,14 @@ owns that, and the request goes nowhere. What a caller's own functions are calle
 nothing.
 """
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-__all__ = ["files_made", "references"]
+__all__ = ["files_made", "references", "session_name"]
 
 _ADDRESS = re.compile(r"(?:https?|gs)://([^/?#\\@%\s:]+)(?::\d+)?(?:[/?#].*)?", re.IGNORECASE | re.DOTALL)
 _FILE = re.compile(r"(?<![A-Za-z0-9_-])files/([^/:?#&=\s]+)")
@@ -40,7 +41,8 @@ Named = Callable[[str], Iterable[str]]
 
 
 def references(body: Mapping[str, Any]) -> tuple[str, ...]:
-    """Name what a body uses (``files/…``, ``cachedContents/…``, ``interactions/…``, ``environments/…``), each once.
+    """Name what a body uses, each once: ``files/…``, ``cachedContents/…``, ``interactions/…``, ``environments/…`` or
+    ``sessions/…``.
 
     An address elsewhere (a video, a page, a bucket) belongs to nobody here and is not among them.
     """
@@ -49,6 +51,11 @@ def references(body: Mapping[str, Any]) -> tuple[str, ...]:
     if isinstance(environment, str) and environment != _NEW_ENVIRONMENT:
         found.extend(_environment(environment))
     return tuple(dict.fromkeys(found))
+
+
+def session_name(handle: str) -> str:
+    """Name the Live session that a handle resumes. Who has the handle has the session, so the name does not tell it."""
+    return f"sessions/{hashlib.sha256(handle.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 def files_made(answer: Mapping[str, Any]) -> tuple[str, ...]:
@@ -90,10 +97,7 @@ def _members(field: str, value: Mapping[str, Any]) -> Iterator[tuple[str, str, A
 
 
 def _named(holder: str, field: str, text: str) -> Iterable[str]:
-    if field == "filename":
-        # Elsewhere it is but the title of a file whose bytes come along.
-        return _file(text) if holder == "inputconfig" else ()
-    find = _FIELDS.get(field)
+    find = _FIELDS.get(field) or _FIELDS_WITHIN.get((holder, field))
     return find(text) if find is not None and text else ()
 
 
@@ -139,6 +143,10 @@ def _interaction(text: str) -> Iterable[str]:
     return (_whole(_INTERACTION, "interactions", text),)
 
 
+def _session(text: str) -> Iterable[str]:
+    return (session_name(text),)
+
+
 def _environment(text: str) -> Iterable[str]:
     return (_whole(_ENVIRONMENT, "environments", text),)
 
@@ -161,4 +169,9 @@ _FIELDS: Mapping[str, Named] = {
     "cachedcontent": _cache,
     "previousinteractionid": _interaction,
     "environmentid": _environment,
+}
+_FIELDS_WITHIN: Mapping[tuple[str, str], Named] = {
+    # Elsewhere a file's name is but the title of a file whose bytes come along.
+    ("inputconfig", "filename"): _file,
+    ("sessionresumption", "handle"): _session,
 }
