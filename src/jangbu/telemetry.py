@@ -10,19 +10,31 @@ from typing import Any
 
 Listener = Callable[[str, Mapping[str, Any]], None]
 
-_listeners: list[Listener] = []
+_EVERY = ""
+_listeners: dict[str, tuple[Listener, ...]] = {}
 _log = logging.getLogger("jangbu")
 
 
-def subscribe(listener: Listener) -> Callable[[], None]:
-    """Have ``listener(event, facts)`` called for each event; gives a function that ends it."""
-    _listeners.append(listener)
-    return lambda: _listeners.remove(listener)
+def subscribe(listener: Listener, *events: str) -> Callable[[], None]:
+    """Have ``listener(event, facts)`` called for each of these events, or for every one; gives a function that ends it.
+
+    Those who listen to few events should name them: an event that nobody listens to costs nothing.
+    """
+    for event in events or (_EVERY,):
+        _listeners[event] = (*_listeners.get(event, ()), listener)
+
+    def unsubscribe() -> None:
+        for event in events or (_EVERY,):
+            left = list(_listeners[event])
+            left.remove(listener)
+            _listeners[event] = tuple(left)
+
+    return unsubscribe
 
 
 def emit(event: str, **facts: Any) -> None:
     """Tell all listeners. A listener that fails is logged and harms nobody else."""
-    for listener in tuple(_listeners):
+    for listener in (*_listeners.get(event, ()), *_listeners.get(_EVERY, ())):
         try:
             listener(event, facts)
         except Exception:

@@ -67,3 +67,20 @@ async def test_a_waiter_that_is_cancelled_leaves_its_item_and_its_place_in_the_b
     await queue.close()
     assert queue.depth == 0
     assert sum(len(batch) for batch in disk.batches) >= 4
+
+
+async def test_few_items_share_the_first_lane_and_many_spread_over_all_by_their_key() -> None:
+    seen: dict[int, list[int]] = {0: [], 1: []}
+
+    async def commit(items: Sequence[int], lane: int) -> Sequence[int]:
+        await asyncio.sleep(0.001)
+        seen[lane].extend(items)
+        return list(items)
+
+    queue = GroupCommit[int, int](commit, lanes=2, batch_max=100, queue_max=100, spread_at=4)
+    await asyncio.gather(*(queue.submit(n, n) for n in range(4)))
+    assert seen == {0: [0, 1, 2, 3], 1: []}
+    await asyncio.gather(*(queue.submit(n, n) for n in range(10, 20)))
+    # Four joined the first lane; from there on the odd keys went to the second.
+    assert seen[1] == [15, 17, 19]
+    await queue.close()

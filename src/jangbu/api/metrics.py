@@ -45,7 +45,7 @@ class Metrics:
         self._standing: Standing | None = None
         self._read_at: float | None = None
         self._reading = asyncio.Lock()
-        self._unsubscribe = telemetry.subscribe(self._counts.hear)
+        self._unsubscribe = telemetry.subscribe(self._counts.hear, *self._counts.heard)
         self._sampling = asyncio.create_task(self._sample())
 
     async def text(self) -> bytes:
@@ -114,7 +114,7 @@ class _Counts:
         self.failures = counter("jangbu_upstream_failures", "Times the provider was not reached or broke off", "reason")
         self.drains = gauge("jangbu_drains", "Answers that are read on although their client left")
         self.drains_refused = counter("jangbu_drains_refused", "Answers that were not read on: too many clients left")
-        self._heard: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
+        self.heard: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
             "request.ended": self._ended,
             "gateway.refused": lambda facts: self.refusals.labels(facts["code"]).inc(),
             "gateway.drains": lambda facts: self.drains.set(facts["under_way"]),
@@ -128,9 +128,7 @@ class _Counts:
 
     def hear(self, event: str, facts: Mapping[str, Any]) -> None:
         """Count an event."""
-        heard = self._heard.get(event)
-        if heard is not None:
-            heard(facts)
+        self.heard[event](facts)
 
     def _ended(self, facts: Mapping[str, Any]) -> None:
         self.calls.labels(facts["verb"], _status_class(facts["status"])).inc()

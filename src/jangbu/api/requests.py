@@ -31,6 +31,7 @@ SWITCHED = 101
 # An id that a client made is kept if it is a plain short word, and if no credential can hide in it: keys are longer.
 _SANE_ID = re.compile(rb"[0-9A-Za-z][0-9A-Za-z._-]{7,35}")
 _ID_HEADER = b"x-request-id"
+_HEARD = ("request.routed", "gateway.refused", "meter.recorded", "upstream.waited")
 
 
 @dataclass(slots=True)
@@ -78,7 +79,7 @@ class Observed:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._unsubscribe = telemetry.subscribe(_hear)
+        self._unsubscribe = telemetry.subscribe(_hear, *_HEARD)
 
     def close(self) -> None:
         """Observe nothing more."""

@@ -61,9 +61,7 @@ def json_object(body: bytes) -> dict[str, Any]:
     bounds, a name that is given twice, half of a surrogate pair, bytes that are no UTF-8; and for one that is too deep.
     """
     try:
-        found = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_finite
-        )
+        found = _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError:
         raise InvalidInput("the body is no UTF-8") from None
     except RecursionError:
@@ -111,6 +109,10 @@ def _finite(digits: str) -> float:
 
 def _no_number(name: str) -> NoReturn:
     raise InvalidInput(f"{name} is no number of JSON's")
+
+
+# Made once: json.loads would make one anew for each body.
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_finite)
 
 
 def _too_large(most: int) -> TooLarge:

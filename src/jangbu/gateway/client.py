@@ -15,6 +15,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 PIECE_BYTES_MAX = 64 * 1024
 """As much as a server buffers before it makes its application wait."""
+WATCHED_AFTER_SECONDS = 0.02
 
 
 class Client:
@@ -31,17 +32,22 @@ class Client:
 
     async def answer(self, status: int, body: bytes, headers: Headers = ()) -> None:
         """Send a whole answer."""
-        await self.begin(status, (*headers, (b"content-length", str(len(body)).encode())))
-        await self.end(body)
+        headers = (*headers, (b"content-length", str(len(body)).encode()))
+        if len(body) > PIECE_BYTES_MAX:
+            await self.begin(status, headers)
+            await self.end(body)
+            return
+        self.has_begun = True
+        await self._pass(_head(status, headers), _piece(body, more=False))
 
     async def begin(self, status: int, headers: Headers) -> None:
         """Send the head of an answer."""
         self.has_begun = True
-        await self._pass({"type": "http.response.start", "status": status, "headers": list(headers)})
+        await self._pass(_head(status, headers))
 
     async def write(self, chunk: bytes) -> None:
         """Send a piece of the body; waits while the client is slow, and gives it up when it takes nothing."""
-        await self._pass({"type": "http.response.body", "body": chunk, "more_body": True})
+        await self._pass(_piece(chunk, more=True))
 
     async def end(self, chunk: bytes = b"") -> None:
         """Send the last piece. One that no buffer should hold goes out as the client takes it."""
@@ -49,24 +55,22 @@ class Client:
         while len(chunk) - start > PIECE_BYTES_MAX and not self.is_gone:
             await self.write(chunk[start : start + PIECE_BYTES_MAX])
             start += PIECE_BYTES_MAX
-        await self._pass({"type": "http.response.body", "body": chunk[start:] if start else chunk, "more_body": False})
+        await self._pass(_piece(chunk[start:] if start else chunk, more=False))
 
-    async def watch(self, receive: Receive, left: Callable[[], None]) -> None:
-        """Wait until the client leaves. ``left`` is told of it, also where the client is given up for taking nothing.
-
-        The request's body has been read before.
+    def watch(self, receive: Receive, left: Callable[[], None]) -> "Watch":
+        """Notice from now on that the client leaves. ``left`` is told of it, also where it is given up for taking
+        nothing. The request's body has been read before; end the watch when the answer has passed.
         """
         self._left = left
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self._leave()
+        return Watch(receive, self._leave)
 
-    async def _pass(self, message: MutableMapping[str, Any]) -> None:
+    async def _pass(self, *messages: MutableMapping[str, Any]) -> None:
         if self.is_gone:
             return
         try:
             async with asyncio.timeout(self._seconds):
-                await self._send(message)
+                for message in messages:
+                    await self._send(message)
         except (TimeoutError, OSError):
             self._leave()
 
@@ -75,6 +79,40 @@ class Client:
             self.is_gone = True
             if self._left is not None:
                 self._left()
+
+
+class Watch:
+    """Waits for the end of a client. It begins after a moment: most answers have passed by then, and a task for each
+    would cost as much as passing it on.
+    """
+
+    def __init__(self, receive: Receive, leave: Callable[[], None]) -> None:
+        self._receive = receive
+        self._leave = leave
+        self._waiting: asyncio.Task[None] | None = None
+        self._begins = asyncio.get_running_loop().call_later(WATCHED_AFTER_SECONDS, self._begin)
+
+    async def end(self) -> None:
+        """Watch no more."""
+        self._begins.cancel()
+        if self._waiting is not None:
+            await ended(self._waiting)
+
+    def _begin(self) -> None:
+        self._waiting = asyncio.create_task(self._wait())
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._leave()
+
+
+def _head(status: int, headers: Headers) -> MutableMapping[str, Any]:
+    return {"type": "http.response.start", "status": status, "headers": list(headers)}
+
+
+def _piece(chunk: bytes, *, more: bool) -> MutableMapping[str, Any]:
+    return {"type": "http.response.body", "body": chunk, "more_body": more}
 
 
 def own_headers(facts: Mapping[str, object]) -> list[tuple[bytes, bytes]]:

@@ -13,7 +13,7 @@ from jangbu import telemetry
 from jangbu.domain.flow import Answered, Lost, Outcome, Rejected
 from jangbu.domain.usage import Source
 from jangbu.gateway.bodies import Receive
-from jangbu.gateway.client import Client, ended
+from jangbu.gateway.client import Client
 from jangbu.gateway.holding import HoldBack
 from jangbu.gateway.upstream import UpstreamAnswer, UpstreamFailure
 from jangbu.providers.gemini import StreamMeter
@@ -84,11 +84,11 @@ class Relay:
             await client.begin(self._answer.status, headers)
         try:
             async with asyncio.timeout(self._seconds) as deadline:
-                watching = asyncio.create_task(client.watch(receive, lambda: self._left(deadline)))
+                watch = client.watch(receive, lambda: self._left(deadline))
                 try:
                     await self._pass_on(client, headers)
                 finally:
-                    await ended(watching)
+                    await watch.end()
         except TimeoutError:
             return self._broken(UpstreamFailure("the answer took too long", may_have_left=True))
         except UpstreamFailure as failure:

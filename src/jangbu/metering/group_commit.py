@@ -1,7 +1,8 @@
 """Group commit: whatever queued while the last batch was written goes into the next one.
 
 There is no linger: a lone item is written at once, and under load batches form by themselves because a batch takes
-as long as the disk does. Items of one key always use the same lane, so two lanes never wait for the same account.
+as long as the disk does. Few large batches cost less than many small ones, so the first lane takes what comes; only
+when more waits for it than it should are items spread over all lanes, those of one key then always to the same.
 """
 
 import asyncio
@@ -19,11 +20,18 @@ Commit = Callable[[Sequence[Item], int], Awaitable[Sequence[Result | BaseExcepti
 
 
 class GroupCommit(Generic[Item, Result]):
-    """Lanes of waiting items, each emptied by a task of its own. Belongs to one event loop."""
+    """Lanes of waiting items, each emptied by a task of its own. Belongs to one event loop.
 
-    def __init__(self, commit: Commit[Item, Result], *, lanes: int, batch_max: int, queue_max: int) -> None:
+    An item joins the first lane while fewer than ``spread_at`` wait there, else the lane of its key: two lanes then
+    rarely wait for the same account in the database.
+    """
+
+    def __init__(
+        self, commit: Commit[Item, Result], *, lanes: int, batch_max: int, queue_max: int, spread_at: int = 32
+    ) -> None:
         self._commit = commit
         self._batch_max = batch_max
+        self._spread_at = spread_at
         self._room = asyncio.Semaphore(queue_max)
         self._submitting = 0
         self._closing = False
@@ -51,7 +59,9 @@ class GroupCommit(Generic[Item, Result]):
         except BaseException:
             self._left(1)
             raise
-        lane = self._lanes[hash(key) % len(self._lanes)]
+        lane = self._lanes[0]
+        if len(lane.waiting) >= self._spread_at:
+            lane = self._lanes[hash(key) % len(self._lanes)]
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         lane.waiting.append((item, future))
         lane.ready.set()

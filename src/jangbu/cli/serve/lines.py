@@ -73,7 +73,9 @@ def logging_to_stderr(form: LogFormat, secrets: Iterable[str] = ()) -> Iterator[
     root = logging.getLogger()
     root.addHandler(handler)
     # Nothing in the line of a request is a client's own text, so there is nothing to search it for.
-    unsubscribe = telemetry.subscribe(lambda event, facts: _hear(lambda line: writer.put(written(line)), event, facts))
+    unsubscribe = telemetry.subscribe(
+        lambda _event, facts: _hear(lambda line: writer.put(written(line)), facts), "request.ended"
+    )
     try:
         yield
     finally:
@@ -82,9 +84,9 @@ def logging_to_stderr(form: LogFormat, secrets: Iterable[str] = ()) -> Iterator[
         writer.close()
 
 
-def _hear(write: Callable[[Facts], None], event: str, facts: Facts) -> None:
+def _hear(write: Callable[[Facts], None], facts: Facts) -> None:
     """Write the line of a request. That a probe found all well is not worth one."""
-    if event != "request.ended" or (facts["verb"] in _PROBES and facts["status"] < 500):
+    if facts["verb"] in _PROBES and facts["status"] < 500:
         return
     shown = {
         "time": _now(),

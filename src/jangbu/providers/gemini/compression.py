@@ -1,7 +1,7 @@
 """Compressed answers, decoded as they arrive and in small steps, so that no chunk unfolds into much memory."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import brotli
@@ -27,7 +27,7 @@ class Decoder(Protocol):
         """Whether the compressed stream came to its end."""
         ...
 
-    def feed(self, chunk: bytes, /) -> Iterator[bytes]:
+    def feed(self, chunk: bytes, /) -> Iterable[bytes]:
         """Give the decoded bytes, piece by piece; never raises."""
         ...
 
@@ -36,7 +36,19 @@ def decoder(content_encoding: str | None) -> Decoder:
     """Make the decoder for a Content-Encoding header; several encodings are undone from the last to the first."""
     names = [name.strip().lower() for name in (content_encoding or "").split(",")]
     stages = [_stage(name) for name in reversed(names) if name not in ("", "identity")]
+    if not stages:
+        return _Plain()
     return stages[0] if len(stages) == 1 else _Chain(stages)
+
+
+class _Plain:
+    """Nothing to undo, as in nearly every answer."""
+
+    broken = False
+    ended = True
+
+    def feed(self, chunk: bytes) -> Iterable[bytes]:
+        return (chunk,)
 
 
 class _Chain:

@@ -12,6 +12,7 @@ from jangbu.domain.usage import COUNT_MAX, Anomaly, Breakdown, ByModality, Count
 
 _INVALID = -1
 _DIGITS_MOST = len(str(COUNT_MAX))
+_NOTHING = Breakdown()
 
 Names = tuple[str, ...]
 
@@ -97,7 +98,7 @@ INVALID = Reading(anomalies=(Anomaly.INVALID_USAGE,), valid=False)
 
 def has_counts(usage: object, words: Words) -> bool:
     """Tell whether the object is a usage object with any count; null is absent."""
-    return isinstance(usage, Mapping) and any(usage.get(name) is not None for name in words.counts)
+    return isinstance(usage, (dict, Mapping)) and _first(usage, words.counts) is not None
 
 
 def read_usage(usage: Mapping[str, Any], words: Words, *, total_expected: bool = True) -> Reading:
@@ -106,7 +107,7 @@ def read_usage(usage: Mapping[str, Any], words: Words, *, total_expected: bool =
         read_count(_first(usage, names))
         for names in (words.prompt, words.candidates, words.thoughts, words.tool, words.cached, words.total)
     ]
-    if any(value == _INVALID for value in values):
+    if _INVALID in values:
         return INVALID
     prompt, candidates, thoughts, tool, cached, total = values
     counts = Counts(prompt or 0, candidates or 0, thoughts or 0, tool or 0, cached or 0, total)
@@ -134,6 +135,11 @@ def total_mismatch(counts: Counts) -> tuple[Anomaly, ...]:
     return () if counts.total is None or counts.total == counts.summed else (Anomaly.TOTAL_MISMATCH,)
 
 
+def read_candidates(usage: Mapping[str, Any], words: Words) -> int:
+    """Read the count of candidates alone; 0 where it is absent or cannot be believed."""
+    return max(0, read_count(_first(usage, words.candidates)) or 0)
+
+
 def read_count(value: object) -> int | None:
     """Read a count: an integer, or one written as a string. None is absent; what cannot be believed is -1.
 
@@ -141,6 +147,8 @@ def read_count(value: object) -> int | None:
     """
     if value is None:
         return None
+    if type(value) is int:
+        return value if 0 <= value <= COUNT_MAX else _INVALID
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _DIGITS_MOST:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= COUNT_MAX:
@@ -167,10 +175,12 @@ class _Details:
 
         Where the details exceed the count, text gives way first: Live translation lists the whole context as text.
         """
-        named: dict[str, int] = {}
         details = _first(self._usage, names)
-        for detail in details if isinstance(details, list | tuple) else ():
-            if isinstance(detail, Mapping):
+        if not isinstance(details, (list, tuple)):
+            return Breakdown(text=count) if count else _NOTHING
+        named: dict[str, int] = {}
+        for detail in details:
+            if isinstance(detail, (dict, Mapping)):
                 modality = self._modality(detail.get("modality"))
                 named[modality] = named.get(modality, 0) + self._count(detail)
         if sum(named.values()) > count:
@@ -203,4 +213,8 @@ class _Details:
 
 
 def _first(usage: Mapping[str, Any], names: Names) -> Any:
-    return next((usage[name] for name in names if usage.get(name) is not None), None)
+    for name in names:
+        value = usage.get(name)
+        if value is not None:
+            return value
+    return None

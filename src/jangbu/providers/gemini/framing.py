@@ -61,7 +61,7 @@ class Frames:
         """Give each JSON object that the chunk completes."""
         if self._events is None and self._values is None:
             chunk = self._begin(chunk)
-        yield from self._feed(self._strings.cut(chunk))
+        return self._feed(self._strings.cut(chunk))
 
     def finish(self) -> Iterator[Any]:
         """Give what the end of the bytes completes."""

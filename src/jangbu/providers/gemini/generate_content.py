@@ -4,11 +4,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from jangbu.domain.usage import Anomaly, Source, Surface, Usage
-from jangbu.providers.gemini.counts import USAGE_METADATA, Reading, has_counts, once, read_usage, total_mismatch
+from jangbu.providers.gemini.counts import (
+    USAGE_METADATA,
+    Reading,
+    has_counts,
+    once,
+    read_candidates,
+    read_usage,
+    total_mismatch,
+)
 from jangbu.providers.gemini.grounding import Searches, mappings
 from jangbu.providers.gemini.names import text
 from jangbu.providers.gemini.reader import Context, Ending, kept, model_of, platform_of, source_of, tier_of
 from jangbu.providers.gemini.turns import Candidates
+
+_OF_THE_ANSWER = ("modelVersion", "responseId", "serviceTier", "createTime")
 
 
 def read_metadata(usage: Mapping[str, Any]) -> Reading:
@@ -49,19 +59,20 @@ class GenerateContentReader:
             self._failed = True
             return
         usage = event.get("usageMetadata")
-        if isinstance(usage, Mapping):
+        if isinstance(usage, (dict, Mapping)):
             if has_counts(usage, USAGE_METADATA):
                 self._remember_most()
                 self._usage = usage
             else:
                 self._without_counts = usage
-        for name in ("modelVersion", "responseId", "serviceTier", "createTime"):
-            if event.get(name) is not None:
-                self._answer[name] = event[name]
+        for name in _OF_THE_ANSWER:
+            if (value := event.get(name)) is not None:
+                self._answer[name] = value
         feedback = event.get("promptFeedback")
-        self._blocked = self._blocked or (isinstance(feedback, Mapping) and bool(feedback.get("blockReason")))
-        self._candidates.read(mappings(event.get("candidates")))
-        self._searches.read_candidates(event.get("candidates"))
+        self._blocked = self._blocked or (isinstance(feedback, (dict, Mapping)) and bool(feedback.get("blockReason")))
+        for candidate in mappings(event.get("candidates")):
+            self._candidates.read(candidate)
+            self._searches.read(candidate.get("groundingMetadata"))
 
     def finish(self, ending: Ending) -> Usage:
         """Say what the answer used."""
@@ -99,9 +110,7 @@ class GenerateContentReader:
     def _remember_most(self) -> None:
         """Keep the largest candidates count of the chunks before the last."""
         if self._usage is not None:
-            self._candidates_most = max(
-                self._candidates_most, read_usage(self._usage, USAGE_METADATA).counts.candidates
-            )
+            self._candidates_most = max(self._candidates_most, read_candidates(self._usage, USAGE_METADATA))
 
     def _found(self, reading: Reading, ending: Ending) -> tuple[Anomaly, ...]:
         found: list[Anomaly] = []

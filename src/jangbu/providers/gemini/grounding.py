@@ -1,6 +1,6 @@
 """Searches that an answer was grounded on: they are paid for by the request or by the query, not by the token."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,14 +19,9 @@ class Searches:
     web: bool = False
     maps: bool = False
 
-    def read_candidates(self, candidates: object) -> None:
-        """Read the grounding metadata of each candidate."""
-        for candidate in mappings(candidates):
-            self.read(candidate.get("groundingMetadata"))
-
     def read(self, metadata: object) -> None:
         """Read one grounding metadata object."""
-        if not isinstance(metadata, Mapping):
+        if metadata is None or not isinstance(metadata, (dict, Mapping)):
             return
         for name in ("webSearchQueries", "imageSearchQueries"):
             words = metadata.get(name)
@@ -45,6 +40,8 @@ class Searches:
         )
 
 
-def mappings(values: object) -> Iterable[Mapping[str, Any]]:
-    """Walk the objects of a list; anything else is passed over."""
-    return (value for value in values if isinstance(value, Mapping)) if isinstance(values, list | tuple) else ()
+def mappings(values: object) -> Sequence[Mapping[str, Any]]:
+    """Give the objects of a list; anything else is passed over."""
+    if not isinstance(values, (list, tuple)):
+        return ()
+    return [value for value in values if isinstance(value, (dict, Mapping))]

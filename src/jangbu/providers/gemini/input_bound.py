@@ -24,8 +24,11 @@ _NOT_LOCAL = {
     "file_id",
 }
 _INLINE = {"inlineData", "inline_data"}
+_SPECIAL = _NOT_LOCAL | _INLINE | {"type", "image_url", "input_audio"}
+"""The fields that make an object more than text; most objects have none of them."""
 _INTERACTION_MEDIA = {"image", "audio", "video", "document"}
 _DEPTH_MOST = 64
+_WRITER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 def input_most(body: Mapping[str, Any]) -> int | None:
@@ -34,8 +37,8 @@ def input_most(body: Mapping[str, Any]) -> int | None:
     text = scan.without_media(body, 0)
     if not scan.is_local:
         return None
-    written = json.dumps(text, ensure_ascii=False, separators=(",", ":"), default=str)
-    return len(written.encode("utf-8", "surrogatepass")) + scan.media + scan.objects * _TURN_TOKENS + _FIXED_TOKENS
+    written = _WRITER.encode(text).encode("utf-8", "surrogatepass")
+    return len(written) + scan.media + scan.objects * _TURN_TOKENS + _FIXED_TOKENS
 
 
 class _Scan:
@@ -47,22 +50,30 @@ class _Scan:
         self.is_local = True
 
     def without_media(self, value: Any, depth: int) -> Any:
+        if isinstance(value, str):
+            return value
         if depth > _DEPTH_MOST:
             self.is_local = False
             return None
-        if isinstance(value, list | tuple):
+        if isinstance(value, (list, tuple)):
             return [self.without_media(inner, depth + 1) for inner in value]
-        if not isinstance(value, Mapping):
+        if not isinstance(value, (dict, Mapping)):
             return value
         self.objects += 1
+        if not _SPECIAL.isdisjoint(value) and self._is_all_media(value):
+            return None
+        return {str(key): self.without_media(inner, depth + 1) for key, inner in value.items() if key not in _INLINE}
+
+    def _is_all_media(self, value: Mapping[str, Any]) -> bool:
+        """Bound what an object holds or names beside text; tell whether no text of it is left."""
         if any(value.get(name) for name in _NOT_LOCAL):
             self.is_local = False
-            return None
+            return True
         if self._take_media(value):
-            return None
+            return True
         if any(isinstance(value.get(name), Mapping) for name in _INLINE):
             self._take_inline(value)
-        return {str(key): self.without_media(inner, depth + 1) for key, inner in value.items() if key not in _INLINE}
+        return False
 
     def _take_inline(self, part: Mapping[str, Any]) -> None:
         """Bound the inline data of a generateContent part."""

@@ -17,7 +17,7 @@ _WHOLE_DIGITS_MOST = 40
 def load(event: bytes | bytearray) -> Any:
     """Parse one JSON text; raises ValueError for any bytes that are none, however deep or long."""
     try:
-        return json.loads(event, parse_int=_whole, parse_constant=str)
+        return _DECODER.decode(event.decode(json.detect_encoding(event), "surrogatepass"))
     except RecursionError as error:
         raise ValueError("the JSON is nested too deep") from error
 
@@ -121,3 +121,7 @@ class JsonValues:
 def _whole(digits: str) -> int | str:
     """Keep an absurdly long number as its text: Python refuses to convert it, and no count is that long."""
     return int(digits) if len(digits) <= _WHOLE_DIGITS_MOST else digits
+
+
+# Made once: json.loads would make one anew for each event.
+_DECODER = json.JSONDecoder(parse_int=_whole, parse_constant=str)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from jangbu.domain.usage import COUNT_MAX
+
 _TEXT_LENGTH_MOST = 512
 _DEPTH_MOST = 16
 _INTEGER_BITS_MOST = 128
@@ -36,12 +38,17 @@ def verbatim(usage: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: object, depth: int) -> Any:
+    # Nearly every value is one of these two, as JSON wrote them.
+    if type(value) is int and 0 <= value <= COUNT_MAX:
+        return value
+    if type(value) is str:
+        return _storable(value)
     if depth > _DEPTH_MOST:
         return "nested too deep"
     match value:
         case Enum():
             plain = _plain(value.value, depth + 1)
-        case Mapping():
+        case dict() | Mapping():
             plain = {_storable(str(key)): _plain(inner, depth + 1) for key, inner in value.items()}
         case list() | tuple():
             plain = [_plain(inner, depth + 1) for inner in value]
@@ -57,4 +64,6 @@ def _plain(value: object, depth: int) -> Any:
 
 
 def _storable(value: str) -> str:
+    if value.isascii() and "\x00" not in value:
+        return value
     return _UNSTORABLE.sub("\ufffd", value)

@@ -5,7 +5,7 @@ with grounding alone may follow the finish. So content without a finishReason op
 closes it; a chunk without content changes nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -27,20 +27,19 @@ class Candidates:
         """Whether at least one candidate finished and none is open."""
         return bool(self._closed) and not self._open
 
-    def read(self, candidates: Iterable[Mapping[str, Any]]) -> None:
-        """Take the candidates of the next chunk."""
-        for candidate in candidates:
-            index = candidate.get("index")
-            number = index if isinstance(index, int) else 0
-            has_content = _has_parts(candidate.get("content"))
-            self.answered = self.answered or has_content
-            if candidate.get("finishReason"):
-                self._open.discard(number)
-                self._closed.add(number)
-            elif has_content or number not in self._closed:
-                self._open.add(number)
-                self._closed.discard(number)
+    def read(self, candidate: Mapping[str, Any]) -> None:
+        """Take one candidate of the next chunk."""
+        index = candidate.get("index")
+        number = index if isinstance(index, int) else 0
+        has_content = _has_parts(candidate.get("content"))
+        self.answered = self.answered or has_content
+        if candidate.get("finishReason"):
+            self._open.discard(number)
+            self._closed.add(number)
+        elif has_content or number not in self._closed:
+            self._open.add(number)
+            self._closed.discard(number)
 
 
 def _has_parts(content: object) -> bool:
-    return isinstance(content, Mapping) and bool(content.get("parts"))
+    return isinstance(content, (dict, Mapping)) and bool(content.get("parts"))
