@@ -7,6 +7,7 @@ and ``accept-encoding: identity``.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 from jangbu.errors import InvalidInput
@@ -60,7 +61,7 @@ _ONCE = (_TO_UPSTREAM - _LISTS) | {
     b"x-jangbu-user",
 }
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TOKENS = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++(?:\n[!#$%&'*+.^_`|~0-9A-Za-z-]++)*+")
 _BINARY = b"protobuf"
 
 
@@ -71,14 +72,16 @@ def require_sound(headers: Headers) -> None:
     that must come once and comes twice, and for two statements on where the body ends. A body behind an upgrade is
     such a case, too: whoever upgrades does not read it.
     """
-    seen: dict[bytes, bytes] = {}
-    for given, value in headers:
-        name = given.lower()
-        if _TOKEN.fullmatch(name) is None or _CONTROL.search(value):
-            raise InvalidInput("a header holds bytes that belong into none")
-        if name in seen and name in _ONCE:
-            raise InvalidInput(f"the header {name.decode('ascii')} comes twice", hint="send it once")
-        seen[name] = value
+    given = [(name.lower(), value) for name, value in headers]
+    # All are looked at in one go: no name holds a line break, and no value loses anything by the tab between two.
+    names, values = b"\n".join(name for name, _ in given), b"\t".join(value for _, value in given)
+    if given and (
+        names.count(b"\n") >= len(given) or _TOKENS.fullmatch(names) is None or _CONTROL.search(values) is not None
+    ):
+        raise InvalidInput("a header holds bytes that belong into none")
+    seen = dict(given)
+    if len(seen) < len(given):
+        _require_once(given)
     length, coding = seen.get(b"content-length"), seen.get(b"transfer-encoding")
     if length is not None and (coding is not None or not length.isdigit()):
         raise InvalidInput("the headers contradict themselves on where the body ends")
@@ -86,6 +89,13 @@ def require_sound(headers: Headers) -> None:
         raise InvalidInput("this transfer-encoding is not offered", hint="send chunked, or a content-length")
     if b"upgrade" in seen and (coding is not None or length not in (None, b"0")):
         raise InvalidInput("a request with a body cannot upgrade its connection", hint="speak HTTP/1.1")
+
+
+def _require_once(given: list[tuple[bytes, bytes]]) -> None:
+    counted = Counter(name for name, _ in given)
+    for name, times in counted.items():
+        if times > 1 and name in _ONCE:
+            raise InvalidInput(f"the header {name.decode('ascii')} comes twice", hint="send it once")
 
 
 def forwarded(headers: Headers) -> tuple[tuple[bytes, bytes], ...]:

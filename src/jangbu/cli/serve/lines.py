@@ -33,6 +33,8 @@ LogFormat = Literal["json", "text", "off"]
 _LINES_MAX = 10_000
 _CLOSE_SECONDS = 1
 _RETRY_SECONDS = 0.05
+_GATHER_SECONDS = 0.02
+"""For how long lines gather before they are written: to wake the thread for each would take the calls' own time."""
 _PIECE_BYTES = 4_096
 _PROBES = frozenset({"healthz", "readyz", "metrics"})
 _SECRETS = re.compile(
@@ -65,7 +67,7 @@ def logging_to_stderr(form: LogFormat, secrets: Iterable[str] = ()) -> Iterator[
     if sys.stderr is None or form == "off":
         yield
         return
-    written = _text if form == "text" else _json
+    written = _text if form == "text" else json.JSONEncoder(ensure_ascii=False).encode
     redact = _Redaction(secrets)
     writer = _Writer(sys.stderr.fileno())
 
@@ -166,7 +168,8 @@ class _Writer:
             self._dropped += 1
             return
         self._lines.append(line)
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
 
     def close(self) -> None:
         """Write what waits; where nobody reads it, for a moment only."""
@@ -177,6 +180,8 @@ class _Writer:
     def _run(self) -> None:
         while True:
             self._wake.wait()
+            if not self._closing:
+                time.sleep(_GATHER_SECONDS)
             self._wake.clear()
             while self._lines:
                 waiting = [self._lines.popleft() for _ in range(len(self._lines))]
@@ -209,10 +214,6 @@ def _blocks(lines: Iterable[str]) -> Iterator[bytes]:
             block = b""
         block += more
     yield block
-
-
-def _json(facts: Facts) -> str:
-    return json.dumps(facts, ensure_ascii=False)
 
 
 def _text(facts: Facts) -> str:

@@ -1,13 +1,14 @@
 """The published limits of models, as data: ``models.toml`` holds the figures, their source and their date."""
 
 import tomllib
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 from jangbu.providers.gemini.names import model_name
 
 OUTPUT_MOST_UNKNOWN = 65_536
 """What a model that is not in the table may write: the largest limit that Google publishes for any."""
+_MODELS_KNOWN_MAX = 1_024
 
 
 def output_limit(model: str | None, *, unknown: int = OUTPUT_MOST_UNKNOWN) -> int:
@@ -21,6 +22,7 @@ def input_limit(model: str | None) -> int | None:
     return _longest("input", model)
 
 
+@lru_cache(_MODELS_KNOWN_MAX)
 def _longest(table: str, model: str | None) -> int | None:
     name = model_name(model) or ""
     known = [prefix for prefix in _limits()[table] if name.startswith(prefix)]
