@@ -14,6 +14,7 @@
     ├── NotOffered              what was asked for is not offered, and was not passed on
     ├── LimitReached            a limit of the key or of the gateway is reached for now
     ├── UpstreamUnreachable     the provider could not be reached
+    ├── UncountedInput          nothing tells how many tokens a call's input has
     ├── InsufficientBalance     the call cannot be paid for
     ├── IntegrityMismatch       the book does not add up
     ├── RecordingFailed         a record could not be made durable
@@ -121,6 +122,12 @@ class UpstreamUnreachable(JangbuError):
     """The provider could not be reached, or broke off."""
 
     code = "upstream_unreachable"
+
+
+class UncountedInput(JangbuError):
+    """Nothing tells how many tokens the input of a call has, so nothing can be held for it; the call was not made."""
+
+    code = "uncounted_input"
 
 
 class InsufficientBalance(JangbuError):

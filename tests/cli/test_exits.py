@@ -12,6 +12,7 @@ GIVEN = {
     errors.NotOffered: 1,
     errors.LimitReached: 1,
     errors.UpstreamUnreachable: 1,
+    errors.UncountedInput: 1,
     errors.InvalidInput: 2,
     errors.InvalidAnswer: 2,
     errors.InvalidMetadata: 2,

@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from jangbu.domain.usage import Usage
-from jangbu.errors import InsufficientBalance, JangbuError
+from jangbu.errors import InsufficientBalance, UncountedInput
 
 OUTPUT_LIMIT_LEAST = 1024
 """The smallest output limit that is put in for a client that set none."""
@@ -181,7 +181,7 @@ class Receipt:
 def metered_call(call: Call) -> Generator[Effect, Any, Receipt | None]:
     """Walk through the life of one call. Returns the receipt, or None where nothing was charged.
 
-    Raises InsufficientBalance before anything is sent.
+    Raises InsufficientBalance or UncountedInput before anything is sent; nothing is held then.
     """
     output_limit = yield from _take_hold(call)
     outcome: Outcome = yield Send(call, output_limit)
@@ -224,7 +224,10 @@ def _count_input(call: Call) -> Generator[Effect, Any, int]:
     if counted is not None:
         return counted
     if call.bounds.input_most is None:
-        raise JangbuError("the input of this call cannot be bounded", hint="countTokens did not answer; try again")
+        raise UncountedInput(
+            "nothing tells how many tokens this input has: countTokens did not say",
+            hint="try again, or send what the request names along, inline or as an uploaded file",
+        )
     return call.bounds.input_most
 
 

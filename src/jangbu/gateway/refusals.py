@@ -21,6 +21,7 @@ from jangbu.errors import (
     RecordingFailed,
     TooLarge,
     Unauthenticated,
+    UncountedInput,
     UpstreamUnreachable,
 )
 
@@ -38,6 +39,7 @@ _STATUSES: tuple[tuple[type[JangbuError], int, str], ...] = (
     (IdempotencyConflict, 409, "ABORTED"),
     (LimitReached, 429, "RESOURCE_EXHAUSTED"),
     (UpstreamUnreachable, 502, "UNAVAILABLE"),
+    (UncountedInput, 503, "UNAVAILABLE"),
     (RecordingFailed, 503, "UNAVAILABLE"),
     (DatabaseUnreachable, 503, "UNAVAILABLE"),
 )
