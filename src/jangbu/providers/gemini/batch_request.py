@@ -6,8 +6,9 @@ from typing import Any
 from jangbu.domain.flow import Bounds
 from jangbu.domain.usage import COUNT_MAX
 from jangbu.providers.gemini import request
+from jangbu.providers.gemini.counts import read_count
 
-__all__ = ["batch_bounds", "with_output_limits"]
+__all__ = ["batch_bounds", "file_bytes", "with_output_limits"]
 
 _STEPS = (("batch",), ("inputConfig", "input_config"), ("requests",), ("requests",))
 _VERB = "generateContent"
@@ -48,6 +49,12 @@ def with_output_limits(body: Mapping[str, Any], limit: int) -> Mapping[str, Any]
 
     changed: Mapping[str, Any] = _changed(body, _STEPS, limited)
     return changed
+
+
+def file_bytes(shown: Mapping[str, Any]) -> int | None:
+    """Read how large a file is; None where the provider does not say."""
+    size = read_count(shown.get("sizeBytes"))
+    return None if size is None or size < 0 else size
 
 
 def _changed(value: Any, steps: tuple[tuple[str, ...], ...], change: Change) -> Any:
