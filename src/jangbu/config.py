@@ -58,6 +58,13 @@ class Settings(BaseSettings):
         None, description="A service account's key file for it; else the application-default credentials are used"
     )
     vertex_url: str | None = Field(None, description="Where the gateway finds it; by default the location's address")
+    allowed_storage: str = Field(
+        "",
+        description="Cloud Storage that calls may name: gs://bucket/users/{user}/,gs://bucket/public/ (only to read)",
+    )
+    allowed_resources: str = Field(
+        "", description="Corpora, data stores and file search stores that calls may name, apart by commas"
+    )
     gemini_api_key: SecretStr | None = Field(
         None,
         validation_alias=_OWN_VARIABLES["gemini_api_key"],

@@ -178,7 +178,7 @@ async def test_what_is_kims_cannot_be_used_by_lee(served: Stage, path: str, body
     "uri",
     [
         "https://www.youtube.com/watch?v=9hE5-98ZeCg",
-        "gs://bucket/files/picture.png",
+        "https://storage.googleapis.com/bucket/files/picture.png",
         "https://example.com/files/report.pdf",
     ],
 )

@@ -59,6 +59,7 @@ async def unserved(*locations: str) -> AsyncIterator[Vertex]:
         ({"vertex_project": PROJECT, "vertex_url": "vertex"}, "vertex_url"),
         ({"vertex_project": PROJECT, "vertex_credentials": "key.json"}, "vertex_credentials"),
         ({"vertex_credentials": "key.json"}, "vertex_project"),
+        ({"allowed_storage": "bucket/{user}"}, "allowed_storage"),
     ],
 )
 async def test_settings_that_cannot_work_are_refused_at_the_start(

@@ -7,6 +7,7 @@ from jangbu.config import Settings
 from jangbu.domain.flow import ShortBalance
 from jangbu.errors import InvalidSettings
 from jangbu.gateway.access_tokens import AccessTokens
+from jangbu.gateway.allowed import Allowed
 from jangbu.gateway.app import Gateway
 from jangbu.gateway.exchange import Limits, Parts
 from jangbu.gateway.relay import Drains
@@ -41,6 +42,7 @@ async def open_gateway(settings: Settings, ledger: Metering) -> AsyncIterator[Ga
             drains=Drains(settings.drains_max, settings.drain_seconds_max),
             limits=limits,
             short_balance=ShortBalance(settings.short_balance),
+            allowed=Allowed.read(settings.allowed_storage, settings.allowed_resources),
             vertex=vertex,
             own_url=settings.public_url,
         )

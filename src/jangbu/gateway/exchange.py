@@ -9,6 +9,7 @@ import aiohttp
 from jangbu.clock import Clock
 from jangbu.domain.flow import ShortBalance
 from jangbu.domain.usage import Platform
+from jangbu.gateway.allowed import Allowed
 from jangbu.gateway.bodies import Receive, read_body
 from jangbu.gateway.client import Client
 from jangbu.gateway.credentials import Payer
@@ -45,6 +46,8 @@ class Parts:
     drains: Drains
     limits: Limits
     short_balance: ShortBalance
+    allowed: Allowed
+    """What of the app's own a body may name."""
     vertex: Vertex | None = None
     """The app's project at Vertex AI; None where it is not offered."""
     own_url: str | None = None

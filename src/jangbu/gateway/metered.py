@@ -21,6 +21,7 @@ from jangbu.gateway.routes import is_model
 from jangbu.gateway.upstream import ERROR_BYTES_MAX, REDIRECT, UpstreamAnswer
 from jangbu.metering.content import UNKNOWN_MODEL
 from jangbu.providers.gemini import StreamMeter, counting, request
+from jangbu.providers.gemini.app_resources import Use, app_resources
 from jangbu.providers.gemini.references import references
 from jangbu.providers.gemini.services import service_of
 
@@ -92,12 +93,24 @@ def check_model(exchange: Exchange, asked: Mapping[str, Any]) -> None:
 
 
 async def check_references(exchange: Exchange, asked: Mapping[str, Any]) -> None:
-    """Refuse a body that uses somebody else's files or caches, as if they did not exist. Raises NotFound."""
+    """Refuse a body that uses what is the app's own and not open to its users. Raises NotPermitted.
+
+    Somebody else's files and caches do not exist: raises NotFound.
+    """
+    _check_app_resources(exchange, asked)
     named = references(asked)
     if named:
         foreign = await exchange.parts.ledger.resources.owns_all(exchange.account, named)
         if foreign:
             raise NotFound(f"{foreign[0]} was not found")
+
+
+def _check_app_resources(exchange: Exchange, asked: Mapping[str, Any]) -> None:
+    for named in app_resources(asked, exchange.route.platform):
+        if named.use is Use.MODEL and exchange.parts.vertex is not None:
+            exchange.parts.vertex.model_name(named.name)
+        else:
+            exchange.parts.allowed.require(exchange.payer.user, named)
 
 
 async def _refused(exchange: Exchange, call: MeteredCall, answer: UpstreamAnswer) -> None:

@@ -47,7 +47,7 @@ async def shown(exchange: Exchange) -> None:
     body = await exchange.body()
     if action is Action.UPDATE:
         await require_admitted(exchange)
-        json_object(body)
+        await check_references(exchange, json_object(body))
     if action is Action.DELETE and _waits(found):
         await settle_by_asking(exchange, found)
     # But for a change, the path says it all, and what a body adds could only contradict it.

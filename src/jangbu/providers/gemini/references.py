@@ -1,9 +1,7 @@
 """What bodies name that lives at the provider: files, caches, earlier interactions and sessions, environments.
 
-The real API reads camelCase and snake_case alike, so fields are compared without their underscores and capitals. Where
-a field can name nothing but what somebody owns, whatever it holds is given back, also what is no name at all: nobody
-owns that, and the request goes nowhere. What a caller's own functions are called with, and answer, is data and names
-nothing.
+Where a field can name nothing but what somebody owns, whatever it holds is given back, also what is no name at all:
+nobody owns that, and the request goes nowhere.
 """
 
 import hashlib
@@ -13,7 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-__all__ = ["files_made", "references", "session_name"]
+from jangbu.providers.gemini.fields import Path, fields
+
+__all__ = ["decoded", "files_made", "references", "session_name"]
 
 _ADDRESS = re.compile(r"(?:https?|gs)://([^/?#\\@%\s:]+)(?::\d+)?(?:[/?#].*)?", re.IGNORECASE | re.DOTALL)
 _FILE = re.compile(r"(?<![A-Za-z0-9_-])files/([^/:?#&=\s]+)")
@@ -23,17 +23,6 @@ _ENVIRONMENT = re.compile(r"(?:environments/)?([^/:?#\s]+)")
 _NEW_ENVIRONMENT = "remote"
 """What asks for an environment instead of naming one."""
 
-_OPAQUE = frozenset({"labels", "metadata"})
-_ARGUMENTS = frozenset(
-    {
-        ("functioncall", "args"),
-        ("functionresponse", "response"),
-        ("functionresponses", "response"),
-        ("toolcall", "args"),
-        ("toolresponse", "response"),
-    }
-)
-_STEP_DATA = {"function_call": "arguments", "function_result": "result"}
 _NAME_SHOWN_MOST = 100
 _DECODED_MOST = 4
 
@@ -46,7 +35,7 @@ def references(body: Mapping[str, Any]) -> tuple[str, ...]:
 
     An address elsewhere (a video, a page, a bucket) belongs to nobody here and is not among them.
     """
-    found = [name for holder, field, text in _texts(body) for name in _named(holder, field, text)]
+    found = [name for path, text in _texts(body) for name in _named(path, text)]
     environment = body.get("environment")
     if isinstance(environment, str) and environment != _NEW_ENVIRONMENT:
         found.extend(_environment(environment))
@@ -70,34 +59,16 @@ def files_made(answer: Mapping[str, Any]) -> tuple[str, ...]:
         if isinstance(step, Mapping) and step.get("type") == "model_output"
     ]
     written = {"response": answer.get("response"), "outputs": outputs}
-    found = [name for _, field, text in _texts(written) if field == "uri" for name in _address(text)]
+    found = [name for path, text in _texts(written) if path[-1] == "uri" for name in _address(text)]
     return tuple(dict.fromkeys(name for name in found if _FILE.fullmatch(name)))
 
 
-def _texts(body: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Give each text of a body with its field and the field that holds that one. A list is as its members are."""
-    waiting: list[tuple[str, str, Any]] = [("", "", body)]
-    while waiting:
-        holder, field, value = waiting.pop()
-        if isinstance(value, str):
-            yield holder, field, value
-        elif isinstance(value, list):
-            waiting.extend((holder, field, member) for member in reversed(value))
-        elif isinstance(value, Mapping):
-            waiting.extend(reversed(list(_members(field, value))))
+def _texts(body: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    return ((path, value) for path, value in fields(body) if isinstance(value, str))
 
 
-def _members(field: str, value: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    data = _STEP_DATA.get(str(value.get("type")))
-    for given, member in value.items():
-        name = given.replace("_", "").lower()
-        is_data = isinstance(member, Mapping) and (name in _OPAQUE or name == data or (field, name) in _ARGUMENTS)
-        if not is_data:
-            yield field, name, member
-
-
-def _named(holder: str, field: str, text: str) -> Iterable[str]:
-    find = _FIELDS.get(field) or _FIELDS_WITHIN.get((holder, field))
+def _named(path: Path, text: str) -> Iterable[str]:
+    find = _FIELDS.get(path[-1]) or _FIELDS_WITHIN.get(path[-2:])
     return find(text) if find is not None and text else ()
 
 
@@ -114,7 +85,7 @@ def _address(text: str) -> Iterable[str]:
 
 
 def _files_in(text: str) -> tuple[str, ...]:
-    return tuple(f"files/{name}" for name in _FILE.findall(_decoded(text)))
+    return tuple(f"files/{name}" for name in _FILE.findall(decoded(text)))
 
 
 def _is_elsewhere(text: str) -> bool:
@@ -126,12 +97,13 @@ def _is_elsewhere(text: str) -> bool:
     return not (host.endswith("googleapis.com") and "generativelanguage" in host)
 
 
-def _decoded(text: str) -> str:
+def decoded(text: str) -> str:
+    """Give an address without escapes, however often they were escaped again, and with slashes that lean one way."""
     for _ in range(_DECODED_MOST):
-        decoded = unquote(text)
-        if decoded == text:
+        plain = unquote(text)
+        if plain == text:
             break
-        text = decoded
+        text = plain
     return text.replace("\\", "/")
 
 
@@ -170,7 +142,7 @@ _FIELDS: Mapping[str, Named] = {
     "previousinteractionid": _interaction,
     "environmentid": _environment,
 }
-_FIELDS_WITHIN: Mapping[tuple[str, str], Named] = {
+_FIELDS_WITHIN: Mapping[Path, Named] = {
     # Elsewhere a file's name is but the title of a file whose bytes come along.
     ("inputconfig", "filename"): _file,
     ("sessionresumption", "handle"): _session,
