@@ -33,7 +33,14 @@ async def open_metering(settings: Settings, *, clock: Clock | None = None) -> As
             dsn, size=settings.pool_size, prepared_statements=settings.prepared_statements
         )
         metering = _assemble(settings, database, clock or SystemClock())
-        sweeper = Sweeper(database, metering.accounts, metering.holds, metering.resources, metering.pricing)
+        sweeper = Sweeper(
+            database,
+            metering.accounts,
+            metering.holds,
+            metering.keys.limits,
+            metering.resources,
+            metering.pricing,
+        )
         try:
             await metering.pricing.refresh()
             await sweeper.sweep()

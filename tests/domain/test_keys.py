@@ -109,6 +109,13 @@ def test_no_limit_allows_all_and_an_empty_one_allows_nothing() -> None:
     ]
 
 
+def test_what_a_key_uses_is_counted_where_it_has_any_limit() -> None:
+    assert not KEY.has_limits
+    assert replace(KEY, requests_per_minute=1).has_limits
+    assert replace(KEY, tokens_per_minute=1).has_limits
+    assert replace(KEY, concurrent_calls=1).has_limits
+
+
 def test_a_key_is_active_until_it_expires_or_is_revoked() -> None:
     soon = replace(KEY, expires_at=NOW + timedelta(seconds=1))
     assert KEY.state(NOW + timedelta(days=10_000)) == KeyState.ACTIVE

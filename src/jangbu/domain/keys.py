@@ -83,6 +83,15 @@ class Key:
     last_used_at: datetime | None
     revoked_at: datetime | None
 
+    @property
+    def has_limits(self) -> bool:
+        """Whether what the key uses has to be counted."""
+        return (
+            self.requests_per_minute is not None
+            or self.tokens_per_minute is not None
+            or self.concurrent_calls is not None
+        )
+
     def allows_model(self, model: str) -> bool:
         """Tell whether the key may call a model: it is named, or a pattern that ends in ``*`` begins its name."""
         if self.models is None:

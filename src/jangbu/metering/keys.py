@@ -23,6 +23,7 @@ from jangbu.domain.keys import (
 from jangbu.domain.ledger import account_id
 from jangbu.errors import InvalidInput, NotFound, NotPermitted
 from jangbu.metering.holds import unknown_user
+from jangbu.metering.key_limits import KeyLimits
 from jangbu.metering.known_keys import KnownKeys, remember
 from jangbu.storage import api_keys
 from jangbu.storage.database import Database
@@ -53,6 +54,7 @@ class Keys:
         self._project = project
         self._remembered_max = remembered_max
         self._known = KnownKeys(database, project=project, remembered_max=remembered_max)
+        self.limits = KeyLimits(database, clock)
         self._use_noted_at: dict[UUID, float] = {}
         self._used: set[UUID] = set()
         self._noting: asyncio.Task[None] | None = None
@@ -136,6 +138,7 @@ class Keys:
 
     async def close(self) -> None:
         """Ask and note what waits, then stop."""
+        await self.limits.close()
         await self._known.close()
         if self._noting is not None:
             await self._noting

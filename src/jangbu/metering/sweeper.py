@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from jangbu import telemetry
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.holds import Holds
+from jangbu.metering.key_limits import KeyLimits
 from jangbu.metering.pricing import Pricing
 from jangbu.metering.resources import Resources
 from jangbu.metering.retention import month_start
@@ -17,13 +18,19 @@ _MONTHS_AHEAD = 2
 
 
 class Sweeper:
-    """Makes partitions ahead, ends holds, grants and resources whose time is up, follows the price book in force.
+    """Makes partitions ahead, ends holds, calls, grants and resources whose time is up, follows the price book.
 
     Every duty may be repeated without harm.
     """
 
     def __init__(
-        self, database: Database, accounts: Accounts, holds: Holds, resources: Resources, pricing: Pricing
+        self,
+        database: Database,
+        accounts: Accounts,
+        holds: Holds,
+        key_limits: KeyLimits,
+        resources: Resources,
+        pricing: Pricing,
     ) -> None:
         self._database = database
         self._duties: tuple[tuple[str, Callable[[], Awaitable[object]]], ...] = (
@@ -31,6 +38,8 @@ class Sweeper:
             ("holds", holds.expire),
             ("closed holds", holds.purge),
             ("findings", holds.close_findings),
+            ("calls of keys", key_limits.expire),
+            ("uses of keys", key_limits.purge),
             ("resources", resources.expire),
             ("grants", accounts.expire_grants),
             ("prices", pricing.refresh),

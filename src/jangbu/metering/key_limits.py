@@ -1,0 +1,171 @@
+"""The limits of keys: requests and tokens a minute, and calls at once, counted in the database for all gateways.
+
+A minute is one of the database's clock. A call that was let in is under way until its process ends it, which keeps it
+alive meanwhile; what a killed process leaves behind ends by itself. Keys without limits are never asked for here.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from uuid import UUID
+
+from jangbu import telemetry
+from jangbu.clock import Clock, new_id
+from jangbu.domain.keys import Key
+from jangbu.errors import LimitReached
+from jangbu.metering.group_commit import GroupCommit
+from jangbu.metering.retry import repeated
+from jangbu.storage import key_limits
+from jangbu.storage.database import Database
+from jangbu.storage.failures import translated
+from jangbu.storage.key_limits import KeyAnswer, KeyCall
+
+__all__ = ["Admission", "KeyLimits"]
+
+_ALIVE_SECONDS = 60
+"""How long a call counts whose process was killed, or cannot reach the database; the sweeper ends it after that."""
+_PATIENCE_SECONDS = 5
+_BATCH_MAX = 256
+_QUEUE_MAX = 20_000
+
+
+class Admission:
+    """A call that was let in under the limits of its key. It counts as under way until ``end``."""
+
+    def __init__(self, limits: "KeyLimits", call: KeyCall) -> None:
+        self._limits = limits
+        self._call = call
+        self._tokens = 0
+        self._has_ended = False
+
+    def spend(self, tokens: int) -> None:
+        """Note tokens that the call was charged; they count from its end on."""
+        self._tokens += tokens
+
+    async def end(self) -> None:
+        """End the call, durably; to end it again does nothing. A failure is told, and leaves the call to expire."""
+        if not self._has_ended:
+            self._has_ended = True
+            await self._limits.end(self._call, self._tokens)
+
+
+class KeyLimits:
+    """Counts what the keys with limits use. Belongs to one event loop.
+
+    ``alive_seconds`` is for how long a call stays under way that nobody renews; its process does, three times as often.
+    """
+
+    def __init__(self, database: Database, clock: Clock, *, alive_seconds: int = _ALIVE_SECONDS) -> None:
+        self._database = database
+        self._clock = clock
+        self._alive_seconds = alive_seconds
+        self._under_way: set[KeyCall] = set()
+        self._renewing: asyncio.Task[None] | None = None
+        self._admitting = GroupCommit[Key, KeyCall](
+            self._admit_batch, lanes=1, batch_max=_BATCH_MAX, queue_max=_QUEUE_MAX
+        )
+        self._ending = GroupCommit[tuple[KeyCall, int], None](
+            self._end_batch, lanes=1, batch_max=_BATCH_MAX, queue_max=_QUEUE_MAX
+        )
+
+    @asynccontextmanager
+    async def admitted(self, key: Key) -> AsyncIterator[Admission]:
+        """Let a call in that ends with the context at the latest. Raises what ``admit`` raises."""
+        admission = await self.admit(key)
+        try:
+            yield admission
+        finally:
+            await admission.end()
+
+    async def admit(self, key: Key) -> Admission:
+        """Let a call in. Raises LimitReached, with the seconds to wait, or DatabaseUnreachable."""
+        asked = asyncio.ensure_future(self._admitting.submit(key, key.id))
+        try:
+            call = await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            # What was asked for cannot be taken back: a call that is let in for nobody is ended.
+            with suppress(Exception):
+                await self.end(await asked, 0)
+            raise
+        self._under_way.add(call)
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(self._renew())
+        return Admission(self, call)
+
+    async def end(self, call: KeyCall, tokens: int) -> None:
+        """End a call that was let in, for ``Admission``. It is ended also where whoever waits for that is cancelled."""
+        self._under_way.discard(call)
+        try:
+            await self._ending.submit((call, tokens), call)
+        except Exception as error:
+            telemetry.warn("key_limits.not_ended", str(error), key_id=str(call[0]), tokens=tokens)
+
+    async def spend(self, key: UUID, tokens: int) -> None:
+        """Count tokens that a key was charged for no call that is under way. A failure is told."""
+        try:
+            with translated():
+                await repeated(
+                    "key_limits", lambda: key_limits.spend(self._database, key, tokens), seconds=_PATIENCE_SECONDS
+                )
+        except Exception as error:
+            telemetry.warn("key_limits.not_spent", str(error), key_id=str(key), tokens=tokens)
+
+    async def expire(self) -> int:
+        """End the calls whose process keeps them alive no more; give how many."""
+        return await key_limits.expire(self._database)
+
+    async def purge(self) -> None:
+        """Forget what keys used that have been idle for long."""
+        await key_limits.purge(self._database)
+
+    async def close(self) -> None:
+        """Write what waits, then stop."""
+        await self._admitting.close()
+        await self._ending.close()
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.gather(self._renewing, return_exceptions=True)
+
+    async def _admit_batch(self, keys: Sequence[Key], _lane: int) -> Sequence[KeyCall | LimitReached]:
+        async def attempt() -> tuple[Sequence[KeyCall], Sequence[KeyAnswer]]:
+            # Each attempt has calls of its own: those of one whose answer was lost may be under way, and expire.
+            calls = [(key.id, new_id(self._clock)) for key in keys]
+            return calls, await key_limits.admit(self._database, calls, self._alive_seconds)
+
+        with translated():
+            calls, answers = await repeated("key_limits", attempt, seconds=_PATIENCE_SECONDS)
+        return [
+            call if answer.reached is None else _refusal(key, answer)
+            for key, call, answer in zip(keys, calls, answers, strict=True)
+        ]
+
+    async def _end_batch(self, calls: Sequence[tuple[KeyCall, int]], _lane: int) -> Sequence[None]:
+        with translated():
+            await repeated("key_limits", lambda: key_limits.end(self._database, calls), seconds=_PATIENCE_SECONDS)
+        return [None] * len(calls)
+
+    async def _renew(self) -> None:
+        """Keep the calls under way alive, all by one statement, for as long as there are any."""
+        while True:
+            await asyncio.sleep(self._alive_seconds / 3)
+            if not self._under_way:
+                return
+            try:
+                with translated():
+                    async with asyncio.timeout(_PATIENCE_SECONDS):
+                        await key_limits.renew(self._database, tuple(self._under_way), self._alive_seconds)
+            except Exception as error:
+                telemetry.warn("key_limits.not_renewed", str(error), calls=len(self._under_way))
+
+
+def _refusal(key: Key, answer: KeyAnswer) -> LimitReached:
+    """Say which limit was reached. Nobody knows when a call will end, so that is asked for again soon."""
+    match answer.reached:
+        case "requests":
+            return LimitReached(
+                f"this key may make {key.requests_per_minute:,} requests a minute", seconds=answer.seconds
+            )
+        case "tokens":
+            return LimitReached(f"this key may use {key.tokens_per_minute:,} tokens a minute", seconds=answer.seconds)
+        case _:
+            return LimitReached(f"this key may make {key.concurrent_calls:,} calls at once", seconds=1)
