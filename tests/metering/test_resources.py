@@ -54,7 +54,7 @@ async def test_a_resource_is_its_owners_alone(metering: Metering, kim: UUID, lee
 async def test_a_claim_may_be_repeated_by_its_owner_and_by_nobody_else(
     metering: Metering, another: Metering, kim: UUID, lee: UUID
 ) -> None:
-    call = LaterCall(new_id(SystemClock()), "chat", FLASH, {"tags": {"page": 3}})
+    call = LaterCall(new_id(SystemClock()), "chat", FLASH, {"tags": {"page": 3}}, key=new_id(SystemClock()))
     first = await metering.resources.claim(kim, "batches/b", ResourceKind.BATCH, call=call)
     assert first.call == call
     assert await another.resources.claim(kim, "batches/b", ResourceKind.BATCH, call=call) == first

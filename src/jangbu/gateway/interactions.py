@@ -87,7 +87,7 @@ async def finish(exchange: Exchange, call: MeteredCall, outcome: Outcome, relaye
     if _runs_on(outcome, shown):
         resources, holds = exchange.parts.ledger.resources, exchange.parts.ledger.holds
         await resources.claim(
-            exchange.account, name, ResourceKind.INTERACTION, call=later_call(call), seconds=KEPT_SECONDS
+            exchange.account, name, ResourceKind.INTERACTION, call=later_call(exchange, call), seconds=KEPT_SECONDS
         )
         if isinstance(outcome, Lost):
             await call.finish(outcome)
@@ -100,9 +100,11 @@ async def finish(exchange: Exchange, call: MeteredCall, outcome: Outcome, relaye
     return receipt
 
 
-def later_call(call: MeteredCall) -> LaterCall:
+def later_call(exchange: Exchange, metered: MeteredCall) -> LaterCall:
     """Give what has to be remembered of a call whose usage comes with a later answer."""
-    return LaterCall(call.call.id, call.call.service, call.call.model, call.call.metadata)
+    call, key = metered.call, exchange.payer.key
+    counted = None if key.tokens_per_minute is None else key.id
+    return LaterCall(call.id, call.service, call.model, call.metadata, counted)
 
 
 def _runs_on(outcome: Outcome, shown: Mapping[str, Any]) -> bool:

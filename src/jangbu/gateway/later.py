@@ -96,7 +96,7 @@ async def _made(exchange: Exchange, call: MeteredCall, body: bytes) -> tuple[Ups
     elif isinstance(name, str) and "/" in name:
         short = short_name(name)
         ledger = exchange.parts.ledger
-        await ledger.resources.claim(exchange.account, short, kind_of(short), call=later_call(call))
+        await ledger.resources.claim(exchange.account, short, kind_of(short), call=later_call(exchange, call))
         await ledger.holds.extend(exchange.account, call.call.id, LATER_SECONDS)
         call.hand_over()
     else:

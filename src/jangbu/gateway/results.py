@@ -156,10 +156,7 @@ async def _settle(
     if usage is None or is_running:
         return None
     has_ended = found.kind is ResourceKind.FILE or _has_ended(shown)
-    receipt = await settle_later(ledger, found, usage, ended=has_ended)
-    if receipt is not None and not receipt.replayed:
-        exchange.spent(receipt.charged_tokens)
-    return receipt
+    return await settle_later(ledger, found, usage, ended=has_ended)
 
 
 class _NoMeter(StreamMeter):

@@ -34,8 +34,10 @@ async def settle_later(metering: Metering, owned: Owned, usage: Usage, *, ended:
     except IdempotencyConflict as conflict:
         telemetry.warn("later.differs", str(conflict), usage_id=str(call.id), resource=owned.name)
         receipt = None
-    await metering.resources.settled(owned.account, owned.name)
+    is_first = await metering.resources.settled(owned.account, owned.name)
     assert receipt is None or isinstance(receipt, Receipt), "what is settled has a receipt"
+    if receipt is not None and is_first and call.key is not None:
+        await metering.keys.limits.spend(call.key, receipt.charged_tokens)
     return receipt
 
 

@@ -49,12 +49,16 @@ class ResourceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LaterCall:
-    """A call whose hold waits for a result that comes later. ``id`` becomes the id of its usage record."""
+    """A call whose hold waits for a result that comes later. ``id`` becomes the id of its usage record.
+
+    ``key`` is the key into whose tokens a minute the result counts; None where there is no such limit.
+    """
 
     id: UUID
     service: str
     model: str
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    key: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,7 @@ class Resources:
                 service=service_name(call.service),
                 model=model_name(call.model),
                 metadata=metadata_text(call.metadata),
+                key=call.key,
             )
         is_known, row = await self._patiently(lambda: resources.claim(self._database, self._project, claimed))
         if not is_known:
@@ -210,7 +215,7 @@ def _owned(row: ResourceRow) -> Owned:
     call = None
     if row.call is not None:
         metadata = json.loads(row.metadata) if row.metadata else {}
-        call = LaterCall(row.call, row.service or "", row.model or "", metadata)
+        call = LaterCall(row.call, row.service or "", row.model or "", metadata, row.key)
     return Owned(
         row.account, row.user, row.name, ResourceKind(row.kind), call, row.target, row.created_at, row.settled_at
     )

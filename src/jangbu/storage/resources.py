@@ -19,6 +19,7 @@ class ResourceClaim:
     service: str | None = None
     model: str | None = None
     metadata: str | None = None
+    key: UUID | None = None
     target: str | None = None
     seconds: int | None = None
 
@@ -35,6 +36,7 @@ class ResourceRow:
     service: str | None
     model: str | None
     metadata: str | None
+    key: UUID | None
     target: str | None
     created_at: datetime
     settled_at: datetime | None
@@ -57,6 +59,7 @@ async def claim(database: Database, project: str, claimed: ResourceClaim) -> tup
         claimed.metadata,
         claimed.target,
         claimed.seconds,
+        claimed.key,
     )
     if row is None:
         return False, None
@@ -107,6 +110,7 @@ def _resource(row: Row) -> ResourceRow:
         row["service"],
         row["model"],
         row["metadata"],
+        row["key_id"],
         row["target"],
         row["created_at"],
         row["settled_at"],

@@ -1,5 +1,5 @@
 -- An account's resources of one kind, newest first: the provider's own list shows everybody's.
-SELECT account_id, user_id, name, kind, call_id, service, model, metadata, target, created_at, settled_at
+SELECT account_id, user_id, name, kind, call_id, service, model, metadata, key_id, target, created_at, settled_at
 FROM jangbu.living_resources
 WHERE account_id = $1::uuid
     AND kind = $2::text::jangbu.resource_kind
