@@ -6,7 +6,7 @@ A bare ASGI callable, because a framework's share of a relayed call would be as 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 from jangbu import telemetry
@@ -19,7 +19,7 @@ from jangbu.gateway.exchange import Exchange, Parts
 from jangbu.gateway.free import passed
 from jangbu.gateway.headers import require_sound
 from jangbu.gateway.later import started
-from jangbu.gateway.limits import KeyLimits
+from jangbu.gateway.limits import AdmittedClient
 from jangbu.gateway.live import LIVE, Live
 from jangbu.gateway.metered import metered
 from jangbu.gateway.paths import segments
@@ -47,8 +47,7 @@ class Gateway:
         self._parts = parts
         self._prefix = prefix
         self._top_up_url = top_up_url
-        self._key_limits = KeyLimits()
-        self._live = Live(parts, self._key_limits, self._route, top_up_url=top_up_url)
+        self._live = Live(parts, self._route, top_up_url=top_up_url)
         self._calls: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
@@ -56,7 +55,7 @@ class Gateway:
         if scope["type"] == "websocket":
             await self._live.serve(scope, receive, send)
             return
-        client = Client(send, seconds=self._parts.limits.client_seconds)
+        client = AdmittedClient(send, seconds=self._parts.limits.client_seconds)
         call = asyncio.create_task(self._serve(scope, receive, client))
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
@@ -74,7 +73,7 @@ class Gateway:
         """Tell whether the provider's address takes connections. No call is made."""
         return await self._parts.upstream.is_reachable(seconds)
 
-    async def _serve(self, scope: ASGIScope, receive: Receive, client: Client) -> None:
+    async def _serve(self, scope: ASGIScope, receive: Receive, client: AdmittedClient) -> None:
         try:
             await self._handle(scope, receive, client)
         except ClientGone:
@@ -85,7 +84,7 @@ class Gateway:
             _log.exception("a request failed")
             await self._refuse(client, JangbuError(f"an error of the gateway's own: {type(error).__name__}"))
 
-    async def _handle(self, scope: ASGIScope, receive: Receive, client: Client) -> None:
+    async def _handle(self, scope: ASGIScope, receive: Receive, client: AdmittedClient) -> None:
         raw_headers = tuple((name.lower(), value) for name, value in scope["headers"])
         client.must_close = True
         require_sound(raw_headers)
@@ -110,9 +109,12 @@ class Gateway:
             receive,
             client,
             self._origin(scope, headers),
-            partial(self._key_limits.used, key),
         )
-        with self._key_limits.admit(key):
+        if key.has_limits:
+            async with self._parts.ledger.keys.limits.admitted(key) as admission:
+                client.admission = admission
+                await _handler(route)(replace(exchange, spent=admission.spend))
+        else:
             await _handler(route)(exchange)
         telemetry.emit("gateway.answered", verb=route.verb)
 

@@ -9,7 +9,6 @@ import json
 import logging
 from collections.abc import Callable, MutableMapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from jangbu import telemetry
@@ -21,7 +20,6 @@ from jangbu.gateway.client import Client, Send
 from jangbu.gateway.credentials import accepted, payer_of, secret_of
 from jangbu.gateway.exchange import Exchange, Parts
 from jangbu.gateway.headers import require_sound
-from jangbu.gateway.limits import KeyLimits
 from jangbu.gateway.live_client import LiveClient
 from jangbu.gateway.live_closing import SERVICE_RESTART, Closing, closing
 from jangbu.gateway.live_session import LiveSession, first_message
@@ -46,11 +44,8 @@ _log = logging.getLogger("jangbu.gateway")
 class Live:
     """Serves the WebSocket connections of a gateway. ``route`` finds where a connection leads, or raises."""
 
-    def __init__(
-        self, parts: Parts, limits: KeyLimits, route: Callable[[ASGIScope], Route], *, top_up_url: str | None
-    ) -> None:
+    def __init__(self, parts: Parts, route: Callable[[ASGIScope], Route], *, top_up_url: str | None) -> None:
         self._parts = parts
-        self._limits = limits
         self._route = route
         self._top_up_url = top_up_url
         self._tasks: set[asyncio.Task[None]] = set()
@@ -114,8 +109,7 @@ class Live:
         client = Client(send, seconds=self._parts.limits.client_seconds)
         payer = payer_of(key, headers)
         route = placed(self._parts.vertex, route)
-        exchange = Exchange(self._parts, "GET", route, payer, query.encoded, headers, raw_headers, receive, client)
-        return replace(exchange, spent=partial(self._limits.used, key)), secret
+        return Exchange(self._parts, "GET", route, payer, query.encoded, headers, raw_headers, receive, client), secret
 
     async def _converse(self, exchange: Exchange, secret: str, client: LiveClient) -> None:
         """Hold for what the setup asks for, then connect to the provider. Raises what refuses the session."""
@@ -129,7 +123,7 @@ class Live:
             async def key() -> Key:
                 return await accepted(self._parts.ledger.keys, secret)
 
-            turns = Turns(exchange, setup, key, self._limits)
+            turns = Turns(exchange, setup, key)
             exchange, message = _in_project(exchange, setup, message)
             session = await self._begun(exchange, client, turns)
         finally:

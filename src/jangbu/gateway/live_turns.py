@@ -8,20 +8,19 @@ for as it grows, what the model says beyond its limit is an overrun.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from jangbu import telemetry
 from jangbu.clock import new_id
-from jangbu.domain.flow import Answered, Bounds, Call, Lost, Outcome, Rejected, ShortBalance
+from jangbu.domain.flow import Answered, Bounds, Call, Lost, Outcome, Receipt, Rejected, ShortBalance
 from jangbu.domain.keys import Key
 from jangbu.domain.usage import Source, Surface, Usage
 from jangbu.errors import NotPermitted
 from jangbu.gateway.calls import MeteredCall
 from jangbu.gateway.exchange import Exchange
-from jangbu.gateway.limits import KeyLimits
 from jangbu.gateway.live_resumption import context_of, keep
 from jangbu.gateway.metered import check_references, service_for
+from jangbu.metering.key_limits import Admission
 from jangbu.providers.gemini import StreamMeter
 from jangbu.providers.gemini.live_messages import ClientMessage, ServerMessage, Setup
 
@@ -50,7 +49,8 @@ class _Turn:
     is_refused: bool = False
     calls: list[MeteredCall] = field(default_factory=list)
     """The call that it is recorded as, then those that hold for what it heard beyond that."""
-    admitted: ExitStack = field(default_factory=ExitStack)
+    admission: Admission | None = None
+    """What counts it under the limits of the key, where that has any."""
     room: int = 0
     renewed_at: float = 0.0
 
@@ -71,15 +71,20 @@ class _Turn:
             self.is_asked_again &= not (self.is_calling or self.is_interrupted)
             self.is_calling = message.calls
 
+    async def leave(self) -> None:
+        """Have the turn count as under way no longer."""
+        if self.admission is not None:
+            await self.admission.end()
+
 
 class Turns:
     """Meters one session. ``key`` gives the caller's key as it is now: a session outlives a revocation otherwise."""
 
-    def __init__(self, exchange: Exchange, setup: Setup, key: Callable[[], Awaitable[Key]], limits: KeyLimits) -> None:
+    def __init__(self, exchange: Exchange, setup: Setup, key: Callable[[], Awaitable[Key]]) -> None:
         self._exchange = exchange
         self._setup = setup
         self._key = key
-        self._limits = limits
+        self._limits = exchange.parts.ledger.keys.limits
         self._model = setup.model
         self._service = service_for(exchange, setup.body, setup.model)
         self._session = new_id(exchange.parts.clock)
@@ -187,10 +192,14 @@ class Turns:
         if not (key.allows_scope(self._exchange.route.scope) and key.allows_model(self._model)):
             raise NotPermitted(f"this key may not call {self._model} any more")
         bounds = replace(self._setup.bounds, input_most=self._context_tokens + most + TURN_ALLOWANCE)
-        with ExitStack() as admitted:
-            admitted.enter_context(self._limits.admit(key))
+        admission = await self._limits.admit(key) if key.has_limits else None
+        try:
             await self._hold(bounds)
-            self._turn.admitted = admitted.pop_all()
+        except BaseException:
+            if admission is not None:
+                await admission.end()
+            raise
+        self._turn.admission = admission
         self._turn.room = TURN_ALLOWANCE
         self._turn.renewed_at = asyncio.get_running_loop().time()
 
@@ -226,26 +235,40 @@ class Turns:
 
     async def _settle(self, usage: Usage) -> None:
         """Record a turn. One that nothing is held for (it was refused, and went on all the same) is recorded too."""
-        exchange, turn, calls = self._exchange, self._turn, self._turn.calls
+        turn = self._turn
         self._turn = self._new_turn(is_asked=turn.is_asked_again)
         if usage.source is not Source.NONE:
             self._context_tokens = usage.total_tokens
-        with turn.admitted:
-            if calls:
-                receipt = await calls[0].finish(Answered(usage))
+        try:
+            if turn.calls:
+                receipt = await turn.calls[0].finish(Answered(usage))
             else:
-                receipt = await exchange.parts.ledger.record(
-                    exchange.payer.user,
-                    self._service,
-                    usage,
-                    model=self._model,
-                    call_key=f"live:{new_id(exchange.parts.clock)}",
-                    metadata=self._metadata,
-                )
-            for call in calls[1:]:
+                receipt = await self._record(usage)
+            assert receipt is not None, "what is answered has a receipt"
+            await self._spend(turn, receipt.charged_tokens)
+            for call in turn.calls[1:]:
                 await call.finish(Rejected("the turn was settled as one"))
-        assert receipt is not None, "what is answered has a receipt"
-        exchange.spent(receipt.charged_tokens)
+        finally:
+            await turn.leave()
+
+    async def _record(self, usage: Usage) -> Receipt:
+        exchange = self._exchange
+        return await exchange.parts.ledger.record(
+            exchange.payer.user,
+            self._service,
+            usage,
+            model=self._model,
+            call_key=f"live:{new_id(exchange.parts.clock)}",
+            metadata=self._metadata,
+        )
+
+    async def _spend(self, turn: _Turn, tokens: int) -> None:
+        """Count tokens against the limits of the key, also of a turn that they did not let in."""
+        key = self._exchange.payer.key
+        if turn.admission is not None:
+            turn.admission.spend(tokens)
+        elif key.tokens_per_minute is not None:
+            await self._limits.spend(key.id, tokens)
 
     async def _finish(self, outcome: Outcome) -> None:
         """End a turn that was not reported."""
@@ -253,9 +276,11 @@ class Turns:
         if not calls and isinstance(outcome, Lost):
             telemetry.warn("gateway.live_unreported", "a turn without a hold was not reported", reason=outcome.reason)
         self._turn = self._new_turn(is_asked=turn.is_asked_again)
-        with turn.admitted:
+        try:
             for call in calls:
                 await call.finish(outcome)
+        finally:
+            await turn.leave()
 
 
 async def _uncounted() -> None:
