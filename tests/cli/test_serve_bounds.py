@@ -3,8 +3,8 @@
 import asyncio
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Any, cast
 
 import aiohttp
@@ -34,6 +34,19 @@ def said(connection: socket.socket) -> bytes:
         while piece := connection.recv(65536):
             pieces.append(piece)
     return b"".join(pieces)
+
+
+@asynccontextmanager
+async def served(app: Any, bounds: Bounds) -> AsyncIterator[int]:
+    """Serve an application within bounds, on a socket that has none of the system's; give the port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    made = cast("type[asyncio.Protocol]", bounded(bounds))
+    config = uvicorn.Config(app, http=made, ws="websockets-sansio", lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    yield listener.getsockname()[1]
+    server.should_exit = True
+    await serving
 
 
 def test_heads_that_never_end_do_not_stop_the_service(service: Service) -> None:
@@ -134,20 +147,36 @@ async def test_a_websocket_may_be_silent_for_longer_than_a_head() -> None:
         await send({"type": "websocket.send", "text": message["text"]})
         await receive()
 
-    listener = socket.create_server(("127.0.0.1", 0))
-    bounds = Bounds(head_bytes=16_384, head_seconds=1, connections=10)
-    made = cast("type[asyncio.Protocol]", bounded(bounds))
-    config = uvicorn.Config(echo, http=made, ws="websockets-sansio", lifespan="off", log_config=None)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    url = f"ws://127.0.0.1:{listener.getsockname()[1]}/"
-    async with aiohttp.ClientSession() as http, http.ws_connect(url) as connection:
+    bounds = Bounds(head_bytes=16_384, head_seconds=1, client_seconds=1, connections=10)
+    async with (
+        served(echo, bounds) as port,
+        aiohttp.ClientSession() as http,
+        http.ws_connect(f"ws://127.0.0.1:{port}/") as connection,
+    ):
         await asyncio.sleep(2)
         await connection.send_str("still here")
         assert await connection.receive_str(timeout=PATIENCE_SECONDS) == "still here"
     assert bounds.waiting == {}
-    server.should_exit = True
-    await serving
+
+
+async def test_a_client_that_never_reads_is_cut_off_on_any_system() -> None:
+    left = asyncio.Event()
+
+    async def pour(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200})
+        leaving = asyncio.create_task(receive())
+        while not leaving.done():
+            await send({"type": "http.response.body", "body": bytes(65_536), "more_body": True})
+        assert leaving.result() == {"type": "http.disconnect"}
+        left.set()
+
+    bounds = Bounds(head_bytes=16_384, head_seconds=1, client_seconds=1, connections=10)
+    async with served(pour, bounds) as port, asyncio.timeout(PATIENCE_SECONDS):
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1_024)
+        writer.write(WHOLE)
+        await left.wait()
+        writer.close()
 
 
 def test_idle_connections_give_way_when_there_are_too_many(jangbu: Jangbu) -> None:

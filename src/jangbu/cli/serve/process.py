@@ -92,7 +92,12 @@ class _Server(uvicorn.Server):
 
 
 def _configured(settings: Settings, app: Observed, certificate: Certificate | None) -> uvicorn.Config:
-    bounds = Bounds(settings.head_bytes_max, settings.head_seconds_max, _connections_max())
+    bounds = Bounds(
+        head_bytes=settings.head_bytes_max,
+        head_seconds=settings.head_seconds_max,
+        client_seconds=settings.client_seconds_max,
+        connections=_connections_max(),
+    )
     return uvicorn.Config(
         app,
         http=cast("type[asyncio.Protocol]", bounded(bounds)),

@@ -1,7 +1,7 @@
-"""HTTP as uvicorn speaks it, with the bounds that it lacks: on the size of a request's head and on the time it takes.
+"""HTTP as uvicorn speaks it, with the bounds that it lacks: on a request's head, and on how long an answer is not read.
 
-Without them a client that never ends its head holds a connection, and as much memory as it likes, for ever. When
-connections run out, those that wait for a request give way, the longest first, so that whoever has one gets in.
+Without them a client that never ends its head, or never reads, holds a connection and what is kept for it for ever.
+When connections run out, those that wait for a request give way, the longest first, so that whoever has one gets in.
 """
 
 import asyncio
@@ -27,7 +27,9 @@ _SHOWN_AS = {
 
 @dataclass(slots=True)
 class Bounds:
-    """What a connection may take: bytes and seconds for a head, and its place among so many connections."""
+    """What a connection may take: bytes and seconds for a head, seconds in which nothing of an answer is read, and its
+    place among so many connections.
+    """
 
     head_bytes: int
     head_seconds: int
@@ -35,6 +37,7 @@ class Bounds:
     waiting: "dict[BoundedProtocol, None]" = field(default_factory=dict)
     """The connections on which no request is being answered, in the order in which they began to wait."""
 
+    client_seconds: int
 
 def bounded(bounds: Bounds) -> "partial[BoundedProtocol]":
     """Give what makes a connection's protocol, as uvicorn asks for it."""
@@ -64,6 +67,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
+        self._unread_deadline: asyncio.TimerHandle | None = None
         self._bounds.waiting[self] = None
         self._limit_time()
         if len(self.connections) > self._bounds.connections:
@@ -79,6 +83,20 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read what came. What is no part of a request that is being answered counts towards a head."""
         if self._in_head:
+        self._end_unread()
+
+    def pause_writing(self) -> None:
+        """Wait for a client that reads more slowly than it is written to, but not for ever.
+
+        The connection is cut and not closed: closing waits until the client has read what is kept for it.
+        """
+        super().pause_writing()
+        self._unread_deadline = self.loop.call_later(self._bounds.client_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on: the client has read most of what was kept for it."""
+        super().resume_writing()
+        self._end_unread()
             self._head_bytes += len(data)
         super().data_received(data)
         if self.transport.is_closing() or self._is_upgraded:
@@ -172,3 +190,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _end_unread(self) -> None:
+        if self._unread_deadline is not None:
+            self._unread_deadline.cancel()
+            self._unread_deadline = None

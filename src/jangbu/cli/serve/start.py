@@ -29,7 +29,7 @@ def start(session: Session, host: str, port: int, options: Mapping[str, Any], *,
             facts["certificate"] = str(certificate.chain)
         session.show(facts, lambda: _said(facts))
 
-    with listen(host, port) as listener:
+    with listen(host, port, client_seconds=settings.client_seconds_max) as listener:
         if settings.workers == 1:
             run(serve_on(settings, listener, certificate, ready))
         else:
