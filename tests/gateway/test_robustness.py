@@ -76,7 +76,7 @@ UNSOUND: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         (HOST, "transfer-encoding: chunked"),
         {"body": CHUNKED.replace("\r\n", "\n")},
     ),
-    "a body behind an upgrade": ((HOST, LENGTH, "connection: upgrade", "upgrade: nothing/1"), {}),
+    "a body behind an upgrade": ((HOST, LENGTH, "connection: upgrade", "upgrade: websocket"), {}),
     "HTTP/1.2": ((HOST, LENGTH), {"line": f"POST {CALL} HTTP/1.2"}),
     "HTTP/2": ((), {"line": "PRI * HTTP/2.0", "body": "SM\r\n\r\n"}),
     "a tunnel": ((HOST,), {"line": "CONNECT generativelanguage.googleapis.com:443 HTTP/1.1", "body": ""}),

@@ -8,11 +8,15 @@ import asyncio
 import json
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
+
+if TYPE_CHECKING:
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 __all__ = ["Bounds", "bounded"]
 
@@ -33,11 +37,11 @@ class Bounds:
 
     head_bytes: int
     head_seconds: int
+    client_seconds: int
     connections: int
     waiting: "dict[BoundedProtocol, None]" = field(default_factory=dict)
     """The connections on which no request is being answered, in the order in which they began to wait."""
 
-    client_seconds: int
 
 def bounded(bounds: Bounds) -> "partial[BoundedProtocol]":
     """Give what makes a connection's protocol, as uvicorn asks for it."""
@@ -63,11 +67,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refusal = 400
         self._is_upgraded = False
         self._deadline: asyncio.TimerHandle | None = None
+        self._unread_deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
-        self._unread_deadline: asyncio.TimerHandle | None = None
         self._bounds.waiting[self] = None
         self._limit_time()
         if len(self.connections) > self._bounds.connections:
@@ -79,10 +83,6 @@ class BoundedProtocol(HttpToolsProtocol):
         """Forget the connection."""
         self._stop_waiting()
         super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Read what came. What is no part of a request that is being answered counts towards a head."""
-        if self._in_head:
         self._end_unread()
 
     def pause_writing(self) -> None:
@@ -97,8 +97,13 @@ class BoundedProtocol(HttpToolsProtocol):
         """Go on: the client has read most of what was kept for it."""
         super().resume_writing()
         self._end_unread()
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came. What is no part of a request that is being answered counts towards a head."""
+        if self._in_head:
             self._head_bytes += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
         if self.transport.is_closing() or self._is_upgraded:
             return
         if self._in_head and self._head_bytes > self._bounds.head_bytes:
@@ -120,20 +125,34 @@ class BoundedProtocol(HttpToolsProtocol):
         self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header. One that comes after the body is left out: nobody expects it to change the request."""
-        if not self._in_head:
+        """Take a header. One that comes after the body is left out: nobody expects it to change the request.
+
+        So is an offer to speak another protocol than WebSocket, as Java's own client makes with its first request: it
+        may be ignored, and then it means nothing.
+        """
+        if not self._in_head or (name.lower() == b"upgrade" and value.lower() != b"websocket"):
             return
         super().on_header(name, value)
         self._count(len(name) + len(value) + 4)
 
     def on_headers_complete(self) -> None:
         """End the head: from here on the application watches over the time."""
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise ValueError(_SHOWN_AS[400])
+            # The head is parsed once more, without the offer of another protocol.
+            return
         self._in_head = False
         self._head_bytes = 0
         self._stop_waiting()
         super().on_headers_complete()
         if len(self.pipeline) > _REQUESTS_WAITING_MAX:
             raise ValueError(_SHOWN_AS[400])
+
+    def on_message_complete(self) -> None:
+        """End a request, unless its head is parsed once more: then its body is still to come."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Wait for the next request, within uvicorn's time for idle connections unless it has begun already."""
@@ -143,15 +162,34 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._in_head:
                 self._limit_time()
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what cannot be read. Nothing is written into the answer of an earlier request."""
-        del msg
-        self._refuse(self._refusal)
-
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over: what comes from here on is no HTTP."""
         self._is_upgraded = True
         super().handle_websocket_upgrade()
+        if not cast("WebSocketsSansIOProtocol", self.transport.get_protocol()).handshake_initiated:
+            # A handshake that cannot be read (a body, another method) would be waited for without end.
+            self._refuse(400)
+
+    def _parse(self, data: bytes) -> None:
+        """Read what came. The parser takes what follows an offer to upgrade for another protocol, a body, too; where
+        the offer is not taken up, it is given the head again without it.
+        """
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except HttpParserError:
+                self._refuse(self._refusal)
+            except HttpParserUpgrade as upgrade:
+                if not self._should_upgrade():
+                    data = self._head() + data[upgrade.args[0] :]
+                    continue
+                self.handle_websocket_upgrade()
+            return
+
+    def _head(self) -> bytes:
+        """Write the head that was read last."""
+        line = b" ".join((self.parser.get_method(), self.url, b"HTTP/" + self.parser.get_http_version().encode()))
+        return b"\r\n".join((line, *(name + b": " + value for name, value in self.headers), b"", b""))
 
     def _count(self, size: int) -> None:
         self._header_bytes += size
@@ -160,6 +198,7 @@ class BoundedProtocol(HttpToolsProtocol):
             raise ValueError(_SHOWN_AS[431])
 
     def _refuse(self, status: int) -> None:
+        """Refuse what cannot be read. Nothing is written into the answer of an earlier request."""
         if self._is_waiting():
             error = {"code": status, "message": _SHOWN_AS[status], "status": "INVALID_ARGUMENT"}
             body = json.dumps({"error": error}).encode()
