@@ -5,7 +5,9 @@ import ssl
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from jangbu.cli.serve import certificate
 from jangbu.cli.serve.certificate import self_signed_certificate
 from jangbu.testing import FakeGemini
 from tests.cli.conftest import Jangbu
-from tests.cli.service import UPSTREAM_KEY, serving
+from tests.cli.service import PATIENCE_SECONDS, UPSTREAM_KEY, serving
 
 
 @pytest.fixture
@@ -112,3 +114,33 @@ def test_files_that_are_no_pair_are_told_before_anything_is_served(offline: Jang
         ended = offline("serve", *words)
         assert ended.code == 2
         assert told in ended.error_line
+
+
+def client_hello() -> bytes:
+    """Write what a client of TLS says first."""
+    read, written = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        ssl.create_default_context().wrap_bio(read, written, server_hostname="localhost").do_handshake()
+    return written.read()
+
+
+@pytest.mark.parametrize("hello", [b"", client_hello()], ids=["nothing", "a byte now and then"])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_handshake_that_never_ends_is_cut_off(jangbu: Jangbu, tmp_path: Path, workers: str, hello: bytes) -> None:
+    files = self_signed_certificate(tmp_path / "given", "127.0.0.1")
+    words = ("--tls-certificate", str(files.chain), "--tls-key", str(files.key), "--workers", workers)
+    with (
+        serving(jangbu, *words, "--log-format", "json", JANGBU_HEAD_SECONDS_MAX="1") as service,
+        service.connect() as connection,
+    ):
+        began = time.monotonic()
+        connection.settimeout(0.05)
+        with suppress(ConnectionError):
+            for byte in hello + bytes(PATIENCE_SECONDS * 20):
+                if hello:
+                    connection.sendall(bytes([byte]))
+                with suppress(TimeoutError):
+                    assert connection.recv(1) == b""
+                    break
+        assert 0.9 < time.monotonic() - began < 10
+        assert service.log.read_text() == ""

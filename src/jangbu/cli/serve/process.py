@@ -73,7 +73,8 @@ async def _serve(
         open_app(settings, metering, gateway.reaches_upstream if has_key else None) as own,
     ):
         observed = Observed(Served(own, gateway))
-        server = _Server(_configured(settings, observed, certificate))
+        configured = _configured(settings, observed, certificate)
+        server = _Server(configured, handshake_seconds=settings.head_seconds_max)
         stopping.begin(lambda: setattr(server, "should_exit", True))
         _collect_rarely()
         ready(stopping)
@@ -83,12 +84,37 @@ async def _serve(
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, which leaves the signals to us: it would raise each once more before the ledger is closed."""
+    """uvicorn, but for the signals and for the start."""
+
+    def __init__(self, config: uvicorn.Config, *, handshake_seconds: int) -> None:
+        super().__init__(config)
+        self._handshake_seconds = handshake_seconds
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
+        """Capture none: uvicorn would raise each once more before the ledger is closed."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take connections. uvicorn would wait for a minute for a handshake of TLS that never ends."""
+
+        def made() -> asyncio.Protocol:
+            return self.config.http_protocol_class(  # type: ignore[call-arg]
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+
+        loop, secure = asyncio.get_running_loop(), self.config.ssl
+        self.servers = [
+            await loop.create_server(
+                made,
+                sock=listener,
+                ssl=secure,
+                backlog=self.config.backlog,
+                ssl_handshake_timeout=self._handshake_seconds if secure else None,
+            )
+            for listener in sockets or ()
+        ]
+        self.started = True
 
 
 def _configured(settings: Settings, app: Observed, certificate: Certificate | None) -> uvicorn.Config:
