@@ -10,9 +10,10 @@ from jangbu.clock import Clock, SystemClock
 from jangbu.errors import InvalidInput
 from jangbu.testing.answer_log import Answer, AnswerLog
 from jangbu.testing.behaviours import Behaviour, Behaviours
+from jangbu.testing.composing.failure import Failure
 from jangbu.testing.routes import SURFACES, find_route
 from jangbu.testing.surfaces.exchange import Exchange, Ids, Reply, Request, Route
-from jangbu.testing.surfaces.failures import Failure, error_reply, garbage_reply, recorded_reply
+from jangbu.testing.surfaces.failures import error_reply, garbage_reply, recorded_reply
 from jangbu.testing.surfaces.resources import Resources
 
 __all__ = ["Answering", "LoggedHeaders"]

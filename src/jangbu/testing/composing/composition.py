@@ -16,6 +16,7 @@ from typing import Any
 
 from jangbu.testing.behaviours import Behaviour
 from jangbu.testing.composing.counting import Tokens, count_json, count_prompt, count_text, field, parts_of, text_of
+from jangbu.testing.composing.limits import CANDIDATES_MOST, number_asked
 from jangbu.testing.composing.media import png, silence
 from jangbu.testing.composing.samples import sample
 from jangbu.testing.composing.tally import Tally
@@ -66,7 +67,7 @@ def compose(model: str, body: Mapping[str, Any], behaviour: Behaviour, stored: T
     thoughts = min(asked.thoughts(), limit or COUNT_UNBOUNDED)
     pieces = () if behaviour.finish == "SAFETY" else tuple(asked.pieces())
     kept, finish = _within(pieces, None if limit is None else limit - thoughts)
-    number = max(1, int(field(asked.config, "candidateCount") or 1))
+    number = number_asked("candidateCount", field(asked.config, "candidateCount"), most=CANDIDATES_MOST)
     tokens: Tokens = Counter()
     for piece in kept:
         tokens[piece.modality] += piece.tokens * number

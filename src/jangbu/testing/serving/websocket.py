@@ -11,8 +11,8 @@ from websockets.server import ServerProtocol
 
 from jangbu.testing.answering import Answering
 from jangbu.testing.behaviours import Behaviour
+from jangbu.testing.composing.failure import Failure
 from jangbu.testing.surfaces.exchange import Exchange, Reply, encode
-from jangbu.testing.surfaces.failures import Failure
 from jangbu.testing.surfaces.live import LiveMessage, LiveSession
 
 __all__ = ["LiveConnection"]
@@ -46,7 +46,7 @@ class LiveConnection:
             await self._converse(protocol)
         except Failure as failure:
             self.answering.answer(self.exchange, Reply((), failure.status), reported=None, complete=True)
-            protocol.send_close(POLICY_VIOLATION, failure.message or f"refused with {failure.status}")
+            protocol.send_close(POLICY_VIOLATION, (failure.message or f"refused with {failure.status}")[:100])
         except (KeyError, TypeError, ValueError, AttributeError) as failure:
             protocol.send_close(INTERNAL_ERROR, f"{failure!r}"[:100])
         await self._flush(protocol)

@@ -5,6 +5,13 @@ from functools import lru_cache
 from typing import Any
 
 from jangbu.testing.composing.counting import Tokens, count_content, count_prompt, count_text, field, text_of
+from jangbu.testing.composing.limits import (
+    DIMENSIONS_MOST,
+    EMBEDDINGS_MOST,
+    INSTANCES_MOST,
+    number_asked,
+    require_at_most,
+)
 from jangbu.testing.composing.tally import distort
 from jangbu.testing.surfaces.exchange import Exchange, Reply, json_reply
 from jangbu.testing.surfaces.resources import Resources, found
@@ -26,7 +33,6 @@ MODELS = (
     "veo-3.1-generate-preview",
 )
 """What the list shows; models that are not on it answer as well."""
-DIMENSIONS = 3072
 
 
 def count(exchange: Exchange, resources: Resources) -> Reply:
@@ -55,7 +61,9 @@ def batch_embed(exchange: Exchange, _resources: Resources) -> Reply:
     """Answer batchEmbedContents: one embedding for each request, one usage for all."""
     tokens: Tokens = Tokens()
     embeddings = []
-    for request in exchange.body.get("requests") or ():
+    requests = exchange.body.get("requests") or ()
+    require_at_most("BatchEmbedContentsRequest.requests", len(requests), EMBEDDINGS_MOST)
+    for request in requests:
         tokens += count_content(field(request, "content"))
         embeddings.append(_embedding(request))
     return _embedded(exchange, {"embeddings": embeddings}, tokens)
@@ -64,6 +72,7 @@ def batch_embed(exchange: Exchange, _resources: Resources) -> Reply:
 def predict_embeddings(exchange: Exchange) -> Reply:
     """Answer Vertex's predict for an embedding model: statistics for each instance, billable characters for all."""
     texts = [str(instance.get("content", "")) for instance in exchange.body.get("instances") or ()]
+    require_at_most("instances", len(texts), INSTANCES_MOST)
     config = field(exchange.body, "parameters") or {}
     predictions = [
         {"embeddings": {**_embedding(config), "statistics": {"token_count": count_text(text), "truncated": False}}}
@@ -98,7 +107,9 @@ def _embedded(exchange: Exchange, shown: dict[str, Any], tokens: Tokens) -> Repl
 
 
 def _embedding(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {"values": _values(int(field(config, "outputDimensionality") or DIMENSIONS))}
+    given = field(config, "outputDimensionality")
+    dimensions = number_asked("outputDimensionality", given, most=DIMENSIONS_MOST, usual=DIMENSIONS_MOST)
+    return {"values": _values(dimensions)}
 
 
 @lru_cache(maxsize=8)

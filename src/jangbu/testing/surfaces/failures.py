@@ -6,7 +6,7 @@ from jangbu.testing.behaviours import Recorded
 from jangbu.testing.surfaces.exchange import JSON, Chunk, Exchange, Reply, encode
 from jangbu.testing.surfaces.reading import last_usage
 
-__all__ = ["Failure", "error_object", "error_reply", "garbage_reply", "recorded_reply"]
+__all__ = ["error_object", "error_reply", "garbage_reply", "recorded_reply"]
 
 _STATUSES = {
     400: ("INVALID_ARGUMENT", "Request contains an invalid argument."),
@@ -21,16 +21,6 @@ _STATUSES = {
     504: ("DEADLINE_EXCEEDED", "Deadline expired before operation could complete."),
 }
 _RPC = "type.googleapis.com/google.rpc."
-
-
-class Failure(Exception):
-    """A request that a surface refuses; it becomes an error reply."""
-
-    def __init__(self, status: int, message: str = "", *, reason: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.reason = reason
 
 
 def error_object(status: int, *, message: str = "", retry_after: int = 1, reason: str = "") -> dict[str, Any]:

@@ -5,9 +5,9 @@ from typing import Any
 
 from jangbu.testing.composing.composition import Composition, Piece, compose, segments
 from jangbu.testing.composing.counting import Tokens
+from jangbu.testing.composing.failure import Failure
 from jangbu.testing.composing.tally import distort, interactions_usage
 from jangbu.testing.surfaces.exchange import Chunk, Exchange, Reply, encode, json_reply
-from jangbu.testing.surfaces.failures import Failure
 from jangbu.testing.surfaces.generate import CHUNKS
 from jangbu.testing.surfaces.resources import Resources, StoredInteraction, found
 

@@ -13,10 +13,10 @@ from jangbu.testing.behaviours import Behaviour, Recorded
 from jangbu.testing.composing.composition import Composition, Piece, compose, segments
 from jangbu.testing.composing.counting import Tokens, count_content, count_prompt
 from jangbu.testing.composing.counting import field as get
+from jangbu.testing.composing.failure import Failure
 from jangbu.testing.composing.media import silence
 from jangbu.testing.composing.tally import Tally, distort, live_usage
 from jangbu.testing.surfaces.exchange import Ids
-from jangbu.testing.surfaces.failures import Failure
 from jangbu.testing.surfaces.generate import CHUNKS
 
 __all__ = ["LiveMessage", "LiveSession"]

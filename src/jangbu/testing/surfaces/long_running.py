@@ -7,6 +7,7 @@ from typing import Any
 
 from jangbu.testing.composing.composition import compose
 from jangbu.testing.composing.counting import field
+from jangbu.testing.composing.limits import IMAGES_MOST, number_asked
 from jangbu.testing.composing.media import png
 from jangbu.testing.composing.tally import distort
 from jangbu.testing.surfaces.counting import predict_embeddings
@@ -97,7 +98,7 @@ def predict(exchange: Exchange, _resources: Resources) -> Reply:
         return predict_embeddings(exchange)
     parameters = field(exchange.body, "parameters") or {}
     data = png(exchange.behaviour.image_bytes or 0)
-    images = int(field(parameters, "sampleCount") or 1)
+    images = number_asked("sampleCount", field(parameters, "sampleCount"), most=IMAGES_MOST)
     shown: dict[str, Any] = {"predictions": [{"mimeType": "image/png", "bytesBase64Encoded": data}] * images}
     if exchange.behaviour.finish == "SAFETY":
         shown["predictions"][-1] = {"raiFilteredReason": "The image was filtered; you were not charged for it."}

@@ -6,9 +6,10 @@ from typing import Any
 
 from jangbu.testing.composing.composition import Composition, compose, segments
 from jangbu.testing.composing.counting import count_text
+from jangbu.testing.composing.limits import DIMENSIONS_MOST, EMBEDDINGS_MOST, IMAGES_MOST, number_asked, require_at_most
 from jangbu.testing.composing.media import png
 from jangbu.testing.composing.tally import distort, openai_usage
-from jangbu.testing.surfaces.counting import DIMENSIONS, MODELS
+from jangbu.testing.surfaces.counting import MODELS
 from jangbu.testing.surfaces.exchange import Chunk, Exchange, Reply, encode, json_reply
 from jangbu.testing.surfaces.failures import error_object
 from jangbu.testing.surfaces.generate import CHUNKS
@@ -52,7 +53,9 @@ def embeddings(exchange: Exchange, _resources: Resources) -> Reply:
     """Answer embeddings, with the prompt's tokens as usage."""
     given = exchange.body.get("input") or ""
     texts = [str(text) for text in given] if isinstance(given, list) else [str(given)]
-    dimensions = int(exchange.body.get("dimensions") or DIMENSIONS)
+    require_at_most("input", len(texts), EMBEDDINGS_MOST)
+    asked = exchange.body.get("dimensions")
+    dimensions = number_asked("dimensions", asked, most=DIMENSIONS_MOST, usual=DIMENSIONS_MOST)
     data = [
         {"object": "embedding", "index": index, "embedding": [0.0156] * dimensions} for index, _ in enumerate(texts)
     ]
@@ -64,7 +67,8 @@ def embeddings(exchange: Exchange, _resources: Resources) -> Reply:
 
 def images(exchange: Exchange, _resources: Resources) -> Reply:
     """Answer images/generations: pictures, and no usage."""
-    data = [{"b64_json": png(exchange.behaviour.image_bytes or 0)}] * int(exchange.body.get("n") or 1)
+    number = number_asked("n", exchange.body.get("n"), most=IMAGES_MOST)
+    data = [{"b64_json": png(exchange.behaviour.image_bytes or 0)}] * number
     return json_reply({"created": int(exchange.now.timestamp()), "data": data}, model=exchange.model_version)
 
 

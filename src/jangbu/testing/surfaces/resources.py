@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jangbu.testing.composing.counting import Tokens
+from jangbu.testing.composing.failure import Failure
 from jangbu.testing.surfaces.exchange import Reply
-from jangbu.testing.surfaces.failures import Failure
 
 __all__ = ["Batch", "Resources", "StoredInteraction", "Upload"]
 

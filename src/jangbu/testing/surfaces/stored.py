@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jangbu.testing.composing.counting import count_prompt, field
+from jangbu.testing.composing.failure import Failure
 from jangbu.testing.surfaces.exchange import Chunk, Exchange, Reply, json_reply
-from jangbu.testing.surfaces.failures import Failure
 from jangbu.testing.surfaces.resources import Resources, Upload, found
 
 __all__ = [
