@@ -1,7 +1,9 @@
 """What the embedded server refuses: one clear line, what to do about it, and nothing changed."""
 
+import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +16,14 @@ from jangbu.storage.embedded.cluster import reachable
 from jangbu.storage.embedded.liveness import Liveness, knock
 from jangbu.storage.embedded.owner import Owner, owner_of
 from jangbu.storage.embedded.places import make_socket_dir, places_of
+from jangbu.storage.embedded.postmaster import start
 from jangbu.storage.embedded.programs import programs_for
 from tests.storage.embedded_processes import cluster_of, server_processes, wait_until
+
+LATE_WORDS = """#!/bin/sh
+(sleep 1; echo "PANIC:  could not locate a valid checkpoint record" >> "{log}") &
+exit 1
+"""
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +108,27 @@ def test_data_that_cannot_be_used_is_refused_and_left_alone(
     wait_until(lambda: not server_processes(data_dir))
     if spoil is not wrong_password:
         assert contents(data_dir) == before
+
+
+def test_the_reason_is_the_last_that_this_server_said_however_late_it_is_written(tmp_path: Path) -> None:
+    """A program of its own writes the server's log, and ends after it; what earlier servers said stands there, too."""
+    places, ourselves = places_of(tmp_path / "ledger"), Owner("", os.geteuid(), os.getegid())
+    places.log_dir.mkdir(parents=True)
+    log = places.log_dir / "postgresql-Mon.log"
+    log.write_text("FATAL:  sorry, too many clients already\n")
+
+    def patiently(milliseconds: int) -> bool:
+        time.sleep(milliseconds / 1000)
+        return True
+
+    program = tmp_path / "postgres"
+    program.write_text(LATE_WORDS.format(log=log))
+    program.chmod(0o755)
+    with pytest.raises(DataDirectoryUnusable, match="valid checkpoint record"):
+        start(places, ourselves, tmp_path, tmp_path, patiently)
+    program.write_text("#!/bin/sh\nexit 1\n")
+    with pytest.raises(DatabaseUnreachable, match="it left no word"):
+        start(places, ourselves, tmp_path, tmp_path, patiently)
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 """The server process: finding the one that runs, starting one, stopping it."""
 
 import os
+import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from jangbu.storage.embedded.places import PORT, Places
 
 _POLL_MS = 10
 _STOP_MS = 60_000
+_LAST_WORDS_MS = 10_000
+"""How long the process that writes the server's log may take to write the last of it, once the server has ended."""
 _TAIL_BYTES = 16_384
 _PID_FILE = "postmaster.pid"
 _BUSY = ("lock file", "still in use", "already in use")
@@ -124,10 +127,29 @@ def start(places: Places, owner: Owner, programs: Path, socket_dir: Path, wait: 
     """
     for stale in socket_dir.glob(".s.PGSQL.*"):
         stale.unlink(missing_ok=True)
-    began = time.time_ns()
     places.startup_log.unlink(missing_ok=True)
+    said_before = {log: log.stat().st_size for log in _logs(places)}
+    # Every process of the server inherits the writing end: the last of them, which writes its log, closes it.
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb", buffering=0) as ended:
+        try:
+            process = _run(places, owner, programs, socket_dir, writer)
+        finally:
+            os.close(writer)
+        server = Server(process, socket_dir)
+        while not _serves(places, process.pid):
+            if process.poll() is not None:
+                select.select([ended], [], [], _LAST_WORDS_MS / 1000)
+                raise _why_not(places, said_before)
+            if not wait(_POLL_MS):
+                stop(server)
+                raise DatabaseUnreachable("PostgreSQL was stopped while it started", hint="try again")
+    return server
+
+
+def _run(places: Places, owner: Owner, programs: Path, socket_dir: Path, inherited: int) -> "subprocess.Popen[bytes]":
     with places.startup_log.open("wb") as log, reachable(places.cluster, owner) as handle:
-        process = subprocess.Popen(  # noqa: S603 - a program of the wheel
+        return subprocess.Popen(  # noqa: S603 - a program of the wheel
             [programs / "postgres", "-D", handle.path, "-k", socket_dir, "-p", str(PORT)],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -135,19 +157,11 @@ def start(places: Places, owner: Owner, programs: Path, socket_dir: Path, wait: 
             cwd="/",
             env={"LC_ALL": "C"},
             umask=0o077,
-            pass_fds=handle.descriptors,
+            pass_fds=(*handle.descriptors, inherited),
             # A server without a supervisor would stay for ever: it has to shut down with it.
             preexec_fn=die_with_parent(signal.SIGINT),  # noqa: PLW1509 - the supervisor has one thread
             **owner.process_options(),
         )
-    server = Server(process, socket_dir)
-    while not _serves(places, process.pid):
-        if process.poll() is not None:
-            raise _why_not(places, began)
-        if not wait(_POLL_MS):
-            stop(server)
-            raise DatabaseUnreachable("PostgreSQL was stopped while it started", hint="try again")
-    return server
 
 
 def stop(server: Server) -> None:
@@ -163,13 +177,14 @@ def stop(server: Server) -> None:
         return
 
 
-def last_words(places: Places, since_ns: int = 0) -> str:
-    """Give the last complaint in the server's logs, or its last line, or nothing; ``since_ns`` skips older files."""
-    logs = [places.startup_log, *places.log_dir.glob("*.log")]
-    recent = [log for log in logs if log.exists() and log.stat().st_mtime_ns >= since_ns]
+def last_words(places: Places, said_before: Mapping[Path, int] | None = None) -> str:
+    """Give the last complaint in the server's logs, or its last line, or nothing.
+
+    ``said_before`` are sizes of the logs: what was written up to them is skipped.
+    """
     lines: list[str] = []
-    for log in sorted(recent, key=lambda log: log.stat().st_mtime_ns):
-        lines += _tail(log)
+    for log in sorted(_logs(places), key=lambda log: log.stat().st_mtime_ns):
+        lines += _tail(log, (said_before or {}).get(log, 0))
     # What was said to clients who came too early tells nothing.
     complaints = [line for line in lines if ("FATAL:" in line or "PANIC:" in line) and _TOO_EARLY not in line]
     return (complaints or lines or [""])[-1]
@@ -180,9 +195,8 @@ def _serves(places: Places, pid: int) -> bool:
     return running is not None and running.pid == pid and look(running) is Liveness.SERVING
 
 
-def _why_not(places: Places, began_ns: int) -> JangbuError:
-    # File times are coarser than the clock.
-    words = last_words(places, began_ns - 1_000_000_000)
+def _why_not(places: Places, said_before: Mapping[Path, int]) -> JangbuError:
+    words = last_words(places, said_before)
     if any(sign in words for sign in _BUSY):
         return in_use(places.cluster)
     if not any(sign in words for sign in _SHORTAGE) and any(sign in words for sign in (*_DAMAGE, *_MISSING)):
@@ -192,9 +206,15 @@ def _why_not(places: Places, began_ns: int) -> JangbuError:
     )
 
 
-def _tail(log: Path) -> list[str]:
+def _logs(places: Places) -> list[Path]:
+    return [log for log in (places.startup_log, *places.log_dir.glob("*.log")) if log.exists()]
+
+
+def _tail(log: Path, start: int) -> list[str]:
+    size = log.stat().st_size
     with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+        # One that is shorter than it was has been begun anew, as it is each week.
+        file.seek(max(start if start <= size else 0, size - _TAIL_BYTES))
         return [line.strip() for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
 
 
