@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,15 @@ class Service:
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_SECONDS)
+
+    def workers(self) -> set[int]:
+        """Give the worker processes that run now."""
+        pid, found = self.process.pid, set()
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if "worker" in Path(f"/proc/{child}/cmdline").read_text():
+                    found.add(int(child))
+        return found
 
     def used(self) -> tuple[int, int]:
         """Give the tokens that kim has used, and those that are held."""

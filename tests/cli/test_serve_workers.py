@@ -10,20 +10,13 @@ import pytest
 
 from jangbu.testing import FakeGemini
 from tests.cli.conftest import Jangbu
-from tests.cli.service import UPSTREAM_KEY, Service, eventually, serving
+from tests.cli.service import UPSTREAM_KEY, eventually, serving
 
 
 @pytest.fixture
 def gemini() -> Iterator[FakeGemini]:
     with FakeGemini(api_key=UPSTREAM_KEY) as gemini:
         yield gemini
-
-
-def workers_of(service: Service) -> set[int]:
-    """Give the worker processes that run now."""
-    pid = service.process.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return {int(child) for child in children if "worker" in Path(f"/proc/{child}/cmdline").read_text()}
 
 
 def is_running(pid: int) -> bool:
@@ -35,15 +28,15 @@ def is_running(pid: int) -> bool:
 
 def test_workers_answer_and_one_that_is_killed_comes_back(jangbu: Jangbu, gemini: FakeGemini) -> None:
     with serving(jangbu, "--workers", "2", "--log-format", "json", gemini=gemini) as service:
-        first = workers_of(service)
+        first = service.workers()
         assert len(first) == 2
         with ThreadPoolExecutor(8) as clients:
             assert {status for status, _, _ in clients.map(lambda _: service.generate(), range(16))} == {200}
         victim = first.pop()
         os.kill(victim, signal.SIGKILL)
         assert service.json("/healthz") == (200, {"status": "ok"})
-        eventually(lambda: len(workers_of(service) - {victim}) == 2)
-        assert first < workers_of(service)
+        eventually(lambda: len(service.workers() - {victim}) == 2)
+        assert first < service.workers()
         with ThreadPoolExecutor(8) as clients:
             assert {status for status, _, _ in clients.map(lambda _: service.generate(), range(16))} == {200}
         total = sum(answer.counted["totalTokenCount"] for answer in gemini.answers() if answer.counted)
@@ -66,7 +59,7 @@ def test_whichever_worker_is_asked_tells_the_figures_of_all(jangbu: Jangbu, gemi
 
 def test_workers_do_not_outlive_a_parent_that_is_killed(jangbu: Jangbu, gemini: FakeGemini) -> None:
     with serving(jangbu, "--workers", "2", gemini=gemini) as service:
-        workers = workers_of(service)
+        workers = service.workers()
         assert len(workers) == 2
         service.process.kill()
         service.process.wait()
