@@ -92,7 +92,9 @@ class Settings(BaseSettings):
     live_message_bytes_max: int = Field(
         16_777_216, ge=1024, le=33_554_432, description="The largest message of a Live session, either way"
     )
-    head_seconds_max: int = Field(10, ge=1, description="How long a client may take to send a request's head")
+    head_seconds_max: int = Field(
+        10, ge=1, description="How long a client may take for a request's head, or for a handshake of TLS"
+    )
     head_bytes_max: int = Field(16_384, ge=1024, description="The largest head of a request: its line and headers")
     workers: int = Field(1, ge=1, le=64, description="How many processes serve")
     metrics_token: SecretStr | None = Field(

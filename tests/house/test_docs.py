@@ -5,13 +5,19 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
+import tomllib
+import urllib.request
 from pathlib import Path
 
 import pytest
+from tests.cli.service import free_port
 from tests.gateway.stage import UPSTREAM_KEY, stage
 
+from jangbu.cli.serve.certificate import self_signed_certificate
+from jangbu.config import Settings
 from jangbu.testing import FakeGemini
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +81,29 @@ def test_the_commands_of_the_readme_run(environment: dict[str, str], tmp_path: P
     assert call
 
 
+def test_the_gateway_starts_and_stops_as_the_readme_shows(environment: dict[str, str], tmp_path: Path) -> None:
+    made = self_signed_certificate(tmp_path, "127.0.0.1")
+    shutil.copy(made.chain, tmp_path / "chain.pem")
+    shutil.copy(made.key, tmp_path / "key.pem")
+    trust = ssl.create_default_context(cafile=str(made.chain))
+    (block,) = (text for text in blocks("") if text.startswith("jangbu serve"))
+    for line in block.strip().splitlines():
+        words = [*line.split()[1:], "--port", str(free_port()), "--json"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "jangbu", *words], env=environment, cwd=tmp_path, stdout=subprocess.PIPE
+        )
+        try:
+            assert process.stdout is not None
+            url = json.loads(process.stdout.readline())["url"]
+            secure = trust if url.startswith("https") else None
+            with urllib.request.urlopen(f"{url}/readyz", timeout=30, context=secure) as answer:
+                assert answer.status == 200, line
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+        assert process.returncode == 0, line
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
 async def test_the_gateway_answers_as_the_readme_shows(database_url: str) -> None:
     (shown,) = blocks("sh")
@@ -95,7 +124,32 @@ def test_every_target_that_is_named_exists() -> None:
     assert {"setup", "demo", "test", "lint", "bench", "serve"} <= targets
 
 
-def test_every_setting_is_shown_with_its_meaning() -> None:
-    from jangbu.config import Settings
+def test_every_setting_is_listed_with_its_default_and_its_meaning() -> None:
+    rows = [
+        f"| `{name}` | {written(field.default)} | {field.description or ''} |".replace("|  |", "| |")
+        for name, field in Settings.model_fields.items()
+    ]
+    listed = [line for line in (ROOT / "docs/operation.md").read_text().splitlines() if line.startswith("| `")]
+    assert listed == rows, "write it so:\n" + "\n".join(rows)
+    assert not any(row.endswith("| |") for row in rows), "a setting without a meaning"
 
-    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+def written(default: object) -> str:
+    """Write a default as a settings file has it; what is not set has none."""
+    return "" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def test_the_settings_file_that_is_shown_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shown = (ROOT / "docs/operation.md").read_text().partition("```toml\n")[2].partition("```")[0]
+    (tmp_path / "jangbu.toml").write_text(shown)
+    monkeypatch.chdir(tmp_path)
+    settings = Settings.load()
+    given = {name: getattr(settings, name) for name, origin in settings.origins().items() if origin == "file"}
+    assert given == tomllib.loads(shown)
+    assert given
+
+
+def test_every_page_that_the_readme_links_to_is_there() -> None:
+    linked = re.findall(r"\]\(([^):]+)\)", README)
+    assert {"docs/operation.md", "ARCHITECTURE.md"} <= set(linked)
+    assert [page for page in linked if not (ROOT / page).exists()] == []
