@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     )
     top_up_url: str | None = Field(None, description="Where a user who runs dry is sent, shown in the refusal")
     body_bytes_max: int = Field(100_000_000, ge=1024, description="The largest request that the gateway takes")
+    bodies_bytes_max: int = Field(
+        400_000_000, ge=1024, description="The most bytes of requests that one process holds at once"
+    )
     upload_bytes_max: int = Field(2_000_000_000, ge=1024, description="The largest file that may be uploaded")
     upstream_seconds_max: int = Field(600, ge=1, description="How long an answer may take in all")
     upstream_idle_seconds_max: int = Field(120, ge=1, description="How long an answer may be silent")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jangbu.errors import InvalidInput
-from jangbu.gateway.headers import forwarded, require_sound, returned
+from jangbu.gateway.headers import forwarded, forwarded_with_upload, require_sound, returned
 
 SECRET = b"jangbu_CANARY"
 CLIENT = [
@@ -25,9 +25,14 @@ def test_what_describes_the_request_goes_on_under_lower_case_names() -> None:
         b"accept": b"*/*",
         b"user-agent": b"google-genai-sdk/3.4.0 gl-python/3.11",
         b"x-goog-api-client": b"google-genai-sdk/3.4.0 gl-python/3.11",
-        b"content-type": b"application/json",
         b"x-server-timeout": b"60",
     }
+
+
+@pytest.mark.parametrize("called", [b"application/x-protobuf", b"application/json; charset=utf-16", b"text/plain"])
+def test_what_was_read_as_json_goes_on_as_json(called: bytes) -> None:
+    given = [(b"content-type", called), (b"x-goog-upload-command", b"start")]
+    assert forwarded(given, has_json=True) == ((b"content-type", b"application/json"),)
 
 
 def test_the_upload_protocol_goes_on() -> None:
@@ -39,7 +44,8 @@ def test_the_upload_protocol_goes_on() -> None:
         (b"X-Goog-Upload-Header-Content-Type", b"text/plain"),
         (b"X-Goog-Upload-File-Name", b"a.txt"),
     ]
-    assert forwarded(upload) == tuple((name.lower(), value) for name, value in upload)
+    assert forwarded_with_upload(upload) == tuple((name.lower(), value) for name, value in upload)
+    assert forwarded(upload) == ()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from jangbu import telemetry
-from jangbu.domain.keys import Scope
+from jangbu.domain.keys import Key, Scope
 from jangbu.errors import JangbuError, NotOffered, NotPermitted
 from jangbu.gateway.bodies import ClientGone, Receive
 from jangbu.gateway.client import Client, Send
@@ -108,15 +108,23 @@ class Gateway:
             raw_headers,
             receive,
             client,
+            self._parts.room.lease(),
             self._origin(scope, headers),
         )
-        if key.has_limits:
-            async with self._parts.ledger.keys.limits.admitted(key) as admission:
-                client.admission = admission
-                await _handler(route)(replace(exchange, spent=admission.spend))
-        else:
-            await _handler(route)(exchange)
+        try:
+            await self._serve_for(key, exchange, client)
+        finally:
+            exchange.lease.end()
         telemetry.emit("gateway.answered", verb=route.verb)
+
+    async def _serve_for(self, key: Key, exchange: Exchange, client: AdmittedClient) -> None:
+        handler = _handler(exchange.route)
+        if not key.has_limits:
+            await handler(exchange)
+            return
+        async with self._parts.ledger.keys.limits.admitted(key) as admission:
+            client.admission = admission
+            await handler(replace(exchange, spent=admission.spend))
 
     def _route(self, scope: ASGIScope) -> Route:
         found = segments(scope["raw_path"], self._prefix)

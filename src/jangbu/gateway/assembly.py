@@ -9,6 +9,7 @@ from jangbu.errors import InvalidSettings
 from jangbu.gateway.access_tokens import AccessTokens
 from jangbu.gateway.allowed import Allowed
 from jangbu.gateway.app import Gateway
+from jangbu.gateway.bodies import BodyRoom
 from jangbu.gateway.exchange import Limits, Parts
 from jangbu.gateway.relay import Drains
 from jangbu.gateway.upstream import Upstream
@@ -41,6 +42,7 @@ async def open_gateway(settings: Settings, ledger: Metering) -> AsyncIterator[Ga
             clock=ledger.clock,
             drains=Drains(settings.drains_max, settings.drain_seconds_max),
             limits=limits,
+            room=BodyRoom(settings.bodies_bytes_max),
             short_balance=ShortBalance(settings.short_balance),
             allowed=Allowed.read(settings.allowed_storage, settings.allowed_resources),
             vertex=vertex,

@@ -7,14 +7,16 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, NoReturn
 
-from jangbu.errors import InvalidInput, TooLarge
+from jangbu.errors import InvalidInput, LimitReached, TooLarge
 
-__all__ = ["ClientGone", "Receive", "json_object", "read_body"]
+__all__ = ["BodyRoom", "ClientGone", "Lease", "Receive", "json_object", "read_body"]
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 DEPTH_MOST = 100
 """How deep JSON may be nested: as deep as the provider itself reads it."""
+VALUES_MOST = 200_000
+"""How many values the JSON of a body may hold: reading it stops all other calls meanwhile, and each takes memory."""
 BYTES_A_SECOND_LEAST = 1_000
 """The pace that a body has to keep up, so that nobody holds a connection with a byte now and then."""
 
@@ -25,12 +27,59 @@ _SOUND_ESCAPES = re.compile(
 )
 
 
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+
+
 class ClientGone(Exception):
     """The client left before it had sent its request."""
 
 
-async def read_body(receive: Receive, headers: Mapping[bytes, bytes], *, most: int, idle_seconds: int) -> bytes:
-    """Read a body whole. Raises TooLarge, InvalidInput for one that is compressed or too slow, or ClientGone.
+class BodyRoom:
+    """How many bytes of requests all calls may hold together. A body is held until its call has ended."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    def lease(self) -> "Lease":
+        """Begin a request that holds nothing yet."""
+        return Lease(self)
+
+    def take(self, size: int) -> bool:
+        """Take bytes, if there is room for them."""
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
+
+    def give_back(self, size: int) -> None:
+        """Have room for others again."""
+        self._left += size
+
+
+class Lease:
+    """The room that one request has taken."""
+
+    def __init__(self, room: BodyRoom) -> None:
+        self._room = room
+        self._size = 0
+
+    def grow(self, size: int) -> None:
+        """Take room for so many bytes more. Raises LimitReached where others hold it all."""
+        if not self._room.take(size):
+            raise LimitReached("the gateway holds as many bytes of requests as it may", seconds=1)
+        self._size += size
+
+    def end(self) -> None:
+        """Give all of it back."""
+        self._room.give_back(self._size)
+        self._size = 0
+
+
+async def read_body(
+    receive: Receive, headers: Mapping[bytes, bytes], lease: Lease, *, most: int, idle_seconds: int
+) -> bytes:
+    """Read a body whole. Raises TooLarge, InvalidInput for one that is compressed or too slow, LimitReached, or
+    ClientGone.
 
     It may pause for ``idle_seconds`` and has to come at BYTES_A_SECOND_LEAST beyond them.
     """
@@ -49,7 +98,9 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes], *, most: i
             raise InvalidInput("the body came too slowly", hint=f"it may pause for {idle_seconds} s") from None
         if message["type"] == "http.disconnect":
             raise ClientGone
-        body += message.get("body", b"")
+        piece = message.get("body", b"")
+        lease.grow(len(piece))
+        body += piece
         if len(body) > most:
             raise _too_large(most)
         if not message.get("more_body", False):
@@ -58,8 +109,11 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes], *, most: i
 
 def json_object(body: bytes) -> dict[str, Any]:
     """Read a JSON object. Raises InvalidInput for what two readers could read differently: NaN, a number beyond all
-    bounds, a name that is given twice, half of a surrogate pair, bytes that are no UTF-8; and for one that is too deep.
+    bounds, a name that is given twice, half of a surrogate pair, bytes that are no UTF-8; and for one that is too deep
+    or holds too many values.
     """
+    if _values(body) > VALUES_MOST and _values(_STRING.sub(b"", body)) > VALUES_MOST:
+        raise InvalidInput(f"the body holds more than {VALUES_MOST:,} values", hint="send it in several requests")
     try:
         found = _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError:
@@ -75,6 +129,11 @@ def json_object(body: bytes) -> dict[str, Any]:
     if body.count(b"{") + body.count(b"[") > DEPTH_MOST and _is_deep(found):
         raise _too_deep()
     return found
+
+
+def _values(body: bytes) -> int:
+    """Count the values of a JSON text, roughly and never too few; those that stand in its strings are counted, too."""
+    return body.count(b",") + body.count(b"{") + body.count(b"[")
 
 
 def _is_deep(value: Any) -> bool:

@@ -10,10 +10,10 @@ from jangbu.clock import Clock
 from jangbu.domain.flow import ShortBalance
 from jangbu.domain.usage import Platform
 from jangbu.gateway.allowed import Allowed
-from jangbu.gateway.bodies import Receive, read_body
+from jangbu.gateway.bodies import BodyRoom, Lease, Receive, read_body
 from jangbu.gateway.client import Client
 from jangbu.gateway.credentials import Payer
-from jangbu.gateway.headers import forwarded, returned
+from jangbu.gateway.headers import forwarded, forwarded_with_upload, returned
 from jangbu.gateway.relay import Drains
 from jangbu.gateway.routes import Route
 from jangbu.gateway.upstream import Outgoing, Upstream, UpstreamAnswer
@@ -45,6 +45,7 @@ class Parts:
     clock: Clock
     drains: Drains
     limits: Limits
+    room: BodyRoom
     short_balance: ShortBalance
     allowed: Allowed
     """What of the app's own a body may name."""
@@ -67,6 +68,8 @@ class Exchange:
     raw_headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
     receive: Receive = field(repr=False)
     client: Client = field(repr=False)
+    lease: Lease = field(repr=False)
+    """The room for the request's body."""
     origin: str = ""
     """The scheme and host under which the client reached the gateway."""
     spent: Callable[[int], None] = field(default=lambda _tokens: None, repr=False)
@@ -85,11 +88,17 @@ class Exchange:
     async def body(self) -> bytes:
         """Read the request's body whole, within bounds."""
         limits = self.parts.limits
-        return await read_body(self.receive, self.headers, most=limits.body_bytes, idle_seconds=limits.client_seconds)
+        return await read_body(
+            self.receive, self.headers, self.lease, most=limits.body_bytes, idle_seconds=limits.client_seconds
+        )
 
     async def send(self, body: bytes | None, target: str | None = None, method: str | None = None) -> UpstreamAnswer:
         """Send the request on with a body, perhaps to another target. Raises UpstreamFailure."""
-        outgoing = Outgoing(method or self.method, target or self.target, forwarded(self.raw_headers), body)
+        if self.route.verb == "upload":
+            headers = forwarded_with_upload(self.raw_headers)
+        else:
+            headers = forwarded(self.raw_headers, has_json=body is not None)
+        outgoing = Outgoing(method or self.method, target or self.target, headers, body)
         if self.route.platform is Platform.VERTEX:
             assert self.parts.vertex is not None, "the route was placed in a project"
             return await self.parts.vertex.send(outgoing, self.route.location)

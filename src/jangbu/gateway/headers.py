@@ -12,16 +12,21 @@ from collections.abc import Iterable
 
 from jangbu.errors import InvalidInput
 
-__all__ = ["forwarded", "require_sound", "returned"]
+__all__ = ["forwarded", "forwarded_with_upload", "require_sound", "returned"]
 
 Headers = Iterable[tuple[bytes, bytes]]
 
 _TO_UPSTREAM = frozenset(
     {
         b"accept",
-        b"content-type",
         b"user-agent",
         b"x-goog-api-client",
+        b"x-server-timeout",
+    }
+)
+_OF_UPLOADS = frozenset(
+    {
+        b"content-type",
         b"x-goog-upload-command",
         b"x-goog-upload-content-type",
         b"x-goog-upload-file-name",
@@ -29,9 +34,9 @@ _TO_UPSTREAM = frozenset(
         b"x-goog-upload-header-content-type",
         b"x-goog-upload-offset",
         b"x-goog-upload-protocol",
-        b"x-server-timeout",
     }
 )
+_JSON = (b"content-type", b"application/json")
 # The address where an upload goes on is not among them: the gateway puts its own there. A body passes as the provider
 # encoded it, so content-encoding has to tell; its length is for whoever sends it to say.
 _TO_CLIENT = frozenset(
@@ -50,7 +55,7 @@ _TO_CLIENT = frozenset(
     }
 )
 _LISTS = frozenset({b"accept", b"user-agent", b"x-goog-api-client"})
-_ONCE = (_TO_UPSTREAM - _LISTS) | {
+_ONCE = ((_TO_UPSTREAM | _OF_UPLOADS) - _LISTS) | {
     b"authorization",
     b"content-length",
     b"host",
@@ -98,15 +103,25 @@ def _require_once(given: list[tuple[bytes, bytes]]) -> None:
             raise InvalidInput(f"the header {name.decode('ascii')} comes twice", hint="send it once")
 
 
-def forwarded(headers: Headers) -> tuple[tuple[bytes, bytes], ...]:
-    """Give those of a client's headers that the provider sees. Raises InvalidInput as require_sound does."""
+def forwarded(headers: Headers, *, has_json: bool = False) -> tuple[tuple[bytes, bytes], ...]:
+    """Give those of a client's headers that the provider sees. Raises InvalidInput as require_sound does.
+
+    A body that was read as JSON goes on as JSON, whatever the client calls it: nobody shall read it in another way.
+    """
     given = [(name.lower(), value) for name, value in headers]
     require_sound(given)
-    return tuple(
+    passed = [
         (name, value)
         for name, value in given
         if name in _TO_UPSTREAM and not (name == b"accept" and _BINARY in value.lower())
-    )
+    ]
+    return (*passed, _JSON) if has_json else tuple(passed)
+
+
+def forwarded_with_upload(headers: Headers) -> tuple[tuple[bytes, bytes], ...]:
+    """Give those that the provider sees of an upload, whose own protocol is spoken in headers."""
+    of_upload = ((name.lower(), value) for name, value in headers)
+    return (*forwarded(headers), *((name, value) for name, value in of_upload if name in _OF_UPLOADS))
 
 
 def returned(headers: Headers) -> list[tuple[bytes, bytes]]:

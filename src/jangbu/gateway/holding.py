@@ -12,7 +12,10 @@ __all__ = ["HoldBack", "LastEvents", "WholeBody"]
 KEPT_BYTES_MAX = 256 * 1024
 """Up to here a body waits as a whole, so that its headers can say what it cost."""
 
-_MAY_BE_LAST = re.compile(rb'"finish_?[rR]eason"\s*:\s*"|\[DONE\]|interaction\.complete|"usage"\s*:\s*\{')
+# Enums are words, or numbers for clients that ask for them so.
+_MAY_BE_LAST = re.compile(
+    rb'"(?:finish|block)_?[rR]eason"\s*:\s*["0-9]|\[DONE\]|interaction\.complete|"usage"\s*:\s*\{'
+)
 _LONGEST_MARK = 40
 
 

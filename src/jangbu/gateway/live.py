@@ -109,7 +109,8 @@ class Live:
         client = Client(send, seconds=self._parts.limits.client_seconds)
         payer = payer_of(key, headers)
         route = placed(self._parts.vertex, route)
-        return Exchange(self._parts, "GET", route, payer, query.encoded, headers, raw_headers, receive, client), secret
+        lease, asked = self._parts.room.lease(), query.encoded
+        return Exchange(self._parts, "GET", route, payer, asked, headers, raw_headers, receive, client, lease), secret
 
     async def _converse(self, exchange: Exchange, secret: str, client: LiveClient) -> None:
         """Hold for what the setup asks for, then connect to the provider. Raises what refuses the session."""

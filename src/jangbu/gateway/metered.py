@@ -191,7 +191,8 @@ async def _with_count(exchange: Exchange, outcome: Outcome, asked: Mapping[str, 
 
 
 def _is_stream(exchange: Exchange, asked: Mapping[str, Any]) -> bool:
-    return exchange.route.verb == "streamGenerateContent" or bool(asked.get("stream"))
+    asks = exchange.route.surface in (Surface.OPENAI, Surface.INTERACTIONS) and bool(asked.get("stream"))
+    return asks or exchange.route.verb == "streamGenerateContent"
 
 
 def _asks_usage(asked: Mapping[str, Any]) -> bool:

@@ -80,12 +80,12 @@ class Relay:
 
     async def run(self, client: Client, receive: Receive, headers: Headers, *, at_once: bool) -> Relayed:
         """Read the answer to its end, passing on what may pass. ``at_once`` sends the head before the first byte."""
-        if at_once:
-            await client.begin(self._answer.status, headers)
         try:
             async with asyncio.timeout(self._seconds) as deadline:
                 watch = client.watch(receive, lambda: self._left(deadline))
                 try:
+                    if at_once:
+                        await client.begin(self._answer.status, headers)
                     await self._pass_on(client, headers)
                 finally:
                     await watch.end()

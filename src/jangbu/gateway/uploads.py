@@ -12,7 +12,7 @@ from jangbu.errors import InvalidInput, NotFound, TooLarge, UpstreamUnreachable
 from jangbu.gateway.bodies import ClientGone, Receive
 from jangbu.gateway.client import Client
 from jangbu.gateway.exchange import Exchange, Limits, Parts
-from jangbu.gateway.headers import forwarded, returned
+from jangbu.gateway.headers import forwarded_with_upload, returned
 from jangbu.gateway.owning import require_admitted, short_name
 from jangbu.gateway.results import FILE_SECONDS, json_or_nothing
 from jangbu.gateway.upstream import REDIRECT, Outgoing, UpstreamAnswer, UpstreamFailure
@@ -58,7 +58,7 @@ async def continue_upload(
     if length.isdigit() and int(length[:20]) > parts.limits.upload_bytes:
         raise _too_large(parts.limits)
     incoming = _Incoming(receive, parts.limits)
-    headers = (*forwarded(raw_headers), *((name, value) for name, value in raw_headers if name == _LENGTH))
+    headers = (*forwarded_with_upload(raw_headers), *((name, value) for name, value in raw_headers if name == _LENGTH))
     try:
         answer = await parts.upstream.send(Outgoing(method, upload.target, headers, incoming.pieces()))
     except UpstreamFailure:

@@ -32,6 +32,7 @@ SUCCESS = 200
 REDIRECT = 300
 STATUS_MOST = 599
 TOO_MANY_REQUESTS = 429
+REDACTED = b"***"
 READ_BYTES = 64 * 1024
 """How much of an answer is read ahead of the client: a quarter of aiohttp's own, so that many large ones fit."""
 
@@ -64,7 +65,7 @@ class UpstreamAnswer:
 
     def __init__(self, response: aiohttp.ClientResponse, secrets: Sequence[bytes] = ()) -> None:
         self._response = response
-        self._secrets = secrets
+        self._redaction = Redaction(secrets)
         self.status: int = response.status
         self.headers: tuple[tuple[bytes, bytes], ...] = response.raw_headers
 
@@ -74,16 +75,21 @@ class UpstreamAnswer:
         return value
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Give the body as it comes. Raises UpstreamFailure where it breaks off."""
+        """Give the body as it comes. Raises UpstreamFailure where it breaks off.
+
+        The provider's errors name the key that was used (``Consumer 'api_key:…' has been suspended``), also in an
+        answer that begins well: it stays here.
+        """
         content, waited = self._response.content, 0.0
         try:
             while True:
                 began = time.monotonic()
                 chunk = await content.readany()
                 waited += time.monotonic() - began
+                if passed := self._redaction.passed(chunk):
+                    yield passed
                 if not chunk:
                     return
-                yield chunk
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             telemetry.emit("upstream.failed", reason="broken_off")
             self.close()
@@ -92,10 +98,7 @@ class UpstreamAnswer:
             telemetry.emit("upstream.waited", seconds=waited)
 
     async def read(self, most: int) -> bytes:
-        """Read a small body whole. Raises UpstreamFailure where it breaks off or is larger than ``most`` bytes.
-
-        The provider's errors name the key that was used (``Consumer 'api_key:…' has been suspended``): it stays here.
-        """
+        """Read a small body whole. Raises UpstreamFailure where it breaks off or is larger than ``most`` bytes."""
         pieces, size = [], 0
         async for chunk in self.chunks():
             size += len(chunk)
@@ -103,14 +106,38 @@ class UpstreamAnswer:
                 self.close()
                 raise UpstreamFailure(f"the answer is larger than {most:,} bytes", may_have_left=True)
             pieces.append(chunk)
-        content = b"".join(pieces)
-        for secret in self._secrets:
-            content = content.replace(secret, b"***")
-        return content
+        return b"".join(pieces)
 
     def close(self) -> None:
         """Drop what was not read, with its connection."""
         self._response.close()
+
+
+class Redaction:
+    """Takes secrets out of bytes that come in pieces. What may be the beginning of one at a piece's end waits."""
+
+    def __init__(self, secrets: Sequence[bytes]) -> None:
+        self._secrets = [secret for secret in secrets if secret]
+        self._kept = b""
+
+    def passed(self, piece: bytes) -> bytes:
+        """Give what may pass of the next piece; an empty one is the end, at which all may."""
+        content = self._kept + piece if self._kept else piece
+        for secret in self._secrets:
+            content = content.replace(secret, REDACTED)
+        kept = max((_begun(secret, content) for secret in self._secrets), default=0) if piece else 0
+        self._kept = content[len(content) - kept :] if kept else b""
+        return content[: len(content) - kept] if kept else content
+
+
+def _begun(secret: bytes, content: bytes) -> int:
+    """Tell how many bytes at the end of the content are the beginning of the secret."""
+    start = content.find(secret[:1], max(0, len(content) - len(secret) + 1))
+    while start >= 0:
+        if secret.startswith(content[start:]):
+            return len(content) - start
+        start = content.find(secret[:1], start + 1)
+    return 0
 
 
 class Upstream:

@@ -1,0 +1,37 @@
+"""Which bytes of an answer wait for its record."""
+
+import pytest
+
+from jangbu.gateway.holding import LastEvents
+
+_FIRST = b'data: {"candidates":[{"content":{"parts":[{"text":"a"}]}}]}\r\n\r\n'
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        b'data: {"candidates":[{"finishReason":"STOP"}]}\r\n\r\n',
+        b'data: {"candidates":[{"finishReason": 1}]}\r\n\r\n',
+        b'[{"candidates": [{"finish_reason":2}]}]',
+        b'data: {"promptFeedback":{"blockReason":"SAFETY"}}\r\n\r\n',
+        b'data: {"promptFeedback":{"block_reason":1}}\r\n\r\n',
+        b"data: [DONE]\n\n",
+        b"event: interaction.complete\ndata: {}\n\n",
+    ],
+)
+@pytest.mark.parametrize("cut", [0, 1, 20, 33])
+def test_what_may_be_the_end_waits_also_where_it_comes_in_two_pieces(last: bytes, cut: int) -> None:
+    waiting = LastEvents()
+    assert waiting.push(_FIRST) == [_FIRST]
+    passed = b"".join(piece for part in (last[:cut], last[cut:]) if part for piece in waiting.push(part))
+    rest = waiting.rest()
+    assert passed + rest == last
+    assert rest
+
+
+def test_a_stream_that_goes_on_passes_all_but_the_latest_piece() -> None:
+    waiting = LastEvents()
+    tool = b'data: {"candidates":[{"finishReason":"STOP","index":0}]}\r\n\r\n'
+    assert waiting.push(tool) == []
+    assert waiting.push(_FIRST) == [tool]
+    assert waiting.rest() == _FIRST
