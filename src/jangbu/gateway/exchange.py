@@ -8,6 +8,7 @@ import aiohttp
 
 from jangbu.clock import Clock
 from jangbu.domain.flow import ShortBalance
+from jangbu.domain.keys import Scope
 from jangbu.domain.usage import Platform
 from jangbu.gateway.allowed import Allowed
 from jangbu.gateway.bodies import BodyRoom, Lease, Receive, read_body
@@ -15,12 +16,15 @@ from jangbu.gateway.client import Client
 from jangbu.gateway.credentials import Payer
 from jangbu.gateway.headers import forwarded, forwarded_with_upload, returned
 from jangbu.gateway.relay import Drains
-from jangbu.gateway.routes import Route
+from jangbu.gateway.routes import Billing, Route
 from jangbu.gateway.upstream import Outgoing, Upstream, UpstreamAnswer
 from jangbu.gateway.vertex import Vertex
 from jangbu.metering.meter import Metering
 
 __all__ = ["Exchange", "Limits", "Parts"]
+
+_KEPT_SCOPES = frozenset({Scope.FILES, Scope.CACHES, Scope.BATCHES, Scope.INTERACTIONS})
+"""What a request in one of these makes, shows or lists is kept at the provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,8 @@ class Exchange:
     """The scheme and host under which the client reached the gateway."""
     spent: Callable[[int], None] = field(default=lambda _tokens: None, repr=False)
     """Counts charged tokens against the limits of the key."""
+    named: list[str] = field(default_factory=list, repr=False)
+    """What the body names that lives at the provider, filled in when it is checked whose that is."""
 
     @property
     def account(self) -> UUID:
@@ -84,6 +90,13 @@ class Exchange:
     def target(self) -> str:
         """The rebuilt path and query at the provider."""
         return f"{self.route.target}?{self.query}" if self.query else self.route.target
+
+    @property
+    def is_at_home(self) -> bool:
+        """Whether the request makes, shows or uses what lives at the provider, in the project of the home key."""
+        route = self.route
+        makes_or_shows = route.scope in _KEPT_SCOPES or route.resource is not None or route.billing is Billing.STARTED
+        return makes_or_shows or bool(self.named)
 
     async def body(self) -> bytes:
         """Read the request's body whole, within bounds."""
@@ -102,15 +115,16 @@ class Exchange:
         if self.route.platform is Platform.VERTEX:
             assert self.parts.vertex is not None, "the route was placed in a project"
             return await self.parts.vertex.send(outgoing, self.route.location)
-        return await self.parts.upstream.send(outgoing)
+        return await self.parts.upstream.send(outgoing, at_home=self.is_at_home)
 
-    async def connect(self) -> aiohttp.ClientWebSocketResponse:
-        """Open a WebSocket for a session. Raises UpstreamFailure."""
+    async def connect(self, *, can_resume: bool) -> aiohttp.ClientWebSocketResponse:
+        """Open a WebSocket for a session, which may be one that can be resumed. Raises UpstreamFailure."""
         headers, most = forwarded(self.raw_headers), self.parts.limits.live_message_bytes
         if self.route.platform is Platform.VERTEX:
             assert self.parts.vertex is not None, "the route was placed in a project"
             return await self.parts.vertex.connect(self.target, self.route.location, headers, message_bytes=most)
-        return await self.parts.upstream.connect(self.target, headers, message_bytes=most)
+        at_home = can_resume or self.is_at_home
+        return await self.parts.upstream.connect(self.target, headers, message_bytes=most, at_home=at_home)
 
     def answer_headers(self, answer: UpstreamAnswer) -> list[tuple[bytes, bytes]]:
         """Give the headers of an answer that may come back."""

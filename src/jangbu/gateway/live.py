@@ -126,7 +126,7 @@ class Live:
 
             turns = Turns(exchange, setup, key)
             exchange, message = _in_project(exchange, setup, message)
-            session = await self._begun(exchange, client, turns)
+            session = await self._begun(exchange, client, turns, can_resume=setup.can_resume)
         finally:
             self._clients.discard(client)
         self._sessions.add(session)
@@ -135,10 +135,10 @@ class Live:
         finally:
             self._sessions.discard(session)
 
-    async def _begun(self, exchange: Exchange, client: LiveClient, turns: Turns) -> LiveSession:
+    async def _begun(self, exchange: Exchange, client: LiveClient, turns: Turns, *, can_resume: bool) -> LiveSession:
         await turns.begin()
         try:
-            socket = await exchange.connect()
+            socket = await exchange.connect(can_resume=can_resume)
         except BaseException:
             await turns.end()
             raise

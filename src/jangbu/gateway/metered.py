@@ -100,6 +100,7 @@ async def check_references(exchange: Exchange, asked: Mapping[str, Any]) -> None
     _check_app_resources(exchange, asked)
     named = references(asked)
     if named:
+        exchange.named.extend(named)
         foreign = await exchange.parts.ledger.resources.owns_all(exchange.account, named)
         if foreign:
             raise NotFound(f"{foreign[0]} was not found")
@@ -111,6 +112,7 @@ def _check_app_resources(exchange: Exchange, asked: Mapping[str, Any]) -> None:
             exchange.parts.vertex.model_name(named.name)
         else:
             exchange.parts.allowed.require(exchange.payer.user, named)
+            exchange.named.append(named.name)
 
 
 async def _refused(exchange: Exchange, call: MeteredCall, answer: UpstreamAnswer) -> None:

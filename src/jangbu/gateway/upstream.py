@@ -166,24 +166,25 @@ class Upstream:
             middlewares=(_only_upgraded,),
         )
 
-    async def connect(self, target: str, headers: Headers, *, message_bytes: int) -> aiohttp.ClientWebSocketResponse:
+    async def connect(
+        self, target: str, headers: Headers, *, message_bytes: int, at_home: bool = False
+    ) -> aiohttp.ClientWebSocketResponse:
         """Open a WebSocket with the key whose turn it is; one that answers 429 rests, and the next one is tried.
 
-        A message of the provider has at most ``message_bytes``. Raises UpstreamFailure, with nothing said to the
-        provider yet, or NotOffered where the gateway has no key.
+        A session that may be resumed is opened with the home key alone. A message of the provider has at most
+        ``message_bytes``. Raises UpstreamFailure, with nothing said to the provider yet, or NotOffered where the
+        gateway has no key.
         """
-        keys = self._keys_in_order()
-        for key in keys[:-1]:
+        keys = self._keys_in_order(at_home=at_home)
+        for key in keys:
             try:
                 return await self._upgraded(target, headers, _opened_by(key), message_bytes)
             except aiohttp.ClientResponseError as error:
-                if error.status != TOO_MANY_REQUESTS:
+                if error.status == TOO_MANY_REQUESTS:
+                    self.keys.rest(key, _seconds(None if error.headers is None else error.headers.get("retry-after")))
+                if error.status != TOO_MANY_REQUESTS or key is keys[-1]:
                     raise _refused(error) from error
-                self.keys.rest(key, _seconds(None if error.headers is None else error.headers.get("retry-after")))
-        try:
-            return await self._upgraded(target, headers, _opened_by(keys[-1]), message_bytes)
-        except aiohttp.ClientResponseError as error:
-            raise _refused(error) from error
+        raise AssertionError("there is a last key")
 
     async def connect_with(
         self, url: str, headers: Headers, credentials: Sequence[tuple[str, str]], *, message_bytes: int
@@ -194,20 +195,22 @@ class Upstream:
         except aiohttp.ClientResponseError as error:
             raise _refused(error) from error
 
-    async def send(self, outgoing: Outgoing) -> UpstreamAnswer:
+    async def send(self, outgoing: Outgoing, *, at_home: bool = False) -> UpstreamAnswer:
         """Make a call with the key whose turn it is; one that answers 429 rests, and the next one is tried.
 
-        Raises UpstreamFailure, or NotOffered where the gateway has no key.
+        What lives at the provider is made, used and asked for with the home key alone, whose 429 is the answer. A body
+        that passes as it comes is an upload's, which cannot be repeated either. Raises UpstreamFailure, or NotOffered
+        where the gateway has no key.
         """
-        keys = self._keys_in_order()
-        can_repeat = not isinstance(outgoing.body, AsyncIterator)
-        for key in keys[:-1] if can_repeat else ():
+        keys = self._keys_in_order(at_home=at_home or isinstance(outgoing.body, AsyncIterator))
+        for key in keys:
             answer = await self._attempt(outgoing, _opened_by(key))
-            if answer.status != TOO_MANY_REQUESTS:
+            if answer.status == TOO_MANY_REQUESTS:
+                self.keys.rest(key, _seconds(answer.header("retry-after")))
+            if answer.status != TOO_MANY_REQUESTS or key is keys[-1]:
                 return answer
-            self.keys.rest(key, _seconds(answer.header("retry-after")))
             answer.close()
-        return await self._attempt(outgoing, _opened_by(keys[-1] if can_repeat else keys[0]))
+        raise AssertionError("there is a last key")
 
     async def send_with(self, outgoing: Outgoing, credentials: Sequence[tuple[str, str]]) -> UpstreamAnswer:
         """Make a call with other credentials than a key: the headers that carry them. Raises UpstreamFailure."""
@@ -235,8 +238,8 @@ class Upstream:
     async def __aexit__(self, *_exception: object) -> None:
         await self.close()
 
-    def _keys_in_order(self) -> list[UpstreamKey]:
-        keys = self.keys.in_order()
+    def _keys_in_order(self, *, at_home: bool) -> list[UpstreamKey]:
+        keys = self.keys.in_order(at_home=at_home)
         if not keys:
             raise NotOffered("the gateway has no key for Gemini", hint="set GEMINI_API_KEY where it runs")
         return keys

@@ -1,4 +1,8 @@
-"""The keys with which the gateway calls the provider: several with weights, of which one that is tired rests."""
+"""The keys with which the gateway calls the provider: several with weights, of which one that is tired rests.
+
+Each key belongs to a project of the provider's, and what lives there is seen with keys of that project only. So the
+first key is the home of all that is made to stay: nothing has to be remembered about which key made what.
+"""
 
 import random
 import time
@@ -37,8 +41,10 @@ class UpstreamKeys:
         """All secrets, for whoever keeps them out of logs."""
         return tuple(key.secret for key in self._keys)
 
-    def in_order(self) -> list[UpstreamKey]:
-        """Give the keys in the order in which to try them for one call."""
+    def in_order(self, *, at_home: bool = False) -> list[UpstreamKey]:
+        """Give the keys in the order in which to try them for one call. One that is bound to the home has no other."""
+        if at_home:
+            return list(self._keys[:1])
         if len(self._keys) < 2:
             return list(self._keys)
         now = time.monotonic()

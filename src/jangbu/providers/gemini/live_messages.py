@@ -13,6 +13,7 @@ from jangbu.domain.flow import Bounds
 from jangbu.domain.usage import COUNT_MAX
 from jangbu.errors import InvalidInput, NotOffered
 from jangbu.providers.gemini import request
+from jangbu.providers.gemini.fields import folded
 from jangbu.providers.gemini.input_bound import input_most
 from jangbu.providers.gemini.json_values import load
 from jangbu.providers.gemini.media import AUDIO_TOKENS_PER_SECOND
@@ -68,6 +69,11 @@ class Setup:
         bounds = request.bounds("generateContent", setup, found[1])
         resumes = next((name for name in references(setup) if name.startswith("sessions/")), None)
         return cls(setup, path, found[1], replace(bounds, input_most=_bounded(setup)), resumes)
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether the client asks for handles with which the session can be resumed, or resumes one."""
+        return any(folded(name) == "sessionresumption" for name in self.body)
 
     def with_model(self, path: str) -> Message:
         """Give the message that sets up the same with another name of the model."""
