@@ -131,6 +131,38 @@ async def test_a_token_that_stands_for_nothing_opens_nothing(served: Stage) -> N
     assert came(served, since=before) == []
 
 
+@pytest.mark.parametrize("users_own", [False, True])
+async def test_an_upload_ends_with_the_key_with_which_it_was_begun(served: Stage, users_own: bool) -> None:
+    keys = served.ledger.keys
+    made = await (keys.create_for_user("kim", name="mine") if users_own else keys.create_for_app("brief"))
+    status, _, headers = await served.post("/upload/v1beta/files", {}, key=made[1], **START)
+    assert status == 200
+    url = headers["x-goog-upload-url"]
+    first = {"x-goog-upload-command": "upload", "x-goog-upload-offset": "0"}
+    assert (await sent(served, url, b"01234", first))[0] == 200
+    await keys.revoke(made[0].id)
+    before = len(served.gemini.requests())
+    status, answer, _ = await sent(served, url, b"56789", {**DONE, "x-goog-upload-offset": "5"})
+    assert status == 401, answer
+    assert came(served, since=before) == []
+
+
+async def test_an_upload_ends_when_its_key_expires(served: Stage) -> None:
+    url = await begun(served)
+    await asked_database(served, "UPDATE jangbu.api_keys SET expires_at = now() - interval '1 second'")
+    assert (await sent(served, url, b"0123456789"))[0] == 401
+
+
+async def test_who_is_blocked_uploads_nothing_more(served: Stage) -> None:
+    url = await begun(served)
+    await served.ledger.accounts.block("kim")
+    before = len(served.gemini.requests())
+    assert (await sent(served, url, b"0123456789"))[0] == 403
+    assert came(served, since=before) == []
+    await served.ledger.accounts.block("kim", False)
+    assert (await sent(served, url, b"0123456789"))[0] == 200
+
+
 async def test_an_upload_in_pieces_can_be_asked_about(served: Stage) -> None:
     url = await begun(served)
     first = {"x-goog-upload-command": "upload", "x-goog-upload-offset": "0"}
@@ -237,7 +269,8 @@ async def test_bytes_pass_as_they_come(served: Stage, database_url: str) -> None
 
 async def claimed(served: Stage, target: str) -> str:
     """Begin an upload without asking the provider; give the address where it goes on."""
-    token = await served.ledger.resources.open_upload(served.ledger.accounts.id_of("kim"), target, 3600)
+    [key] = await served.ledger.keys.list(limit=1)
+    token = await served.ledger.resources.open_upload(served.ledger.accounts.id_of("kim"), target, 3600, key=key.id)
     return f"{served.url}/upload/v1beta/files?upload_id={token}"
 
 

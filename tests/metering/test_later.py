@@ -56,8 +56,8 @@ def kim(metering: Metering) -> UUID:
 
 
 async def test_what_expired_is_swept_and_what_a_call_waits_for_is_not(metering: Metering, kim: UUID) -> None:
-    await metering.resources.open_upload(kim, TARGET, 0)
-    await metering.resources.open_upload(kim, TARGET, 3600)
+    await metering.resources.open_upload(kim, TARGET, 0, key=uuid4())
+    await metering.resources.open_upload(kim, TARGET, 3600, key=uuid4())
     waiting = await started(metering, name="batches/waiting", seconds=0)
     await metering.resources.claim(kim, "files/kept", ResourceKind.FILE)
     assert await metering.resources.expire() == 1

@@ -16,6 +16,7 @@ from jangbu.wiring import open_metering
 
 FLASH = "gemini-2.5-flash"
 TARGET = "https://upstream.test/upload/v1beta/files?upload_id=u-1"
+KEY = uuid4()
 
 
 @pytest.fixture
@@ -143,18 +144,19 @@ async def test_a_place_that_no_page_gave_is_refused(metering: Metering, kim: UUI
 
 
 async def test_an_upload_is_known_by_its_token_alone(metering: Metering, another: Metering, kim: UUID) -> None:
-    token = await metering.resources.open_upload(kim, TARGET, 3600)
+    token = await metering.resources.open_upload(kim, TARGET, 3600, key=KEY)
     assert re.fullmatch(r"[A-Za-z0-9_-]{64}", token), "a token fits into a URL as it is"
     upload = await another.resources.upload(token)
     assert upload is not None
     assert (upload.account, upload.user, upload.kind, upload.target) == (kim, "kim", ResourceKind.UPLOAD, TARGET)
+    assert upload.key == KEY
     assert TARGET not in repr(upload)
     assert await another.resources.forget(kim, upload.name)
     assert await metering.resources.upload(token) is None
 
 
 async def test_a_token_that_was_not_given_finds_nothing(metering: Metering, kim: UUID, lee: UUID) -> None:
-    given = base64.urlsafe_b64decode(await metering.resources.open_upload(kim, TARGET, 3600))
+    given = base64.urlsafe_b64decode(await metering.resources.open_upload(kim, TARGET, 3600, key=KEY))
     guesses = [kim.bytes + bytes(32), lee.bytes + given[16:], given[:-1] + bytes([given[-1] ^ 1]), given[:-1], b""]
     for guess in guesses:
         assert await metering.resources.upload(base64.urlsafe_b64encode(guess).decode()) is None
@@ -163,7 +165,7 @@ async def test_a_token_that_was_not_given_finds_nothing(metering: Metering, kim:
 
 
 async def test_no_table_tells_the_token(metering: Metering, kim: UUID) -> None:
-    token = await metering.resources.open_upload(kim, TARGET, 3600)
+    token = await metering.resources.open_upload(kim, TARGET, 3600, key=KEY)
     secret = base64.urlsafe_b64decode(token)[16:]
     async with metering.database.connection() as connection:
         stored = await connection.fetchval("SELECT string_agg(r::text, ' ') FROM jangbu.resources AS r")
@@ -171,4 +173,4 @@ async def test_no_table_tells_the_token(metering: Metering, kim: UUID) -> None:
 
 
 async def test_an_upload_ends_by_the_databases_clock(metering: Metering, kim: UUID) -> None:
-    assert await metering.resources.upload(await metering.resources.open_upload(kim, TARGET, 0)) is None
+    assert await metering.resources.upload(await metering.resources.open_upload(kim, TARGET, 0, key=KEY)) is None

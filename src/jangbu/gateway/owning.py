@@ -2,9 +2,10 @@
 
 from jangbu.errors import NotFound, NotPermitted
 from jangbu.gateway.exchange import Exchange
+from jangbu.metering.meter import Metering
 from jangbu.metering.resources import Owned, ResourceKind
 
-__all__ = ["kind_of", "owned", "require_admitted", "short_name"]
+__all__ = ["kind_of", "owned", "require_admitted", "require_unblocked", "short_name"]
 
 _KINDS = {
     "files": ResourceKind.FILE,
@@ -41,6 +42,11 @@ async def require_admitted(exchange: Exchange) -> None:
 
     What an account has it may look at, and let go, also when it is blocked: neither costs the app anything.
     """
-    account = await exchange.parts.ledger.accounts.find(exchange.payer.user)
+    await require_unblocked(exchange.parts.ledger, exchange.payer.user)
+
+
+async def require_unblocked(ledger: Metering, user: str) -> None:
+    """Refuse a user whose account is blocked. Raises NotPermitted, or NotFound for who has no account."""
+    account = await ledger.accounts.find(user)
     if account.state == _BLOCKED:
-        raise NotPermitted(f"the account of user {exchange.payer.user!r} is blocked")
+        raise NotPermitted(f"the account of user {user!r} is blocked")

@@ -8,12 +8,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from urllib.parse import quote, urlsplit
 
-from jangbu.errors import InvalidInput, NotFound, TooLarge, UpstreamUnreachable
+from jangbu.errors import InvalidInput, NotFound, TooLarge, Unauthenticated, UpstreamUnreachable
 from jangbu.gateway.bodies import ClientGone, Receive
 from jangbu.gateway.client import Client
 from jangbu.gateway.exchange import Exchange, Limits, Parts
 from jangbu.gateway.headers import forwarded_with_upload, returned
-from jangbu.gateway.owning import require_admitted, short_name
+from jangbu.gateway.owning import require_admitted, require_unblocked, short_name
 from jangbu.gateway.results import FILE_SECONDS, json_or_nothing
 from jangbu.gateway.upstream import REDIRECT, Outgoing, UpstreamAnswer, UpstreamFailure
 from jangbu.metering.resources import Owned, ResourceKind
@@ -50,10 +50,17 @@ async def continue_upload(
     receive: Receive,
     client: Client,
 ) -> None:
-    """Pass the bytes of an upload on as they come. Raises NotFound for a token that stands for nothing."""
+    """Pass the bytes of an upload on as they come.
+
+    Raises NotFound for a token that stands for nothing, Unauthenticated where the key with which it was begun is in
+    force no more, and NotPermitted where the account is blocked.
+    """
     upload = await parts.ledger.resources.upload(token)
     if upload is None or upload.target is None:
         raise NotFound("there is no such upload")
+    if upload.key is None or not await parts.ledger.keys.is_active(upload.key):
+        raise Unauthenticated("the key with which this upload was begun is not accepted")
+    await require_unblocked(parts.ledger, upload.user)
     length = dict(raw_headers).get(_LENGTH, b"0")
     if length.isdigit() and int(length[:20]) > parts.limits.upload_bytes:
         raise _too_large(parts.limits)
@@ -110,7 +117,9 @@ async def _own_address(exchange: Exchange, address: str) -> bytes:
     """Give the gateway's own address in the place of the provider's."""
     if _origin(address) != _origin(exchange.parts.upstream.origin):
         raise UpstreamUnreachable("the provider named another host for the upload")
-    token = await exchange.parts.ledger.resources.open_upload(exchange.account, address, UPLOAD_SECONDS)
+    token = await exchange.parts.ledger.resources.open_upload(
+        exchange.account, address, UPLOAD_SECONDS, key=exchange.payer.key.id
+    )
     return f"{exchange.origin}/upload/{exchange.route.version}/files?upload_id={quote(token)}".encode()
 
 

@@ -136,6 +136,10 @@ class Keys:
         self._note_use(verdict.key.id)
         return verdict.key
 
+    async def is_active(self, key: UUID) -> bool:
+        """Tell whether a key is in force at this moment, for what was begun with it and goes on without showing it."""
+        return await api_keys.is_active(self._database, self._project, key)
+
     async def close(self) -> None:
         """Ask and note what waits, then stop."""
         await self.limits.close()

@@ -76,6 +76,8 @@ class Owned:
     target: str | None = field(repr=False)
     created_at: datetime
     settled_at: datetime | None
+    key: UUID | None = None
+    """The key with which an upload was begun; None for all else."""
 
     @property
     def place(self) -> str:
@@ -98,6 +100,7 @@ class Resources:
         kind: ResourceKind,
         *,
         call: LaterCall | None = None,
+        key: UUID | None = None,
         target: str | None = None,
         seconds: int | None = None,
     ) -> Owned:
@@ -110,7 +113,7 @@ class Resources:
         """
         if not _is_name(name):
             raise InvalidInput(f"{name[:40]!r} is no name of a resource", hint=f"at most {_NAME_LENGTH_MAX} characters")
-        claimed = ResourceClaim(account, name, kind.value, target=target, seconds=seconds)
+        claimed = ResourceClaim(account, name, kind.value, key=key, target=target, seconds=seconds)
         if call is not None:
             claimed = replace(
                 claimed,
@@ -161,13 +164,14 @@ class Resources:
         """Note that a result was seen, here and on whatever waits for the same call; tell whether it is news."""
         return await self._patiently(lambda: resources.settle(self._database, account, name))
 
-    async def open_upload(self, account: UUID, target: str, seconds: int) -> str:
+    async def open_upload(self, account: UUID, target: str, seconds: int, *, key: UUID) -> str:
         """Begin an upload that goes on at ``target`` for some seconds; give the token by which it is known.
 
-        Whoever has the token can go on with the upload, without any key; only a digest of it is kept. Raises NotFound.
+        Whoever has the token can go on with the upload, without showing a key; only a digest of it is kept, and the id
+        of the key with which it was begun. Raises NotFound.
         """
         secret = secrets.token_bytes(_SECRET_BYTES)
-        await self.claim(account, _upload_name(secret), ResourceKind.UPLOAD, target=target, seconds=seconds)
+        await self.claim(account, _upload_name(secret), ResourceKind.UPLOAD, key=key, target=target, seconds=seconds)
         return base64.urlsafe_b64encode(account.bytes + secret).decode()
 
     async def upload(self, token: str) -> Owned | None:
@@ -217,5 +221,13 @@ def _owned(row: ResourceRow) -> Owned:
         metadata = json.loads(row.metadata) if row.metadata else {}
         call = LaterCall(row.call, row.service or "", row.model or "", metadata, row.key)
     return Owned(
-        row.account, row.user, row.name, ResourceKind(row.kind), call, row.target, row.created_at, row.settled_at
+        row.account,
+        row.user,
+        row.name,
+        ResourceKind(row.kind),
+        call,
+        row.target,
+        row.created_at,
+        row.settled_at,
+        key=row.key if call is None else None,
     )

@@ -57,6 +57,11 @@ async def named(
     return [_key(row) for row in await database.rows("apikey_named", project, key, digest, word)]
 
 
+async def is_active(database: Database, project: str, key: UUID) -> bool:
+    """Tell whether a key is in force, by the database's clock."""
+    return bool(await database.value("apikey_active", project, key))
+
+
 async def revoke(database: Database, project: str, key: UUID) -> Key | None:
     """End a key, and give it as it is then, or None where there is none."""
     row = await database.row("apikey_revoke", project, key)
