@@ -11,6 +11,7 @@
     ├── NotFound                no such account, call, hold or price
     ├── NotPermitted            the key or the account may not do this
     │   └── Unauthenticated     no key was given, or one that opens nothing
+    ├── StillRunning            work has not ended, and what it will cost is not known yet
     ├── NotOffered              what was asked for is not offered, and was not passed on
     ├── LimitReached            a limit of the key or of the gateway is reached for now
     ├── UpstreamUnreachable     the provider could not be reached
@@ -106,6 +107,12 @@ class NotOffered(JangbuError):
     """What was asked for is not offered: it is refused and never passed on unmetered."""
 
     code = "not_offered"
+
+
+class StillRunning(JangbuError):
+    """Work has not ended, and to do what was asked for would leave nothing that tells what it cost."""
+
+    code = "still_running"
 
 
 class LimitReached(JangbuError):

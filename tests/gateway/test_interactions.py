@@ -140,6 +140,41 @@ async def test_a_run_is_settled_before_it_is_deleted(served: Stage) -> None:
     assert (await served.get(f"{PATH}/{answer['id']}"))[0] == 404
 
 
+async def test_a_run_that_has_not_ended_is_not_deleted(served: Stage) -> None:
+    answer, headers = await made(served, background=True)
+    path = f"{PATH}/{answer['id']}"
+    shows(served, answer["id"], status="in_progress")
+    status, refused = await served.get(path, method="DELETE")
+    assert (status, refused["error"]["status"]) == (400, "FAILED_PRECONDITION")
+    assert "cancel it first, then ask for its result" in refused["error"]["message"]
+    assert not any(line.startswith("DELETE") for line in came(served))
+    assert await holds(served) == ["open"]
+    served.gemini.forget_behaviours()
+    shows(served, answer["id"], status="cancelled", usage=USAGE)
+    assert (await served.get(path, method="DELETE"))[0] == 200
+    [record] = await records(served)
+    assert (record.id, record.tokens, await holds(served)) == (headers["x-jangbu-call-id"], 150, [])
+
+
+async def test_a_run_that_the_provider_lost_can_be_deleted(served: Stage) -> None:
+    answer, _ = await made(served, background=True)
+    served.gemini.when("404", path=answer["id"])
+    for _ in range(2):
+        assert (await served.get(f"{PATH}/{answer['id']}", method="DELETE"))[0] == 404
+    assert await asked_database(served, "SELECT FROM jangbu.resources") == []
+
+
+async def test_a_run_is_settled_when_it_is_gone_on_from(served: Stage) -> None:
+    answer, headers = await made(served, background=True)
+    shows(served, answer["id"], status="completed", usage=USAGE)
+    later, _ = await made(served, input="and then?", previous_interaction_id=answer["id"])
+    first, second = await records(served)
+    assert (first.id, first.tokens) == (headers["x-jangbu-call-id"], 150)
+    assert await served.used() == (150 + later["usage"]["total_tokens"], 0)
+    assert second.tokens == later["usage"]["total_tokens"]
+    assert (await holds(served), await findings(served)) == ([], [])
+
+
 async def test_a_stream_is_recorded_once_and_owned(served: Stage) -> None:
     answer, _ = await made(served, stream=True)
     events = [json.loads(line[6:]) for line in answer.splitlines() if line.startswith(b"data: {")]

@@ -177,6 +177,16 @@ async def test_a_result_is_settled_before_it_is_deleted(served: Stage, method: s
     assert [line.split()[0] for line in came(served)[-2:]] == ["GET", method]
 
 
+@pytest.mark.parametrize("method", ["DELETE", "POST"])
+async def test_a_batch_that_has_not_ended_is_not_deleted(served: Stage, method: str) -> None:
+    name, _ = await started(served)
+    verb = ":delete" if method == "POST" else ""
+    status, answer = await served.get(f"/v1beta/{name}{verb}", method=method)
+    assert (status, answer["error"]["status"]) == (400, "FAILED_PRECONDITION")
+    assert [line.split()[0] for line in came(served)[-1:]] == ["GET"]
+    assert await holds(served) == ["open"]
+
+
 async def test_what_cannot_be_settled_is_not_deleted(served: Stage) -> None:
     name = await finished(served)
     served.gemini.next("503")

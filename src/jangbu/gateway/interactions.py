@@ -13,11 +13,12 @@ from jangbu.errors import JangbuError
 from jangbu.gateway.calls import MeteredCall
 from jangbu.gateway.counts import asked_tokens
 from jangbu.gateway.exchange import Exchange
+from jangbu.gateway.owning import owned
 from jangbu.gateway.relay import Relayed
-from jangbu.gateway.results import claim_made, json_or_nothing
+from jangbu.gateway.results import claim_made, json_or_nothing, settle_by_answer
 from jangbu.gateway.upstream import REDIRECT
 from jangbu.metering.resources import LaterCall, ResourceKind
-from jangbu.providers.gemini import parse, request
+from jangbu.providers.gemini import request
 
 __all__ = ["LATER_SECONDS", "bounds_of", "finish", "input_tokens", "later_call"]
 
@@ -62,14 +63,16 @@ def _parted(asked: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | None]:
 
 
 async def _context(exchange: Exchange, earlier: str) -> int | None:
+    """Give the most tokens of an earlier interaction's context. A run that nobody asked for is settled by it."""
     recorded = await exchange.parts.ledger.tokens_of(exchange.payer.user, earlier)
     if recorded is not None:
         return recorded
-    answer = await exchange.send(None, f"/{exchange.route.version}/interactions/{earlier}", "GET")
+    found = await owned(exchange, f"interactions/{earlier}")
+    answer = await exchange.send(None, f"/{exchange.route.version}/{found.name}", "GET")
     content = await answer.read(SHOWN_BYTES_MAX)
     if answer.status >= REDIRECT:
         return None
-    usage = parse(content, surface=Surface.INTERACTIONS)
+    usage = await settle_by_answer(exchange.parts.ledger, found, content)
     return None if usage.source is Source.NONE else usage.total_tokens
 
 
@@ -126,7 +129,7 @@ async def _claim(exchange: Exchange, call: MeteredCall, name: str, shown: Mappin
             await exchange.parts.ledger.resources.claim(
                 exchange.account, each, ResourceKind.INTERACTION, seconds=KEPT_SECONDS
             )
-        await claim_made(exchange, shown)
+        await claim_made(exchange.parts.ledger, exchange.account, shown)
     except JangbuError as error:
         # The answer is paid for and on its way; all that its user loses is to go on from it.
         telemetry.warn("gateway.unclaimed", str(error), call_id=str(call.call.id))

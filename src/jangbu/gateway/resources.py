@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from jangbu.domain.usage import Source, Units, Usage
-from jangbu.errors import InvalidAnswer, JangbuError
+from jangbu.errors import InvalidAnswer, JangbuError, StillRunning
 from jangbu.gateway.bodies import json_object
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.metered import check_model, check_references, service_for
@@ -49,7 +49,7 @@ async def shown(exchange: Exchange) -> None:
         await require_admitted(exchange)
         await check_references(exchange, json_object(body))
     if action is Action.DELETE and _waits(found):
-        await settle_by_asking(exchange, found)
+        await _require_ended(exchange, found)
     # But for a change, the path says it all, and what a body adds could only contradict it.
     answer = await exchange.send(body if action is Action.UPDATE else None)
     content = await answer.read(LIST_BYTES_MAX)
@@ -78,7 +78,13 @@ async def _followed(exchange: Exchange, found: Owned, content: bytes, *, is_done
     elif is_done and action is Action.CANCEL and _waits(found):
         # Who cancels seldom asks again. Where the provider does not say yet, the hold stays until somebody asks.
         with suppress(JangbuError):
-            await settle_by_asking(exchange, found)
+            await settle_by_asking(exchange.parts.ledger, exchange.parts.upstream, found)
+
+
+async def _require_ended(exchange: Exchange, found: Owned) -> None:
+    """Settle work before it is deleted: nothing else tells what it cost. Raises StillRunning where it has not ended."""
+    if not await settle_by_asking(exchange.parts.ledger, exchange.parts.upstream, found):
+        raise StillRunning(f"{found.name[:100]} has not ended", hint="cancel it first, then ask for its result")
 
 
 def _waits(found: Owned) -> bool:

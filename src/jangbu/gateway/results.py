@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 from jangbu.domain.flow import Answered, Receipt, Rejected
-from jangbu.domain.usage import Source, Surface, Usage
+from jangbu.domain.usage import Platform, Source, Surface, Usage
 from jangbu.errors import InvalidInput, NotPermitted, UpstreamUnreachable
 from jangbu.gateway.bodies import json_object
 from jangbu.gateway.client import own_headers
@@ -14,17 +15,26 @@ from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.holding import LastEvents, WholeBody
 from jangbu.gateway.owning import owned, short_name
 from jangbu.gateway.relay import Relay
-from jangbu.gateway.upstream import ERROR_BYTES_MAX, REDIRECT, UpstreamAnswer
+from jangbu.gateway.upstream import ERROR_BYTES_MAX, REDIRECT, Outgoing, Upstream, UpstreamAnswer, json_headers
 from jangbu.metering.later import release_later, settle_later
+from jangbu.metering.meter import Metering
 from jangbu.metering.resources import Owned, ResourceKind
-from jangbu.providers.gemini import StreamMeter
+from jangbu.providers.gemini import StreamMeter, parse
 from jangbu.providers.gemini.references import files_made
 
-__all__ = ["FILE_SECONDS", "claim_made", "json_or_nothing", "result", "settle_by_asking"]
+__all__ = ["FILE_SECONDS", "claim_made", "json_or_nothing", "result", "settle_by_answer", "settle_by_asking"]
 
 FILE_SECONDS = 48 * 3600
 """Google deletes a file after 48 hours (ai.google.dev/gemini-api/docs/files)."""
 NOT_FOUND = 404
+_VERSION = "v1beta"
+_SURFACES = {
+    ResourceKind.FILE: Surface.BATCH,
+    ResourceKind.BATCH: Surface.BATCH,
+    ResourceKind.OPERATION: Surface.PREDICT_LONG_RUNNING,
+    ResourceKind.INTERACTION: Surface.INTERACTIONS,
+}
+"""How the results of each kind report what they used; a file is one of a batch's."""
 _RUNNING = frozenset({"in_progress", "queued"})
 _FAILED = frozenset({"failed", "cancelled", "expired"})
 _ENDED = _FAILED | {"succeeded"}
@@ -50,42 +60,44 @@ async def result(exchange: Exchange) -> None:
         await _passed_on(exchange, found, answer, headers)
 
 
-async def settle_by_asking(exchange: Exchange, found: Owned) -> None:
-    """Ask for a result once more, by itself, and settle what it reports.
+async def settle_by_asking(ledger: Metering, upstream: Upstream, found: Owned) -> bool:
+    """Ask the Gemini API for a result once more and settle what it reports; tell whether the work is over, or gone.
 
     Raises UpstreamUnreachable where the provider does not say, so that nothing is deleted that was not read.
     """
-    target = f"/{exchange.route.version}/{found.name}"
+    target = f"/{_VERSION}/{found.name}"
     if found.kind is ResourceKind.FILE:
         target += ":download?alt=media"
-    answer = await exchange.send(None, target, "GET")
+    answer = await upstream.send(Outgoing("GET", target, json_headers()), at_home=True)
     if answer.status >= REDIRECT:
         await answer.read(ERROR_BYTES_MAX)
         if answer.status != NOT_FOUND:
             raise UpstreamUnreachable(f"the result of {found.name} cannot be read", hint="try again")
-        return
-    meter, body = _meter(exchange, found, answer), WholeBody()
+        return True
+    meter, body = _meter(found, answer, Platform.GEMINI_API), WholeBody()
     is_small = True
     async for piece in answer.chunks():
         meter.feed(piece)
         is_small = not body.push(piece) and is_small
     usage = meter.finish()
     is_error = meter.error_seen and usage.source is Source.NONE
-    await _settle(
-        exchange,
-        found,
-        None if is_error else usage,
-        json_or_nothing(body.rest()) if is_small else {},
-        is_error=is_error,
-    )
+    shown = json_or_nothing(body.rest()) if is_small else {}
+    await _settle(ledger, found, None if is_error else usage, shown, is_error=is_error)
+    return _is_over(found, usage, shown)
 
 
-async def claim_made(exchange: Exchange, shown: Mapping[str, Any]) -> None:
+async def settle_by_answer(ledger: Metering, found: Owned, content: bytes) -> Usage:
+    """Settle what an answer shows that was asked for with something else in mind; give what it reports."""
+    usage = parse(content, surface=_SURFACES[found.kind])
+    await _settle(ledger, found, usage, json_or_nothing(content), is_error=False)
+    return usage
+
+
+async def claim_made(ledger: Metering, account: UUID, shown: Mapping[str, Any]) -> None:
     """Write down that the files that the provider made for an answer are the payer's, unless they are somebody's."""
-    resources = exchange.parts.ledger.resources
     for name in files_made(shown):
         with suppress(NotPermitted):
-            await resources.claim(exchange.account, name, ResourceKind.FILE, seconds=FILE_SECONDS)
+            await ledger.resources.claim(account, name, ResourceKind.FILE, seconds=FILE_SECONDS)
 
 
 def json_or_nothing(content: bytes) -> Mapping[str, Any]:
@@ -112,13 +124,14 @@ async def _passed_on(
     parts, client = exchange.parts, exchange.client
     streams = (answer.header("content-type") or "").startswith("text/event-stream")
     holding = LastEvents() if streams else WholeBody()
-    relay = Relay(answer, _meter(exchange, found, answer), holding, parts.drains, seconds=parts.limits.upstream_seconds)
+    meter = _meter(found, answer, exchange.route.platform)
+    relay = Relay(answer, meter, holding, parts.drains, seconds=parts.limits.upstream_seconds)
     relayed = await relay.run(client, exchange.receive, headers, at_once=streams)
     if relayed.failure is not None:
         raise relayed.failure
     outcome = relayed.outcome
     receipt = await _settle(
-        exchange,
+        parts.ledger,
         found,
         outcome.usage if isinstance(outcome, Answered) else None,
         {} if client.has_begun else json_or_nothing(relayed.rest),
@@ -131,17 +144,16 @@ async def _passed_on(
 
 
 async def _settle(
-    exchange: Exchange, found: Owned, usage: Usage | None, shown: Mapping[str, Any], *, is_error: bool
+    ledger: Metering, found: Owned, usage: Usage | None, shown: Mapping[str, Any], *, is_error: bool
 ) -> Receipt | None:
     """Settle what a result shows. One that stands in a file belongs to the same user, and waits for the same call.
 
     ``shown`` is empty where the answer was too large to be kept, or is no object: then its usage alone tells.
     """
-    ledger = exchange.parts.ledger
     # A batch may come inside an object that says more of it, as the normaliser knows.
     shown = _inner(shown, "batch") or shown
     if found.kind in (ResourceKind.OPERATION, ResourceKind.INTERACTION):
-        await claim_made(exchange, shown)
+        await claim_made(ledger, found.account, shown)
     if found.call is None or found.settled_at is not None:
         return None
     file = _result_file(shown)
@@ -166,13 +178,12 @@ class _NoMeter(StreamMeter):
         """Take bytes that report nothing."""
 
 
-def _meter(exchange: Exchange, found: Owned, answer: UpstreamAnswer) -> StreamMeter:
-    is_file = found.kind is ResourceKind.FILE
-    if is_file and found.call is None:
+def _meter(found: Owned, answer: UpstreamAnswer, platform: Platform) -> StreamMeter:
+    if found.kind is ResourceKind.FILE and found.call is None:
         return _NoMeter()
     return StreamMeter(
-        Surface.BATCH if is_file else exchange.route.surface,
-        platform=exchange.route.platform,
+        _SURFACES[found.kind],
+        platform=platform,
         model=found.call.model if found.call else None,
         content_encoding=answer.header("content-encoding"),
     )
@@ -182,6 +193,14 @@ def _charged(receipt: Receipt | None) -> list[tuple[bytes, bytes]]:
     if receipt is None:
         return []
     return own_headers({"tokens-charged": receipt.charged_tokens, "balance-left": receipt.available})
+
+
+def _is_over(found: Owned, usage: Usage, shown: Mapping[str, Any]) -> bool:
+    """Tell whether work has ended; of an answer that was too large to be kept, its usage tells."""
+    if found.kind is ResourceKind.FILE:
+        return True
+    shown = _inner(shown, "batch") or shown
+    return _has_ended(shown) if shown else usage.source is not Source.NONE
 
 
 def _has_ended(shown: Mapping[str, Any]) -> bool:
