@@ -11,6 +11,7 @@ from jangbu.gateway.allowed import Allowed
 from jangbu.gateway.app import Gateway
 from jangbu.gateway.bodies import BodyRoom
 from jangbu.gateway.exchange import Limits, Parts
+from jangbu.gateway.poller import Poller
 from jangbu.gateway.relay import Drains
 from jangbu.gateway.upstream import Upstream
 from jangbu.gateway.upstream_keys import UpstreamKeys, read_keys
@@ -49,9 +50,13 @@ async def open_gateway(settings: Settings, ledger: Metering) -> AsyncIterator[Ga
             own_url=settings.public_url,
         )
         gateway = Gateway(parts, prefix=settings.path_prefix, top_up_url=settings.top_up_url)
+        poller = Poller(ledger, upstream)
+        if upstream.keys.secrets:
+            poller.start()
         try:
             yield gateway
         finally:
+            await poller.stop()
             await gateway.close(settings.stop_seconds_max)
             if vertex is not None:
                 await vertex.close()

@@ -181,6 +181,13 @@ class Resources:
         given = base64.urlsafe_b64decode(token)
         return await self.find(UUID(bytes=given[:_ACCOUNT_BYTES]), _upload_name(given[_ACCOUNT_BYTES:]))
 
+    async def waiting(self, seconds: int, limit: int, after: Owned | None = None) -> Sequence[Owned]:
+        """Give what was begun so many seconds ago or earlier and has shown no result yet, from all accounts, the oldest
+        first, from the one after another.
+        """
+        place = None if after is None else (after.created_at, after.name)
+        return [_owned(row) for row in await resources.waiting(self._database, self._project, seconds, limit, place)]
+
     async def expire(self) -> int:
         """Forget the resources whose time is up; give how many."""
         gone = 0

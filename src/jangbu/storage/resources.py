@@ -85,6 +85,14 @@ async def page(
     return [_resource(row) for row in await database.rows("resource_list", account, kind, moment, name, limit)]
 
 
+async def waiting(
+    database: Database, project: str, seconds: int, limit: int, after: tuple[datetime, str] | None
+) -> Sequence[ResourceRow]:
+    """Give what has waited so many seconds for a result, the oldest first, from the one after (moment, name)."""
+    moment, name = after or (None, None)
+    return [_resource(row) for row in await database.rows("resource_wait", project, seconds, moment, name, limit)]
+
+
 async def forget(database: Database, account: UUID, name: str) -> bool:
     """Forget a resource; tell whether it was the account's until now."""
     return await database.value("resource_forget", account, name) is not None

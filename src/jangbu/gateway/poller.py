@@ -1,0 +1,60 @@
+"""Results that nobody asks for: each gateway asks for them by itself, so that work is paid for before its hold ends.
+
+Any number of gateways may ask at once: whoever sees a result first settles it, and the others change nothing.
+"""
+
+import asyncio
+import random
+
+from jangbu import telemetry
+from jangbu.gateway.results import settle_by_asking
+from jangbu.gateway.upstream import Upstream
+from jangbu.metering.meter import Metering
+from jangbu.metering.resources import Owned
+
+__all__ = ["Poller"]
+
+SECONDS_BETWEEN = 300
+WAITED_SECONDS = 600
+"""How long work may wait for its owner to ask before it is asked for here."""
+ROUND_MAX = 100
+"""The most results that one round asks for, one after another."""
+
+
+class Poller:
+    """Asks for what waits, in rounds. Each round goes on where the last one ended, so that all have their turn."""
+
+    def __init__(self, ledger: Metering, upstream: Upstream) -> None:
+        self._ledger = ledger
+        self._upstream = upstream
+        self._last: Owned | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def poll(self) -> None:
+        """Ask once for those whose turn it is. One that fails is told and does not keep the others from being asked."""
+        waiting = await self._ledger.resources.waiting(WAITED_SECONDS, ROUND_MAX, self._last)
+        self._last = waiting[-1] if len(waiting) == ROUND_MAX else None
+        for each in waiting:
+            try:
+                await settle_by_asking(self._ledger, self._upstream, each)
+            except Exception as error:
+                telemetry.warn("poller.failed", str(error), resource=each.name)
+
+    def start(self) -> None:
+        """Ask now and then until ``stop``."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """End the asking. A result that was recorded without being noted is noted when it is asked for again."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            # Gateways that were started together shall not ask together.
+            await asyncio.sleep(SECONDS_BETWEEN * random.uniform(0.5, 1.5))  # noqa: S311
+            try:
+                await self.poll()
+            except Exception as error:
+                telemetry.warn("poller.failed", str(error))
