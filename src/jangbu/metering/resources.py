@@ -103,17 +103,21 @@ class Resources:
         key: UUID | None = None,
         target: str | None = None,
         seconds: int | None = None,
+        digest: Mapping[str, Any] | None = None,
     ) -> Owned:
         """Write down, durably, that a resource is an account's; give what is written down.
 
         ``seconds`` is how long it lives, by the database's clock, None for ever; give it for what the provider deletes
         by itself, because until then the name is this account's. What a call waits for does not expire before it is
-        settled. To repeat a claim is harmless and sets anew how long the resource lives. Raises NotPermitted where it
-        is somebody else's, NotFound for an account that was not opened, InvalidInput for a name that cannot be stored.
+        settled. ``digest`` is for ``Resources.digest`` to give, where no call waits. To repeat a claim is harmless; it
+        sets anew how long the resource lives, and its digest, because another content may bear the name by now. Raises
+        NotPermitted where it is somebody else's, NotFound for an account that was not opened, InvalidInput for a name
+        that cannot be stored.
         """
         if not _is_name(name):
             raise InvalidInput(f"{name[:40]!r} is no name of a resource", hint=f"at most {_NAME_LENGTH_MAX} characters")
-        claimed = ResourceClaim(account, name, kind.value, key=key, target=target, seconds=seconds)
+        content = json.dumps(digest) if digest else None
+        claimed = ResourceClaim(account, name, kind.value, key=key, metadata=content, target=target, seconds=seconds)
         if call is not None:
             claimed = replace(
                 claimed,
@@ -134,6 +138,11 @@ class Resources:
         """Give a resource of an account; None where there is none, and where it is another's."""
         row = await resources.find(self._database, account, name) if _is_name(name) else None
         return None if row is None else _owned(row)
+
+    async def digest(self, account: UUID, name: str) -> Mapping[str, Any]:
+        """Give what was written down of a resource's content; nothing where nobody read it, or it is another's."""
+        text = await resources.digest(self._database, account, name) if _is_name(name) else None
+        return json.loads(text) if text else {}
 
     async def owns_all(self, account: UUID, names: Sequence[str]) -> Sequence[str]:
         """Give those of the names that are not the account's, in their order; none where it owns them all."""
@@ -187,6 +196,10 @@ class Resources:
         """
         place = None if after is None else (after.created_at, after.name)
         return [_owned(row) for row in await resources.waiting(self._database, self._project, seconds, limit, place)]
+
+    async def first_bytes(self, upload: Owned) -> bool:
+        """Note that bytes of an upload are sent on; tell whether they are the first. Until then it is not settled."""
+        return upload.settled_at is None and await self.settled(upload.account, upload.name)
 
     async def expire(self) -> int:
         """Forget the resources whose time is up; give how many."""

@@ -72,6 +72,12 @@ async def find(database: Database, account: UUID, name: str) -> ResourceRow | No
     return None if row is None else _resource(row)
 
 
+async def digest(database: Database, account: UUID, name: str) -> str | None:
+    """Give what was written down of a resource's content, as a JSON text, or None."""
+    found = await database.value("resource_digest", account, name)
+    return None if found is None else str(found)
+
+
 async def lacking(database: Database, account: UUID, names: Sequence[str]) -> Sequence[str]:
     """Give those of the names that are not the account's."""
     return [row["name"] for row in await database.rows("resource_lack", account, names)]

@@ -1,8 +1,9 @@
 -- Writes down whose a resource at the provider is, unless it is somebody else's of the same project: the provider's
--- names are unique there. A repetition changes nothing but how long the resource lives; a call that waits is kept. A
--- name whose time was up, or that was forgotten, may be anybody's again. One row comes back where the account exists,
--- without a name where the resource is another's. There is no unique index on the name, because keys begin with the
--- account: two accounts cannot claim one new name at one moment, because the provider hands it out once.
+-- names are unique there. A repetition changes nothing but how long the resource lives and what is known of its content,
+-- which may be another by now; a call that waits is kept. A name whose time was up, or that was forgotten, may be
+-- anybody's again. One row comes back where the account exists, without a name where the resource is another's. There is
+-- no unique index on the name, because keys begin with the account: two accounts cannot claim one new name at one
+-- moment, because the provider hands it out once.
 WITH account AS (
     SELECT account_id, project, user_id
     FROM jangbu.accounts
@@ -25,7 +26,9 @@ claimed AS (
         call_id = coalesce(excluded.call_id, r.call_id),
         service = coalesce(excluded.service, r.service),
         model = coalesce(excluded.model, r.model),
-        metadata = CASE WHEN excluded.call_id IS NULL THEN r.metadata ELSE excluded.metadata END,
+        metadata = CASE
+            WHEN excluded.call_id IS NULL AND r.call_id IS NOT NULL THEN r.metadata ELSE excluded.metadata
+        END,
         key_id = CASE WHEN excluded.call_id IS NULL THEN r.key_id ELSE excluded.key_id END,
         target = excluded.target,
         created_at = CASE WHEN r.expires_at <= clock_timestamp() THEN excluded.created_at ELSE r.created_at END,

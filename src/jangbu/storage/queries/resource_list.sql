@@ -1,5 +1,9 @@
--- An account's resources of one kind, newest first: the provider's own list shows everybody's.
-SELECT account_id, user_id, name, kind, call_id, service, model, metadata, key_id, target, created_at, settled_at
+-- An account's resources of one kind, newest first: the provider's own list shows everybody's. Digests of
+-- contents stay where they are, because a page of them can be large.
+SELECT
+    account_id, user_id, name, kind, call_id, service, model,
+    CASE WHEN call_id IS NOT NULL THEN metadata END AS metadata,
+    key_id, target, created_at, settled_at
 FROM jangbu.living_resources
 WHERE account_id = $1::uuid
     AND kind = $2::text::jangbu.resource_kind
