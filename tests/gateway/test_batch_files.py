@@ -1,106 +1,227 @@
-"""Batches whose requests stand in a file: nobody sees what they ask for, so the file's size is what is held for."""
+"""Batches whose requests stand in a file: its lines are read as it is uploaded, and judged when a batch names it."""
 
+import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from google import genai
+from google.genai import types
 
-from jangbu.testing import Behaviour, FakeGemini, Recorded
-from tests.gateway.book import asked as asked_database
+from jangbu.metering.resources import ResourceKind
+from jangbu.providers.gemini.batch_request import batch_bounds
+from jangbu.testing import FakeGemini
 from tests.gateway.book import came, holds, require_sound
 from tests.gateway.raw import provider, said
-from tests.gateway.stage import GRANT, Stage, asked, stage
-from tests.gateway.test_later import BATCH, from_file, started
-from tests.gateway.test_resources import uploaded
+from tests.gateway.stage import FLASH, Stage, asked, stage
+from tests.gateway.test_later import BATCH, from_file, inline, started
+from tests.gateway.test_resources import cached, uploaded
+from tests.gateway.test_uploads import DONE, begun, named, sent
+
+EMBEDDINGS = "/v1beta/models/gemini-embedding-001:asyncBatchEmbedContent"
+OUTPUT_MOST = 65_536
 
 
 @pytest.fixture(autouse=True)
 async def clean_book(served: Stage) -> AsyncIterator[None]:
-    """Whatever a test did, the book adds up afterwards."""
+    """Let there be lee beside kim; whatever a test did, the book adds up afterwards."""
+    await served.open("lee")
     yield
     await require_sound(served)
 
 
-def lines(size: int) -> bytes:
-    """Give the lines of a batch, with spaces up to a size."""
-    return json.dumps({"key": "1", "request": asked("one")}).encode().ljust(size)
+def lines(*requests: dict[str, Any]) -> bytes:
+    """Write the file of a batch."""
+    return b"".join(json.dumps({"key": "k", "request": each}).encode() + b"\n" for each in requests)
 
 
-async def test_the_files_bytes_and_half_of_what_is_left_are_held(served: Stage) -> None:
-    source = await uploaded(served, lines(100_000))
-    await started(served, from_file(source))
-    first = 100_000 + (GRANT - 100_000) // 2
-    assert await served.used() == (0, first)
-    await started(served, from_file(source))
-    assert await served.used() == (0, first + 100_000 + (GRANT - first - 100_000) // 2)
+def reading(file: str, **given: Any) -> dict[str, Any]:
+    """Write a request that reads a file."""
+    return {
+        "contents": [{"parts": [{"fileData": {"fileUri": file}}]}],
+        "generationConfig": {"maxOutputTokens": 1},
+        **given,
+    }
 
 
-async def test_output_that_cannot_be_limited_is_not_said_to_be(served: Stage) -> None:
-    body = from_file(await uploaded(served, lines(500)))
+async def refused(served: Stage, source: str, user: str = "kim", path: str = BATCH) -> tuple[int, str]:
+    """Ask for a batch that is refused; give the status and the message. Nothing goes out, and nothing is held."""
+    before = len(served.gemini.requests())
+    status, answer, _ = await served.post(path, from_file(source), user=user)
+    assert came(served, since=before) == []
+    assert (await served.used(user), await holds(served)) == ((0, 0), [])
+    return status, answer["error"]["message"]
+
+
+async def test_input_and_output_of_all_lines_are_held_in_full(served: Stage) -> None:
+    requests = [asked("one", maxOutputTokens=200), asked("two", maxOutputTokens=300, candidateCount=2)]
+    bounds = batch_bounds(inline(*requests), FLASH)
+    assert bounds is not None
+    body = from_file(await uploaded(served, lines(*requests)))
     status, _, headers = await served.post(BATCH, body)
     assert (status, headers.get("x-jangbu-output-limit")) == (200, None)
     assert json.loads(served.gemini.requests()[-1].body) == body
+    assert await served.used() == (0, (bounds.input_most or 0) + 200 + 600)
 
 
-@pytest.mark.parametrize("tokens", [0, 500 + 1_023])
-async def test_who_cannot_pay_for_the_file_and_an_answer_starts_nothing(served: Stage, tokens: int) -> None:
-    await served.open("lee", tokens=tokens)
-    source = await uploaded(served, lines(500), user="lee")
-    before = len(served.gemini.requests())
-    status, answer, _ = await served.post(BATCH, from_file(source), user="lee")
-    assert (status, answer["error"]["status"]) == (402, "FAILED_PRECONDITION")
-    assert answer["error"]["details"][0]["metadata"] == {"needed": "1524", "available": str(tokens)}
-    assert came(served, since=before) == [f"GET /v1beta/{source}"]
+async def test_a_line_without_a_limit_holds_what_the_model_may_write(served: Stage) -> None:
+    limited, unlimited = [await uploaded(served, lines(each)) for each in (asked("x", maxOutputTokens=10), asked("x"))]
+    await started(served, from_file(limited))
+    _, first = await served.used()
+    await started(served, from_file(unlimited))
+    _, both = await served.used()
+    assert OUTPUT_MOST - 100 < both - 2 * first + 10 <= OUTPUT_MOST
 
 
-async def test_embeddings_hold_for_the_file_alone(database_url: str, served: Stage, gemini: FakeGemini) -> None:
-    source = await uploaded(served)
-    shown = said(b'{"name": "batches/e1", "sizeBytes": "5000"}')
-    async with provider(shown) as google, stage(database_url, gemini, upstream_url=google.url) as other:
-        path = "/v1beta/models/gemini-embedding-001:asyncBatchEmbedContent"
-        assert (await other.post(path, from_file(source)))[0] == 200
-    assert await served.used() == (0, 5_000)
+async def test_lines_without_a_limit_are_refused_to_who_cannot_pay_for_them(served: Stage) -> None:
+    await served.open("poor", tokens=6_000)
+    source = await uploaded(served, lines(*[asked("hi")] * 80), user="poor")
+    status, _ = await refused(served, source, "poor")
+    assert status == 402
+    assert (await served.ledger.accounts.balance("poor")).available == 6_000
+
+
+async def test_a_line_that_names_the_files_of_another_is_refused(served: Stage) -> None:
+    theirs, cache = await uploaded(served, user="lee"), (await cached(served, "lee"))["name"]
+    for request in (reading(theirs), asked("x") | {"cachedContent": cache}):
+        assert (await refused(served, await uploaded(served, lines(asked("x"), request))))[0] == 404
+
+
+async def test_ownership_is_as_of_the_batch(served: Stage) -> None:
+    file = await uploaded(served)
+    source = await uploaded(served, lines(reading(file)))
+    await served.ledger.accounts.grant("kim", 1_000_000, key="more")
+    await started(served, from_file(source))
+    assert (await served.get(f"/v1beta/{file}", method="DELETE"))[0] == 200
+    assert (await served.post(BATCH, from_file(source)))[0] == 404
 
 
 @pytest.mark.parametrize(
-    "shown",
+    "written", ["files\\/{}", "\\u0066iles/{}", "https:\\/\\/generativelanguage.googleapis.com/v1beta/files/{}"]
+)
+async def test_an_escaped_name_is_the_name(served: Stage, written: str) -> None:
+    theirs = (await uploaded(served, user="lee")).removeprefix("files/")
+    data = lines(reading("files/NAME")).replace(b"files/NAME", written.format(theirs).encode())
+    assert (await refused(served, await uploaded(served, data)))[0] == 404
+
+
+@pytest.mark.parametrize(
+    "request_",
     [
-        said(b'{"error": {"code": 404}}', status="404 Not Found"),
-        said(b'{"sizeBytes": "5000"}', status="500 Internal Server Error"),
-        said(b'{"sizeBytes": "many"}'),
-        said(b"<html>"),
+        reading("gs://app/secret.txt"),
+        asked("x") | {"tools": [{"fileSearch": {"fileSearchStoreNames": ["fileSearchStores/app"]}}]},
+        asked("x") | {"tools": [{"file_search": {"file_search_store_names": ["fileSearchStores/app"]}}]},
     ],
 )
-async def test_a_file_whose_size_is_not_told_starts_nothing(
-    database_url: str, served: Stage, gemini: FakeGemini, shown: bytes
-) -> None:
-    source = await uploaded(served)
-    async with provider(shown) as google, stage(database_url, gemini, upstream_url=google.url) as other:
-        status, answer, _ = await other.post(BATCH, from_file(source))
-        assert [head.split(b" ")[0] for head in google.heads] == [b"GET"]
-    assert (status, answer["error"]["status"]) == (502, "UNAVAILABLE")
-    assert source in answer["error"]["message"]
-    assert (await served.used(), await holds(served)) == ((0, 0), [])
+async def test_a_line_that_names_what_is_the_apps_is_refused(served: Stage, request_: dict[str, Any]) -> None:
+    assert (await refused(served, await uploaded(served, lines(request_))))[0] == 403
 
 
-async def test_who_is_blocked_learns_no_size(served: Stage) -> None:
-    source = await uploaded(served, lines(500))
+async def test_a_line_that_names_another_model_is_refused(served: Stage) -> None:
+    source = await uploaded(served, lines(asked("x") | {"model": "models/gemini-2.5-pro"}))
+    status, message = await refused(served, source)
+    assert (status, "gemini-2.5-pro" in message) == (400, True)
+    same = await uploaded(served, lines(asked("x", maxOutputTokens=5) | {"model": f"models/{FLASH}"}))
+    await started(served, from_file(same))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"some text",
+        b"\x1f\x8b\x08\x00" + bytes(100),
+        bytes(100_000),
+        b'{"key": "1"}\n',
+        lines(asked("x")) + b"{broken\n",
+        lines(asked("x")).replace(b'"request"', b'"request": {}, "request"'),
+        b"\xef\xbb\xbf" + lines(asked("x")),
+        json.dumps({"request": asked("x")}, indent=1).encode(),
+    ],
+)
+async def test_a_file_that_is_none_of_requests_is_no_source(served: Stage, data: bytes) -> None:
+    status, message = await refused(served, await uploaded(served, data))
+    assert (status, "not known" in message) == (400, True)
+
+
+async def test_a_file_from_before_lines_were_read_is_no_source(served: Stage) -> None:
+    source = await uploaded(served, lines(asked("x")))
+    await served.ledger.resources.claim(served.ledger.accounts.id_of("kim"), source, ResourceKind.FILE)
+    assert (await refused(served, source))[0] == 400
+
+
+async def resumed(served: Stage, *requests: tuple[bytes, str, int]) -> str:
+    """Upload a file by requests of bytes, command and offset; give its name."""
+    url = await begun(served)
+    for data, command, offset in requests:
+        headers = {"x-goog-upload-command": command, "x-goog-upload-offset": str(offset)}
+        status, answer, _ = await sent(served, url, data, headers)
+        assert status == 200
+    return named(answer)
+
+
+async def test_a_file_in_one_request_is_a_source_and_one_in_several_is_none(served: Stage) -> None:
+    data = lines(asked("x", maxOutputTokens=10))
+    several = await resumed(served, (data[:9], "upload", 0), (data[9:], "upload, finalize", 9))
+    assert (await refused(served, several))[0] == 400
+    empty_first = await resumed(served, (b"", "upload", 0), (data, "upload, finalize", 0))
+    assert (await refused(served, empty_first))[0] == 400
+    await started(served, from_file(await resumed(served, (data, "upload, finalize", 0))))
+
+
+async def test_bytes_that_broke_off_before_make_a_file_no_source(served: Stage) -> None:
+    url = await begun(served)
+    assert (await sent(served, url, b"x", {**DONE, "x-goog-upload-offset": "7"}))[0] == 400
+    status, answer, _ = await sent(served, url, lines(asked("x")))
+    assert status == 200
+    assert (await refused(served, named(answer)))[0] == 400
+
+
+async def test_a_multipart_request_that_can_be_read_in_two_ways_is_no_source(served: Stage) -> None:
+    data = lines(asked("x"))
+    assert (await refused(served, await uploaded(served, data + b"--x" + data)))[0] == 400
+
+
+async def test_a_batch_takes_its_requests_from_one_source(served: Stage) -> None:
+    source = await uploaded(served, lines(asked("x", maxOutputTokens=5)))
+    both = inline(asked("x"))
+    both["batch"]["inputConfig"]["file_name"] = source
+    bodies: list[dict[str, Any]] = [both, from_file(source) | {"input_config": {"fileName": source}}, {"batch": {}}]
+    for body in bodies:
+        assert (await served.post(BATCH, body))[0] == 400
+    assert await served.used() == (0, 0)
+
+
+async def test_embeddings_hold_for_their_input_alone(database_url: str, served: Stage, gemini: FakeGemini) -> None:
+    source = await uploaded(served, lines({"content": {"parts": [{"text": "x" * 1_000}]}}))
+    started_at_google = said(b'{"name": "batches/e1"}')
+    async with (
+        provider(started_at_google) as google,
+        stage(database_url, gemini, upstream_url=google.url) as other,
+    ):
+        assert (await other.post(EMBEDDINGS, from_file(source)))[0] == 200
+    _, held = await served.used()
+    assert 1_000 < held < 1_300
+
+
+async def test_who_is_blocked_starts_nothing(served: Stage) -> None:
+    source = await uploaded(served, lines(asked("x", maxOutputTokens=5)))
     await served.ledger.accounts.block("kim")
-    before = len(served.gemini.requests())
-    assert (await served.post(BATCH, from_file(source)))[0] == 403
-    assert came(served, since=before) == []
+    assert (await refused(served, source))[0] == 403
 
 
-async def test_results_beyond_what_was_held_are_charged_and_shown_as_an_overrun(served: Stage) -> None:
-    await served.open("lee", tokens=1_600)
-    source = await uploaded(served, lines(500), user="lee")
-    _, answer, _ = await served.post(BATCH, from_file(source), user="lee")
-    assert await served.used("lee") == (0, 500 + 1_024)
-    counts = {"promptTokenCount": 500, "candidatesTokenCount": 2_500, "totalTokenCount": 3_000}
-    responses = {"inlinedResponses": {"inlinedResponses": [{"response": {"candidates": [], "usageMetadata": counts}}]}}
-    done = {"name": answer["name"], "metadata": {"state": "BATCH_STATE_SUCCEEDED"}, "done": True, "response": responses}
-    served.gemini.when(Behaviour(recorded=Recorded(json.dumps(done).encode())), path=answer["name"])
-    assert (await served.get(f"/v1beta/{answer['name']}", user="lee"))[0] == 200
-    assert await served.used("lee") == (3_000, 0)
-    [shown] = await asked_database(served, "SELECT -sum(delta) AS tokens FROM jangbu.entries WHERE kind = 'overrun'")
-    assert shown["tokens"] > 0
+async def test_googles_client_runs_a_batch_from_a_file(served: Stage) -> None:
+    options = types.HttpOptions(base_url=served.url, headers={"x-jangbu-user": "kim"})
+    with genai.Client(api_key=served.key, http_options=options) as client:
+        data = io.BytesIO(lines(asked("one", maxOutputTokens=50), asked("two", maxOutputTokens=50)))
+        file = await asyncio.to_thread(client.files.upload, file=data, config={"mime_type": "application/jsonl"})
+        batch = await asyncio.to_thread(client.batches.create, model=FLASH, src=file.name or "")
+        for _ in range(2):
+            batch = await asyncio.to_thread(client.batches.get, name=batch.name or "")
+        assert batch.dest is not None
+        assert batch.dest.file_name is not None
+        results = await asyncio.to_thread(client.files.download, file=batch.dest.file_name)
+    used, held = await served.used()
+    assert (len(results.splitlines()), used > 0, held) == (2, True, 0)

@@ -159,7 +159,8 @@ USES = [
 
 @pytest.mark.parametrize(("path", "body"), USES)
 async def test_what_is_kims_cannot_be_used_by_lee(served: Stage, path: str, body: dict[str, Any]) -> None:
-    file, cache, interaction = await uploaded(served), (await cached(served))["name"], await interacted(served)
+    file = await uploaded(served, json.dumps({"key": "1", "request": asked()}).encode())
+    cache, interaction = (await cached(served))["name"], await interacted(served)
     uri = f"https://generativelanguage.googleapis.com/v1beta/{file}"
     text = json.dumps(body).replace("FILE_URI", uri).replace("FILE", file).replace("CACHE", cache)
     text = text.replace("INTERACTION", interaction)

@@ -5,14 +5,16 @@ address never reaches the client, and only an address of the provider's own orig
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from urllib.parse import quote, urlsplit
 
 from jangbu.errors import InvalidInput, NotFound, TooLarge, Unauthenticated, UpstreamUnreachable
+from jangbu.gateway.batch_files import PassingFile
 from jangbu.gateway.bodies import ClientGone, Receive
 from jangbu.gateway.client import Client
 from jangbu.gateway.exchange import Exchange, Limits, Parts
 from jangbu.gateway.headers import forwarded_with_upload, returned
+from jangbu.gateway.multipart import file_part
 from jangbu.gateway.owning import require_admitted, require_unblocked, short_name
 from jangbu.gateway.results import FILE_SECONDS, json_or_nothing
 from jangbu.gateway.upstream import REDIRECT, Outgoing, UpstreamAnswer, UpstreamFailure
@@ -24,6 +26,8 @@ UPLOAD_SECONDS = 48 * 3600
 ANSWER_BYTES_MAX = 1_000_000
 _ADDRESS = b"x-goog-upload-url"
 _LENGTH = b"content-length"
+_COMMAND = b"x-goog-upload-command"
+_WITHOUT_BYTES = frozenset({b"query", b"cancel"})
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -38,7 +42,7 @@ async def begin_upload(exchange: Exchange) -> None:
     if answer.status < REDIRECT and address is not None:
         headers.append((_ADDRESS, await _own_address(exchange, address)))
     elif answer.status < REDIRECT:
-        await _claim(exchange.parts, exchange.payer.user, content)
+        await _claim(exchange.parts, exchange.payer.user, content, await _multipart_read(exchange, body))
     await exchange.client.answer(answer.status, content, headers)
 
 
@@ -61,19 +65,22 @@ async def continue_upload(
     if upload.key is None or not await parts.ledger.keys.is_active(upload.key):
         raise Unauthenticated("the key with which this upload was begun is not accepted")
     await require_unblocked(parts.ledger, upload.user)
-    length = dict(raw_headers).get(_LENGTH, b"0")
+    given = dict(raw_headers)
+    length = given.get(_LENGTH, b"0")
     if length.isdigit() and int(length[:20]) > parts.limits.upload_bytes:
         raise _too_large(parts.limits)
     incoming = _Incoming(receive, parts.limits)
+    file = await _whole_file(parts, upload, given)
+    pieces = incoming.pieces() if file is None else file.read(incoming.pieces())
     headers = (*forwarded_with_upload(raw_headers), *((name, value) for name, value in raw_headers if name == _LENGTH))
     try:
-        answer = await parts.upstream.send(Outgoing(method, upload.target, headers, incoming.pieces()))
+        answer = await parts.upstream.send(Outgoing(method, upload.target, headers, pieces))
     except UpstreamFailure:
         raise incoming.failure or UpstreamUnreachable(
             "the upload broke off", hint="ask how far it came, and go on"
         ) from None
     content = await answer.read(ANSWER_BYTES_MAX)
-    await _follow(parts, upload, answer, content)
+    await _follow(parts, upload, answer, content, file)
     await client.answer(answer.status, content, returned(answer.headers))
 
 
@@ -117,9 +124,11 @@ async def _own_address(exchange: Exchange, address: str) -> bytes:
     """Give the gateway's own address in the place of the provider's."""
     if _origin(address) != _origin(exchange.parts.upstream.origin):
         raise UpstreamUnreachable("the provider named another host for the upload")
-    token = await exchange.parts.ledger.resources.open_upload(
-        exchange.account, address, UPLOAD_SECONDS, key=exchange.payer.key.id
-    )
+    resources = exchange.parts.ledger.resources
+    token = await resources.open_upload(exchange.account, address, UPLOAD_SECONDS, key=exchange.payer.key.id)
+    if _command(exchange.headers) != (b"start",) and (upload := await resources.upload(token)) is not None:
+        # Bytes that came with the beginning were not read.
+        await resources.first_bytes(upload)
     return f"{exchange.origin}/upload/{exchange.route.version}/files?upload_id={quote(token)}".encode()
 
 
@@ -132,25 +141,60 @@ def _origin(address: str) -> tuple[str, str | None, int | None, bool]:
     return found.scheme, found.hostname, port, "@" in found.netloc
 
 
-async def _follow(parts: Parts, upload: Owned, answer: UpstreamAnswer, content: bytes) -> None:
+async def _whole_file(parts: Parts, upload: Owned, headers: Mapping[bytes, bytes]) -> PassingFile | None:
+    """Give what reads the file, where all of it comes in this one request, and nothing of it came before.
+
+    What came in an earlier request, also one that broke off, may be kept in the place of what this one says.
+    """
+    command = _command(headers)
+    if len(command) == 1 and command[0] in _WITHOUT_BYTES:
+        return None
+    is_first = await parts.ledger.resources.first_bytes(upload)
+    is_whole = command == (b"upload", b"finalize") and headers.get(b"x-goog-upload-offset") == b"0"
+    return PassingFile() if is_first and is_whole else None
+
+
+async def _multipart_read(exchange: Exchange, body: bytes) -> PassingFile | None:
+    """Read the file of a multipart request, where nothing asks the provider to take the request as something else."""
+    headers = exchange.headers
+    if headers.get(b"x-goog-upload-protocol") != b"multipart" or _COMMAND in headers or "upload" in exchange.query:
+        return None
+    data = file_part(headers.get(b"content-type", b""), body)
+    if data is None:
+        return None
+    file = PassingFile()
+    await file.read_whole(data)
+    return file
+
+
+def _command(headers: Mapping[bytes, bytes]) -> tuple[bytes, ...]:
+    return tuple(word.strip() for word in headers.get(_COMMAND, b"").lower().split(b","))
+
+
+async def _follow(
+    parts: Parts, upload: Owned, answer: UpstreamAnswer, content: bytes, passed: PassingFile | None
+) -> None:
     """Write down whose a new file is. The token of an upload that is done still tells how it ended, until its time is
     up: the answer may not have reached the client.
     """
     status = (answer.header("x-goog-upload-status") or "final").lower()
     if answer.status < REDIRECT and status == "final":
-        await _claim(parts, upload.user, content)
+        await _claim(parts, upload.user, content, passed)
     elif status == "cancelled":
         await parts.ledger.resources.forget(upload.account, upload.name)
 
 
-async def _claim(parts: Parts, user: str, content: bytes) -> None:
-    """Write down whose a new file is."""
+async def _claim(parts: Parts, user: str, content: bytes, passed: PassingFile | None) -> None:
+    """Write down whose a new file is, and what its lines ask for where it can be a batch's."""
     shown = json_or_nothing(content)
     file = shown.get("file", shown)
     name = file.get("name") if isinstance(file, dict) else None
     if isinstance(name, str):
         account = parts.ledger.accounts.id_of(user)
-        await parts.ledger.resources.claim(account, short_name(name), ResourceKind.FILE, seconds=FILE_SECONDS)
+        digest = None if passed is None or passed.lines is None else passed.lines.stored()
+        await parts.ledger.resources.claim(
+            account, short_name(name), ResourceKind.FILE, seconds=FILE_SECONDS, digest=digest
+        )
 
 
 def _too_large(limits: Limits) -> TooLarge:
