@@ -24,7 +24,7 @@ def batch(*requests: dict[str, Any], snake: bool = False) -> dict[str, Any]:
 @pytest.mark.parametrize("snake", [False, True])
 def test_the_bounds_of_a_batch_are_those_of_its_requests_together(snake: bool) -> None:
     requests = [single(maxOutputTokens=100), single("longer", maxOutputTokens=50, candidateCount=3)]
-    found = batch_bounds(batch(*requests, snake=snake), FLASH)
+    found = batch_bounds(batch(*requests, snake=snake), FLASH, {})
     each = [bounds("generateContent", request, FLASH) for request in requests]
     assert found is not None
     assert found.input_most == sum(bound.input_most or 0 for bound in each)
@@ -32,24 +32,24 @@ def test_the_bounds_of_a_batch_are_those_of_its_requests_together(snake: bool) -
 
 
 def test_one_request_without_a_limit_leaves_the_limit_open() -> None:
-    found = batch_bounds(batch(single(maxOutputTokens=100), single()), FLASH)
+    found = batch_bounds(batch(single(maxOutputTokens=100), single()), FLASH, {})
     assert found is not None
     assert not found.output_chosen
 
 
-def test_what_only_the_provider_can_count_counts_with_its_output() -> None:
-    request = {
-        "contents": [{"parts": [{"fileData": {"fileUri": "files/a"}}]}],
-        "generationConfig": {"maxOutputTokens": 7},
-    }
-    found = batch_bounds(batch(request), FLASH)
-    assert found is not None
-    assert (found.input_most, found.output_most) == (0, 7)
+def test_a_file_counts_in_each_request_that_names_it_and_what_is_unknown_as_all_that_the_model_takes() -> None:
+    request = {"contents": [{"parts": [{"fileData": {"fileUri": "files/a"}}]}]}
+    known = batch_bounds(batch(request, request), FLASH, {"files/a": 9_000})
+    unknown = batch_bounds(batch(request, request), FLASH, {})
+    assert known is not None
+    assert unknown is not None
+    assert 18_000 <= (known.input_most or 0) < 19_000
+    assert unknown.input_most == 2 * 1_048_576
 
 
 @pytest.mark.parametrize("body", [{"batch": {"inputConfig": {"fileName": "files/a"}}}, {"batch": 3}, {}, batch()])
 def test_a_batch_without_requests_is_bounded_by_nobody_here(body: dict[str, Any]) -> None:
-    assert batch_bounds(body, FLASH) is None
+    assert batch_bounds(body, FLASH, {}) is None
 
 
 @pytest.mark.parametrize("snake", [False, True])

@@ -143,10 +143,30 @@ def test_embeddings_write_nothing() -> None:
     assert bound.input_most >= 9
 
 
-@pytest.mark.parametrize("path", ["countTokens", "/v1beta/cachedContents", "/v1/models/imagen-4:predict"])
-def test_what_uses_no_tokens_is_bounded_by_none(path: str) -> None:
+@pytest.mark.parametrize("path", ["images/generations", "predictLongRunning", "/v1/models/imagen-4:predict"])
+def test_what_is_paid_for_by_the_piece_holds_one_token(path: str) -> None:
     bound = bounds(path, {"instances": [{"prompt": "a"}]}, "imagen-4")
-    assert (bound.input_most, bound.output_most) == (0, 0)
+    assert (bound.input_most, bound.output_most) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("verb", "more", "output_most"),
+    [
+        ("interactions", {"max_tokens": 1}, 65_536),
+        ("chat/completions", {"maxOutputTokens": 1}, 65_536),
+        ("chat/completions", {"generationConfig": {"maxOutputTokens": 1}}, 65_536),
+        ("chat/completions", {"max_completion_tokens": 1, "max_tokens": 60_000}, 60_000),
+        ("chat/completions", {"max_tokens": 10, "n": 8, "generationConfig": {"candidateCount": 1}}, 80),
+        ("generateContent", {"generationConfig": {"maxOutputTokens": 1, "max_output_tokens": 9}}, 9),
+        ("generateContent", {"generationConfig": {"candidateCount": 1, "candidate_count": 8}}, 8 * 65_536),
+    ],
+)
+def test_each_surface_reads_its_own_names_and_the_largest_counts(
+    verb: str, more: dict[str, Any], output_most: int
+) -> None:
+    assert bounds(verb, more, MODEL).output_most == output_most
+    limited = with_output_limit(verb, more, 7)
+    assert bounds(verb, limited, MODEL).output_most == 7 * bounds(verb, more, MODEL).candidates
 
 
 def test_an_interaction_is_bounded_by_its_input() -> None:
@@ -168,20 +188,20 @@ def test_a_batch_is_the_sum_of_its_requests() -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("verb", "body"),
     [
-        asking({"text": "a"}),
-        asking({"text": "a"}, generationConfig={"temperature": 1}),
-        asking({"text": "a"}, generation_config={"max_output_tokens": 9, "temperature": 1}),
-        {"input": "a", "model": MODEL},
-        {"messages": [{"role": "user", "content": "a"}], "max_tokens": 9},
-        {"messages": []},
+        ("generateContent", asking({"text": "a"})),
+        ("generateContent", asking({"text": "a"}, generationConfig={"temperature": 1})),
+        ("generateContent", asking({"text": "a"}, generation_config={"max_output_tokens": 9, "temperature": 1})),
+        ("interactions", {"input": "a", "model": MODEL}),
+        ("chat/completions", {"messages": [{"role": "user", "content": "a"}], "max_tokens": 9}),
+        ("chat/completions", {"messages": []}),
     ],
 )
-def test_a_limit_that_is_put_in_is_the_one_that_is_read(body: dict[str, Any]) -> None:
+def test_a_limit_that_is_put_in_is_the_one_that_is_read(verb: str, body: dict[str, Any]) -> None:
     before = json.dumps(body)
-    limited = with_output_limit(body, 77)
-    bound = generate(limited)
+    limited = with_output_limit(verb, body, 77)
+    bound = bounds(verb, limited, MODEL)
     assert (bound.output_most, bound.output_chosen) == (77, True)
     assert json.dumps(body) == before
     assert json.dumps(limited).count("77") == 1
@@ -217,4 +237,4 @@ def test_no_request_raises(value: object) -> None:
     body = value if isinstance(value, dict) else {"contents": value}
     for verb in ("generateContent", "batchGenerateContent", "embedContent", "interactions", "predict"):
         assert bounds(verb, body, MODEL).output_most >= 0
-    with_output_limit(body, 5)
+        with_output_limit(verb, body, 5)

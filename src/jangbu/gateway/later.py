@@ -19,12 +19,18 @@ from jangbu.gateway.results import json_or_nothing
 from jangbu.gateway.upstream import REDIRECT, UpstreamAnswer
 from jangbu.providers.gemini import request
 from jangbu.providers.gemini.batch_lines import source_file
-from jangbu.providers.gemini.batch_request import batch_bounds, with_output_limits
+from jangbu.providers.gemini.batch_request import batch_bounds, cache_tokens, file_tokens, with_output_limits
+from jangbu.providers.gemini.references import references
 
 __all__ = ["started"]
 
 STARTED_BYTES_MAX = 32_000_000
+SHOWN_BYTES_MAX = 1_000_000
+NAMES_ASKED_MOST = 100
+"""As many files and caches of a batch are asked for; a request that names others counts with all its model takes."""
 _BATCH = "batchGenerateContent"
+_INLINE = {_BATCH: "generateContent", "asyncBatchEmbedContent": "embedContent"}
+"""What each request of a batch is a call of."""
 
 
 async def started(exchange: Exchange) -> None:
@@ -48,19 +54,32 @@ async def _opened(exchange: Exchange, asked: Mapping[str, Any]) -> Call:
     """
     file = source_file(asked)
     if file is None:
-        return open_call(exchange, asked, _bounds(exchange, asked))
+        return open_call(exchange, asked, await _bounds(exchange, asked))
     call = open_call(exchange, asked, await file_bounds(exchange, file, writes=exchange.route.verb == _BATCH))
     return replace(call, short_balance=ShortBalance.REFUSE)
 
 
-def _bounds(exchange: Exchange, asked: Mapping[str, Any]) -> Bounds:
+async def _bounds(exchange: Exchange, asked: Mapping[str, Any]) -> Bounds:
     """Bound work by its request. Raises InvalidInput for a batch without any."""
     route = exchange.route
-    if route.verb != _BATCH:
+    if route.verb not in _INLINE:
         return request.bounds(route.verb, asked, route.model)
-    found = batch_bounds(asked, route.model)
+    found = batch_bounds(asked, route.model, await _known_tokens(exchange, asked), _INLINE[route.verb])
     if found is None:
         raise InvalidInput("the batch names no requests", hint="give inputConfig.requests or inputConfig.fileName")
+    return found
+
+
+async def _known_tokens(exchange: Exchange, asked: Mapping[str, Any]) -> Mapping[str, int]:
+    """Ask how many tokens the files and caches have that inline requests name. What is not told is left out."""
+    kept = [name for name in references(asked) if name.startswith(("files/", "cachedContents/"))]
+    found: dict[str, int] = {}
+    for name in kept[:NAMES_ASKED_MOST]:
+        answer = await exchange.send(None, f"/{exchange.route.version}/{name}", "GET")
+        shown = json_or_nothing(await answer.read(SHOWN_BYTES_MAX))
+        tokens = file_tokens(shown) if name.startswith("files/") else cache_tokens(shown)
+        if answer.status < REDIRECT and tokens is not None:
+            found[name] = tokens
     return found
 
 

@@ -22,6 +22,7 @@ from jangbu.gateway.upstream import ERROR_BYTES_MAX, REDIRECT, UpstreamAnswer
 from jangbu.metering.content import UNKNOWN_MODEL
 from jangbu.providers.gemini import StreamMeter, counting, request
 from jangbu.providers.gemini.app_resources import Use, app_resources
+from jangbu.providers.gemini.fields import models_named, require_one_spelling
 from jangbu.providers.gemini.references import references
 from jangbu.providers.gemini.services import service_of
 
@@ -44,7 +45,7 @@ async def _made(
     exchange: Exchange, call: MeteredCall, body: bytes, asked: Mapping[str, Any], limit: int | None
 ) -> None:
     """Send a call whose hold is taken, and pass on what comes back."""
-    wanted = asked if limit is None else request.with_output_limit(asked, limit)
+    wanted = asked if limit is None else request.with_output_limit(exchange.route.verb, asked, limit)
     hides_usage = exchange.route.surface is Surface.OPENAI and bool(asked.get("stream")) and not _asks_usage(asked)
     if hides_usage:
         wanted = with_usage_asked(wanted)
@@ -84,12 +85,20 @@ def service_for(exchange: Exchange, asked: Mapping[str, Any], model: str | None)
 
 
 def check_model(exchange: Exchange, asked: Mapping[str, Any]) -> None:
-    """Refuse a model that the key may not call. Raises NotPermitted, and InvalidInput for what names none."""
-    model = exchange.route.model or _model_of(asked)
-    if model is not None and not is_model(model):
-        raise InvalidInput("the body names no model that there can be")
-    if model is not None and not exchange.payer.key.allows_model(model):
-        raise NotPermitted(f"this key may not call {model[:100]}")
+    """Refuse a body that asks for a model that the key may not call, for two, or for another than the path names.
+
+    Raises NotPermitted, and InvalidInput also for a field in two spellings.
+    """
+    require_one_spelling(asked)
+    named = models_named(asked)
+    wanted = {*named, *([exchange.route.model] if exchange.route.model else [])}
+    if len(wanted) > 1 or (asked.get("model") is not None and asked.get("agent") is not None):
+        raise InvalidInput("the request names more than one model", hint="name the one that the path names")
+    for model in wanted:
+        if not is_model(model):
+            raise InvalidInput("the body names no model that there can be")
+        if not exchange.payer.key.allows_model(model):
+            raise NotPermitted(f"this key may not call {model[:100]}")
 
 
 async def check_references(exchange: Exchange, asked: Mapping[str, Any]) -> None:

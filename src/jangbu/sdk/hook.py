@@ -78,7 +78,9 @@ class Hook:
 
     def limited(self, body: Mapping[str, Any], limit: int) -> dict[str, Any]:
         """Give a request's body with an output limit for each candidate put in."""
-        return request.with_output_limit(body, limit)
+        interacts = "input" in body and "contents" not in body
+        verb = "chat/completions" if "messages" in body else "interactions" if interacts else "generateContent"
+        return request.with_output_limit(verb, body, limit)
 
     def usage(self, answer: str, route: Route, model: str | None, headers: Mapping[str, str] | None = None) -> Usage:
         """Read the usage out of an answer. Raises InvalidAnswer."""

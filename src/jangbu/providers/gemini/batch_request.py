@@ -1,14 +1,20 @@
 """What a batch of requests can cost at most, and how its output is limited: each request has a share of one hold."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from jangbu.domain.flow import Bounds
 from jangbu.domain.usage import COUNT_MAX
+from jangbu.errors import UncountedInput
 from jangbu.providers.gemini import request
 from jangbu.providers.gemini.counts import read_count
+from jangbu.providers.gemini.input_bound import input_scan
+from jangbu.providers.gemini.limits import input_limit
+from jangbu.providers.gemini.media import IMAGE_TOKENS_MOST, media_tokens_most
+from jangbu.providers.gemini.references import references
 
-__all__ = ["batch_bounds", "file_bytes", "with_output_limits"]
+__all__ = ["batch_bounds", "cache_tokens", "file_bytes", "file_tokens", "with_output_limits"]
 
 _STEPS = (("batch",), ("inputConfig", "input_config"), ("requests",), ("requests",))
 _VERB = "generateContent"
@@ -16,15 +22,19 @@ _VERB = "generateContent"
 Change = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
-def batch_bounds(body: Mapping[str, Any], model: str | None) -> Bounds | None:
-    """Bound the requests of a batch together; None where they stand in a file.
+def batch_bounds(
+    body: Mapping[str, Any], model: str | None, known: Mapping[str, int], verb: str = _VERB
+) -> Bounds | None:
+    """Bound the requests of a batch together, each as one of ``verb``; None where they stand in a file.
 
-    A request whose input only the provider can tell counts with its output alone.
+    ``known`` has the most tokens of files and caches, by name. A request that names anything else counts with all that
+    the model takes. Raises UncountedInput where that is not known either.
     """
     found: list[Bounds] = []
 
     def read(single: Mapping[str, Any]) -> Mapping[str, Any]:
-        found.append(request.bounds(_VERB, single, model))
+        own = request.bounds(verb, single, model)
+        found.append(own if own.input_most is not None else replace(own, input_most=_input_most(single, model, known)))
         return single
 
     _changed(body, _STEPS, read)
@@ -45,10 +55,44 @@ def with_output_limits(body: Mapping[str, Any], limit: int) -> Mapping[str, Any]
         own = request.bounds(_VERB, single, None)
         if own.output_chosen and own.output_most // own.candidates <= limit:
             return single
-        return request.with_output_limit(single, limit)
+        return request.with_output_limit(_VERB, single, limit)
 
     changed: Mapping[str, Any] = _changed(body, _STEPS, limited)
     return changed
+
+
+def _input_most(single: Mapping[str, Any], model: str | None, known: Mapping[str, int]) -> int:
+    """Bound the input of a request that names what is kept elsewhere."""
+    limit, local = input_limit(model), input_scan(single)
+    total: int | None = local.most
+    for elsewhere in local.elsewhere:
+        names = references(elsewhere)
+        is_known = bool(names) and all(name in known for name in names)
+        total = None if total is None or not is_known else total + sum(known[name] for name in names)
+    bounds = [most for most in (total, limit) if most is not None]
+    if not bounds:
+        raise UncountedInput(
+            "nothing tells how many tokens the input of a request of this batch has",
+            hint="send what it names along, inline or as an uploaded file",
+        )
+    return min(bounds)
+
+
+def file_tokens(shown: Mapping[str, Any]) -> int | None:
+    """Bound what a file is as input, by its type and size; None where the provider does not say."""
+    size = file_bytes(shown)
+    if size is None:
+        return None
+    by_type = media_tokens_most(str(shown.get("mimeType")), size)
+    # The request may call the file something else than its upload did.
+    return max(size, IMAGE_TOKENS_MOST, by_type or 0)
+
+
+def cache_tokens(shown: Mapping[str, Any]) -> int | None:
+    """Read how many tokens a cache holds; None where the provider does not say."""
+    usage = shown.get("usageMetadata")
+    count = read_count(usage.get("totalTokenCount")) if isinstance(usage, Mapping) else None
+    return None if count is None or count < 0 else count
 
 
 def file_bytes(shown: Mapping[str, Any]) -> int | None:

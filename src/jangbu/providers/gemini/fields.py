@@ -8,12 +8,17 @@ schema, and the annotations of an earlier answer.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["Path", "fields", "folded"]
+from jangbu.errors import InvalidInput
+
+__all__ = ["Path", "fields", "folded", "models_named", "require_one_spelling"]
 
 Path = tuple[str, ...]
 """A field, behind the fields that it stands in. The members of a list have the path of the list."""
 
 _DATA = frozenset({"labels", "metadata", "partmetadata", "properties", "$defs", "defs", "definitions"})
+_MODELS = frozenset({"model", "modelname"})
+_AGENT = ("agent",)
+_SCHEMAS = frozenset({"inputschema", "parametersjsonschema", "responsejsonschema", "responseschema", "schema"})
 _CITED = "annotations"
 _ARGUMENTS = frozenset(
     {
@@ -44,6 +49,27 @@ def fields(body: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
             yield path, value
         if isinstance(value, dict):
             waiting.extend(reversed(_members(path, value)))
+
+
+def require_one_spelling(body: Mapping[str, Any]) -> None:
+    """Raise InvalidInput where an object gives a field in two spellings: nobody knows which one the provider reads."""
+    waiting: list[tuple[Path, Any]] = [((), body)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, list):
+            waiting.extend((path, member) for member in value)
+        elif isinstance(value, dict):
+            if len({folded(name) for name in value}) != len(value):
+                raise InvalidInput("the body gives a field in two spellings", hint="write each field once")
+            waiting.extend(member for member in _members(path, value) if member[0][-1] not in _SCHEMAS)
+
+
+def models_named(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name each model and agent that a body asks for, without its prefixes. Raises InvalidInput for what is no text."""
+    found = [value for path, value in fields(body) if value is not None and (path[-1] in _MODELS or path == _AGENT)]
+    if any(not isinstance(value, str) for value in found):
+        raise InvalidInput("the body's model is no text")
+    return tuple(dict.fromkeys(value.rpartition("/")[2] for value in found))
 
 
 def _members(path: Path, value: Mapping[str, Any]) -> list[tuple[Path, Any]]:

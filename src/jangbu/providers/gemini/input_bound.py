@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from jangbu.providers.gemini.media import media_tokens_most
@@ -24,6 +25,7 @@ _NOT_LOCAL = {
     "file_id",
 }
 _INLINE = {"inlineData", "inline_data"}
+_TAKEN = _NOT_LOCAL | _INLINE
 _SPECIAL = _NOT_LOCAL | _INLINE | {"type", "image_url", "input_audio"}
 """The fields that make an object more than text; most objects have none of them."""
 _INTERACTION_MEDIA = {"image", "audio", "video", "document"}
@@ -31,14 +33,30 @@ _DEPTH_MOST = 64
 _WRITER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
 
 
+@dataclass(frozen=True, slots=True)
+class InputScan:
+    """The most tokens that a request brings along, and the fields that name what is kept elsewhere.
+
+    An empty one stands for what cannot be bounded by anybody.
+    """
+
+    most: int
+    elsewhere: tuple[Mapping[str, Any], ...]
+
+
 def input_most(body: Mapping[str, Any]) -> int | None:
     """Bound the input of a request of any surface, or None where it names what is kept elsewhere."""
+    found = input_scan(body)
+    return None if found.elsewhere else found.most
+
+
+def input_scan(body: Mapping[str, Any]) -> InputScan:
+    """Bound what a request of any surface brings along, and find what it names beside."""
     scan = _Scan()
     text = scan.without_media(body, 0)
-    if not scan.is_local:
-        return None
     written = _WRITER.encode(text).encode("utf-8", "surrogatepass")
-    return len(written) + scan.media + scan.objects * _TURN_TOKENS + _FIXED_TOKENS
+    most = len(written) + scan.media + scan.objects * _TURN_TOKENS + _FIXED_TOKENS
+    return InputScan(most, tuple(scan.elsewhere))
 
 
 class _Scan:
@@ -47,13 +65,13 @@ class _Scan:
     def __init__(self) -> None:
         self.media = 0
         self.objects = 0
-        self.is_local = True
+        self.elsewhere: list[Mapping[str, Any]] = []
 
     def without_media(self, value: Any, depth: int) -> Any:
         if isinstance(value, str):
             return value
         if depth > _DEPTH_MOST:
-            self.is_local = False
+            self.elsewhere.append({})
             return None
         if isinstance(value, (list, tuple)):
             return [self.without_media(inner, depth + 1) for inner in value]
@@ -62,13 +80,13 @@ class _Scan:
         self.objects += 1
         if not _SPECIAL.isdisjoint(value) and self._is_all_media(value):
             return None
-        return {str(key): self.without_media(inner, depth + 1) for key, inner in value.items() if key not in _INLINE}
+        return {str(key): self.without_media(inner, depth + 1) for key, inner in value.items() if key not in _TAKEN}
 
     def _is_all_media(self, value: Mapping[str, Any]) -> bool:
         """Bound what an object holds or names beside text; tell whether no text of it is left."""
-        if any(value.get(name) for name in _NOT_LOCAL):
-            self.is_local = False
-            return True
+        elsewhere = {name: value[name] for name in _NOT_LOCAL if value.get(name)}
+        if elsewhere:
+            self.elsewhere.append(elsewhere)
         if self._take_media(value):
             return True
         if any(isinstance(value.get(name), Mapping) for name in _INLINE):
@@ -86,7 +104,7 @@ class _Scan:
         """Bound media of an interaction (``type`` and ``data``) or of an OpenAI message (``image_url``)."""
         if str(value.get("type")) in _INTERACTION_MEDIA and ("data" in value or "uri" in value):
             if "data" not in value:
-                self.is_local = False
+                self.elsewhere.append({})
             else:
                 self._add(value.get("mime_type", f"{value['type']}/unknown"), value["data"], 1)
             return True
@@ -95,7 +113,7 @@ class _Scan:
         if isinstance(address, str):
             head, comma, data = address.partition(",")
             if not comma or not head.startswith("data:"):
-                self.is_local = False
+                self.elsewhere.append({})
             else:
                 self._add(head.removeprefix("data:"), data, 1)
             return True
@@ -111,6 +129,6 @@ class _Scan:
         per_second = math.ceil(frames) if isinstance(frames, float | int) and 1 < frames < _FRAMES_MOST else 1
         most = media_tokens_most(str(mime_type), size, frames_per_second=per_second)
         if most is None:
-            self.is_local = False
+            self.elsewhere.append({})
         else:
             self.media += most

@@ -10,42 +10,43 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jangbu.domain.flow import Bounds
-from jangbu.domain.usage import COUNT_MAX
-from jangbu.providers.gemini.counts import read_count
 from jangbu.providers.gemini.input_bound import input_most
 from jangbu.providers.gemini.limits import input_limit, output_limit
+from jangbu.providers.gemini.output_bound import output_bound, with_output_limit
+
+__all__ = ["bounds", "verb_of", "with_output_limit"]
 
 _GENERATES = {"generateContent", "streamGenerateContent", "interactions", "chat/completions"}
 _EMBEDS = {"embedContent", "batchEmbedContents", "asyncBatchEmbedContent", "embeddings"}
 _PREDICTS = {"predict", "predictLongRunning"}
-_FREE = {"countTokens", "computeTokens", "cachedContents", "images/generations"}
-_VERBS = sorted(_GENERATES | _EMBEDS | _PREDICTS | _FREE | {"batchGenerateContent"}, key=len, reverse=True)
+_IMAGES = {"images/generations"}
+_FREE = {"countTokens", "computeTokens"}
+_STORES = {"cachedContents"}
+_VERBS = sorted(
+    _GENERATES | _EMBEDS | _PREDICTS | _IMAGES | _FREE | _STORES | {"batchGenerateContent"}, key=len, reverse=True
+)
 _VERB_END = re.compile("(?:^|[:/])(" + "|".join(map(re.escape, _VERBS)) + r")(?=$|[/?])")
 
-# Where each surface keeps the limit of its output: the object that holds it, and its name there.
-_LIMIT_NAMES = {
-    "generationConfig": "maxOutputTokens",
-    "generation_config": "max_output_tokens",
-}
-_OPENAI_LIMITS = ("max_completion_tokens", "max_tokens")
+_OTHER_UNITS = Bounds(1, 0, output_chosen=True)
+"""What is paid for by the piece or the second holds a token, so that who has nothing left cannot ask for it."""
 
 
 def bounds(path_or_verb: str, body: Mapping[str, Any], model: str | None) -> Bounds:
     """Bound a request by its path (or its verb alone), its body and the model it asks for.
 
     ``input_most`` is None where only the provider can tell: a file or page named by URI, cached content, an earlier
-    interaction. A path that charges no tokens (countTokens, caches, images) is bounded by 0.
+    interaction. What is free is bounded by 0, what is paid for by other units by 1, and what is stored by its content.
     """
     verb = verb_of(path_or_verb)
     if verb in _FREE:
         return Bounds(0, 0, output_chosen=True)
-    if verb in _PREDICTS and not _has_texts(body):
-        return Bounds(0, 0, output_chosen=True)
-    if verb in _EMBEDS or verb in _PREDICTS:
+    if verb in _IMAGES or (verb in _PREDICTS and not _has_texts(body)):
+        return _OTHER_UNITS
+    if verb in _EMBEDS or verb in _PREDICTS or verb in _STORES:
         return Bounds(_within(input_most(body), model), 0, output_chosen=True)
     if verb == "batchGenerateContent":
         return _batch_bounds(body, model)
-    return _generate_bounds(body, model)
+    return _generate_bounds(verb, body, model)
 
 
 def verb_of(path_or_verb: str) -> str | None:
@@ -54,34 +55,10 @@ def verb_of(path_or_verb: str) -> str | None:
     return found.group(1) if found else None
 
 
-def with_output_limit(body: Mapping[str, Any], limit: int) -> dict[str, Any]:
-    """Copy a request with each candidate's output limited to ``limit`` tokens, in the request's own spelling."""
-    copy = dict(body)
-    if "messages" in body:
-        name = next((name for name in _OPENAI_LIMITS if name in body), _OPENAI_LIMITS[0])
-        return {**{key: value for key, value in copy.items() if key not in _OPENAI_LIMITS}, name: limit}
-    interacts = "input" in body and "contents" not in body
-    holder = "generation_config" if interacts or "generation_config" in body else "generationConfig"
-    if "generationConfig" in body and not interacts:
-        holder = "generationConfig"
-    given = body.get(holder)
-    config = dict(given) if isinstance(given, Mapping) else {}
-    for name in _LIMIT_NAMES.values():
-        config.pop(name, None)
-    config["max_output_tokens" if holder == "generation_config" else "maxOutputTokens"] = limit
-    copy[holder] = config
-    return copy
-
-
-def _generate_bounds(body: Mapping[str, Any], model: str | None) -> Bounds:
-    candidates = max(_first_count(body, ("candidateCount", "candidate_count", "n")) or 1, 1)
-    chosen = _first_count(body, (*_LIMIT_NAMES.values(), *_OPENAI_LIMITS))
-    each = output_limit(model) if not chosen else min(chosen, output_limit(model, unknown=chosen))
+def _generate_bounds(verb: str | None, body: Mapping[str, Any], model: str | None) -> Bounds:
+    output = output_bound(verb, body, model)
     return Bounds(
-        _within(input_most(body), model),
-        min(each * candidates, COUNT_MAX),
-        output_chosen=bool(chosen),
-        candidates=candidates,
+        _within(input_most(body), model), output.most, output_chosen=output.is_chosen, candidates=output.candidates
     )
 
 
@@ -93,7 +70,7 @@ def _has_texts(body: Mapping[str, Any]) -> bool:
 
 def _batch_bounds(body: Mapping[str, Any], model: str | None) -> Bounds:
     """Add up the requests of a batch; one in a file cannot be bounded here."""
-    found = [_generate_bounds(request, model) for request in _inline_requests(body)]
+    found = [_generate_bounds(None, request, model) for request in _inline_requests(body)]
     inputs = [bound.input_most for bound in found]
     if not found:
         return Bounds(None, output_limit(model), output_chosen=False)
@@ -110,16 +87,6 @@ def _inline_requests(body: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
         request = item.get("request", item) if isinstance(item, Mapping) else None
         if isinstance(request, Mapping):
             yield request
-
-
-def _first_count(body: Mapping[str, Any], names: Iterable[str]) -> int | None:
-    holders = [holder for name in _LIMIT_NAMES if isinstance(holder := body.get(name), Mapping)]
-    for holder in (*holders, body):
-        for name in names:
-            count = read_count(holder.get(name))
-            if count is not None and count >= 0:
-                return count
-    return None
 
 
 def _within(most: int | None, model: str | None) -> int | None:

@@ -1,0 +1,90 @@
+"""How much a request may write: read from the words of its own surface alone, and put in with them.
+
+A name that a surface does not know limits nothing there. Of two spellings the larger counts: nobody knows which one
+the provider reads.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jangbu.domain.usage import COUNT_MAX
+from jangbu.providers.gemini.counts import read_count
+from jangbu.providers.gemini.fields import folded
+from jangbu.providers.gemini.limits import output_limit
+
+__all__ = ["OutputBound", "output_bound", "with_output_limit"]
+
+CANDIDATES_MOST = 8
+"""The most candidates that Google gives: assumed where the number cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputBound:
+    """The most tokens that all candidates of a request may write, and whether the request itself limits them."""
+
+    most: int
+    is_chosen: bool
+    candidates: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What a surface calls the object that holds the limits (none: the body), each candidate's limit, their number."""
+
+    holders: tuple[str, ...]
+    limits: tuple[str, ...]
+    candidates: tuple[str, ...]
+
+
+_GENERATE = _Words(
+    ("generationConfig", "generation_config"),
+    ("maxOutputTokens", "max_output_tokens"),
+    ("candidateCount", "candidate_count"),
+)
+_BY_VERB = {
+    "interactions": _Words(("generation_config",), ("max_output_tokens",), ()),
+    "chat/completions": _Words((), ("max_completion_tokens", "max_tokens"), ("n",)),
+}
+
+
+def output_bound(verb: str | None, body: Mapping[str, Any], model: str | None) -> OutputBound:
+    """Bound the output of a request of a verb."""
+    words = _BY_VERB.get(verb or "", _GENERATE)
+    holders = [body] if not words.holders else [body[name] for name in words.holders if name in body]
+    limits, counts = _values(holders, words.limits), _values(holders, words.candidates)
+    if verb == "interactions" and body.get("agent"):
+        # An agent takes no configuration of a model, so it limits nothing.
+        limits = []
+    # A limit that cannot be read limits nothing.
+    chosen = max(limits) if limits and min(limits) > 0 else 0
+    each = min(chosen, output_limit(model, unknown=chosen)) if chosen else output_limit(model)
+    candidates = max(1, *(CANDIDATES_MOST if count < 0 else count for count in counts), 1)
+    return OutputBound(min(each * candidates, COUNT_MAX), bool(chosen), candidates)
+
+
+def with_output_limit(verb: str | None, body: Mapping[str, Any], limit: int) -> dict[str, Any]:
+    """Copy a request of a verb with each candidate's output limited to ``limit`` tokens, in every spelling it has."""
+    words = _BY_VERB.get(verb or "", _GENERATE)
+    if not words.holders:
+        return _rewritten(body, words.limits, lambda _: limit)
+    return _rewritten(body, words.holders, lambda given: _rewritten(_merged(given), words.limits, lambda _: limit))
+
+
+def _values(holders: Iterable[Any], names: Iterable[str]) -> list[int]:
+    """Read the counts of these names; one that cannot be read is -1."""
+    objects = [holder for holder in holders if isinstance(holder, Mapping)]
+    counts = (read_count(holder.get(name)) for holder in objects for name in names)
+    return [count for count in counts if count is not None]
+
+
+def _rewritten(given: Mapping[str, Any], names: tuple[str, ...], value: Callable[[list[Any]], Any]) -> dict[str, Any]:
+    """Copy an object with a field rewritten in each spelling that the surface knows, and without any other one."""
+    spellings = {folded(name) for name in names}
+    kept = {name: member for name, member in given.items() if folded(name) not in spellings}
+    written = value([member for name, member in given.items() if folded(name) in spellings])
+    return {**kept, **dict.fromkeys([name for name in names if name in given] or names[:1], written)}
+
+
+def _merged(given: Iterable[Any]) -> dict[str, Any]:
+    return {name: member for each in given if isinstance(each, Mapping) for name, member in each.items()}
