@@ -64,7 +64,7 @@ def output_bound(verb: str | None, body: Mapping[str, Any], model: str | None) -
 
 
 def with_output_limit(verb: str | None, body: Mapping[str, Any], limit: int) -> dict[str, Any]:
-    """Copy a request of a verb with each candidate's output limited to ``limit`` tokens, in every spelling it has."""
+    """Copy a request of a verb with each candidate's output limited to ``limit`` tokens, in one spelling."""
     words = _BY_VERB.get(verb or "", _GENERATE)
     if not words.holders:
         return _rewritten(body, words.limits, lambda _: limit)
@@ -79,11 +79,11 @@ def _values(holders: Iterable[Any], names: Iterable[str]) -> list[int]:
 
 
 def _rewritten(given: Mapping[str, Any], names: tuple[str, ...], value: Callable[[list[Any]], Any]) -> dict[str, Any]:
-    """Copy an object with a field rewritten in each spelling that the surface knows, and without any other one."""
+    """Copy an object with a field in one spelling: its own where the surface knows it, and without any other."""
     spellings = {folded(name) for name in names}
     kept = {name: member for name, member in given.items() if folded(name) not in spellings}
     written = value([member for name, member in given.items() if folded(name) in spellings])
-    return {**kept, **dict.fromkeys([name for name in names if name in given] or names[:1], written)}
+    return {**kept, **dict.fromkeys([next((name for name in names if name in given), names[0])], written)}
 
 
 def _merged(given: Iterable[Any]) -> dict[str, Any]:
