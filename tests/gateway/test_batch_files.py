@@ -57,7 +57,7 @@ async def refused(served: Stage, source: str, user: str = "kim", path: str = BAT
 
 async def test_input_and_output_of_all_lines_are_held_in_full(served: Stage) -> None:
     requests = [asked("one", maxOutputTokens=200), asked("two", maxOutputTokens=300, candidateCount=2)]
-    bounds = batch_bounds(inline(*requests), FLASH)
+    bounds = batch_bounds(inline(*requests), FLASH, {})
     assert bounds is not None
     body = from_file(await uploaded(served, lines(*requests)))
     status, _, headers = await served.post(BATCH, body)

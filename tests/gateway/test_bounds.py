@@ -47,6 +47,20 @@ async def test_who_has_nothing_left_gets_no_pictures(served: Stage, path: str, b
     assert all(line.endswith(":countTokens") for line in came(served))
 
 
+async def test_who_has_nothing_left_has_nothing_kept(served: Stage) -> None:
+    await served.open("lee", tokens=0)
+    body = {"model": f"models/{FLASH}", "contents": asked()["contents"], "ttl": "31536000s"}
+    status, answer, _ = await served.post("/v1beta/cachedContents", body, user="lee")
+    assert (status, answer["error"]["details"][0]["reason"]) == (402, "INSUFFICIENT_BALANCE")
+    assert came(served) == []
+
+
+async def test_what_functions_are_called_with_may_have_fields_that_look_alike(served: Stage) -> None:
+    call = {"name": "note", "args": {"user_id": 1, "userId": 2}}
+    contents = [{"role": "user", "parts": [{"text": "hi"}]}, {"role": "model", "parts": [{"functionCall": call}]}]
+    assert (await served.post(GENERATE, {**asked(), "contents": contents}))[0] == 200
+
+
 async def test_each_request_of_a_batch_is_held_for_with_the_file_that_it_names(served: Stage) -> None:
     await served.open("lee", tokens=3_000)
     file = await uploaded(served, b"x" * 4_000, user="lee")

@@ -45,7 +45,8 @@ def request_of(answer: Recorded) -> tuple[str, str, object]:
         "openai/chat/completions": ("POST", "openai/chat/completions", chat),
     }
     query = "?alt=sse" if answer.framing == "sse" else ""
-    bodies = {"embedContent": text, "batchEmbedContents": {"requests": [text]}}
+    batch = {"batch": {"inputConfig": {"requests": {"requests": [{"request": _PROMPT}]}}}}
+    bodies = {"embedContent": text, "batchEmbedContents": {"requests": [text]}, "batchGenerateContent": batch}
     body = {"instances": [{"prompt": "hi"}]} if answer.endpoint.startswith("predict") else _PROMPT
     usually = ("POST", f"models/{model}:{answer.endpoint}{query}", bodies.get(answer.endpoint, body))
     method, path, asked_for = elsewhere.get(answer.endpoint, usually)

@@ -1,11 +1,11 @@
 """Whose a resource is, by the names that the provider gives: what is not the payer's does not exist for them."""
 
-from jangbu.errors import NotFound, NotPermitted
+from jangbu.errors import InsufficientBalance, NotFound, NotPermitted
 from jangbu.gateway.exchange import Exchange
 from jangbu.metering.meter import Metering
 from jangbu.metering.resources import Owned, ResourceKind
 
-__all__ = ["kind_of", "owned", "require_admitted", "require_unblocked", "short_name"]
+__all__ = ["kind_of", "owned", "require_admitted", "require_something_left", "require_unblocked", "short_name"]
 
 _KINDS = {
     "files": ResourceKind.FILE,
@@ -43,6 +43,16 @@ async def require_admitted(exchange: Exchange) -> None:
     What an account has it may look at, and let go, also when it is blocked: neither costs the app anything.
     """
     await require_unblocked(exchange.parts.ledger, exchange.payer.user)
+
+
+async def require_something_left(exchange: Exchange) -> None:
+    """Let nobody without tokens have the provider keep things that the app pays for. Raises InsufficientBalance.
+
+    No tokens are deducted for what is kept, so there is nothing to hold.
+    """
+    balance = await exchange.parts.ledger.accounts.balance(exchange.payer.user)
+    if balance.available < 1:
+        raise InsufficientBalance(user=exchange.payer.user, needed=1, available=balance.available)
 
 
 async def require_unblocked(ledger: Metering, user: str) -> None:

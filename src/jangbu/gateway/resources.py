@@ -12,7 +12,7 @@ from jangbu.errors import InvalidAnswer, JangbuError, StillRunning
 from jangbu.gateway.bodies import json_object
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.metered import check_model, check_references, service_for
-from jangbu.gateway.owning import owned, require_admitted, short_name
+from jangbu.gateway.owning import owned, require_admitted, require_something_left, short_name
 from jangbu.gateway.results import json_or_nothing, settle_by_asking
 from jangbu.gateway.routes import Action
 from jangbu.gateway.upstream import REDIRECT
@@ -29,6 +29,7 @@ _SECONDS_MOST = 2**31 - 1
 async def create_cache(exchange: Exchange) -> None:
     """Have the provider keep content; what it stores is recorded, and no tokens are deducted for it."""
     await require_admitted(exchange)
+    await require_something_left(exchange)
     body = await exchange.body()
     asked = json_object(body)
     check_model(exchange, asked)
@@ -47,6 +48,7 @@ async def shown(exchange: Exchange) -> None:
     body = await exchange.body()
     if action is Action.UPDATE:
         await require_admitted(exchange)
+        await require_something_left(exchange)
         await check_references(exchange, json_object(body))
     if action is Action.DELETE and _waits(found):
         await _require_ended(exchange, found)
