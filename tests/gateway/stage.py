@@ -78,6 +78,11 @@ def asked(text: str = "hi", **config: Any) -> dict[str, Any]:
     return {**body, "generationConfig": config} if config else body
 
 
+def batch(*requests: dict[str, Any]) -> dict[str, Any]:
+    """Give the body of a batch of calls."""
+    return {"batch": {"inputConfig": {"requests": {"requests": [{"request": request} for request in requests]}}}}
+
+
 def _read(content: bytes) -> Any:
     try:
         return json.loads(content)

@@ -10,11 +10,15 @@ import pytest
 
 from jangbu.testing import FakeGemini
 from tests.gateway.raw import asked_once, open_holds, post, provider, running, said
-from tests.gateway.stage import FLASH, asked, stage
+from tests.gateway.stage import FLASH, asked, batch, stage
 
 CALL = f"/v1beta/models/{FLASH}:generateContent"
 BODY = json.dumps(asked())
 MEGABYTE = 1_000_000
+
+
+def _body(verb: str) -> str:
+    return json.dumps(batch(asked())) if verb == "batchGenerateContent" else BODY
 
 
 async def test_an_answer_that_is_a_bomb_passes_as_it_is_and_unfolds_nowhere(database_url: str, tmp_path: Path) -> None:
@@ -72,7 +76,7 @@ async def test_a_provider_that_speaks_no_http_leaves_no_hold_open(
 
     async with provider(broken) as up, stage(database_url, gemini, upstream_url=up.url) as served:
         await served.open("kim")
-        refused = await asked_once(served.url, post(CALL.replace("generateContent", verb), BODY, served.key))
+        refused = await asked_once(served.url, post(CALL.replace("generateContent", verb), _body(verb), served.key))
         assert refused.status in (0, 502)
         assert refused.status == 0 or refused.reason == "UPSTREAM_UNREACHABLE"
         assert await open_holds(served.ledger) == []
@@ -95,7 +99,7 @@ async def test_what_is_no_success_costs_nothing_and_is_not_followed(
 ) -> None:
     async with provider(answer) as up, stage(database_url, gemini, upstream_url=up.url) as served:
         await served.open("kim")
-        passed = await asked_once(served.url, post(CALL.replace("generateContent", verb), BODY, served.key))
+        passed = await asked_once(served.url, post(CALL.replace("generateContent", verb), _body(verb), served.key))
         assert passed.status == int(answer.split(b" ")[1])
         assert "location" not in passed.headers
         assert len(up.heads) == 1

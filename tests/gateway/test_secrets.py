@@ -15,7 +15,7 @@ from jangbu.domain.keys import KeyKind, encode
 from jangbu.gateway.app import Gateway
 from jangbu.testing import FakeGemini
 from tests.gateway.raw import Running, asked_once, post, provider, running, said, service, wire
-from tests.gateway.stage import FLASH, UPSTREAM_KEY, Stage, asked, stage
+from tests.gateway.stage import FLASH, UPSTREAM_KEY, Stage, asked, batch, stage
 
 CALL = f"/v1beta/models/{FLASH}:generateContent"
 STREAM = f"/v1beta/models/{FLASH}:streamGenerateContent?alt=sse"
@@ -144,15 +144,25 @@ async def test_an_error_of_the_providers_that_names_the_key_is_passed_on_without
     error = json.dumps({"error": {"code": 403, "message": message, "status": "PERMISSION_DENIED"}}).encode()
     async with provider(said(error, status=status)) as up, stage(database_url, gemini, upstream_url=up.url) as served:
         await served.open("kim")
-        for path in (
-            CALL,
-            STREAM,
-            f"/v1beta/models/{FLASH}:batchGenerateContent",
-            f"/v1beta/models/{FLASH}:countTokens",
+        for path, body in (
+            (CALL, BODY),
+            (STREAM, BODY),
+            (f"/v1beta/models/{FLASH}:batchGenerateContent", json.dumps(batch(asked()))),
+            (f"/v1beta/models/{FLASH}:countTokens", BODY),
         ):
-            answer = await asked_once(served.url, post(path, BODY, served.key))
+            answer = await asked_once(served.url, post(path, body, served.key))
             assert answer.status == int(status.split(maxsplit=1)[0])
             assert json.loads(answer.body)["error"]["message"] == "Consumer 'api_key:***' has been suspended."
+
+
+async def test_an_answer_that_begins_well_and_names_the_key_loses_it(database_url: str, gemini: FakeGemini) -> None:
+    answer = json.dumps({"error": {"code": 403, "message": f"Consumer 'api_key:{UPSTREAM_KEY}'"}}).encode()
+    async with provider(said(answer)) as up, stage(database_url, gemini, upstream_url=up.url) as served:
+        await served.open("kim")
+        for path in (CALL, STREAM):
+            passed = await asked_once(served.url, post(path, BODY, served.key))
+            assert UPSTREAM_KEY.encode() not in passed.body
+            assert b"api_key:***" in passed.body
 
 
 async def test_the_parts_show_no_key_when_they_are_printed(served: Stage) -> None:

@@ -12,6 +12,9 @@ __all__ = ["HoldBack", "LastEvents", "WholeBody"]
 KEPT_BYTES_MAX = 256 * 1024
 """Up to here a body waits as a whole, so that its headers can say what it cost."""
 
+TAIL_BYTES = 1024
+"""So many bytes at most wait of a large body: without them nobody has the whole of it."""
+
 # Enums are words, or numbers for clients that ask for them so.
 _MAY_BE_LAST = re.compile(
     rb'"(?:finish|block)_?[rR]eason"\s*:\s*["0-9]|\[DONE\]|interaction\.complete|"usage"\s*:\s*\{'
@@ -32,7 +35,7 @@ class HoldBack(Protocol):
 
 
 class WholeBody:
-    """Keeps a body that is small; of a larger one only the latest piece."""
+    """Keeps a body that is small; of a larger one only its latest bytes."""
 
     def __init__(self, most: int = KEPT_BYTES_MAX) -> None:
         self._most = most
@@ -45,7 +48,11 @@ class WholeBody:
         self._size += len(piece)
         if self._size <= self._most:
             return []
-        passed, self._kept = self._kept[:-1], self._kept[-1:]
+        *passed, last = self._kept
+        if len(last) > TAIL_BYTES:
+            passed.append(last[:-TAIL_BYTES])
+            last = last[-TAIL_BYTES:]
+        self._kept = [last]
         return passed
 
     def rest(self) -> bytes:

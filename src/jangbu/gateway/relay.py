@@ -6,6 +6,7 @@ nothing piles up.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -107,10 +108,13 @@ class Relay:
     async def _pass_on(self, client: Client, headers: Headers) -> None:
         async for piece in self._answer.chunks():
             self._meter.feed(piece)
-            for passed in self._holding.push(self._shape(piece)):
+            passed = deque(self._holding.push(self._shape(piece)))
+            # A piece that waits for a slow client is kept once, and no longer than until it is written.
+            del piece
+            while passed:
                 if not client.has_begun:
                     await client.begin(self._answer.status, headers)
-                await client.write(passed)
+                await client.write(passed.popleft())
 
     def _left(self, deadline: asyncio.Timeout) -> None:
         """Give an answer without a client its own time; where too many are read for nobody, none."""

@@ -80,16 +80,17 @@ class UpstreamAnswer:
         The provider's errors name the key that was used (``Consumer 'api_key:…' has been suspended``), also in an
         answer that begins well: it stays here.
         """
-        content, waited = self._response.content, 0.0
+        content, waited, goes_on = self._response.content, 0.0, True
         try:
-            while True:
+            while goes_on:
                 began = time.monotonic()
-                chunk = await content.readany()
+                # It lies in a list and is taken from it: nothing here keeps it while a slow client is waited for.
+                piece = [await content.readany()]
                 waited += time.monotonic() - began
-                if passed := self._redaction.passed(chunk):
-                    yield passed
-                if not chunk:
-                    return
+                goes_on = bool(piece[0])
+                piece = [self._redaction.passed(piece[0])]
+                if piece[0]:
+                    yield piece.pop()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             telemetry.emit("upstream.failed", reason="broken_off")
             self.close()
