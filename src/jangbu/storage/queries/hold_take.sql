@@ -3,7 +3,7 @@
 -- come sorted by account. An amount may follow the balance: half of what is left beyond its base, between its bounds,
 -- or all of it. An id that was held or settled before takes nothing again. Balances are named by the array where they
 -- are moved, too, which leaves the planner no way to read them whole. They are locked by themselves: where another
--- process moves a balance meanwhile, PostgreSQL 18 looks at the row again, and with a join in that place it dies of it.
+-- process moves a balance meanwhile, only its own row is looked at again.
 WITH RECURSIVE item AS (
     SELECT *
     FROM unnest(
