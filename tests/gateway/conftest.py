@@ -27,6 +27,13 @@ async def served(database_url: str, gemini: FakeGemini) -> AsyncIterator[Stage]:
 
 
 @pytest.fixture
+async def another(database_url: str, served: Stage, gemini: FakeGemini) -> AsyncIterator[Stage]:
+    """Give a second gateway on the same ledger."""
+    async with stage(database_url, gemini) as another:
+        yield another
+
+
+@pytest.fixture
 def google() -> Iterator[TokenEndpoint]:
     """Give a Google that gives access tokens."""
     with token_endpoint() as endpoint:

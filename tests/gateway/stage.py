@@ -78,9 +78,9 @@ def asked(text: str = "hi", **config: Any) -> dict[str, Any]:
     return {**body, "generationConfig": config} if config else body
 
 
-def batch(*requests: dict[str, Any]) -> dict[str, Any]:
+def inline(*requests: Mapping[str, Any]) -> dict[str, Any]:
     """Give the body of a batch of calls."""
-    return {"batch": {"inputConfig": {"requests": {"requests": [{"request": request} for request in requests]}}}}
+    return {"batch": {"inputConfig": {"requests": {"requests": [{"request": each} for each in requests]}}}}
 
 
 def _read(content: bytes) -> Any:

@@ -15,8 +15,8 @@ from jangbu.providers.gemini.batch_request import batch_bounds
 from jangbu.testing import FakeGemini
 from tests.gateway.book import came, holds, require_sound
 from tests.gateway.raw import provider, said
-from tests.gateway.stage import FLASH, Stage, asked, stage
-from tests.gateway.test_later import BATCH, from_file, inline, started
+from tests.gateway.stage import FLASH, Stage, asked, inline, stage
+from tests.gateway.test_later import BATCH, from_file, started
 from tests.gateway.test_resources import cached, uploaded
 from tests.gateway.test_uploads import DONE, begun, named, sent
 

@@ -10,7 +10,7 @@ import pytest
 
 from jangbu.testing import FakeGemini
 from tests.gateway.raw import asked_once, open_holds, post, provider, running, said
-from tests.gateway.stage import FLASH, asked, batch, stage
+from tests.gateway.stage import FLASH, asked, inline, stage
 
 CALL = f"/v1beta/models/{FLASH}:generateContent"
 BODY = json.dumps(asked())
@@ -18,7 +18,7 @@ MEGABYTE = 1_000_000
 
 
 def _body(verb: str) -> str:
-    return json.dumps(batch(asked())) if verb == "batchGenerateContent" else BODY
+    return json.dumps(inline(asked())) if verb == "batchGenerateContent" else BODY
 
 
 async def test_an_answer_that_is_a_bomb_passes_as_it_is_and_unfolds_nowhere(database_url: str, tmp_path: Path) -> None:

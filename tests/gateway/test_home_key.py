@@ -10,8 +10,8 @@ from websockets.http11 import Request
 from jangbu.testing import FakeGemini
 from tests.gateway.book import require_sound
 from tests.gateway.live import SETUP, provider, scripted, session, set_up
-from tests.gateway.stage import FLASH, Stage, asked, stage
-from tests.gateway.test_later import BATCH, inline
+from tests.gateway.stage import FLASH, Stage, asked, inline, stage
+from tests.gateway.test_later import BATCH
 from tests.gateway.test_resources import cached, uploaded
 from tests.gateway.test_uploads import begun, named, sent
 

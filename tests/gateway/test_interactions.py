@@ -10,10 +10,10 @@ import pytest
 from google import genai
 from google.genai import types
 
-from jangbu.testing import Behaviour, FakeGemini, Recorded
+from jangbu.testing import Behaviour, Recorded
 from tests.gateway.book import asked as asked_database
 from tests.gateway.book import came, findings, holds, records, require_sound
-from tests.gateway.stage import FLASH, Stage, stage
+from tests.gateway.stage import FLASH, Stage
 from tests.gateway.test_resources import uploaded
 
 PATH = "/v1beta/interactions"
@@ -25,13 +25,6 @@ async def clean_book(served: Stage) -> AsyncIterator[None]:
     await served.open("lee")
     yield
     await require_sound(served)
-
-
-@pytest.fixture
-async def another(database_url: str, served: Stage, gemini: FakeGemini) -> AsyncIterator[Stage]:
-    """Give a second gateway on the same ledger."""
-    async with stage(database_url, gemini) as another:
-        yield another
 
 
 async def made(served: Stage, user: str = "kim", **given: Any) -> tuple[Any, Mapping[str, str]]:

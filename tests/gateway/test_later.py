@@ -13,7 +13,7 @@ from jangbu.testing import Behaviour, FakeGemini, Recorded
 from tests.gateway.book import asked as asked_database
 from tests.gateway.book import came, findings, holds, records, require_sound
 from tests.gateway.raw import wire
-from tests.gateway.stage import FLASH, GRANT, Stage, asked, stage
+from tests.gateway.stage import FLASH, GRANT, Stage, asked, inline, stage
 from tests.gateway.test_resources import uploaded
 
 BATCH = f"/v1beta/models/{FLASH}:batchGenerateContent"
@@ -24,18 +24,6 @@ async def clean_book(served: Stage) -> AsyncIterator[None]:
     """Whatever a test did, the book adds up afterwards."""
     yield
     await require_sound(served)
-
-
-@pytest.fixture
-async def another(database_url: str, served: Stage, gemini: FakeGemini) -> AsyncIterator[Stage]:
-    """Give a second gateway on the same ledger."""
-    async with stage(database_url, gemini) as another:
-        yield another
-
-
-def inline(*requests: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a batch."""
-    return {"batch": {"inputConfig": {"requests": {"requests": [{"request": each} for each in requests]}}}}
 
 
 async def started(served: Stage, body: Mapping[str, Any] | None = None, **headers: str) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -25,13 +25,6 @@ ANSWER = {
     "candidates": [{"content": {"parts": [{"text": "hi"}], "role": "model"}, "finishReason": "STOP"}],
     "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2},
 }
-
-
-@pytest.fixture
-async def another(database_url: str, served: Stage, gemini: FakeGemini) -> AsyncIterator[Stage]:
-    """Give a second gateway on the same ledger."""
-    async with stage(database_url, gemini) as another:
-        yield another
 
 
 async def in_a_fresh_minute(served: Stage) -> None:

@@ -23,13 +23,6 @@ async def clean_book(served: Stage) -> AsyncIterator[None]:
     await require_sound(served)
 
 
-@pytest.fixture
-async def another(database_url: str, served: Stage, gemini: FakeGemini) -> AsyncIterator[Stage]:
-    """Give a second gateway on the same ledger."""
-    async with stage(database_url, gemini) as another:
-        yield another
-
-
 async def test_a_video_is_recorded_once_and_its_file_is_its_makers(served: Stage, another: Stage) -> None:
     await served.open("lee")
     status, answer, headers = await served.post(VEO, {"instances": [{"prompt": "a cat"}]})

@@ -15,7 +15,7 @@ from jangbu.domain.keys import KeyKind, encode
 from jangbu.gateway.app import Gateway
 from jangbu.testing import FakeGemini
 from tests.gateway.raw import Running, asked_once, post, provider, running, said, service, wire
-from tests.gateway.stage import FLASH, UPSTREAM_KEY, Stage, asked, batch, stage
+from tests.gateway.stage import FLASH, UPSTREAM_KEY, Stage, asked, inline, stage
 
 CALL = f"/v1beta/models/{FLASH}:generateContent"
 STREAM = f"/v1beta/models/{FLASH}:streamGenerateContent?alt=sse"
@@ -147,7 +147,7 @@ async def test_an_error_of_the_providers_that_names_the_key_is_passed_on_without
         for path, body in (
             (CALL, BODY),
             (STREAM, BODY),
-            (f"/v1beta/models/{FLASH}:batchGenerateContent", json.dumps(batch(asked()))),
+            (f"/v1beta/models/{FLASH}:batchGenerateContent", json.dumps(inline(asked()))),
             (f"/v1beta/models/{FLASH}:countTokens", BODY),
         ):
             answer = await asked_once(served.url, post(path, body, served.key))

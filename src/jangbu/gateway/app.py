@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from jangbu import telemetry
-from jangbu.domain.keys import Key, Scope
+from jangbu.domain.keys import Key
 from jangbu.errors import JangbuError, NotOffered, NotPermitted
 from jangbu.gateway.bodies import ClientGone, Receive
 from jangbu.gateway.client import Client, Send
@@ -36,7 +36,6 @@ __all__ = ["Gateway"]
 ASGIScope = MutableMapping[str, Any]
 Handler = Callable[[Exchange], Awaitable[None]]
 
-_OWNED = frozenset({Scope.FILES, Scope.CACHES, Scope.BATCHES, Scope.INTERACTIONS})
 _log = logging.getLogger("jangbu.gateway")
 
 
@@ -179,4 +178,4 @@ def _handler(route: Route) -> Handler:
         return _BY_BILLING[route.billing]
     if route.resource is not None:
         return shown
-    return listed if route.action is Action.LIST and route.scope in _OWNED else passed
+    return listed if route.action is Action.LIST and route.is_of_kept else passed

@@ -8,7 +8,6 @@ import aiohttp
 
 from jangbu.clock import Clock
 from jangbu.domain.flow import ShortBalance
-from jangbu.domain.keys import Scope
 from jangbu.domain.usage import Platform
 from jangbu.gateway.allowed import Allowed
 from jangbu.gateway.bodies import BodyRoom, Lease, Receive, read_body
@@ -22,9 +21,6 @@ from jangbu.gateway.vertex import Vertex
 from jangbu.metering.meter import Metering
 
 __all__ = ["Exchange", "Limits", "Parts"]
-
-_KEPT_SCOPES = frozenset({Scope.FILES, Scope.CACHES, Scope.BATCHES, Scope.INTERACTIONS})
-"""What a request in one of these makes, shows or lists is kept at the provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +90,7 @@ class Exchange:
     @property
     def is_at_home(self) -> bool:
         """Whether the request makes, shows or uses what lives at the provider, in the project of the home key."""
-        route = self.route
-        makes_or_shows = route.scope in _KEPT_SCOPES or route.resource is not None or route.billing is Billing.STARTED
-        return makes_or_shows or bool(self.named)
+        return self.route.is_of_kept or self.route.billing is Billing.STARTED or bool(self.named)
 
     async def body(self) -> bytes:
         """Read the request's body whole, within bounds."""

@@ -4,12 +4,10 @@ What was said before a session was resumed is in each prompt that follows. So it
 long that context can be, and the first turn of the resumed session is held for it.
 """
 
-from uuid import UUID
-
 from jangbu import telemetry
 from jangbu.errors import JangbuError, NotFound
 from jangbu.gateway.exchange import Exchange
-from jangbu.metering.resources import LaterCall, ResourceKind
+from jangbu.metering.resources import ResourceKind
 
 __all__ = ["context_of", "keep"]
 
@@ -18,14 +16,11 @@ KEPT_SECONDS = 48 * 3600
 _CONTEXT = "context_tokens"
 
 
-async def keep(exchange: Exchange, name: str, *, session: UUID, service: str, model: str, context_tokens: int) -> None:
+async def keep(exchange: Exchange, name: str, context_tokens: int) -> None:
     """Write down, durably, whose a session is, before its client can resume it, and how long its context can be."""
-    resources = exchange.parts.ledger.resources
-    call = LaterCall(session, service, model, {_CONTEXT: context_tokens})
+    digest, resources = {_CONTEXT: context_tokens}, exchange.parts.ledger.resources
     try:
-        await resources.claim(exchange.account, name, ResourceKind.INTERACTION, call=call, seconds=KEPT_SECONDS)
-        # No hold waits for it: each turn was settled, or will be, by the session itself.
-        await resources.settled(exchange.account, name)
+        await resources.claim(exchange.account, name, ResourceKind.INTERACTION, digest=digest, seconds=KEPT_SECONDS)
     except JangbuError as error:
         # The session goes on; all that its user loses is to resume it.
         telemetry.warn("gateway.unclaimed", str(error), resource=name)
@@ -33,7 +28,7 @@ async def keep(exchange: Exchange, name: str, *, session: UUID, service: str, mo
 
 async def context_of(exchange: Exchange, name: str) -> int:
     """Give the most tokens that a session's context has. Raises NotFound where it is not the payer's."""
-    found = await exchange.parts.ledger.resources.find(exchange.account, name)
-    if found is None or found.call is None:
+    digest = await exchange.parts.ledger.resources.digest(exchange.account, name)
+    if _CONTEXT not in digest:
         raise NotFound(f"{name} was not found")
-    return int(found.call.metadata[_CONTEXT])
+    return int(digest[_CONTEXT])

@@ -169,14 +169,7 @@ class Turns:
 
     async def _keep(self, name: str) -> None:
         """Write down that the session can be resumed from here."""
-        await keep(
-            self._exchange,
-            name,
-            session=self._session,
-            service=self._service,
-            model=self._model,
-            context_tokens=max(self._context_tokens, self._turn.tokens_most),
-        )
+        await keep(self._exchange, name, max(self._context_tokens, self._turn.tokens_most))
 
     async def _open_once(self) -> None:
         """Hold for a turn that the client says nothing more for. What was refused once goes on without a hold."""

@@ -31,6 +31,9 @@ _VERSIONS = {
 _UNVERSIONED = {Platform.GEMINI_API: "v1beta", Platform.VERTEX: "v1beta1"}
 
 
+_KEPT_SCOPES = frozenset({Scope.FILES, Scope.CACHES, Scope.BATCHES, Scope.INTERACTIONS})
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """A request, understood.
@@ -54,6 +57,11 @@ class Route:
     project: str | None = None
     location: str | None = None
     reason: str = ""
+
+    @property
+    def is_of_kept(self) -> bool:
+        """Whether it makes, shows or lists what is kept at the provider and belongs to somebody."""
+        return self.scope in _KEPT_SCOPES or self.resource is not None
 
 
 def find(method: str, segments: tuple[str, ...]) -> Route | None:
