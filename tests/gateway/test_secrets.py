@@ -165,6 +165,34 @@ async def test_an_answer_that_begins_well_and_names_the_key_loses_it(database_ur
             assert b"api_key:***" in passed.body
 
 
+async def test_a_key_that_is_a_mere_word_changes_no_answer(database_url: str, gemini: FakeGemini) -> None:
+    text = {"candidates": [{"content": {"parts": [{"text": "a key"}]}, "finishReason": "STOP"}]}
+    answer = json.dumps({**text, "usageMetadata": {"promptTokenCount": 3, "totalTokenCount": 3}}).encode()
+    for word in ("k", "key", "Token"):
+        async with (
+            provider(said(answer)) as up,
+            stage(database_url, gemini, upstream_url=up.url, gemini_api_key=word) as served,
+        ):
+            await served.open(word)
+            passed = await asked_once(served.url, post(CALL, BODY, served.key, user=word))
+            assert passed.body == answer
+            assert (await served.used(word))[0] == 3
+
+
+async def test_the_key_in_an_answer_is_no_part_of_what_is_metered(database_url: str, gemini: FakeGemini) -> None:
+    text = {"candidates": [{"content": {"parts": [{"text": UPSTREAM_KEY}]}, "finishReason": "STOP"}]}
+    usage = {"promptTokenCount": 3, "candidatesTokenCount": 4, "totalTokenCount": 7}
+    event = json.dumps({**text, "usageMetadata": usage}).encode()
+    async with (
+        provider(said(b"data: " + event + b"\r\n\r\n")) as up,
+        stage(database_url, gemini, upstream_url=up.url) as served,
+    ):
+        await served.open("kim")
+        passed = await asked_once(served.url, post(STREAM, BODY, served.key))
+        assert UPSTREAM_KEY.encode() not in passed.body
+        assert (await served.used())[0] == 7
+
+
 async def test_the_parts_show_no_key_when_they_are_printed(served: Stage) -> None:
     key = await served.ledger.keys.authenticate(served.key)
     parts = served.gateway._parts

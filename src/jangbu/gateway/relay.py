@@ -108,13 +108,20 @@ class Relay:
     async def _pass_on(self, client: Client, headers: Headers) -> None:
         async for piece in self._answer.chunks():
             self._meter.feed(piece)
-            passed = deque(self._holding.push(self._shape(piece)))
+            passed = self._passing(self._answer.redaction.passed(piece))
             # A piece that waits for a slow client is kept once, and no longer than until it is written.
             del piece
-            while passed:
-                if not client.has_begun:
-                    await client.begin(self._answer.status, headers)
-                await client.write(passed.popleft())
+            await self._write(client, headers, passed)
+        await self._write(client, headers, self._passing(self._answer.redaction.rest()))
+
+    def _passing(self, piece: bytes) -> deque[bytes]:
+        return deque(self._holding.push(self._shape(piece)) if piece else ())
+
+    async def _write(self, client: Client, headers: Headers, passed: deque[bytes]) -> None:
+        while passed:
+            if not client.has_begun:
+                await client.begin(self._answer.status, headers)
+            await client.write(passed.popleft())
 
     def _left(self, deadline: asyncio.Timeout) -> None:
         """Give an answer without a client its own time; where too many are read for nobody, none."""

@@ -33,6 +33,8 @@ REDIRECT = 300
 STATUS_MOST = 599
 TOO_MANY_REQUESTS = 429
 REDACTED = b"***"
+SECRET_BYTES_LEAST = 16
+"""Google's keys and tokens are longer; what is shorter might stand in any answer."""
 READ_BYTES = 64 * 1024
 """How much of an answer is read ahead of the client: a quarter of aiohttp's own, so that many large ones fit."""
 
@@ -65,8 +67,11 @@ class UpstreamAnswer:
 
     def __init__(self, response: aiohttp.ClientResponse, secrets: Sequence[bytes] = ()) -> None:
         self._response = response
-        self._redaction = Redaction(secrets)
         self.status: int = response.status
+        # What an error says of the key stays here. In any other answer, a word that is no key of Google's is a word.
+        is_error = self.status >= REDIRECT
+        self.redaction = Redaction([each for each in secrets if is_error or len(each) >= SECRET_BYTES_LEAST])
+        """Takes the key out of what goes to a client; whoever meters the answer needs it as it came."""
         self.headers: tuple[tuple[bytes, bytes], ...] = response.raw_headers
 
     def header(self, name: str) -> str | None:
@@ -75,11 +80,7 @@ class UpstreamAnswer:
         return value
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Give the body as it comes. Raises UpstreamFailure where it breaks off.
-
-        The provider's errors name the key that was used (``Consumer 'api_key:…' has been suspended``), also in an
-        answer that begins well: it stays here.
-        """
+        """Give the body as it comes. Raises UpstreamFailure where it breaks off."""
         content, waited, goes_on = self._response.content, 0.0, True
         try:
             while goes_on:
@@ -88,8 +89,7 @@ class UpstreamAnswer:
                 piece = [await content.readany()]
                 waited += time.monotonic() - began
                 goes_on = bool(piece[0])
-                piece = [self._redaction.passed(piece[0])]
-                if piece[0]:
+                if goes_on:
                     yield piece.pop()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             telemetry.emit("upstream.failed", reason="broken_off")
@@ -99,15 +99,15 @@ class UpstreamAnswer:
             telemetry.emit("upstream.waited", seconds=waited)
 
     async def read(self, most: int) -> bytes:
-        """Read a small body whole. Raises UpstreamFailure where it breaks off or is larger than ``most`` bytes."""
+        """Read a small body whole, without the key. Raises UpstreamFailure where it breaks off or has more bytes."""
         pieces, size = [], 0
         async for chunk in self.chunks():
             size += len(chunk)
             if size > most:
                 self.close()
                 raise UpstreamFailure(f"the answer is larger than {most:,} bytes", may_have_left=True)
-            pieces.append(chunk)
-        return b"".join(pieces)
+            pieces.append(self.redaction.passed(chunk))
+        return b"".join((*pieces, self.redaction.rest()))
 
     def close(self) -> None:
         """Drop what was not read, with its connection."""
@@ -115,20 +115,29 @@ class UpstreamAnswer:
 
 
 class Redaction:
-    """Takes secrets out of bytes that come in pieces. What may be the beginning of one at a piece's end waits."""
+    """Takes secrets out of bytes that come in pieces. What may be the beginning of one at a piece's end waits.
+
+    The provider's errors name the key that was used (``Consumer 'api_key:…' has been suspended``), also in an answer
+    that begins well.
+    """
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
         self._secrets = [secret for secret in secrets if secret]
         self._kept = b""
 
     def passed(self, piece: bytes) -> bytes:
-        """Give what may pass of the next piece; an empty one is the end, at which all may."""
+        """Give what may pass of the next piece."""
         content = self._kept + piece if self._kept else piece
         for secret in self._secrets:
             content = content.replace(secret, REDACTED)
-        kept = max((_begun(secret, content) for secret in self._secrets), default=0) if piece else 0
+        kept = max((_begun(secret, content) for secret in self._secrets), default=0)
         self._kept = content[len(content) - kept :] if kept else b""
         return content[: len(content) - kept] if kept else content
+
+    def rest(self) -> bytes:
+        """Give what waited, at the end."""
+        rest, self._kept = self._kept, b""
+        return rest
 
 
 def _begun(secret: bytes, content: bytes) -> int:
