@@ -98,13 +98,11 @@ def test_no_binary_answer_is_asked_for() -> None:
 def test_what_could_be_read_in_two_ways_is_refused(headers: list[tuple[bytes, bytes]]) -> None:
     with pytest.raises(InvalidInput):
         require_sound(headers)
-    with pytest.raises(InvalidInput):
-        forwarded(headers)
 
 
 def test_a_refusal_repeats_no_value() -> None:
     with pytest.raises(InvalidInput) as refused:
-        forwarded([(b"x-goog-api-key", SECRET), (b"x-goog-api-key", SECRET)])
+        require_sound([(b"x-goog-api-key", SECRET), (b"x-goog-api-key", SECRET)])
     assert SECRET.decode() not in str(refused.value)
 
 
@@ -148,7 +146,8 @@ def test_a_response_is_not_split_and_not_lost_either(value: bytes) -> None:
 def test_any_headers_are_read_or_refused(headers: list[tuple[bytes, bytes]]) -> None:
     passed = returned(headers)
     try:
-        passed += forwarded(headers)
+        require_sound(headers)
     except InvalidInput:
         return
+    passed += forwarded(headers)
     assert not any(byte < 32 and byte != 9 for _, value in passed for byte in value)

@@ -7,6 +7,7 @@ import pytest
 
 from jangbu.domain.usage import Platform
 from jangbu.providers.gemini.app_resources import AppResource, Use, app_resources
+from jangbu.providers.gemini.fields import fields
 
 BUCKET = "gs://bucket/a.png"
 CORPUS = "projects/p/locations/l/ragCorpora/1"
@@ -23,7 +24,7 @@ def tool(**given: Any) -> dict[str, Any]:
 
 
 def found(body: dict[str, Any], platform: Platform = Platform.VERTEX) -> list[tuple[Use, str]]:
-    return [(each.use, each.name) for each in app_resources(body, platform)]
+    return [(each.use, each.name) for each in app_resources(fields(body), platform)]
 
 
 @pytest.mark.parametrize("platform", [Platform.VERTEX, Platform.GEMINI_API])
@@ -164,7 +165,7 @@ def test_what_is_searched_or_named_otherwise_is_found(body: dict[str, Any], name
     ],
 )
 def test_what_is_open_to_nobody_is_found_with_the_reason(body: dict[str, Any], field: str) -> None:
-    named = app_resources(body, Platform.GEMINI_API)[0]
+    named = app_resources(fields(body), Platform.GEMINI_API)[0]
     assert (named.use, named.name, bool(named.reason)) == (Use.NEVER, field, True)
 
 
@@ -220,4 +221,4 @@ def test_escapes_depth_and_lists_hide_nothing() -> None:
     body: Any = json.loads('{"\\u0073torage_Uri": ["\\u0067s:\\u002f/bucket/a"]}')
     for _ in range(90):
         body = [{"parts": body}]
-    assert app_resources({"contents": body}, Platform.VERTEX) == (AppResource(Use.WRITE, "gs://bucket/a"),)
+    assert app_resources(fields({"contents": body}), Platform.VERTEX) == (AppResource(Use.WRITE, "gs://bucket/a"),)

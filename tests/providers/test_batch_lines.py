@@ -13,6 +13,7 @@ from jangbu.errors import InvalidInput
 from jangbu.gateway.bodies import json_object
 from jangbu.providers.gemini.app_resources import AppResource, Use
 from jangbu.providers.gemini.batch_lines import LINE_BYTES_MAX, NAMES_MAX, BatchLines, BatchLinesReader, source_file
+from jangbu.providers.gemini.fields import fields
 
 FLASH = "gemini-2.5-flash"
 
@@ -106,9 +107,9 @@ def test_memory_is_bounded_by_a_line() -> None:
 
 
 def test_a_batch_names_one_file() -> None:
-    assert source_file({"batch": {"input_config": {"file_name": "files/a"}}}) == "files/a"
-    assert source_file({"batch": {"inputConfig": {"requests": {"requests": []}}}}) is None
+    assert source_file(fields({"batch": {"input_config": {"file_name": "files/a"}}})) == "files/a"
+    assert source_file(fields({"batch": {"inputConfig": {"requests": {"requests": []}}}})) is None
     others: list[dict[str, Any]] = [{"fileName": "files/b"}, {"requests": {"requests": [{"request": {}}]}}]
     for second in others:
         with pytest.raises(InvalidInput):
-            source_file({"batch": {"inputConfig": {"fileName": "files/a"}, "input_config": second}})
+            source_file(fields({"batch": {"inputConfig": {"fileName": "files/a"}, "input_config": second}}))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from jangbu.errors import InvalidInput, NotOffered
+from jangbu.providers.gemini.fields import fields
 from jangbu.providers.gemini.live_messages import ClientMessage, ServerMessage, Setup
 from jangbu.providers.gemini.references import references
 
@@ -58,7 +59,7 @@ def test_a_handle_names_the_session_that_the_provider_told_of(name: str) -> None
     assert told.resumable is not None
     assert "handle" not in told.resumable, "whoever reads the ledger cannot resume the session"
     assert Setup.read({"setup": setup}).resumes == told.resumable
-    assert references(setup) == (told.resumable,)
+    assert references(fields(setup)) == (told.resumable,)
 
 
 @pytest.mark.parametrize("given", [None, {}, {"handle": ""}, {"handle": None}])

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from jangbu.providers.gemini.fields import fields
 from jangbu.providers.gemini.references import files_made, references
 
 GOOGLE = "https://generativelanguage.googleapis.com"
@@ -38,7 +39,7 @@ def part(uri: str) -> dict[str, Any]:
     ],
 )
 def test_a_file_is_found_however_its_address_is_written(uri: str) -> None:
-    assert references(part(uri)) == ("files/a1",)
+    assert references(fields(part(uri))) == ("files/a1",)
 
 
 @pytest.mark.parametrize(
@@ -54,38 +55,38 @@ def test_a_file_is_found_however_its_address_is_written(uri: str) -> None:
     ],
 )
 def test_what_lies_elsewhere_belongs_to_nobody_here(uri: str) -> None:
-    assert references(part(uri)) == ()
+    assert references(fields(part(uri))) == ()
 
 
 @pytest.mark.parametrize(
     "uri", ["files/", "Files/a1", "what is this", f"{GOOGLE}/v1beta/corpora/x", "files/a?b=c d", "\0"]
 )
 def test_what_is_no_address_and_no_file_is_nobodys(uri: str) -> None:
-    found = references(part(uri))
+    found = references(fields(part(uri)))
     assert len(found) == 1
     assert found[0] in (f"{uri[:100]}…", "files/a")
 
 
 def test_an_address_with_two_names_names_both() -> None:
-    assert references(part(f"{GOOGLE}/v1beta/files/mine?x=files/theirs")) == ("files/mine", "files/theirs")
+    assert references(fields(part(f"{GOOGLE}/v1beta/files/mine?x=files/theirs"))) == ("files/mine", "files/theirs")
 
 
 @pytest.mark.parametrize("holder", ["fileData", "file_data", "FileData", "file_Data"])
 @pytest.mark.parametrize("field", ["fileUri", "file_uri", "FileUri", "file_Uri"])
 def test_fields_are_found_in_every_spelling(holder: str, field: str) -> None:
-    assert references({"contents": {"parts": [{holder: {field: "files/a1"}}]}}) == ("files/a1",)
+    assert references(fields({"contents": {"parts": [{holder: {field: "files/a1"}}]}})) == ("files/a1",)
 
 
 def test_escapes_of_json_hide_nothing() -> None:
     body = '{"contents":[{"parts":[{"\\u0066ileData":{"file\\u0055ri":"\\u0066iles\\u002fa1"}}]}]}'
-    assert references(json.loads(body)) == ("files/a1",)
+    assert references(fields(json.loads(body))) == ("files/a1",)
 
 
 def test_neither_depth_nor_lists_hide_anything() -> None:
     body: Any = {"fileUri": ["files/a1"]}
     for _ in range(500):
         body = [{"parts": body}]
-    assert references({"contents": body}) == ("files/a1",)
+    assert references(fields({"contents": body})) == ("files/a1",)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_neither_depth_nor_lists_hide_anything() -> None:
     ],
 )
 def test_every_surface_is_read(body: dict[str, Any], named: str) -> None:
-    assert references(body) == (named,)
+    assert references(fields(body)) == (named,)
 
 
 @pytest.mark.parametrize(
@@ -178,12 +179,12 @@ def test_every_surface_is_read(body: dict[str, Any], named: str) -> None:
     ],
 )
 def test_what_is_only_data_names_nothing(body: dict[str, Any]) -> None:
-    assert references(body) == ()
+    assert references(fields(body)) == ()
 
 
 def test_each_is_named_once_in_the_order_of_the_body() -> None:
     parts = [{"fileData": {"fileUri": f"files/{name}"}} for name in ("b", "a", "b")]
-    assert references({"contents": [{"parts": parts}], "cachedContent": "cachedContents/c"}) == (
+    assert references(fields({"contents": [{"parts": parts}], "cachedContent": "cachedContents/c"})) == (
         "files/b",
         "files/a",
         "cachedContents/c",

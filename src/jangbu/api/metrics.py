@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -90,40 +90,44 @@ class _Counts:
     """The counters, and which event moves which."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        counter, gauge = partial(_counter, registry), partial(_gauge, registry)
-        self.calls = counter("jangbu_calls", "Requests by verb and class of status", "verb", "status")
-        self.seconds = Histogram(
-            "jangbu_call_seconds", "How long whole calls took", ("verb",), registry=registry, buckets=_CALL_SECONDS
+        counter, labelled = partial(Counter, registry=registry), partial(_labelled, registry)
+        timed = partial(Histogram, registry=registry)
+        self.calls = labelled("jangbu_calls", "Requests by verb and class of status", "verb", "status")
+        self.seconds = cache(
+            timed("jangbu_call_seconds", "How long whole calls took", ("verb",), buckets=_CALL_SECONDS).labels
         )
-        self.added = Histogram(
-            "jangbu_added_seconds",
-            "How long calls took beyond waiting for the provider and for the client",
-            ("verb",),
-            registry=registry,
-            buckets=_ADDED_SECONDS,
+        self.added = cache(
+            timed(
+                "jangbu_added_seconds",
+                "How long calls took beyond waiting for the provider and for the client",
+                ("verb",),
+                buckets=_ADDED_SECONDS,
+            ).labels
         )
-        self.refusals = counter(
+        self.refusals = labelled(
             "jangbu_refusals", "Refusals by code; insufficient_balance: no hold could be taken", "code"
         )
         self.tokens = counter("jangbu_tokens_charged", "Tokens that were recorded and deducted")
-        self.records = counter("jangbu_records", "Records of usage, and whether their price is known", "priced")
+        self.records = labelled("jangbu_records", "Records of usage, and whether their price is known", "priced")
         self.unrecorded = counter("jangbu_unrecorded", "Records that could not be made durable: somebody has to look")
         self.retries = counter("jangbu_recorder_retries", "Flushes that were tried again")
-        self.queue = gauge("jangbu_recorder_queue", "Records that wait to be written")
-        self.upstream = counter("jangbu_upstream_answers", "Answers of the provider by class of status", "status")
-        self.failures = counter("jangbu_upstream_failures", "Times the provider was not reached or broke off", "reason")
-        self.drains = gauge("jangbu_drains", "Answers that are read on although their client left")
+        self.queue = _gauge(registry, "jangbu_recorder_queue", "Records that wait to be written")
+        self.upstream = labelled("jangbu_upstream_answers", "Answers of the provider by class of status", "status")
+        self.failures = labelled(
+            "jangbu_upstream_failures", "Times the provider was not reached or broke off", "reason"
+        )
+        self.drains = _gauge(registry, "jangbu_drains", "Answers that are read on although their client left")
         self.drains_refused = counter("jangbu_drains_refused", "Answers that were not read on: too many clients left")
         self.heard: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
             "request.ended": self._ended,
-            "gateway.refused": lambda facts: self.refusals.labels(facts["code"]).inc(),
+            "gateway.refused": lambda facts: self.refusals(facts["code"]).inc(),
             "gateway.drains": lambda facts: self.drains.set(facts["under_way"]),
             "gateway.drain_refused": lambda _: self.drains_refused.inc(),
             "meter.recorded": self._recorded,
             "recorder.failed": lambda _: self.unrecorded.inc(),
             "recorder.retried": lambda _: self.retries.inc(),
-            "upstream.answered": lambda facts: self.upstream.labels(_status_class(facts["status"])).inc(),
-            "upstream.failed": lambda facts: self.failures.labels(facts["reason"]).inc(),
+            "upstream.answered": lambda facts: self.upstream(_status_class(facts["status"])).inc(),
+            "upstream.failed": lambda facts: self.failures(facts["reason"]).inc(),
         }
 
     def hear(self, event: str, facts: Mapping[str, Any]) -> None:
@@ -131,14 +135,14 @@ class _Counts:
         self.heard[event](facts)
 
     def _ended(self, facts: Mapping[str, Any]) -> None:
-        self.calls.labels(facts["verb"], _status_class(facts["status"])).inc()
+        self.calls(facts["verb"], _status_class(facts["status"])).inc()
         if facts["added_seconds"] is not None:
-            self.seconds.labels(facts["verb"]).observe(facts["seconds"])
-            self.added.labels(facts["verb"]).observe(facts["added_seconds"])
+            self.seconds(facts["verb"]).observe(facts["seconds"])
+            self.added(facts["verb"]).observe(facts["added_seconds"])
 
     def _recorded(self, facts: Mapping[str, Any]) -> None:
         self.tokens.inc(facts["tokens"])
-        self.records.labels("yes" if facts["is_priced"] else "no").inc()
+        self.records("yes" if facts["is_priced"] else "no").inc()
 
 
 class _Passed(Collector):
@@ -179,8 +183,9 @@ class _Book(Collector):
         yield from (holds, tokens, findings)
 
 
-def _counter(registry: CollectorRegistry, name: str, meaning: str, *labels: str) -> Counter:
-    return Counter(name, meaning, labels, registry=registry)
+def _labelled(registry: CollectorRegistry, name: str, meaning: str, *labels: str) -> Callable[..., Counter]:
+    """Give what gives the counter of some labels, which come from closed lists: each is looked for once."""
+    return cache(Counter(name, meaning, labels, registry=registry).labels)
 
 
 def _gauge(registry: CollectorRegistry, name: str, meaning: str) -> Gauge:

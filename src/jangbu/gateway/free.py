@@ -6,6 +6,7 @@ from jangbu.gateway.metered import check_model, check_references
 from jangbu.gateway.owning import require_admitted
 from jangbu.gateway.resources import LIST_BYTES_MAX
 from jangbu.gateway.routes import Action
+from jangbu.providers.gemini.fields import fields
 
 __all__ = ["passed"]
 
@@ -15,9 +16,9 @@ async def passed(exchange: Exchange) -> None:
     body = await exchange.body()
     if exchange.route.action is Action.CALL:
         await require_admitted(exchange)
-        asked = json_object(body)
-        check_model(exchange, asked)
-        await check_references(exchange, asked)
+        found = fields(json_object(body))
+        check_model(exchange, found)
+        await check_references(exchange, found)
     answer = await exchange.send(body or None)
     content = await answer.read(LIST_BYTES_MAX)
     await exchange.client.answer(answer.status, content, exchange.answer_headers(answer))

@@ -104,12 +104,11 @@ def _require_once(given: list[tuple[bytes, bytes]]) -> None:
 
 
 def forwarded(headers: Headers, *, has_json: bool = False) -> tuple[tuple[bytes, bytes], ...]:
-    """Give those of a client's headers that the provider sees. Raises InvalidInput as require_sound does.
+    """Give those of a client's headers that the provider sees. Let only sound ones come here.
 
     A body that was read as JSON goes on as JSON, whatever the client calls it: nobody shall read it in another way.
     """
     given = [(name.lower(), value) for name, value in headers]
-    require_sound(given)
     passed = [
         (name, value)
         for name, value in given
@@ -120,8 +119,8 @@ def forwarded(headers: Headers, *, has_json: bool = False) -> tuple[tuple[bytes,
 
 def forwarded_with_upload(headers: Headers) -> tuple[tuple[bytes, bytes], ...]:
     """Give those that the provider sees of an upload, whose own protocol is spoken in headers."""
-    of_upload = ((name.lower(), value) for name, value in headers)
-    return (*forwarded(headers), *((name, value) for name, value in of_upload if name in _OF_UPLOADS))
+    given = [(name.lower(), value) for name, value in headers]
+    return (*forwarded(given), *((name, value) for name, value in given if name in _OF_UPLOADS))
 
 
 def returned(headers: Headers) -> list[tuple[bytes, bytes]]:

@@ -1,7 +1,7 @@
 """Work that is started by one request and whose usage another one shows: batches and long operations."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from jangbu.gateway.upstream import REDIRECT, UpstreamAnswer
 from jangbu.providers.gemini import request
 from jangbu.providers.gemini.batch_lines import source_file
 from jangbu.providers.gemini.batch_request import batch_bounds, cache_tokens, file_tokens, with_output_limits
+from jangbu.providers.gemini.fields import Field, fields
 from jangbu.providers.gemini.references import references
 
 __all__ = ["started"]
@@ -37,9 +38,10 @@ async def started(exchange: Exchange) -> None:
     """Start work: its hold stays until its result is seen."""
     body = await exchange.body()
     asked = json_object(body)
-    check_model(exchange, asked)
-    await check_references(exchange, asked)
-    call = MeteredCall(exchange.parts.ledger, await _opened(exchange, asked))
+    found = fields(asked)
+    check_model(exchange, found)
+    await check_references(exchange, found)
+    call = MeteredCall(exchange.parts.ledger, await _opened(exchange, asked, found))
     async with call.held(_nothing) as limit:
         if limit is not None and exchange.route.verb == _BATCH:
             body = json.dumps(with_output_limits(asked, limit), ensure_ascii=False).encode()
@@ -48,39 +50,39 @@ async def started(exchange: Exchange) -> None:
     await exchange.client.answer(answer.status, content, [*exchange.answer_headers(answer), *own])
 
 
-async def _opened(exchange: Exchange, asked: Mapping[str, Any]) -> Call:
+async def _opened(exchange: Exchange, asked: Mapping[str, Any], found: Sequence[Field]) -> Call:
     """Open the call. Requests that stand in a file cannot be limited to what the balance affords, so such a call is
     refused instead.
     """
-    file = source_file(asked)
+    file = source_file(found)
     if file is None:
-        return open_call(exchange, asked, await _bounds(exchange, asked))
+        return open_call(exchange, asked, await _bounds(exchange, asked, found))
     call = open_call(exchange, asked, await file_bounds(exchange, file, writes=exchange.route.verb == _BATCH))
     return replace(call, short_balance=ShortBalance.REFUSE)
 
 
-async def _bounds(exchange: Exchange, asked: Mapping[str, Any]) -> Bounds:
+async def _bounds(exchange: Exchange, asked: Mapping[str, Any], found: Sequence[Field]) -> Bounds:
     """Bound work by its request. Raises InvalidInput for a batch without any."""
     route = exchange.route
     if route.verb not in _INLINE:
         return request.bounds(route.verb, asked, route.model)
-    found = batch_bounds(asked, route.model, await _known_tokens(exchange, asked), _INLINE[route.verb])
-    if found is None:
+    bounds = batch_bounds(asked, route.model, await _known_tokens(exchange, references(found)), _INLINE[route.verb])
+    if bounds is None:
         raise InvalidInput("the batch names no requests", hint="give inputConfig.requests or inputConfig.fileName")
-    return found
+    return bounds
 
 
-async def _known_tokens(exchange: Exchange, asked: Mapping[str, Any]) -> Mapping[str, int]:
+async def _known_tokens(exchange: Exchange, named: Sequence[str]) -> Mapping[str, int]:
     """Ask how many tokens the files and caches have that inline requests name. What is not told is left out."""
-    kept = [name for name in references(asked) if name.startswith(("files/", "cachedContents/"))]
-    found: dict[str, int] = {}
+    kept = [name for name in named if name.startswith(("files/", "cachedContents/"))]
+    known: dict[str, int] = {}
     for name in kept[:NAMES_ASKED_MOST]:
         answer = await exchange.send(None, f"/{exchange.route.version}/{name}", "GET")
         shown = json_or_nothing(await answer.read(SHOWN_BYTES_MAX))
         tokens = file_tokens(shown) if name.startswith("files/") else cache_tokens(shown)
         if answer.status < REDIRECT and tokens is not None:
-            found[name] = tokens
-    return found
+            known[name] = tokens
+    return known
 
 
 async def _made(exchange: Exchange, call: MeteredCall, body: bytes) -> tuple[UpstreamAnswer, bytes]:

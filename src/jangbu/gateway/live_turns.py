@@ -22,6 +22,7 @@ from jangbu.gateway.live_resumption import context_of, keep
 from jangbu.gateway.metered import check_references, service_for
 from jangbu.metering.key_limits import Admission
 from jangbu.providers.gemini import StreamMeter
+from jangbu.providers.gemini.fields import fields
 from jangbu.providers.gemini.live_messages import ClientMessage, ServerMessage, Setup
 
 __all__ = ["Turns"]
@@ -101,7 +102,7 @@ class Turns:
 
     async def begin(self) -> None:
         """Hold for the first turn. Raises InsufficientBalance, and what refuses the model or what the setup names."""
-        await check_references(self._exchange, self._setup.body)
+        await check_references(self._exchange, fields(self._setup.body))
         if self._setup.resumes is not None:
             self._context_tokens = await context_of(self._exchange, self._setup.resumes)
         async with self._lock:
@@ -112,7 +113,7 @@ class Turns:
 
         Raises InsufficientBalance, and what refuses what the message names.
         """
-        await check_references(self._exchange, message.body)
+        await check_references(self._exchange, fields(message.body))
         async with self._lock:
             if self._has_ended:
                 return False

@@ -1,7 +1,7 @@
 """Calls whose own answer reports what they used: hold, send, pass on, settle."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jangbu.clock import new_id
@@ -22,19 +22,23 @@ from jangbu.gateway.upstream import ERROR_BYTES_MAX, REDIRECT, UpstreamAnswer
 from jangbu.metering.content import UNKNOWN_MODEL
 from jangbu.providers.gemini import StreamMeter, counting, request
 from jangbu.providers.gemini.app_resources import Use, app_resources
-from jangbu.providers.gemini.fields import models_named, require_one_spelling
+from jangbu.providers.gemini.fields import Field, fields, models_named
 from jangbu.providers.gemini.references import references
 from jangbu.providers.gemini.services import service_of
 
 __all__ = ["check_model", "check_references", "metered", "open_call", "service_for"]
+
+_ASKED = (("model",), ("agent",))
+"""What a call is asked of: a model, or an agent that chooses its own."""
 
 
 async def metered(exchange: Exchange) -> None:
     """Make one metered call for a client. Raises what refuses the call, before anything is answered."""
     body = await exchange.body()
     asked = json_object(body)
-    check_model(exchange, asked)
-    await check_references(exchange, asked)
+    found = fields(asked)
+    check_model(exchange, found)
+    await check_references(exchange, found)
     call = MeteredCall(exchange.parts.ledger, open_call(exchange, asked, await _bounds(exchange, asked)))
     count = interactions.input_tokens if exchange.route.surface is Surface.INTERACTIONS else asked_tokens
     async with call.held(lambda: count(exchange, asked, call.call.model)) as limit:
@@ -84,15 +88,14 @@ def service_for(exchange: Exchange, asked: Mapping[str, Any], model: str | None)
     return exchange.payer.service or service_of(surface, model or "", asked)
 
 
-def check_model(exchange: Exchange, asked: Mapping[str, Any]) -> None:
+def check_model(exchange: Exchange, found: Sequence[Field]) -> None:
     """Refuse a body that asks for a model that the key may not call, for two, or for another than the path names.
 
-    Raises NotPermitted, and InvalidInput also for a field in two spellings.
+    Raises NotPermitted or InvalidInput.
     """
-    require_one_spelling(asked)
-    named = models_named(asked)
+    named = models_named(found)
     wanted = {*named, *([exchange.route.model] if exchange.route.model else [])}
-    if len(wanted) > 1 or (asked.get("model") is not None and asked.get("agent") is not None):
+    if len(wanted) > 1 or len({path for path, value in found if path in _ASKED and value is not None}) > 1:
         raise InvalidInput("the request names more than one model", hint="name the one that the path names")
     for model in wanted:
         if not is_model(model):
@@ -101,13 +104,13 @@ def check_model(exchange: Exchange, asked: Mapping[str, Any]) -> None:
             raise NotPermitted(f"this key may not call {model[:100]}")
 
 
-async def check_references(exchange: Exchange, asked: Mapping[str, Any]) -> None:
+async def check_references(exchange: Exchange, found: Sequence[Field]) -> None:
     """Refuse a body that uses what is the app's own and not open to its users. Raises NotPermitted.
 
     Somebody else's files and caches do not exist: raises NotFound.
     """
-    _check_app_resources(exchange, asked)
-    named = references(asked)
+    _check_app_resources(exchange, found)
+    named = references(found)
     if named:
         exchange.named.extend(named)
         foreign = await exchange.parts.ledger.resources.owns_all(exchange.account, named)
@@ -115,8 +118,8 @@ async def check_references(exchange: Exchange, asked: Mapping[str, Any]) -> None
             raise NotFound(f"{foreign[0]} was not found")
 
 
-def _check_app_resources(exchange: Exchange, asked: Mapping[str, Any]) -> None:
-    for named in app_resources(asked, exchange.route.platform):
+def _check_app_resources(exchange: Exchange, found: Sequence[Field]) -> None:
+    for named in app_resources(found, exchange.route.platform):
         if named.use is Use.MODEL and exchange.parts.vertex is not None:
             exchange.parts.vertex.model_name(named.name)
         else:

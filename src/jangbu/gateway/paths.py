@@ -17,6 +17,7 @@ _ENCODED = {b"%3A": b":", b"%3a": b":", b"%24": b"$"}
 _DOTS = (".", "..")
 
 
+@lru_cache(maxsize=1_024)
 def segments(raw_path: bytes, prefix: str = "") -> tuple[str, ...] | None:
     """Split a path as it came over the wire, without its query; doubled slashes count as one.
 

@@ -18,6 +18,7 @@ from jangbu.gateway.routes import Action
 from jangbu.gateway.upstream import REDIRECT
 from jangbu.metering.resources import Owned, ResourceKind
 from jangbu.providers.gemini import parse
+from jangbu.providers.gemini.fields import fields
 
 __all__ = ["create_cache", "listed", "shown"]
 
@@ -32,8 +33,9 @@ async def create_cache(exchange: Exchange) -> None:
     await require_something_left(exchange)
     body = await exchange.body()
     asked = json_object(body)
-    check_model(exchange, asked)
-    await check_references(exchange, asked)
+    found = fields(asked)
+    check_model(exchange, found)
+    await check_references(exchange, found)
     answer = await exchange.send(body)
     content = await answer.read(LIST_BYTES_MAX)
     if answer.status < REDIRECT and (name := await _kept(exchange, content)) is not None:
@@ -49,7 +51,7 @@ async def shown(exchange: Exchange) -> None:
     if action is Action.UPDATE:
         await require_admitted(exchange)
         await require_something_left(exchange)
-        await check_references(exchange, json_object(body))
+        await check_references(exchange, fields(json_object(body)))
     if action is Action.DELETE and _waits(found):
         await _require_ended(exchange, found)
     # But for a change, the path says it all, and what a body adds could only contradict it.

@@ -6,6 +6,7 @@ The target is written anew from the validated parts of the path, so that it is n
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from jangbu.domain.keys import Scope
 from jangbu.domain.usage import Platform, Surface
@@ -64,6 +65,7 @@ class Route:
         return self.scope in _KEPT_SCOPES or self.resource is not None
 
 
+@lru_cache(maxsize=1_024)
 def find(method: str, segments: tuple[str, ...]) -> Route | None:
     """Give where a request leads, or None where nothing is declared: it is refused then, and never passed on.
 

@@ -12,13 +12,12 @@ reaches nothing of the app's either: the client does what it asks for.
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from jangbu.domain.usage import Platform
-from jangbu.providers.gemini.fields import Path, fields, folded
+from jangbu.providers.gemini.fields import Field, Path, folded
 from jangbu.providers.gemini.references import decoded
 
 __all__ = ["AppResource", "Use", "app_resources"]
@@ -118,9 +117,9 @@ _AUTHORITY_LENGTH_MOST = 260
 """A name in the DNS has 253 characters at most, and a port follows."""
 
 
-def app_resources(body: Mapping[str, Any], platform: Platform) -> tuple[AppResource, ...]:
-    """Name what a body uses of the app's, each once."""
-    found = (_named(path, value, platform) for path, value in fields(body) if value)
+def app_resources(given: Iterable[Field], platform: Platform) -> tuple[AppResource, ...]:
+    """Name what the fields of a body use of the app's, each once."""
+    found = [_named(path, value, platform) for path, value in given if value]
     return tuple(dict.fromkeys(named for named in found if named is not None))
 
 

@@ -13,7 +13,7 @@ from jangbu.domain.usage import COUNT_MAX, Platform
 from jangbu.errors import InvalidInput
 from jangbu.providers.gemini import request
 from jangbu.providers.gemini.app_resources import AppResource, Use, app_resources
-from jangbu.providers.gemini.fields import fields
+from jangbu.providers.gemini.fields import Field, fields
 from jangbu.providers.gemini.limits import input_limit, output_limit
 from jangbu.providers.gemini.references import references
 
@@ -137,10 +137,10 @@ class BatchLinesReader:
         else:
             self._unlimited += bounds.candidates
         # A key is the caller's own word for the line, whatever it looks like.
-        body = {name: value for name, value in line.items() if name != "key"}
+        found = fields({name: value for name, value in line.items() if name != "key"})
         self._add(self._models, _models(line, single), str)
-        self._add(self._references, references(body), str)
-        self._add(self._resources, app_resources(body, Platform.GEMINI_API), lambda named: named.name)
+        self._add(self._references, references(found), str)
+        self._add(self._resources, app_resources(found, Platform.GEMINI_API), lambda named: named.name)
 
     def _add(self, known: set[Named], found: Iterable[Named], text: Callable[[Named], str]) -> None:
         """Keep what is named. Raises InvalidInput where that is too much, or cannot be stored."""
@@ -158,16 +158,16 @@ class BatchLinesReader:
         self._line.clear()
 
 
-def source_file(body: Mapping[str, Any]) -> str | None:
+def source_file(found: Iterable[Field]) -> str | None:
     """Name the file in which the requests of a batch stand; None where it names none.
 
     Raises InvalidInput where there is more than one source, because nobody can tell which the provider takes.
     """
-    given = [(path[-2:], value) for path, value in fields(body) if path[-2:] in (_SOURCE, _INLINE)]
+    given = [(path[-2:], value) for path, value in found if path[-2:] in (_SOURCE, _INLINE)]
     files = [value for path, value in given if path == _SOURCE]
     if not files:
         return None
-    named = references({"inputConfig": {"fileName": files[0]}})
+    named = references([(_SOURCE, files[0])])
     if len(given) != 1 or len(named) != 1:
         raise InvalidInput("a batch takes its requests from one file, or inline", hint="give one of the two")
     return named[0]

@@ -9,6 +9,7 @@ from jangbu.domain.usage import COUNT_MAX
 from jangbu.errors import UncountedInput
 from jangbu.providers.gemini import request
 from jangbu.providers.gemini.counts import read_count
+from jangbu.providers.gemini.fields import fields
 from jangbu.providers.gemini.input_bound import input_scan
 from jangbu.providers.gemini.limits import input_limit
 from jangbu.providers.gemini.media import IMAGE_TOKENS_MOST, media_tokens_most
@@ -66,7 +67,7 @@ def _input_most(single: Mapping[str, Any], model: str | None, known: Mapping[str
     limit, local = input_limit(model), input_scan(single)
     total: int | None = local.most
     for elsewhere in local.elsewhere:
-        names = references(elsewhere)
+        names = references(fields(elsewhere))
         is_known = bool(names) and all(name in known for name in names)
         total = None if total is None or not is_known else total + sum(known[name] for name in names)
     bounds = [most for most in (total, limit) if most is not None]

@@ -5,15 +5,17 @@ caller's own functions are called with, and answer, is data and names nothing; n
 schema, and the annotations of an earlier answer.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jangbu.errors import InvalidInput
 
-__all__ = ["Path", "fields", "folded", "models_named", "require_one_spelling"]
+__all__ = ["Field", "Path", "fields", "fields_written", "folded", "models_named"]
 
 Path = tuple[str, ...]
 """A field, behind the fields that it stands in. The members of a list have the path of the list."""
+Field = tuple[Path, Any]
+"""A value as JSON has it, with the path of the field that holds it."""
 
 _DATA = frozenset({"labels", "metadata", "partmetadata", "properties", "$defs", "defs", "definitions"})
 _MODELS = frozenset({"model", "modelname"})
@@ -37,49 +39,51 @@ def folded(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-def fields(body: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
-    """Give each value of a body, as JSON has it, with its path; an object comes before its members."""
-    waiting: list[tuple[Path, Any]] = [((), body)]
+def fields(body: Mapping[str, Any]) -> Sequence[Field]:
+    """Give each value of a request's body; an object comes before its members.
+
+    Raises InvalidInput where an object gives a field in two spellings: nobody knows which one the provider reads.
+    """
+    return _walked(body, one_spelling=True)
+
+
+def fields_written(answer: Mapping[str, Any]) -> Sequence[Field]:
+    """Give each value of what the provider itself wrote, whose spelling is its own affair."""
+    return _walked(answer, one_spelling=False)
+
+
+def models_named(found: Iterable[Field]) -> tuple[str, ...]:
+    """Name each model and agent that a body asks for, without its prefixes. Raises InvalidInput for what is no text."""
+    named = [value for path, value in found if (path[-1] in _MODELS or path == _AGENT) and value is not None]
+    if any(not isinstance(value, str) for value in named):
+        raise InvalidInput("the body's model is no text")
+    return tuple(dict.fromkeys(value.rpartition("/")[2] for value in named))
+
+
+def _walked(body: Mapping[str, Any], *, one_spelling: bool) -> Sequence[Field]:
+    """Walk through a body once: this is done for each call, before it is made."""
+    found: list[Field] = []
+    waiting: list[Field] = [((), body)]
     while waiting:
         path, value = waiting.pop()
         if isinstance(value, list):
             waiting.extend([(path, member) for member in reversed(value)])
             continue
         if path:
-            yield path, value
+            found.append((path, value))
         if isinstance(value, dict):
-            waiting.extend(reversed(_members(path, value)))
-
-
-def require_one_spelling(body: Mapping[str, Any]) -> None:
-    """Raise InvalidInput where an object gives a field in two spellings: nobody knows which one the provider reads."""
-    waiting: list[tuple[Path, Any]] = [((), body)]
-    while waiting:
-        path, value = waiting.pop()
-        if isinstance(value, list):
-            waiting.extend((path, member) for member in value)
-        elif isinstance(value, dict):
-            if len({folded(name) for name in value}) != len(value):
+            names = [folded(name) for name in value]
+            if one_spelling and len(set(names)) != len(names) and _SCHEMAS.isdisjoint(path):
                 raise InvalidInput("the body gives a field in two spellings", hint="write each field once")
-            waiting.extend(member for member in _members(path, value) if member[0][-1] not in _SCHEMAS)
-
-
-def models_named(body: Mapping[str, Any]) -> tuple[str, ...]:
-    """Name each model and agent that a body asks for, without its prefixes. Raises InvalidInput for what is no text."""
-    found = [value for path, value in fields(body) if value is not None and (path[-1] in _MODELS or path == _AGENT)]
-    if any(not isinstance(value, str) for value in found):
-        raise InvalidInput("the body's model is no text")
-    return tuple(dict.fromkeys(value.rpartition("/")[2] for value in found))
-
-
-def _members(path: Path, value: Mapping[str, Any]) -> list[tuple[Path, Any]]:
-    data = _STEP_DATA.get(str(value.get("type")))
-    found: list[tuple[Path, Any]] = []
-    for given, member in value.items():
-        name = folded(given)
-        is_data = name == _CITED or (
-            isinstance(member, dict) and (name in _DATA or name == data or (*path[-1:], name) in _ARGUMENTS)
-        )
-        if not is_data:
-            found.append(((*path, name), member))
+            waiting.extend(reversed(_members(path, names, value)))
     return found
+
+
+def _members(path: Path, names: Iterable[str], value: Mapping[str, Any]) -> list[Field]:
+    data = _STEP_DATA.get(str(value.get("type")))
+    return [
+        ((*path, name), member)
+        for name, member in zip(names, value.values(), strict=True)
+        if name != _CITED
+        and not (isinstance(member, dict) and (name in _DATA or name == data or (*path[-1:], name) in _ARGUMENTS))
+    ]

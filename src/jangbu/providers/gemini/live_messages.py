@@ -13,7 +13,7 @@ from jangbu.domain.flow import Bounds
 from jangbu.domain.usage import COUNT_MAX
 from jangbu.errors import InvalidInput, NotOffered
 from jangbu.providers.gemini import request
-from jangbu.providers.gemini.fields import folded
+from jangbu.providers.gemini.fields import fields, folded
 from jangbu.providers.gemini.input_bound import input_most
 from jangbu.providers.gemini.json_values import load
 from jangbu.providers.gemini.media import AUDIO_TOKENS_PER_SECOND
@@ -67,7 +67,7 @@ class Setup:
             raise NotOffered(f"{path[:60]} is not offered; name a model of Google's")
         # A setup limits the output as the body of a generateContent does, in the same words.
         bounds = request.bounds("generateContent", setup, found[1])
-        resumes = next((name for name in references(setup) if name.startswith("sessions/")), None)
+        resumes = next((name for name in references(fields(setup)) if name.startswith("sessions/")), None)
         return cls(setup, path, found[1], replace(bounds, input_most=_bounded(setup)), resumes)
 
     @property

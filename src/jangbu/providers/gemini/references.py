@@ -7,11 +7,11 @@ nobody owns that, and the request goes nowhere.
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from jangbu.providers.gemini.fields import Path, fields
+from jangbu.providers.gemini.fields import Field, Path, fields_written
 
 __all__ = ["decoded", "files_made", "references", "session_name"]
 
@@ -29,16 +29,13 @@ _DECODED_MOST = 4
 Named = Callable[[str], Iterable[str]]
 
 
-def references(body: Mapping[str, Any]) -> tuple[str, ...]:
-    """Name what a body uses, each once: ``files/…``, ``cachedContents/…``, ``interactions/…``, ``environments/…`` or
-    ``sessions/…``.
+def references(given: Iterable[Field]) -> tuple[str, ...]:
+    """Name what the fields of a body use, each once: ``files/…``, ``cachedContents/…``, ``interactions/…``,
+    ``environments/…`` or ``sessions/…``.
 
     An address elsewhere (a video, a page, a bucket) belongs to nobody here and is not among them.
     """
-    found = [name for path, text in _texts(body) for name in _named(path, text)]
-    environment = body.get("environment")
-    if isinstance(environment, str) and environment != _NEW_ENVIRONMENT:
-        found.extend(_environment(environment))
+    found = [name for path, text in given if isinstance(text, str) for name in _named(path, text)]
     return tuple(dict.fromkeys(found))
 
 
@@ -59,12 +56,13 @@ def files_made(answer: Mapping[str, Any]) -> tuple[str, ...]:
         if isinstance(step, Mapping) and step.get("type") == "model_output"
     ]
     written = {"response": answer.get("response"), "outputs": outputs}
-    found = [name for path, text in _texts(written) if path[-1] == "uri" for name in _address(text)]
+    found = [
+        name
+        for path, text in fields_written(written)
+        if isinstance(text, str) and path[-1] == "uri"
+        for name in _address(text)
+    ]
     return tuple(dict.fromkeys(name for name in found if _FILE.fullmatch(name)))
-
-
-def _texts(body: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-    return ((path, value) for path, value in fields(body) if isinstance(value, str))
 
 
 def _named(path: Path, text: str) -> Iterable[str]:
@@ -123,6 +121,10 @@ def _environment(text: str) -> Iterable[str]:
     return (_whole(_ENVIRONMENT, "environments", text),)
 
 
+def _environment_used(text: str) -> Iterable[str]:
+    return () if text == _NEW_ENVIRONMENT else _environment(text)
+
+
 def _whole(pattern: re.Pattern[str], kind: str, text: str) -> str:
     """Give the name that the whole text writes, else a name that is nobody's."""
     found = pattern.fullmatch(text)
@@ -146,4 +148,5 @@ _FIELDS_WITHIN: Mapping[Path, Named] = {
     # Elsewhere a file's name is but the title of a file whose bytes come along.
     ("inputconfig", "filename"): _file,
     ("sessionresumption", "handle"): _session,
+    ("environment",): _environment_used,
 }
