@@ -40,7 +40,9 @@ async def test_an_answer_that_nobody_reads_takes_no_memory_and_is_given_up(datab
         assert len(await client.until_closed()) < 10 * MEGABYTE
 
 
-async def test_64_images_at_once_pass_through_little_memory(database_url: str, tmp_path: Path) -> None:
+async def test_64_images_at_once_pass_through_little_memory_which_is_given_back(
+    database_url: str, tmp_path: Path
+) -> None:
     answer = image(2 * MEGABYTE)
     async with provider(said(answer)) as up, running(database_url, up.url, tmp_path) as served:
         headers = {"x-goog-api-key": served.key, "x-jangbu-user": "kim"}
@@ -52,8 +54,10 @@ async def test_64_images_at_once_pass_through_little_memory(database_url: str, t
 
             await fetch()
             served.service.forget_most()
+            before = served.service.resident
             assert set(await asyncio.gather(*(fetch() for _ in range(64)))) == {answer}
         assert served.service.resident_most < 120 * 2**20
+        assert served.service.resident < before + 16 * MEGABYTE
         assert await served.used() == (65 * TOTAL, 0)
 
 

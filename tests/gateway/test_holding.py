@@ -2,7 +2,7 @@
 
 import pytest
 
-from jangbu.gateway.holding import LastEvents
+from jangbu.gateway.holding import TAIL_BYTES, LastEvents, WholeBody
 
 _FIRST = b'data: {"candidates":[{"content":{"parts":[{"text":"a"}]}}]}\r\n\r\n'
 
@@ -35,3 +35,13 @@ def test_a_stream_that_goes_on_passes_all_but_the_latest_piece() -> None:
     assert waiting.push(tool) == []
     assert waiting.push(_FIRST) == [tool]
     assert waiting.rest() == _FIRST
+
+
+def test_a_body_waits_whole_while_it_may_be_small_and_passes_at_once_where_it_is_known_to_be_large() -> None:
+    pieces = [bytes([number]) * 4_000 for number in range(5)]
+    small, growing, large = WholeBody(), WholeBody(most=10_000), WholeBody(20_000, most=10_000)
+    assert [small.push(piece) for piece in pieces] == [[]] * 5
+    assert [len(b"".join(growing.push(piece))) for piece in pieces] == [0, 0, 12_000 - TAIL_BYTES, 4_000, 4_000]
+    assert [len(b"".join(large.push(piece))) for piece in pieces] == [4_000 - TAIL_BYTES, *[4_000] * 4]
+    assert small.rest() == b"".join(pieces)
+    assert growing.rest() == large.rest() == pieces[-1][-TAIL_BYTES:]

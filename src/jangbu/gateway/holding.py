@@ -35,10 +35,10 @@ class HoldBack(Protocol):
 
 
 class WholeBody:
-    """Keeps a body that is small; of a larger one only its latest bytes."""
+    """Keeps a body that is small; of a larger one only its latest bytes. ``announced`` is its length, where known."""
 
-    def __init__(self, most: int = KEPT_BYTES_MAX) -> None:
-        self._most = most
+    def __init__(self, announced: int | None = None, *, most: int = KEPT_BYTES_MAX) -> None:
+        self._most = most if announced is None or announced <= most else 0
         self._kept: list[bytes] = []
         self._size = 0
 

@@ -153,7 +153,7 @@ async def _answered(
     relay = Relay(
         answer,
         _meter(exchange, call, answer),
-        LastEvents() if streams else WholeBody(),
+        LastEvents() if streams else WholeBody(answer.length),
         parts.drains,
         seconds=parts.limits.upstream_seconds,
         shape=shape.feed if shape else lambda piece: piece,

@@ -74,6 +74,12 @@ class UpstreamAnswer:
         """Takes the key out of what goes to a client; whoever meters the answer needs it as it came."""
         self.headers: tuple[tuple[bytes, bytes], ...] = response.raw_headers
 
+    @property
+    def length(self) -> int | None:
+        """How many bytes the body has, where the provider announced it."""
+        announced: int | None = self._response.content_length
+        return announced
+
     def header(self, name: str) -> str | None:
         """Give a header's value, or None."""
         value: str | None = self._response.headers.get(name)

@@ -14,6 +14,7 @@ from jangbu.api.app import open_app
 from jangbu.api.requests import Observed
 from jangbu.cli.serve.certificate import Certificate
 from jangbu.cli.serve.lines import log_format, logging_to_stderr
+from jangbu.cli.serve.memory import give_back_large_blocks
 from jangbu.cli.serve.protocol import Bounds, bounded
 from jangbu.cli.serve.served import Served
 from jangbu.cli.serve.stopping import Stopping
@@ -77,6 +78,7 @@ async def _serve(
         server = _Server(configured, handshake_seconds=settings.head_seconds_max)
         stopping.begin(lambda: setattr(server, "should_exit", True))
         _collect_rarely()
+        give_back_large_blocks()
         ready(stopping)
         await server.serve(sockets=[listener])
         await gateway.close(stopping.seconds_left(settings.stop_seconds_max))

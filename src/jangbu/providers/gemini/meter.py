@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from jangbu.domain.usage import Anomaly, Platform, Surface, Usage
 from jangbu.providers.gemini.compression import decoder
@@ -72,15 +73,8 @@ class StreamMeter:
             return
         self._seen += 1
         self.error_seen = self.error_seen or event.get("error") is not None or event.get("event_type") == "error"
-        shape = surface_of(event)
-        if shape is not None or event.get("error") is not None or not event:
-            self._recognised = True
-        else:
-            self._strange += 1
-        if self._reader is None:
-            if shape is None and self._surface is None and event.get("error") is None:
-                return
-            self._begin(shape)
+        if self._reader is None or not self._recognised:
+            self._recognise(event)
         if self._reader is not None:
             self._reader.read(event)
 
@@ -99,6 +93,17 @@ class StreamMeter:
         if self.is_unreadable and not usage.anomalies:
             return replace(usage, anomalies=(Anomaly.USAGE_MISSING,))
         return usage
+
+    def _recognise(self, event: Mapping[str, Any]) -> None:
+        """See whether an object is one that a surface writes, and begin to read as soon as one is."""
+        shape = surface_of(event)
+        is_error = event.get("error") is not None
+        if shape is not None or is_error or not event:
+            self._recognised = True
+        else:
+            self._strange += 1
+        if self._reader is None and (shape is not None or self._surface is not None or is_error):
+            self._begin(shape)
 
     def _begin(self, shape: Surface | None) -> None:
         """Choose the reader: the caller's word first, then the shape; chunks of generateContent are a stream."""
