@@ -6,6 +6,7 @@ from pathlib import Path
 
 import aiohttp
 
+from jangbu.metering.meter import Metering
 from jangbu.testing import FakeGemini
 from tests.gateway.raw import none_open, open_holds, post, provider, running, said, until, wire
 from tests.gateway.stage import FLASH, Stage, asked, stage
@@ -23,6 +24,11 @@ def image(size: int) -> bytes:
     return head + b"A" * size + tail
 
 
+async def some_open(ledger: Metering) -> bool:
+    """Tell whether a call is under way."""
+    return await open_holds(ledger) != []
+
+
 async def test_an_answer_that_nobody_reads_takes_no_memory_and_is_given_up(database_url: str, tmp_path: Path) -> None:
     async with (
         provider(said(image(50 * MEGABYTE))) as up,
@@ -32,8 +38,7 @@ async def test_an_answer_that_nobody_reads_takes_no_memory_and_is_given_up(datab
         served.service.forget_most()
         before = served.service.resident
         await client.send(post(CALL, json.dumps(asked()), served.key))
-        await asyncio.sleep(1)
-        assert await open_holds(served.ledger) != []
+        await until(lambda: some_open(served.ledger))
         await until(lambda: none_open(served.ledger))
         assert await served.used() == (TOTAL, 0)
         assert served.service.resident_most - before < 10 * MEGABYTE
@@ -82,7 +87,7 @@ async def test_a_stream_without_a_client_is_read_on_for_a_bounded_time(database_
         async with wire(served.url) as client:
             await client.send(post(STREAM, json.dumps(asked()), served.key))
             await client.reader.readuntil(b"data:")
-        await until(lambda: none_open(served.ledger), seconds=3)
+        await until(lambda: none_open(served.ledger))
         used, held = await served.used()
         assert 100 < used < 4_100, "what was reported until then is charged"
         assert held == 0
@@ -96,7 +101,7 @@ async def test_only_so_many_streams_are_read_on_at_once(database_url: str, gemin
             async with wire(served.url) as client:
                 await client.send(post(STREAM, json.dumps(asked(maxOutputTokens=1_000)), served.key))
                 await client.reader.readuntil(b"data:")
-        await until(lambda: none_open(served.ledger), seconds=10)
+        await until(lambda: none_open(served.ledger))
         whole = [answer for answer in gemini.wait_for_answers(6) if answer.completely_sent]
         assert len(whole) == 2
         used, held = await served.used()
@@ -114,8 +119,8 @@ async def test_a_stream_that_reported_nothing_before_it_was_given_up_has_an_unkn
         await served.open("kim")
         async with wire(served.url) as client:
             await client.send(post(STREAM, json.dumps(asked()), served.key))
-            await asyncio.sleep(0.2)
-        await until(lambda: none_open(served.ledger), seconds=4)
+            await until(lambda: some_open(served.ledger))
+        await until(lambda: none_open(served.ledger))
         used, held = await served.used()
         assert used == 0
         assert held > 0

@@ -134,7 +134,7 @@ async def test_a_client_that_leaves_after_any_chunk_pays_for_the_whole_answer(se
             served.gemini.next(Behaviour(recorded=Served(answer.body, CONTENT_TYPES["sse"], 200), chunk_delay=0.002))
             await leave_after(served, answer, user, chunks)
             used = 0
-            for _ in range(400):
+            for _ in range(2_000):
                 used, held = await served.used(user)
                 if used and not held:
                     break

@@ -12,6 +12,7 @@ from google.genai import types
 from jangbu.testing import Behaviour, FakeGemini, Recorded
 from tests.gateway.book import asked as asked_database
 from tests.gateway.book import came, findings, holds, records, require_sound
+from tests.gateway.live import eventually
 from tests.gateway.raw import wire
 from tests.gateway.stage import FLASH, GRANT, Stage, asked, inline, stage
 from tests.gateway.test_resources import uploaded
@@ -92,14 +93,22 @@ async def test_a_client_that_leaves_does_not_leave_the_result_unsettled(served: 
     name = await finished(served)
     served.gemini.next("delay=0.3")
     head = f"GET /v1beta/{name} HTTP/1.1\r\nhost: g\r\nx-goog-api-key: {served.key}\r\nx-jangbu-user: kim\r\n\r\n"
+    before = len(served.gemini.requests())
     async with wire(served.url) as client:
         await client.send(head.encode())
-        await asyncio.sleep(0.1)
-    for _ in range(100):
-        if await records(served):
-            break
-        await asyncio.sleep(0.05)
+        await eventually(lambda: has_come(served, before + 1))
+    await eventually(lambda: is_recorded(served))
     assert await served.used() == (total(served), 0)
+
+
+async def is_recorded(served: Stage) -> bool:
+    """Tell whether there is a record of kim's."""
+    return len(await records(served)) > 0
+
+
+async def has_come(served: Stage, requests: int) -> bool:
+    """Tell whether so many requests came to the provider."""
+    return len(served.gemini.requests()) == requests
 
 
 @pytest.mark.parametrize("state", ["BATCH_STATE_FAILED", "BATCH_STATE_CANCELLED", "BATCH_STATE_EXPIRED"])

@@ -86,15 +86,6 @@ async def test_two_gateways_call_at_once_as_often_as_one(database_url: str, gemi
         assert await is_under_way(one, 0)
 
 
-@pytest.mark.parametrize("path", [CALL, STREAM])
-async def test_who_calls_one_after_another_is_never_kept_out(served: Stage, another: Stage, path: str) -> None:
-    _, narrow = await served.ledger.keys.create_for_app("narrow", concurrent_calls=1)
-    for number in range(40):
-        if number % 5 == 0:
-            served.gemini.next("503")
-        assert (await (served, another)[number % 2].post(path, asked(), key=narrow))[0] in (200, 503)
-
-
 async def test_the_calls_of_a_gateway_that_was_killed_are_under_way_for_a_minute_at_most(
     database_url: str, gemini: FakeGemini, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from jangbu.testing import FakeGemini
+from tests.gateway import raw
 from tests.gateway.book import asked as asked_database
 from tests.gateway.live import (
     SETUP,
@@ -28,6 +29,7 @@ from tests.gateway.live import (
 from tests.gateway.live import said as says
 from tests.gateway.raw import post, until, wire
 from tests.gateway.stage import FLASH, Stage, asked, stage
+from tests.gateway.test_limits import ANSWER
 
 CALL = f"/v1beta/models/{FLASH}:generateContent"
 STREAM = f"/v1beta/models/{FLASH}:streamGenerateContent?alt=sse"
@@ -99,14 +101,26 @@ async def test_a_call_ends_that_is_refused_or_free(
     assert await none_under_way(served)
 
 
-async def test_a_call_ends_when_its_answer_was_read_on_for_nobody(served: Stage, key: str) -> None:
-    served.gemini.next("chunks=9; chunk_delay=0.1; prompt=70; candidates=30; thoughts=0")
-    async with wire(served.url) as client:
-        await client.send(post(STREAM, BODY, key))
-        await client.reader.readuntil(b"promptTokenCount")
-    assert await under_way(served) == 1, "who left is still called for"
-    await until(lambda: none_under_way(served))
-    assert await tokens_counted(served) == 100
+async def test_a_call_ends_when_its_answer_was_read_on_for_nobody(database_url: str, gemini: FakeGemini) -> None:
+    may_end = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+        writer.write(f"data: {json.dumps({**ANSWER, 'usageMetadata': {}})}\r\n\r\n".encode())
+        await may_end.wait()
+        writer.write(f"data: {json.dumps(ANSWER)}\r\n\r\n".encode())
+        writer.close()
+
+    async with raw.provider(answer) as upstream, stage(database_url, gemini, upstream_url=upstream.url) as served:
+        await served.open("kim")
+        key = await limited(served)
+        async with wire(served.url) as client:
+            await client.send(post(STREAM, BODY, key))
+            await client.reader.readuntil(b"\r\n\r\n")
+        assert await under_way(served) == 1, "who left is still called for"
+        may_end.set()
+        await until(lambda: none_under_way(served))
+        assert await tokens_counted(served) == 2
 
 
 @pytest.mark.parametrize("milliseconds", [0, 2, 8, 32])
