@@ -93,7 +93,9 @@ async def test_ownership_is_as_of_the_batch(served: Stage) -> None:
     file = await uploaded(served)
     source = await uploaded(served, lines(reading(file)))
     await served.ledger.accounts.grant("kim", 1_000_000, key="more")
-    await started(served, from_file(source))
+    batch, _ = await started(served, from_file(source))
+    while not (await served.get(f"/v1beta/{batch}"))[1].get("done"):
+        pass
     assert (await served.get(f"/v1beta/{file}", method="DELETE"))[0] == 200
     assert (await served.post(BATCH, from_file(source)))[0] == 404
 

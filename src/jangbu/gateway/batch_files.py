@@ -1,19 +1,25 @@
-"""Batches whose requests stand in a file: its lines are read as the file is uploaded, and judged when a batch names it.
+"""The files of batches: the lines of one with requests are read as it is uploaded, and judged when a batch names it.
 
-Whose the things are that the lines name is asked then, because it may have changed since the upload.
+Whose the things are that the lines name is asked then, because it may have changed since the upload. Until the batch
+has ended, its files stay what they were: a user may choose a name, and another content could bear it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from uuid import UUID
 
 from jangbu.domain.flow import Bounds
-from jangbu.errors import InvalidInput, NotFound, UncountedInput
+from jangbu.errors import InvalidInput, NotFound, StillRunning, UncountedInput
 from jangbu.gateway.bodies import json_object
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.owning import require_admitted
+from jangbu.gateway.results import FILE_SECONDS, NOT_FOUND, settle_by_asking
+from jangbu.gateway.upstream import REDIRECT, UpstreamAnswer
+from jangbu.metering.resources import Owned, ResourceKind
 from jangbu.providers.gemini.batch_lines import BatchLines, BatchLinesReader
 
-__all__ = ["PassingFile", "file_bounds"]
+__all__ = ["BatchFiles", "PassingFile", "deleted", "file_bounds", "files_among", "judged"]
 
 _PIECE_BYTES = 65_536
 _NAME_SHOWN_MOST = 100
@@ -41,8 +47,31 @@ class PassingFile:
         self.lines = self._reader.finish()
 
 
-async def file_bounds(exchange: Exchange, file: str, *, writes: bool) -> Bounds:
-    """Bound a batch by the lines of its file, whose output cannot be limited any more.
+@dataclass(frozen=True, slots=True)
+class BatchFiles:
+    """The files that a batch reads: all by their names, and the lines of the one in which its requests stand, as they
+    were judged.
+    """
+
+    names: tuple[str, ...]
+    source: str | None = None
+    lines: BatchLines | None = None
+
+    async def keep(self, exchange: Exchange, call: UUID) -> None:
+        """Have the files stay what they were judged by until a call has ended, whose hold is taken.
+
+        Raises NotFound, or InvalidInput, where one became another meanwhile.
+        """
+        found = await exchange.parts.ledger.resources.use(exchange.account, self.names, call)
+        for name in self.names:
+            if name not in found:
+                raise NotFound(f"{name[:_NAME_SHOWN_MOST]} was not found")
+        if self.source is not None and (not found[self.source] or BatchLines.loaded(found[self.source]) != self.lines):
+            raise InvalidInput(f"{self.source[:_NAME_SHOWN_MOST]} became another file meanwhile", hint="try again")
+
+
+async def judged(exchange: Exchange, file: str) -> BatchFiles:
+    """Judge the lines of a batch's file.
 
     Raises NotFound or NotPermitted for what a line may not name, and InvalidInput for a file whose lines were not read.
     """
@@ -64,10 +93,62 @@ async def file_bounds(exchange: Exchange, file: str, *, writes: bool) -> Bounds:
     foreign = await resources.owns_all(exchange.account, lines.references)
     if foreign:
         raise NotFound(f"{foreign[0][:_NAME_SHOWN_MOST]} was not found")
-    bounds = lines.bounds(model, writes=writes)
+    return BatchFiles((file, *files_among(lines.references)), file, lines)
+
+
+def files_among(references: Iterable[str]) -> tuple[str, ...]:
+    """Give those of the references that are files, whose names a user may choose."""
+    return tuple(name for name in references if name.startswith("files/"))
+
+
+def file_bounds(files: BatchFiles, model: str | None, *, writes: bool) -> Bounds:
+    """Bound a batch by the lines of its file, whose output cannot be limited any more. Raises UncountedInput."""
+    assert files.lines is not None, "the lines were judged"
+    bounds = files.lines.bounds(model, writes=writes)
     if bounds.input_most is None:
         raise UncountedInput(
-            f"nothing tells how many tokens the input of {lines.unbounded:,} lines has",
+            f"nothing tells how many tokens the input of {files.lines.unbounded:,} lines has",
             hint="send what the lines name along, inline",
         )
     return bounds
+
+
+async def deleted(exchange: Exchange, found: Owned) -> UpstreamAnswer:
+    """Have the provider delete a file, and give its answer. Raises StillRunning for one that a batch reads.
+
+    It is its owner's no more before that, so that no batch begins to read it meanwhile; where it stays, it is again.
+    """
+    resources = exchange.parts.ledger.resources
+    for user in await resources.users(found.account, found.name):
+        if user.holds and not await _has_ended(exchange, found.account, user.work):
+            raise _is_read(found.name)
+        await resources.unuse(found.account, user.call)
+    if found.call is not None:
+        # The result of a batch bears a name of the provider's own.
+        return await exchange.send(None)
+    digest = await resources.digest(found.account, found.name)
+    if not await resources.forget(found.account, found.name):
+        raise _is_read(found.name)
+    stays = True
+    try:
+        answer = await exchange.send(None)
+        stays = answer.status >= REDIRECT and answer.status != NOT_FOUND
+    finally:
+        if stays:
+            await resources.claim(
+                found.account, found.name, ResourceKind.FILE, seconds=FILE_SECONDS, digest=digest or None
+            )
+    return answer
+
+
+async def _has_ended(exchange: Exchange, account: UUID, work: str | None) -> bool:
+    """Tell whether a batch has ended, by asking for it; what nobody knows of may be running."""
+    ledger = exchange.parts.ledger
+    found = None if work is None else await ledger.resources.find(account, work)
+    return found is not None and await settle_by_asking(ledger, exchange.parts.upstream, found)
+
+
+def _is_read(name: str) -> StillRunning:
+    return StillRunning(
+        f"{name[:_NAME_SHOWN_MOST]} is read by a batch that has not ended", hint="wait for the batch, or cancel it"
+    )

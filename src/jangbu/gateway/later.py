@@ -7,7 +7,7 @@ from typing import Any
 
 from jangbu.domain.flow import Bounds, Call, Lost, Rejected, ShortBalance
 from jangbu.errors import InvalidInput
-from jangbu.gateway.batch_files import file_bounds
+from jangbu.gateway.batch_files import BatchFiles, file_bounds, files_among, judged
 from jangbu.gateway.bodies import json_object
 from jangbu.gateway.calls import MeteredCall
 from jangbu.gateway.client import own_headers
@@ -41,8 +41,10 @@ async def started(exchange: Exchange) -> None:
     found = fields(asked)
     check_model(exchange, found)
     await check_references(exchange, found)
-    call = MeteredCall(exchange.parts.ledger, await _opened(exchange, asked, found))
+    files = await _files(exchange, found)
+    call = MeteredCall(exchange.parts.ledger, await _opened(exchange, asked, found, files))
     async with call.held(_nothing) as limit:
+        await _kept(exchange, call, files)
         if limit is not None and exchange.route.verb == _BATCH:
             body = json.dumps(with_output_limits(asked, limit), ensure_ascii=False).encode()
         answer, content = await _made(exchange, call, body)
@@ -50,15 +52,32 @@ async def started(exchange: Exchange) -> None:
     await exchange.client.answer(answer.status, content, [*exchange.answer_headers(answer), *own])
 
 
-async def _opened(exchange: Exchange, asked: Mapping[str, Any], found: Sequence[Field]) -> Call:
+async def _files(exchange: Exchange, found: Sequence[Field]) -> BatchFiles:
+    """Give the files that a batch reads, the lines of the one with its requests judged."""
+    if exchange.route.verb not in _INLINE:
+        return BatchFiles(())
+    file = source_file(found)
+    return BatchFiles(files_among(references(found))) if file is None else await judged(exchange, file)
+
+
+async def _opened(exchange: Exchange, asked: Mapping[str, Any], found: Sequence[Field], files: BatchFiles) -> Call:
     """Open the call. Requests that stand in a file cannot be limited to what the balance affords, so such a call is
     refused instead.
     """
-    file = source_file(found)
-    if file is None:
+    if files.source is None:
         return open_call(exchange, asked, await _bounds(exchange, asked, found))
-    call = open_call(exchange, asked, await file_bounds(exchange, file, writes=exchange.route.verb == _BATCH))
-    return replace(call, short_balance=ShortBalance.REFUSE)
+    bounds = file_bounds(files, exchange.route.model, writes=exchange.route.verb == _BATCH)
+    return replace(open_call(exchange, asked, bounds), short_balance=ShortBalance.REFUSE)
+
+
+async def _kept(exchange: Exchange, call: MeteredCall, files: BatchFiles) -> None:
+    """Have the files of a batch stay what they are from here on. Where they do not, the call never leaves."""
+    if files.names:
+        try:
+            await files.keep(exchange, call.call.id)
+        except BaseException:
+            await call.finish(Rejected("the files of the batch could not be kept"))
+            raise
 
 
 async def _bounds(exchange: Exchange, asked: Mapping[str, Any], found: Sequence[Field]) -> Bounds:

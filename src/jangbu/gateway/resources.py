@@ -9,6 +9,7 @@ from typing import Any
 
 from jangbu.domain.usage import Source, Units, Usage
 from jangbu.errors import InvalidAnswer, JangbuError, StillRunning
+from jangbu.gateway.batch_files import deleted
 from jangbu.gateway.bodies import json_object
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.metered import check_model, check_references, service_for
@@ -54,8 +55,11 @@ async def shown(exchange: Exchange) -> None:
         await check_references(exchange, fields(json_object(body)))
     if action is Action.DELETE and _waits(found):
         await _require_ended(exchange, found)
-    # But for a change, the path says it all, and what a body adds could only contradict it.
-    answer = await exchange.send(body if action is Action.UPDATE else None)
+    if action is Action.DELETE and found.kind is ResourceKind.FILE:
+        answer = await deleted(exchange, found)
+    else:
+        # But for a change, the path says it all, and what a body adds could only contradict it.
+        answer = await exchange.send(body if action is Action.UPDATE else None)
     content = await answer.read(LIST_BYTES_MAX)
     if answer.status < REDIRECT or answer.status == NOT_FOUND:
         await _followed(exchange, found, content, is_done=answer.status < REDIRECT)

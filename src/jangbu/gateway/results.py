@@ -22,7 +22,15 @@ from jangbu.metering.resources import Owned, ResourceKind
 from jangbu.providers.gemini import StreamMeter, parse
 from jangbu.providers.gemini.references import files_made
 
-__all__ = ["FILE_SECONDS", "claim_made", "json_or_nothing", "result", "settle_by_answer", "settle_by_asking"]
+__all__ = [
+    "FILE_SECONDS",
+    "NOT_FOUND",
+    "claim_made",
+    "json_or_nothing",
+    "result",
+    "settle_by_answer",
+    "settle_by_asking",
+]
 
 FILE_SECONDS = 48 * 3600
 """Google deletes a file after 48 hours (ai.google.dev/gemini-api/docs/files)."""
@@ -156,6 +164,8 @@ async def _settle(
         await claim_made(ledger, found.account, shown)
     if found.call is None or found.settled_at is not None:
         return None
+    if found.kind is ResourceKind.BATCH and _has_ended(shown):
+        await ledger.resources.unuse(found.account, found.call.id)
     file = _result_file(shown)
     if file is not None:
         await ledger.resources.claim(found.account, file, ResourceKind.FILE, call=found.call, seconds=FILE_SECONDS)

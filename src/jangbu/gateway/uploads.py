@@ -13,6 +13,7 @@ from jangbu.gateway.batch_files import PassingFile
 from jangbu.gateway.bodies import ClientGone, Receive
 from jangbu.gateway.client import Client
 from jangbu.gateway.exchange import Exchange, Limits, Parts
+from jangbu.gateway.file_names import chosen_names, require_free
 from jangbu.gateway.headers import forwarded_with_upload, returned
 from jangbu.gateway.multipart import file_part
 from jangbu.gateway.owning import require_admitted, require_unblocked, short_name
@@ -27,6 +28,8 @@ ANSWER_BYTES_MAX = 1_000_000
 _ADDRESS = b"x-goog-upload-url"
 _LENGTH = b"content-length"
 _COMMAND = b"x-goog-upload-command"
+_NAMES = "names"
+"""Where it is written down with an upload which names it chose."""
 _WITHOUT_BYTES = frozenset({b"query", b"cancel"})
 _PORTS = {"http": 80, "https": 443}
 
@@ -35,12 +38,14 @@ async def begin_upload(exchange: Exchange) -> None:
     """Begin an upload, or make a small one in a single request (multipart)."""
     await require_admitted(exchange)
     body = await exchange.body()
+    names = chosen_names(exchange.headers, exchange.query, body)
+    await require_free(exchange.parts.ledger, names)
     answer = await exchange.send(body)
     content = await answer.read(ANSWER_BYTES_MAX)
     headers = exchange.answer_headers(answer)
     address = answer.header(_ADDRESS.decode())
     if answer.status < REDIRECT and address is not None:
-        headers.append((_ADDRESS, await _own_address(exchange, address)))
+        headers.append((_ADDRESS, await _own_address(exchange, address, names)))
     elif answer.status < REDIRECT:
         await _claim(exchange.parts, exchange.payer.user, content, await _multipart_read(exchange, body))
     await exchange.client.answer(answer.status, content, headers)
@@ -57,7 +62,8 @@ async def continue_upload(
     """Pass the bytes of an upload on as they come.
 
     Raises NotFound for a token that stands for nothing, Unauthenticated where the key with which it was begun is in
-    force no more, and NotPermitted where the account is blocked.
+    force no more, NotPermitted where the account is blocked, and StillRunning where a batch began to read another file
+    by the name that was chosen.
     """
     upload = await parts.ledger.resources.upload(token)
     if upload is None or upload.target is None:
@@ -66,6 +72,9 @@ async def continue_upload(
         raise Unauthenticated("the key with which this upload was begun is not accepted")
     await require_unblocked(parts.ledger, upload.user)
     given = dict(raw_headers)
+    if not _has_no_bytes(given):
+        digest = await parts.ledger.resources.digest(upload.account, upload.name)
+        await require_free(parts.ledger, digest.get(_NAMES, ()))
     length = given.get(_LENGTH, b"0")
     if length.isdigit() and int(length[:20]) > parts.limits.upload_bytes:
         raise _too_large(parts.limits)
@@ -120,12 +129,14 @@ class _Incoming:
         return failure
 
 
-async def _own_address(exchange: Exchange, address: str) -> bytes:
+async def _own_address(exchange: Exchange, address: str, names: tuple[str, ...]) -> bytes:
     """Give the gateway's own address in the place of the provider's."""
     if _origin(address) != _origin(exchange.parts.upstream.origin):
         raise UpstreamUnreachable("the provider named another host for the upload")
     resources = exchange.parts.ledger.resources
-    token = await resources.open_upload(exchange.account, address, UPLOAD_SECONDS, key=exchange.payer.key.id)
+    token = await resources.open_upload(
+        exchange.account, address, UPLOAD_SECONDS, key=exchange.payer.key.id, digest={_NAMES: names} if names else None
+    )
     if _command(exchange.headers) != (b"start",) and (upload := await resources.upload(token)) is not None:
         # Bytes that came with the beginning were not read.
         await resources.first_bytes(upload)
@@ -146,11 +157,10 @@ async def _whole_file(parts: Parts, upload: Owned, headers: Mapping[bytes, bytes
 
     What came in an earlier request, also one that broke off, may be kept in the place of what this one says.
     """
-    command = _command(headers)
-    if len(command) == 1 and command[0] in _WITHOUT_BYTES:
+    if _has_no_bytes(headers):
         return None
     is_first = await parts.ledger.resources.first_bytes(upload)
-    is_whole = command == (b"upload", b"finalize") and headers.get(b"x-goog-upload-offset") == b"0"
+    is_whole = _command(headers) == (b"upload", b"finalize") and headers.get(b"x-goog-upload-offset") == b"0"
     return PassingFile() if is_first and is_whole else None
 
 
@@ -165,6 +175,11 @@ async def _multipart_read(exchange: Exchange, body: bytes) -> PassingFile | None
     file = PassingFile()
     await file.read_whole(data)
     return file
+
+
+def _has_no_bytes(headers: Mapping[bytes, bytes]) -> bool:
+    command = _command(headers)
+    return len(command) == 1 and command[0] in _WITHOUT_BYTES
 
 
 def _command(headers: Mapping[bytes, bytes]) -> tuple[bytes, ...]:

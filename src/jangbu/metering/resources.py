@@ -21,9 +21,9 @@ from jangbu.metering.content import metadata_text, model_name, service_name
 from jangbu.metering.retry import repeated
 from jangbu.storage import resources
 from jangbu.storage.database import Database
-from jangbu.storage.resources import ResourceClaim, ResourceRow
+from jangbu.storage.resources import FileUser, ResourceClaim, ResourceRow
 
-__all__ = ["LaterCall", "Owned", "ResourceKind", "Resources"]
+__all__ = ["FileUser", "LaterCall", "Owned", "ResourceKind", "Resources"]
 
 Result = TypeVar("Result")
 
@@ -163,24 +163,50 @@ class Resources:
         return [_owned(row) for row in rows]
 
     async def forget(self, account: UUID, name: str) -> bool:
-        """Forget a resource that its owner deleted; tell whether it was theirs until now.
+        """Forget a resource that its owner deleted; tell whether it was theirs until now. One that a call reads is not
+        forgotten.
 
         A hold that waits for it stays until its time is up; then its outcome is unknown.
         """
         return _is_name(name) and await self._patiently(lambda: resources.forget(self._database, account, name))
 
+    async def use(self, account: UUID, names: Sequence[str], call: UUID) -> Mapping[str, Mapping[str, Any]]:
+        """Note, durably, that a call reads files of an account; give those that are there, each with its digest.
+
+        Take the call's hold before: as long as there is one, nobody deletes the files, or gives their names to others.
+        """
+        known = sorted(set(filter(_is_name, names)))
+        rows = await self._patiently(lambda: resources.use(self._database, account, known, call)) if known else ()
+        return {name: json.loads(text) if text else {} for name, text in rows}
+
+    async def unuse(self, account: UUID, call: UUID) -> None:
+        """Note that a call reads its files no more."""
+        await self._patiently(lambda: resources.unuse(self._database, account, call))
+
+    async def users(self, account: UUID, name: str) -> Sequence[FileUser]:
+        """Give the calls that were noted as reading a file, also those that have ended."""
+        return await resources.users(self._database, account, name)
+
+    async def used(self, names: Sequence[str]) -> Sequence[str]:
+        """Give those of the names by which a call that has not ended reads a file, whosever that is."""
+        known = sorted(set(filter(_is_name, names)))
+        return await resources.used(self._database, self._project, known) if known else ()
+
     async def settled(self, account: UUID, name: str) -> bool:
         """Note that a result was seen, here and on whatever waits for the same call; tell whether it is news."""
         return await self._patiently(lambda: resources.settle(self._database, account, name))
 
-    async def open_upload(self, account: UUID, target: str, seconds: int, *, key: UUID) -> str:
+    async def open_upload(
+        self, account: UUID, target: str, seconds: int, *, key: UUID, digest: Mapping[str, Any] | None = None
+    ) -> str:
         """Begin an upload that goes on at ``target`` for some seconds; give the token by which it is known.
 
         Whoever has the token can go on with the upload, without showing a key; only a digest of it is kept, and the id
-        of the key with which it was begun. Raises NotFound.
+        of the key with which it was begun. ``digest`` is what has to be known of it then. Raises NotFound.
         """
         secret = secrets.token_bytes(_SECRET_BYTES)
-        await self.claim(account, _upload_name(secret), ResourceKind.UPLOAD, key=key, target=target, seconds=seconds)
+        name = _upload_name(secret)
+        await self.claim(account, name, ResourceKind.UPLOAD, key=key, target=target, seconds=seconds, digest=digest)
         return base64.urlsafe_b64encode(account.bytes + secret).decode()
 
     async def upload(self, token: str) -> Owned | None:

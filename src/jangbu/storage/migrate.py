@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 10
 
-HEAD = "0005"
+HEAD = "0006"
 """The revision that this release needs."""
 
 

@@ -42,6 +42,17 @@ class ResourceRow:
     settled_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class FileUser:
+    """A call that reads a file. ``holds`` tells whether it still holds anything; ``work`` is the name of the batch that
+    it started, None where that is not known or has shown its result.
+    """
+
+    call: UUID
+    holds: bool
+    work: str | None
+
+
 async def claim(database: Database, project: str, claimed: ResourceClaim) -> tuple[bool, ResourceRow | None]:
     """Write down whose a resource is; tell whether the account exists, and give what is written down.
 
@@ -100,8 +111,30 @@ async def waiting(
 
 
 async def forget(database: Database, account: UUID, name: str) -> bool:
-    """Forget a resource; tell whether it was the account's until now."""
+    """Forget a resource that no call reads; tell whether it was the account's until now, and is no more."""
     return await database.value("resource_forget", account, name) is not None
+
+
+async def use(database: Database, account: UUID, names: Sequence[str], call: UUID) -> Sequence[tuple[str, str | None]]:
+    """Note that a call reads files of an account; give those that are there, each with its content as a JSON text."""
+    rows = await database.rows("resource_use", account, names, call)
+    return [(row["name"], row["metadata"]) for row in rows]
+
+
+async def unuse(database: Database, account: UUID, call: UUID) -> None:
+    """Note that a call reads its files no more."""
+    await database.rows("resource_unuse", account, call)
+
+
+async def users(database: Database, account: UUID, name: str) -> Sequence[FileUser]:
+    """Give the calls that read a file of an account."""
+    rows = await database.rows("resource_users", account, name)
+    return [FileUser(row["call_id"], row["holds"], row["work"]) for row in rows]
+
+
+async def used(database: Database, project: str, names: Sequence[str]) -> Sequence[str]:
+    """Give those of the names by which a call that has not ended reads a file of anybody's in the project."""
+    return [row["name"] for row in await database.rows("resource_used", project, names)]
 
 
 async def settle(database: Database, account: UUID, name: str) -> bool:

@@ -1,10 +1,14 @@
 -- Forgets resources whose time is up, by the database's clock as the statement began, which an index can follow; what a
--- call still waits for stays.
+-- call still waits for stays, and what one that has not ended reads.
 WITH due AS (
-    SELECT account_id, name
-    FROM jangbu.resources
-    WHERE expires_at <= statement_timestamp() AND (call_id IS NULL OR settled_at IS NOT NULL)
-    ORDER BY expires_at
+    SELECT r.account_id, r.name
+    FROM jangbu.resources AS r
+    WHERE r.expires_at <= statement_timestamp() AND (r.call_id IS NULL OR r.settled_at IS NOT NULL)
+        AND NOT EXISTS (
+            SELECT FROM jangbu.holds AS h
+            WHERE h.account_id = r.account_id AND h.id = ANY (r.uses) AND h.state IN ('open', 'unknown')
+        )
+    ORDER BY r.expires_at
     LIMIT $1::integer
 ),
 gone AS (

@@ -16,12 +16,13 @@ Shown = dict[str, Any]
 
 @dataclass(slots=True)
 class Upload:
-    """A resumable upload, and once it is done the reply that shows its file."""
+    """A resumable upload, and once it is done the reply that shows its file. ``name`` is one that was chosen for it."""
 
     content_type: str
     display_name: str
     data: bytearray = field(default_factory=bytearray)
     file: Reply | None = None
+    name: str = ""
 
 
 @dataclass(slots=True)

@@ -120,7 +120,7 @@ def _start(exchange: Exchange, resources: Resources) -> Reply:
     upload_id = exchange.ids.new()
     shown = field(exchange.body, "file") or {}
     kind = exchange.request.headers.get("x-goog-upload-header-content-type") or "application/octet-stream"
-    resources.uploads[upload_id] = Upload(field(shown, "mimeType") or kind, field(shown, "displayName") or "")
+    resources.uploads[upload_id] = _described(shown, kind)
     version = exchange.route.version or "v1beta"
     url = f"{exchange.origin}/upload/{version}/files?upload_id={upload_id}&upload_protocol=resumable"
     return json_reply({}, headers={"x-goog-upload-url": url, "x-goog-upload-status": "active"})
@@ -146,14 +146,20 @@ def _multipart(exchange: Exchange) -> Upload:
     about = json.loads(sections[1].partition(b"\r\n\r\n")[2] or b"{}").get("file", {})
     head, _, data = sections[2].partition(b"\r\n\r\n")
     kind = head.lower().partition(b"content-type:")[2].split(b"\r\n", 1)[0].strip().decode()
-    upload = Upload(field(about, "mimeType") or kind, field(about, "displayName") or "")
+    upload = _described(about, kind)
     upload.data += data.removesuffix(b"\r\n")
     return upload
 
 
+def _described(about: Any, kind: str) -> Upload:
+    return Upload(field(about, "mimeType") or kind, field(about, "displayName") or "", name=field(about, "name") or "")
+
+
 def keep_file(exchange: Exchange, resources: Resources, upload: Upload) -> dict[str, Any]:
-    """Keep a file under a new name, and give what is shown of it."""
-    name = exchange.ids.new("files/").lower()
+    """Keep a file under the name that was chosen for it, else a new one, and give what is shown of it."""
+    name = upload.name or exchange.ids.new("files/").lower()
+    if name in resources.files:
+        raise Failure(409, f"The file {name} exists already.")
     version = exchange.route.version or "v1beta"
     shown: dict[str, Any] = {
         "name": name,
