@@ -50,8 +50,8 @@ async def open_gateway(settings: Settings, ledger: Metering) -> AsyncIterator[Ga
             own_url=settings.public_url,
         )
         gateway = Gateway(parts, prefix=settings.path_prefix, top_up_url=settings.top_up_url)
-        poller = Poller(ledger, upstream)
-        if upstream.keys.secrets:
+        poller = Poller(ledger, upstream, vertex)
+        if upstream.keys.secrets or vertex is not None:
             poller.start()
         try:
             yield gateway

@@ -143,9 +143,9 @@ async def deleted(exchange: Exchange, found: Owned) -> UpstreamAnswer:
 
 async def _has_ended(exchange: Exchange, account: UUID, work: str | None) -> bool:
     """Tell whether a batch has ended, by asking for it; what nobody knows of may be running."""
-    ledger = exchange.parts.ledger
-    found = None if work is None else await ledger.resources.find(account, work)
-    return found is not None and await settle_by_asking(ledger, exchange.parts.upstream, found)
+    parts = exchange.parts
+    found = None if work is None else await parts.ledger.resources.find(account, work)
+    return found is not None and await settle_by_asking(parts.ledger, parts.upstream, parts.vertex, found)
 
 
 def _is_read(name: str) -> StillRunning:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from jangbu.domain.flow import Bounds, Call, Lost, Rejected, ShortBalance
+from jangbu.domain.usage import Platform
 from jangbu.errors import InvalidInput
 from jangbu.gateway.batch_files import BatchFiles, file_bounds, files_among, judged
 from jangbu.gateway.bodies import json_object
@@ -114,12 +115,19 @@ async def _made(exchange: Exchange, call: MeteredCall, body: bytes) -> tuple[Ups
     elif isinstance(name, str) and "/" in name:
         short = short_name(name)
         ledger = exchange.parts.ledger
-        await ledger.resources.claim(exchange.account, short, kind_of(short), call=later_call(exchange, call))
+        later, target = later_call(exchange, call), _place(exchange, name)
+        await ledger.resources.claim(exchange.account, short, kind_of(short), call=later, target=target)
         await ledger.holds.extend(exchange.account, call.call.id, LATER_SECONDS)
         call.hand_over()
     else:
         await call.finish(Lost("the provider did not say what it started"))
     return answer, content
+
+
+def _place(exchange: Exchange, name: str) -> str | None:
+    """Give where the work goes on that is asked for by more than its short name: an operation of Vertex AI."""
+    vertex = exchange.parts.vertex if exchange.route.platform is Platform.VERTEX else None
+    return None if vertex is None else vertex.operation_name(exchange.route, name)
 
 
 async def _nothing() -> None:

@@ -7,8 +7,10 @@ import asyncio
 import random
 
 from jangbu import telemetry
+from jangbu.errors import NotOffered
 from jangbu.gateway.results import settle_by_asking
 from jangbu.gateway.upstream import Upstream
+from jangbu.gateway.vertex import Vertex
 from jangbu.metering.meter import Metering
 from jangbu.metering.resources import Owned
 
@@ -24,9 +26,10 @@ ROUND_MAX = 100
 class Poller:
     """Asks for what waits, in rounds. Each round goes on where the last one ended, so that all have their turn."""
 
-    def __init__(self, ledger: Metering, upstream: Upstream) -> None:
+    def __init__(self, ledger: Metering, upstream: Upstream, vertex: Vertex | None = None) -> None:
         self._ledger = ledger
         self._upstream = upstream
+        self._vertex = vertex
         self._last: Owned | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -36,7 +39,10 @@ class Poller:
         self._last = waiting[-1] if len(waiting) == ROUND_MAX else None
         for each in waiting:
             try:
-                await settle_by_asking(self._ledger, self._upstream, each)
+                await settle_by_asking(self._ledger, self._upstream, self._vertex, each)
+            except NotOffered:
+                # It is for a gateway that has the key, or the project.
+                continue
             except Exception as error:
                 telemetry.warn("poller.failed", str(error), resource=each.name)
 

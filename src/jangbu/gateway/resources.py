@@ -86,12 +86,12 @@ async def _followed(exchange: Exchange, found: Owned, content: bytes, *, is_done
     elif is_done and action is Action.CANCEL and _waits(found):
         # Who cancels seldom asks again. Where the provider does not say yet, the hold stays until somebody asks.
         with suppress(JangbuError):
-            await settle_by_asking(exchange.parts.ledger, exchange.parts.upstream, found)
+            await settle_by_asking(exchange.parts.ledger, exchange.parts.upstream, exchange.parts.vertex, found)
 
 
 async def _require_ended(exchange: Exchange, found: Owned) -> None:
     """Settle work before it is deleted: nothing else tells what it cost. Raises StillRunning where it has not ended."""
-    if not await settle_by_asking(exchange.parts.ledger, exchange.parts.upstream, found):
+    if not await settle_by_asking(exchange.parts.ledger, exchange.parts.upstream, exchange.parts.vertex, found):
         raise StillRunning(f"{found.name[:100]} has not ended", hint="cancel it first, then ask for its result")
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from jangbu.domain.flow import Answered, Receipt, Rejected
 from jangbu.domain.usage import Platform, Source, Surface, Usage
-from jangbu.errors import InvalidInput, NotPermitted, UpstreamUnreachable
+from jangbu.errors import InvalidInput, NotOffered, NotPermitted, UpstreamUnreachable
 from jangbu.gateway.bodies import json_object
 from jangbu.gateway.client import own_headers
 from jangbu.gateway.exchange import Exchange
@@ -16,6 +16,7 @@ from jangbu.gateway.holding import LastEvents, WholeBody
 from jangbu.gateway.owning import owned, short_name
 from jangbu.gateway.relay import Relay
 from jangbu.gateway.upstream import ERROR_BYTES_MAX, REDIRECT, Outgoing, Upstream, UpstreamAnswer, json_headers
+from jangbu.gateway.vertex import Vertex
 from jangbu.metering.later import release_later, settle_later
 from jangbu.metering.meter import Metering
 from jangbu.metering.resources import Owned, ResourceKind
@@ -68,21 +69,21 @@ async def result(exchange: Exchange) -> None:
         await _passed_on(exchange, found, answer, headers)
 
 
-async def settle_by_asking(ledger: Metering, upstream: Upstream, found: Owned) -> bool:
-    """Ask the Gemini API for a result once more and settle what it reports; tell whether the work is over, or gone.
+async def settle_by_asking(ledger: Metering, upstream: Upstream, vertex: Vertex | None, found: Owned) -> bool:
+    """Ask the provider for a result once more and settle what it reports; tell whether the work is over, or gone.
 
-    Raises UpstreamUnreachable where the provider does not say, so that nothing is deleted that was not read.
+    Raises UpstreamUnreachable where the provider does not say, so that nothing is deleted that was not read, or
+    NotOffered where the gateway has no way to ask.
     """
-    target = f"/{_VERSION}/{found.name}"
-    if found.kind is ResourceKind.FILE:
-        target += ":download?alt=media"
-    answer = await upstream.send(Outgoing("GET", target, json_headers()), at_home=True)
+    is_at_vertex = found.kind is ResourceKind.OPERATION and found.target is not None
+    answer = await (_asked_vertex(vertex, found) if is_at_vertex else _asked_gemini(upstream, found))
     if answer.status >= REDIRECT:
         await answer.read(ERROR_BYTES_MAX)
         if answer.status != NOT_FOUND:
             raise UpstreamUnreachable(f"the result of {found.name} cannot be read", hint="try again")
         return True
-    meter, body = _meter(found, answer, Platform.GEMINI_API), WholeBody()
+    platform = Platform.VERTEX if is_at_vertex else Platform.GEMINI_API
+    meter, body = _meter(found, answer, platform), WholeBody()
     is_small = True
     async for piece in answer.chunks():
         meter.feed(piece)
@@ -92,6 +93,20 @@ async def settle_by_asking(ledger: Metering, upstream: Upstream, found: Owned) -
     shown = json_or_nothing(body.rest()) if is_small else {}
     await _settle(ledger, found, None if is_error else usage, shown, is_error=is_error)
     return _is_over(found, usage, shown)
+
+
+async def _asked_gemini(upstream: Upstream, found: Owned) -> UpstreamAnswer:
+    target = f"/{_VERSION}/{found.name}"
+    if found.kind is ResourceKind.FILE:
+        target += ":download?alt=media"
+    return await upstream.send(Outgoing("GET", target, json_headers()), at_home=True)
+
+
+async def _asked_vertex(vertex: Vertex | None, found: Owned) -> UpstreamAnswer:
+    if vertex is None:
+        raise NotOffered(f"{found.name} is Vertex AI's, which is not offered", hint="set JANGBU_VERTEX_PROJECT")
+    assert found.target is not None, "an operation of Vertex AI has its full name"
+    return await vertex.operation(found.target)
 
 
 async def settle_by_answer(ledger: Metering, found: Owned, content: bytes) -> Usage:

@@ -4,6 +4,7 @@ On Vertex the client writes the project and the location into the path. They dec
 goes, so none pass but those of the settings; a path of express mode, which names neither, is completed.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,15 +16,17 @@ from jangbu.domain.usage import Platform
 from jangbu.errors import InvalidSettings, NotOffered, NotPermitted
 from jangbu.gateway.access_tokens import AccessTokens
 from jangbu.gateway.routes import Billing, Route
-from jangbu.gateway.upstream import Headers, Outgoing, Upstream, UpstreamAnswer, checked_origin
+from jangbu.gateway.upstream import Headers, Outgoing, Upstream, UpstreamAnswer, checked_origin, json_headers
 
 __all__ = ["Vertex", "placed"]
 
 UNAUTHENTICATED = 401
 
+_VERSION = "v1"
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,199}")
 _LOCATION = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _MULTI_REGIONS = ("us", "eu")
+_OPERATION = re.compile(r"projects/[^/]+/locations/([^/]+)/(publishers/google/models/[^/]+)/operations/[^/]+")
 _NAME = re.compile(r"(?:projects/([^/]+)/locations/([^/]+)/)?(publishers/[^/]+/models/[^/]+)")
 
 
@@ -87,6 +90,22 @@ class Vertex:
         self._require_project(project)
         self._require_location(location)
         return name, location
+
+    def operation_name(self, route: Route, name: str) -> str:
+        """Give the full name of an operation that a call of a route started, by which ``operation`` asks for it."""
+        if _OPERATION.fullmatch(name) is not None:
+            return name
+        place = f"projects/{self.project}/locations/{route.location}"
+        return f"{place}/publishers/google/models/{route.model}/operations/{name.rpartition('/')[2]}"
+
+    async def operation(self, name: str) -> UpstreamAnswer:
+        """Ask how the operation of a full name stands. Raises UpstreamFailure."""
+        found = _OPERATION.fullmatch(name)
+        assert found is not None, "operation_name wrote it"
+        location, model = found.groups()
+        target = f"/{_VERSION}/projects/{self.project}/locations/{location}/{model}:fetchPredictOperation"
+        body = json.dumps({"operationName": name}).encode()
+        return await self.send(Outgoing("POST", target, json_headers(), body), location)
 
     def origin(self, location: str | None) -> str:
         """Give the address that serves a location."""
