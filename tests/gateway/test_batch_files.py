@@ -125,6 +125,8 @@ async def test_a_line_that_names_another_model_is_refused(served: Stage) -> None
     source = await uploaded(served, lines(asked("x") | {"model": "models/gemini-2.5-pro"}))
     status, message = await refused(served, source)
     assert (status, "gemini-2.5-pro" in message) == (400, True)
+    within = await uploaded(served, lines(asked("x") | {"toolConfig": {"modelName": "models/gemini-2.5-pro"}}))
+    assert (await refused(served, within))[0] == 400
     same = await uploaded(served, lines(asked("x", maxOutputTokens=5) | {"model": f"models/{FLASH}"}))
     await started(served, from_file(same))
 
@@ -140,6 +142,7 @@ async def test_a_line_that_names_another_model_is_refused(served: Stage) -> None
         lines(asked("x")) + b"{broken\n",
         lines(asked("x")).replace(b'"request"', b'"request": {}, "request"'),
         b"\xef\xbb\xbf" + lines(asked("x")),
+        lines(asked("x", maxOutputTokens=1) | {"generation_config": {"maxOutputTokens": 60_000}}),
         json.dumps({"request": asked("x")}, indent=1).encode(),
     ],
 )

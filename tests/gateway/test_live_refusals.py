@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 import aiohttp
 import pytest
+from websockets.asyncio.server import ServerConnection
 
 from jangbu.testing import FakeGemini
 from tests.gateway.live import (
@@ -13,8 +14,13 @@ from tests.gateway.live import (
     SETUP,
     closed,
     connected,
+    eventually,
+    is_used,
+    provider,
     said,
+    scripted,
     session,
+    set_up,
     turn,
 )
 from tests.gateway.stage import Stage, stage
@@ -164,3 +170,57 @@ async def test_turns_count_as_requests_of_the_key(served: Stage) -> None:
         code, reason = await closed(client)
     assert code == 1013
     assert reason.startswith("LIMIT_REACHED")
+
+
+MESSAGES_IN_DOUBT = [
+    pytest.param(
+        {"realtimeInput": {"text": "hi"}, "realtime_input": {"text": "x" * 9_000}},
+        id="two inputs",
+    ),
+    pytest.param({"clientContent": {"turnComplete": False, "turn_complete": True}}, id="two ends of a turn"),
+    pytest.param({"toolResponse": {"functionResponses": [{"id": "1"}], "function_responses": []}}, id="two responses"),
+    pytest.param({"clientContent": {"turns": [{"parts": [{"text": "a", "Text": "b"}]}]}}, id="two texts"),
+    pytest.param({"clientContent": {"turnComplete": True}, "model": "models/gemini-2.5-pro"}, id="another model"),
+    pytest.param({"clientContent": {"model_name": ["gemini-2.5-pro"]}}, id="a model that is no text"),
+]
+
+
+@pytest.mark.parametrize("message", MESSAGES_IN_DOUBT)
+async def test_what_can_be_understood_in_two_ways_is_not_passed_on(
+    database_url: str, gemini: FakeGemini, message: dict[str, object]
+) -> None:
+    heard: list[str | bytes] = []
+
+    async def script(upstream: ServerConnection) -> None:
+        await set_up(upstream)
+        async for each in upstream:
+            heard.append(each)
+
+    async with provider(script) as url, scripted(database_url, gemini, url) as served:
+        async with session(served) as client:
+            await client.send_json(message)
+            found, reason = await closed(client)
+        assert (found, reason.partition(":")[0]) == (1007, "INVALID_INPUT")
+        await eventually(lambda: is_used(served, (0, 0)))
+    assert heard == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({"generationConfig": {"maxOutputTokens": 1}, "generation_config": {}}, id="two configs"),
+        pytest.param({"generationConfig": {"maxOutputTokens": 1, "max_output_tokens": 9}}, id="two limits"),
+        pytest.param({"generationConfig": {"model": "models/gemini-2.5-pro"}}, id="two models"),
+        pytest.param({"Model": "models/gemini-2.5-pro"}, id="a model in two spellings"),
+        pytest.param({"systemInstruction": {"modelName": 7}}, id="a model that is no text"),
+    ],
+)
+async def test_a_setup_that_can_be_understood_in_two_ways_begins_nothing(
+    served: Stage, given: dict[str, object]
+) -> None:
+    async with connected(served) as client:
+        await client.send_json({"setup": {**SETUP["setup"], **given}})
+        found, reason = await closed(client)
+    assert (found, reason.partition(":")[0]) == (1007, "INVALID_INPUT")
+    assert served.gemini.requests() == []
+    assert await served.used() == (0, 0)

@@ -7,8 +7,9 @@ for as it grows, what the model says beyond its limit is an overrun.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from jangbu import telemetry
 from jangbu.clock import new_id
@@ -19,7 +20,7 @@ from jangbu.errors import NotPermitted
 from jangbu.gateway.calls import MeteredCall
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.live_resumption import context_of, keep
-from jangbu.gateway.metered import check_references, service_for
+from jangbu.gateway.metered import check_model, check_references, service_for
 from jangbu.metering.key_limits import Admission
 from jangbu.providers.gemini import StreamMeter
 from jangbu.providers.gemini.fields import fields
@@ -102,7 +103,7 @@ class Turns:
 
     async def begin(self) -> None:
         """Hold for the first turn. Raises InsufficientBalance, and what refuses the model or what the setup names."""
-        await check_references(self._exchange, fields(self._setup.body))
+        await self._check(self._setup.body)
         if self._setup.resumes is not None:
             self._context_tokens = await context_of(self._exchange, self._setup.resumes)
         async with self._lock:
@@ -113,7 +114,7 @@ class Turns:
 
         Raises InsufficientBalance, and what refuses what the message names.
         """
-        await check_references(self._exchange, fields(message.body))
+        await self._check(message.body)
         async with self._lock:
             if self._has_ended:
                 return False
@@ -163,6 +164,11 @@ class Turns:
                 await self._finish(Lost("the session ended before the turn was reported"))
             else:
                 await self._finish(Rejected("the session ended before the model answered"))
+
+    async def _check(self, message: Mapping[str, Any]) -> None:
+        found = fields(message)
+        check_model(self._exchange, found, model=self._model)
+        await check_references(self._exchange, found)
 
     def _new_turn(self, *, is_asked: bool = False) -> _Turn:
         meter = StreamMeter(Surface.LIVE, platform=self._exchange.route.platform, model=self._model)

@@ -88,20 +88,21 @@ def service_for(exchange: Exchange, asked: Mapping[str, Any], model: str | None)
     return exchange.payer.service or service_of(surface, model or "", asked)
 
 
-def check_model(exchange: Exchange, found: Sequence[Field]) -> None:
-    """Refuse a body that asks for a model that the key may not call, for two, or for another than the path names.
+def check_model(exchange: Exchange, found: Sequence[Field], *, model: str | None = None) -> None:
+    """Refuse a body that asks for a model that the key may not call, for two, or for another than the path names, or
+    than the session that it is said in has (``model``).
 
     Raises NotPermitted or InvalidInput.
     """
-    named = models_named(found)
-    wanted = {*named, *([exchange.route.model] if exchange.route.model else [])}
+    model = model or exchange.route.model
+    wanted = {*models_named(found), *([model] if model else [])}
     if len(wanted) > 1 or len({path for path, value in found if path in _ASKED and value is not None}) > 1:
         raise InvalidInput("the request names more than one model", hint="name the one that the path names")
-    for model in wanted:
-        if not is_model(model):
+    for each in wanted:
+        if not is_model(each):
             raise InvalidInput("the body names no model that there can be")
-        if not exchange.payer.key.allows_model(model):
-            raise NotPermitted(f"this key may not call {model[:100]}")
+        if not exchange.payer.key.allows_model(each):
+            raise NotPermitted(f"this key may not call {each[:100]}")
 
 
 async def check_references(exchange: Exchange, found: Sequence[Field]) -> None:

@@ -13,7 +13,7 @@ from jangbu.domain.usage import COUNT_MAX, Platform
 from jangbu.errors import InvalidInput
 from jangbu.providers.gemini import request
 from jangbu.providers.gemini.app_resources import AppResource, Use, app_resources
-from jangbu.providers.gemini.fields import Field, fields
+from jangbu.providers.gemini.fields import MODEL_FIELDS, Field, fields
 from jangbu.providers.gemini.limits import input_limit, output_limit
 from jangbu.providers.gemini.references import references
 
@@ -128,6 +128,8 @@ class BatchLinesReader:
         single = line.get("request")
         if not isinstance(single, Mapping):
             raise InvalidInput("the line holds no request")
+        # A key is the caller's own word for the line, whatever it looks like.
+        found = fields({name: value for name, value in line.items() if name != "key"})
         bounds = request.bounds("generateContent", single, None)
         self._lines += 1
         self._unbounded += bounds.input_most is None
@@ -136,9 +138,7 @@ class BatchLinesReader:
             self._output += bounds.output_most
         else:
             self._unlimited += bounds.candidates
-        # A key is the caller's own word for the line, whatever it looks like.
-        found = fields({name: value for name, value in line.items() if name != "key"})
-        self._add(self._models, _models(line, single), str)
+        self._add(self._models, _models(found), str)
         self._add(self._references, references(found), str)
         self._add(self._resources, app_resources(found, Platform.GEMINI_API), lambda named: named.name)
 
@@ -178,8 +178,9 @@ def _may_be_object(line: bytearray) -> bool:
     return not beginning or beginning.startswith(b"{")
 
 
-def _models(*holders: Mapping[str, Any]) -> list[str]:
-    given = [holder["model"] for holder in holders if holder.get("model") is not None]
+def _models(found: Iterable[Field]) -> list[str]:
+    """Give the models that a line names, wherever it does, as it writes them."""
+    given = [value for path, value in found if path[-1] in MODEL_FIELDS and value is not None]
     if not all(isinstance(model, str) for model in given):
         raise InvalidInput("the line's model is no text")
     return given

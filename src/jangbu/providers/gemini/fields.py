@@ -10,7 +10,7 @@ from typing import Any
 
 from jangbu.errors import InvalidInput
 
-__all__ = ["Field", "Path", "fields", "fields_written", "folded", "models_named"]
+__all__ = ["MODEL_FIELDS", "Field", "Path", "fields", "fields_written", "folded", "models_named"]
 
 Path = tuple[str, ...]
 """A field, behind the fields that it stands in. The members of a list have the path of the list."""
@@ -18,7 +18,8 @@ Field = tuple[Path, Any]
 """A value as JSON has it, with the path of the field that holds it."""
 
 _DATA = frozenset({"labels", "metadata", "partmetadata", "properties", "$defs", "defs", "definitions"})
-_MODELS = frozenset({"model", "modelname"})
+MODEL_FIELDS = frozenset({"model", "modelname"})
+"""Fields that name a model."""
 _AGENT = ("agent",)
 _SCHEMAS = frozenset({"inputschema", "parametersjsonschema", "responsejsonschema", "responseschema", "schema"})
 _CITED = "annotations"
@@ -54,7 +55,7 @@ def fields_written(answer: Mapping[str, Any]) -> Sequence[Field]:
 
 def models_named(found: Iterable[Field]) -> tuple[str, ...]:
     """Name each model and agent that a body asks for, without its prefixes. Raises InvalidInput for what is no text."""
-    named = [value for path, value in found if (path[-1] in _MODELS or path == _AGENT) and value is not None]
+    named = [value for path, value in found if (path[-1] in MODEL_FIELDS or path == _AGENT) and value is not None]
     if any(not isinstance(value, str) for value in named):
         raise InvalidInput("the body's model is no text")
     return tuple(dict.fromkeys(value.rpartition("/")[2] for value in named))
