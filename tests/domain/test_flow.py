@@ -135,6 +135,22 @@ def test_a_limit_is_put_in_where_the_client_set_none() -> None:
     assert driver.asked(Send) == [Send(call, 5000)]
 
 
+@pytest.mark.parametrize(("available", "held"), [(500, 500), (50_000, 50_000), (2_000_000, 1_000_150)])
+def test_what_tools_may_feed_back_is_held_for_as_far_as_the_balance_goes(available: int, held: int) -> None:
+    call = replace(CALL, bounds=Bounds(100, 50, output_chosen=True, fed_back_most=1_000_000))
+    driver = Driver(available)
+    driver.drive(call)
+    assert [driver.answer(effect) for effect in driver.asked(TakeHold)] == [Held(held)]
+    assert driver.asked(Send) == [Send(call, None)]
+
+
+def test_beside_tools_the_output_that_the_client_did_not_limit_has_half_of_what_is_held() -> None:
+    call = replace(CALL, bounds=Bounds(100, 65_536, output_chosen=False, fed_back_most=1_000_000))
+    driver = Driver(available=20_100)
+    driver.drive(call)
+    assert driver.asked(Send) == [Send(call, 10_000)]
+
+
 def test_an_input_that_nobody_can_bound_is_not_sent() -> None:
     call = replace(CALL, bounds=Bounds(None, 100, output_chosen=True))
     driver = Driver(available=10_000, counted=None)
@@ -149,6 +165,7 @@ def test_an_input_that_nobody_can_bound_is_not_sent() -> None:
     output=st.integers(0, 70_000),
     chosen=st.booleans(),
     candidates=st.integers(1, 8),
+    fed_back=st.sampled_from([0, 16_384, 1_048_576]),
     available=st.integers(-100, 200_000),
     policy=st.sampled_from(ShortBalance),
     outcome=st.sampled_from(OUTCOMES),
@@ -159,11 +176,12 @@ def test_nothing_is_sent_that_the_hold_does_not_cover(
     output: int,
     chosen: bool,
     candidates: int,
+    fed_back: int,
     available: int,
     policy: ShortBalance,
     outcome: Outcome,
 ) -> None:
-    bounds = Bounds(input_most, output * candidates, chosen, candidates)
+    bounds = Bounds(input_most, output * candidates, chosen, candidates, fed_back)
     driver = Driver(available, counted, outcome)
     try:
         driver.drive(replace(CALL, bounds=bounds, short_balance=policy))

@@ -38,12 +38,15 @@ class Bounds:
     ``input_most`` is None where no local bound exists (a file named by URI, cached content).
     ``output_most`` is for all candidates together, thinking included; ``output_chosen`` tells whether the client set
     it. Where it did not, a smaller limit may be put in, so that one call does not lock a whole balance.
+    ``fed_back_most`` is what the provider's own tools may feed back as input while the call runs. It is far more than
+    they usually do, so it is held for as far as the balance goes: two such calls cannot both spend what is left.
     """
 
     input_most: int | None
     output_most: int
     output_chosen: bool
     candidates: int = 1
+    fed_back_most: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,14 +211,22 @@ def _take_hold(call: Call) -> Generator[Effect, Any, int | None]:
         answer = yield _hold_for(call, input_most)
     if isinstance(answer, Refused) and call.short_balance is ShortBalance.CLAMP:
         least = input_most + bounds.candidates
-        answer = yield TakeHold(call, input_most, least, input_most + bounds.output_most, take_all=True)
+        most = input_most + bounds.output_most + bounds.fed_back_most
+        answer = yield TakeHold(call, input_most, least, most, take_all=True)
     if isinstance(answer, Refused):
         raise InsufficientBalance(user=call.user, needed=answer.needed, available=answer.available)
     assert answer is not None, "a hold is taken or refused"
-    output_held = answer.amount - input_most
+    output_held = _output_held(bounds, answer.amount - input_most)
     if bounds.output_chosen and output_held >= bounds.output_most:
         return None
     return output_held // bounds.candidates
+
+
+def _output_held(bounds: Bounds, held: int) -> int:
+    """Give how many of the tokens that are held beyond the input the output may have."""
+    if bounds.fed_back_most and not bounds.output_chosen:
+        held = max(held // 2, min(held, OUTPUT_LIMIT_LEAST * bounds.candidates))
+    return min(held, bounds.output_most)
 
 
 def _count_input(call: Call) -> Generator[Effect, Any, int]:
@@ -234,8 +245,9 @@ def _count_input(call: Call) -> Generator[Effect, Any, int]:
 def _hold_for(call: Call, input_most: int) -> TakeHold:
     """Ask for the whole bound where the client chose it, else for what leaves room for the next call."""
     bounds = call.bounds
-    most = input_most + bounds.output_most
-    if bounds.output_chosen:
-        return TakeHold(call, input_most, most, most)
-    least = input_most + min(bounds.output_most, OUTPUT_LIMIT_LEAST * bounds.candidates)
+    most = least = input_most + bounds.output_most
+    if not bounds.output_chosen:
+        least = input_most + min(bounds.output_most, OUTPUT_LIMIT_LEAST * bounds.candidates)
+    if bounds.fed_back_most:
+        return TakeHold(call, input_most, least, most + bounds.fed_back_most, take_all=True)
     return TakeHold(call, input_most, least, most)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from jangbu.domain.usage import Source, Units, Usage
-from jangbu.errors import InvalidAnswer, JangbuError, StillRunning
+from jangbu.errors import InvalidAnswer, InvalidInput, JangbuError, StillRunning
 from jangbu.gateway.batch_files import deleted
 from jangbu.gateway.bodies import json_object
 from jangbu.gateway.exchange import Exchange
@@ -20,6 +20,7 @@ from jangbu.gateway.upstream import REDIRECT
 from jangbu.metering.resources import Owned, ResourceKind
 from jangbu.providers.gemini import parse
 from jangbu.providers.gemini.fields import fields
+from jangbu.providers.gemini.tool_bound import reads_at_will
 
 __all__ = ["create_cache", "listed", "shown"]
 
@@ -37,6 +38,9 @@ async def create_cache(exchange: Exchange) -> None:
     found = fields(asked)
     check_model(exchange, found)
     await check_references(exchange, found)
+    if reads_at_will(asked):
+        # A call that uses the cache would use its tools, and nothing in that call would tell.
+        raise InvalidInput("a cache brings no tools but functions and searches along", hint="name them in each call")
     answer = await exchange.send(body)
     content = await answer.read(LIST_BYTES_MAX)
     if answer.status < REDIRECT and (name := await _kept(exchange, content)) is not None:

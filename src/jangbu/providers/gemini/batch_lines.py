@@ -133,7 +133,7 @@ class BatchLinesReader:
         bounds = request.bounds("generateContent", single, None)
         self._lines += 1
         self._unbounded += bounds.input_most is None
-        self._input += bounds.input_most or 0
+        self._input += (bounds.input_most or 0) + bounds.fed_back_most
         if bounds.output_chosen:
             self._output += bounds.output_most
         else:

@@ -28,6 +28,8 @@ def batch_bounds(
 ) -> Bounds | None:
     """Bound the requests of a batch together, each as one of ``verb``; None where they stand in a file.
 
+    What their tools feed back is held for in full: many requests that overrun at once would be too much to let happen.
+
     ``known`` has the most tokens of files and caches, by name. A request that names anything else counts with all that
     the model takes. Raises UncountedInput where that is not known either.
     """
@@ -42,7 +44,7 @@ def batch_bounds(
     if not found:
         return None
     return Bounds(
-        min(sum(each.input_most or 0 for each in found), COUNT_MAX),
+        min(sum((each.input_most or 0) + each.fed_back_most for each in found), COUNT_MAX),
         min(sum(each.output_most for each in found), COUNT_MAX),
         output_chosen=all(each.output_chosen for each in found),
         candidates=sum(each.candidates for each in found),

@@ -1,8 +1,8 @@
 """What a call can cost at most, read from its request before it is made.
 
 A text never has more tokens than UTF-8 bytes, and the JSON around it has more bytes than the few tokens that each turn
-adds. Tokens that built-in tools feed back (a search, a fetched page) are in no request and bounded by nobody: a call
-that uses them may cost more than its bound, and the ledger then records an overrun.
+adds. What built-in tools feed back (a search, a fetched page) is in no request: it is bounded apart, and where the
+balance does not go so far, the ledger may record an overrun of that one call.
 """
 
 import re
@@ -13,6 +13,7 @@ from jangbu.domain.flow import Bounds
 from jangbu.providers.gemini.input_bound import input_most
 from jangbu.providers.gemini.limits import input_limit, output_limit
 from jangbu.providers.gemini.output_bound import output_bound, with_output_limit
+from jangbu.providers.gemini.tool_bound import fed_back_most
 
 __all__ = ["bounds", "verb_of", "with_output_limit"]
 
@@ -58,7 +59,7 @@ def verb_of(path_or_verb: str) -> str | None:
 def _generate_bounds(verb: str | None, body: Mapping[str, Any], model: str | None) -> Bounds:
     output = output_bound(verb, body, model)
     return Bounds(
-        _within(input_most(body), model), output.most, output_chosen=output.is_chosen, candidates=output.candidates
+        _within(input_most(body), model), output.most, output.is_chosen, output.candidates, fed_back_most(body, model)
     )
 
 
@@ -69,12 +70,12 @@ def _has_texts(body: Mapping[str, Any]) -> bool:
 
 
 def _batch_bounds(body: Mapping[str, Any], model: str | None) -> Bounds:
-    """Add up the requests of a batch; one in a file cannot be bounded here."""
+    """Add up the requests of a batch, what their tools feed back included; one in a file cannot be bounded here."""
     found = [_generate_bounds(None, request, model) for request in _inline_requests(body)]
     inputs = [bound.input_most for bound in found]
     if not found:
         return Bounds(None, output_limit(model), output_chosen=False)
-    total = None if None in inputs else sum(bound.input_most or 0 for bound in found)
+    total = None if None in inputs else sum((bound.input_most or 0) + bound.fed_back_most for bound in found)
     return Bounds(total, sum(bound.output_most for bound in found), output_chosen=True)
 
 
