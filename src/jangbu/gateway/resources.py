@@ -11,6 +11,7 @@ from jangbu.domain.usage import Source, Units, Usage
 from jangbu.errors import InvalidAnswer, InvalidInput, JangbuError, StillRunning
 from jangbu.gateway.batch_files import deleted
 from jangbu.gateway.bodies import json_object
+from jangbu.gateway.counts import CACHE_TOKENS
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.metered import check_model, check_references, service_for
 from jangbu.gateway.owning import owned, require_admitted, require_something_left, short_name
@@ -19,6 +20,7 @@ from jangbu.gateway.routes import Action
 from jangbu.gateway.upstream import REDIRECT
 from jangbu.metering.resources import Owned, ResourceKind
 from jangbu.providers.gemini import parse
+from jangbu.providers.gemini.batch_request import cache_tokens
 from jangbu.providers.gemini.fields import fields
 from jangbu.providers.gemini.tool_bound import reads_at_will
 
@@ -104,14 +106,15 @@ def _waits(found: Owned) -> bool:
 
 
 async def _kept(exchange: Exchange, content: bytes) -> str | None:
-    """Write down whose a cache is, and until when; give its name."""
+    """Write down whose a cache is, until when, and how many tokens it has; give its name."""
     answer = json_or_nothing(content)
     name = answer.get("name")
     if not isinstance(name, str) or "/" not in name:
         return None
-    short = short_name(name)
+    short, tokens = short_name(name), cache_tokens(answer)
+    digest = None if tokens is None else {CACHE_TOKENS: tokens}
     await exchange.parts.ledger.resources.claim(
-        exchange.account, short, ResourceKind.CACHE, seconds=_seconds_left(answer)
+        exchange.account, short, ResourceKind.CACHE, seconds=_seconds_left(answer), digest=digest
     )
     return short
 

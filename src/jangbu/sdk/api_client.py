@@ -9,7 +9,7 @@ import copy
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from jangbu.sdk.counting import TokenCount, needs_count, read_count, tokens_counted, with_count
+from jangbu.sdk.counting import TokenCount, needs_count, read_count, with_count
 from jangbu.sdk.drivers import CallInProgress
 from jangbu.sdk.hook import Hook
 from jangbu.sdk.later import Later
@@ -54,7 +54,7 @@ class _Transport:
         call = self._hook.open(route, _body(http_request))
         count = TokenCount(route, http_request)
         try:
-            limited = _limited(self._hook, http_request, call.begin(lambda: tokens_counted(self._count(count))))
+            limited = _limited(self._hook, http_request, call.begin(lambda: count.tokens(self._count(count))))
             call.sending()
             response = self._attempt(limited, stream, **options)
         except BaseException as error:
@@ -107,7 +107,7 @@ class _AsyncTransport:
         count = TokenCount(route, http_request)
 
         async def count_input() -> int | None:
-            return tokens_counted(await self._count(count))
+            return count.tokens(await self._count(count))
 
         try:
             limited = _limited(self._hook, http_request, await call.begin_async(count_input))

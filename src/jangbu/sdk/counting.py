@@ -7,11 +7,10 @@ from typing import Any
 
 from jangbu.domain.flow import Answered, Outcome
 from jangbu.providers.gemini import counting
-from jangbu.providers.gemini.counting import tokens_counted
 from jangbu.sdk.routes import Route
 from jangbu.telemetry import warn
 
-__all__ = ["TokenCount", "needs_count", "read_count", "tokens_counted", "with_count"]
+__all__ = ["TokenCount", "needs_count", "read_count", "with_count"]
 
 
 class TokenCount:
@@ -19,12 +18,17 @@ class TokenCount:
 
     def __init__(self, route: Route, http_request: Any) -> None:
         self.request: Any = None
-        asked = http_request.data if isinstance(http_request.data, dict) else {}
-        body = counting.count_body(route.surface, route.platform, route.model, asked)
+        self._route = route
+        self._asked: Mapping[str, Any] = http_request.data if isinstance(http_request.data, dict) else {}
+        body = counting.count_body(route.surface, route.platform, route.model, self._asked)
         if body is not None:
             self.request = copy.copy(http_request)
             self.request.url = http_request.url.rpartition(":")[0] + ":countTokens"
             self.request.data = body
+
+    def tokens(self, count: Mapping[str, Any] | None) -> int | None:
+        """Give the most tokens that the input has, by the provider's answer; None where nothing tells."""
+        return counting.input_counted(count, self._route.platform, self._route.model, self._asked, None)
 
     def warn(self, error: Exception) -> None:
         """Say that the provider did not count; what depends on the count is then decided without it."""

@@ -6,16 +6,21 @@ from typing import Any
 from jangbu.domain.usage import Platform, Source, Surface, Usage
 from jangbu.providers.gemini.counted_parts import count_request
 from jangbu.providers.gemini.embeddings import counted
+from jangbu.providers.gemini.fields import fields, folded
+from jangbu.providers.gemini.limits import input_limit
 
-__all__ = ["count_body", "counted", "needs_count", "tokens_counted"]
+__all__ = ["caches_uncounted", "count_body", "counted", "input_counted", "needs_count", "tokens_counted"]
+
+_COUNTED_BY_VERTEX = frozenset({"contents", "systeminstruction", "tools", "generationconfig"})
+"""What countTokens of Vertex AI takes; of cached content it knows nothing."""
+_CACHE = "cachedcontent"
 
 
 def count_body(surface: Surface | None, platform: Platform, model: str | None, body: Mapping[str, Any]) -> Any:
     """Give the body of the countTokens request for the input of a request, or None where it cannot be asked."""
     match surface:
         case Surface.GENERATE_CONTENT | Surface.STREAM_GENERATE_CONTENT if platform is Platform.VERTEX:
-            asked = ("contents", "systemInstruction", "tools", "generationConfig")
-            return {name: body[name] for name in asked if name in body}
+            return {name: value for name, value in body.items() if folded(name) in _COUNTED_BY_VERTEX}
         case Surface.GENERATE_CONTENT | Surface.STREAM_GENERATE_CONTENT:
             return {"generateContentRequest": {**body, "model": f"models/{model}"}}
         case Surface.EMBED_CONTENT:
@@ -25,6 +30,25 @@ def count_body(surface: Surface | None, platform: Platform, model: str | None, b
         case Surface.OPENAI | Surface.INTERACTIONS if model is not None:
             return {"generateContentRequest": count_request(model, body)}
     return None
+
+
+def caches_uncounted(platform: Platform, body: Mapping[str, Any]) -> bool:
+    """Tell whether a request goes on from cached content that countTokens does not count."""
+    return platform is Platform.VERTEX and any(path[-1] == _CACHE and value for path, value in fields(body))
+
+
+def input_counted(
+    count: Mapping[str, Any] | None, platform: Platform, model: str | None, body: Mapping[str, Any], cached: int | None
+) -> int | None:
+    """Give the most tokens that the input of a request has, by what countTokens said of it; None where nothing tells.
+
+    ``cached`` is what the cached content has that the request names. Where nobody knows, and countTokens does not say,
+    the input has as many as the model takes.
+    """
+    tokens = tokens_counted(count)
+    if tokens is None or not caches_uncounted(platform, body):
+        return tokens
+    return input_limit(model) if cached is None else tokens + cached
 
 
 def needs_count(usage: Usage) -> bool:
