@@ -159,29 +159,27 @@ def test_an_input_that_nobody_can_bound_is_not_sent() -> None:
     assert driver.asked(Send) == []
 
 
-@given(
+CANDIDATES = 3
+BOUNDS = st.builds(
+    Bounds,
     input_most=st.none() | st.integers(0, 5000),
+    output_most=st.integers(0, 70_000).map(lambda each: each * CANDIDATES),
+    output_chosen=st.booleans(),
+    candidates=st.just(CANDIDATES),
+    fed_back_most=st.sampled_from([0, 16_384, 1_048_576]),
+)
+
+
+@given(
+    bounds=BOUNDS | BOUNDS.map(lambda several: replace(several, output_most=several.output_most // 3, candidates=1)),
     counted=st.none() | st.integers(0, 5000),
-    output=st.integers(0, 70_000),
-    chosen=st.booleans(),
-    candidates=st.integers(1, 8),
-    fed_back=st.sampled_from([0, 16_384, 1_048_576]),
     available=st.integers(-100, 200_000),
     policy=st.sampled_from(ShortBalance),
     outcome=st.sampled_from(OUTCOMES),
 )
 def test_nothing_is_sent_that_the_hold_does_not_cover(
-    input_most: int | None,
-    counted: int | None,
-    output: int,
-    chosen: bool,
-    candidates: int,
-    fed_back: int,
-    available: int,
-    policy: ShortBalance,
-    outcome: Outcome,
+    bounds: Bounds, counted: int | None, available: int, policy: ShortBalance, outcome: Outcome
 ) -> None:
-    bounds = Bounds(input_most, output * candidates, chosen, candidates, fed_back)
     driver = Driver(available, counted, outcome)
     try:
         driver.drive(replace(CALL, bounds=bounds, short_balance=policy))
@@ -195,9 +193,10 @@ def test_nothing_is_sent_that_the_hold_does_not_cover(
     assert isinstance(held, Held)
     (sent,) = driver.asked(Send)
     assert isinstance(sent, Send)
+    output = bounds.output_most // bounds.candidates
     limit = output if sent.output_limit is None else sent.output_limit
-    assert limit * candidates <= held.amount - last.base <= max(0, available - last.base)
-    if not chosen and policy is ShortBalance.REFUSE and output >= OUTPUT_LIMIT_LEAST:
+    assert limit * bounds.candidates <= held.amount - last.base <= max(0, available - last.base)
+    if not bounds.output_chosen and policy is ShortBalance.REFUSE and output >= OUTPUT_LIMIT_LEAST:
         assert limit >= OUTPUT_LIMIT_LEAST
 
 

@@ -1,5 +1,6 @@
 """Input that the provider alone can count: where it does not, the call is refused and nothing comes of it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -44,3 +45,34 @@ async def test_a_call_that_is_bounded_by_its_bytes_needs_no_count(served: Stage)
     assert (await served.post(CALL, asked("x" * 1000), user="lee"))[0] == 200
     await served.open("park", tokens=5)
     assert (await served.post(CALL, asked("x" * 1000), user="park"))[0] == 402
+
+
+EMBEDDED = {"content": {"parts": [{"text": "word " * 1_000}]}}
+
+
+async def test_an_embedding_that_reports_nothing_and_is_not_counted_stays_held(served: Stage) -> None:
+    served.gemini.when("429", path="countTokens")
+    status, _, headers = await served.post("/v1beta/models/gemini-embedding-001:embedContent", EMBEDDED)
+    assert (status, "x-jangbu-tokens-charged" in headers) == (200, False)
+    used, held = await served.used()
+    assert used == 0
+    assert held >= 1_000
+    assert await holds(served) == ["unknown"]
+
+
+async def test_a_count_that_fails_once_is_asked_for_again(served: Stage) -> None:
+    for behaviour in ("", "503"):
+        served.gemini.next(behaviour)
+    await served.post("/v1beta/models/gemini-embedding-001:embedContent", EMBEDDED)
+    used, held = await served.used()
+    assert (used > 0, held) == (True, 0)
+
+
+@pytest.mark.parametrize("given", ["word " * 1_000, ["word"] * 1_000])
+async def test_an_embedding_in_the_words_of_openai_that_reports_nothing_is_counted(served: Stage, given: Any) -> None:
+    answer = {"object": "list", "data": [{"object": "embedding", "embedding": [0.1], "index": 0}]}
+    silent = Behaviour(recorded=Recorded(json.dumps(answer).encode()))
+    served.gemini.when(silent, path="/openai/embeddings")
+    await served.post("/v1beta/openai/embeddings", {"model": "gemini-embedding-001", "input": given})
+    used, held = await served.used()
+    assert (used > 0, held) == (True, 0)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from jangbu.providers.gemini.tool_bound import SEARCH_MOST
 from jangbu.testing import Behaviour, Recorded
 from tests.gateway.book import asked as asked_database
 from tests.gateway.book import came, require_sound
@@ -26,7 +27,7 @@ async def cached(vertex: Stage) -> tuple[str, int]:
 
 
 def going_on(cache: str, name: str = "cachedContent") -> dict[str, Any]:
-    """Give a call that goes on from a cache."""
+    """Give a call that goes on from a cache, which may bring a search along."""
     return {**asked("and then?", maxOutputTokens=10), name: cache}
 
 
@@ -35,7 +36,7 @@ async def test_what_is_cached_is_held_for_and_paid_for(vertex: Stage, name: str)
     cache, tokens = await cached(vertex)
     vertex.gemini.when("cut", path=":generateContent")
     await vertex.post(CALL, going_on(cache, name))
-    assert (await vertex.used()) == (0, COUNTED + tokens + 10)
+    assert (await vertex.used()) == (0, COUNTED + tokens + 10 + SEARCH_MOST)
     vertex.gemini.when("", path=":generateContent")
     status, answer, headers = await vertex.post(CALL, going_on(cache, name))
     charged = answer["usageMetadata"]["totalTokenCount"]
@@ -65,7 +66,7 @@ async def test_a_cache_whose_size_nobody_knows_is_held_for_as_all_that_the_model
     await asked_database(vertex, "UPDATE jangbu.resources SET metadata = NULL")
     vertex.gemini.when("cut", path=":generateContent")
     await vertex.post(CALL, going_on(cache))
-    assert (await vertex.used()) == (0, INPUT_MOST + 10)
+    assert (await vertex.used()) == (0, INPUT_MOST + 10 + SEARCH_MOST)
 
 
 async def test_a_cache_that_lives_on_keeps_its_size(vertex: Stage) -> None:
@@ -77,4 +78,4 @@ async def test_a_cache_that_lives_on_keeps_its_size(vertex: Stage) -> None:
         assert answer.status == 200
     vertex.gemini.when("cut", path=":generateContent")
     await vertex.post(CALL, going_on(cache))
-    assert (await vertex.used()) == (0, COUNTED + tokens + 10)
+    assert (await vertex.used()) == (0, COUNTED + tokens + 10 + SEARCH_MOST)

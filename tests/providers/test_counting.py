@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from jangbu.domain.usage import Platform, Surface
-from jangbu.providers.gemini.counting import count_body, input_counted
+from jangbu.domain.flow import Answered, Lost
+from jangbu.domain.usage import Platform, Surface, Usage
+from jangbu.providers.gemini.counting import count_body, input_counted, with_count
 from jangbu.providers.gemini.limits import input_limit
 
 FLASH = "gemini-2.5-flash"
@@ -42,3 +43,30 @@ def test_vertex_is_asked_for_all_that_it_counts_however_it_is_spelled() -> None:
     }
     asked = count_body(Surface.GENERATE_CONTENT, Platform.VERTEX, FLASH, body)
     assert asked == {name: body[name] for name in ("contents", "system_instruction", "generationConfig", "tools")}
+
+
+TEXT = {"parts": [{"text": "a"}]}
+
+
+@pytest.mark.parametrize(
+    ("surface", "body", "contents"),
+    [
+        (Surface.EMBED_CONTENT, {"content": TEXT}, [TEXT]),
+        (Surface.EMBED_CONTENT, {"content": {**TEXT, "role": "system"}}, [TEXT]),
+        (Surface.EMBED_CONTENT, {"requests": [{"content": TEXT}, {"content": TEXT}]}, [TEXT, TEXT]),
+        (Surface.EMBED_CONTENT, {"requests": {"content": TEXT}}, [TEXT]),
+        (Surface.OPENAI, {"input": "a"}, [TEXT]),
+        (Surface.OPENAI, {"input": ["a", "a"]}, [TEXT, TEXT]),
+    ],
+)
+def test_texts_to_embed_are_counted_as_what_they_say(surface: Surface, body: dict[str, Any], contents: Any) -> None:
+    assert count_body(surface, Platform.GEMINI_API, "m", body) == {"contents": contents}
+
+
+def test_nothing_tells_that_an_embedding_was_free() -> None:
+    silent = Answered(Usage(Surface.EMBED_CONTENT))
+    assert isinstance(with_count(silent, None), Lost)
+    assert isinstance(with_count(silent, {}), Lost)
+    told = with_count(silent, {"totalTokens": 7})
+    assert isinstance(told, Answered)
+    assert told.usage.total_tokens == 7

@@ -8,7 +8,7 @@ import pytest
 
 from jangbu.errors import InvalidInput, NotOffered
 from jangbu.providers.gemini.fields import fields
-from jangbu.providers.gemini.live_messages import ClientMessage, ServerMessage, Setup
+from jangbu.providers.gemini.live_messages import CONTEXT_MOST, ClientMessage, ServerMessage, Setup
 from jangbu.providers.gemini.references import references
 
 MODEL = "gemini-2.0-flash-live-001"
@@ -141,3 +141,30 @@ def test_what_is_no_object_says_nothing(raw: bytes) -> None:
 )
 def test_what_the_provider_says_is_understood(message: dict[str, Any], said: set[str]) -> None:
     assert told_by(server(message)) == said
+
+
+def test_what_names_a_file_may_fill_the_context() -> None:
+    film = {"fileData": {"fileUri": "files/film", "mimeType": "video/mp4"}}
+    turn = {"turns": [{"role": "user", "parts": [film]}], "turnComplete": True}
+    setup = Setup.read({"setup": {"model": MODEL, "systemInstruction": {"parts": [film]}}})
+    assert ClientMessage.read({"clientContent": turn}).input_most > CONTEXT_MOST
+    assert (setup.bounds.input_most or 0) > CONTEXT_MOST
+
+
+def test_one_piece_of_media_is_bounded_as_a_list_of_one() -> None:
+    speech = {"mimeType": "audio/pcm;rate=16000", "data": "A" * 4_000_000}
+    alone, listed = (ClientMessage.read({"realtimeInput": {"mediaChunks": given}}) for given in (speech, [speech]))
+    assert alone.input_most == listed.input_most > 1_000
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"realtimeInput": {"mediaChunks": 5}},
+        {"realtimeInput": {"audio": "AAAA"}},
+        {"toolResponse": {"functionResponses": True}},
+    ],
+)
+def test_a_message_that_nobody_can_read_is_refused(message: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        ClientMessage.read(message)

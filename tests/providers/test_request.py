@@ -238,3 +238,41 @@ def test_no_request_raises(value: object) -> None:
     for verb in ("generateContent", "batchGenerateContent", "embedContent", "interactions", "predict"):
         assert bounds(verb, body, MODEL).output_most >= 0
         with_output_limit(verb, body, 5)
+
+
+@pytest.mark.parametrize("frames", [24, 24.0, "24", "24.0", "2.4e1"])
+def test_the_pictures_of_a_second_may_be_written_as_a_text(frames: object) -> None:
+    def video(**metadata: object) -> int:
+        return input_most(asking({**inline("video/mp4", 150_000), "videoMetadata": metadata}))
+
+    assert video(fps=frames) >= video(fps=24) > 10 * video()
+
+
+@pytest.mark.parametrize("limit", [100, "100", 100.0, "100.0", "1e2"])
+def test_a_limit_is_the_clients_own_however_the_number_is_written(limit: object) -> None:
+    found = generate(asking(generationConfig={"maxOutputTokens": limit}))
+    assert (found.output_most, found.output_chosen) == (100, True)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        *({"type": kind, "data": "AAAA", "uri": "files/film"} for kind in ("video", "audio", "image", "document")),
+        {"type": "something_new", "uri": "https://www.youtube.com/watch?v=x"},
+        {"uri": "files/film"},
+    ],
+)
+def test_what_an_interaction_names_beside_its_data_is_bounded_by_the_provider_alone(item: dict[str, Any]) -> None:
+    assert bounds("interactions", {"input": [item]}, MODEL).input_most is None
+
+
+@pytest.mark.parametrize("name", ["video_url", "audio_url", "file_url"])
+def test_what_a_chat_names_that_is_elsewhere_is_bounded_by_the_provider_alone(name: str) -> None:
+    content = [{"type": name, name: {"url": "https://www.youtube.com/watch?v=x"}}]
+    assert bounds("chat/completions", {"messages": [{"role": "user", "content": content}]}, MODEL).input_most is None
+
+
+def test_one_text_to_predict_from_is_bounded_as_a_list_of_one() -> None:
+    alone = bounds("predict", {"instances": {"content": "a" * 5_000}}, "gemini-embedding-001").input_most
+    assert alone is not None
+    assert alone >= 5_000

@@ -6,7 +6,7 @@ from typing import Any
 
 from jangbu.clock import new_id
 from jangbu.domain.flow import Answered, Bounds, Call, Outcome, Receipt, Rejected
-from jangbu.domain.usage import Surface
+from jangbu.domain.usage import Source, Surface
 from jangbu.errors import InvalidInput, NotFound, NotPermitted
 from jangbu.gateway import interactions
 from jangbu.gateway.bodies import json_object
@@ -198,11 +198,16 @@ def _meter(exchange: Exchange, call: MeteredCall, answer: UpstreamAnswer) -> Str
 
 
 async def _with_count(exchange: Exchange, outcome: Outcome, asked: Mapping[str, Any]) -> Outcome:
-    """Put the provider's count into an answer that reports none (gemini-embedding-001)."""
-    if not isinstance(outcome, Answered) or not counting.needs_count(outcome.usage):
+    """Put the provider's count into an answer with embeddings that reports none (gemini-embedding-001). Models that
+    Vertex AI predicts with are paid for in other units.
+    """
+    if not isinstance(outcome, Answered) or outcome.usage.source is not Source.NONE:
         return outcome
-    count = await asked_count(exchange, asked, _named_model(exchange, asked))
-    return outcome if count is None else Answered(counting.counted(outcome.usage, count))
+    if exchange.route.surface is not Surface.EMBED_CONTENT and exchange.route.verb != "embeddings":
+        return outcome
+    model = _named_model(exchange, asked)
+    count = await asked_count(exchange, asked, model) or await asked_count(exchange, asked, model)
+    return counting.with_count(outcome, count)
 
 
 def _is_stream(exchange: Exchange, asked: Mapping[str, Any]) -> bool:

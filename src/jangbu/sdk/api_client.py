@@ -9,7 +9,8 @@ import copy
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from jangbu.sdk.counting import TokenCount, needs_count, read_count, with_count
+from jangbu.providers.gemini.counting import with_count
+from jangbu.sdk.counting import TokenCount, needs_count, read_count
 from jangbu.sdk.drivers import CallInProgress
 from jangbu.sdk.hook import Hook
 from jangbu.sdk.later import Later
@@ -65,7 +66,7 @@ class _Transport:
             response.segments = _Once(MeteredStream(segments, _reading(self._hook, route, call, response), call))
             return response
         outcome = self._hook.outcome(_text(response), route, call, _headers(response))
-        if needs_count(outcome):
+        if needs_count(outcome, count):
             outcome = with_count(outcome, self._count(count))
         call.finish(outcome)
         return response
@@ -123,7 +124,7 @@ class _AsyncTransport:
             )
             return response
         outcome = self._hook.outcome(_text(response), route, call, _headers(response))
-        if needs_count(outcome):
+        if needs_count(outcome, count):
             outcome = with_count(outcome, await self._count(count))
         await call.finish_async(outcome)
         return response

@@ -10,7 +10,7 @@ from jangbu.providers.gemini import counting
 from jangbu.sdk.routes import Route
 from jangbu.telemetry import warn
 
-__all__ = ["TokenCount", "needs_count", "read_count", "with_count"]
+__all__ = ["TokenCount", "needs_count", "read_count"]
 
 
 class TokenCount:
@@ -41,13 +41,6 @@ def read_count(answer: str) -> Mapping[str, Any]:
     return found
 
 
-def needs_count(outcome: Outcome) -> bool:
-    """Tell whether an answer reports nothing on a surface where countTokens stands in (gemini-embedding-001)."""
-    return isinstance(outcome, Answered) and counting.needs_count(outcome.usage)
-
-
-def with_count(outcome: Outcome, count: Mapping[str, Any] | None) -> Outcome:
-    """Put the provider's count into an answer that reports none."""
-    if count is None or not isinstance(outcome, Answered):
-        return outcome
-    return Answered(counting.counted(outcome.usage, count))
+def needs_count(outcome: Outcome, count: TokenCount) -> bool:
+    """Tell whether an answer reports nothing and countTokens stands in (gemini-embedding-001)."""
+    return isinstance(outcome, Answered) and count.request is not None and counting.needs_count(outcome.usage)

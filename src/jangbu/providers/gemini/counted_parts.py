@@ -10,6 +10,7 @@ from typing import Any
 __all__ = ["count_request"]
 
 _MEDIA = {"image": "image/jpeg", "audio": "audio/wav", "video": "video/mp4", "document": "application/pdf"}
+_UNKNOWN = "application/octet-stream"
 _CACHE_FIELDS = ("cached_content", "cachedContent")
 
 
@@ -49,9 +50,9 @@ class _Taken:
 
 def _interaction_media(value: Mapping[str, Any]) -> dict[str, Any] | None:
     usual = _MEDIA.get(str(value.get("type")))
-    if usual is None:
+    if usual is None and "uri" not in value:
         return None
-    kind = value.get("mime_type") or usual
+    kind = value.get("mime_type") or usual or _UNKNOWN
     if isinstance(value.get("uri"), str):
         return {"fileData": {"fileUri": value["uri"], "mimeType": kind}}
     return {"inlineData": {"data": value["data"], "mimeType": kind}} if isinstance(value.get("data"), str) else None

@@ -1,15 +1,16 @@
 """countTokens: what to ask it for the input of a request, and how to read what it says. It is free."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jangbu.domain.usage import Platform, Source, Surface, Usage
+from jangbu.domain.flow import Answered, Lost, Outcome
+from jangbu.domain.usage import Anomaly, Platform, Source, Surface, Usage
 from jangbu.providers.gemini.counted_parts import count_request
 from jangbu.providers.gemini.embeddings import counted
-from jangbu.providers.gemini.fields import fields, folded
+from jangbu.providers.gemini.fields import fields, folded, listed
 from jangbu.providers.gemini.limits import input_limit
 
-__all__ = ["caches_uncounted", "count_body", "counted", "input_counted", "needs_count", "tokens_counted"]
+__all__ = ["caches_uncounted", "count_body", "counted", "input_counted", "needs_count", "tokens_counted", "with_count"]
 
 _COUNTED_BY_VERTEX = frozenset({"contents", "systeminstruction", "tools", "generationconfig"})
 """What countTokens of Vertex AI takes; of cached content it knows nothing."""
@@ -24,9 +25,9 @@ def count_body(surface: Surface | None, platform: Platform, model: str | None, b
         case Surface.GENERATE_CONTENT | Surface.STREAM_GENERATE_CONTENT:
             return {"generateContentRequest": {**body, "model": f"models/{model}"}}
         case Surface.EMBED_CONTENT:
-            parts = (body, *body.get("requests", ()))
-            contents = [part["content"] for part in parts if "content" in part]
-            return {"contents": contents} if contents else None
+            return _contents(part.get("content") for part in (body, *listed(body.get("requests"))) if part)
+        case Surface.OPENAI if "messages" not in body:
+            return _contents({"parts": [{"text": text}]} for text in listed(body.get("input")))
         case Surface.OPENAI | Surface.INTERACTIONS if model is not None:
             return {"generateContentRequest": count_request(model, body)}
     return None
@@ -54,6 +55,24 @@ def input_counted(
 def needs_count(usage: Usage) -> bool:
     """Tell whether an answer reports nothing on a surface where countTokens stands in (gemini-embedding-001)."""
     return usage.surface is Surface.EMBED_CONTENT and usage.source is Source.NONE
+
+
+def with_count(outcome: Outcome, count: Mapping[str, Any] | None) -> Outcome:
+    """Put what countTokens said into an answer that reports nothing. Where that says nothing either, the outcome is
+    unknown: nobody knows that the answer was free.
+    """
+    if not isinstance(outcome, Answered):
+        return outcome
+    usage = outcome.usage if count is None else counted(outcome.usage, count)
+    if usage.source is Source.NONE and Anomaly.INVALID_USAGE not in usage.anomalies:
+        return Lost("the answer reports nothing, and its input could not be counted")
+    return Answered(usage)
+
+
+def _contents(given: Iterable[Any]) -> Any:
+    """Give the request that counts these contents, without the roles that only a conversation has."""
+    found = [{"parts": content["parts"]} for content in given if isinstance(content, Mapping) and "parts" in content]
+    return {"contents": found} if found else None
 
 
 def tokens_counted(count: Mapping[str, Any] | None) -> int | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from jangbu.errors import InvalidInput
 
-__all__ = ["MODEL_FIELDS", "Field", "Path", "fields", "fields_written", "folded", "models_named"]
+__all__ = ["MODEL_FIELDS", "Field", "Path", "fields", "fields_written", "folded", "listed", "models_named"]
 
 Path = tuple[str, ...]
 """A field, behind the fields that it stands in. The members of a list have the path of the list."""
@@ -38,6 +38,11 @@ _STEP_DATA = {"function_call": "arguments", "function_result": "result"}
 def folded(name: str) -> str:
     """Give a field's name as all its spellings have it."""
     return name.replace("_", "").lower()
+
+
+def listed(value: Any) -> list[Any]:
+    """Give the members of a list; one member alone is read as a list of one, as the provider reads it."""
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def fields(body: Mapping[str, Any]) -> Sequence[Field]:

@@ -23,10 +23,16 @@ _NOT_LOCAL = {
     "fileName",
     "file_name",
     "file_id",
+    "video_url",
+    "videoUrl",
+    "audio_url",
+    "audioUrl",
+    "file_url",
+    "fileUrl",
 }
 _INLINE = {"inlineData", "inline_data"}
 _TAKEN = _NOT_LOCAL | _INLINE
-_SPECIAL = _NOT_LOCAL | _INLINE | {"type", "image_url", "input_audio"}
+_SPECIAL = _NOT_LOCAL | _INLINE | {"type", "uri", "image_url", "input_audio"}
 """The fields that make an object more than text; most objects have none of them."""
 _INTERACTION_MEDIA = {"image", "audio", "video", "document"}
 _DEPTH_MOST = 64
@@ -102,11 +108,10 @@ class _Scan:
 
     def _take_media(self, value: Mapping[str, Any]) -> bool:
         """Bound media of an interaction (``type`` and ``data``) or of an OpenAI message (``image_url``)."""
+        if value.get("uri"):
+            self.elsewhere.append({})
         if str(value.get("type")) in _INTERACTION_MEDIA and ("data" in value or "uri" in value):
-            if "data" not in value:
-                self.elsewhere.append({})
-            else:
-                self._add(value.get("mime_type", f"{value['type']}/unknown"), value["data"], 1)
+            self._add(value.get("mime_type", f"{value['type']}/unknown"), value.get("data"), 1)
             return True
         image = value.get("image_url")
         address = image.get("url") if isinstance(image, Mapping) else image
@@ -126,9 +131,17 @@ class _Scan:
     def _add(self, mime_type: object, data: object, frames: object) -> None:
         # Text that cannot be decoded here is bounded by its encoded length, which is longer.
         size = len(data) if isinstance(data, str | bytes) else 0
-        per_second = math.ceil(frames) if isinstance(frames, float | int) and 1 < frames < _FRAMES_MOST else 1
-        most = media_tokens_most(str(mime_type), size, frames_per_second=per_second)
+        most = media_tokens_most(str(mime_type), size, frames_per_second=_frames_per_second(frames))
         if most is None:
             self.elsewhere.append({})
         else:
             self.media += most
+
+
+def _frames_per_second(given: object) -> int:
+    """Read how many pictures a second of a video has; numbers may be texts, as JSON of protocol buffers has them."""
+    try:
+        frames = float(given) if isinstance(given, str | int | float) else 1.0
+    except ValueError:
+        return 1
+    return math.ceil(frames) if 1 < frames < _FRAMES_MOST else 1

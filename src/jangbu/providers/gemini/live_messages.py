@@ -13,7 +13,7 @@ from jangbu.domain.flow import Bounds
 from jangbu.domain.usage import COUNT_MAX
 from jangbu.errors import InvalidInput, NotOffered
 from jangbu.providers.gemini import request
-from jangbu.providers.gemini.fields import fields, folded
+from jangbu.providers.gemini.fields import fields, folded, listed
 from jangbu.providers.gemini.input_bound import input_most
 from jangbu.providers.gemini.json_values import load
 from jangbu.providers.gemini.media import AUDIO_TOKENS_PER_SECOND
@@ -21,6 +21,8 @@ from jangbu.providers.gemini.references import references, session_name
 
 __all__ = ["ClientMessage", "ServerMessage", "Setup"]
 
+CONTEXT_MOST = 131_072
+"""The largest context of a model of Live: ai.google.dev/gemini-api/docs/live-guide, 128k tokens for native audio."""
 PCM_RATE = 16_000
 """Samples a second where a client does not say: what Live takes. A sample has two bytes."""
 
@@ -144,8 +146,8 @@ def _input_most(message: Message) -> int:
     heard = _member(message, *_REALTIME)
     if not isinstance(heard, Mapping):
         return _bounded(message)
-    blobs = [heard[name] for name in _BLOBS if isinstance(heard.get(name), Mapping)]
-    blobs += [blob for name in _CHUNKS for blob in heard.get(name) or () if isinstance(blob, Mapping)]
+    given = [blob for name in (*_BLOBS, *_CHUNKS) for blob in listed(heard.get(name))]
+    blobs = [_object_given(blob) for blob in given]
     beside = {name: value for name, value in heard.items() if name not in (*_BLOBS, *_CHUNKS)}
     beside |= {name: value for name, value in message.items() if value is not heard}
     return sum(_blob_bound(blob) for blob in blobs) + (_bounded(beside) if beside else 0)
@@ -164,12 +166,19 @@ def _answers_call(message: Message) -> bool:
     given = _member(message, "toolResponse", "tool_response")
     if not isinstance(given, Mapping):
         return False
-    responses = _member(given, "functionResponses", "function_responses") or ()
-    return not all(isinstance(each, Mapping) and each.get("scheduling") == "SILENT" for each in responses)
+    responses = listed(_member(given, "functionResponses", "function_responses"))
+    return not all(_object_given(each).get("scheduling") == "SILENT" for each in responses)
 
 
 def _object(value: Any) -> Message:
     return value if isinstance(value, Mapping) else {}
+
+
+def _object_given(value: Any) -> Message:
+    """Give an object of the client. Raises InvalidInput for anything else in its place."""
+    if not isinstance(value, Mapping):
+        raise InvalidInput("the message holds something else where an object belongs")
+    return value
 
 
 def _member(holder: Message, *names: str) -> Any:
@@ -187,6 +196,6 @@ def _blob_bound(blob: Message) -> int:
 
 
 def _bounded(message: Message) -> int:
-    """Bound a message by its bytes where it names what is kept elsewhere: Live has no countTokens."""
+    """Bound a message. What it names that is kept elsewhere may fill the context: Live has no countTokens."""
     most = input_most(message)
-    return min(len(json.dumps(message, default=str)) if most is None else most, COUNT_MAX)
+    return min(len(json.dumps(message, default=str)) + CONTEXT_MOST if most is None else most, COUNT_MAX)

@@ -74,8 +74,17 @@ def with_output_limit(verb: str | None, body: Mapping[str, Any], limit: int) -> 
 def _values(holders: Iterable[Any], names: Iterable[str]) -> list[int]:
     """Read the counts of these names; one that cannot be read is -1."""
     objects = [holder for holder in holders if isinstance(holder, Mapping)]
-    counts = (read_count(holder.get(name)) for holder in objects for name in names)
+    counts = (read_count(_whole(holder.get(name))) for holder in objects for name in names)
     return [count for count in counts if count is not None]
+
+
+def _whole(value: Any) -> Any:
+    """Give a whole number that is written with a fraction or an exponent (100.0, "1e2") as what the provider reads."""
+    try:
+        number = float(value) if isinstance(value, str | float) else None
+    except ValueError:
+        return value
+    return int(number) if number is not None and number.is_integer() else value
 
 
 def _rewritten(given: Mapping[str, Any], names: tuple[str, ...], value: Callable[[list[Any]], Any]) -> dict[str, Any]:

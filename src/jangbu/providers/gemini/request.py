@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jangbu.domain.flow import Bounds
+from jangbu.providers.gemini.fields import listed
 from jangbu.providers.gemini.input_bound import input_most
 from jangbu.providers.gemini.limits import input_limit, output_limit
 from jangbu.providers.gemini.output_bound import output_bound, with_output_limit
@@ -65,8 +66,7 @@ def _generate_bounds(verb: str | None, body: Mapping[str, Any], model: str | Non
 
 def _has_texts(body: Mapping[str, Any]) -> bool:
     """Tell whether a predict request is for embeddings; images and videos are not paid for by the token."""
-    instances = body.get("instances")
-    return isinstance(instances, list) and any(isinstance(each, Mapping) and "content" in each for each in instances)
+    return any(isinstance(each, Mapping) and "content" in each for each in listed(body.get("instances")))
 
 
 def _batch_bounds(body: Mapping[str, Any], model: str | None) -> Bounds:

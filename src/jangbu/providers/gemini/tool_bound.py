@@ -8,7 +8,7 @@ back more than 1,534 tokens, and ten times that is held for.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from jangbu.providers.gemini.fields import folded
+from jangbu.providers.gemini.fields import folded, listed
 from jangbu.providers.gemini.limits import input_limit
 
 __all__ = ["INPUT_MOST_UNKNOWN", "fed_back_most", "reads_at_will"]
@@ -43,7 +43,7 @@ def _tools(body: Mapping[str, Any]) -> Iterator[str]:
     """Name the tools of a request; a chat may name some among Google's own fields beside OpenAI's."""
     extra = _member(body, "extrabody")
     for holder in (body, _member(body, "google"), extra, _member(extra, "google")):
-        for tool in _listed(_member(holder, "tools")):
+        for tool in listed(_member(holder, "tools")):
             kind = _member(tool, "type")
             names: Iterable[Any] = [kind] if isinstance(kind, str) else tool if isinstance(tool, Mapping) else [tool]
             yield from (folded(str(name)) for name in names)
@@ -53,7 +53,3 @@ def _member(holder: Any, name: str) -> Any:
     """Give a member in whatever spelling."""
     members = holder.items() if isinstance(holder, Mapping) else ()
     return next((member for given, member in members if folded(given) == name and member is not None), None)
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
