@@ -27,6 +27,8 @@ _FILE_VARIABLE = "JANGBU_CONFIG"
 _DEFAULT_FILE = "jangbu.toml"
 _OWN_VARIABLES = {"gemini_api_key": "GEMINI_API_KEY"}
 """Settings that are read from a variable which other programs know, too."""
+_FILES = ("price_book", "tls_certificate", "tls_key", "vertex_credentials")
+_PATHS = ("data_dir", "spool_dir", *_FILES)
 
 
 class Settings(BaseSettings):
@@ -36,6 +38,9 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = Field(None, description="A PostgreSQL 15+ server; without it one is embedded")
     data_dir: Path | None = Field(None, description="Where the embedded server keeps its data")
+    spool_dir: Path | None = Field(
+        None, description="Where records wait while the database is away; without it in spool beside its data"
+    )
     project: str = Field("default", min_length=1, max_length=100, description="The project whose users these are")
     price_book: Path | None = Field(None, description="A price book to use instead of the shipped one")
     pool_size: int = Field(6, ge=2, le=200, description="Connections to PostgreSQL for each process")
@@ -123,14 +128,14 @@ class Settings(BaseSettings):
             reason = getattr(error, "strerror", None) or error
             raise InvalidSettings(f"the settings file {settings_file()} cannot be read: {reason}") from None
 
-    @field_validator("data_dir", "price_book", "tls_certificate", "tls_key", "vertex_credentials", mode="before")
+    @field_validator(*_PATHS, mode="before")
     @classmethod
     def _name_something(cls, value: object) -> object:
         if isinstance(value, str) and not value.strip():
             raise ValueError("names nothing")
         return value
 
-    @field_validator("price_book", "tls_certificate", "tls_key", "vertex_credentials")
+    @field_validator(*_FILES)
     @classmethod
     def _be_a_file(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():

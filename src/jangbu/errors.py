@@ -19,6 +19,9 @@
     ├── InsufficientBalance     the call cannot be paid for
     ├── IntegrityMismatch       the book does not add up
     ├── RecordingFailed         a record could not be made durable
+    ├── SpoolFull               there is no room to keep a record while the database is away
+    ├── SpoolUnusable           the local spool cannot be written
+    │   └── SpoolInUse          another process owns it
     └── DatabaseUnreachable     PostgreSQL does not answer
         ├── DataDirectoryInUse  another server owns the data directory
         └── DataDirectoryUnusable  the directory is of another major version, or damaged
@@ -165,6 +168,24 @@ class RecordingFailed(JangbuError):
     """A usage record could not be made durable; it is kept by the caller and must be retried."""
 
     code = "recording_failed"
+
+
+class SpoolFull(JangbuError):
+    """The local spool has no room for another record, so a call is refused before it is made."""
+
+    code = "spool_full"
+
+
+class SpoolUnusable(JangbuError):
+    """The local spool cannot be read or written."""
+
+    code = "spool_unusable"
+
+
+class SpoolInUse(SpoolUnusable):
+    """Another process owns this spool."""
+
+    code = "spool_in_use"
 
 
 class DatabaseUnreachable(JangbuError):

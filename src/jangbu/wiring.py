@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from jangbu.clock import Clock, SystemClock
 from jangbu.config import Settings
@@ -17,7 +18,7 @@ from jangbu.metering.sweeper import Sweeper
 from jangbu.storage import migrate
 from jangbu.storage.database import Database
 
-__all__ = ["database_address", "open_metering"]
+__all__ = ["database_address", "open_metering", "spool_root"]
 
 
 @asynccontextmanager
@@ -65,6 +66,13 @@ async def database_address(settings: Settings) -> AsyncIterator[str]:
         yield endpoint.dsn
     finally:
         await asyncio.to_thread(server.leave)
+
+
+def spool_root(settings: Settings) -> Path:
+    """Give the directory beneath which records wait while the database is away."""
+    from jangbu.storage.embedded import default_data_dir
+
+    return settings.spool_dir or (settings.data_dir or default_data_dir()) / "spool"
 
 
 async def _upgrade(dsn: str, *, embedded: bool) -> None:

@@ -25,9 +25,10 @@ COMMANDS = [
     ("prices", "set"), ("prices", "markup"), ("serve",),
     ("prices", "backfill"), ("db",), ("db", "upgrade"), ("db", "sql"), ("db", "retain"), ("db", "url"),
     ("config",), ("config", "show"), ("doctor",),
-    ("demo",),
+    ("demo",), ("spool",), ("spool", "status"),
 ]  # fmt: skip
-GROUPS = {(), ("accounts",), ("usage",), ("ledger",), ("holds",), ("keys",), ("prices",), ("db",), ("config",)}
+NOUNS = ("accounts", "usage", "ledger", "holds", "keys", "prices", "db", "config", "spool")
+GROUPS = {(), *((noun,) for noun in NOUNS)}
 HEAVY = ("asyncpg", "google.genai", "pydantic", "alembic", "rich", "asyncio")
 
 

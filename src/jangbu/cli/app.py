@@ -17,6 +17,7 @@ from jangbu.cli import (
     ledger,
     prices,
     serve,
+    spool,
     usage,
     verify,
 )
@@ -71,6 +72,7 @@ for part in (
     ledger,
     verify,
     holds,
+    spool,
     keys,
     prices,
     databases,

@@ -19,6 +19,8 @@ from jangbu.errors import (
     NotOffered,
     NotPermitted,
     RecordingFailed,
+    SpoolFull,
+    SpoolUnusable,
     StillRunning,
     TooLarge,
     Unauthenticated,
@@ -43,6 +45,8 @@ _STATUSES: tuple[tuple[type[JangbuError], int, str], ...] = (
     (UpstreamUnreachable, 502, "UNAVAILABLE"),
     (UncountedInput, 503, "UNAVAILABLE"),
     (RecordingFailed, 503, "UNAVAILABLE"),
+    (SpoolFull, 503, "UNAVAILABLE"),
+    (SpoolUnusable, 503, "UNAVAILABLE"),
     (DatabaseUnreachable, 503, "UNAVAILABLE"),
 )
 

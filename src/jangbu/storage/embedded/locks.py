@@ -68,6 +68,13 @@ class FileLock:
         """Tell whether the lock can be taken: it is neither closed nor the parent's."""
         return self._file >= 0
 
+    def is_in_place(self) -> bool:
+        """Tell whether the file is still the one at its path: a directory may be removed with its lock file in it."""
+        try:
+            return os.path.samestat(os.fstat(self._file), self.path.stat())
+        except FileNotFoundError:
+            return False
+
     def try_exclusive(self) -> bool:
         """Take the lock alone, if nobody holds it."""
         return self._try(fcntl.LOCK_EX)

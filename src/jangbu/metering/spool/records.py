@@ -1,0 +1,79 @@
+"""A usage record as it waits in the spool: complete, so that whoever finds it can write it, and compressed where large.
+
+Services and models go by their names: their numbers are the database's, which may be away, or another one by then.
+"""
+
+import json
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from jangbu.errors import InvalidInput
+from jangbu.storage.usage import UsageRow
+
+__all__ = ["SpooledUsage", "decode_record", "encode_record"]
+
+_PLAIN, _DEFLATED = b"J", b"Z"
+_DEFLATE_FROM_BYTES = 4096
+_VERSION = 1
+_BY_NAME = ("service_id", "model_id")
+_CODED: dict[str, tuple[Callable[[Any], str], Callable[[str], Any]]] = {
+    "account_id": (str, UUID),
+    "id": (str, UUID),
+    "digest": (bytes.hex, bytes.fromhex),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledUsage:
+    """A record and what it needs beside the row: the project, the user, and names instead of numbers.
+
+    The numbers in ``row`` mean nothing.
+    """
+
+    project: str
+    user: str
+    service: str
+    model: str
+    row: UsageRow
+
+
+def encode_record(spooled: SpooledUsage) -> bytes:
+    """Give the bytes of a record."""
+    row = {name: value for name, value in spooled.row._asdict().items() if name not in _BY_NAME and value is not None}
+    for name, (write, _) in _CODED.items():
+        if name in row:
+            row[name] = write(row[name])
+    text = json.dumps(
+        {
+            "version": _VERSION,
+            "project": spooled.project,
+            "user": spooled.user,
+            "service": spooled.service,
+            "model": spooled.model,
+            "row": row,
+        },
+        separators=(",", ":"),
+    ).encode()
+    return _PLAIN + text if len(text) < _DEFLATE_FROM_BYTES else _DEFLATED + zlib.compress(text, 1)
+
+
+def decode_record(payload: bytes) -> SpooledUsage:
+    """Read a record. Raises InvalidInput for what is none, or was written by a later release."""
+    try:
+        kind, text = payload[:1], payload[1:]
+        kept = json.loads(text if kind == _PLAIN else zlib.decompress(text))
+        if kept["version"] != _VERSION:
+            raise _unknown(f"a record of version {kept['version']!r}", "upgrade Jangbu")
+        row = dict.fromkeys(UsageRow._fields) | dict.fromkeys(_BY_NAME, 0) | kept["row"]
+        for name, (_, read) in _CODED.items():
+            row[name] = None if row[name] is None else read(row[name])
+        return SpooledUsage(kept["project"], kept["user"], kept["service"], kept["model"], UsageRow(**row))
+    except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
+        raise _unknown(f"something that is no record: {error!r}", "see its quarantine") from None
+
+
+def _unknown(what: str, hint: str) -> InvalidInput:
+    return InvalidInput(f"the spool holds {what}", hint=hint)

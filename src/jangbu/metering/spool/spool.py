@@ -1,0 +1,254 @@
+"""The spool: where records wait, durable on the local disk, until the database has them.
+
+    with spool.reserve():                    # before the call: a full disk refuses here
+        ...the call...
+        spool.append([payload])              # durable when it returns
+
+A directory has one owner. Room is files that were allocated before; a reservation only counts, so the usual path,
+on which nothing is ever written here, does not touch the disk.
+"""
+
+import threading
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from jangbu import telemetry
+from jangbu.clock import Clock
+from jangbu.errors import SpoolInUse, SpoolUnusable
+from jangbu.metering.spool.disk import Disk, Lock, RealDisk
+from jangbu.metering.spool.recovery import QUARANTINE, Finding, keep_aside
+from jangbu.metering.spool.store import Record, Store, milliseconds, moment, refuse
+
+__all__ = ["LOCK", "Record", "Reservation", "Spool", "Standing"]
+
+LOCK = "owner.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a spool stands: records that wait and since when, those that are kept after their commit, and damages."""
+
+    waiting: int
+    oldest_at: datetime | None
+    kept: int
+    quarantined: int
+    """Files in its quarantine: torn or flipped bytes, and records that can never be recorded."""
+    bytes: int
+    """What its files take of the disk."""
+
+
+class Reservation:
+    """Room for one record, until it is given back. Also a context."""
+
+    __slots__ = ("_spool",)
+
+    def __init__(self, spool: "Spool") -> None:
+        self._spool: Spool | None = spool
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Give the room back. Safe to call again."""
+        spool, self._spool = self._spool, None
+        if spool is not None:
+            spool.unreserve()
+
+
+class Spool:
+    """One directory of records, owned by this process. All methods may be called from any thread."""
+
+    def __init__(self, directory: Path, lock: Lock, store: Store, disk: Disk, clock: Clock, keep_seconds: int) -> None:
+        self.directory = directory
+        self.findings: tuple[Finding, ...] = ()
+        """What was not as it had been written when the directory was opened."""
+        self._lock = lock
+        self._store = store
+        self._disk = disk
+        self._clock = clock
+        self._keep_ms = keep_seconds * 1000
+        self._writing = threading.RLock()
+        self._counting = threading.Lock()
+        self._places = 0
+        self._reserved = 0
+        self._set_aside: set[int] = set()
+        self._is_closed = False
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        *,
+        segment_bytes: int = 4 * 2**20,
+        bytes_max: int = 256 * 2**20,
+        record_bytes_max: int = 16 * 2**10,
+        keep_seconds: int = 900,
+        clock: Clock,
+        disk: Disk | None = None,
+    ) -> Self:
+        """Own a directory, which is made where there is none, and read what it holds; nothing is allocated yet.
+
+        ``record_bytes_max`` is what a reservation holds; larger records take what there is. A record is kept for
+        ``keep_seconds`` after its commit. Raises SpoolInUse, SpoolUnusable, and SpoolFull where the disk is full.
+        """
+        chosen = disk or RealDisk()
+        try:
+            chosen.make_directory(directory)
+            lock = chosen.lock(directory / LOCK)
+        except OSError as error:
+            refuse(directory, error)
+        if lock is None:
+            raise SpoolInUse(f"another process owns the spool {directory}", hint="each process has a spool of its own")
+        store = Store(
+            chosen, directory, segment_bytes=segment_bytes, bytes_max=bytes_max, record_bytes_max=record_bytes_max
+        )
+        spool = cls(directory, lock, store, chosen, clock, keep_seconds)
+        try:
+            spool._recover()
+        except OSError as error:
+            lock.close()
+            refuse(directory, error)
+        return spool
+
+    def reserve(self) -> Reservation:
+        """Take room for one record, allocating more where that is needed. Raises SpoolFull or SpoolUnusable."""
+        while (reservation := self.reserve_at_once()) is None:
+            with self._writing:
+                self._check_open()
+                if self._places <= self._reserved:
+                    self._store.grow()
+                    self._count_places()
+        return reservation
+
+    def reserve_at_once(self) -> Reservation | None:
+        """Take room for one record out of what is allocated, without touching the disk; None where there is none."""
+        with self._counting:
+            if self._reserved >= self._places or self._is_closed:
+                return None
+            self._reserved += 1
+        return Reservation(self)
+
+    def unreserve(self) -> None:
+        """Count one reservation less."""
+        with self._counting:
+            self._reserved -= 1
+
+    def append(self, payloads: Sequence[bytes]) -> list[int]:
+        """Make records durable; give their sequences. Whoever appends holds a reservation for each record.
+
+        Raises SpoolFull or SpoolUnusable: it is not known then whether the records will be found later.
+        """
+        with self._writing:
+            self._check_open()
+            try:
+                return self._store.append(payloads, self._now())
+            finally:
+                self._count_places()
+
+    def pending(self, limit: int, after: int = 0) -> list[Record]:
+        """Give up to so many records that the database is not known to have, oldest first, behind ``after``."""
+        with self._writing:
+            waiting = (each for each in self._store.waiting if each > after and each not in self._set_aside)
+            chosen = tuple(islice(waiting, limit))
+            return [record for sequence in chosen if (record := self._store.read(sequence)) is not None]
+
+    def note_committed(self, sequences: Iterable[int]) -> None:
+        """Note that the database has records; they are kept for some time yet."""
+        with self._writing:
+            self._store.note_committed(sequences, self._now())
+
+    def set_aside(self, sequence: int, reason: str) -> None:
+        """Put a record that can never be recorded into the quarantine, with the reason in the first line."""
+        with self._writing:
+            record = self._store.read(sequence)
+            if record is None:
+                return
+            self._set_aside.add(sequence)
+            # Sequences begin anew in a directory that was empty once.
+            name = f"record-{sequence}-{zlib.crc32(record.payload):08x}.bytes"
+            content = reason.replace("\n", " ").encode() + b"\n" + record.payload
+            if keep_aside(self._disk, self.directory, name, content):
+                self._store.note_committed([sequence], self._now())
+
+    def replay(self, since: datetime) -> Iterator[Record]:
+        """Give again the records that the database took since a moment and that are kept, oldest first."""
+        with self._writing:
+            least = milliseconds(since)
+            chosen = sorted(each for each, entry in self._store.kept.items() if (entry.committed_at or 0) >= least)
+        for sequence in chosen:
+            with self._writing:
+                record = self._store.read(sequence)
+            if record is not None:
+                yield record
+
+    def trim(self) -> int:
+        """Remove files whose records the database has had for long enough; give how many records went."""
+        with self._writing:
+            gone = self._store.drop(self._now() - self._keep_ms, self._reserved)
+            self._count_places()
+            return gone
+
+    def status(self) -> Standing:
+        """Tell how the spool stands."""
+        with self._writing:
+            oldest = next(iter(self._store.waiting.values()), None)
+            return Standing(
+                waiting=len(self._store.waiting),
+                oldest_at=None if oldest is None else moment(oldest.frame.at),
+                kept=len(self._store.kept),
+                quarantined=len(self._disk.names(self.directory / QUARANTINE)),
+                bytes=self._store.size,
+            )
+
+    def close(self) -> None:
+        """Give the directory back: to whoever opens it next where something is left in it, else it is removed."""
+        with self._writing:
+            with self._counting:
+                was_closed, self._is_closed = self._is_closed, True
+            if was_closed:
+                return
+            # What is left over costs room and nothing else: whoever opens the directory next tries again.
+            with suppress(OSError):
+                self._store.leave()
+                if not self._store.segments and not self._disk.names(self.directory / QUARANTINE):
+                    self._disk.remove_directory(self.directory / QUARANTINE)
+                    self._disk.remove(self.directory / LOCK)
+                    self._disk.remove_directory(self.directory)
+            self._store.close()
+            self._lock.close()
+
+    def _recover(self) -> None:
+        self.findings = tuple(self._store.recover())
+        self._store.drop(self._now() - self._keep_ms, 0)
+        for finding in self.findings:
+            telemetry.warn(
+                "spool.quarantined",
+                f"{finding.size} bytes in {self.directory} are no record; records lost: {len(finding.lost)}",
+                directory=str(self.directory),
+                kept_in=finding.kept_in,
+                lost=finding.lost,
+            )
+
+    def _count_places(self) -> None:
+        places = self._store.places
+        with self._counting:
+            self._places = places
+
+    def _now(self) -> int:
+        return milliseconds(self._clock.now())
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise SpoolUnusable("the spool is closed", hint="open it again")

@@ -1,0 +1,72 @@
+"""How spools stand, seen from outside: nothing is owned, changed or repaired."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from jangbu.clock import Clock
+from jangbu.metering.spool.disk import Disk, RealDisk
+from jangbu.metering.spool.recovery import QUARANTINE, look_through
+from jangbu.metering.spool.segment import segment_names
+from jangbu.metering.spool.spool import LOCK
+from jangbu.metering.spool.store import milliseconds
+
+__all__ = ["Sight", "look", "spools_below"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One spool. ``oldest_seconds`` is how long its oldest record waits, None where none does."""
+
+    directory: Path
+    waiting: int
+    bytes: int
+    oldest_seconds: int | None
+    kept: int
+    quarantined: int
+    is_owned: bool
+    """Whether a living process has it."""
+
+
+def look(directory: Path, clock: Clock, *, disk: Disk | None = None) -> Sight:
+    """Look at one spool. What its owner writes at this moment may be missing."""
+    chosen = disk or RealDisk()
+    found = look_through(chosen, directory, writable=False)
+    waiting = [entry.frame.at for entry in found.entries.values() if entry.committed_at is None]
+    for segment in found.segments:
+        segment.close()
+    now = milliseconds(clock.now())
+    return Sight(
+        directory=directory,
+        waiting=len(waiting),
+        bytes=sum(segment.size for segment in found.segments),
+        oldest_seconds=max(0, now - min(waiting)) // 1000 if waiting else None,
+        kept=len(found.entries) - len(waiting),
+        quarantined=len(chosen.names(directory / QUARANTINE)),
+        is_owned=_is_owned(chosen, directory),
+    )
+
+
+def spools_below(root: Path, *, disk: Disk | None = None) -> Iterator[Path]:
+    """Give the directories of spools beneath a directory, at any depth that Jangbu makes them at."""
+    chosen = disk or RealDisk()
+    names = chosen.names(root)
+    if LOCK in names or segment_names(names):
+        yield root
+        return
+    for name in names:
+        if name != QUARANTINE:
+            yield from spools_below(root / name, disk=chosen)
+
+
+def _is_owned(disk: Disk, directory: Path) -> bool:
+    if LOCK not in disk.names(directory):
+        return False
+    try:
+        lock = disk.lock(directory / LOCK)
+    except OSError:
+        return True
+    if lock is None:
+        return True
+    lock.close()
+    return False
