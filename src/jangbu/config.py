@@ -48,7 +48,18 @@ class Settings(BaseSettings):
     flushers: int = Field(2, ge=1, le=16, description="Group-commit lanes for each process, split by account")
     flush_rows_max: int = Field(128, ge=1, le=5000, description="The most records in one flush")
     queue_rows_max: int = Field(20_000, ge=1, description="Records that may wait before callers are held back")
-    record_seconds_max: int = Field(30, ge=1, description="How long a record is retried before its caller is told")
+    record_seconds_max: int = Field(
+        30, ge=1, description="How long what no spool takes is retried before its caller is told"
+    )
+    spool_after_seconds: int = Field(
+        2, ge=1, description="How long a record may wait for the database until it is kept in the spool"
+    )
+    spool_bytes_max: int = Field(
+        268_435_456, ge=0, description="The most bytes that the spool of a process takes; 0 keeps none"
+    )
+    spool_keep_seconds: int = Field(
+        900, ge=0, description="How long a spooled record is kept after its commit, for a fail-over that loses it"
+    )
     hold_seconds: int = Field(900, ge=10, description="How long a hold may stay open before it is called unknown")
     upstream_url: str = Field(
         "https://generativelanguage.googleapis.com", description="Where the gateway finds the Gemini API"

@@ -1,24 +1,29 @@
 """Putting the parts together: from settings to a ledger that works."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
+from jangbu import telemetry
 from jangbu.clock import Clock, SystemClock
 from jangbu.config import Settings
 from jangbu.metering.accounts import Accounts
+from jangbu.metering.draining import Draining
 from jangbu.metering.holds import Holds
 from jangbu.metering.keys import Keys
 from jangbu.metering.meter import Metering
 from jangbu.metering.pricing import Pricing
 from jangbu.metering.recorder import Recorder
 from jangbu.metering.resources import Resources
+from jangbu.metering.spooling import Spooling
 from jangbu.metering.sweeper import Sweeper
 from jangbu.storage import migrate
 from jangbu.storage.database import Database
 
-__all__ = ["database_address", "open_metering", "spool_root"]
+__all__ = ["database_address", "ledger_spool", "open_metering", "spool_root"]
 
 
 @asynccontextmanager
@@ -46,6 +51,7 @@ async def open_metering(settings: Settings, *, clock: Clock | None = None) -> As
             await metering.pricing.refresh()
             await sweeper.sweep()
             sweeper.start()
+            await _begin_spooling(metering.spooling)
             yield metering
         finally:
             await sweeper.stop()
@@ -75,6 +81,47 @@ def spool_root(settings: Settings) -> Path:
     return settings.spool_dir or (settings.data_dir or default_data_dir()) / "spool"
 
 
+def ledger_spool(settings: Settings) -> Path:
+    """Give the directory beneath which the spools of one ledger lie: no other one is to get its records."""
+    if settings.database_url is None:
+        home = "" if settings.spool_dir is None else f"-{_digest(str((settings.data_dir or Path()).absolute()))}"
+        return spool_root(settings) / f"embedded{home}"
+    address = urlsplit(settings.database_url.get_secret_value())
+    place = parse_qs(address.query)
+    hosts = f"{address.netloc.rpartition('@')[2]},{place.get('host', '')},{place.get('port', '')}"
+    database = address.path.strip("/")
+    shown = "".join(each if each.isalnum() else "_" for each in database)[:40]
+    return spool_root(settings) / f"{shown}-{_digest(f'{hosts}/{database}')}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+async def _begin_spooling(spooling: Spooling | None) -> None:
+    """Record what processes left behind that died, before anybody reads the book."""
+    if spooling is None:
+        return
+    try:
+        await spooling.adopt()
+    except Exception as error:
+        telemetry.warn("spool.not_adopted", str(error), directory=str(spooling.directory))
+    spooling.start()
+
+
+def _spooling(settings: Settings, database: Database, clock: Clock) -> Spooling | None:
+    if not settings.spool_bytes_max:
+        return None
+    return Spooling(
+        ledger_spool(settings),
+        Draining(database).write,
+        clock=clock,
+        bytes_max=settings.spool_bytes_max,
+        keep_seconds=settings.spool_keep_seconds,
+        after_seconds=settings.spool_after_seconds,
+    )
+
+
 async def _upgrade(dsn: str, *, embedded: bool) -> None:
     """Bring the schema to this release where that is ours to do, and say what to do where it is not."""
     if embedded:
@@ -85,6 +132,7 @@ async def _upgrade(dsn: str, *, embedded: bool) -> None:
 
 def _assemble(settings: Settings, database: Database, clock: Clock) -> Metering:
     seconds = settings.record_seconds_max
+    spooling = _spooling(settings, database, clock)
     return Metering(
         database=database,
         clock=clock,
@@ -105,6 +153,7 @@ def _assemble(settings: Settings, database: Database, clock: Clock) -> Metering:
             batch_max=settings.flush_rows_max,
             queue_max=settings.queue_rows_max,
             seconds=seconds,
+            spooling=spooling,
         ),
         pricing=Pricing(database, project=settings.project, book_file=settings.price_book),
     )

@@ -75,7 +75,8 @@ class Jangbu:
 def offline(tmp_path: Path) -> Jangbu:
     """Give the command without any database to reach."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(CLEARED)}
-    return Jangbu(tmp_path, {**kept, "JANGBU_DATABASE_URL": "postgresql://kim:secret@127.0.0.1:1/nowhere"})
+    places = {"JANGBU_DATABASE_URL": "postgresql://kim:secret@127.0.0.1:1/nowhere", "JANGBU_SPOOL_DIR": "spool"}
+    return Jangbu(tmp_path, {**kept, **places})
 
 
 @pytest.fixture

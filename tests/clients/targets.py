@@ -187,7 +187,8 @@ class GatewayTarget:
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("JANGBU_", "GEMINI_"))}
         ours = {"JANGBU_DATABASE_URL": self._database_url, "JANGBU_UPSTREAM_URL": self._gemini.url}
-        return kept | ours | {"GEMINI_API_KEY": UPSTREAM_KEY}
+        own = {"GEMINI_API_KEY": UPSTREAM_KEY, "JANGBU_SPOOL_DIR": os.environ["JANGBU_SPOOL_DIR"]}
+        return kept | ours | own
 
 
 @dataclass(frozen=True, slots=True)

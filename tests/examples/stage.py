@@ -91,7 +91,7 @@ def open_stage(database_url: str) -> Iterator[Stage]:
 def gateway_environment(database_url: str, gemini: FakeGemini) -> dict[str, str]:
     """Give the settings of a gateway on this ledger, before this fake."""
     settings = {"JANGBU_DATABASE_URL": database_url, "JANGBU_UPSTREAM_URL": gemini.url, "GEMINI_API_KEY": UPSTREAM_KEY}
-    return plain_environment() | settings
+    return plain_environment() | settings | {"JANGBU_SPOOL_DIR": os.environ["JANGBU_SPOOL_DIR"]}
 
 
 def plain_environment() -> dict[str, str]:

@@ -15,9 +15,15 @@ class LossyProxy:
         self.server_socket = server_socket
         self.swallow_answers_after = b""
         self.swallowed = 0
+        self.refuses_from_then_on = False
+        """Whether the connections after the one whose answer was swallowed are refused."""
+        self.refuses = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refuses:
+            writer.close()
+            return
         upstream_reader, upstream_writer = await asyncio.open_unix_connection(str(self.server_socket))
         marked = asyncio.Event()
         forward = asyncio.create_task(self._forward(reader, upstream_writer, marked))
@@ -49,6 +55,7 @@ class LossyProxy:
             if marked.is_set():
                 # The statement has been answered, so it is committed: end without a word.
                 self.swallowed += 1
+                self.refuses = self.refuses_from_then_on
                 return
             writer.write(data)
             await writer.drain()

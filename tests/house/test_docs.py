@@ -37,9 +37,9 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.fixture
-def environment(database_url: str) -> dict[str, str]:
+def environment(database_url: str, tmp_path: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("JANGBU_", "GEMINI_", "GOOGLE_"))}
-    return {**kept, "JANGBU_DATABASE_URL": database_url}
+    return {**kept, "JANGBU_DATABASE_URL": database_url, "JANGBU_SPOOL_DIR": str(tmp_path / "spool")}
 
 
 def test_the_code_of_the_readme_runs(environment: dict[str, str], tmp_path: Path) -> None:

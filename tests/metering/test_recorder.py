@@ -15,11 +15,11 @@ from jangbu import telemetry
 from jangbu.clock import SystemClock, new_id
 from jangbu.domain.ledger import account_id
 from jangbu.errors import RecordingFailed
-from jangbu.metering.recorder import Recorder
+from jangbu.metering.recorder import Named, Recorder
 from jangbu.storage import accounts, usage
 from jangbu.storage.database import Database
 from jangbu.storage.names import Names
-from jangbu.storage.usage import UsageRow
+from jangbu.storage.usage import Flushed, UsageRow
 from tests.faults.proxy import lossy_proxy
 
 USERS = tuple(f"user-{number}" for number in range(20))
@@ -75,6 +75,12 @@ def row(numbers: tuple[int, int], user: str = USERS[0], total: int = 450, at: UU
     )
 
 
+async def record(recorder: Recorder, item: UsageRow) -> Flushed:
+    outcome = await recorder.record(Named(item, "user", "text_generation", "gemini-2.5-flash"))
+    assert isinstance(outcome, Flushed)
+    return outcome
+
+
 async def sums(database: Database) -> list[tuple[int, int, int]]:
     """Tokens, cost and number, as the usage, the entries, the balances and each rollup have them."""
     async with database.connection() as connection:
@@ -105,7 +111,7 @@ async def test_totals_agree_after_any_interleaving_of_16_writers(database: Datab
 
     async def write(number: int) -> None:
         for item in repeated[number::16]:
-            await recorders[chance.randrange(4)].record(item)
+            await record(recorders[chance.randrange(4)], item)
 
     await asyncio.gather(*(write(number) for number in range(16)))
     await asyncio.gather(*(recorder.close() for recorder in recorders))
@@ -115,8 +121,8 @@ async def test_totals_agree_after_any_interleaving_of_16_writers(database: Datab
 
 async def test_a_replay_changes_nothing(database: Database, numbers: tuple[int, int], recorder: Recorder) -> None:
     item = row(numbers)
-    first, second = await asyncio.gather(recorder.record(item), recorder.record(item))
-    again = await recorder.record(item)
+    first, second = await asyncio.gather(record(recorder, item), record(recorder, item))
+    again = await record(recorder, item)
     assert [first.is_new or second.is_new, again.is_new] == [True, False]
     assert (await sums(database))[0] == (450, 1350, 1)
 
@@ -127,7 +133,7 @@ async def test_a_poisonous_row_fails_alone(database: Database, numbers: tuple[in
     rows = [row(numbers, user) for user in USERS * 3]
     rows[17] = rows[17]._replace(raw='{"a": "\\u0000"}')
     rows[41] = rows[41]._replace(total=2**70)
-    results = await asyncio.gather(*(recorder.record(item) for item in rows), return_exceptions=True)
+    results = await asyncio.gather(*(record(recorder, item) for item in rows), return_exceptions=True)
     end()
     failed = [number for number, result in enumerate(results) if isinstance(result, BaseException)]
     assert failed == [17, 41]
@@ -144,13 +150,13 @@ async def test_a_month_without_a_partition_gets_one(
         def now(self) -> datetime:
             return datetime.now(UTC) - timedelta(days=400)
 
-    flushed = await recorder.record(row(numbers, at=new_id(Elsewhere())))
+    flushed = await record(recorder, row(numbers, at=new_id(Elsewhere())))
     assert flushed.is_new
 
 
 async def test_an_unknown_account_is_told_apart(numbers: tuple[int, int], recorder: Recorder) -> None:
     known, unknown = await asyncio.gather(
-        recorder.record(row(numbers)), recorder.record(row(numbers, "nobody opened this"))
+        record(recorder, row(numbers)), record(recorder, row(numbers, "nobody opened this"))
     )
     assert known.has_account
     assert not unknown.has_account
@@ -159,7 +165,7 @@ async def test_an_unknown_account_is_told_apart(numbers: tuple[int, int], record
 
 async def test_callers_are_held_back_when_the_queue_is_full(database: Database, numbers: tuple[int, int]) -> None:
     narrow = Recorder(database, project="p", lanes=1, batch_max=2, queue_max=3)
-    flushed = await asyncio.gather(*(narrow.record(row(numbers, user)) for user in USERS * 4))
+    flushed = await asyncio.gather(*(record(narrow, row(numbers, user)) for user in USERS * 4))
     assert all(result.is_new for result in flushed)
     await narrow.close()
 
@@ -171,13 +177,13 @@ async def test_an_ambiguous_commit_is_recorded_once(
         async with lossy_proxy(database_url, Path(folder)) as (address, proxy):
             behind = await Database.connect(address)
             recorder = Recorder(behind, project="p", lanes=2, seconds=20)
-            await recorder.record(row(numbers))
+            await record(recorder, row(numbers))
             retried: list[str] = []
             end = telemetry.subscribe(lambda event, _facts: retried.append(event))
             for number in range(10):
                 wanted = row(numbers, USERS[number])
                 proxy.swallow_answers_after = wanted.id.bytes
-                await recorder.record(wanted)
+                await record(recorder, wanted)
             end()
             await recorder.close()
             await behind.close()
@@ -202,7 +208,7 @@ async def test_backends_that_are_killed_lose_and_double_nothing(
 
     async def write(number: int) -> None:
         for item in rows[number::30]:
-            await recorder.record(item)
+            await record(recorder, item)
 
     await asyncio.gather(kill_backends(), *(write(number) for number in range(30)))
     assert await sums(database) == [(600 * 450, 600 * 1350, 600)] * 6

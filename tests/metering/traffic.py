@@ -17,7 +17,7 @@ from jangbu.domain.usage import Platform, Source, Surface, Units, Usage
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.holds import Holds
 from jangbu.metering.pricing import Priced
-from jangbu.metering.recorder import Recorder
+from jangbu.metering.recorder import Named, Recorder
 from jangbu.providers.gemini import restate as restate_gemini
 from jangbu.storage import holds as stored_holds
 from jangbu.storage.database import Database
@@ -138,7 +138,9 @@ class Shop:
         )
 
     async def record(self, rows: Sequence[UsageRow]) -> list[Flushed]:
-        return await asyncio.gather(*(self.recorder.record(row) for row in rows))
+        named = [Named(row, "somebody", TEXT, FLASH) for row in rows]
+        outcomes = await asyncio.gather(*(self.recorder.record(each) for each in named))
+        return [outcome for outcome in outcomes if isinstance(outcome, Flushed)]
 
     async def hold(self, user: str, amount: int) -> UUID:
         call = Call(new_id(self.clock), user, TEXT, FLASH, Bounds(0, 0, output_chosen=True))

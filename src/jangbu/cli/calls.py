@@ -68,10 +68,11 @@ async def explain(
 def receipt_line(receipt: "Receipt") -> str:
     """Give a receipt in one line for people."""
     said = "was recorded before, nothing changed" if receipt.replayed else "recorded"
+    left = "its balance shows later" if receipt.available is None else f"{receipt.available:,} available"
     overrun = f", {receipt.overrun:,} over its hold" if receipt.overrun else ""
     return (
         f"call {receipt.id} {said}: {receipt.charged_tokens:,} tokens of {receipt.model} "
-        f"({dollars(receipt.cost_nano)}){overrun}; {receipt.available:,} available to {receipt.user}"
+        f"({dollars(receipt.cost_nano)}){overrun}; {left} to {receipt.user}"
     )
 
 
@@ -91,6 +92,8 @@ def receipt_notes(receipt: "Receipt", usage: "Usage") -> list[str]:
         notes.append("counts that are no whole numbers of tokens are kept as they are, and not charged")
     elif not usage.total_tokens:
         notes.append("the answer reports no tokens, so none are charged")
-    if receipt.available < 0:
+    if receipt.available is None:
+        notes.append("the database does not answer: the record waits on this machine, see `jangbu spool status`")
+    elif receipt.available < 0:
         notes.append(f"{receipt.user} owes {-receipt.available:,} tokens: recording deducts also what was not bought")
     return notes

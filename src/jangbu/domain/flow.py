@@ -167,7 +167,8 @@ Effect = LedgerEffect | CountInput | Send
 class Receipt:
     """A usage record that is durable. Tokens; money in nano-USD, None where no price is known.
 
-    ``replayed`` tells that the same record was there already and nothing changed.
+    ``available`` is None where the database was away: the record is in the spool then, and what it does to the balance
+    shows later. ``replayed`` tells that the same record was there already and nothing changed.
     """
 
     id: UUID
@@ -175,7 +176,7 @@ class Receipt:
     model: str
     charged_tokens: int
     cost_nano: int | None
-    available: int
+    available: int | None
     held_before: int = 0
     overrun: int = 0
     replayed: bool = False

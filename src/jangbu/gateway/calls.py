@@ -76,6 +76,7 @@ class MeteredCall:
     def hand_over(self) -> None:
         """Leave the hold to whoever sees the result of the call later."""
         self._is_ended = True
+        self._ledger.leave(self.call.id)
 
     async def _taken(self, effect: LedgerEffect) -> Any:
         """Take the hold. One that is taken for a caller who is ended meanwhile is given back."""

@@ -3,50 +3,36 @@
 One ``Metering`` serves one event loop; the SDK runs it on a background thread, the gateway on its own loop.
 """
 
-import hashlib
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
 
 from jangbu import telemetry
 from jangbu.clock import Clock, new_id
 from jangbu.domain.flow import Call, Held, LedgerEffect, MarkUnknown, Receipt, Refused, Release, Settle, TakeHold
-from jangbu.domain.usage import Source, Usage
+from jangbu.domain.usage import Usage
 from jangbu.errors import IdempotencyConflict, InvalidInput, RecordingFailed
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.content import answer_id, digest, metadata_text, model_name, service_name, storable
+from jangbu.metering.drafts import Draft, answer_key, answer_name, other_answer, receipt_again
 from jangbu.metering.evidence import evidence
 from jangbu.metering.holds import Holds, unknown_user
 from jangbu.metering.keys import Keys
 from jangbu.metering.pricing import Pricing
-from jangbu.metering.recorder import Recorder
+from jangbu.metering.recorder import Named, Recorder, Spooled
 from jangbu.metering.resources import Resources
 from jangbu.metering.retention import dropped_by_retention
 from jangbu.metering.retry import repeated
 from jangbu.storage import entries, usage
 from jangbu.storage.database import Database
-from jangbu.storage.entries import KeyRow
 from jangbu.storage.names import Names
-from jangbu.storage.usage import Flushed, UsageRecord, UsageRow
+from jangbu.storage.usage import Flushed, UsageRow
 
 Result = TypeVar("Result")
 
 _CALL_KEY_LENGTH_MAX = 200
-
-
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    """A record before its names have numbers."""
-
-    user: str
-    service: str
-    model: str
-    usage: Usage
-    metadata: str | None
-    was_held: bool
-    id: UUID
-    answer: tuple[str, bytes] | None
 
 
 class Metering:
@@ -72,6 +58,8 @@ class Metering:
         self.resources = resources
         self.recorder = recorder
         self.pricing = pricing
+        self.spooling = recorder.spooling
+        """Where records wait while the database is away, if anywhere."""
         self._services = Names(database, "service")
         self._models = Names(database, "model")
 
@@ -82,14 +70,24 @@ class Metering:
                 # What a record could not hold is refused here, before the call: afterwards it must be recorded.
                 service_name(call.service)
                 metadata_text(call.metadata)
-                return await self.holds.take(self.accounts.id_of(call.user), effect)
+                return await self._hold(effect)
             case Settle(call=call, usage=reported):
-                return await self._settle(call, reported)
+                try:
+                    return await self._settle(call, reported)
+                finally:
+                    self.leave(call.id)
             case Release(call=call, reason=reason):
+                self.leave(call.id)
                 await self.holds.release(self.accounts.id_of(call.user), call.id, reason)
             case MarkUnknown(call=call, reason=reason):
+                self.leave(call.id)
                 await self.holds.mark_unknown(self.accounts.id_of(call.user), call.id, reason)
         return None
+
+    def leave(self, call: UUID) -> None:
+        """Give back the room in the spool of a call that this process does not settle, or that it has settled."""
+        if self.spooling is not None:
+            self.spooling.give_room(call)
 
     async def record(
         self,
@@ -107,7 +105,7 @@ class Metering:
         The same ``call_key`` with the same content gives the first receipt too, with other content it raises
         IdempotencyConflict; without one, other counts under the same answer's id do.
         """
-        draft = _Draft(
+        draft = Draft(
             user=user,
             service=service_name(service),
             model=model_name(usage.model or model),
@@ -115,7 +113,7 @@ class Metering:
             metadata=metadata_text(metadata or {}),
             was_held=False,
             id=new_id(self.clock),
-            answer=_answer_key(usage),
+            answer=answer_key(usage),
         )
         if call_key is None:
             return await self._record(draft)
@@ -124,16 +122,31 @@ class Metering:
     async def tokens_of(self, user: str, answer: str) -> int | None:
         """Give the tokens that a user's recorded answer used in all, or None where no answer of this id is recorded."""
         account = self.accounts.id_of(user)
-        known = await entries.find_key(self.database, account, _answer_name(answer))
+        known = await entries.find_key(self.database, account, answer_name(answer))
         record = None if known is None else await usage.find(self.database, account, known.result_id)
         return None if record is None else record.total
 
     async def close(self) -> None:
-        """Write what waits and close the connections."""
+        """Write what waits and close the connections. What the database does not take stays in the spool."""
         await self.recorder.close()
+        if self.spooling is not None:
+            await self.spooling.close()
         await self.holds.close()
         await self.keys.close()
         await self.database.close()
+
+    async def _hold(self, effect: TakeHold) -> Held | Refused:
+        """Take a hold, and room in the spool for the record before that: a call that has none is not made."""
+        call = effect.call
+        if self.spooling is not None:
+            await self.spooling.take_room(call.id)
+        taken: Held | Refused | None = None
+        try:
+            taken = await self.holds.take(self.accounts.id_of(call.user), effect)
+        finally:
+            if not isinstance(taken, Held):
+                self.leave(call.id)
+        return taken
 
     async def _settle(self, call: Call, reported: Usage) -> Receipt:
         """Record what a call used. An answer that was recorded already, by whatever way, is not recorded again.
@@ -141,7 +154,7 @@ class Metering:
         Where two answers bear one id with other counts and meet in the same moment, the id proves nothing and this one
         is recorded without it; its hold was closed by then, so the record counts as late.
         """
-        draft = _Draft(
+        draft = Draft(
             user=call.user,
             service=call.service,
             model=model_name(reported.model or call.model),
@@ -149,7 +162,7 @@ class Metering:
             metadata=metadata_text(call.metadata),
             was_held=True,
             id=call.id,
-            answer=_answer_key(reported),
+            answer=answer_key(reported),
         )
         try:
             return await self._record(draft)
@@ -159,7 +172,7 @@ class Metering:
                 raise
             return receipt
 
-    async def _record_once(self, draft: _Draft, call_key: str) -> Receipt:
+    async def _record_once(self, draft: Draft, call_key: str) -> Receipt:
         """Record under a caller's own key. The key is claimed first and names the record's id from then on, so that a
         repetition, also after a crash in between, records nothing twice and loses nothing.
         """
@@ -175,7 +188,7 @@ class Metering:
         if known is None:
             raise unknown_user(draft.user)
         if known.digest != content:
-            raise _other_answer(call_key, known)
+            raise other_answer(call_key, known)
         if known.result_id != draft.id:
             dropped = await dropped_by_retention(self.database, known.result_id, account=account)
             if dropped is not None:
@@ -187,35 +200,57 @@ class Metering:
             # The caller's key tells this call from another whose answer bears the same id with other counts.
             return await self._record(replace(claimed, answer=None))
 
-    async def _record(self, draft: _Draft) -> Receipt:
-        if draft.service not in self._services or draft.model not in self._models:
-            await self._patiently(lambda: self._services.learn([draft.service]))
-            await self._patiently(lambda: self._models.learn([draft.model]))
+    async def _record(self, draft: Draft) -> Receipt:
+        knows_names = await self._learn_names(draft)
         row = self._row(draft)
-        flushed = await self.recorder.record(row)
-        match flushed:
+        named = Named(row, draft.user, draft.service, draft.model)
+        outcome = await (self.recorder.record(named) if knows_names else self.recorder.keep(named))
+        match outcome:
             case Flushed(is_new=True):
-                held, total = flushed.hold_amount, row.total
+                held, total = outcome.hold_amount, row.total
                 telemetry.emit("meter.recorded", tokens=total, is_priced=row.cost_nano is not None)
                 overrun = max(0, total - held) if held else 0
-                return Receipt(row.id, draft.user, draft.model, total, row.cost_nano, flushed.available, held, overrun)
+                return Receipt(row.id, draft.user, draft.model, total, row.cost_nano, outcome.available, held, overrun)
+            case Spooled():
+                return Receipt(row.id, draft.user, draft.model, row.total, row.cost_nano, None)
             case Flushed(has_account=False):
                 raise unknown_user(draft.user)
             case _:
-                return await self._patiently(lambda: self._replay(row, flushed))
+                return await self._patiently(lambda: self._replay(row, outcome))
+
+    async def _learn_names(self, draft: Draft) -> bool:
+        """Have the names of a record numbered; False where the database does not answer and the spool stands in."""
+        if draft.service in self._services and draft.model in self._models:
+            return True
+        spooling = self.spooling
+        if spooling is None:
+            await self._patiently(lambda: self._services.learn([draft.service]))
+            await self._patiently(lambda: self._models.learn([draft.model]))
+            return True
+        if spooling.is_away:
+            return False
+        learning = asyncio.ensure_future(
+            asyncio.gather(self._services.learn([draft.service]), self._models.learn([draft.model]))
+        )
+        await asyncio.wait((learning,), timeout=spooling.after_seconds)
+        if learning.done() and learning.exception() is None:
+            return True
+        learning.cancel()
+        spooling.note_away()
+        return False
 
     async def _patiently(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """Ask the database about a record that must not be lost, as long as the record itself would be tried."""
         return await repeated("meter", ask, seconds=self.recorder.seconds)
 
-    def _row(self, draft: _Draft) -> UsageRow:
+    def _row(self, draft: Draft) -> UsageRow:
         reported, counts = draft.usage, draft.usage.counts
         priced = self.pricing.price(reported, draft.model, usage.moment_of(draft.id))
         return UsageRow(
             account_id=self.accounts.id_of(draft.user),
             id=draft.id,
-            service_id=self._services[draft.service],
-            model_id=self._models[draft.model],
+            service_id=self._services.number(draft.service),
+            model_id=self._models.number(draft.model),
             surface=reported.surface,
             platform=reported.platform,
             tier=reported.tier,
@@ -247,51 +282,10 @@ class Metering:
             if known is None:
                 raise RecordingFailed(f"the record of answer {row.response_id!r} cannot be found", hint="try again")
             if known.digest != row.digest:
-                raise _other_answer(row.response_id or "", known)
+                raise other_answer(row.response_id or "", known)
             first = known.result_id
         record = await usage.find(self.database, row.account_id, first)
         if record is None:
             dropped = await dropped_by_retention(self.database, first, account=row.account_id)
             raise dropped or RecordingFailed(f"the record of call {first} cannot be found", hint="try again")
-        return _receipt_again(record, flushed.available)
-
-
-def _other_answer(key: str, known: KeyRow) -> IdempotencyConflict:
-    return IdempotencyConflict(
-        f"{key!r} was recorded at {known.created_at:%Y-%m-%d %H:%M} UTC with another answer",
-        hint="the first record stands; use a new call id for a new answer",
-    )
-
-
-def _answer_key(usage: Usage) -> tuple[str, bytes] | None:
-    """Give the key under which an answer is known by its own id, and the digest of its counts.
-
-    Google's responseId is the same in all chunks of a stream and never shared by two answers: 1,154 of 1,156 recorded
-    answers carry one. The counts tell a whole answer from a part of it. What reports no counts (a batch or a run that
-    is still under way) claims nothing.
-    """
-    known = answer_id(usage.response_id)
-    if known is None or usage.source is Source.NONE:
-        return None
-    counts = usage.counts
-    content = f"{counts.prompt},{counts.candidates},{counts.thoughts},{counts.tool},{usage.total_tokens}"
-    return _answer_name(known), hashlib.sha256(content.encode()).digest()
-
-
-def _answer_name(answer: str) -> str:
-    return f"answer:{answer}"
-
-
-def _receipt_again(record: UsageRecord, available: int) -> Receipt:
-    held = record.hold_amount or 0
-    return Receipt(
-        record.id,
-        record.user,
-        record.model,
-        record.total,
-        record.cost_nano,
-        available,
-        held,
-        max(0, record.total - held) if held else 0,
-        replayed=True,
-    )
+        return receipt_again(record, flushed.available)

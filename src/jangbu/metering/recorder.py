@@ -1,23 +1,48 @@
 """The recorder: usage rows become durable in groups, each caller waiting for its own.
 
-A flush is one statement. What may succeed the next time is repeated; what can never succeed is found by halving the
-batch, so that one poisonous row fails alone and its neighbours are recorded.
+Where the database does not take them in time they become durable in the spool, from which they drain into it later;
+without a spool they are tried for as long as is set.
 """
 
+import asyncio
 import os
 from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from jangbu import telemetry
-from jangbu.errors import RecordingFailed
+from jangbu.errors import JangbuError, RecordingFailed
+from jangbu.metering.flushing import flush_or_halve
 from jangbu.metering.group_commit import GroupCommit
-from jangbu.metering.retry import repeated
-from jangbu.storage import usage
+from jangbu.metering.retry import repeated, repeated_while_reachable
+from jangbu.metering.spool import SpooledUsage, encode_record
+from jangbu.metering.spooling import Spooling
 from jangbu.storage.database import Database
-from jangbu.storage.failures import is_of_one_row, lacks_partition, translated
+from jangbu.storage.failures import is_of_one_row, translated
 from jangbu.storage.usage import Flushed, UsageRow
 
+__all__ = ["Named", "Recorder", "Spooled"]
+
 _WRITERS = 64
+_LEFT_BEHIND_SECONDS = 2
+
+
+class Named(NamedTuple):
+    """A row, and in words what its numbers stand for, which may be all that is known while the database is away."""
+
+    row: UsageRow
+    user: str
+    service: str
+    model: str
+
+
+class Spooled(NamedTuple):
+    """A row that is durable in the spool; what it does to the balance shows when it is drained."""
+
+
+Outcome = Flushed | Spooled
+_SPOOLED = Spooled()
+_Results = dict[UUID, Outcome | BaseException]
 
 
 class Recorder:
@@ -32,19 +57,30 @@ class Recorder:
         batch_max: int = 128,
         queue_max: int = 20_000,
         seconds: int = 30,
+        spooling: Spooling | None = None,
     ) -> None:
         self._database = database
         self._project = project
+        self.spooling = spooling
         self.seconds = seconds
         """How long a record is tried before its caller is told that it is not recorded."""
         self._first_writer = int.from_bytes(os.urandom(1)) % _WRITERS
-        self._queue = GroupCommit[UsageRow, Flushed](
-            self._commit, lanes=lanes, batch_max=batch_max, queue_max=queue_max
-        )
+        self._left_behind: set[asyncio.Task[dict[UUID, Flushed | Exception]]] = set()
+        self._queue = GroupCommit[Named, Outcome](self._commit, lanes=lanes, batch_max=batch_max, queue_max=queue_max)
 
-    async def record(self, row: UsageRow) -> Flushed:
+    async def record(self, named: Named) -> Outcome:
         """Wait until the row is durable. Raises RecordingFailed, which leaves nothing half done."""
-        return await self._queue.submit(row, row.account_id)
+        return await self._queue.submit(named, named.row.account_id)
+
+    async def keep(self, named: Named) -> Outcome:
+        """Wait until the row is durable in the spool: its names have no numbers while the database is away.
+
+        Raises RecordingFailed.
+        """
+        result = (await self._spool([named]))[named.row.id]
+        if isinstance(result, BaseException):
+            raise _failure(named.row, result)
+        return result
 
     @property
     def depth(self) -> int:
@@ -54,59 +90,111 @@ class Recorder:
     async def close(self) -> None:
         """Write what waits, then stop."""
         await self._queue.close()
+        if self._left_behind:
+            await asyncio.wait(tuple(self._left_behind), timeout=_LEFT_BEHIND_SECONDS)
 
-    async def _commit(self, rows: Sequence[UsageRow], lane: int) -> Sequence[Flushed | BaseException]:
-        distinct = {row.id: row for row in rows}
-        results = await self._flush_or_halve(list(distinct.values()), lane)
-        telemetry.emit("recorder.flushed", rows=len(rows), lane=lane)
-        if len(distinct) == len(rows):
-            return [results[row.id] for row in rows]
-        return _told_once(rows, results)
+    async def _commit(self, records: Sequence[Named], lane: int) -> Sequence[Outcome | BaseException]:
+        distinct = {each.row.id: each for each in records}
+        results = await self._durably(list(distinct.values()), lane)
+        telemetry.emit("recorder.flushed", rows=len(records), lane=lane)
+        if len(distinct) == len(records):
+            return [results[each.row.id] for each in records]
+        return _told_once(records, results)
 
-    async def _flush_or_halve(self, rows: Sequence[UsageRow], lane: int) -> dict[UUID, Flushed | BaseException]:
-        try:
-            return dict(await repeated("recorder", lambda: self._flush(rows, lane), seconds=self.seconds))
-        except Exception as error:
-            if len(rows) == 1 or not is_of_one_row(error):
-                return {row.id: _failure(row, error) for row in rows}
-        telemetry.emit("recorder.halved", rows=len(rows))
-        middle = len(rows) // 2
-        first = await self._flush_or_halve(rows[:middle], lane)
-        return first | await self._flush_or_halve(rows[middle:], lane)
+    async def _durably(self, records: Sequence[Named], lane: int) -> _Results:
+        if self.spooling is None:
+            return self._told(records, await self._patiently(records, lane))
+        if self.spooling.is_away:
+            results: _Results = dict(await self._spool(records))
+        else:
+            results = dict(await self._in_time(records, lane, self.spooling.after_seconds))
+            late = [each for each in records if _is_for_later(results[each.row.id])]
+            if late:
+                self.spooling.note_away()
+                results |= await self._spool(late)
+        # What the spool does not take either is tried for as long as it is worth while.
+        failed = [each for each in records if _is_for_later(results[each.row.id])]
+        if failed:
+            results |= await self._patiently(failed, lane)
+        return self._told(records, results)
 
-    async def _flush(self, rows: Sequence[UsageRow], lane: int) -> dict[UUID, Flushed]:
-        writer = (self._first_writer + lane) % _WRITERS
-        try:
-            async with self._database.connection() as connection:
-                return await usage.flush(connection, rows, self._project, writer)
-        except Exception as error:
-            if not lacks_partition(error):
-                raise
-        await usage.make_partitions(self._database, sorted({usage.moment_of(row.id) for row in rows}))
-        async with self._database.connection() as connection:
-            return await usage.flush(connection, rows, self._project, writer)
+    async def _patiently(self, records: Sequence[Named], lane: int) -> dict[UUID, Flushed | Exception]:
+        return await flush_or_halve(
+            self._database,
+            [each.row for each in records],
+            self._project,
+            self._writer(lane),
+            lambda attempt: repeated("recorder", attempt, seconds=self.seconds),
+        )
+
+    async def _in_time(self, records: Sequence[Named], lane: int, seconds: int) -> dict[UUID, Flushed | Exception]:
+        """Flush within a deadline. A flush that has not ended by then is left behind: waiting for it to be cancelled
+        takes as long as a server that does not answer likes, and to record twice is harmless.
+        """
+        flushing = asyncio.create_task(
+            flush_or_halve(
+                self._database,
+                [each.row for each in records],
+                self._project,
+                self._writer(lane),
+                lambda attempt: repeated_while_reachable("recorder", attempt, seconds=seconds),
+            )
+        )
+        await asyncio.wait((flushing,), timeout=seconds)
+        if flushing.done():
+            return flushing.result()
+        flushing.cancel()
+        self._left_behind.add(flushing)
+        flushing.add_done_callback(self._left_behind.discard)
+        return {each.row.id: TimeoutError(f"no answer within {seconds} s") for each in records}
+
+    async def _spool(self, records: Sequence[Named]) -> dict[UUID, Spooled | Exception]:
+        assert self.spooling is not None, "there is a spool where something is for it"
+        kept = await self.spooling.keep([(each.row.id, self._encoded(each)) for each in records])
+        return {
+            each.row.id: _SPOOLED if failure is None else failure for each, failure in zip(records, kept, strict=True)
+        }
+
+    def _encoded(self, named: Named) -> bytes:
+        return encode_record(SpooledUsage(self._project, named.user, named.service, named.model, named.row))
+
+    def _writer(self, lane: int) -> int:
+        return (self._first_writer + lane) % _WRITERS
+
+    def _told(self, records: Sequence[Named], results: "dict[UUID, Flushed | Exception] | _Results") -> _Results:
+        """Put what a caller shall see in the place of errors."""
+        rows = {each.row.id: each.row for each in records}
+        return {
+            usage_id: _failure(rows[usage_id], result) if isinstance(result, BaseException) else result
+            for usage_id, result in results.items()
+        }
 
 
-def _told_once(
-    rows: Sequence[UsageRow], results: dict[UUID, Flushed | BaseException]
-) -> Sequence[Flushed | BaseException]:
+def _is_for_later(result: Outcome | BaseException) -> bool:
+    """Tell whether the row was not recorded, and not for a reason that lies in itself."""
+    return isinstance(result, Exception) and not is_of_one_row(result)
+
+
+def _told_once(records: Sequence[Named], results: _Results) -> Sequence[Outcome | BaseException]:
     """Give each row what became of it, where some came more than once: only the first of them was new."""
-    told: list[Flushed | BaseException] = []
-    for row in rows:
-        result = results[row.id]
+    told: list[Outcome | BaseException] = []
+    for each in records:
+        result = results[each.row.id]
         told.append(result)
         if isinstance(result, Flushed):
-            results[row.id] = result._replace(is_new=False)
+            results[each.row.id] = result._replace(is_new=False)
     return told
 
 
-def _failure(row: UsageRow, error: Exception) -> RecordingFailed:
+def _failure(row: UsageRow, error: BaseException) -> RecordingFailed:
     """Say what became of a row that could not be recorded, and have somebody hear of it."""
     try:
         with translated():
             raise error
-    except Exception as readable:
+    except JangbuError as readable:
         cause = str(readable)
+    except Exception as unknown:
+        cause = str(unknown)
     telemetry.warn(
         "recorder.failed",
         cause,

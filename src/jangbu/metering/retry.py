@@ -10,7 +10,7 @@ from typing import TypeVar
 import stamina
 
 from jangbu import telemetry
-from jangbu.storage.failures import is_transient
+from jangbu.storage.failures import is_transient, is_unreachable
 
 Result = TypeVar("Result")
 
@@ -30,13 +30,31 @@ async def repeated(what: str, attempt: Callable[[], Awaitable[Result]], *, secon
         if not is_transient(error) or loop.time() + _WAIT_FIRST_SECONDS >= deadline:
             raise
     await asyncio.sleep(_WAIT_FIRST_SECONDS)
-    return await _repeated(what, attempt, deadline)
+    return await _repeated(what, attempt, deadline, is_transient)
 
 
-async def _repeated(what: str, attempt: Callable[[], Awaitable[Result]], deadline: float) -> Result:
+async def repeated_while_reachable(what: str, attempt: Callable[[], Awaitable[Result]], *, seconds: int) -> Result:
+    """Run ``attempt`` as ``repeated`` does, but no longer than the database can be reached.
+
+    A connection that was lost is tried again once: a server that is there takes the next one. Whoever calls this sees
+    to it that the time ends.
+    """
+    deadline = asyncio.get_running_loop().time() + seconds
+    try:
+        return await attempt()
+    except Exception as error:
+        if not is_transient(error):
+            raise
+    await asyncio.sleep(_WAIT_FIRST_SECONDS)
+    return await _repeated(what, attempt, deadline, lambda error: is_transient(error) and not is_unreachable(error))
+
+
+async def _repeated(
+    what: str, attempt: Callable[[], Awaitable[Result]], deadline: float, repeats_on: Callable[[Exception], bool]
+) -> Result:
     left = deadline - asyncio.get_running_loop().time()
     retries = stamina.retry_context(
-        on=is_transient, attempts=None, timeout=left, wait_initial=_WAIT_FIRST_SECONDS, wait_max=_WAIT_MOST_SECONDS
+        on=repeats_on, attempts=None, timeout=left, wait_initial=_WAIT_FIRST_SECONDS, wait_max=_WAIT_MOST_SECONDS
     )
     async for each in retries:
         with each:

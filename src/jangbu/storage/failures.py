@@ -43,6 +43,11 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, (*_LOST_CONNECTION, *_CONFLICT))
 
 
+def is_unreachable(error: BaseException) -> bool:
+    """Tell whether the server was not reached, or was lost, rather than that it asks for another attempt."""
+    return is_transient(error) and not isinstance(error, _CONFLICT)
+
+
 def is_of_one_row(error: BaseException) -> bool:
     """Tell whether a value of some row is at fault, so that the other rows of the batch may be written without it."""
     return isinstance(error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError)

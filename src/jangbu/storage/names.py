@@ -23,6 +23,10 @@ class Names:
             # A name that somebody else made this very moment shows on the next look.
             missing = [name for name in missing if name not in self._known]
 
+    def number(self, name: str) -> int:
+        """Give the number of a name, or 0, which no name has, where it was not learnt."""
+        return self._known.get(name, 0)
+
     def __contains__(self, name: str) -> bool:
         """Tell whether a name was learnt."""
         return name in self._known

@@ -132,10 +132,15 @@ class RealDisk:
 
     def make_directory(self, path: Path) -> None:
         """Make a directory as ``Disk`` does, private to the process's user."""
-        missing = [each for each in (path, *path.parents) if not each.exists()]
-        for each in reversed(missing):
-            each.mkdir(mode=_PRIVATE_DIRECTORY, exist_ok=True)
-            self.sync_directory(each.parent)
+        if path.is_dir():
+            return
+        try:
+            path.mkdir(mode=_PRIVATE_DIRECTORY, exist_ok=True)
+        except FileNotFoundError:
+            # Somebody may remove an empty parent at the same time, as whoever closes the last spool in it does.
+            self.make_directory(path.parent)
+            self.make_directory(path)
+        self.sync_directory(path.parent)
 
     def names(self, path: Path) -> list[str]:
         """Give names as ``Disk`` does."""

@@ -1,0 +1,72 @@
+"""Records before their names have numbers, by what an answer is known again, and receipts of what was there first."""
+
+import hashlib
+from dataclasses import dataclass
+from uuid import UUID
+
+from jangbu.domain.flow import Receipt
+from jangbu.domain.usage import Source, Usage
+from jangbu.errors import IdempotencyConflict
+from jangbu.metering.content import answer_id
+from jangbu.storage.entries import KeyRow
+from jangbu.storage.usage import UsageRecord
+
+__all__ = ["Draft", "answer_key", "answer_name", "other_answer", "receipt_again"]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A record before its names have numbers."""
+
+    user: str
+    service: str
+    model: str
+    usage: Usage
+    metadata: str | None
+    was_held: bool
+    id: UUID
+    answer: tuple[str, bytes] | None
+
+
+def other_answer(key: str, known: KeyRow) -> IdempotencyConflict:
+    """Say that a key was used before with another answer."""
+    return IdempotencyConflict(
+        f"{key!r} was recorded at {known.created_at:%Y-%m-%d %H:%M} UTC with another answer",
+        hint="the first record stands; use a new call id for a new answer",
+    )
+
+
+def answer_key(usage: Usage) -> tuple[str, bytes] | None:
+    """Give the key under which an answer is known by its own id, and the digest of its counts.
+
+    Google's responseId is the same in all chunks of a stream and never shared by two answers: 1,154 of 1,156 recorded
+    answers carry one. The counts tell a whole answer from a part of it. What reports no counts (a batch or a run that
+    is still under way) claims nothing.
+    """
+    known = answer_id(usage.response_id)
+    if known is None or usage.source is Source.NONE:
+        return None
+    counts = usage.counts
+    content = f"{counts.prompt},{counts.candidates},{counts.thoughts},{counts.tool},{usage.total_tokens}"
+    return answer_name(known), hashlib.sha256(content.encode()).digest()
+
+
+def answer_name(answer: str) -> str:
+    """Give the key of an answer by its own id."""
+    return f"answer:{answer}"
+
+
+def receipt_again(record: UsageRecord, available: int) -> Receipt:
+    """Give the receipt of a record that was there already."""
+    held = record.hold_amount or 0
+    return Receipt(
+        record.id,
+        record.user,
+        record.model,
+        record.total,
+        record.cost_nano,
+        available,
+        held,
+        max(0, record.total - held) if held else 0,
+        replayed=True,
+    )

@@ -1,0 +1,113 @@
+"""Recording what waited in the spool: by the same flush as everything else, so that a repetition changes nothing."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from uuid import UUID
+
+from jangbu import telemetry
+from jangbu.errors import InvalidInput
+from jangbu.metering.flushing import flush_or_halve
+from jangbu.metering.retry import repeated
+from jangbu.metering.spool import SpooledUsage
+from jangbu.storage import entries, usage
+from jangbu.storage.database import Database
+from jangbu.storage.failures import is_of_one_row
+from jangbu.storage.names import Names
+from jangbu.storage.usage import Flushed, UsageRow
+
+__all__ = ["Draining"]
+
+_WRITERS = 64
+_ATTEMPT_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    spooled: SpooledUsage
+    row: UsageRow
+
+
+class Draining:
+    """Records what was spooled. Belongs to one event loop."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._services = Names(database, "service")
+        self._models = Names(database, "model")
+        self._writer = int.from_bytes(os.urandom(1)) % _WRITERS
+
+    async def write(self, spooled: Sequence[SpooledUsage]) -> Sequence[str | None]:
+        """Record; give for each None where the database has it, else why it never will.
+
+        With nothing to record the database is asked whether it answers. Raises what the database raises.
+        """
+        if not spooled:
+            await self._database.now()
+            return []
+        try:
+            await self._services.learn(each.service for each in spooled)
+            await self._models.learn(each.model for each in spooled)
+        except InvalidInput as error:
+            if len(spooled) == 1:
+                return [error.message]
+            return [reason for each in spooled for reason in await self.write([each])]
+        reasons: dict[int, str | None] = {}
+        ordered = sorted(range(len(spooled)), key=lambda index: spooled[index].project)
+        for project, indexes in groupby(ordered, key=lambda index: spooled[index].project):
+            reasons |= await self._of_project(project, {index: self._numbered(spooled[index]) for index in indexes})
+        return [reasons[index] for index in range(len(spooled))]
+
+    def _numbered(self, spooled: SpooledUsage) -> _Numbered:
+        row = spooled.row._replace(service_id=self._services[spooled.service], model_id=self._models[spooled.model])
+        return _Numbered(spooled, row)
+
+    async def _of_project(self, project: str, records: dict[int, _Numbered]) -> dict[int, str | None]:
+        distinct = {each.row.id: each.row for each in records.values()}
+        results = await self._flush(list(distinct.values()), project)
+        known = {each.row.id: each for each in records.values()}
+        reasons = {each: await self._judged(project, known[each], result) for each, result in results.items()}
+        return {index: reasons[each.row.id] for index, each in records.items()}
+
+    async def _flush(self, rows: Sequence[UsageRow], project: str) -> dict[UUID, Flushed | Exception]:
+        return await flush_or_halve(
+            self._database,
+            rows,
+            project,
+            self._writer,
+            lambda attempt: repeated("spool", attempt, seconds=_ATTEMPT_SECONDS),
+        )
+
+    async def _judged(self, project: str, record: _Numbered, result: Flushed | Exception) -> str | None:
+        match result:
+            case Flushed(is_new=True):
+                telemetry.emit("meter.recorded", tokens=record.row.total, is_priced=record.row.cost_nano is not None)
+                return None
+            case Flushed(has_account=False):
+                return f"user {record.spooled.user!r} has no account"
+            case Flushed():
+                return await self._known(project, record)
+        if is_of_one_row(result):
+            return f"PostgreSQL cannot store it: {result}"
+        raise result
+
+    async def _known(self, project: str, record: _Numbered) -> str | None:
+        """Tell whether the database has a record that was not new: by its own id, or by its answer's.
+
+        An answer's id that stands for other counts proves nothing where the call was held for: then it is recorded
+        without it, as it would have been.
+        """
+        row = record.row
+        if row.key is None:
+            return None
+        known = await entries.find_key(self._database, row.account_id, row.key)
+        if known is None or known.digest == row.digest:
+            return None
+        if await usage.find(self._database, row.account_id, row.id) is not None:
+            return None
+        if not row.was_held:
+            return f"answer {row.response_id!r} was recorded before with other counts"
+        alone = row._replace(key=None, digest=None)
+        result = (await self._flush([alone], project))[row.id]
+        return await self._judged(project, _Numbered(record.spooled, alone), result)

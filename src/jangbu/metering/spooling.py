@@ -1,0 +1,291 @@
+"""What the recorder does while the database is away: records wait in the spool, and drain when it is back.
+
+A process has one directory of its own, made when it takes its first hold. Directories whose process has died are
+adopted by whoever opens the ledger next, drained and given back.
+"""
+
+import asyncio
+import os
+import random
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from jangbu import telemetry
+from jangbu.clock import Clock
+from jangbu.errors import JangbuError, SpoolInUse
+from jangbu.metering.group_commit import GroupCommit
+from jangbu.metering.spool import Reservation, Spool
+from jangbu.metering.spool.spool import LOCK
+from jangbu.metering.spool_drain import Write, drain
+
+__all__ = ["Backlog", "Spooling"]
+
+_SEGMENT_BYTES = 2**20
+_BATCH_MAX = 256
+_QUEUE_MAX = 20_000
+_WAIT_FIRST_SECONDS = 0.05
+_WAIT_MOST_SECONDS = 1.0
+_UPKEEP_SECONDS = 15
+_TELL_SECONDS = 60
+_ROOM_SECONDS_MAX = 3_600
+"""How long a call keeps its room that nobody ends: its record takes what there is by then."""
+_LAST_DRAIN_SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits in the spools of this process: how many records, and since when in seconds; what was quarantined."""
+
+    waiting: int = 0
+    oldest_seconds: int = 0
+    quarantined: int = 0
+
+
+class Spooling:
+    """Keeps records on the disk and drains them. Belongs to one event loop; the disk is used in threads.
+
+    ``after_seconds`` is how long a flush may take before what it records is spooled.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        write: Write,
+        *,
+        clock: Clock,
+        bytes_max: int,
+        keep_seconds: int,
+        after_seconds: int,
+    ) -> None:
+        self.directory = directory
+        """Where all spools of this ledger lie, each in a directory of its own."""
+        self.after_seconds = after_seconds
+        self.tell_seconds = _TELL_SECONDS
+        """How often it is told that records still wait."""
+        self._write = write
+        self._clock = clock
+        self._bytes_max = bytes_max
+        self._keep_seconds = keep_seconds
+        self._own: Spool | None = None
+        self._opening = asyncio.Lock()
+        self._draining = asyncio.Lock()
+        self._rooms: dict[UUID, tuple[Reservation, float]] = {}
+        self._is_away = False
+        self._began_at: float | None = None
+        self._told_at = 0.0
+        self._work = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._keeping = GroupCommit[tuple[UUID, bytes], None](
+            self._keep_batch, lanes=1, batch_max=_BATCH_MAX, queue_max=_QUEUE_MAX
+        )
+
+    @property
+    def is_away(self) -> bool:
+        """Tell whether the database did not answer when it was last asked: records go to the disk at once."""
+        return self._is_away
+
+    def note_away(self) -> None:
+        """Note that the database does not answer; the draining finds out when it does again."""
+        self._is_away = True
+        self._work.set()
+
+    async def take_room(self, call: UUID) -> None:
+        """Take room for the record of a call before it is made. Raises SpoolFull or SpoolUnusable."""
+        if call in self._rooms:
+            return
+        own = self._own
+        reservation = None if own is None else own.reserve_at_once()
+        if reservation is None:
+            own = own or await self._opened()
+            reservation = await asyncio.to_thread(own.reserve)
+        self._rooms[call] = (reservation, time.monotonic())
+
+    def give_room(self, call: UUID) -> None:
+        """Give the room of a call back, if it has any."""
+        taken = self._rooms.pop(call, None)
+        if taken is not None:
+            taken[0].give_back()
+
+    async def keep(self, records: Sequence[tuple[UUID, bytes]]) -> list[Exception | None]:
+        """Make records of calls durable; give for each None, or the error that kept it from the disk."""
+        kept = await asyncio.gather(
+            *(self._keeping.submit(record, record[0]) for record in records), return_exceptions=True
+        )
+        self._note_spooled(sum(each is None for each in kept))
+        return [each if isinstance(each, Exception) else None for each in kept]
+
+    async def backlog(self) -> Backlog:
+        """Tell what waits in this process's own spool."""
+        if self._own is None:
+            return Backlog()
+        standing = await asyncio.to_thread(self._own.status)
+        age = 0 if standing.oldest_at is None else (self._clock.now() - standing.oldest_at).total_seconds()
+        return Backlog(standing.waiting, max(0, int(age)), standing.quarantined)
+
+    async def require_room(self) -> None:
+        """Raise SpoolFull or SpoolUnusable where no call could be made now."""
+        probe = uuid4()
+        await self.take_room(probe)
+        self.give_room(probe)
+
+    async def adopt(self) -> int:
+        """Drain the spools whose process has died; give how many records the database has now.
+
+        Raises what the database raises. A spool that another process adopts just now is left to it.
+        """
+        drained = 0
+        for directory in await asyncio.to_thread(self._abandoned):
+            try:
+                spool = await asyncio.to_thread(self._open, directory)
+            except SpoolInUse:
+                continue
+            except JangbuError as error:
+                telemetry.warn("spool.unusable", str(error), directory=str(directory))
+                continue
+            try:
+                drained += await self._drain(spool)
+            finally:
+                await asyncio.to_thread(spool.close)
+        return drained
+
+    async def drain(self) -> int:
+        """Have the database record all that waits here; give how many records that were. Raises what it raises."""
+        return 0 if self._own is None else await self._drain(self._own)
+
+    def start(self) -> None:
+        """Drain whenever something waits, adopt and tidy up now and then, until ``close``."""
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Write what waits to be kept, drain once more if the database answers, and give the directory back."""
+        await self._keeping.close()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._own is None:
+            return
+        with suppress(Exception):
+            async with asyncio.timeout(_LAST_DRAIN_SECONDS):
+                await self.drain()
+        await asyncio.to_thread(self._own.close)
+        with suppress(OSError):
+            self.directory.rmdir()
+
+    async def _run(self) -> None:
+        wait, upkeep_at = _WAIT_FIRST_SECONDS, time.monotonic() + _UPKEEP_SECONDS
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_UPKEEP_SECONDS):
+                    await self._work.wait()
+            self._work.clear()
+            try:
+                await self.drain()
+                if self._is_away:
+                    await self._write(())
+                    self._is_away = False
+                self._note_drained()
+                wait = _WAIT_FIRST_SECONDS
+                if time.monotonic() >= upkeep_at:
+                    upkeep_at = time.monotonic() + _UPKEEP_SECONDS
+                    await self._tidy_up()
+            except Exception as error:
+                self._work.set()
+                await self._note_lasting(error)
+                await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 - nobody has to guess it
+                wait = min(2 * wait, _WAIT_MOST_SECONDS)
+
+    async def _tidy_up(self) -> None:
+        if self._own is not None:
+            await asyncio.to_thread(self._own.trim)
+        least = time.monotonic() - _ROOM_SECONDS_MAX
+        for call in [each for each, (_, since) in self._rooms.items() if since < least]:
+            self.give_room(call)
+        await self.adopt()
+
+    async def _drain(self, spool: Spool) -> int:
+        async with self._draining:
+            return await drain(spool, self._write, self._note_answered)
+
+    def _note_answered(self) -> None:
+        self._is_away = False
+
+    async def _keep_batch(self, records: Sequence[tuple[UUID, bytes]], _lane: int) -> Sequence[BaseException | None]:
+        own = self._own or await self._opened()
+        has_room = [call in self._rooms for call, _ in records]
+        return await asyncio.to_thread(_append, own, [payload for _, payload in records], has_room)
+
+    async def _opened(self) -> Spool:
+        async with self._opening:
+            while self._own is None:
+                name = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+                # Whoever adopts may look at a new directory before it is locked.
+                with suppress(SpoolInUse):
+                    self._own = await asyncio.to_thread(self._open, self.directory / name)
+            return self._own
+
+    def _open(self, directory: Path) -> Spool:
+        return Spool.open(
+            directory,
+            segment_bytes=_SEGMENT_BYTES,
+            bytes_max=self._bytes_max,
+            keep_seconds=self._keep_seconds,
+            clock=self._clock,
+        )
+
+    def _abandoned(self) -> list[Path]:
+        own = None if self._own is None else self._own.directory
+        try:
+            return sorted(each.parent for each in self.directory.glob(f"*/{LOCK}") if each.parent != own)
+        except OSError:
+            return []
+
+    def _note_spooled(self, number: int) -> None:
+        if not number:
+            return
+        telemetry.emit("spool.kept", records=number)
+        self._work.set()
+        if self._began_at is None:
+            self._began_at = self._told_at = time.monotonic()
+            telemetry.warn("spool.began", f"the database does not answer: records wait in {self.directory}")
+
+    async def _note_lasting(self, error: Exception) -> None:
+        now = time.monotonic()
+        if self._began_at is not None and now - self._told_at >= self.tell_seconds:
+            self._told_at = now
+            seconds, backlog = int(now - self._began_at), await self.backlog()
+            telemetry.warn(
+                "spool.lasts",
+                f"the database has not answered for {seconds} s: {error}; records that wait: {backlog.waiting}",
+                seconds=seconds,
+                waiting=backlog.waiting,
+            )
+
+    def _note_drained(self) -> None:
+        if self._began_at is not None:
+            seconds, self._began_at = int(time.monotonic() - self._began_at), None
+            telemetry.warn("spool.ended", f"the database has all records again, after {seconds} s", seconds=seconds)
+
+
+def _append(spool: Spool, payloads: Sequence[bytes], has_room: Sequence[bool]) -> Sequence[BaseException | None]:
+    """Append records by one sync; those that have no room yet take what there is."""
+    results: list[BaseException | None] = [None] * len(payloads)
+    taken: list[Reservation] = []
+    for index, has in enumerate(has_room):
+        if not has:
+            try:
+                taken.append(spool.reserve())
+            except JangbuError as error:
+                results[index] = error
+    try:
+        spool.append([payload for payload, failure in zip(payloads, results, strict=True) if failure is None])
+    except JangbuError as error:
+        results = [error if failure is None else failure for failure in results]
+    finally:
+        for reservation in taken:
+            reservation.give_back()
+    return results

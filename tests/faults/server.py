@@ -1,0 +1,106 @@
+"""A PostgreSQL of a test's own, which is really killed and really comes back."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from jangbu.storage.embedded.owner import owner_of
+from jangbu.storage.embedded.programs import programs_for
+
+_OPTIONS = "-c listen_addresses='' -c autovacuum=off -c max_connections=60"
+
+
+class KillableServer:
+    """A server on a socket of its own. ``dsn`` is the address of its database, whether or not it runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self._cluster = folder / "cluster"
+        self._owner = owner_of(self._cluster)
+        self._programs = programs_for(self._owner)
+        self._folder = folder
+        os.chown(folder, self._owner.uid, self._owner.gid)
+        self.dsn = f"postgresql://jangbu@/postgres?host={folder}"
+        self._run("initdb", "-D", str(self._cluster), "-U", "jangbu", "-A", "trust", "--no-sync", "-E", "UTF8")
+
+    def start(self) -> None:
+        """Start, and wait until it serves. One that was killed keeps its number until somebody has seen it dead."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                return self._start()
+            except subprocess.CalledProcessError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    def _start(self) -> None:
+        self._run("pg_ctl", "-D", str(self._cluster), "-w", "-l", "log", "-o", f"{_OPTIONS} -k {self._folder}", "start")
+
+    def crash(self) -> None:
+        """Have it end at once, as after a crash: whoever waits for an answer loses the connection."""
+        self._run("pg_ctl", "-D", str(self._cluster), "-w", "-m", "immediate", "stop")
+
+    def kill(self) -> None:
+        """Kill its processes, the first one first."""
+        pids = self._pids()
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while any(_runs(pid) for pid in pids):
+            assert time.monotonic() < deadline, "a killed process still runs"
+            time.sleep(0.01)
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Stop its processes without ending them: connections stay, and nobody answers."""
+        pids = self._pids()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+    def _pids(self) -> list[int]:
+        first = int((self._cluster / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        return [first, *map(int, children)]
+
+    def _run(self, program: str, *words: str) -> None:
+        subprocess.run(
+            [self._programs / program, *words],
+            cwd=self._folder,
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            check=True,
+            **self._owner.process_options(),
+        )
+
+
+def _runs(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+@contextmanager
+def killable_server() -> Iterator[KillableServer]:
+    """Give a server that runs, and leave nothing of it."""
+    folder = Path(tempfile.mkdtemp(prefix="jb", dir="/tmp"))
+    try:
+        server = KillableServer(folder)
+        server.start()
+        yield server
+    finally:
+        with suppress(Exception):
+            server.crash()
+        shutil.rmtree(folder, ignore_errors=True)
