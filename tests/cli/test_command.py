@@ -25,7 +25,7 @@ COMMANDS = [
     ("prices", "set"), ("prices", "markup"), ("serve",),
     ("prices", "backfill"), ("db",), ("db", "upgrade"), ("db", "sql"), ("db", "retain"), ("db", "url"),
     ("config",), ("config", "show"), ("doctor",),
-    ("demo",), ("spool",), ("spool", "status"),
+    ("demo",), ("spool",), ("spool", "status"), ("spool", "drain"),
 ]  # fmt: skip
 NOUNS = ("accounts", "usage", "ledger", "holds", "keys", "prices", "db", "config", "spool")
 GROUPS = {(), *((noun,) for noun in NOUNS)}

@@ -1,10 +1,21 @@
 """``jangbu spool``: what waits on the local disk, told without a database."""
 
+import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from jangbu.clock import SystemClock
-from jangbu.metering.spool import Spool
+import pytest
+
+from jangbu.clock import SystemClock, new_id
+from jangbu.config import Settings
+from jangbu.domain.ledger import account_id
+from jangbu.metering.spool import Spool, SpooledUsage, encode_record
+from jangbu.storage.usage import UsageRow
+from jangbu.wiring import ledger_spool
 from tests.cli.conftest import Jangbu
+from tests.conftest import execute
+
+FLASH = "gemini-2.5-flash"
 
 
 def open_spool(directory: Path) -> Spool:
@@ -44,3 +55,112 @@ def test_what_waits_is_shown_for_each_spool_with_its_owner(offline: Jangbu, tmp_
     assert str(tmp_path / "a" / "2") in text
     assert "lives" in text
     living.close()
+
+
+def spooled(ledger: Path, *users: str) -> Spool:
+    """Leave records in a spool as a process does that dies."""
+    spool = open_spool(ledger / "a-process-that-died")
+    spool.append([encode_record(SpooledUsage("default", user, "a service", FLASH, row_of(user))) for user in users])
+    return spool
+
+
+def row_of(user: str) -> UsageRow:
+    return UsageRow(
+        account_id=account_id("default", user),
+        id=new_id(SystemClock()),
+        service_id=0,
+        model_id=0,
+        surface="generate_content",
+        platform="gemini_api",
+        tier=None,
+        source="reported",
+        prompt=150,
+        candidates=300,
+        thoughts=0,
+        tool=0,
+        cached=0,
+        total=450,
+        cost_nano=None,
+        input_cost_nano=None,
+        charge_nano=None,
+        price_version=None,
+        was_held=False,
+        response_id=None,
+        anomalies=None,
+        raw='{"usage":[{"promptTokenCount":150,"candidatesTokenCount":300,"totalTokenCount":450}]}',
+        metadata=None,
+    )
+
+
+@pytest.fixture
+def ledger(jangbu: Jangbu, tmp_path: Path) -> Path:
+    """Give where the spools of the ledger lie, which has a user kim."""
+    jangbu.ok("accounts", "create", "kim")
+    jangbu.ok("grant", "kim", "1000", "--key", "first")
+    address = jangbu.environment["JANGBU_DATABASE_URL"]
+    return ledger_spool(Settings.load(database_url=address, spool_dir=tmp_path / "spool"))
+
+
+def test_draining_records_what_a_dead_process_left(jangbu: Jangbu, ledger: Path) -> None:
+    assert jangbu.ok("spool", "drain").out == "0 records drained; 0 waiting, 0 in quarantine\n"
+    spooled(ledger, "kim", "kim").close()
+    assert jangbu.json("spool", "status")["waiting"] == 2
+    drained = jangbu.json("spool", "drain")
+    assert drained == {"drained": 2, "recorded_again": 0, "waiting": 0, "quarantined": 0}
+    assert jangbu.json("balance", "kim")["used_tokens"] == 900
+    assert jangbu.ok("spool", "status").out == "nothing waits to be recorded (2 records kept for a fail-over)\n"
+    again = jangbu.json("spool", "drain", "--again")
+    assert again == {"drained": 0, "recorded_again": 2, "waiting": 0, "quarantined": 0}
+    assert jangbu.json("balance", "kim")["used_tokens"] == 900
+
+
+def test_what_is_kept_comes_back_into_a_database_that_lost_it(jangbu: Jangbu, ledger: Path) -> None:
+    spooled(ledger, "kim").close()
+    jangbu.ok("spool", "drain")
+    address = jangbu.environment["JANGBU_DATABASE_URL"]
+    asyncio.run(execute(address, "TRUNCATE jangbu.usage, jangbu.usage_total, jangbu.usage_daily, jangbu.usage_hourly"))
+    asyncio.run(execute(address, "DELETE FROM jangbu.entries WHERE kind = 'usage'"))
+    asyncio.run(execute(address, "UPDATE jangbu.balances SET used = 0, version = 1"))
+    assert jangbu.json("balance", "kim")["used_tokens"] == 0
+    assert jangbu.json("spool", "drain", "--again")["recorded_again"] == 1
+    assert jangbu.json("balance", "kim")["used_tokens"] == 450
+    jangbu.ok("verify")
+
+
+def test_the_spool_of_a_former_address_is_drained_where_it_is_named(
+    jangbu: Jangbu, ledger: Path, tmp_path: Path
+) -> None:
+    former = tmp_path / "spool" / "a-former-address"
+    spooled(former, "kim").close()
+    assert jangbu.json("spool", "drain")["drained"] == 0
+    assert jangbu.json("spool", "drain", "--from", str(former))["drained"] == 1
+    assert jangbu.json("balance", "kim")["used_tokens"] == 450
+    refused = jangbu("spool", "drain", "--from", str(tmp_path / "nowhere"))
+    assert (refused.code, "there is no spool" in refused.error_line) == (3, True)
+
+
+def test_verify_and_doctor_tell_of_what_waits(jangbu: Jangbu, ledger: Path) -> None:
+    assert "spool" in jangbu.json("verify")["checked"]
+    assert {check["name"]: check["state"] for check in jangbu.json("doctor")["checks"]}["spool"] == "ok"
+
+    class Before:
+        def now(self) -> datetime:
+            return datetime.now(UTC) - timedelta(minutes=2)
+
+    living = Spool.open(ledger / "a-process-that-lives", segment_bytes=65_536, clock=Before())
+    living.append([b"is never drained, because its owner lives"])
+    found = jangbu("verify", "--json")
+    assert found.code == 6
+    (mismatch,) = found.json["mismatches"]
+    assert (mismatch["invariant"], mismatch["expected"], mismatch["found"]) == ("spool", 0, 1)
+    checks = {check["name"]: check for check in jangbu.json("doctor")["checks"]}
+    assert checks["spool"]["state"] == "warn"
+    assert checks["spool"]["found"] == "1 record waiting, 0 files in quarantine"
+    living.close()
+
+
+def test_a_record_of_nobody_is_kept_in_quarantine(jangbu: Jangbu, ledger: Path) -> None:
+    spooled(ledger, "kim", "nobody").close()
+    drained = jangbu.json("spool", "drain")
+    assert (drained["drained"], drained["waiting"], drained["quarantined"]) == (1, 0, 1)
+    assert jangbu.json("balance", "kim")["used_tokens"] == 450

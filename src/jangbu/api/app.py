@@ -51,6 +51,9 @@ async def readyz(request: Request) -> JSONResponse:
     database_time = await readiness.database_time()
     if isinstance(database_time, Failure):
         return _not_ready(database_time)
+    spool = await readiness.spool()
+    if isinstance(spool, Failure):
+        return _not_ready(spool)
     upstream = await readiness.upstream()
     if isinstance(upstream, Failure):
         return _not_ready(upstream)
@@ -59,6 +62,7 @@ async def readyz(request: Request) -> JSONResponse:
             "status": "ok",
             "database_time": database_time,
             "price_version": metering.pricing.in_force.version,
+            "spool": spool,
             "upstream": upstream,
         }
     )

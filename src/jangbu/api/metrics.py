@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import cache, partial
-from typing import Any
+from typing import Any, Literal
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -54,7 +54,7 @@ class Metrics:
             if self._read_at is None or time.monotonic() - self._read_at >= _STANDING_SECONDS:
                 self._standing = await self._read()
                 self._read_at = time.monotonic()
-        self._counts.queue.set(self._metering.recorder.depth)
+        await self._measure()
         return await asyncio.to_thread(generate_latest, self._shown(self._standing))
 
     async def close(self) -> None:
@@ -67,8 +67,15 @@ class Metrics:
     async def _sample(self) -> None:
         """Note now and then how much waits: another worker may be the one that is asked."""
         while True:
-            self._counts.queue.set(self._metering.recorder.depth)
+            await self._measure()
             await asyncio.sleep(_SAMPLE_SECONDS)
+
+    async def _measure(self) -> None:
+        self._counts.queue.set(self._metering.recorder.depth)
+        if self._metering.spooling is not None:
+            backlog = await self._metering.spooling.backlog()
+            self._counts.spooled.set(backlog.waiting)
+            self._counts.spooled_seconds.set(backlog.oldest_seconds)
 
     async def _read(self) -> Standing | None:
         with suppress(JangbuError, TimeoutError):
@@ -90,8 +97,8 @@ class _Counts:
     """The counters, and which event moves which."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        counter, labelled = partial(Counter, registry=registry), partial(_labelled, registry)
-        timed = partial(Histogram, registry=registry)
+        counter, timed = partial(Counter, registry=registry), partial(Histogram, registry=registry)
+        labelled, gauge = partial(_labelled, registry), partial(_gauge, registry)
         self.calls = labelled("jangbu_calls", "Requests by verb and class of status", "verb", "status")
         self.seconds = cache(
             timed("jangbu_call_seconds", "How long whole calls took", ("verb",), buckets=_CALL_SECONDS).labels
@@ -111,12 +118,16 @@ class _Counts:
         self.records = labelled("jangbu_records", "Records of usage, and whether their price is known", "priced")
         self.unrecorded = counter("jangbu_unrecorded", "Records that could not be made durable: somebody has to look")
         self.retries = counter("jangbu_recorder_retries", "Flushes that were tried again")
-        self.queue = _gauge(registry, "jangbu_recorder_queue", "Records that wait to be written")
+        self.queue = gauge("jangbu_recorder_queue", "Records that wait to be written")
+        self.spooled = gauge("jangbu_spool_records", "Records that wait on the disk until the database has them")
+        self.spooled_seconds = gauge("jangbu_spool_oldest_seconds", "How long the oldest of them waits", "livemax")
+        self.kept = counter("jangbu_spool_kept", "Records that the database did not take in time")
+        self.set_aside = counter("jangbu_spool_set_aside", "Spooled records that can never be recorded, or not be read")
         self.upstream = labelled("jangbu_upstream_answers", "Answers of the provider by class of status", "status")
         self.failures = labelled(
             "jangbu_upstream_failures", "Times the provider was not reached or broke off", "reason"
         )
-        self.drains = _gauge(registry, "jangbu_drains", "Answers that are read on although their client left")
+        self.drains = gauge("jangbu_drains", "Answers that are read on although their client left")
         self.drains_refused = counter("jangbu_drains_refused", "Answers that were not read on: too many clients left")
         self.heard: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
             "request.ended": self._ended,
@@ -126,6 +137,9 @@ class _Counts:
             "meter.recorded": self._recorded,
             "recorder.failed": lambda _: self.unrecorded.inc(),
             "recorder.retried": lambda _: self.retries.inc(),
+            "spool.kept": lambda facts: self.kept.inc(facts["records"]),
+            "spool.set_aside": lambda _: self.set_aside.inc(),
+            "spool.quarantined": lambda facts: self.set_aside.inc(len(facts["lost"])),
             "upstream.answered": lambda facts: self.upstream(_status_class(facts["status"])).inc(),
             "upstream.failed": lambda facts: self.failures(facts["reason"]).inc(),
         }
@@ -188,9 +202,11 @@ def _labelled(registry: CollectorRegistry, name: str, meaning: str, *labels: str
     return cache(Counter(name, meaning, labels, registry=registry).labels)
 
 
-def _gauge(registry: CollectorRegistry, name: str, meaning: str) -> Gauge:
-    """Give a gauge whose values are summed over the processes that live."""
-    return Gauge(name, meaning, registry=registry, multiprocess_mode="livesum")
+def _gauge(
+    registry: CollectorRegistry, name: str, meaning: str, mode: Literal["livesum", "livemax"] = "livesum"
+) -> Gauge:
+    """Give a gauge whose values are summed over the processes that live, or of which the largest counts."""
+    return Gauge(name, meaning, registry=registry, multiprocess_mode=mode)
 
 
 def _status_class(status: int) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from jangbu.errors import JangbuError
@@ -46,6 +46,18 @@ class Readiness:
             return Failure("database_unreachable", f"PostgreSQL did not answer in {_DATABASE_SECONDS} s")
         except JangbuError as error:
             return Failure(error.code, str(error))
+
+    async def spool(self) -> Mapping[str, int] | str | Failure:
+        """Tell what waits on the disk, and whether there is room for the records of more calls."""
+        spooling = self._metering.spooling
+        if spooling is None:
+            return "none"
+        try:
+            await spooling.require_room()
+        except JangbuError as error:
+            return Failure(error.code, str(error))
+        backlog = await spooling.backlog()
+        return {"waiting": backlog.waiting, "oldest_seconds": backlog.oldest_seconds}
 
     async def upstream(self) -> str | Failure:
         """Tell whether the provider is reachable; ``unchecked`` where the gateway has no key to call it with."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 from jangbu.cli.money import counted
+from jangbu.cli.spool import spools_of
 from jangbu.clock import SystemClock
 from jangbu.config import Settings
 from jangbu.errors import JangbuError
@@ -18,7 +19,7 @@ from jangbu.metering.meter import Metering
 from jangbu.storage import migrate, usage
 from jangbu.storage.database import Database
 from jangbu.storage.embedded import default_data_dir
-from jangbu.wiring import database_address, open_metering
+from jangbu.wiring import database_address, open_metering, spool_root
 
 __all__ = ["Check", "State", "examine"]
 
@@ -57,6 +58,7 @@ async def examine(settings: Settings) -> list[Check]:
         checks += _data_dir(settings)
         if checks[-1].name == _DATA_DIRECTORY:
             return checks
+    checks.append(_spool(settings))
     try:
         async with database_address(settings) as dsn:
             revision = await migrate.current(dsn)
@@ -106,6 +108,23 @@ def _data_dir(settings: Settings) -> list[Check]:
     else:
         disk = Check("disk", State.OK, found)
     return [Check(_DATA_DIRECTORY, State.OK, str(directory)), disk]
+
+
+def _spool(settings: Settings) -> Check:
+    """Examine where records wait while the database is away."""
+    if not settings.spool_bytes_max:
+        return Check("spool", State.WARN, "none", "set JANGBU_SPOOL_BYTES_MAX: a database that is away loses records")
+    directory = spool_root(settings).absolute()
+    standing = next(each for each in (directory, *directory.parents) if _is_there(each))
+    if not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
+        advice = "set JANGBU_SPOOL_DIR to a directory that you may write"
+        return Check("spool", State.FAIL, f"{standing} may not be written", advice)
+    seen = spools_of(settings)
+    waiting, quarantined = sum(each.waiting for each in seen), sum(each.quarantined for each in seen)
+    if waiting or quarantined:
+        found = f"{counted(waiting, 'record')} waiting, {counted(quarantined, 'file')} in quarantine"
+        return Check("spool", State.WARN, found, "see `jangbu spool status`, then `jangbu spool drain`")
+    return Check("spool", State.OK, "nothing waits")
 
 
 def _is_there(path: Path) -> bool:

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,13 +11,15 @@ from jangbu.cli.commands import command, group
 from jangbu.cli.money import counted
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
+from jangbu.errors import InvalidSettings, NotFound
 
 if TYPE_CHECKING:
+    from jangbu.config import Settings
     from jangbu.metering.spool import Sight
 
-__all__ = ["register"]
+__all__ = ["register", "spools_of"]
 
-spool = group("spool", "Look at the records that wait on the local disk.")
+spool = group("spool", "Look at the records that wait on the local disk, and have them recorded.")
 
 
 def register(app: typer.Typer) -> None:
@@ -27,16 +30,74 @@ def register(app: typer.Typer) -> None:
 @command(spool, "status")
 def status(session: Session) -> None:
     """Show what waits to be recorded, for how long, and what could not be read; needs no database."""
-    from jangbu.clock import SystemClock
-    from jangbu.metering.spool import look, spools_below
     from jangbu.wiring import spool_root
 
-    clock = SystemClock()
-    seen = [look(directory, clock) for directory in spools_below(spool_root(session.settings()))]
+    seen = _looked_at(spool_root(session.settings()))
     session.show(_facts(seen), lambda: _text(seen))
 
 
-def _facts(seen: "Sequence[Sight]") -> dict[str, object]:
+@command(spool, "drain")
+async def drain(
+    session: Session,
+    former: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            help="Also a spool of the ledger's former address.",
+            show_default=False,
+        ),
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also what was recorded lately, after a fail-over or a restore lost it.")
+    ] = False,
+) -> None:
+    """Record what processes left on the disk that died; what a living one has is drained by itself."""
+    settings = session.settings()
+    named = None if former is None else _spools_in(Path(former))
+    async with session.ledger() as metering:
+        spooling = metering.spooling
+        if spooling is None:
+            raise InvalidSettings("there is no spool", hint="JANGBU_SPOOL_BYTES_MAX is 0")
+        await spooling.adopt()
+        if named is not None:
+            await spooling.adopt(named)
+        repeated = await spooling.record_again() if again else 0
+        drained = spooling.drained
+    left = _facts(spools_of(settings))
+    facts = {"drained": drained, "recorded_again": repeated, "waiting": left["waiting"]}
+    said = f"{counted(drained, 'record')} drained" + (f", {counted(repeated, 'record')} sent again" if again else "")
+    session.show(
+        {**facts, "quarantined": left["quarantined"]},
+        lambda: f"{said}; {left['waiting']:,} waiting, {left['quarantined']:,} in quarantine",
+    )
+
+
+def spools_of(settings: "Settings") -> "list[Sight]":
+    """Look at the spools of one ledger."""
+    from jangbu.wiring import ledger_spool
+
+    return _looked_at(ledger_spool(settings))
+
+
+def _spools_in(directory: Path) -> list[Path]:
+    from jangbu.metering.spool import spools_below
+
+    found = list(spools_below(directory))
+    if not found:
+        raise NotFound(f"there is no spool in {directory}", hint="see `jangbu spool status`")
+    return found
+
+
+def _looked_at(root: Path) -> "list[Sight]":
+    from jangbu.clock import SystemClock
+    from jangbu.metering.spool import look, spools_below
+
+    clock = SystemClock()
+    return [look(directory, clock) for directory in spools_below(root)]
+
+
+def _facts(seen: "Sequence[Sight]") -> dict[str, Any]:
     ages = [each.oldest_seconds for each in seen if each.oldest_seconds is not None]
     return {
         "waiting": sum(each.waiting for each in seen),

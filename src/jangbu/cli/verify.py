@@ -34,14 +34,20 @@ async def verify(
 ) -> None:
     """Recompute every balance, entry, rollup and cost, and print what differs: nothing. Exit 6 otherwise."""
     most = whole_number(limit, "limit", least=1, most=100_000)
-    project = session.settings().project
+    settings = session.settings()
+    project = settings.project
     async with session.ledger() as metering:
+        from jangbu.cli.spool import spools_of
         from jangbu.metering.evidence import restated
         from jangbu.metering.verify import Verification
 
         with _progress(session) as progress:
             report = await Verification(metering.database, project).run(
-                recompute=metering.pricing.reprice, restate=restated if full else None, progress=progress, limit=most
+                recompute=metering.pricing.reprice,
+                restate=restated if full else None,
+                progress=progress,
+                limit=most,
+                spools=spools_of(settings),
             )
     session.show(_facts(report), lambda: _text(report))
     if not report.is_clean:

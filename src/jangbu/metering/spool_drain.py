@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 from jangbu import telemetry
 from jangbu.errors import InvalidInput
-from jangbu.metering.spool import Record, Spool, SpooledUsage, decode_record
+from jangbu.metering.spool import Record, Spool, SpooledUsage, decode_record, kept_records
 
-__all__ = ["Write", "drain"]
+__all__ = ["Write", "drain", "drain_kept"]
 
 Write = Callable[[Sequence[SpooledUsage]], Awaitable[Sequence[str | None]]]
 """Records what was spooled; gives for each None where the database has it, else why it never will. Raises what the
@@ -28,6 +29,14 @@ async def drain(spool: Spool, write: Write, answered: Callable[[], None] = lambd
     if drained:
         telemetry.emit("spool.drained", records=drained)
     return drained
+
+
+async def drain_kept(directory: Path, write: Write) -> int:
+    """Record what a spool keeps after its commit once more; give how many records that were. Nothing is owned."""
+    kept = await asyncio.to_thread(lambda: list(kept_records(directory)))
+    for first in range(0, len(kept), _BATCH_MAX):
+        await write([decode_record(each.payload) for each in kept[first : first + _BATCH_MAX]])
+    return len(kept)
 
 
 async def _drain_batch(spool: Spool, records: Sequence[Record], write: Write) -> int:

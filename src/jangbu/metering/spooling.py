@@ -19,9 +19,9 @@ from jangbu import telemetry
 from jangbu.clock import Clock
 from jangbu.errors import JangbuError, SpoolInUse
 from jangbu.metering.group_commit import GroupCommit
-from jangbu.metering.spool import Reservation, Spool
+from jangbu.metering.spool import Reservation, Spool, spools_below
 from jangbu.metering.spool.spool import LOCK
-from jangbu.metering.spool_drain import Write, drain
+from jangbu.metering.spool_drain import Write, drain, drain_kept
 
 __all__ = ["Backlog", "Spooling"]
 
@@ -67,6 +67,8 @@ class Spooling:
         self.after_seconds = after_seconds
         self.tell_seconds = _TELL_SECONDS
         """How often it is told that records still wait."""
+        self.drained = 0
+        """How many records the database was given that had waited."""
         self._write = write
         self._clock = clock
         self._bytes_max = bytes_max
@@ -133,13 +135,14 @@ class Spooling:
         await self.take_room(probe)
         self.give_room(probe)
 
-    async def adopt(self) -> int:
-        """Drain the spools whose process has died; give how many records the database has now.
+    async def adopt(self, directories: Sequence[Path] | None = None) -> int:
+        """Drain the spools whose process has died, of this ledger or the ones that are named; give how many records
+        the database has now.
 
         Raises what the database raises. A spool that another process adopts just now is left to it.
         """
         drained = 0
-        for directory in await asyncio.to_thread(self._abandoned):
+        for directory in await asyncio.to_thread(self._abandoned) if directories is None else directories:
             try:
                 spool = await asyncio.to_thread(self._open, directory)
             except SpoolInUse:
@@ -152,6 +155,14 @@ class Spooling:
             finally:
                 await asyncio.to_thread(spool.close)
         return drained
+
+    async def record_again(self) -> int:
+        """Record what the spools of this ledger keep after its commit, whoever owns them; give how many there were.
+
+        What the database still has is not changed by that. Raises what the database raises.
+        """
+        directories = await asyncio.to_thread(lambda: list(spools_below(self.directory)))
+        return sum([await drain_kept(directory, self._write) for directory in directories])
 
     async def drain(self) -> int:
         """Have the database record all that waits here; give how many records that were. Raises what it raises."""
@@ -209,7 +220,9 @@ class Spooling:
 
     async def _drain(self, spool: Spool) -> int:
         async with self._draining:
-            return await drain(spool, self._write, self._note_answered)
+            drained = await drain(spool, self._write, self._note_answered)
+        self.drained += drained
+        return drained
 
     def _note_answered(self) -> None:
         self._is_away = False
@@ -217,7 +230,7 @@ class Spooling:
     async def _keep_batch(self, records: Sequence[tuple[UUID, bytes]], _lane: int) -> Sequence[BaseException | None]:
         own = self._own or await self._opened()
         has_room = [call in self._rooms for call, _ in records]
-        return await asyncio.to_thread(_append, own, [payload for _, payload in records], has_room)
+        return await asyncio.to_thread(own.append_each, [payload for _, payload in records], has_room)
 
     async def _opened(self) -> Spool:
         async with self._opening:
@@ -231,7 +244,7 @@ class Spooling:
     def _open(self, directory: Path) -> Spool:
         return Spool.open(
             directory,
-            segment_bytes=_SEGMENT_BYTES,
+            segment_bytes=min(_SEGMENT_BYTES, self._bytes_max),
             bytes_max=self._bytes_max,
             keep_seconds=self._keep_seconds,
             clock=self._clock,
@@ -269,23 +282,3 @@ class Spooling:
         if self._began_at is not None:
             seconds, self._began_at = int(time.monotonic() - self._began_at), None
             telemetry.warn("spool.ended", f"the database has all records again, after {seconds} s", seconds=seconds)
-
-
-def _append(spool: Spool, payloads: Sequence[bytes], has_room: Sequence[bool]) -> Sequence[BaseException | None]:
-    """Append records by one sync; those that have no room yet take what there is."""
-    results: list[BaseException | None] = [None] * len(payloads)
-    taken: list[Reservation] = []
-    for index, has in enumerate(has_room):
-        if not has:
-            try:
-                taken.append(spool.reserve())
-            except JangbuError as error:
-                results[index] = error
-    try:
-        spool.append([payload for payload, failure in zip(payloads, results, strict=True) if failure is None])
-    except JangbuError as error:
-        results = [error if failure is None else failure for failure in results]
-    finally:
-        for reservation in taken:
-            reservation.give_back()
-    return results

@@ -6,12 +6,13 @@ evidence page by page outside of it.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
 
 from jangbu.errors import IntegrityMismatch
+from jangbu.metering.spool import Sight
 from jangbu.metering.verify_records import Finding, Recompute, Restate, compare
 from jangbu.storage import verification
 from jangbu.storage.database import Connection, Database
@@ -20,6 +21,9 @@ from jangbu.storage.verification import Difference
 
 GRACE_SECONDS = 600
 """How long after its time a hold may still be open: several rounds of the sweep."""
+
+SPOOL_SECONDS = 60
+"""How long a record may wait on the local disk until that is a mismatch."""
 
 MISMATCHES_MAX = 100
 """How many mismatches of each invariant are listed: more of them tell no more."""
@@ -55,6 +59,8 @@ class Invariant(StrEnum):
     """No hold is open long after its time."""
     COST = "cost"
     """Cost and charge recompute to the bit from the evidence and the record's price version."""
+    SPOOL = "spool"
+    """Nothing waits on the local disk for longer than a drain takes."""
     COUNTS = "counts"
     """Counts and total are what the evidence says, and what does not add up in it is flagged."""
 
@@ -122,8 +128,9 @@ class Verification:
         progress: Progress | None = None,
         limit: int = MISMATCHES_MAX,
         grace_seconds: int = GRACE_SECONDS,
+        spools: Sequence[Sight] | None = None,
     ) -> Report:
-        """Check everything, and tell what differs. Nothing is changed.
+        """Check everything, and tell what differs. Nothing is changed. ``spools`` are those of the ledger.
 
         ``recompute`` prices a record again, ``restate`` reads its evidence again; without them the costs or the counts
         of single records are not checked.
@@ -131,6 +138,12 @@ class Verification:
         tell = progress or _tell_nobody
         with translated():
             report = await self._run_in_snapshot(tell, limit, grace_seconds)
+        if spools is not None:
+            report = replace(
+                report,
+                checked=(*report.checked, Invariant.SPOOL),
+                mismatches=(*report.mismatches, *_waiting(spools)),
+            )
         if recompute is None and restate is None:
             return report
         found = await self._run_on_records(recompute, restate, tell, limit, report.records)
@@ -196,6 +209,12 @@ class Verification:
             last = page[-1]
             page = await verification.records(self._database, self._project, (last.account_id, last.id))
         return found
+
+
+def _waiting(spools: Sequence[Sight]) -> Iterator[Mismatch]:
+    for each in spools:
+        if each.oldest_seconds is not None and each.oldest_seconds >= SPOOL_SECONDS:
+            yield Mismatch(Invariant.SPOOL, None, None, f"records that wait in {each.directory}", 0, each.waiting)
 
 
 def _mismatch(invariant: Invariant, difference: Difference) -> Mismatch:

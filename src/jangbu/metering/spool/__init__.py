@@ -8,7 +8,7 @@ status     looking at one from outside       disk       the port to the operatin
 
 from jangbu.metering.spool.records import SpooledUsage, decode_record, encode_record
 from jangbu.metering.spool.spool import Record, Reservation, Spool, Standing
-from jangbu.metering.spool.status import Sight, look, spools_below
+from jangbu.metering.spool.status import Sight, kept_records, look, spools_below
 
 __all__ = [
     "Record",
@@ -19,6 +19,7 @@ __all__ = [
     "Standing",
     "decode_record",
     "encode_record",
+    "kept_records",
     "look",
     "spools_below",
 ]

@@ -21,7 +21,7 @@ from typing import Self
 
 from jangbu import telemetry
 from jangbu.clock import Clock
-from jangbu.errors import SpoolInUse, SpoolUnusable
+from jangbu.errors import JangbuError, SpoolInUse, SpoolUnusable
 from jangbu.metering.spool.disk import Disk, Lock, RealDisk
 from jangbu.metering.spool.recovery import QUARANTINE, Finding, keep_aside
 from jangbu.metering.spool.store import Record, Store, milliseconds, moment, refuse
@@ -156,6 +156,27 @@ class Spool:
                 return self._store.append(payloads, self._now())
             finally:
                 self._count_places()
+
+    def append_each(self, payloads: Sequence[bytes], has_room: Sequence[bool]) -> list[JangbuError | None]:
+        """Make records durable by one sync; give for each None, or the error that kept it from the disk.
+
+        Those that hold no reservation take what room there is.
+        """
+        results: list[JangbuError | None] = [None] * len(payloads)
+        taken: list[Reservation] = []
+        for index in (index for index, has in enumerate(has_room) if not has):
+            try:
+                taken.append(self.reserve())
+            except JangbuError as error:
+                results[index] = error
+        try:
+            self.append([payload for payload, failure in zip(payloads, results, strict=True) if failure is None])
+        except JangbuError as error:
+            results = [failure or error for failure in results]
+        finally:
+            for reservation in taken:
+                reservation.give_back()
+        return results
 
     def pending(self, limit: int, after: int = 0) -> list[Record]:
         """Give up to so many records that the database is not known to have, oldest first, behind ``after``."""

@@ -9,9 +9,9 @@ from jangbu.metering.spool.disk import Disk, RealDisk
 from jangbu.metering.spool.recovery import QUARANTINE, look_through
 from jangbu.metering.spool.segment import segment_names
 from jangbu.metering.spool.spool import LOCK
-from jangbu.metering.spool.store import milliseconds
+from jangbu.metering.spool.store import Record, milliseconds, moment
 
-__all__ = ["Sight", "look", "spools_below"]
+__all__ = ["Sight", "kept_records", "look", "spools_below"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,19 @@ def look(directory: Path, clock: Clock, *, disk: Disk | None = None) -> Sight:
         quarantined=len(chosen.names(directory / QUARANTINE)),
         is_owned=_is_owned(chosen, directory),
     )
+
+
+def kept_records(directory: Path, *, disk: Disk | None = None) -> Iterator[Record]:
+    """Give the records that a spool keeps although the database had them, oldest first: a fail-over may lose them."""
+    found = look_through(disk or RealDisk(), directory, writable=False)
+    try:
+        for sequence, entry in found.entries.items():
+            payload = None if entry.committed_at is None else entry.segment.read(entry.frame)
+            if payload is not None:
+                yield Record(sequence, moment(entry.frame.at), payload)
+    finally:
+        for segment in found.segments:
+            segment.close()
 
 
 def spools_below(root: Path, *, disk: Disk | None = None) -> Iterator[Path]:
