@@ -129,7 +129,15 @@ class _Counts:
         )
         self.drains = gauge("jangbu_drains", "Answers that are read on although their client left")
         self.drains_refused = counter("jangbu_drains_refused", "Answers that were not read on: too many clients left")
-        self.heard: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
+        self.heard = self._heard()
+
+    def hear(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Count an event."""
+        self.heard[event](facts)
+
+    def _heard(self) -> Mapping[str, Callable[[Mapping[str, Any]], None]]:
+        """Say which event moves what."""
+        return {
             "request.ended": self._ended,
             "gateway.refused": lambda facts: self.refusals(facts["code"]).inc(),
             "gateway.drains": lambda facts: self.drains.set(facts["under_way"]),
@@ -143,10 +151,6 @@ class _Counts:
             "upstream.answered": lambda facts: self.upstream(_status_class(facts["status"])).inc(),
             "upstream.failed": lambda facts: self.failures(facts["reason"]).inc(),
         }
-
-    def hear(self, event: str, facts: Mapping[str, Any]) -> None:
-        """Count an event."""
-        self.heard[event](facts)
 
     def _ended(self, facts: Mapping[str, Any]) -> None:
         self.calls(facts["verb"], _status_class(facts["status"])).inc()
