@@ -153,6 +153,32 @@ async def test_an_upload_whose_description_can_be_read_in_two_ways_is_refused(se
     assert came(served) == []
 
 
+@pytest.mark.parametrize("end", ["\r\n", "\n"])
+@pytest.mark.parametrize("boundary", ["x", '"===============77=="'])
+async def test_the_name_in_a_multipart_request_is_read_however_its_lines_end(
+    served: Stage, end: str, boundary: str
+) -> None:
+    assert (await upload(served))[0] == 200
+    await started(served, from_file(NAME))
+    mark = boundary.strip('"')
+    described = json.dumps({"file": {"name": NAME}})
+    lines_of_body = [
+        *(f"--{mark}", "Content-Type: application/json", "MIME-Version: 1.0", "", described),
+        *(f"--{mark}", "Content-Type: text/plain", "", "text", f"--{mark}--", ""),
+    ]
+    headers = {"x-goog-upload-protocol": "multipart", "content-type": f"multipart/related; boundary={boundary}"}
+    status, answer, _ = await served.post("/upload/v1beta/files", end.join(lines_of_body).encode(), **headers)
+    assert (status, is_read(answer)) == (400, True)
+
+
+async def test_a_multipart_request_with_delimiters_of_two_kinds_is_refused(served: Stage) -> None:
+    named = json.dumps({"file": {"name": NAME}}).encode()
+    body = b"--x\n\n{}\n--x\n\ntext\r\n--x\r\n\r\n" + named + b"\r\n--x\r\n\r\ntext\r\n--x--\r\n"
+    headers = {"x-goog-upload-protocol": "multipart", "content-type": "multipart/related; boundary=x"}
+    assert (await served.post("/upload/v1beta/files", body, **headers))[0] == 400
+    assert came(served) == []
+
+
 async def test_a_batch_whose_file_was_deleted_meanwhile_is_not_sent(served: Stage) -> None:
     assert (await upload(served))[0] == 200
     async with served.ledger.database.connection() as other, other.transaction():

@@ -6,7 +6,7 @@ from jangbu.errors import InvalidInput, StillRunning
 from jangbu.gateway.bodies import json_object
 from jangbu.gateway.multipart import about_part
 from jangbu.metering.meter import Metering
-from jangbu.providers.gemini.fields import fields
+from jangbu.providers.gemini.fields import fields, require_one_spelling
 
 __all__ = ["chosen_names", "require_free"]
 
@@ -21,16 +21,24 @@ def chosen_names(headers: Mapping[bytes, bytes], query: str, body: bytes) -> tup
 
     Raises InvalidInput where the file's description cannot be read: nobody knows what the provider makes of it.
     """
-    content_type = headers.get(b"content-type", b"")
-    about = about_part(content_type, body) if content_type.strip().lower().startswith(b"multipart/") else body
-    if about is None:
-        raise InvalidInput("the description of the file cannot be read", hint="send multipart/related, with it first")
+    content_type, about = headers.get(b"content-type", b""), body
+    if content_type.strip().lower().startswith(b"multipart/"):
+        about = about_part(content_type, body) or b"no part"
+    described = _described(about) if about.strip() else ()
+    if described is None and not _is_bytes_alone(headers, query):
+        raise InvalidInput(
+            "the description of the file cannot be read", hint="send JSON, of several parts as the first"
+        )
+    return described or ()
+
+
+def _described(about: bytes) -> tuple[str, ...] | None:
+    """Give the names in a description; None for what is none, or says it in two ways."""
     try:
-        asked = json_object(about) if about.strip() else {}
+        asked = json_object(about)
+        require_one_spelling(asked)
     except InvalidInput:
-        if not _is_bytes_alone(headers, query):
-            raise
-        return ()
+        return None
     given = (value for path, value in fields(asked) if path[-1] == "name" and isinstance(value, str))
     return tuple(f"files/{name.rpartition('/')[2]}" for name in given)
 

@@ -1,4 +1,6 @@
-"""Uploads in one multipart request: the parts of it, where there is but one way to read the request."""
+"""Uploads in one multipart request: the file in it, where there is but one way to read the request; and what
+describes it, which every reader finds at one place.
+"""
 
 import re
 
@@ -10,19 +12,8 @@ _HEAD = re.compile(
     rb"(?:content-type:[^\r\n]*\r\n|mime-version: ?1\.0\r\n|content-transfer-encoding: ?binary\r\n)+", re.IGNORECASE
 )
 _DELIMITERS = 3
-
-
-def about_part(content_type: bytes, body: bytes) -> bytes | None:
-    """Give what describes the file: the first part, which every reader finds at the same place; None where there is
-    none there.
-    """
-    found = _TYPE.fullmatch(content_type.strip())
-    if found is None or not body.startswith(b"--" + found[2] + b"\r\n"):
-        return None
-    delimiter = b"--" + found[2]
-    head_end = body.find(b"\r\n\r\n", len(delimiter))
-    end = body.find(b"\r\n" + delimiter, len(delimiter))
-    return body[head_end + 4 : end] if 0 <= head_end < end else None
+_BOUNDARY = re.compile(rb'boundary="?([^";,\s]{1,70})', re.IGNORECASE)
+_BEGINNING = rb"--%b(\r?\n)(?:[^\r\n]+\1)*\1"
 
 
 def file_part(content_type: bytes, body: bytes) -> memoryview | None:
@@ -42,3 +33,18 @@ def file_part(content_type: bytes, body: bytes) -> memoryview | None:
     if _HEAD.fullmatch(body, begin, head_end + 2) is None:
         return None
     return memoryview(body)[head_end + 4 : end]
+
+
+def about_part(content_type: bytes, body: bytes) -> bytes | None:
+    """Give what describes the file: the first part, at the beginning of the body. None for a body that is written
+    otherwise, or that has delimiters for readers of two kinds of lines.
+    """
+    boundaries = _BOUNDARY.findall(content_type)
+    found = re.match(_BEGINNING % re.escape(boundaries[0]), body) if len(boundaries) == 1 else None
+    if found is None:
+        return None
+    delimiter = b"\n--" + boundaries[0]
+    end = body.find(delimiter, found.end())
+    if end < 0 or (found[1] == b"\n" and b"\r" + delimiter in body):
+        return None
+    return body[found.end() : end]
