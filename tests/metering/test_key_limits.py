@@ -180,6 +180,78 @@ async def test_a_call_is_kept_alive_while_its_process_lives(database: Database, 
         await another.admit(key)
 
 
+async def test_what_a_killed_process_left_keeps_nobody_out_once_its_time_is_up(
+    database: Database, keys: Keys, one: KeyLimits, two: KeyLimits
+) -> None:
+    key, other = await limited(keys, concurrent_calls=2), await limited(keys, "other", concurrent_calls=1)
+    for _ in range(2):
+        await one.admit(key)
+    await moved(database, "expires_at", "-15 seconds")
+    let_in = await admitted([two.admit(each) for each in (key, key, key, other, other)])
+    assert len(let_in) == 3
+    assert await under_way(database) == 3
+
+
+async def test_a_call_that_expired_while_its_process_could_not_renew_it_counts_again(
+    database: Database, keys: Keys, two: KeyLimits, database_url: str
+) -> None:
+    key = await limited(keys, concurrent_calls=1, tokens_per_minute=10_000)
+    async with gateway(database_url, alive_seconds=3) as paused:
+        late = await paused.admit(key)
+        await moved(database, "expires_at", "-3 seconds")
+        other = await two.admit(key)
+        await until(lambda: is_under_way(database, 2))
+        await other.end()
+        with pytest.raises(LimitReached):
+            await two.admit(key)
+        late.spend(70)
+        await late.end()
+        assert await uses(database) == [(2, 70, 0)]
+        # It is not counted again after its end.
+        await asyncio.sleep(1.5)
+        assert await under_way(database) == 0
+
+
+async def test_a_renewal_that_the_database_does_not_take_is_tried_again(
+    database: Database, keys: Keys, database_url: str
+) -> None:
+    key = await limited(keys, concurrent_calls=1)
+    told: list[str] = []
+    stop = telemetry.subscribe(lambda event, _: told.append(event))
+    async with gateway(database_url, alive_seconds=3) as cut_off:
+        call = await cut_off.admit(key)
+        async with database.connection() as other, other.transaction():
+            await other.execute("LOCK TABLE jangbu.key_calls")
+            await until(lambda: is_told(told, "key_limits.not_renewed"))
+        await until(lambda: is_renewed(database))
+        assert await under_way(database) == 1
+        await call.end()
+    stop()
+    assert await under_way(database) == 0
+
+
+async def until(true: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(30):
+        while not await true():  # noqa: ASYNC110 - the database makes it so
+            await asyncio.sleep(0.05)
+
+
+async def is_told(told: Sequence[str], event: str) -> bool:
+    """Tell whether an event was told."""
+    return event in told
+
+
+async def is_renewed(database: Database) -> bool:
+    """Tell whether a call will be under way for a while."""
+    return len(await asked(database, "SELECT FROM jangbu.key_calls WHERE expires_at > now()")) > 0
+
+
+async def is_under_way(database: Database, calls: int) -> bool:
+    """Tell whether so many calls count as under way."""
+    return await under_way(database) == calls
+
+
 async def test_a_call_that_expired_ends_without_a_trace(database: Database, keys: Keys, one: KeyLimits) -> None:
     key = await limited(keys, concurrent_calls=1, tokens_per_minute=100)
     late = await one.admit(key)

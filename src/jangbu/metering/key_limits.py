@@ -1,10 +1,13 @@
 """The limits of keys: requests and tokens a minute, and calls at once, counted in the database for all gateways.
 
 A minute is one of the database's clock. A call that was let in is under way until its process ends it, which keeps it
-alive meanwhile; what a killed process leaves behind ends by itself. Keys without limits are never asked for here.
+alive meanwhile; what a killed process leaves behind ends by itself, at the latest where it keeps somebody out. One that
+was paused, or could not reach the database, counts its calls again as soon as it can; until then others are let in for
+them. Keys without limits are never asked for here.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from uuid import UUID
@@ -22,8 +25,12 @@ from jangbu.storage.key_limits import KeyAnswer, KeyCall
 
 __all__ = ["Admission", "KeyLimits"]
 
-_ALIVE_SECONDS = 60
-"""How long a call counts whose process was killed, or cannot reach the database; the sweeper ends it after that."""
+_ALIVE_SECONDS = 15
+"""How long a call counts whose process was killed, or cannot reach the database."""
+_RENEWALS = 3
+"""How often a process renews its calls in that time: a renewal may fail, and the next one still comes in time."""
+_AGAIN_SECONDS = 1
+"""How soon a renewal is tried again that failed, and how often a process looks, at most, for calls to be ended."""
 _PATIENCE_SECONDS = 5
 _BATCH_MAX = 256
 _QUEUE_MAX = 20_000
@@ -52,7 +59,7 @@ class Admission:
 class KeyLimits:
     """Counts what the keys with limits use. Belongs to one event loop.
 
-    ``alive_seconds`` is for how long a call stays under way that nobody renews; its process does, three times as often.
+    ``alive_seconds`` is for how long a call stays under way that nobody renews.
     """
 
     def __init__(self, database: Database, clock: Clock, *, alive_seconds: int = _ALIVE_SECONDS) -> None:
@@ -61,6 +68,9 @@ class KeyLimits:
         self._alive_seconds = alive_seconds
         self._under_way: set[KeyCall] = set()
         self._renewing: asyncio.Task[None] | None = None
+        # A call that is counted again must not be ended at the same moment: it would be left behind.
+        self._restoring = asyncio.Lock()
+        self._expired_at = -math.inf
         self._admitting = GroupCommit[Key, KeyCall](
             self._admit_batch, lanes=1, batch_max=_BATCH_MAX, queue_max=_QUEUE_MAX
         )
@@ -134,28 +144,59 @@ class KeyLimits:
 
         with translated():
             calls, answers = await repeated("key_limits", attempt, seconds=_PATIENCE_SECONDS)
-        return [
+        found = [
             call if answer.reached is None else _refusal(key, answer)
             for key, call, answer in zip(keys, calls, answers, strict=True)
         ]
+        kept_out = [number for number, answer in enumerate(answers) if answer.reached == "calls"]
+        if kept_out and await self._expired_now():
+            again = await self._admit_batch([keys[number] for number in kept_out], _lane)
+            for number, answer in zip(kept_out, again, strict=True):
+                found[number] = answer
+        return found
+
+    async def _expired_now(self) -> bool:
+        """End what a killed process left under way; tell whether there was anything. It is looked for now and then."""
+        now = asyncio.get_running_loop().time()
+        if now < self._expired_at + _AGAIN_SECONDS:
+            return False
+        self._expired_at = now
+        with translated():
+            return await self.expire() > 0
 
     async def _end_batch(self, calls: Sequence[tuple[KeyCall, int]], _lane: int) -> Sequence[None]:
         with translated():
-            await repeated("key_limits", lambda: key_limits.end(self._database, calls), seconds=_PATIENCE_SECONDS)
+            async with self._restoring:
+                await repeated("key_limits", lambda: key_limits.end(self._database, calls), seconds=_PATIENCE_SECONDS)
         return [None] * len(calls)
 
     async def _renew(self) -> None:
         """Keep the calls under way alive, all by one statement, for as long as there are any."""
+        usual = wait = self._alive_seconds / _RENEWALS
         while True:
-            await asyncio.sleep(self._alive_seconds / 3)
+            await asyncio.sleep(wait)
             if not self._under_way:
                 return
             try:
                 with translated():
                     async with asyncio.timeout(_PATIENCE_SECONDS):
-                        await key_limits.renew(self._database, tuple(self._under_way), self._alive_seconds)
+                        await self._keep()
+                wait = usual
             except Exception as error:
+                wait = min(usual, _AGAIN_SECONDS)
                 telemetry.warn("key_limits.not_renewed", str(error), calls=len(self._under_way))
+
+    async def _keep(self) -> None:
+        """Renew the calls under way, and count those again that expired meanwhile."""
+        calls = tuple(self._under_way)
+        renewed = await key_limits.renew(self._database, calls, self._alive_seconds)
+        if len(renewed) == len(calls):
+            return
+        async with self._restoring:
+            expired = [call for call in calls if call not in renewed and call in self._under_way]
+            if expired:
+                telemetry.warn("key_limits.restored", "calls had expired that go on", calls=len(expired))
+                await key_limits.restore(self._database, expired, self._alive_seconds)
 
 
 def _refusal(key: Key, answer: KeyAnswer) -> LimitReached:

@@ -26,9 +26,15 @@ async def admit(database: Database, calls: Sequence[KeyCall], seconds: int) -> S
     return [KeyAnswer(row["reached"], row["seconds"]) for row in rows]
 
 
-async def renew(database: Database, calls: Sequence[KeyCall], seconds: int) -> None:
-    """Have calls that are still under way stay so for as many seconds from now."""
-    await database.rows("key_call_renew", [key for key, _ in calls], [call for _, call in calls], seconds)
+async def renew(database: Database, calls: Sequence[KeyCall], seconds: int) -> frozenset[KeyCall]:
+    """Have calls that are still under way stay so for as many seconds from now; give those that are."""
+    rows = await database.rows("key_call_renew", [key for key, _ in calls], [call for _, call in calls], seconds)
+    return frozenset((row["key_id"], row["call_id"]) for row in rows)
+
+
+async def restore(database: Database, calls: Sequence[KeyCall], seconds: int) -> None:
+    """Count calls again as under way, for as many seconds, that expired and go on all the same."""
+    await database.rows("key_call_restore", [key for key, _ in calls], [call for _, call in calls], seconds)
 
 
 async def end(database: Database, calls: Sequence[tuple[KeyCall, int]]) -> None:
