@@ -3,6 +3,8 @@
 import asyncio
 from uuid import uuid4
 
+import pytest
+
 from jangbu.config import Settings
 from jangbu.storage import holds
 from jangbu.storage.database import Database
@@ -14,7 +16,10 @@ HOLDS = 40
 OTHERS = 200
 
 
-async def test_processes_that_hold_for_one_account_at_once_wait_for_each_other(database_url: str) -> None:
+@pytest.mark.parametrize("prepared_statements", [True, False])
+async def test_processes_that_hold_for_one_account_at_once_wait_for_each_other(
+    database_url: str, prepared_statements: bool
+) -> None:
     """Between processes an account's row decides, also when the statements are planned anew with the tables' figures,
     as they are a minute after a ledger has begun.
     """
@@ -26,7 +31,12 @@ async def test_processes_that_hold_for_one_account_at_once_wait_for_each_other(d
         account = metering.accounts.id_of("kim")
         async with metering.database.connection() as connection:
             await connection.execute("ANALYZE jangbu.balances; ANALYZE jangbu.accounts; ANALYZE jangbu.holds")
-        processes = [await Database.connect(database_url) for _ in range(PROCESSES)]
+            # What plans a hold by bitmaps, where nobody says otherwise.
+            for way in ("enable_seqscan = off", "plan_cache_mode = force_generic_plan"):
+                name = await connection.fetchval("SELECT current_database()")
+                await connection.execute(f"ALTER DATABASE {name} SET {way}")
+        connecting = [Database.connect(database_url, prepared_statements=prepared_statements) for _ in range(PROCESSES)]
+        processes = await asyncio.gather(*connecting)
 
         async def take(process: Database) -> int:
             taken = 0

@@ -9,6 +9,7 @@ import asyncpg
 
 from jangbu.errors import DatabaseUnreachable, InvalidSettings
 from jangbu.storage.failures import translated
+from jangbu.storage.pooled import PooledConnection
 from jangbu.storage.statements import statement
 
 VERSION_LEAST = 15
@@ -26,12 +27,16 @@ class Database:
 
     @classmethod
     async def connect(cls, dsn: str, *, size: int = 6, prepared_statements: bool = True) -> Self:
-        """Open ``size`` connections at most. Raises DatabaseUnreachable, NotPermitted or InvalidSettings."""
+        """Open ``size`` connections at most; without prepared statements through a pooler in transaction mode.
+
+        Raises DatabaseUnreachable, NotPermitted or InvalidSettings.
+        """
         if not dsn.startswith(("postgresql://", "postgres://")):
             raise InvalidSettings(
                 "JANGBU_DATABASE_URL is no PostgreSQL address", hint="write postgresql://user:password@host/database"
             )
-        options = {} if prepared_statements else {"statement_cache_size": 0}
+        pooled = {"statement_cache_size": 0, "connection_class": PooledConnection}
+        options: dict[str, Any] = {} if prepared_statements else pooled
         with translated():
             try:
                 pool = await asyncpg.create_pool(

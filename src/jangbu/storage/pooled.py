@@ -1,0 +1,50 @@
+"""A connection through a pooler in transaction mode, which lends another session of the server to each transaction.
+
+No setting outlives a transaction there, so each begins with those that every statement needs; a statement that comes
+alone has a transaction of its own. That also keeps its parsing and its running in one session.
+"""
+
+from typing import Any
+
+import asyncpg
+
+from jangbu.storage.statements import statement
+
+__all__ = ["PooledConnection"]
+
+_BEGIN = "BEGIN"
+
+
+class PooledConnection(asyncpg.Connection):  # type: ignore[misc] # the driver tells no types
+    """A connection whose every statement runs in a transaction that was prepared for it."""
+
+    async def execute(self, query: str, *args: Any, **options: Any) -> Any:
+        """Run a statement, or several that take no arguments."""
+        if self.is_in_transaction():
+            return await super().execute(query, *args, **options)
+        if query.startswith(_BEGIN):
+            # The driver's own beginning of a transaction: one way to the server for both.
+            return await super().execute(query + "\n" + statement("transaction_prepare"), **options)
+        async with self.transaction():
+            return await super().execute(query, *args, **options)
+
+    async def fetch(self, query: str, *args: Any, **options: Any) -> Any:
+        """Run a statement; give all its rows."""
+        if self.is_in_transaction():
+            return await super().fetch(query, *args, **options)
+        async with self.transaction():
+            return await super().fetch(query, *args, **options)
+
+    async def fetchrow(self, query: str, *args: Any, **options: Any) -> Any:
+        """Run a statement; give its first row, or None."""
+        if self.is_in_transaction():
+            return await super().fetchrow(query, *args, **options)
+        async with self.transaction():
+            return await super().fetchrow(query, *args, **options)
+
+    async def fetchval(self, query: str, *args: Any, **options: Any) -> Any:
+        """Run a statement; give a column of its first row, or None."""
+        if self.is_in_transaction():
+            return await super().fetchval(query, *args, **options)
+        async with self.transaction():
+            return await super().fetchval(query, *args, **options)
