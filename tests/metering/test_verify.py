@@ -102,6 +102,24 @@ DAMAGE = {
         Invariant.POSTINGS,
         f"UPDATE jangbu.entries SET kind = 'overrun' WHERE {OF_KIM} AND asset = 1 AND kind = 'usage' AND seq < 5",
     ),
+    "a reason is written anew": (
+        Invariant.CHAIN,
+        f"UPDATE jangbu.entries SET reason = 'a gift' WHERE {OF_KIM} AND kind = 'void'",
+    ),
+    "an entry is made to look older": (
+        Invariant.CHAIN,
+        f"UPDATE jangbu.entries SET created_at = created_at - interval '1 microsecond' WHERE {OF_KIM} AND seq = 2",
+    ),
+    "a refund is of another call": (
+        Invariant.CHAIN,
+        f"UPDATE jangbu.entries SET reference = gen_random_uuid() WHERE {OF_KIM} AND kind = 'refund'",
+    ),
+    "a hash is gone": (Invariant.CHAIN, f"UPDATE jangbu.entries SET hash = NULL WHERE {OF_KIM} AND asset = 2"),
+    "the latest hash is another": (
+        Invariant.CHAIN,
+        f"UPDATE jangbu.balances SET head = sha256(head) WHERE {OF_KIM} AND asset = 1",
+    ),
+    "a chain is not begun": (Invariant.CHAIN, f"UPDATE jangbu.balances SET head = NULL WHERE {OF_KIM} AND asset = 1"),
     "a grant is larger than its entry": (
         Invariant.GRANTS,
         f"UPDATE jangbu.grants SET amount = amount + 1 WHERE {OF_KIM} AND asset = 1",
@@ -200,7 +218,23 @@ async def test_damage_is_found_as_what_it_is_and_nothing_else(shop: Shop, damage
     invariant, command = DAMAGE[damage]
     await shop.execute(command)
 
-    assert broken(await verify(shop)) == {invariant}
+    found = {invariant, Invariant.CHAIN} if "UPDATE jangbu.entries" in command else {invariant}
+    assert broken(await verify(shop)) == found
+
+
+async def test_an_entry_that_is_written_anew_with_its_hash_breaks_the_chain_after_it(shop: Shop) -> None:
+    """Whoever changes an entry has to write all later ones anew, too: what a signed export shows."""
+    await shop.execute(
+        "UPDATE jangbu.entries AS e SET reason = 'a gift', hash = jangbu.entry_hash(p.hash, e.account_id, e.asset,"
+        " e.seq, e.kind::text, e.delta, e.balance_after, e.posting, e.reference, 'a gift', e.created_at)"
+        " FROM jangbu.entries AS p WHERE p.account_id = e.account_id AND p.asset = e.asset AND p.seq = e.seq - 1"
+        f" AND e.{OF_KIM} AND e.kind = 'refund'"
+    )
+    ((seq,),) = await shop.rows(f"SELECT seq FROM jangbu.entries WHERE {OF_KIM} AND kind = 'refund'")
+
+    report = await verify(shop)
+
+    assert [(m.invariant, m.what) for m in report.mismatches] == [(Invariant.CHAIN, f"tokens: hash of entry {seq + 1}")]
 
 
 @pytest.mark.parametrize("table", KEYS)
@@ -283,7 +317,7 @@ async def test_money_is_verified_to_the_nano_also_where_it_was_filled_in_later(s
         f"UPDATE jangbu.balances SET used = used - 1 WHERE {OF_KIM} AND asset = 2"
     )
 
-    assert broken(await Verification(shop.database, PROJECT).run()) == {Invariant.POSTINGS}
+    assert broken(await Verification(shop.database, PROJECT).run()) == {Invariant.POSTINGS, Invariant.CHAIN}
 
 
 async def test_evidence_that_cannot_be_read_ends_no_verification(shop: Shop) -> None:

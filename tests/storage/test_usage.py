@@ -46,7 +46,8 @@ PLAIN = UsageRow(
 )
 BOOK = """
     SELECT (to_jsonb(t) - '{account_id,id,result_id,usage_id,created_at,updated_at,recorded_at,taken_at,expires_at,
-        closed_at,resolved_at}'::text[]) || jsonb_build_object('is_resolved', to_jsonb(t) ->> 'resolved_at' IS NOT NULL)
+        closed_at,resolved_at,hash,head}'::text[])
+        || jsonb_build_object('is_resolved', to_jsonb(t) ->> 'resolved_at' IS NOT NULL)
     FROM jangbu.%s AS t WHERE t.account_id = $1 ORDER BY 1
 """
 TABLES = ("balances", "entries", "usage", "usage_daily", "usage_total", "idempotency_keys", "holds", "findings")

@@ -11,6 +11,7 @@ from jangbu.metering.pricing import Pricing
 from jangbu.metering.resources import Resources
 from jangbu.metering.retention import month_start
 from jangbu.storage import usage
+from jangbu.storage.chaining import complete_chains
 from jangbu.storage.database import Database
 
 _SECONDS_BETWEEN = 30
@@ -35,6 +36,7 @@ class Sweeper:
         self._database = database
         self._duties: tuple[tuple[str, Callable[[], Awaitable[object]]], ...] = (
             ("partitions", self.make_partitions),
+            ("chains", self.complete_chains),
             ("holds", holds.expire),
             ("closed holds", holds.purge),
             ("findings", holds.close_findings),
@@ -58,6 +60,11 @@ class Sweeper:
         """Make the partitions of last month, this month and the months ahead."""
         now = await self._database.now()
         await usage.make_partitions(self._database, [month_start(now, ahead) for ahead in range(-1, _MONTHS_AHEAD + 1)])
+
+    async def complete_chains(self) -> None:
+        """Chain the entries that an upgrade by hand left unchained; elsewhere there is nothing to do."""
+        async with self._database.connection() as connection:
+            await complete_chains(connection)
 
     def start(self) -> None:
         """Sweep now and then until ``stop``."""

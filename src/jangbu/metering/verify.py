@@ -45,6 +45,8 @@ class Invariant(StrEnum):
     """held = sum of the holds that are open or of unknown outcome, and never below 0."""
     ENTRIES = "entries"
     """Entries are numbered 1 to version without gaps; each running balance is the one before it plus the delta."""
+    CHAIN = "chain"
+    """Each entry's hash is that of what it says after the hash before it; the balance has the latest."""
     POSTINGS = "postings"
     """The debits of a posting are the sum of its records, tokens and money, usage and overrun apart."""
     TOTALS = "totals"
@@ -181,6 +183,7 @@ class Verification:
             (Invariant.BALANCES, lambda: verification.balances(connection, project, limit)),
             (Invariant.HELD, lambda: verification.holds(connection, project, limit)),
             (Invariant.ENTRIES, lambda: verification.entries(connection, project, limit)),
+            (Invariant.CHAIN, lambda: verification.chain(connection, project, limit)),
             (Invariant.POSTINGS, lambda: verification.postings(connection, project, limit)),
             (Invariant.TOTALS, lambda: verification.totals(connection, project, limit)),
             (Invariant.DAILY, lambda: verification.daily(connection, project, limit)),

@@ -1,8 +1,9 @@
 """Bringing a database to the schema that this release needs.
 
 Alembic keeps the order of the revisions and writes the SQL; the SQL that `jangbu db sql` shows to a DBA is to the
-letter what `jangbu db upgrade` runs, in one transaction under an advisory lock of that transaction. Alembic is imported
-only when there is something to write: most runs of a command find nothing to do.
+letter what `jangbu db upgrade` runs, in one transaction under an advisory lock of that transaction. Work on rows that
+are there already follows it in pages: see ``chaining``. Alembic is imported only when there is something to write: most
+runs of a command find nothing to do.
 """
 
 import io
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from jangbu.errors import DatabaseUnreachable
+from jangbu.storage.chaining import complete_chains
 from jangbu.storage.failures import translated
 from jangbu.storage.statements import statement
 
@@ -28,7 +30,8 @@ HEAD = "0006"
 async def upgrade(dsn: str) -> tuple[str | None, str]:
     """Bring the database to HEAD; give the revision it had (None for an empty one) and the one it has.
 
-    Safe to run by many at once and to run again: whoever comes second finds nothing to do. Raises
+    Safe to run by many at once and to run again: whoever comes second finds nothing to do, and one that is killed is
+    gone on with. Raises
     DatabaseUnreachable for a database that a newer release has upgraded.
     """
     with translated():
@@ -37,10 +40,10 @@ async def upgrade(dsn: str) -> tuple[str | None, str]:
             async with connection.transaction():
                 await connection.execute(statement("schema_lock"))
                 before = await _revision(connection)
-                if before == HEAD:
-                    return before, before
-                await connection.execute(upgrade_sql(before))
-                return before, HEAD
+                if before != HEAD:
+                    await connection.execute(upgrade_sql(before))
+            await complete_chains(connection)
+            return before, HEAD
         finally:
             await connection.close()
 

@@ -12,6 +12,7 @@ PAGE_ROWS = 1000
 """How many records a page holds; the statement has the number too."""
 
 _START = UUID(int=0)
+_HASH_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,8 @@ class Difference:
     account: UUID | None
     user: str | None
     what: str
-    expected: int
-    found: int
+    expected: int | str
+    found: int | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,11 @@ async def holds(connection: Connection, project: str, limit: int) -> Sequence[Di
 async def entries(connection: Connection, project: str, limit: int) -> Sequence[Difference]:
     """Check the numbers and the running balances of entries."""
     return await _differences(connection, "verify_entries", project, limit)
+
+
+async def chain(connection: Connection, project: str, limit: int) -> Sequence[Difference]:
+    """Check the hashes of entries against the chain that they make, and the balances' latest."""
+    return await _differences(connection, "verify_chain", project, limit)
 
 
 async def postings(connection: Connection, project: str, limit: int) -> Sequence[Difference]:
@@ -100,6 +106,11 @@ async def records(
 async def _differences(connection: Connection, name: str, *arguments: object) -> Sequence[Difference]:
     rows = await connection.fetch(statement(name), *arguments)
     return [
-        Difference(row["account_id"], row["user_id"], row["what"], int(row["expected"]), int(row["found"]))
+        Difference(row["account_id"], row["user_id"], row["what"], _figure(row["expected"]), _figure(row["found"]))
         for row in rows
     ]
+
+
+def _figure(text: str) -> int | str:
+    """Give a whole number as what it is; a hash is no number, whatever its digits."""
+    return int(text) if len(text) < _HASH_LENGTH and text.lstrip("-").isdecimal() else text

@@ -2,7 +2,7 @@
 -- its idempotency key. The row of a grant is made in the same breath. No row comes back where the key was used before
 -- or the account has no such balance.
 WITH locked AS (
-    SELECT account_id, asset
+    SELECT account_id, asset, granted, used, version, head
     FROM jangbu.balances
     WHERE account_id = $1::uuid AND asset = $2::smallint
     FOR NO KEY UPDATE
@@ -13,21 +13,38 @@ keyed AS (
     ON CONFLICT DO NOTHING
     RETURNING account_id
 ),
+entry AS MATERIALIZED (
+    SELECT
+        n.account_id, n.asset, n.seq, n.balance, n.at,
+        jangbu.entry_hash(
+            n.head, n.account_id, n.asset, n.seq, $3::text, $4::bigint, n.balance, NULL, $6::uuid, $9::text, n.at
+        ) AS hash
+    FROM (
+        SELECT
+            l.account_id, l.asset, l.version + 1 AS seq, l.granted - l.used + $4::bigint AS balance, l.head,
+            clock_timestamp() AS at
+        FROM locked AS l
+        JOIN keyed AS k ON k.account_id = l.account_id
+    ) AS n
+),
 moved AS (
     UPDATE jangbu.balances AS b
     SET granted = b.granted + $4::bigint,
-        version = b.version + 1,
-        updated_at = clock_timestamp()
-    FROM keyed AS k
-    WHERE b.account_id = k.account_id AND b.asset = $2::smallint
+        version = e.seq,
+        head = e.hash,
+        updated_at = e.at
+    FROM entry AS e
+    WHERE b.account_id = e.account_id AND b.asset = e.asset
     RETURNING b.account_id, b.asset, b.granted, b.used, b.held, b.version
 ),
 entered AS (
-    INSERT INTO jangbu.entries (account_id, asset, seq, kind, delta, balance_after, reference, reason)
+    INSERT INTO jangbu.entries (
+        account_id, asset, seq, kind, delta, balance_after, reference, reason, created_at, hash
+    )
     SELECT
-        m.account_id, m.asset, m.version, $3::text::jangbu.entry_kind, $4::bigint, m.granted - m.used, $6::uuid,
-        $9::text
-    FROM moved AS m
+        e.account_id, e.asset, e.seq, $3::text::jangbu.entry_kind, $4::bigint, e.balance, $6::uuid, $9::text, e.at,
+        e.hash
+    FROM entry AS e
 ),
 made AS (
     INSERT INTO jangbu.grants (account_id, id, asset, amount, source, priority, expires_at)

@@ -18,7 +18,7 @@ WITH item AS (
     )
 ),
 locked AS (
-    SELECT b.account_id, b.asset, b.granted, b.used, b.held, b.version
+    SELECT b.account_id, b.asset, b.granted, b.used, b.held, b.version, b.head
     FROM jangbu.balances AS b
     WHERE b.account_id = ANY ($1::uuid[])
     ORDER BY b.account_id, b.asset
@@ -91,53 +91,94 @@ debit AS (
     SELECT
         d.account_id,
         d.asset,
-        d.kind,
         l.version,
+        l.head,
         l.granted - l.used AS balance,
-        sum(d.amount)::bigint AS amount,
-        row_number() OVER of_balance AS number,
-        sum(sum(d.amount)) OVER of_balance AS running
+        jangbu.sum(d.amount) FILTER (WHERE NOT d.is_overrun) AS usage,
+        jangbu.sum(d.amount) FILTER (WHERE d.is_overrun) AS overrun,
+        clock_timestamp() AS at
     FROM (
-        SELECT
-            f.account_id,
-            p.asset,
-            p.amount,
-            CASE WHEN f.total > f.hold_amount THEN 'overrun' ELSE 'usage' END::jangbu.entry_kind AS kind
+        SELECT f.account_id, p.asset, p.amount, coalesce(f.total > f.hold_amount, false) AS is_overrun
         FROM fresh AS f
         CROSS JOIN LATERAL (VALUES (1::smallint, f.total), (2::smallint, f.charge_nano)) AS p (asset, amount)
         WHERE p.amount > 0
     ) AS d
     JOIN locked AS l ON l.account_id = d.account_id AND l.asset = d.asset
-    GROUP BY d.account_id, d.asset, d.kind, l.version, l.granted, l.used
-    WINDOW of_balance AS (PARTITION BY d.account_id, d.asset ORDER BY d.kind)
+    GROUP BY d.account_id, d.asset, l.version, l.head, l.granted, l.used
+),
+begun AS MATERIALIZED (
+    SELECT
+        d.account_id,
+        d.asset,
+        d.version,
+        d.usage,
+        d.overrun,
+        d.balance - d.usage AS balance,
+        CASE WHEN d.usage > 0 THEN 1 ELSE 0 END + CASE WHEN d.overrun > 0 THEN 1 ELSE 0 END AS entries,
+        d.at,
+        CASE
+            WHEN d.usage > 0 THEN jangbu.entry_hash(
+                d.head, d.account_id, d.asset, d.version + 1, 'usage', -d.usage, d.balance - d.usage, d.version, NULL,
+                NULL, d.at
+            )
+            ELSE d.head
+        END AS hash
+    FROM debit AS d
+),
+chained AS (
+    SELECT
+        b.account_id,
+        b.asset,
+        b.version,
+        b.usage,
+        b.overrun,
+        b.balance,
+        b.entries,
+        b.at,
+        b.hash,
+        CASE
+            WHEN b.overrun > 0 THEN jangbu.entry_hash(
+                b.hash, b.account_id, b.asset, b.version + b.entries, 'overrun', -b.overrun, b.balance - b.overrun,
+                b.version, NULL, NULL, b.at
+            )
+            ELSE b.hash
+        END AS head
+    FROM begun AS b
+),
+given_back AS (
+    SELECT account_id, 1::smallint AS asset, jangbu.sum(amount) AS held FROM closed GROUP BY account_id
 ),
 movement AS (
     SELECT
-        m.account_id,
-        m.asset,
-        jangbu.sum(m.used) AS used,
-        jangbu.sum(m.held) AS held,
-        jangbu.sum(m.entries) AS entries
-    FROM (
-        SELECT account_id, asset, amount AS used, 0 AS held, 1 AS entries FROM debit
-        UNION ALL
-        SELECT account_id, 1, 0, amount, 0 FROM closed
-    ) AS m
-    GROUP BY m.account_id, m.asset
+        account_id,
+        asset,
+        coalesce(c.usage + c.overrun, 0) AS used,
+        coalesce(g.held, 0) AS held,
+        coalesce(c.entries, 0) AS entries,
+        c.head
+    FROM chained AS c
+    FULL JOIN given_back AS g USING (account_id, asset)
 ),
 moved AS (
     UPDATE jangbu.balances AS b
     SET used = b.used + m.used,
         held = b.held - m.held,
         version = b.version + m.entries,
+        head = coalesce(m.head, b.head),
         updated_at = clock_timestamp()
     FROM movement AS m
     WHERE b.account_id = m.account_id AND b.asset = m.asset
 ),
 entered AS (
-    INSERT INTO jangbu.entries (account_id, asset, seq, kind, delta, balance_after, posting)
-    SELECT d.account_id, d.asset, d.version + d.number, d.kind, -d.amount, d.balance - d.running, d.version
-    FROM debit AS d
+    INSERT INTO jangbu.entries (account_id, asset, seq, kind, delta, balance_after, posting, created_at, hash)
+    SELECT c.account_id, c.asset, e.seq, e.kind, -e.amount, e.balance, c.version, c.at, e.hash
+    FROM chained AS c
+    CROSS JOIN LATERAL (
+        VALUES
+            ('usage'::jangbu.entry_kind, c.version + 1, c.usage, c.balance, c.hash),
+            ('overrun'::jangbu.entry_kind, c.version + c.entries, c.overrun, c.balance - c.overrun, c.head)
+    ) AS e (kind, seq, amount, balance, hash)
+    WHERE e.amount > 0
 ),
 found AS (
     INSERT INTO jangbu.findings (account_id, usage_id, kind, detail)

@@ -7,7 +7,7 @@ WITH item AS (
     )
 ),
 locked AS (
-    SELECT b.account_id, b.asset, b.granted, b.used, b.version
+    SELECT b.account_id, b.asset, b.granted, b.used, b.version, b.head
     FROM jangbu.balances AS b
     WHERE b.account_id = ANY ($1::uuid[])
     ORDER BY b.account_id, b.asset
@@ -26,40 +26,82 @@ priced AS (
     WHERE u.account_id = i.account_id AND u.id = i.id AND u.cost_nano IS NULL
     RETURNING
         u.account_id, u.id, u.service_id, u.model_id,
-        CASE WHEN u.total > u.hold_amount THEN 'overrun' ELSE 'usage' END::jangbu.entry_kind AS kind,
+        coalesce(u.total > u.hold_amount, false) AS is_overrun,
         u.cost_nano, u.input_cost_nano, u.charge_nano
 ),
 debit AS (
     SELECT
         p.account_id,
-        p.kind,
         l.version,
+        l.head,
         l.granted - l.used AS balance,
-        sum(p.charge_nano)::bigint AS amount,
-        row_number() OVER of_balance AS number,
-        sum(sum(p.charge_nano)) OVER of_balance AS running
+        jangbu.sum(p.charge_nano) FILTER (WHERE NOT p.is_overrun) AS usage,
+        jangbu.sum(p.charge_nano) FILTER (WHERE p.is_overrun) AS overrun,
+        'priced after it was recorded' AS reason,
+        clock_timestamp() AS at
     FROM priced AS p
     JOIN locked AS l ON l.account_id = p.account_id AND l.asset = 2
     WHERE p.charge_nano > 0
-    GROUP BY p.account_id, p.kind, l.version, l.granted, l.used
-    WINDOW of_balance AS (PARTITION BY p.account_id ORDER BY p.kind)
+    GROUP BY p.account_id, l.version, l.head, l.granted, l.used
+),
+begun AS MATERIALIZED (
+    SELECT
+        d.account_id,
+        d.version,
+        d.usage,
+        d.overrun,
+        d.balance - d.usage AS balance,
+        CASE WHEN d.usage > 0 THEN 1 ELSE 0 END + CASE WHEN d.overrun > 0 THEN 1 ELSE 0 END AS entries,
+        d.reason,
+        d.at,
+        CASE
+            WHEN d.usage > 0 THEN jangbu.entry_hash(
+                d.head, d.account_id, 2::smallint, d.version + 1, 'usage', -d.usage, d.balance - d.usage, d.version,
+                NULL, d.reason, d.at
+            )
+            ELSE d.head
+        END AS hash
+    FROM debit AS d
+),
+chained AS (
+    SELECT
+        b.account_id,
+        b.version,
+        b.usage,
+        b.overrun,
+        b.balance,
+        b.entries,
+        b.reason,
+        b.at,
+        b.hash,
+        CASE
+            WHEN b.overrun > 0 THEN jangbu.entry_hash(
+                b.hash, b.account_id, 2::smallint, b.version + b.entries, 'overrun', -b.overrun,
+                b.balance - b.overrun, b.version, NULL, b.reason, b.at
+            )
+            ELSE b.hash
+        END AS head
+    FROM begun AS b
 ),
 moved AS (
     UPDATE jangbu.balances AS b
-    SET used = b.used + d.amount,
-        version = b.version + d.entries,
-        updated_at = clock_timestamp()
-    FROM (
-        SELECT account_id, sum(amount)::bigint AS amount, count(*) AS entries FROM debit GROUP BY account_id
-    ) AS d
-    WHERE b.account_id = d.account_id AND b.asset = 2
+    SET used = b.used + c.usage + c.overrun,
+        version = b.version + c.entries,
+        head = c.head,
+        updated_at = c.at
+    FROM chained AS c
+    WHERE b.account_id = c.account_id AND b.asset = 2
 ),
 entered AS (
-    INSERT INTO jangbu.entries (account_id, asset, seq, kind, delta, balance_after, posting, reason)
-    SELECT
-        d.account_id, 2, d.version + d.number, d.kind, -d.amount, d.balance - d.running, d.version,
-        'priced after it was recorded'
-    FROM debit AS d
+    INSERT INTO jangbu.entries (account_id, asset, seq, kind, delta, balance_after, posting, reason, created_at, hash)
+    SELECT c.account_id, 2, e.seq, e.kind, -e.amount, e.balance, c.version, c.reason, c.at, e.hash
+    FROM chained AS c
+    CROSS JOIN LATERAL (
+        VALUES
+            ('usage'::jangbu.entry_kind, c.version + 1, c.usage, c.balance, c.hash),
+            ('overrun'::jangbu.entry_kind, c.version + c.entries, c.overrun, c.balance - c.overrun, c.head)
+    ) AS e (kind, seq, amount, balance, hash)
+    WHERE e.amount > 0
 ),
 resolved AS (
     UPDATE jangbu.findings AS f

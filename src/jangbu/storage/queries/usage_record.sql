@@ -4,7 +4,7 @@
 -- open one that covers it: nothing to find, one entry. Anything else, and what is known already, gives no row and
 -- changes nothing, and goes to usage_flush; so does one of two that record the same at once, which violates a key.
 WITH locked AS (
-    SELECT b.granted, b.used, b.held, b.version
+    SELECT b.granted, b.used, b.held, b.version, b.head
     FROM jangbu.balances AS b
     WHERE b.account_id = $1::uuid AND b.asset = 1
         AND NOT EXISTS (SELECT FROM jangbu.balances AS m WHERE m.account_id = $1::uuid AND m.asset = 2)
@@ -21,10 +21,18 @@ closed AS (
     RETURNING h.amount
 ),
 ready AS (
-    SELECT l.granted, l.used, l.held, l.version, c.amount, jangbu.uuid7_time($2::uuid) AS at
-    FROM locked AS l
-    LEFT JOIN closed AS c ON true
-    WHERE c.amount IS NOT NULL OR NOT $19::boolean
+    SELECT
+        n.granted, n.used, n.held, n.version, n.amount, n.now, jangbu.uuid7_time($2::uuid) AS at,
+        jangbu.entry_hash(
+            n.head, $1::uuid, 1::smallint, n.version + 1, 'usage', -$14::bigint, n.granted - n.used - $14::bigint,
+            n.version, NULL, NULL, n.now
+        ) AS hash
+    FROM (
+        SELECT l.granted, l.used, l.held, l.version, l.head, c.amount, clock_timestamp() AS now
+        FROM locked AS l
+        LEFT JOIN closed AS c ON true
+        WHERE c.amount IS NOT NULL OR NOT $19::boolean
+    ) AS n
 ),
 keyed AS (
     INSERT INTO jangbu.idempotency_keys (account_id, key, digest, result_id)
@@ -50,13 +58,15 @@ moved AS (
     SET used = b.used + $14::bigint,
         held = b.held - coalesce(r.amount, 0),
         version = b.version + 1,
-        updated_at = clock_timestamp()
+        head = r.hash,
+        updated_at = r.now
     FROM ready AS r
     WHERE b.account_id = $1::uuid AND b.asset = 1
 ),
 entered AS (
-    INSERT INTO jangbu.entries (account_id, asset, seq, kind, delta, balance_after, posting)
-    SELECT $1::uuid, 1, r.version + 1, 'usage', -$14::bigint, r.granted - r.used - $14::bigint, r.version
+    INSERT INTO jangbu.entries (account_id, asset, seq, kind, delta, balance_after, posting, created_at, hash)
+    SELECT
+        $1::uuid, 1, r.version + 1, 'usage', -$14::bigint, r.granted - r.used - $14::bigint, r.version, r.now, r.hash
     FROM ready AS r
 ),
 rolled_total AS (
