@@ -27,7 +27,7 @@ _FILE_VARIABLE = "JANGBU_CONFIG"
 _DEFAULT_FILE = "jangbu.toml"
 _OWN_VARIABLES = {"gemini_api_key": "GEMINI_API_KEY"}
 """Settings that are read from a variable which other programs know, too."""
-_FILES = ("price_book", "tls_certificate", "tls_key", "vertex_credentials")
+_FILES = ("price_book", "signing_key", "tls_certificate", "tls_key", "vertex_credentials")
 _PATHS = ("data_dir", "spool_dir", *_FILES)
 
 
@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     )
     project: str = Field("default", min_length=1, max_length=100, description="The project whose users these are")
     price_book: Path | None = Field(None, description="A price book to use instead of the shipped one")
+    signing_key: Path | None = Field(
+        None, description="An Ed25519 key (PEM) to sign exports with; else one is made in the data directory"
+    )
     pool_size: int = Field(6, ge=2, le=200, description="Connections to PostgreSQL for each process")
     prepared_statements: bool = Field(True, description="False behind a pooler in transaction mode")
     flushers: int = Field(2, ge=1, le=16, description="Group-commit lanes for each process, split by account")

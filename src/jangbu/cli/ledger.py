@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from jangbu.metering.accounts import Posted
     from jangbu.storage.entries import EntryRow
 
-__all__ = ["CallId", "Key", "Reason", "register"]
+__all__ = ["CallId", "Key", "Reason", "ledger", "register"]
 
 CallId = Annotated[str, typer.Argument(metavar="CALL", help="The id of the call.")]
 Reason = Annotated[str, typer.Option(metavar="R", help="Why; it stays in the history.")]
 Key = Annotated[str, typer.Option(metavar="K", help="What makes this correction the same when it is repeated.")]
 
-ledger = group("ledger", "Show a user's entries (`ledger USER`), and correct them with a reason.", cls=DefaultVerb)
+ledger = group(
+    "ledger",
+    "Show a user's entries (`ledger USER`), correct them with a reason, export them.",
+    cls=DefaultVerb,
+)
 
 
 def register(app: typer.Typer) -> None:

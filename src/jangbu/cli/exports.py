@@ -1,0 +1,174 @@
+"""``ledger export`` and ``ledger check``: a user's history in a file, and whether a file still is what was written."""
+
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+from jangbu.cli.accounts import User
+from jangbu.cli.commands import command
+from jangbu.cli.ledger import ledger
+from jangbu.cli.session import Session
+from jangbu.errors import IntegrityMismatch, InvalidInput, JangbuError
+
+if TYPE_CHECKING:
+    from jangbu.config import Settings
+    from jangbu.metering.export_check import Checked
+    from jangbu.metering.signing import Signer
+
+__all__ = ["register"]
+
+_KEY_FILE = "signing.pem"
+_KEY_LENGTH = 64
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the noun ``ledger``, which is in the app already."""
+    del app
+    command(ledger, "export")(export)
+    command(ledger, "check")(check)
+
+
+async def export(
+    session: Session,
+    user: User,
+    signed: Annotated[bool, typer.Option("--signed", help="Sign it; JANGBU_SIGNING_KEY names the key.")] = False,
+    out: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Where to write it.", show_default="standard output")
+    ] = None,
+) -> None:
+    """Write all of a user's entries as lines of JSON with a root, which `ledger check` checks without the database.
+
+    A signed export shows whoever has your public key that nothing in it was changed since, and that nothing is missing
+    before its last entry. Two of them show whether history was rewritten in between: the older one's hashes have to
+    stand in the newer one. It does not show that an entry was true when it was written: `verify` and `explain` do.
+    """
+    settings = session.settings()
+    signer = _signer(settings) if signed else None
+    async with session.ledger() as metering:
+        from jangbu.metering.export import export as exported
+
+        user = await metering.accounts.user_named(user)
+        account = await metering.accounts.find(user)
+        lines = exported(
+            metering.database,
+            metering.accounts.id_of(account.user),
+            project=settings.project,
+            user=account.user,
+            signer=signer,
+        )
+        entries = await _write(lines, out)
+    if out is None:
+        return
+    key = None if signer is None else signer.public_key
+    facts = {"user": account.user, "file": out, "entries": entries, "public_key": key}
+    by = "" if key is None else f", signed with the key whose public half is {key}"
+    session.show(facts, lambda: f"{_entries(entries)} of {account.user} written to {out}{by}")
+
+
+def check(
+    session: Session,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="An export; - is standard input.")],
+    public_key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="The public key that must have signed it.", show_default=False)
+    ] = None,
+) -> None:
+    """Check an export with nothing but the file: exit 0, 6 with the first line that differs, 2 where it is none.
+
+    Without --public-key a signature shows only that whoever made it had some key: one who rewrites a history can sign
+    it anew, with another. Compare the key, or give it, and keep earlier exports where the operator cannot reach them.
+    """
+    if public_key is not None and not _is_key(public_key):
+        raise InvalidInput(f"{public_key[:40]!r} is no public key", hint=f"it has {_KEY_LENGTH} hexadecimal digits")
+    from jangbu.metering import export_check
+
+    with _read(file) as stream:
+        lines = iter(lambda: stream.readline(export_check.LINE_BYTES_MAX), b"")
+        found = export_check.check(lines, signed_by=public_key)
+    facts = {name: getattr(found, name) for name in found.__dataclass_fields__}
+    session.show({"ok": found.line is None, **facts}, lambda: _text(found))
+    if found.line is not None:
+        raise IntegrityMismatch(
+            f"line {found.line} {found.why}", hint="ask for the export anew, and compare it with earlier ones"
+        )
+
+
+def _text(found: "Checked") -> str:
+    whose = f"{_entries(found.entries)} of {found.user} (project {found.project}, {found.exported_at})"
+    if found.line is not None:
+        return f"line {found.line} differs; {whose} before it hang together"
+    by = "not signed" if found.public_key is None else f"signed by {found.public_key}"
+    return f"{whose} hang together, root {found.root}, {by}"
+
+
+def _entries(number: int) -> str:
+    return f"{number:,} {'entry' if number == 1 else 'entries'}"
+
+
+def _signer(settings: "Settings") -> "Signer":
+    from jangbu.metering.signing import Signer
+    from jangbu.storage.embedded import default_data_dir
+
+    if settings.signing_key is not None:
+        return Signer.read(settings.signing_key)
+    return Signer.read_or_make((settings.data_dir or default_data_dir()).absolute() / _KEY_FILE)
+
+
+def _is_key(text: str) -> bool:
+    return len(text) == _KEY_LENGTH and all(digit in "0123456789abcdef" for digit in text.lower())
+
+
+async def _write(lines: AsyncIterator[bytes], out: str | None) -> int:
+    """Write all lines and give how many are entries; a file is there whole or not at all."""
+    written = 0
+    try:
+        with _whole_file(Path(out)) if out is not None else _standard_output() as stream:
+            async for line in lines:
+                stream.write(line)
+                written += 1
+            stream.flush()
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`); what is left goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        raise JangbuError(f"the export cannot be written: {error.strerror}") from None
+    return written - 2
+
+
+@contextmanager
+def _whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Write beside a file, and put what was written in its place at the end; nobody else may read it."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        try:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+            beside.replace(path)
+        except BaseException:
+            beside.unlink()
+            raise
+
+
+@contextmanager
+def _standard_output() -> Iterator[BinaryIO]:
+    """Write bytes as they are, whatever the terminal's encoding: a hash stands for bytes."""
+    sys.stdout.flush()
+    yield sys.stdout.buffer
+
+
+@contextmanager
+def _read(file: str) -> Iterator[BinaryIO]:
+    if file == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        with Path(file).open("rb") as stream:
+            yield stream
+    except OSError as error:
+        raise InvalidInput(f"{file} cannot be read: {error.strerror}") from None
