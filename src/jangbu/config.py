@@ -64,6 +64,9 @@ class Settings(BaseSettings):
         900, ge=0, description="How long a spooled record is kept after its commit, for a fail-over that loses it"
     )
     hold_seconds: int = Field(900, ge=10, description="How long a hold may stay open before it is called unknown")
+    verify_seconds: int = Field(
+        900, ge=0, description="How often `jangbu serve` verifies what moved since the last time; 0: never"
+    )
     upstream_url: str = Field(
         "https://generativelanguage.googleapis.com", description="Where the gateway finds the Gemini API"
     )

@@ -30,7 +30,7 @@ async def open_app(
         routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", show_metrics)],
     )
     app.state.metering = metering
-    app.state.readiness = Readiness(metering, reaches_upstream)
+    app.state.readiness = Readiness(metering, settings.project, reaches_upstream)
     app.state.metrics = metrics
     app.state.metrics_token = settings.metrics_token
     try:
@@ -64,6 +64,7 @@ async def readyz(request: Request) -> JSONResponse:
             "price_version": metering.pricing.in_force.version,
             "spool": spool,
             "upstream": upstream,
+            "verified": await readiness.verified(),
         }
     )
 

@@ -199,6 +199,13 @@ class _Book(Collector):
         for kind, number in self._standing.findings.items():
             findings.add_metric([kind], number)
         yield from (holds, tokens, findings)
+        if verified := self._standing.verified:
+            for name, meaning, value in (
+                ("mismatches", "Figures that did not add up in the last verification", verified.known_mismatches),
+                ("records", "Records that the last verification read again", verified.records),
+                ("age_seconds", "How long ago the last verification ended", verified.age_seconds),
+            ):
+                yield GaugeMetricFamily(f"jangbu_verify_{name}", meaning, value)
 
 
 def _labelled(registry: CollectorRegistry, name: str, meaning: str, *labels: str) -> Callable[..., Counter]:

@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from jangbu.errors import JangbuError
 from jangbu.metering.meter import Metering
+from jangbu.storage import verifications
 
 __all__ = ["Failure", "ReachesUpstream", "Readiness"]
 
@@ -30,8 +32,9 @@ class Failure:
 class Readiness:
     """Asks the database each time, and the provider now and then; no call is ever made for it."""
 
-    def __init__(self, metering: Metering, reaches_upstream: ReachesUpstream | None) -> None:
+    def __init__(self, metering: Metering, project: str, reaches_upstream: ReachesUpstream | None) -> None:
         self._metering = metering
+        self._project = project
         self._reaches_upstream = reaches_upstream
         self._reached = False
         self._tried_at: float | None = None
@@ -58,6 +61,20 @@ class Readiness:
             return Failure(error.code, str(error))
         backlog = await spooling.backlog()
         return {"waiting": backlog.waiting, "oldest_seconds": backlog.oldest_seconds}
+
+    async def verified(self) -> dict[str, object] | None:
+        """Tell how the last verification ended, or nothing: whether calls can be served does not hang on it."""
+        with suppress(JangbuError, TimeoutError):
+            async with asyncio.timeout(_DATABASE_SECONDS):
+                found = await verifications.find(self._metering.database, self._project)
+            if found is not None:
+                return {
+                    "ended_at": found.ended_at.isoformat(),
+                    "age_seconds": found.age_seconds,
+                    "is_full": found.is_full,
+                    "mismatches": found.known_mismatches,
+                }
+        return None
 
     async def upstream(self) -> str | Failure:
         """Tell whether the provider is reachable; ``unchecked`` where the gateway has no key to call it with."""

@@ -11,12 +11,13 @@ from pathlib import Path
 from uuid import UUID
 
 from jangbu.cli.money import counted
+from jangbu.cli.output import shown_moment
 from jangbu.cli.spool import spools_of
 from jangbu.clock import SystemClock
 from jangbu.config import Settings
 from jangbu.errors import JangbuError
 from jangbu.metering.meter import Metering
-from jangbu.storage import migrate, usage
+from jangbu.storage import migrate, usage, verifications
 from jangbu.storage.database import Database
 from jangbu.storage.embedded import default_data_dir
 from jangbu.wiring import database_address, open_metering, spool_root
@@ -29,6 +30,8 @@ _FREE_AMPLE = 2048 * _MEBIBYTE
 _SKEW_LEAST_MS = 1_000
 _LISTED_MOST = 1_000
 _DATA_DIRECTORY = "data directory"
+_VERIFICATION = "verification"
+_VERIFIED_SECONDS_MAX = 7 * 86_400
 _GENAI = "google-genai"
 _GENAI_OLDEST, _GENAI_NEXT = (1, 33), (4,)
 
@@ -68,7 +71,7 @@ async def examine(settings: Settings) -> list[Check]:
             if schema.state is State.OK:
                 async with open_metering(settings) as metering:
                     checks += [await _prices(metering), await _unpriced(metering, settings.project)]
-                    checks.append(await _unknown_holds(metering))
+                    checks += [await _unknown_holds(metering), await _verified(metering, settings.project)]
     except JangbuError as error:
         checks.append(Check("postgresql", State.FAIL, error.message, error.hint))
     return checks
@@ -174,6 +177,28 @@ async def _unknown_holds(metering: Metering) -> Check:
         more = " or more" if len(found) == _LISTED_MOST else ""
         return Check("unknown outcomes", State.WARN, counted(len(found), "hold") + more, advice)
     return Check("unknown outcomes", State.OK, "none")
+
+
+async def _verified(metering: Metering, project: str) -> Check:
+    found = await verifications.find(metering.database, project)
+    if found is None:
+        return Check(_VERIFICATION, State.WARN, "none so far", "run `jangbu verify`; `jangbu serve` does it by itself")
+    age = f"{_span(found.age_seconds)} ago"
+    if found.known_mismatches:
+        said = f"{counted(found.known_mismatches, 'figure')} did not add up {age}"
+        return Check(_VERIFICATION, State.FAIL, said, "run `jangbu verify --full` and see what differs")
+    whole = "never all of it" if found.full_at is None else f"all of it last at {shown_moment(found.full_at)}"
+    if found.age_seconds > _VERIFIED_SECONDS_MAX:
+        return Check(_VERIFICATION, State.WARN, f"everything added up {age}, {whole}", "run `jangbu verify`")
+    return Check(_VERIFICATION, State.OK, f"everything added up {age}, {whole}")
+
+
+def _span(seconds: int) -> str:
+    """Give a time that passed in the largest unit that it fills."""
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= length:
+            return counted(seconds // length, unit)
+    return counted(max(seconds, 0), "second")
 
 
 async def _prices(metering: Metering) -> Check:

@@ -9,6 +9,7 @@ import typer
 
 from jangbu.cli.commands import command
 from jangbu.cli.money import counted
+from jangbu.cli.output import shown_moment
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import whole_number
@@ -29,10 +30,18 @@ def register(app: typer.Typer) -> None:
 
 async def verify(
     session: Session,
-    full: Annotated[bool, typer.Option("--full", help="Read every record's evidence again, too.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Check everything again, from the first entry on.")] = False,
     limit: Annotated[str, typer.Option(metavar="N", help="How many rows of each kind to list at most.")] = "100",
 ) -> None:
-    """Recompute every balance, entry, rollup and cost, and print what differs: nothing. Exit 6 otherwise."""
+    """Recompute balances, entries, rollups and costs, and print what differs: nothing. Exit 6 otherwise.
+
+    The first time everything is checked; after that, where nothing differed, what moved since: every balance against
+    its holds and against what it was; and of the accounts that moved, the entries after the last one that was verified
+    with their hashes, the totals, and the records, debits, days and hours of the time since and of the hour before it.
+
+    Only --full sees an older row that was changed where it stands, a price that was filled in for an older call, and a
+    record that arrived more than an hour after its call against its evidence. Run it now and then: nightly, say.
+    """
     most = whole_number(limit, "limit", least=1, most=100_000)
     settings = session.settings()
     project = settings.project
@@ -42,12 +51,12 @@ async def verify(
         from jangbu.metering.verify import Verification
 
         with _progress(session) as progress:
-            report = await Verification(metering.database, project).run(
+            report = await Verification(metering.database, project, spools=spools_of(settings)).run(
+                full=full,
                 recompute=metering.pricing.reprice,
-                restate=restated if full else None,
+                restate=restated,
                 progress=progress,
                 limit=most,
-                spools=spools_of(settings),
             )
     session.show(_facts(report), lambda: _text(report))
     if not report.is_clean:
@@ -80,6 +89,7 @@ def _progress(session: Session) -> Iterator[Progress | None]:
 def _facts(report: "Report") -> dict[str, object]:
     return {
         "ok": report.is_clean,
+        "since": report.since,
         "accounts": report.accounts,
         "records": report.records,
         "checked": report.checked,
@@ -99,8 +109,10 @@ def _facts(report: "Report") -> dict[str, object]:
 
 
 def _text(report: "Report") -> str:
+    since = "" if report.since is None else f"; since {shown_moment(report.since)}"
     checked = (
-        f"{counted(report.accounts, 'account')} and {counted(report.records, 'record')}: {', '.join(report.checked)}"
+        f"{counted(report.accounts, 'account')} and {counted(report.records, 'record')}: "
+        f"{', '.join(report.checked)}{since}"
     )
     if report.is_clean:
         return f"everything adds up ({checked})"

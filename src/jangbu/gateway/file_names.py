@@ -6,7 +6,7 @@ from jangbu.errors import InvalidInput, StillRunning
 from jangbu.gateway.bodies import json_object
 from jangbu.gateway.multipart import about_part
 from jangbu.metering.meter import Metering
-from jangbu.providers.gemini.fields import fields, require_one_spelling
+from jangbu.providers.gemini.fields import fields
 
 __all__ = ["chosen_names", "require_free"]
 
@@ -35,11 +35,10 @@ def chosen_names(headers: Mapping[bytes, bytes], query: str, body: bytes) -> tup
 def _described(about: bytes) -> tuple[str, ...] | None:
     """Give the names in a description; None for what is none, or says it in two ways."""
     try:
-        asked = json_object(about)
-        require_one_spelling(asked)
+        found = fields(json_object(about))
     except InvalidInput:
         return None
-    given = (value for path, value in fields(asked) if path[-1] == "name" and isinstance(value, str))
+    given = (value for path, value in found if path[-1] == "name" and isinstance(value, str))
     return tuple(f"files/{name.rpartition('/')[2]}" for name in given)
 
 

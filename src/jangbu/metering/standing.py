@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jangbu.storage import holds, reports
+from jangbu.storage import holds, reports, verifications
 from jangbu.storage.database import Database
+from jangbu.storage.verifications import Verified
 
 __all__ = ["Held", "Standing", "standing"]
 
@@ -22,10 +23,14 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Holds by their state and open findings by their kind; what there is none of is there as 0."""
+    """Holds by their state and open findings by their kind; what there is none of is there as 0.
+
+    ``verified`` is the last verification that ended, or None.
+    """
 
     holds: Mapping[str, Held]
     findings: Mapping[str, int]
+    verified: Verified | None
 
 
 async def standing(database: Database, project: str) -> Standing:
@@ -35,4 +40,5 @@ async def standing(database: Database, project: str) -> Standing:
     return Standing(
         {state: Held(*held.get(state, (0, 0))) for state in _HOLDING},
         {kind: found.get(kind, 0) for kind in {**dict.fromkeys(_FINDINGS), **found}},
+        await verifications.find(database, project),
     )

@@ -1,23 +1,25 @@
 """Verification: every figure of the book recomputed from what it is made of. An honest book gives no mismatch.
 
-Balances, entries, debits, rollups and grants are compared in one snapshot, so calls that come in meanwhile never look
-like mismatches. A record is never edited but for a price that was missing, so records are compared with their own
-evidence page by page outside of it.
+A verification walks through the accounts page by page, each check one short statement that sees one moment of the book,
+so that calls which come in meanwhile never look like mismatches and nobody waits for it. Where everything was in order
+that is noted, and the next verification goes on from there, less an hour: it looks at what moved since. Only a full one
+looks at everything again, and sees old rows that were changed without anything having moved.
 """
 
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from uuid import UUID
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from jangbu.errors import IntegrityMismatch
 from jangbu.metering.spool import Sight
-from jangbu.metering.verify_records import Finding, Recompute, Restate, compare
-from jangbu.storage import verification
-from jangbu.storage.database import Connection, Database
-from jangbu.storage.failures import translated
-from jangbu.storage.verification import Difference
+from jangbu.metering.verify_findings import Findings, Invariant, Mismatch, Told
+from jangbu.metering.verify_records import Recompute, Restate
+from jangbu.metering.verify_walk import How, Pace, Progress, Walk
+from jangbu.storage import verifications
+from jangbu.storage.database import Database
+from jangbu.storage.verification import Scope
+
+__all__ = ["Invariant", "Mismatch", "Pace", "Report", "Verification"]
 
 GRACE_SECONDS = 600
 """How long after its time a hold may still be open: several rounds of the sweep."""
@@ -28,68 +30,19 @@ SPOOL_SECONDS = 60
 MISMATCHES_MAX = 100
 """How many mismatches of each invariant are listed: more of them tell no more."""
 
-Progress = Callable[[str, int, int], None]
-"""Told the name of a step, how much of it is done, and how much it has."""
-
-_RECORDS = "records"
-
-
-class Invariant(StrEnum):
-    """What must hold in every book."""
-
-    ACCOUNTS = "accounts"
-    """Every account has a token balance, and every balance an account."""
-    BALANCES = "balances"
-    """used = sum of the records = less the debits; granted = sum of all other entries."""
-    HELD = "held"
-    """held = sum of the holds that are open or of unknown outcome, and never below 0."""
-    ENTRIES = "entries"
-    """Entries are numbered 1 to version without gaps; each running balance is the one before it plus the delta."""
-    CHAIN = "chain"
-    """Each entry's hash is that of what it says after the hash before it; the balance has the latest."""
-    POSTINGS = "postings"
-    """The debits of a posting are the sum of its records, tokens and money, usage and overrun apart."""
-    TOTALS = "totals"
-    """Each user's running totals are the sums of the records, in every column."""
-    DAILY = "daily"
-    """Each user's daily figures are the sums of the records, in every column."""
-    HOURLY = "hourly"
-    """Everybody's hourly figures are the sums of the project's records, in every column."""
-    GRANTS = "grants"
-    """Grants are what entries granted and expired, and never burn more than their amount."""
-    OVERDUE = "overdue"
-    """No hold is open long after its time."""
-    COST = "cost"
-    """Cost and charge recompute to the bit from the evidence and the record's price version."""
-    SPOOL = "spool"
-    """Nothing waits on the local disk for longer than a drain takes."""
-    COUNTS = "counts"
-    """Counts and total are what the evidence says, and what does not add up in it is flagged."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """One figure that is not what it should be. ``account`` and ``user`` are None for figures of everybody.
-
-    ``expected`` is derived from the records, entries or evidence and ``found`` is what stands in the book; None
-    stands for a price that is not known.
-    """
-
-    invariant: Invariant
-    account: UUID | None
-    user: str | None
-    what: str
-    expected: int | str | None
-    found: int | str | None
+OVERLAP = timedelta(hours=1)
+"""What is younger than this when it is verified is verified again the next time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a verification found: how much was checked, against what, and everything that differs.
 
-    ``cut`` names the invariants of which only the first mismatches are listed.
+    ``since`` is the moment from which on everything was checked, None where all was. ``accounts`` were looked at and
+    ``records`` read again. ``cut`` names the invariants of which only the first mismatches are listed.
     """
 
+    since: datetime | None
     accounts: int
     records: int
     checked: tuple[Invariant, ...]
@@ -112,127 +65,81 @@ class Report:
             )
 
 
-_Check = tuple[Invariant, Callable[[], Awaitable[Sequence[Difference]]]]
-
-
 class Verification:
-    """Verifies the book of one project."""
+    """Verifies the book of one project. ``spools`` are those of the ledger, where this machine has any."""
 
-    def __init__(self, database: Database, project: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        project: str,
+        *,
+        overlap: timedelta = OVERLAP,
+        spools: Sequence[Sight] | None = None,
+    ) -> None:
         self._database = database
         self._project = project
+        self._overlap = overlap
+        self._spools = spools
 
     async def run(
         self,
         *,
+        full: bool = True,
         recompute: Recompute | None = None,
         restate: Restate | None = None,
         progress: Progress | None = None,
+        told: Told | None = None,
         limit: int = MISMATCHES_MAX,
         grace_seconds: int = GRACE_SECONDS,
-        spools: Sequence[Sight] | None = None,
+        pace: Pace | None = None,
     ) -> Report:
-        """Check everything, and tell what differs. Nothing is changed. ``spools`` are those of the ledger.
+        """Check everything, or without ``full`` what moved since the last time, and tell what differs.
 
         ``recompute`` prices a record again, ``restate`` reads its evidence again; without them the costs or the counts
-        of single records are not checked.
+        of single records are not checked, and nothing is noted. ``told`` hears of each mismatch as it is found.
         """
-        tell = progress or _tell_nobody
-        with translated():
-            report = await self._run_in_snapshot(tell, limit, grace_seconds)
-        if spools is not None:
-            report = replace(
-                report,
-                checked=(*report.checked, Invariant.SPOOL),
-                mismatches=(*report.mismatches, *_waiting(spools)),
+        last = None if full else await verifications.find(self._database, self._project)
+        scope = Scope(None if last is None else last.verified_to)
+        started_at = await self._database.now()
+        how = How(recompute, restate, progress or _tell_nobody, grace_seconds, pace or Pace())
+        walk = Walk(self._database, self._project, scope, started_at - self._overlap, how, Findings(limit, told))
+        await walk.go()
+        findings = walk.findings
+        if recompute is not None and restate is not None:
+            await verifications.note(
+                self._database,
+                self._project,
+                verified_to=walk.older_than,
+                started_at=started_at,
+                is_full=scope.is_full,
+                accounts=walk.accounts,
+                records=walk.records,
+                mismatches=len(findings.listed),
             )
-        if recompute is None and restate is None:
-            return report
-        found = await self._run_on_records(recompute, restate, tell, limit, report.records)
-        checked = tuple(
-            invariant
-            for invariant, check in ((Invariant.COST, recompute), (Invariant.COUNTS, restate))
-            if check is not None
-        )
-        return replace(
-            report,
-            checked=report.checked + checked,
-            mismatches=report.mismatches + tuple(found),
-            cut=report.cut | _cut(found, limit),
+        for each in _waiting(self._spools or ()):
+            findings.add(each)
+        return Report(
+            scope.since, walk.accounts, walk.records, _checked(how, self._spools), findings.in_order, findings.cut
         )
 
-    async def _run_in_snapshot(self, tell: Progress, limit: int, grace_seconds: int) -> Report:
-        found: list[Mismatch] = []
-        async with (
-            self._database.connection() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            size = await verification.size(connection, self._project)
-            checks = self._checks(connection, limit, grace_seconds)
-            for invariant, check in checks:
-                tell(invariant.value, 0, 1)
-                found += [_mismatch(invariant, difference) for difference in await check()]
-                tell(invariant.value, 1, 1)
-        checked = tuple(invariant for invariant, _ in checks)
-        return Report(size.accounts, size.records, checked, tuple(found), _cut(found, limit))
 
-    def _checks(self, connection: Connection, limit: int, grace_seconds: int) -> tuple[_Check, ...]:
-        project = self._project
-        return (
-            (Invariant.ACCOUNTS, lambda: verification.accounts(connection, project, limit)),
-            (Invariant.BALANCES, lambda: verification.balances(connection, project, limit)),
-            (Invariant.HELD, lambda: verification.holds(connection, project, limit)),
-            (Invariant.ENTRIES, lambda: verification.entries(connection, project, limit)),
-            (Invariant.CHAIN, lambda: verification.chain(connection, project, limit)),
-            (Invariant.POSTINGS, lambda: verification.postings(connection, project, limit)),
-            (Invariant.TOTALS, lambda: verification.totals(connection, project, limit)),
-            (Invariant.DAILY, lambda: verification.daily(connection, project, limit)),
-            (Invariant.HOURLY, lambda: verification.hourly(connection, project, limit)),
-            (Invariant.GRANTS, lambda: verification.grants(connection, project, limit)),
-            (Invariant.OVERDUE, lambda: verification.overdue_holds(connection, project, limit, grace_seconds)),
+def _checked(how: How, spools: Sequence[Sight] | None) -> tuple[Invariant, ...]:
+    left_out = {
+        invariant
+        for invariant, check in (
+            (Invariant.COST, how.recompute),
+            (Invariant.COUNTS, how.restate),
+            (Invariant.SPOOL, spools),
         )
-
-    async def _run_on_records(
-        self, recompute: Recompute | None, restate: Restate | None, tell: Progress, limit: int, total: int
-    ) -> list[Mismatch]:
-        found: list[Mismatch] = []
-        listed = Counter[Invariant]()
-        done = 0
-        tell(_RECORDS, 0, total)
-        page = await verification.records(self._database, self._project)
-        while page:
-            for record in page:
-                async for finding in compare(record, recompute, restate):
-                    invariant = Invariant.COST if finding.of_cost else Invariant.COUNTS
-                    listed[invariant] += 1
-                    if listed[invariant] <= limit:
-                        found.append(_of_record(invariant, record.account_id, record.user, finding))
-            done += len(page)
-            tell(_RECORDS, done, max(done, total))
-            last = page[-1]
-            page = await verification.records(self._database, self._project, (last.account_id, last.id))
-        return found
+        if check is None
+    }
+    return tuple(invariant for invariant in Invariant if invariant not in left_out)
 
 
 def _waiting(spools: Sequence[Sight]) -> Iterator[Mismatch]:
     for each in spools:
         if each.oldest_seconds is not None and each.oldest_seconds >= SPOOL_SECONDS:
             yield Mismatch(Invariant.SPOOL, None, None, f"records that wait in {each.directory}", 0, each.waiting)
-
-
-def _mismatch(invariant: Invariant, difference: Difference) -> Mismatch:
-    return Mismatch(
-        invariant, difference.account, difference.user, difference.what, difference.expected, difference.found
-    )
-
-
-def _of_record(invariant: Invariant, account: UUID, user: str, finding: Finding) -> Mismatch:
-    return Mismatch(invariant, account, user, finding.what, finding.expected, finding.found)
-
-
-def _cut(found: Sequence[Mismatch], limit: int) -> frozenset[Invariant]:
-    listed = Counter(mismatch.invariant for mismatch in found)
-    return frozenset(invariant for invariant, number in listed.items() if number >= limit)
 
 
 def _tell_nobody(_step: str, _done: int, _total: int) -> None:

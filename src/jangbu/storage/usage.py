@@ -164,3 +164,8 @@ async def write_prices(
 def moment_of(usage_id: UUID) -> datetime:
     """Give the moment, in UTC, that a UUIDv7 carries."""
     return _EPOCH + timedelta(milliseconds=usage_id.int >> 80)
+
+
+def first_id(at: datetime) -> UUID:
+    """Give an id that is not after any that is made from a moment on, to the millisecond."""
+    return UUID(int=((at - _EPOCH) // timedelta(milliseconds=1)) << 80)

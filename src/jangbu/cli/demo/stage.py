@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
+from uuid import UUID
 
 from jangbu import Meter
 from jangbu.cli.demo.calls import PlannedCall, planned_calls, traced_calls
@@ -118,11 +119,11 @@ async def _read_books(settings: Settings, plan: _Plan, ended: Sequence[Ended], a
         reports = Reports(metering.database, settings.project)
         refused = Counter(each.call.user for each in ended if each.how is How.REFUSED)
         by_user = await _by_user(metering, reports, refused)
-        records = await _records(metering, settings.project)
+        names = [each.user for each in by_user]
+        records = await _records(metering, names)
         verified = await Verification(metering.database, settings.project).run(
             recompute=metering.pricing.reprice, restate=restated
         )
-        names = [each.user for each in by_user]
         return _Books(
             by_user=by_user,
             by_model=await _by_model(reports, names),
@@ -160,12 +161,13 @@ async def _days(reports: Reports, users: Sequence[str]) -> Mapping[date, Figures
     return {day: figures_of(parts[day]) for day in sorted(parts)}
 
 
-async def _records(metering: Metering, project: str) -> tuple[UsageRecord, ...]:
+async def _records(metering: Metering, users: Sequence[str]) -> tuple[UsageRecord, ...]:
     records: list[UsageRecord] = []
-    page = await verification.records(metering.database, project)
-    while page:
-        records += page
-        page = await verification.records(metering.database, project, (page[-1].account_id, page[-1].id))
+    for account in sorted(metering.accounts.id_of(user) for user in users):
+        after = UUID(int=0)
+        while page := await verification.records(metering.database, account, after):
+            records += page
+            after = page[-1].id
     return tuple(records)
 
 

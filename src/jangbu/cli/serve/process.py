@@ -20,6 +20,8 @@ from jangbu.cli.serve.served import Served
 from jangbu.cli.serve.stopping import Stopping
 from jangbu.config import Settings
 from jangbu.gateway.assembly import open_gateway
+from jangbu.metering.evidence import restated
+from jangbu.metering.verifier import Verifier
 from jangbu.wiring import open_metering
 
 __all__ = ["logging_as_set", "serve_on"]
@@ -72,6 +74,13 @@ async def _serve(
         open_metering(settings) as metering,
         open_gateway(settings, metering) as gateway,
         open_app(settings, metering, gateway.reaches_upstream if has_key else None) as own,
+        Verifier(
+            metering.database,
+            settings.project,
+            recompute=metering.pricing.reprice,
+            restate=restated,
+            seconds=settings.verify_seconds,
+        ),
     ):
         observed = Observed(Served(own, gateway))
         configured = _configured(settings, observed, certificate)

@@ -1,23 +1,40 @@
--- Balances against what they sum: tokens used are the totals of the records, used and granted are the entries' sums.
--- That the last running balance is granted - used follows from this and from the chain of entries.
+-- Balances against what they sum: used and granted are the sums of the entries, tokens used are those of the records.
+-- From a checkpoint on, the entries after it are added to the sums that were verified, and the totals stand for the
+-- records. That the last running balance is granted - used follows from this and from the numbering of entries.
 WITH account AS (
-    SELECT account_id, user_id FROM jangbu.accounts WHERE project = $1::text
+    SELECT account_id, user_id FROM jangbu.accounts WHERE account_id = ANY ($1::uuid[])
 ),
 entered AS (
     SELECT
-        e.account_id,
-        e.asset,
-        -coalesce(sum(e.delta) FILTER (WHERE e.kind IN ('usage', 'overrun')), 0) AS used,
-        coalesce(sum(e.delta) FILTER (WHERE e.kind NOT IN ('usage', 'overrun')), 0) AS granted
-    FROM jangbu.entries AS e
-    JOIN account AS a ON a.account_id = e.account_id
-    GROUP BY e.account_id, e.asset
+        a.account_id,
+        x.asset,
+        coalesce(v.used, 0) + e.used AS used,
+        coalesce(v.granted, 0) + e.granted AS granted
+    FROM account AS a
+    CROSS JOIN (VALUES (1::smallint), (2::smallint)) AS x (asset)
+    LEFT JOIN jangbu.verified_balances AS v ON $2::boolean AND v.account_id = a.account_id AND v.asset = x.asset
+    CROSS JOIN LATERAL (
+        SELECT
+            coalesce(sum(-n.delta) FILTER (WHERE n.kind IN ('usage', 'overrun')), 0) AS used,
+            coalesce(sum(n.delta) FILTER (WHERE n.kind NOT IN ('usage', 'overrun')), 0) AS granted
+        FROM jangbu.entries AS n
+        WHERE n.account_id = a.account_id AND n.asset = x.asset AND n.seq > coalesce(v.seq, 0)
+    ) AS e
 ),
 recorded AS (
-    SELECT u.account_id, 1::smallint AS asset, sum(u.total) AS used
-    FROM jangbu.usage_and_sealed AS u
-    JOIN account AS a ON a.account_id = u.account_id
-    GROUP BY u.account_id
+    SELECT account_id, 1::smallint AS asset, sum(total) AS used
+    FROM (
+        SELECT u.account_id, u.total
+        FROM jangbu.usage_and_sealed AS u
+        JOIN account AS a ON a.account_id = u.account_id
+        WHERE NOT $2::boolean
+        UNION ALL
+        SELECT r.account_id, r.total
+        FROM jangbu.usage_total AS r
+        JOIN account AS a ON a.account_id = r.account_id
+        WHERE $2::boolean
+    ) AS t
+    GROUP BY account_id
 ),
 balance AS (
     SELECT b.account_id, b.asset, b.granted, b.used
@@ -25,16 +42,20 @@ balance AS (
     JOIN account AS a ON a.account_id = b.account_id
 )
 SELECT a.account_id, a.user_id, c.what, c.expected::text AS expected, c.found::text AS found
-FROM balance AS b
-FULL JOIN entered AS e USING (account_id, asset)
-FULL JOIN recorded AS r USING (account_id, asset)
+FROM entered AS e
+LEFT JOIN balance AS b USING (account_id, asset)
+LEFT JOIN recorded AS r USING (account_id, asset)
 JOIN account AS a USING (account_id)
 CROSS JOIN LATERAL (SELECT CASE asset WHEN 1 THEN 'tokens ' ELSE 'money ' END AS unit) AS n
 CROSS JOIN LATERAL (
     VALUES
-        (n.unit || 'used, by the records', coalesce(r.used, 0), CASE asset WHEN 1 THEN coalesce(b.used, 0) END),
-        (n.unit || 'used, by the entries', coalesce(e.used, 0), coalesce(b.used, 0)),
-        (n.unit || 'granted, by the entries', coalesce(e.granted, 0), coalesce(b.granted, 0))
+        (
+            concat(n.unit, 'used, by the ', CASE WHEN $2::boolean THEN 'totals' ELSE 'records' END),
+            coalesce(r.used, 0),
+            CASE asset WHEN 1 THEN coalesce(b.used, 0) END
+        ),
+        (n.unit || 'used, by the entries', e.used, coalesce(b.used, 0)),
+        (n.unit || 'granted, by the entries', e.granted, coalesce(b.granted, 0))
 ) AS c (what, expected, found)
 WHERE c.expected <> c.found
-LIMIT $2::integer
+LIMIT $3::integer

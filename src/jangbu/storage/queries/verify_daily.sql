@@ -1,6 +1,7 @@
--- Each user's daily figures against the records, column by column; a record's day is that of its id, in UTC.
+-- Each user's daily figures from a day on against the records, column by column; a record's day is that of its id, in
+-- UTC.
 WITH account AS (
-    SELECT account_id, user_id FROM jangbu.accounts WHERE project = $1::text
+    SELECT account_id, user_id FROM jangbu.accounts WHERE account_id = ANY ($1::uuid[])
 ),
 recorded AS (
     SELECT
@@ -21,6 +22,7 @@ recorded AS (
         sum(u.unpriced) AS unpriced
     FROM jangbu.usage_and_sealed AS u
     JOIN account AS a ON a.account_id = u.account_id
+    WHERE u.id >= $3::uuid
     GROUP BY 1, 2, 3, 4
 ),
 rolled AS (
@@ -29,6 +31,7 @@ rolled AS (
         r.total, r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM jangbu.usage_daily AS r
     JOIN account AS a ON a.account_id = r.account_id
+    WHERE r.day >= $2::date
 )
 SELECT
     account_id,
@@ -56,4 +59,4 @@ CROSS JOIN LATERAL (
         ('unpriced', coalesce(u.unpriced, 0), coalesce(r.unpriced, 0))
 ) AS c (name, expected, found)
 WHERE c.expected <> c.found
-LIMIT $2::integer
+LIMIT $4::integer

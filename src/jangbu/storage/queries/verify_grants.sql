@@ -1,7 +1,7 @@
 -- Grants against the entries that made them and let them expire. How far they are burnt down may lag behind the
 -- balance; that they burnt and lost no more than their amount may not.
 WITH account AS (
-    SELECT account_id, user_id FROM jangbu.accounts WHERE project = $1::text
+    SELECT account_id, user_id FROM jangbu.accounts WHERE account_id = ANY ($1::uuid[])
 ),
 given AS (
     SELECT g.account_id, g.asset, sum(g.amount) AS amount, sum(g.expired) AS expired
@@ -33,6 +33,7 @@ difference AS (
     UNION ALL
     SELECT g.account_id, g.asset, 'burnt and lost of grant ' || g.id, g.amount, g.consumed::numeric + g.expired
     FROM jangbu.grants AS g
+    JOIN account AS a ON a.account_id = g.account_id
     WHERE g.consumed::numeric + g.expired > g.amount
 )
 SELECT

@@ -1,6 +1,6 @@
 -- What balances hold against the holds that are open or of unknown outcome; only tokens are held.
 WITH account AS (
-    SELECT account_id, user_id FROM jangbu.accounts WHERE project = $1::text
+    SELECT account_id, user_id FROM jangbu.accounts WHERE account_id = ANY ($1::uuid[])
 ),
 held AS (
     SELECT h.account_id, 1::smallint AS asset, sum(h.amount) AS amount

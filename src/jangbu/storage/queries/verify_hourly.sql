@@ -1,5 +1,11 @@
--- The hourly figures of a project against the records of its accounts, column by column; they know no user.
-WITH recorded AS (
+-- The hourly figures of a project against the records of its accounts, column by column; they know no user. Hours from
+-- one to before another, of some of the accounts or of all: those that had no call in these hours may be left out.
+WITH account AS (
+    SELECT account_id
+    FROM jangbu.accounts
+    WHERE project = $1::text AND ($2::uuid[] IS NULL OR account_id = ANY ($2::uuid[]))
+),
+recorded AS (
     SELECT
         u.hour,
         u.service_id,
@@ -16,8 +22,8 @@ WITH recorded AS (
         sum(u.charge_nano) AS charge_nano,
         sum(u.unpriced) AS unpriced
     FROM jangbu.usage_and_sealed AS u
-    JOIN jangbu.accounts AS a ON a.account_id = u.account_id
-    WHERE a.project = $1::text
+    JOIN account AS a ON a.account_id = u.account_id
+    WHERE u.id >= jangbu.uuid7_floor($3::timestamptz) AND u.id < jangbu.uuid7_floor($4::timestamptz)
     GROUP BY 1, 2, 3
 ),
 rolled AS (
@@ -37,7 +43,7 @@ rolled AS (
         sum(r.charge_nano) AS charge_nano,
         sum(r.unpriced) AS unpriced
     FROM jangbu.usage_hourly AS r
-    WHERE r.project = $1::text
+    WHERE r.project = $1::text AND r.hour >= $3::timestamptz AND r.hour < $4::timestamptz
     GROUP BY r.hour, r.service_id, r.model_id
 )
 SELECT
@@ -47,7 +53,8 @@ SELECT
         c.name, ' of ', to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:00'), ' UTC, ', s.name, ' on ', m.name
     ) AS what,
     c.expected::text AS expected,
-    c.found::text AS found
+    c.found::text AS found,
+    hour
 FROM recorded AS u
 FULL JOIN rolled AS r USING (hour, service_id, model_id)
 LEFT JOIN jangbu.services AS s USING (service_id)
@@ -67,4 +74,4 @@ CROSS JOIN LATERAL (
         ('unpriced', coalesce(u.unpriced, 0), coalesce(r.unpriced, 0))
 ) AS c (name, expected, found)
 WHERE c.expected <> c.found
-LIMIT $2::integer
+LIMIT $5::integer

@@ -1,5 +1,5 @@
--- Records in the order of their key, a page after the last one seen. The page has a constant size, so that one plan for
--- all pages walks the keys of the partitions instead of sorting them.
+-- An account's records in the order of their ids, a page after the last one seen. The page has a constant size, so that
+-- one plan for all pages walks the keys of the partitions instead of sorting them.
 SELECT
     u.account_id, u.id, a.user_id, s.name AS service, m.name AS model, u.surface, u.platform, u.tier, u.source,
     u.prompt, u.candidates, u.thoughts, u.tool, u.cached, u.total, u.cost_nano, u.input_cost_nano, u.charge_nano,
@@ -9,6 +9,6 @@ FROM jangbu.usage AS u
 JOIN jangbu.accounts AS a ON a.account_id = u.account_id
 JOIN jangbu.services AS s ON s.service_id = u.service_id
 JOIN jangbu.models AS m ON m.model_id = u.model_id
-WHERE a.project = $1::text AND a.account_id >= $2::uuid AND (u.account_id, u.id) > ($2::uuid, $3::uuid)
-ORDER BY u.account_id, u.id
-LIMIT 1000
+WHERE u.account_id = $1::uuid AND u.id > $2::uuid
+ORDER BY u.id
+LIMIT 200

@@ -1,6 +1,7 @@
--- Each user's running totals against the records, column by column.
+-- Each user's running totals against the records, column by column; from a checkpoint on against the daily figures,
+-- which are compared with the records apart.
 WITH account AS (
-    SELECT account_id, user_id FROM jangbu.accounts WHERE project = $1::text
+    SELECT account_id, user_id FROM jangbu.accounts WHERE account_id = ANY ($1::uuid[])
 ),
 recorded AS (
     SELECT
@@ -18,8 +19,21 @@ recorded AS (
         sum(u.input_cost_nano) AS input_cost_nano,
         sum(u.charge_nano) AS charge_nano,
         sum(u.unpriced) AS unpriced
-    FROM jangbu.usage_and_sealed AS u
-    JOIN account AS a ON a.account_id = u.account_id
+    FROM (
+        SELECT
+            s.account_id, s.service_id, s.model_id, s.calls, s.prompt, s.candidates, s.thoughts, s.tool, s.cached,
+            s.total, s.cost_nano, s.input_cost_nano, s.charge_nano, s.unpriced
+        FROM jangbu.usage_and_sealed AS s
+        JOIN account AS a ON a.account_id = s.account_id
+        WHERE NOT $2::boolean
+        UNION ALL
+        SELECT
+            d.account_id, d.service_id, d.model_id, d.calls, d.prompt, d.candidates, d.thoughts, d.tool, d.cached,
+            d.total, d.cost_nano, d.input_cost_nano, d.charge_nano, d.unpriced
+        FROM jangbu.usage_daily AS d
+        JOIN account AS a ON a.account_id = d.account_id
+        WHERE $2::boolean
+    ) AS u
     GROUP BY 1, 2, 3
 ),
 rolled AS (
@@ -55,4 +69,4 @@ CROSS JOIN LATERAL (
         ('unpriced', coalesce(u.unpriced, 0), coalesce(r.unpriced, 0))
 ) AS c (name, expected, found)
 WHERE c.expected <> c.found
-LIMIT $2::integer
+LIMIT $3::integer
