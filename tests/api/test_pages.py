@@ -17,7 +17,9 @@ from jangbu.clock import new_id
 from jangbu.config import Settings
 from jangbu.domain.flow import Bounds, Call, Lost, TakeHold
 from jangbu.gateway.assembly import open_gateway
+from jangbu.metering.evidence import restated
 from jangbu.metering.meter import Metering
+from jangbu.metering.verify import Verification
 from jangbu.wiring import open_metering
 
 ADDED = re.compile(r'^jangbu_added_seconds_count\{verb="([^"]+)"\} (\S+)$', re.MULTILINE)
@@ -139,6 +141,33 @@ async def test_a_database_that_is_away_leaves_its_own_figures_out(ledger: Meteri
     assert "jangbu_database_up 0.0" in text
     assert "jangbu_holds" not in text
     assert "jangbu_unrecorded_total 0.0" in text
+
+
+async def test_the_last_verification_is_shown_with_its_age(ledger: Metering, pages: Pages) -> None:
+    assert "jangbu_verify" not in (await pages.get("/metrics"))[1]
+    assert json.loads((await pages.get("/readyz"))[1])["verified"] is None
+    await ledger.accounts.create("kim")
+    await ledger.accounts.grant("kim", 100, key="first")
+    async with ledger.database.connection() as connection:
+        await connection.execute("UPDATE jangbu.balances SET held = 7")
+    report = await Verification(ledger.database, "default").run(recompute=ledger.pricing.reprice, restate=restated)
+    async with ledger.database.connection() as connection:
+        await connection.execute("UPDATE jangbu.verifications SET ended_at = ended_at - interval '5 minutes'")
+    status, body = await pages.get("/readyz")
+    shown = json.loads(body)["verified"]
+    assert (status, shown["mismatches"], shown["is_full"]) == (200, len(report.mismatches), True)
+    assert shown["age_seconds"] >= 300
+
+
+async def test_a_scrape_shows_the_last_verification(ledger: Metering, database_url: str) -> None:
+    await ledger.accounts.create("kim")
+    async with ledger.database.connection() as connection:
+        await connection.execute("UPDATE jangbu.balances SET held = 7")
+    await Verification(ledger.database, "default").run(recompute=ledger.pricing.reprice, restate=restated)
+    async with open_app(Settings.load(database_url=database_url), ledger) as app:
+        assert await Pages(app).value("jangbu_verify_mismatches") == 1
+        assert await Pages(app).value("jangbu_verify_records") == 0
+        assert 0 <= await Pages(app).value("jangbu_verify_age_seconds") < 300
 
 
 async def test_events_move_their_figures(pages: Pages) -> None:

@@ -34,6 +34,40 @@ async def test_a_book_that_was_tampered_with_ends_with_6_and_the_rows(jangbu: Ja
     assert shown.err.count("\n") == 1
 
 
+def test_a_verification_goes_on_where_the_last_one_ended(jangbu: Jangbu, answer: Callable[..., str]) -> None:
+    jangbu.ok("accounts", "create", "kim")
+    jangbu.ok("record", "kim", "--service", "s", "--response", answer())
+    assert jangbu.json("verify")["since"] is None
+    found = jangbu.json("verify")
+    assert (found["ok"], found["records"], found["since"] is not None) == (True, 1, True)
+    assert jangbu.json("verify", "--full")["since"] is None
+
+
+def test_the_help_says_what_only_a_full_verification_sees(offline: Jangbu) -> None:
+    said = " ".join(offline.ok("verify", "--help").out.split())
+    assert "Only --full sees an older row that was changed where it stands" in said
+
+
+async def test_a_doctor_tells_how_the_last_verification_ended(jangbu: Jangbu, database: Database) -> None:
+    def verification() -> tuple[str, str]:
+        [check] = [each for each in jangbu("doctor", "--json").json["checks"] if each["name"] == "verification"]
+        return check["state"], check["found"]
+
+    assert verification() == ("warn", "none so far")
+    jangbu.ok("accounts", "create", "kim")
+    jangbu.ok("verify")
+    state, found = verification()
+    assert (state, "everything added up " in found) == ("ok", True)
+    async with database.connection() as connection:
+        await connection.execute("UPDATE jangbu.verifications SET ended_at = now() - interval '8 days 1 hour'")
+        state, found = verification()
+        assert (state, found.startswith("everything added up 8 days ago, all of it last at ")) == ("warn", True)
+        await connection.execute("UPDATE jangbu.balances SET held = 7")
+    assert jangbu("verify").code == 6
+    state, found = verification()
+    assert (state, found.startswith("1 figure did not add up ")) == ("fail", True)
+
+
 def test_a_doctor_finds_everything_in_order(jangbu: Jangbu) -> None:
     found = jangbu.json("doctor")
     assert found["ok"]

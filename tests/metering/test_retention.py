@@ -34,7 +34,7 @@ DAMAGE = {
         " WHERE ctid = (SELECT min(ctid) FROM jangbu.postings_sealed WHERE asset = 2)"),
     ),
     "the debit of dropped records is of another posting": (
-        {Invariant.POSTINGS},
+        {Invariant.POSTINGS, Invariant.CHAIN},
         ("UPDATE jangbu.entries SET posting = posting + 1000 WHERE asset = 1 AND (account_id, posting) ="
         " (SELECT account_id, min(posting) FROM jangbu.postings_sealed WHERE asset = 1 GROUP BY account_id LIMIT 1)"),
     ),
