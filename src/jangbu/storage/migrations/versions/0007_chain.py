@@ -2,10 +2,10 @@
 
 from jangbu.storage.migrations.files import run_file
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:
     """Make room for the hashes; the chains of entries that are there already are made afterwards, page by page."""
-    run_file("0006_chain.sql")
+    run_file("0007_chain.sql")

@@ -2,10 +2,10 @@
 
 from jangbu.storage.migrations.files import run_file
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:
     """Create the tables, and tell in the views of sums from which ids on they are."""
-    run_file("0007_verification.sql")
+    run_file("0008_verification.sql")
