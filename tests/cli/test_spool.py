@@ -120,7 +120,8 @@ def test_what_is_kept_comes_back_into_a_database_that_lost_it(jangbu: Jangbu, le
     address = jangbu.environment["JANGBU_DATABASE_URL"]
     asyncio.run(execute(address, "TRUNCATE jangbu.usage, jangbu.usage_total, jangbu.usage_daily, jangbu.usage_hourly"))
     asyncio.run(execute(address, "DELETE FROM jangbu.entries WHERE kind = 'usage'"))
-    asyncio.run(execute(address, "UPDATE jangbu.balances SET used = 0, version = 1"))
+    first = "SELECT hash FROM jangbu.entries AS e WHERE (e.account_id, e.asset) = (b.account_id, b.asset)"
+    asyncio.run(execute(address, f"UPDATE jangbu.balances AS b SET used = 0, version = 1, head = ({first})"))
     assert jangbu.json("balance", "kim")["used_tokens"] == 0
     assert jangbu.json("spool", "drain", "--again")["recorded_again"] == 1
     assert jangbu.json("balance", "kim")["used_tokens"] == 450

@@ -22,7 +22,7 @@ async def test_every_recorded_answer_verifies_and_explains_itself(database_url: 
             except InvalidAnswer:
                 continue
 
-        report = await Verification(metering.database, "default").run(
+        report = await Verification(metering.database, "default", spools=()).run(
             recompute=metering.pricing.reprice, restate=restated
         )
         reports = Reports(metering.database, "default")
