@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,10 @@ from jangbu.storage.database import Database
 from jangbu.wiring import ledger_spool, open_metering
 from tests.faults.proxy import lossy_proxy
 from tests.faults.server import KillableServer, killable_server
+from tests.faults.waiting import become
 
 FLASH = "gemini-2.5-flash"
 GRANT = 10_000_000
-SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +78,6 @@ async def settle(metering: Metering, call: Call, usage: Usage) -> Receipt:
     receipt = await metering.execute(Settle(call, usage))
     assert isinstance(receipt, Receipt)
     return receipt
-
-
-async def become(is_true: Callable[[], Any]) -> None:
-    """Wait until something is true."""
-    async with asyncio.timeout(SECONDS):
-        while not await is_true():  # noqa: ASYNC110 - what changes lies in another process
-            await asyncio.sleep(0.02)
 
 
 async def recorded(metering: Metering) -> dict[UUID, int]:

@@ -1,0 +1,127 @@
+"""An app whose database dies under it: its calls go on, and the book has every answer once."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google import genai
+
+from jangbu import Meter, Settings
+from jangbu.storage import migrate
+from jangbu.testing import FakeGemini
+from jangbu.wiring import ledger_spool, open_metering
+from tests.faults.gate import gate
+from tests.faults.server import KillableServer, killable_server
+from tests.faults.waiting import become
+
+FLASH = "gemini-2.5-flash"
+GRANT = 10**9
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[KillableServer]:
+    with killable_server() as server:
+        asyncio.run(migrate.upgrade(server.dsn))
+        yield server
+
+
+@pytest.fixture
+def settings(server: KillableServer, tmp_path: Path) -> Settings:
+    return Settings.load(database_url=server.dsn, project=tmp_path.name, spool_dir=tmp_path / "spool")
+
+
+@pytest.fixture
+def gemini() -> Iterator[FakeGemini]:
+    with FakeGemini() as gemini:
+        yield gemini
+
+
+async def opened(settings: Settings) -> Meter:
+    meter = Meter.open(settings=settings)
+    await meter.acreate("minji")
+    await meter.agrant("minji", GRANT, key="first")
+    return meter
+
+
+def wrapped(meter: Meter, url: str) -> Any:
+    return meter.wrap(genai.Client(api_key="a-key", http_options={"base_url": url}))
+
+
+async def close(client: Any) -> None:
+    client._api_client._httpx_client.close()
+    await client.aio.aclose()
+
+
+def charged(gemini: FakeGemini) -> int:
+    """Give the tokens that the fake counted, whole answers only."""
+    return sum(answer.counted["totalTokenCount"] for answer in gemini.answers() if answer.counted)
+
+
+async def use(meter: Meter, client: Any) -> tuple[str, ...]:
+    """Make a call each way: synchronous, asynchronous, and both as streams."""
+
+    def plain() -> str:
+        return str(client.models.generate_content(model=FLASH, contents="hi").text)
+
+    def stream() -> str:
+        pieces = client.models.generate_content_stream(model=FLASH, contents="hi")
+        return "".join(str(piece.text) for piece in pieces)
+
+    async def streamed() -> str:
+        pieces = await client.aio.models.generate_content_stream(model=FLASH, contents="hi")
+        return "".join([str(piece.text) async for piece in pieces])
+
+    async def asked() -> str:
+        return str((await client.aio.models.generate_content(model=FLASH, contents="hi")).text)
+
+    with meter.attribute(user="minji", service="script"):
+        return await asyncio.gather(
+            asyncio.to_thread(plain), asyncio.to_thread(stream), asyncio.create_task(asked()), streamed()
+        )
+
+
+async def test_answers_that_come_while_the_database_is_away_reach_the_app_and_later_the_book(
+    server: KillableServer, settings: Settings, gemini: FakeGemini
+) -> None:
+    async with gate(gemini.url) as gated:
+        meter = await opened(settings)
+        client = wrapped(meter, gated.url)
+        await use(meter, client)
+        gated.is_open.clear()
+        calls = asyncio.create_task(use(meter, client))
+        await gated.answers_wait(4)
+        await asyncio.to_thread(server.crash)
+        gated.is_open.set()
+        assert all(await calls)
+        assert len(list(ledger_spool(settings).glob("*/*.segment"))) > 0
+        await asyncio.to_thread(server.start)
+        await become(lambda: _is_charged(meter, gemini))
+        assert (await meter.abalance("minji")).held == 0
+        await close(client)
+        await meter.aclose()
+
+
+async def _is_charged(meter: Meter, gemini: FakeGemini) -> bool:
+    return (await meter.abalance("minji")).used == charged(gemini)
+
+
+async def test_an_app_that_ends_while_the_database_is_away_loses_nothing(
+    server: KillableServer, settings: Settings, gemini: FakeGemini
+) -> None:
+    async with gate(gemini.url) as gated:
+        meter = await opened(settings)
+        client = wrapped(meter, gated.url)
+        gated.is_open.clear()
+        calls = asyncio.create_task(use(meter, client))
+        await gated.answers_wait(4)
+        await asyncio.to_thread(server.crash)
+        gated.is_open.set()
+        assert all(await calls)
+        await close(client)
+        await meter.aclose()
+    await asyncio.to_thread(server.start)
+    async with open_metering(settings) as ledger:
+        balance = await ledger.accounts.balance("minji")
+        assert (balance.used, balance.held) == (charged(gemini), 0)
