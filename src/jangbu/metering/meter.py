@@ -24,7 +24,7 @@ from jangbu.metering.pricing import Pricing
 from jangbu.metering.recorder import Named, Recorder, Spooled
 from jangbu.metering.resources import Resources
 from jangbu.metering.retention import dropped_by_retention
-from jangbu.metering.retry import repeated
+from jangbu.metering.retry import has_ended, repeated
 from jangbu.storage import entries, usage
 from jangbu.storage.database import Database
 from jangbu.storage.names import Names
@@ -232,8 +232,7 @@ class Metering:
         learning = asyncio.ensure_future(
             asyncio.gather(self._services.learn([draft.service]), self._models.learn([draft.model]))
         )
-        await asyncio.wait((learning,), timeout=spooling.after_seconds)
-        if learning.done() and learning.exception() is None:
+        if await has_ended(learning, seconds=spooling.after_seconds) and learning.exception() is None:
             return True
         learning.cancel()
         spooling.note_away()

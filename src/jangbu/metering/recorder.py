@@ -14,7 +14,7 @@ from jangbu import telemetry
 from jangbu.errors import JangbuError, RecordingFailed
 from jangbu.metering.flushing import flush_or_halve
 from jangbu.metering.group_commit import GroupCommit
-from jangbu.metering.retry import repeated, repeated_while_reachable
+from jangbu.metering.retry import has_ended, repeated, repeated_while_reachable
 from jangbu.metering.spool import SpooledUsage, encode_record
 from jangbu.metering.spooling import Spooling
 from jangbu.storage.database import Database
@@ -140,8 +140,7 @@ class Recorder:
                 lambda attempt: repeated_while_reachable("recorder", attempt, seconds=seconds),
             )
         )
-        await asyncio.wait((flushing,), timeout=seconds)
-        if flushing.done():
+        if await has_ended(flushing, seconds=seconds):
             return flushing.result()
         flushing.cancel()
         self._left_behind.add(flushing)

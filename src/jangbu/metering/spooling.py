@@ -31,7 +31,6 @@ _QUEUE_MAX = 20_000
 _WAIT_FIRST_SECONDS = 0.05
 _WAIT_MOST_SECONDS = 1.0
 _UPKEEP_SECONDS = 15
-_TELL_SECONDS = 60
 _ROOM_SECONDS_MAX = 3_600
 """How long a call keeps its room that nobody ends: its record takes what there is by then."""
 _LAST_DRAIN_SECONDS = 2
@@ -52,6 +51,12 @@ class Spooling:
     ``after_seconds`` is how long a flush may take before what it records is spooled.
     """
 
+    drained = 0
+    """How many records the database was given that had waited."""
+    tell_seconds = 60
+    """How often it is told that records still wait."""
+    _is_away = False
+
     def __init__(
         self,
         directory: Path,
@@ -65,10 +70,6 @@ class Spooling:
         self.directory = directory
         """Where all spools of this ledger lie, each in a directory of its own."""
         self.after_seconds = after_seconds
-        self.tell_seconds = _TELL_SECONDS
-        """How often it is told that records still wait."""
-        self.drained = 0
-        """How many records the database was given that had waited."""
         self._write = write
         self._clock = clock
         self._bytes_max = bytes_max
@@ -77,7 +78,6 @@ class Spooling:
         self._opening = asyncio.Lock()
         self._draining = asyncio.Lock()
         self._rooms: dict[UUID, tuple[Reservation, float]] = {}
-        self._is_away = False
         self._began_at: float | None = None
         self._told_at = 0.0
         self._work = asyncio.Event()
