@@ -133,14 +133,15 @@ async def test_a_poisonous_row_fails_alone(database: Database, numbers: tuple[in
     rows = [row(numbers, user) for user in USERS * 3]
     rows[17] = rows[17]._replace(raw='{"a": "\\u0000"}')
     rows[41] = rows[41]._replace(total=2**70)
+    rows[50] = rows[50]._replace(raw="[" * 20_000 + "]" * 20_000)
     results = await asyncio.gather(*(record(recorder, item) for item in rows), return_exceptions=True)
     end()
     failed = [number for number, result in enumerate(results) if isinstance(result, BaseException)]
-    assert failed == [17, 41]
+    assert failed == [17, 41, 50]
     assert isinstance(results[17], RecordingFailed)
     assert "recorder.halved" in halved
     assert "recorder.failed" in halved
-    assert (await sums(database))[0][2] == len(rows) - 2
+    assert (await sums(database))[0][2] == len(rows) - 3
 
 
 async def test_a_month_without_a_partition_gets_one(

@@ -15,7 +15,7 @@ import pytest
 from jangbu import telemetry
 from jangbu.clock import SystemClock, new_id
 from jangbu.config import Settings
-from jangbu.domain.flow import Bounds, Call, Held, Receipt, Settle, TakeHold
+from jangbu.domain.flow import Bounds, Call, Held, MarkUnknown, Receipt, Release, Settle, TakeHold
 from jangbu.domain.usage import Usage
 from jangbu.errors import NotFound, SpoolFull
 from jangbu.metering.evidence import restated
@@ -246,6 +246,25 @@ async def test_two_calls_whose_answers_bear_one_id_with_other_counts_are_both_ch
         await become(lambda: is_drained(metering))
         balance = await metering.accounts.balance("kim")
         assert (balance.used, balance.held) == (1500, 0)
+        await check_book(metering, settings.project)
+
+
+async def test_a_call_that_costs_nothing_gives_its_hold_back_when_the_database_is_back(
+    server: KillableServer, settings: Settings
+) -> None:
+    async with opened(settings, "kim") as metering:
+        rejected, lost = [new_call("kim") for _ in range(3)], new_call("kim")
+        for call in (*rejected, lost):
+            await hold(metering, call)
+        server.crash()
+        await asyncio.gather(*(metering.execute(Release(call, "the provider answered 500")) for call in rejected))
+        await metering.execute(MarkUnknown(lost, "it broke off"))
+        server.start()
+        await become(lambda: is_drained(metering))
+        assert (await metering.accounts.balance("kim")).held == 1000
+        account = metering.accounts.id_of("kim")
+        states = {each.id: each.state for each in await metering.holds.page(account, None, 10)}
+        assert states == {lost.id: "unknown", **{call.id: "released" for call in rejected}}
         await check_book(metering, settings.project)
 
 

@@ -10,16 +10,17 @@ from jangbu import telemetry
 from jangbu.errors import InvalidInput
 from jangbu.metering.flushing import flush_or_halve
 from jangbu.metering.retry import repeated
-from jangbu.metering.spool import SpooledUsage
-from jangbu.storage import entries, usage
+from jangbu.metering.spool import Spooled, SpooledEnd, SpooledUsage
+from jangbu.storage import entries, holds, usage
 from jangbu.storage.database import Database
-from jangbu.storage.failures import is_of_one_row
+from jangbu.storage.failures import is_of_one_row, translated
 from jangbu.storage.names import Names
 from jangbu.storage.usage import Flushed, UsageRow
 
 __all__ = ["Draining"]
 
 _WRITERS = 64
+_REASON_LENGTH_MAX = 200
 _ATTEMPT_SECONDS = 30
 
 
@@ -38,7 +39,7 @@ class Draining:
         self._models = Names(database, "model")
         self._writer = int.from_bytes(os.urandom(1)) % _WRITERS
 
-    async def write(self, spooled: Sequence[SpooledUsage]) -> Sequence[str | None]:
+    async def write(self, spooled: Sequence[Spooled]) -> Sequence[str | None]:
         """Record; give for each None where the database has it, else why it never will.
 
         With nothing to record the database is asked whether it answers. Raises what the database raises.
@@ -46,13 +47,32 @@ class Draining:
         if not spooled:
             await self._database.now()
             return []
+        reasons = iter(await self._record([each for each in spooled if isinstance(each, SpooledUsage)]))
+        await self._end([each for each in spooled if isinstance(each, SpooledEnd)])
+        return [next(reasons) if isinstance(each, SpooledUsage) else None for each in spooled]
+
+    async def _end(self, ends: Sequence[SpooledEnd]) -> None:
+        """End holds. One that was ended before stays as it is."""
+        for each in (end for end in ends if end.is_unknown):
+            await holds.mark_unknown(self._database, each.account_id, each.hold, each.reason[:_REASON_LENGTH_MAX])
+        released = {
+            each.hold: (each.account_id, each.hold, each.reason[:_REASON_LENGTH_MAX])
+            for each in ends
+            if not each.is_unknown
+        }
+        if released:
+            with translated():
+                async with self._database.connection() as connection:
+                    await holds.release(connection, list(released.values()))
+
+    async def _record(self, spooled: Sequence[SpooledUsage]) -> Sequence[str | None]:
         try:
             await self._services.learn(each.service for each in spooled)
             await self._models.learn(each.model for each in spooled)
         except InvalidInput as error:
             if len(spooled) == 1:
                 return [error.message]
-            return [reason for each in spooled for reason in await self.write([each])]
+            return [reason for each in spooled for reason in await self._record([each])]
         reasons: dict[int, str | None] = {}
         ordered = sorted(range(len(spooled)), key=lambda index: spooled[index].project)
         for project, indexes in groupby(ordered, key=lambda index: spooled[index].project):

@@ -17,6 +17,7 @@ from jangbu.errors import IdempotencyConflict, InvalidInput, RecordingFailed
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.content import answer_id, digest, metadata_text, model_name, service_name, storable
 from jangbu.metering.drafts import Draft, answer_key, answer_name, other_answer, receipt_again
+from jangbu.metering.endings import Endings
 from jangbu.metering.evidence import evidence
 from jangbu.metering.holds import Holds, unknown_user
 from jangbu.metering.keys import Keys
@@ -60,6 +61,7 @@ class Metering:
         self.pricing = pricing
         self.spooling = recorder.spooling
         """Where records wait while the database is away, if anywhere."""
+        self._endings = Endings(holds, self.spooling)
         self._services = Names(database, "service")
         self._models = Names(database, "model")
 
@@ -76,12 +78,13 @@ class Metering:
                     return await self._settle(call, reported)
                 finally:
                     self.leave(call.id)
-            case Release(call=call, reason=reason):
-                self.leave(call.id)
-                await self.holds.release(self.accounts.id_of(call.user), call.id, reason)
-            case MarkUnknown(call=call, reason=reason):
-                self.leave(call.id)
-                await self.holds.mark_unknown(self.accounts.id_of(call.user), call.id, reason)
+            case Release(call=call, reason=reason) | MarkUnknown(call=call, reason=reason):
+                try:
+                    await self._endings.end(
+                        self.accounts.id_of(call.user), call.id, reason, is_unknown=isinstance(effect, MarkUnknown)
+                    )
+                finally:
+                    self.leave(call.id)
         return None
 
     def leave(self, call: UUID) -> None:
@@ -129,6 +132,7 @@ class Metering:
     async def close(self) -> None:
         """Write what waits and close the connections. What the database does not take stays in the spool."""
         await self.recorder.close()
+        await self._endings.close()
         if self.spooling is not None:
             await self.spooling.close()
         await self.holds.close()

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from jangbu import telemetry
 from jangbu.errors import InvalidInput
-from jangbu.metering.spool import Record, Spool, SpooledUsage, decode_record, kept_records
+from jangbu.metering.spool import Record, Spool, Spooled, decode_record, kept_records
 
 __all__ = ["Write", "drain", "drain_kept"]
 
-Write = Callable[[Sequence[SpooledUsage]], Awaitable[Sequence[str | None]]]
+Write = Callable[[Sequence[Spooled]], Awaitable[Sequence[str | None]]]
 """Records what was spooled; gives for each None where the database has it, else why it never will. Raises what the
 database raises: nothing is known then."""
 
@@ -41,7 +41,7 @@ async def drain_kept(directory: Path, write: Write) -> int:
 
 async def _drain_batch(spool: Spool, records: Sequence[Record], write: Write) -> int:
     """Write a batch and note what became of each; give how many the database has."""
-    readable: list[tuple[Record, SpooledUsage]] = []
+    readable: list[tuple[Record, Spooled]] = []
     poisonous: list[tuple[Record, str]] = []
     for record in records:
         try:

@@ -50,7 +50,9 @@ def is_unreachable(error: BaseException) -> bool:
 
 def is_of_one_row(error: BaseException) -> bool:
     """Tell whether a value of some row is at fault, so that the other rows of the batch may be written without it."""
-    return isinstance(error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError)
+    return isinstance(
+        error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError | asyncpg.ProgramLimitExceededError
+    )
 
 
 def is_known_already(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from jangbu.domain.usage import Platform, Source, Surface
 from jangbu.errors import InvalidInput
-from jangbu.metering.spool import SpooledUsage, decode_record, encode_record
+from jangbu.metering.spool import SpooledEnd, SpooledUsage, decode_record, encode_record
 from jangbu.storage.usage import UsageRow
 
 counts = st.integers(0, 2**53 - 1)
@@ -54,6 +54,12 @@ def test_a_record_comes_back_as_it_was(row: UsageRow, user: str, service: str, m
     assert decode_record(encode_record(spooled)) == spooled
 
 
+@given(st.uuids(), st.uuids(), text, st.booleans())
+def test_the_end_of_a_hold_comes_back_as_it_was(account: UUID, hold: UUID, reason: str, is_unknown: bool) -> None:
+    spooled = SpooledEnd(account, hold, reason, is_unknown)
+    assert decode_record(encode_record(spooled)) == spooled
+
+
 def test_a_large_record_takes_little_room() -> None:
     row = UsageRow(
         UUID(int=1), UUID(int=2), 0, 0, "live", "vertex", None, "reported", 1, 1, 0, 0, 0, 2, None, None, None, None,
@@ -61,7 +67,7 @@ def test_a_large_record_takes_little_room() -> None:
     )  # fmt: skip
     spooled = SpooledUsage("p", "u", "s", "m", row)
     assert len(encode_record(spooled)) < len(row.raw) / 4
-    assert decode_record(encode_record(spooled)).row.raw == row.raw
+    assert decode_record(encode_record(spooled)) == spooled
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ spool      the directory and its owner       records    what is kept of a usage 
 status     looking at one from outside       disk       the port to the operating system
 """
 
-from jangbu.metering.spool.records import SpooledUsage, decode_record, encode_record
+from jangbu.metering.spool.records import Spooled, SpooledEnd, SpooledUsage, decode_record, encode_record
 from jangbu.metering.spool.spool import Record, Reservation, Spool, Standing
 from jangbu.metering.spool.status import Sight, kept_records, look, spools_below
 
@@ -15,6 +15,8 @@ __all__ = [
     "Reservation",
     "Sight",
     "Spool",
+    "Spooled",
+    "SpooledEnd",
     "SpooledUsage",
     "Standing",
     "decode_record",

@@ -1,4 +1,4 @@
-"""A usage record as it waits in the spool: complete, so that whoever finds it can write it, and compressed where large.
+"""What waits in the spool: complete, so that whoever finds it can write it, and compressed where it is large.
 
 Services and models go by their names: their numbers are the database's, which may be away, or another one by then.
 """
@@ -13,7 +13,7 @@ from uuid import UUID
 from jangbu.errors import InvalidInput
 from jangbu.storage.usage import UsageRow
 
-__all__ = ["SpooledUsage", "decode_record", "encode_record"]
+__all__ = ["Spooled", "SpooledEnd", "SpooledUsage", "decode_record", "encode_record"]
 
 _PLAIN, _DEFLATED = b"J", b"Z"
 _DEFLATE_FROM_BYTES = 4096
@@ -40,33 +40,61 @@ class SpooledUsage:
     row: UsageRow
 
 
-def encode_record(spooled: SpooledUsage) -> bytes:
+@dataclass(frozen=True, slots=True)
+class SpooledEnd:
+    """The end of a hold whose call is not charged: given back, or held on because its outcome is not known."""
+
+    account_id: UUID
+    hold: UUID
+    reason: str
+    is_unknown: bool
+
+
+Spooled = SpooledUsage | SpooledEnd
+
+
+def encode_record(spooled: Spooled) -> bytes:
     """Give the bytes of a record."""
+    kept = _end_to_json(spooled) if isinstance(spooled, SpooledEnd) else _usage_to_json(spooled)
+    text = json.dumps({"version": _VERSION, **kept}, separators=(",", ":")).encode()
+    return _PLAIN + text if len(text) < _DEFLATE_FROM_BYTES else _DEFLATED + zlib.compress(text, 1)
+
+
+def _end_to_json(spooled: SpooledEnd) -> dict[str, Any]:
+    return {
+        "end": {
+            "account_id": str(spooled.account_id),
+            "hold": str(spooled.hold),
+            "reason": spooled.reason,
+            "is_unknown": spooled.is_unknown,
+        }
+    }
+
+
+def _usage_to_json(spooled: SpooledUsage) -> dict[str, Any]:
     row = {name: value for name, value in spooled.row._asdict().items() if name not in _BY_NAME and value is not None}
     for name, (write, _) in _CODED.items():
         if name in row:
             row[name] = write(row[name])
-    text = json.dumps(
-        {
-            "version": _VERSION,
-            "project": spooled.project,
-            "user": spooled.user,
-            "service": spooled.service,
-            "model": spooled.model,
-            "row": row,
-        },
-        separators=(",", ":"),
-    ).encode()
-    return _PLAIN + text if len(text) < _DEFLATE_FROM_BYTES else _DEFLATED + zlib.compress(text, 1)
+    return {
+        "project": spooled.project,
+        "user": spooled.user,
+        "service": spooled.service,
+        "model": spooled.model,
+        "row": row,
+    }
 
 
-def decode_record(payload: bytes) -> SpooledUsage:
+def decode_record(payload: bytes) -> Spooled:
     """Read a record. Raises InvalidInput for what is none, or was written by a later release."""
     try:
         kind, text = payload[:1], payload[1:]
         kept = json.loads(text if kind == _PLAIN else zlib.decompress(text))
         if kept["version"] != _VERSION:
             raise _unknown(f"a record of version {kept['version']!r}", "upgrade Jangbu")
+        if "end" in kept:
+            end = kept["end"]
+            return SpooledEnd(UUID(end["account_id"]), UUID(end["hold"]), str(end["reason"]), end["is_unknown"] is True)
         row = dict.fromkeys(UsageRow._fields) | dict.fromkeys(_BY_NAME, 0) | kept["row"]
         for name, (_, read) in _CODED.items():
             row[name] = None if row[name] is None else read(row[name])

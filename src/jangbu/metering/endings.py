@@ -1,0 +1,65 @@
+"""How the hold of a call that is not charged ends: at once, or through the spool where the database is away."""
+
+import asyncio
+from uuid import UUID
+
+from jangbu.errors import DatabaseUnreachable
+from jangbu.metering.holds import Holds
+from jangbu.metering.retry import has_ended
+from jangbu.metering.spool import SpooledEnd, encode_record
+from jangbu.metering.spooling import Spooling
+
+__all__ = ["Endings"]
+
+
+class Endings:
+    """Gives holds back, or marks them as unknown, so that their callers need not wait for a database that is away."""
+
+    def __init__(self, holds: Holds, spooling: Spooling | None) -> None:
+        self._holds = holds
+        self._spooling = spooling
+        self._left_behind: set[asyncio.Future[None]] = set()
+
+    async def end(self, account: UUID, hold: UUID, reason: str, *, is_unknown: bool) -> None:
+        """End a hold, durably. Raises what the ledger raises where there is no spool, or none that takes it."""
+        spooling = self._spooling
+        if spooling is None:
+            await self._end(account, hold, reason, is_unknown=is_unknown)
+            return
+        ending: asyncio.Future[None] | None = None
+        if not spooling.is_away:
+            ending = asyncio.ensure_future(self._end(account, hold, reason, is_unknown=is_unknown))
+            if await self._has_ended(ending, spooling.after_seconds):
+                return
+            spooling.note_away()
+        [failure] = await spooling.keep([(hold, encode_record(SpooledEnd(account, hold, reason, is_unknown)))])
+        if failure is not None:
+            await (ending or self._end(account, hold, reason, is_unknown=is_unknown))
+
+    async def close(self) -> None:
+        """Leave nothing behind that goes on by itself; what it did is in the spool."""
+        for ending in tuple(self._left_behind):
+            ending.cancel()
+        await asyncio.gather(*self._left_behind, return_exceptions=True)
+
+    async def _has_ended(self, ending: asyncio.Future[None], seconds: int) -> bool:
+        """Tell whether a hold was ended in time. Raises what is no fault of the connection."""
+        if not await has_ended(ending, seconds=seconds):
+            self._left_behind.add(ending)
+            ending.add_done_callback(self._forget)
+            return False
+        error = ending.exception()
+        if error is not None and not isinstance(error, DatabaseUnreachable):
+            raise error
+        return error is None
+
+    def _forget(self, ending: asyncio.Future[None]) -> None:
+        self._left_behind.discard(ending)
+        if not ending.cancelled():
+            ending.exception()
+
+    async def _end(self, account: UUID, hold: UUID, reason: str, *, is_unknown: bool) -> None:
+        if is_unknown:
+            await self._holds.mark_unknown(account, hold, reason)
+        else:
+            await self._holds.release(account, hold, reason)
