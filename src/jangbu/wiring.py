@@ -25,6 +25,9 @@ from jangbu.storage.database import Database
 
 __all__ = ["database_address", "ledger_spool", "open_metering", "spool_root"]
 
+_ADOPT_SECONDS = 10
+"""How long opening waits for what others left behind; the rest is recorded meanwhile."""
+
 
 @asynccontextmanager
 async def open_metering(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Metering]:
@@ -103,7 +106,8 @@ async def _begin_spooling(spooling: Spooling | None) -> None:
     if spooling is None:
         return
     try:
-        await spooling.adopt()
+        async with asyncio.timeout(_ADOPT_SECONDS):
+            await spooling.adopt()
     except Exception as error:
         telemetry.warn("spool.not_adopted", str(error), directory=str(spooling.directory))
     spooling.start()

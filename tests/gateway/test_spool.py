@@ -26,7 +26,7 @@ from tests.faults.gate import Gate, gate
 from tests.faults.server import KillableServer, killable_server
 from tests.faults.waiting import become
 from tests.gateway.stage import FLASH, UPSTREAM_KEY, Stage, asked, stage
-from tests.metering.test_spooling import is_drained
+from tests.metering.outage import is_drained
 
 GENERATE = f"/v1beta/models/{FLASH}:generateContent"
 STREAM = f"/v1beta/models/{FLASH}:streamGenerateContent?alt=sse"

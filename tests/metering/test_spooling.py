@@ -4,126 +4,54 @@ import asyncio
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
-import pytest
-
 from jangbu import telemetry
-from jangbu.clock import SystemClock, new_id
+from jangbu.clock import SystemClock
 from jangbu.config import Settings
-from jangbu.domain.flow import Bounds, Call, Held, MarkUnknown, Receipt, Release, Settle, TakeHold
-from jangbu.domain.usage import Usage
-from jangbu.errors import NotFound, SpoolFull
-from jangbu.metering.evidence import restated
+from jangbu.domain.flow import MarkUnknown, Receipt, Release
 from jangbu.metering.meter import Metering
 from jangbu.metering.spool import Spool, look, spools_below
-from jangbu.metering.verify import Verification
-from jangbu.providers.gemini import parse
-from jangbu.storage import migrate
-from jangbu.storage.database import Database
-from jangbu.wiring import ledger_spool, open_metering
+from jangbu.wiring import ledger_spool
 from tests.faults.proxy import lossy_proxy
-from tests.faults.server import KillableServer, killable_server
+from tests.faults.server import KillableServer
 from tests.faults.waiting import become
-
-FLASH = "gemini-2.5-flash"
-GRANT = 10_000_000
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[KillableServer]:
-    with killable_server() as server:
-        asyncio.run(migrate.upgrade(server.dsn))
-        yield server
-
-
-@pytest.fixture
-def settings(server: KillableServer, tmp_path: Path) -> Settings:
-    """Give the settings of a ledger of the test's own: a project, and a place for its spool."""
-    return Settings.load(
-        database_url=server.dsn, spool_dir=tmp_path / "spool", project=tmp_path.name, spool_after_seconds=1
-    )
-
-
-@asynccontextmanager
-async def opened(settings: Settings, *users: str) -> AsyncIterator[Metering]:
-    async with open_metering(settings) as metering:
-        for user in users:
-            await metering.accounts.create(user)
-            await metering.accounts.grant(user, GRANT, key="first")
-        yield metering
-
-
-def answer(number: int, tokens: int = 450, model: str = FLASH) -> Usage:
-    body = (
-        f'{{"usageMetadata":{{"promptTokenCount":{tokens - 300},"candidatesTokenCount":300,'
-        f'"totalTokenCount":{tokens}}},"modelVersion":"{model}","responseId":"answer-{number}"}}'
-    )
-    return parse(body.encode())
-
-
-def new_call(user: str) -> Call:
-    return Call(new_id(SystemClock()), user, "text_generation", FLASH, Bounds(0, 0, output_chosen=True))
-
-
-async def hold(metering: Metering, call: Call) -> None:
-    assert await metering.execute(TakeHold(call, 0, 1000, 1000)) == Held(1000)
-
-
-async def settle(metering: Metering, call: Call, usage: Usage) -> Receipt:
-    receipt = await metering.execute(Settle(call, usage))
-    assert isinstance(receipt, Receipt)
-    return receipt
-
-
-async def recorded(metering: Metering) -> dict[UUID, int]:
-    rows = await _fetch(
-        metering.database,
-        "SELECT u.id, u.total FROM jangbu.usage AS u JOIN jangbu.accounts AS a USING (account_id) WHERE a.project = $1",
-        metering.accounts._project,
-    )
-    return {row["id"]: row["total"] for row in rows}
-
-
-async def _fetch(database: Database, query: str, *arguments: Any) -> list[Any]:
-    async with database.connection() as connection:
-        return list(await connection.fetch(query, *arguments))
-
-
-async def is_drained(metering: Metering) -> bool:
-    assert metering.spooling is not None
-    return (await metering.spooling.backlog()).waiting == 0
-
-
-async def check_book(metering: Metering, project: str) -> None:
-    report = await Verification(metering.database, project).run(recompute=metering.pricing.reprice, restate=restated)
-    assert report.mismatches == ()
+from tests.metering.outage import (
+    GRANT,
+    answer,
+    check_book,
+    fetch,
+    hold,
+    is_drained,
+    new_call,
+    opened,
+    recorded,
+    settle,
+    settle_held,
+)
 
 
 async def test_a_call_whose_database_died_is_settled_into_the_spool_and_drained_when_it_is_back(
-    server: KillableServer, settings: Settings
+    killable: KillableServer, settings: Settings
 ) -> None:
     async with opened(settings, "kim") as metering:
         first, second = new_call("kim"), new_call("kim")
         await hold(metering, first)
         await hold(metering, second)
         assert (await settle(metering, first, answer(1))).available == GRANT - 1000 - 450
-        server.crash()
+        killable.crash()
         receipt = await settle(metering, second, answer(2))
         assert (receipt.id, receipt.charged_tokens, receipt.available) == (second.id, 450, None)
         assert receipt.cost_nano is not None
-        server.start()
+        killable.start()
         await become(lambda: is_drained(metering))
         balance = await metering.accounts.balance("kim")
         assert (balance.used, balance.held) == (900, 0)
         await check_book(metering, settings.project)
 
 
-async def test_crashes_under_load_lose_and_double_nothing(server: KillableServer, settings: Settings) -> None:
+async def test_crashes_under_load_lose_and_double_nothing(killable: KillableServer, settings: Settings) -> None:
     users = tuple(f"user-{number}" for number in range(8))
     receipts: dict[UUID, Receipt] = {}
     crashes = 0
@@ -138,11 +66,11 @@ async def test_crashes_under_load_lose_and_double_nothing(server: KillableServer
 
     async with opened(settings, *users) as metering:
         workers = [asyncio.create_task(work(metering, number)) for number in range(16)]
-        for crash in (server.crash, server.kill, server.crash):
+        for crash in (killable.crash, killable.kill, killable.crash):
             before = len(receipts)
             await become(lambda: _is(len(receipts) > before + 50))  # noqa: B023
             await asyncio.to_thread(crash)
-            await asyncio.to_thread(server.start)
+            await asyncio.to_thread(killable.start)
             crashes += 1
         await asyncio.gather(*workers)
         await become(lambda: is_drained(metering))
@@ -156,13 +84,13 @@ async def _is(value: bool) -> bool:
 
 
 async def test_a_database_that_does_not_answer_is_waited_for_no_longer_than_is_set(
-    server: KillableServer, settings: Settings
+    killable: KillableServer, settings: Settings
 ) -> None:
     async with opened(settings, "kim") as metering:
         calls = [new_call("kim") for _ in range(5)]
         for call in calls:
             await hold(metering, call)
-        with server.silent():
+        with killable.silent():
             receipts = await asyncio.gather(*(settle(metering, call, answer(i)) for i, call in enumerate(calls)))
             assert [receipt.available for receipt in receipts] == [None] * 5
             late = await metering.record("kim", "text_generation", answer(99))
@@ -173,14 +101,16 @@ async def test_a_database_that_does_not_answer_is_waited_for_no_longer_than_is_s
         await check_book(metering, settings.project)
 
 
-async def test_names_that_nobody_used_before_wait_with_their_record(server: KillableServer, settings: Settings) -> None:
+async def test_names_that_nobody_used_before_wait_with_their_record(
+    killable: KillableServer, settings: Settings
+) -> None:
     async with opened(settings, "kim") as metering:
-        server.crash()
+        killable.crash()
         receipt = await metering.record("kim", "a new service", answer(1, model="a-new-model"))
         assert receipt.available is None
-        server.start()
+        killable.start()
         await become(lambda: is_drained(metering))
-        found = await _fetch(
+        found = await fetch(
             metering.database,
             "SELECT s.name, m.name FROM jangbu.usage AS u JOIN jangbu.services AS s USING (service_id)"
             " JOIN jangbu.models AS m USING (model_id) WHERE u.id = $1",
@@ -190,10 +120,10 @@ async def test_names_that_nobody_used_before_wait_with_their_record(server: Kill
 
 
 async def test_an_acknowledgement_that_was_lost_is_recorded_once_also_through_the_spool(
-    server: KillableServer, settings: Settings, tmp_path: Path
+    killable: KillableServer, settings: Settings, tmp_path: Path
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="jb") as folder:
-        async with lossy_proxy(server.dsn, Path(folder)) as (address, proxy):
+        async with lossy_proxy(killable.dsn, Path(folder)) as (address, proxy):
             behind = settings.model_copy(update={"database_url": Settings.load(database_url=address).database_url})
             async with opened(behind, "kim") as metering:
                 await settle_held(metering, answer(0))
@@ -211,38 +141,32 @@ async def test_an_acknowledgement_that_was_lost_is_recorded_once_also_through_th
                 await check_book(metering, settings.project)
 
 
-async def settle_held(metering: Metering, usage: Usage) -> Receipt:
-    call = new_call("kim")
-    await hold(metering, call)
-    return await settle(metering, call, usage)
-
-
 async def test_the_same_answer_brought_twice_while_the_database_is_away_is_charged_once(
-    server: KillableServer, settings: Settings
+    killable: KillableServer, settings: Settings
 ) -> None:
     async with opened(settings, "kim") as metering:
         await settle_held(metering, answer(0))
-        server.crash()
+        killable.crash()
         for _ in range(2):
             assert (await metering.record("kim", "text_generation", answer(1))).available is None
-        server.start()
+        killable.start()
         await become(lambda: is_drained(metering))
         assert (await metering.accounts.balance("kim")).used == 900
         await check_book(metering, settings.project)
 
 
 async def test_two_calls_whose_answers_bear_one_id_with_other_counts_are_both_charged(
-    server: KillableServer, settings: Settings
+    killable: KillableServer, settings: Settings
 ) -> None:
     async with opened(settings, "kim") as metering:
         calls = [new_call("kim") for _ in range(3)]
         for call in calls:
             await hold(metering, call)
         await settle(metering, calls[0], answer(1, 400))
-        server.crash()
+        killable.crash()
         await settle(metering, calls[1], answer(1, 500))
         await settle(metering, calls[2], answer(1, 600))
-        server.start()
+        killable.start()
         await become(lambda: is_drained(metering))
         balance = await metering.accounts.balance("kim")
         assert (balance.used, balance.held) == (1500, 0)
@@ -250,16 +174,16 @@ async def test_two_calls_whose_answers_bear_one_id_with_other_counts_are_both_ch
 
 
 async def test_a_call_that_costs_nothing_gives_its_hold_back_when_the_database_is_back(
-    server: KillableServer, settings: Settings
+    killable: KillableServer, settings: Settings
 ) -> None:
     async with opened(settings, "kim") as metering:
         rejected, lost = [new_call("kim") for _ in range(3)], new_call("kim")
         for call in (*rejected, lost):
             await hold(metering, call)
-        server.crash()
+        killable.crash()
         await asyncio.gather(*(metering.execute(Release(call, "the provider answered 500")) for call in rejected))
         await metering.execute(MarkUnknown(lost, "it broke off"))
-        server.start()
+        killable.start()
         await become(lambda: is_drained(metering))
         assert (await metering.accounts.balance("kim")).held == 1000
         account = metering.accounts.id_of("kim")
@@ -269,16 +193,16 @@ async def test_a_call_that_costs_nothing_gives_its_hold_back_when_the_database_i
 
 
 async def test_a_record_that_can_never_be_recorded_blocks_no_other_and_is_told(
-    server: KillableServer, settings: Settings
+    killable: KillableServer, settings: Settings
 ) -> None:
     told: list[str] = []
     end = telemetry.subscribe(lambda _, facts: told.append(facts["reason"]), "spool.set_aside")
     async with opened(settings, "kim") as metering:
         await settle_held(metering, answer(0))
-        server.crash()
+        killable.crash()
         await metering.record("nobody opened this", "text_generation", answer(1))
         await metering.record("kim", "text_generation", answer(2))
-        server.start()
+        killable.start()
         await become(lambda: is_drained(metering))
         assert (await metering.accounts.balance("kim")).used == 900
         assert metering.spooling is not None
@@ -289,39 +213,8 @@ async def test_a_record_that_can_never_be_recorded_blocks_no_other_and_is_told(
     assert b"nobody opened this" in left.read_bytes()
 
 
-async def test_without_room_for_its_record_no_call_is_made(settings: Settings) -> None:
-    narrow = settings.model_copy(update={"spool_bytes_max": 2**20})
-    async with opened(narrow, "kim") as metering:
-        calls = [new_call("kim") for _ in range(200)]
-        results = await asyncio.gather(*(hold(metering, call) for call in calls), return_exceptions=True)
-        held = [call for call, result in zip(calls, results, strict=True) if result is None]
-        assert {type(result) for result in results} == {type(None), SpoolFull}
-        assert len(held) == 2**20 // 16_416, "a MiB holds that many frames of 16 KiB"
-        assert (await metering.accounts.balance("kim")).held == 1000 * len(held)
-        await settle(metering, held[0], answer(1))
-        await hold(metering, new_call("kim"))
-
-
-async def test_a_hold_that_is_not_taken_keeps_no_room(settings: Settings) -> None:
-    narrow = settings.model_copy(update={"spool_bytes_max": 2**20})
-    async with opened(narrow, "kim") as metering:
-        for _ in range(100):
-            with pytest.raises(NotFound):
-                await hold(metering, new_call("nobody"))
-        await hold(metering, new_call("kim"))
-
-
-async def test_no_spool_is_made_for_who_only_reads(settings: Settings) -> None:
-    async with opened(settings, "kim") as metering:
-        await metering.accounts.balance("kim")
-        assert not ledger_spool(settings).exists()
-        await settle_held(metering, answer(1))
-        assert ledger_spool(settings).exists()
-    assert not ledger_spool(settings).exists(), "what holds nothing leaves nothing"
-
-
 async def test_it_is_told_when_records_begin_to_wait_as_long_as_they_do_and_when_it_ends(
-    server: KillableServer, settings: Settings
+    killable: KillableServer, settings: Settings
 ) -> None:
     told: list[str] = []
     end = telemetry.subscribe(lambda event, _: told.append(event), "spool.began", "spool.lasts", "spool.ended")
@@ -329,11 +222,11 @@ async def test_it_is_told_when_records_begin_to_wait_as_long_as_they_do_and_when
         assert metering.spooling is not None
         metering.spooling.tell_seconds = 0
         await settle_held(metering, answer(0))
-        server.crash()
+        killable.crash()
         await metering.record("kim", "text_generation", answer(1))
         await metering.record("kim", "text_generation", answer(2))
         await become(lambda: _is(told.count("spool.lasts") > 1))
-        server.start()
+        killable.start()
         await become(lambda: _is("spool.ended" in told))
     end()
     assert [told[0], told[-1]] == ["spool.began", "spool.ended"]
@@ -341,8 +234,10 @@ async def test_it_is_told_when_records_begin_to_wait_as_long_as_they_do_and_when
 
 
 WORKER = """
-import asyncio, os, sys
-from tests.metering.test_spooling import *
+import asyncio, sys
+from pathlib import Path
+from jangbu.config import Settings
+from tests.metering.outage import answer, hold, new_call, opened, settle
 settings = Settings.load(database_url=sys.argv[1], spool_dir=Path(sys.argv[2]), project=sys.argv[3])
 async def main():
     async with opened(settings, "kim") as metering:
@@ -359,9 +254,9 @@ asyncio.run(main())
 
 
 async def test_what_a_killed_process_left_is_adopted_and_drained_by_the_next(
-    server: KillableServer, settings: Settings
+    killable: KillableServer, settings: Settings
 ) -> None:
-    words = [server.dsn, str(settings.spool_dir), settings.project]
+    words = [killable.dsn, str(settings.spool_dir), settings.project]
     worker = subprocess.Popen(  # noqa: ASYNC220 - it is waited for line by line
         [sys.executable, "-c", WORKER, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -369,13 +264,13 @@ async def test_what_a_killed_process_left_is_adopted_and_drained_by_the_next(
     assert worker.stdout is not None
     with worker, worker.stdin, worker.stdout:
         assert worker.stdout.readline() == "held\n"
-        server.crash()
+        killable.crash()
         worker.stdin.write("\n")
         worker.stdin.flush()
         assert worker.stdout.readline() == "20\n"
         worker.kill()
         worker.wait()
-    server.start()
+    killable.start()
     (left,) = spools_below(settings.spool_dir or Path())
     assert look(left, SystemClock()).waiting == 20
     async with opened(settings) as metering:

@@ -9,9 +9,9 @@ from jangbu.domain.usage import Source, Usage
 from jangbu.errors import IdempotencyConflict
 from jangbu.metering.content import answer_id
 from jangbu.storage.entries import KeyRow
-from jangbu.storage.usage import UsageRecord
+from jangbu.storage.usage import UsageRecord, UsageRow
 
-__all__ = ["Draft", "answer_key", "answer_name", "other_answer", "receipt_again"]
+__all__ = ["Draft", "answer_key", "answer_name", "other_answer", "receipt_again", "receipt_spooled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,11 @@ def answer_key(usage: Usage) -> tuple[str, bytes] | None:
 def answer_name(answer: str) -> str:
     """Give the key of an answer by its own id."""
     return f"answer:{answer}"
+
+
+def receipt_spooled(draft: Draft, row: UsageRow) -> Receipt:
+    """Give what is known of a record that is in the spool."""
+    return Receipt(row.id, draft.user, draft.model, row.total, row.cost_nano, None)
 
 
 def receipt_again(record: UsageRecord, available: int) -> Receipt:

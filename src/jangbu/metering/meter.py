@@ -16,7 +16,7 @@ from jangbu.domain.usage import Usage
 from jangbu.errors import IdempotencyConflict, InvalidInput, RecordingFailed
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.content import answer_id, digest, metadata_text, model_name, service_name, storable
-from jangbu.metering.drafts import Draft, answer_key, answer_name, other_answer, receipt_again
+from jangbu.metering.drafts import Draft, answer_key, answer_name, other_answer, receipt_again, receipt_spooled
 from jangbu.metering.endings import Endings
 from jangbu.metering.evidence import evidence
 from jangbu.metering.holds import Holds, unknown_user
@@ -26,6 +26,7 @@ from jangbu.metering.recorder import Named, Recorder, Spooled
 from jangbu.metering.resources import Resources
 from jangbu.metering.retention import dropped_by_retention
 from jangbu.metering.retry import has_ended, repeated
+from jangbu.metering.spooling import Spooling
 from jangbu.storage import entries, usage
 from jangbu.storage.database import Database
 from jangbu.storage.names import Names
@@ -205,10 +206,10 @@ class Metering:
             return await self._record(replace(claimed, answer=None))
 
     async def _record(self, draft: Draft) -> Receipt:
-        knows_names = await self._learn_names(draft)
+        if not await self._learn_names(draft):
+            return receipt_spooled(draft, self._row(draft))
         row = self._row(draft)
-        named = Named(row, draft.user, draft.service, draft.model)
-        outcome = await (self.recorder.record(named) if knows_names else self.recorder.keep(named))
+        outcome = await self.recorder.record(Named(row, draft.user, draft.service, draft.model))
         match outcome:
             case Flushed(is_new=True):
                 held, total = outcome.hold_amount, row.total
@@ -216,23 +217,27 @@ class Metering:
                 overrun = max(0, total - held) if held else 0
                 return Receipt(row.id, draft.user, draft.model, total, row.cost_nano, outcome.available, held, overrun)
             case Spooled():
-                return Receipt(row.id, draft.user, draft.model, row.total, row.cost_nano, None)
+                return receipt_spooled(draft, row)
             case Flushed(has_account=False):
                 raise unknown_user(draft.user)
             case _:
                 return await self._patiently(lambda: self._replay(row, outcome))
 
     async def _learn_names(self, draft: Draft) -> bool:
-        """Have the names of a record numbered; False where the database does not answer and the spool stands in."""
+        """Have the names of a record numbered; False where the record is in the spool, because they cannot be now."""
         if draft.service in self._services and draft.model in self._models:
             return True
         spooling = self.spooling
-        if spooling is None:
-            await self._patiently(lambda: self._services.learn([draft.service]))
-            await self._patiently(lambda: self._models.learn([draft.model]))
-            return True
-        if spooling.is_away:
-            return False
+        if spooling is not None:
+            if not spooling.is_away and await self._learn_in_time(draft, spooling):
+                return True
+            if await self.recorder.keep(Named(self._row(draft), draft.user, draft.service, draft.model)):
+                return False
+        await self._patiently(lambda: self._services.learn([draft.service]))
+        await self._patiently(lambda: self._models.learn([draft.model]))
+        return True
+
+    async def _learn_in_time(self, draft: Draft, spooling: Spooling) -> bool:
         learning = asyncio.ensure_future(
             asyncio.gather(self._services.learn([draft.service]), self._models.learn([draft.model]))
         )

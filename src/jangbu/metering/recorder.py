@@ -72,15 +72,12 @@ class Recorder:
         """Wait until the row is durable. Raises RecordingFailed, which leaves nothing half done."""
         return await self._queue.submit(named, named.row.account_id)
 
-    async def keep(self, named: Named) -> Outcome:
+    async def keep(self, named: Named) -> bool:
         """Wait until the row is durable in the spool: its names have no numbers while the database is away.
 
-        Raises RecordingFailed.
+        False where the spool does not take it.
         """
-        result = (await self._spool([named]))[named.row.id]
-        if isinstance(result, BaseException):
-            raise _failure(named.row, result)
-        return result
+        return isinstance((await self._spool([named]))[named.row.id], Spooled)
 
     @property
     def depth(self) -> int:

@@ -103,9 +103,11 @@ class Spooling:
         own = self._own
         reservation = None if own is None else own.reserve_at_once()
         if reservation is None:
-            own = own or await self._opened()
-            reservation = await asyncio.to_thread(own.reserve)
-        self._rooms[call] = (reservation, time.monotonic())
+            reservation = await self._allocated()
+        if call in self._rooms:
+            reservation.give_back()
+        else:
+            self._rooms[call] = (reservation, time.monotonic())
 
     def give_room(self, call: UUID) -> None:
         """Give the room of a call back, if it has any."""
@@ -180,9 +182,10 @@ class Spooling:
             await asyncio.gather(self._task, return_exceptions=True)
         if self._own is None:
             return
-        with suppress(Exception):
-            async with asyncio.timeout(_LAST_DRAIN_SECONDS):
-                await self.drain()
+        if not self._is_away:
+            with suppress(Exception):
+                async with asyncio.timeout(_LAST_DRAIN_SECONDS):
+                    await self.drain()
         await asyncio.to_thread(self._own.close)
         with suppress(OSError):
             self.directory.rmdir()
@@ -206,7 +209,7 @@ class Spooling:
                     await self._tidy_up()
             except Exception as error:
                 self._work.set()
-                await self._note_lasting(error)
+                self._note_lasting(error)
                 await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 - nobody has to guess it
                 wait = min(2 * wait, _WAIT_MOST_SECONDS)
 
@@ -231,6 +234,16 @@ class Spooling:
         own = self._own or await self._opened()
         has_room = [call in self._rooms for call, _ in records]
         return await asyncio.to_thread(own.append_each, [payload for _, payload in records], has_room)
+
+    async def _allocated(self) -> Reservation:
+        """Take room that has to be allocated first. What a caller who is gone asked for is given back."""
+        own = self._own or await self._opened()
+        asked = asyncio.ensure_future(asyncio.to_thread(own.reserve))
+        try:
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            asked.add_done_callback(_give_back)
+            raise
 
     async def _opened(self) -> Spool:
         async with self._opening:
@@ -266,19 +279,19 @@ class Spooling:
             self._began_at = self._told_at = time.monotonic()
             telemetry.warn("spool.began", f"the database does not answer: records wait in {self.directory}")
 
-    async def _note_lasting(self, error: Exception) -> None:
+    def _note_lasting(self, error: Exception) -> None:
         now = time.monotonic()
         if self._began_at is not None and now - self._told_at >= self.tell_seconds:
             self._told_at = now
-            seconds, backlog = int(now - self._began_at), await self.backlog()
-            telemetry.warn(
-                "spool.lasts",
-                f"the database has not answered for {seconds} s: {error}; records that wait: {backlog.waiting}",
-                seconds=seconds,
-                waiting=backlog.waiting,
-            )
+            seconds = int(now - self._began_at)
+            telemetry.warn("spool.lasts", f"records have waited for {seconds} s: {error}", seconds=seconds)
 
     def _note_drained(self) -> None:
         if self._began_at is not None:
             seconds, self._began_at = int(time.monotonic() - self._began_at), None
             telemetry.warn("spool.ended", f"the database has all records again, after {seconds} s", seconds=seconds)
+
+
+def _give_back(asked: "asyncio.Future[Reservation]") -> None:
+    if not asked.cancelled() and asked.exception() is None:
+        asked.result().give_back()

@@ -274,3 +274,21 @@ def test_a_directory_that_cannot_be_used_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SpoolUnusable, match="cannot be used"):
         on_disk(tmp_path / "file" / "spool")
+
+
+def test_records_that_cannot_be_read_hide_no_others() -> None:
+    disk = MemoryDisk()
+    spool = in_memory(disk)
+    spool.append([b"gone-1", b"gone-2", b"there"])
+    path = next(path for path in disk.files if path.suffix == ".segment")
+    disk.files[path].seen[:] = disk.files[path].seen.replace(b"gone", b"g?ne")
+    assert payloads(spool.pending(2)) == [b"there"]
+
+
+def test_of_records_that_find_no_room_only_those_are_refused_that_had_none() -> None:
+    spool = in_memory(MemoryDisk(), bytes_max=16_384)
+    held = [spool.reserve() for _ in range(3)]
+    results = spool.append_each([bytes(4000)] * 5, [True, False, True, False, True])
+    assert [type(result) for result in results] == [type(None), type(None), type(None), SpoolFull, type(None)]
+    assert len(spool.pending(10)) == 4
+    assert len(held) == 3

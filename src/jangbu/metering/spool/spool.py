@@ -181,9 +181,13 @@ class Spool:
     def pending(self, limit: int, after: int = 0) -> list[Record]:
         """Give up to so many records that the database is not known to have, oldest first, behind ``after``."""
         with self._writing:
-            waiting = (each for each in self._store.waiting if each > after and each not in self._set_aside)
-            chosen = tuple(islice(waiting, limit))
-            return [record for sequence in chosen if (record := self._store.read(sequence)) is not None]
+            while True:
+                waiting = (each for each in self._store.waiting if each > after and each not in self._set_aside)
+                chosen = tuple(islice(waiting, limit))
+                found = [record for sequence in chosen if (record := self._store.read(sequence)) is not None]
+                # Those that cannot be read wait no more.
+                if found or not chosen:
+                    return found
 
     def note_committed(self, sequences: Iterable[int]) -> None:
         """Note that the database has records; they are kept for some time yet."""
