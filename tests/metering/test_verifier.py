@@ -52,6 +52,15 @@ async def test_it_verifies_when_that_is_due_and_not_before(shop: Shop) -> None:
     assert noted.age_seconds < 900
 
 
+async def test_a_verification_that_took_long_is_followed_by_a_longer_pause(shop: Shop) -> None:
+    await verifier(shop).verify()
+    long = "UPDATE jangbu.verifications SET started_at = now() - interval '3 hours', ended_at = now() - interval '%s'"
+    await shop.execute(long % "2 hours")
+    assert await verifier(shop).verify() is None
+    await shop.execute(long % "162 minutes 1 second")
+    assert await verifier(shop).verify() is not None
+
+
 async def test_of_many_processes_one_verifies(shop: Shop) -> None:
     reports = await asyncio.gather(*(verifier(shop).verify() for _ in range(8)))
     assert len([report for report in reports if report is not None]) == 1

@@ -22,19 +22,16 @@ entered AS (
     ) AS e
 ),
 recorded AS (
-    SELECT account_id, 1::smallint AS asset, sum(total) AS used
-    FROM (
-        SELECT u.account_id, u.total
-        FROM jangbu.usage_and_sealed AS u
-        JOIN account AS a ON a.account_id = u.account_id
-        WHERE NOT $2::boolean
-        UNION ALL
-        SELECT r.account_id, r.total
-        FROM jangbu.usage_total AS r
-        JOIN account AS a ON a.account_id = r.account_id
-        WHERE $2::boolean
-    ) AS t
-    GROUP BY account_id
+    SELECT a.account_id, 1::smallint AS asset, r.used
+    FROM account AS a
+    CROSS JOIN LATERAL (
+        SELECT sum(t.total) AS used
+        FROM (
+            SELECT u.total FROM jangbu.usage_and_sealed AS u WHERE NOT $2::boolean AND u.account_id = a.account_id
+            UNION ALL
+            SELECT r.total FROM jangbu.usage_total AS r WHERE $2::boolean AND r.account_id = a.account_id
+        ) AS t
+    ) AS r
 ),
 balance AS (
     SELECT b.account_id, b.asset, b.granted, b.used

@@ -5,25 +5,29 @@ WITH account AS (
 ),
 recorded AS (
     SELECT
-        u.account_id,
-        (u.hour AT TIME ZONE 'UTC')::date AS day,
-        u.service_id,
-        u.model_id,
-        sum(u.calls) AS calls,
-        sum(u.prompt) AS prompt,
-        sum(u.candidates) AS candidates,
-        sum(u.thoughts) AS thoughts,
-        sum(u.tool) AS tool,
-        sum(u.cached) AS cached,
-        sum(u.total) AS total,
-        sum(u.cost_nano) AS cost_nano,
-        sum(u.input_cost_nano) AS input_cost_nano,
-        sum(u.charge_nano) AS charge_nano,
-        sum(u.unpriced) AS unpriced
-    FROM jangbu.usage_and_sealed AS u
-    JOIN account AS a ON a.account_id = u.account_id
-    WHERE u.id >= $3::uuid
-    GROUP BY 1, 2, 3, 4
+        a.account_id, t.day, t.service_id, t.model_id, t.calls, t.prompt, t.candidates, t.thoughts, t.tool,
+        t.cached, t.total, t.cost_nano, t.input_cost_nano, t.charge_nano, t.unpriced
+    FROM account AS a
+    CROSS JOIN LATERAL (
+        SELECT
+            (u.hour AT TIME ZONE 'UTC')::date AS day,
+            u.service_id,
+            u.model_id,
+            sum(u.calls) AS calls,
+            sum(u.prompt) AS prompt,
+            sum(u.candidates) AS candidates,
+            sum(u.thoughts) AS thoughts,
+            sum(u.tool) AS tool,
+            sum(u.cached) AS cached,
+            sum(u.total) AS total,
+            sum(u.cost_nano) AS cost_nano,
+            sum(u.input_cost_nano) AS input_cost_nano,
+            sum(u.charge_nano) AS charge_nano,
+            sum(u.unpriced) AS unpriced
+        FROM jangbu.usage_and_sealed AS u
+        WHERE u.account_id = a.account_id AND u.id >= $3::uuid
+        GROUP BY 1, 2, 3
+    ) AS t
 ),
 rolled AS (
     SELECT

@@ -7,24 +7,43 @@ WITH account AS (
 ),
 recorded AS (
     SELECT
-        u.hour,
-        u.service_id,
-        u.model_id,
-        sum(u.calls) AS calls,
-        sum(u.prompt) AS prompt,
-        sum(u.candidates) AS candidates,
-        sum(u.thoughts) AS thoughts,
-        sum(u.tool) AS tool,
-        sum(u.cached) AS cached,
-        sum(u.total) AS total,
-        sum(u.cost_nano) AS cost_nano,
-        sum(u.input_cost_nano) AS input_cost_nano,
-        sum(u.charge_nano) AS charge_nano,
-        sum(u.unpriced) AS unpriced
-    FROM jangbu.usage_and_sealed AS u
-    JOIN account AS a ON a.account_id = u.account_id
-    WHERE u.id >= jangbu.uuid7_floor($3::timestamptz) AND u.id < jangbu.uuid7_floor($4::timestamptz)
-    GROUP BY 1, 2, 3
+        t.hour,
+        t.service_id,
+        t.model_id,
+        sum(t.calls) AS calls,
+        sum(t.prompt) AS prompt,
+        sum(t.candidates) AS candidates,
+        sum(t.thoughts) AS thoughts,
+        sum(t.tool) AS tool,
+        sum(t.cached) AS cached,
+        sum(t.total) AS total,
+        sum(t.cost_nano) AS cost_nano,
+        sum(t.input_cost_nano) AS input_cost_nano,
+        sum(t.charge_nano) AS charge_nano,
+        sum(t.unpriced) AS unpriced
+    FROM account AS a
+    CROSS JOIN LATERAL (
+        SELECT
+            u.hour,
+            u.service_id,
+            u.model_id,
+            sum(u.calls) AS calls,
+            sum(u.prompt) AS prompt,
+            sum(u.candidates) AS candidates,
+            sum(u.thoughts) AS thoughts,
+            sum(u.tool) AS tool,
+            sum(u.cached) AS cached,
+            sum(u.total) AS total,
+            sum(u.cost_nano) AS cost_nano,
+            sum(u.input_cost_nano) AS input_cost_nano,
+            sum(u.charge_nano) AS charge_nano,
+            sum(u.unpriced) AS unpriced
+        FROM jangbu.usage_and_sealed AS u
+        WHERE u.account_id = a.account_id
+            AND u.id >= jangbu.uuid7_floor($3::timestamptz) AND u.id < jangbu.uuid7_floor($4::timestamptz)
+        GROUP BY u.hour, u.service_id, u.model_id
+    ) AS t
+    GROUP BY t.hour, t.service_id, t.model_id
 ),
 rolled AS (
     SELECT

@@ -5,36 +5,39 @@ WITH account AS (
 ),
 recorded AS (
     SELECT
-        u.account_id,
-        u.service_id,
-        u.model_id,
-        sum(u.calls) AS calls,
-        sum(u.prompt) AS prompt,
-        sum(u.candidates) AS candidates,
-        sum(u.thoughts) AS thoughts,
-        sum(u.tool) AS tool,
-        sum(u.cached) AS cached,
-        sum(u.total) AS total,
-        sum(u.cost_nano) AS cost_nano,
-        sum(u.input_cost_nano) AS input_cost_nano,
-        sum(u.charge_nano) AS charge_nano,
-        sum(u.unpriced) AS unpriced
-    FROM (
+        a.account_id, t.service_id, t.model_id, t.calls, t.prompt, t.candidates, t.thoughts, t.tool, t.cached,
+        t.total, t.cost_nano, t.input_cost_nano, t.charge_nano, t.unpriced
+    FROM account AS a
+    CROSS JOIN LATERAL (
         SELECT
-            s.account_id, s.service_id, s.model_id, s.calls, s.prompt, s.candidates, s.thoughts, s.tool, s.cached,
-            s.total, s.cost_nano, s.input_cost_nano, s.charge_nano, s.unpriced
-        FROM jangbu.usage_and_sealed AS s
-        JOIN account AS a ON a.account_id = s.account_id
-        WHERE NOT $2::boolean
-        UNION ALL
-        SELECT
-            d.account_id, d.service_id, d.model_id, d.calls, d.prompt, d.candidates, d.thoughts, d.tool, d.cached,
-            d.total, d.cost_nano, d.input_cost_nano, d.charge_nano, d.unpriced
-        FROM jangbu.usage_daily AS d
-        JOIN account AS a ON a.account_id = d.account_id
-        WHERE $2::boolean
-    ) AS u
-    GROUP BY 1, 2, 3
+            u.service_id,
+            u.model_id,
+            sum(u.calls) AS calls,
+            sum(u.prompt) AS prompt,
+            sum(u.candidates) AS candidates,
+            sum(u.thoughts) AS thoughts,
+            sum(u.tool) AS tool,
+            sum(u.cached) AS cached,
+            sum(u.total) AS total,
+            sum(u.cost_nano) AS cost_nano,
+            sum(u.input_cost_nano) AS input_cost_nano,
+            sum(u.charge_nano) AS charge_nano,
+            sum(u.unpriced) AS unpriced
+        FROM (
+            SELECT
+                s.service_id, s.model_id, s.calls, s.prompt, s.candidates, s.thoughts, s.tool, s.cached, s.total,
+                s.cost_nano, s.input_cost_nano, s.charge_nano, s.unpriced
+            FROM jangbu.usage_and_sealed AS s
+            WHERE NOT $2::boolean AND s.account_id = a.account_id
+            UNION ALL
+            SELECT
+                d.service_id, d.model_id, d.calls, d.prompt, d.candidates, d.thoughts, d.tool, d.cached, d.total,
+                d.cost_nano, d.input_cost_nano, d.charge_nano, d.unpriced
+            FROM jangbu.usage_daily AS d
+            WHERE $2::boolean AND d.account_id = a.account_id
+        ) AS u
+        GROUP BY u.service_id, u.model_id
+    ) AS t
 ),
 rolled AS (
     SELECT
