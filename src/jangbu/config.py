@@ -87,6 +87,10 @@ class Settings(BaseSettings):
     allowed_resources: str = Field(
         "", description="Corpora, data stores and file search stores that calls may name, apart by commas"
     )
+    unit_priced_models: bool = Field(
+        False,
+        description="Whether models are offered that are paid for by the image or second, not by tokens (Imagen, Veo)",
+    )
     gemini_api_key: SecretStr | None = Field(
         None,
         validation_alias=_OWN_VARIABLES["gemini_api_key"],
@@ -109,6 +113,7 @@ class Settings(BaseSettings):
         400_000_000, ge=1024, description="The most bytes of requests that one process holds at once"
     )
     upload_bytes_max: int = Field(2_000_000_000, ge=1024, description="The largest file that may be uploaded")
+    cache_seconds_max: int = Field(86_400, ge=60, description="How long a cache may be asked to live")
     upstream_seconds_max: int = Field(600, ge=1, description="How long an answer may take in all")
     upstream_idle_seconds_max: int = Field(120, ge=1, description="How long an answer may be silent")
     drain_seconds_max: int = Field(120, ge=0, description="How long an answer is read on when its client has left")

@@ -93,7 +93,8 @@ def _read(content: bytes) -> Any:
 @asynccontextmanager
 async def stage(database_url: str, gemini: FakeGemini, **settings: Any) -> AsyncIterator[Stage]:
     """Serve until the context is left."""
-    given = {"database_url": database_url, "upstream_url": gemini.url, "gemini_api_key": UPSTREAM_KEY, **settings}
+    own = {"database_url": database_url, "upstream_url": gemini.url, "gemini_api_key": UPSTREAM_KEY}
+    given = {**own, "unit_priced_models": True, **settings}
     chosen = Settings.load(**given)
     async with open_metering(chosen) as ledger, open_gateway(chosen, ledger) as gateway:
         with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -13,6 +13,7 @@ from jangbu import telemetry
 from jangbu.domain.keys import Key
 from jangbu.errors import JangbuError, NotOffered, NotPermitted
 from jangbu.gateway.bodies import ClientGone, Receive
+from jangbu.gateway.caches import create_cache
 from jangbu.gateway.client import Client, Send
 from jangbu.gateway.credentials import accepted, payer_of, secret_of
 from jangbu.gateway.exchange import Exchange, Parts
@@ -25,7 +26,7 @@ from jangbu.gateway.metered import metered
 from jangbu.gateway.paths import segments
 from jangbu.gateway.queries import read_query
 from jangbu.gateway.refusals import refusal
-from jangbu.gateway.resources import create_cache, listed, shown
+from jangbu.gateway.resources import listed, shown
 from jangbu.gateway.results import result
 from jangbu.gateway.routes import Action, Billing, Route, find
 from jangbu.gateway.uploads import begin_upload, continue_upload

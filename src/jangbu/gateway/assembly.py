@@ -27,6 +27,7 @@ async def open_gateway(settings: Settings, ledger: Metering) -> AsyncIterator[Ga
     limits = Limits(
         body_bytes=settings.body_bytes_max,
         upload_bytes=settings.upload_bytes_max,
+        cache_seconds=settings.cache_seconds_max,
         upstream_seconds=settings.upstream_seconds_max,
         client_seconds=settings.client_seconds_max,
         live_seconds=settings.live_seconds_max,
@@ -46,6 +47,7 @@ async def open_gateway(settings: Settings, ledger: Metering) -> AsyncIterator[Ga
             room=BodyRoom(settings.bodies_bytes_max),
             short_balance=ShortBalance(settings.short_balance),
             allowed=Allowed.read(settings.allowed_storage, settings.allowed_resources),
+            unit_priced_models=settings.unit_priced_models,
             vertex=vertex,
             own_url=settings.public_url,
         )

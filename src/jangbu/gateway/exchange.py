@@ -29,6 +29,7 @@ class Limits:
 
     body_bytes: int
     upload_bytes: int
+    cache_seconds: int
     upstream_seconds: int
     client_seconds: int
     live_seconds: int
@@ -49,6 +50,8 @@ class Parts:
     short_balance: ShortBalance
     allowed: Allowed
     """What of the app's own a body may name."""
+    unit_priced_models: bool
+    """Whether models are offered that are paid for by the piece or the second, and for which no tokens are deducted."""
     vertex: Vertex | None = None
     """The app's project at Vertex AI; None where it is not offered."""
     own_url: str | None = None

@@ -24,7 +24,7 @@ from jangbu.providers.gemini import StreamMeter, counting, request
 from jangbu.providers.gemini.app_resources import Use, app_resources
 from jangbu.providers.gemini.fields import Field, fields, models_named
 from jangbu.providers.gemini.references import references
-from jangbu.providers.gemini.services import service_of
+from jangbu.providers.gemini.services import is_unit_priced, service_of
 
 __all__ = ["check_model", "check_references", "metered", "open_call", "service_for"]
 
@@ -90,7 +90,7 @@ def service_for(exchange: Exchange, asked: Mapping[str, Any], model: str | None)
 
 def check_model(exchange: Exchange, found: Sequence[Field], *, model: str | None = None) -> None:
     """Refuse a body that asks for a model that the key may not call, for two, or for another than the path names, or
-    than the session that it is said in has (``model``).
+    than the session that it is said in has (``model``), or for one that is paid for by the piece where none is offered.
 
     Raises NotPermitted or InvalidInput.
     """
@@ -103,6 +103,11 @@ def check_model(exchange: Exchange, found: Sequence[Field], *, model: str | None
             raise InvalidInput("the body names no model that there can be")
         if not exchange.payer.key.allows_model(each):
             raise NotPermitted(f"this key may not call {each[:100]}")
+    if is_unit_priced(exchange.route.verb, wanted) and not exchange.parts.unit_priced_models:
+        raise NotPermitted(
+            "models that are paid for by the piece or the second are not offered: no tokens are deducted for them",
+            hint="JANGBU_UNIT_PRICED_MODELS opens them, where the gateway runs",
+        )
 
 
 async def check_references(exchange: Exchange, found: Sequence[Field]) -> None:

@@ -1,13 +1,15 @@
-"""The service of a call that names none."""
+"""The service of a call that names none, and which calls are not paid for by the token."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from jangbu.domain.usage import Surface
 
-__all__ = ["service_of"]
+__all__ = ["is_unit_priced", "service_of"]
 
 _IMAGE_MODELS = ("imagen", "-image")
+_PREDICTS = frozenset({"predict", "predictLongRunning", "images/generations"})
+"""What calls Imagen, Veo and their like, and embeddings of Vertex AI's older models."""
 
 
 def service_of(surface: Surface, model: str, body: Mapping[str, Any]) -> str:
@@ -27,7 +29,13 @@ def service_of(surface: Surface, model: str, body: Mapping[str, Any]) -> str:
     return "text_generation"
 
 
+def is_unit_priced(verb: str, models: Collection[str]) -> bool:
+    """Tell whether a call of these models is paid for by the image, the second or the piece, and reports no tokens."""
+    return verb in _PREDICTS and not any("embedding" in model for model in models)
+
+
 def _modalities(body: Mapping[str, Any]) -> set[str]:
-    configuration = body.get("generationConfig") or body.get("generation_config") or {}
-    asked = configuration.get("responseModalities") or body.get("response_modalities") or ()
-    return {str(modality).upper() for modality in asked}
+    configuration = body.get("generationConfig") or body.get("generation_config")
+    asked = configuration.get("responseModalities") if isinstance(configuration, Mapping) else None
+    asked = asked or body.get("response_modalities")
+    return {str(modality).upper() for modality in asked} if isinstance(asked, list) else set()

@@ -1,0 +1,56 @@
+"""Models that are paid for by the image or the second: no tokens are deducted for them, so they are closed at first."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from jangbu.testing import FakeGemini
+from tests.gateway.google_accounts import TokenEndpoint
+from tests.gateway.stage import Stage, stage
+from tests.gateway.vertex import PLACE, vertex_stage
+
+IMAGEN = "/v1beta/models/imagen-4.0-generate-001:predict"
+VEO = "/v1beta/models/veo-3.0-generate-001:predictLongRunning"
+IMAGES = "/v1beta/openai/images/generations"
+PROMPT = {"instances": [{"prompt": "a cat"}]}
+CALLS = [
+    (IMAGEN, PROMPT),
+    (VEO, PROMPT),
+    (IMAGES, {"model": "imagen-4.0-generate-001", "prompt": "a cat"}),
+    (IMAGES, {"prompt": "a cat"}),
+]
+
+
+@pytest.fixture
+async def closed(database_url: str, gemini: FakeGemini) -> AsyncIterator[Stage]:
+    """Give a gateway whose operator opened nothing."""
+    async with stage(database_url, gemini, unit_priced_models=None) as served:
+        await served.open("kim")
+        yield served
+
+
+@pytest.mark.parametrize(("path", "body"), CALLS)
+async def test_who_has_tokens_makes_no_images_for_none_of_them(closed: Stage, path: str, body: dict[str, Any]) -> None:
+    status, answer, _ = await closed.post(path, body)
+    assert (status, answer["error"]["status"]) == (403, "PERMISSION_DENIED")
+    assert "JANGBU_UNIT_PRICED_MODELS" in answer["error"]["message"]
+    assert closed.gemini.requests() == []
+    assert await closed.used() == (0, 0)
+
+
+@pytest.mark.parametrize(("path", "body"), CALLS[:3])
+async def test_the_operator_may_open_them(served: Stage, path: str, body: dict[str, Any]) -> None:
+    assert (await served.post(path, body))[0] == 200
+
+
+async def test_embeddings_that_are_predicted_are_no_such_thing(
+    database_url: str, google: TokenEndpoint, anyone: FakeGemini, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    credentials = google.key_file(tmp_path_factory.mktemp("account"))
+    settings = {"vertex_credentials": credentials, "unit_priced_models": None}
+    async with vertex_stage(database_url, anyone, **settings) as served:
+        path = f"/v1/{PLACE}/publishers/google/models/gemini-embedding-001:predict"
+        assert (await served.post(path, {"instances": [{"content": "hello"}]}))[0] == 200
+        path = f"/v1/{PLACE}/publishers/google/models/imagen-4.0-generate-001:predict"
+        assert (await served.post(path, PROMPT))[0] == 403
