@@ -113,6 +113,10 @@ class Settings(BaseSettings):
         400_000_000, ge=1024, description="The most bytes of requests that one process holds at once"
     )
     upload_bytes_max: int = Field(2_000_000_000, ge=1024, description="The largest file that may be uploaded")
+    kept_files_max: int = Field(1_000, ge=1, description="How many uploaded files a user may have Google keep at once")
+    kept_bytes_max: int = Field(
+        2_000_000_000, ge=1024, description="The most bytes of uploaded files that a user may have Google keep at once"
+    )
     cache_seconds_max: int = Field(86_400, ge=60, description="How long a cache may be asked to live")
     upstream_seconds_max: int = Field(600, ge=1, description="How long an answer may take in all")
     upstream_idle_seconds_max: int = Field(120, ge=1, description="How long an answer may be silent")

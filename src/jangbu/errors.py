@@ -12,6 +12,7 @@
     ├── NotPermitted            the key or the account may not do this
     │   └── Unauthenticated     no key was given, or one that opens nothing
     ├── StillRunning            work has not ended, and what it will cost is not known yet
+    ├── TooMuchKept             a user has the provider keep as much as one may
     ├── NotOffered              what was asked for is not offered, and was not passed on
     ├── LimitReached            a limit of the key or of the gateway is reached for now
     ├── UpstreamUnreachable     the provider could not be reached
@@ -104,6 +105,12 @@ class Unauthenticated(NotPermitted):
     """No key was given, or one that opens nothing: which of the two a guesser is not told."""
 
     code = "unauthenticated"
+
+
+class TooMuchKept(JangbuError):
+    """A user has the provider keep as many files, or as many bytes, as one user may at once."""
+
+    code = "too_much_kept"
 
 
 class NotOffered(JangbuError):

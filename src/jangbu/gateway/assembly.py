@@ -24,16 +24,6 @@ __all__ = ["open_gateway"]
 @asynccontextmanager
 async def open_gateway(settings: Settings, ledger: Metering) -> AsyncIterator[Gateway]:
     """Make the gateway over a ledger that its caller opens and closes. Leaving the context ends its calls in order."""
-    limits = Limits(
-        body_bytes=settings.body_bytes_max,
-        upload_bytes=settings.upload_bytes_max,
-        cache_seconds=settings.cache_seconds_max,
-        upstream_seconds=settings.upstream_seconds_max,
-        client_seconds=settings.client_seconds_max,
-        live_seconds=settings.live_seconds_max,
-        live_idle_seconds=settings.live_idle_seconds_max,
-        live_message_bytes=settings.live_message_bytes_max,
-    )
     async with Upstream(
         settings.upstream_url, _keys(settings), idle_seconds=settings.upstream_idle_seconds_max
     ) as upstream:
@@ -43,7 +33,7 @@ async def open_gateway(settings: Settings, ledger: Metering) -> AsyncIterator[Ga
             upstream=upstream,
             clock=ledger.clock,
             drains=Drains(settings.drains_max, settings.drain_seconds_max),
-            limits=limits,
+            limits=_limits(settings),
             room=BodyRoom(settings.bodies_bytes_max),
             short_balance=ShortBalance(settings.short_balance),
             allowed=Allowed.read(settings.allowed_storage, settings.allowed_resources),
@@ -62,6 +52,21 @@ async def open_gateway(settings: Settings, ledger: Metering) -> AsyncIterator[Ga
             await gateway.close(settings.stop_seconds_max)
             if vertex is not None:
                 await vertex.close()
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        body_bytes=settings.body_bytes_max,
+        upload_bytes=settings.upload_bytes_max,
+        kept_files=settings.kept_files_max,
+        kept_bytes=settings.kept_bytes_max,
+        cache_seconds=settings.cache_seconds_max,
+        upstream_seconds=settings.upstream_seconds_max,
+        client_seconds=settings.client_seconds_max,
+        live_seconds=settings.live_seconds_max,
+        live_idle_seconds=settings.live_idle_seconds_max,
+        live_message_bytes=settings.live_message_bytes_max,
+    )
 
 
 def _keys(settings: Settings) -> UpstreamKeys:

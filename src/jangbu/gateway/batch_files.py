@@ -138,6 +138,7 @@ async def deleted(exchange: Exchange, found: Owned) -> UpstreamAnswer:
             await resources.claim(
                 found.account, found.name, ResourceKind.FILE, seconds=FILE_SECONDS, digest=digest or None
             )
+            await resources.resize(found.account, found.name, found.size)
     return answer
 
 

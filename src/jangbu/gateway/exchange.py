@@ -29,6 +29,8 @@ class Limits:
 
     body_bytes: int
     upload_bytes: int
+    kept_files: int
+    kept_bytes: int
     cache_seconds: int
     upstream_seconds: int
     client_seconds: int

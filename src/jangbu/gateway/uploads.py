@@ -15,11 +15,13 @@ from jangbu.gateway.client import Client
 from jangbu.gateway.exchange import Exchange, Limits, Parts
 from jangbu.gateway.file_names import chosen_names, require_free
 from jangbu.gateway.headers import forwarded_with_upload, returned
+from jangbu.gateway.keeping import require_room, reserve, room_for
 from jangbu.gateway.multipart import file_part
-from jangbu.gateway.owning import require_admitted, require_unblocked, short_name
+from jangbu.gateway.owning import require_admitted, require_something_left, require_unblocked, short_name
 from jangbu.gateway.results import FILE_SECONDS, json_or_nothing
 from jangbu.gateway.upstream import REDIRECT, Outgoing, UpstreamAnswer, UpstreamFailure
 from jangbu.metering.resources import Owned, ResourceKind
+from jangbu.providers.gemini.files import file_bytes
 
 __all__ = ["begin_upload", "continue_upload"]
 
@@ -28,16 +30,24 @@ ANSWER_BYTES_MAX = 1_000_000
 _ADDRESS = b"x-goog-upload-url"
 _LENGTH = b"content-length"
 _COMMAND = b"x-goog-upload-command"
+_OFFSET = b"x-goog-upload-offset"
+_ANNOUNCED = b"x-goog-upload-header-content-length"
 _NAMES = "names"
 """Where it is written down with an upload which names it chose."""
 _WITHOUT_BYTES = frozenset({b"query", b"cancel"})
+_DIGITS_MOST = 15
 _PORTS = {"http": 80, "https": 443}
 
 
 async def begin_upload(exchange: Exchange) -> None:
-    """Begin an upload, or make a small one in a single request (multipart)."""
+    """Begin an upload, or make a small one in a single request (multipart).
+
+    Raises InsufficientBalance for who has nothing left, and TooMuchKept for who keeps as much as one may.
+    """
     await require_admitted(exchange)
+    await require_something_left(exchange)
     body = await exchange.body()
+    await require_room(exchange, max(len(body), _number(exchange.headers, _ANNOUNCED)))
     names = chosen_names(exchange.headers, exchange.query, body)
     await require_free(exchange.parts.ledger, names)
     answer = await exchange.send(body)
@@ -45,9 +55,10 @@ async def begin_upload(exchange: Exchange) -> None:
     headers = exchange.answer_headers(answer)
     address = answer.header(_ADDRESS.decode())
     if answer.status < REDIRECT and address is not None:
-        headers.append((_ADDRESS, await _own_address(exchange, address, names)))
+        headers.append((_ADDRESS, await _own_address(exchange, address, names, len(body))))
     elif answer.status < REDIRECT:
-        await _claim(exchange.parts, exchange.payer.user, content, await _multipart_read(exchange, body))
+        read = await _multipart_read(exchange, body)
+        await _claim(exchange.parts, exchange.payer.user, content, read, len(body))
     await exchange.client.answer(answer.status, content, headers)
 
 
@@ -62,8 +73,8 @@ async def continue_upload(
     """Pass the bytes of an upload on as they come.
 
     Raises NotFound for a token that stands for nothing, Unauthenticated where the key with which it was begun is in
-    force no more, NotPermitted where the account is blocked, and StillRunning where a batch began to read another file
-    by the name that was chosen.
+    force no more, NotPermitted where the account is blocked, StillRunning where a batch began to read another file by
+    the name that was chosen, and TooMuchKept where its user keeps as much as one may.
     """
     upload = await parts.ledger.resources.upload(token)
     if upload is None or upload.target is None:
@@ -75,10 +86,7 @@ async def continue_upload(
     if not _has_no_bytes(given):
         digest = await parts.ledger.resources.digest(upload.account, upload.name)
         await require_free(parts.ledger, digest.get(_NAMES, ()))
-    length = given.get(_LENGTH, b"0")
-    if length.isdigit() and int(length[:20]) > parts.limits.upload_bytes:
-        raise _too_large(parts.limits)
-    incoming = _Incoming(receive, parts.limits)
+    incoming = _Incoming(receive, parts.limits, await _reserved(parts, upload, given))
     file = await _whole_file(parts, upload, given)
     pieces = incoming.pieces() if file is None else file.read(incoming.pieces())
     headers = (*forwarded_with_upload(raw_headers), *((name, value) for name, value in raw_headers if name == _LENGTH))
@@ -89,27 +97,47 @@ async def continue_upload(
             "the upload broke off", hint="ask how far it came, and go on"
         ) from None
     content = await answer.read(ANSWER_BYTES_MAX)
-    await _follow(parts, upload, answer, content, file)
+    await _follow(parts, upload, answer, content, file, _number(given, _OFFSET) + incoming.size)
     await client.answer(answer.status, content, returned(answer.headers))
+
+
+async def _reserved(parts: Parts, upload: Owned, headers: Mapping[bytes, bytes]) -> int:
+    """Take room for the bytes that an upload is gone on with; give how many there may be.
+
+    Where nobody says how many there will be, there may be as many as there is room for.
+    """
+    if _has_no_bytes(headers):
+        return 0
+    most, offset = parts.limits.upload_bytes, _number(headers, _OFFSET)
+    length = _number(headers, _LENGTH) if _LENGTH in headers else None
+    if length is None:
+        length = min(most, max(await room_for(parts, upload) - offset, 1))
+    if length > most:
+        raise _too_large(most)
+    await reserve(parts, upload, offset + length)
+    return length
 
 
 class _Incoming:
     """The bytes of an upload, as they come; one whose client leaves or dawdles ends in the middle."""
 
-    def __init__(self, receive: Receive, limits: Limits) -> None:
+    def __init__(self, receive: Receive, limits: Limits, most: int) -> None:
         self._receive = receive
         self._limits = limits
+        self._most = most
+        self.size = 0
+        """How many bytes came so far."""
         self.failure: Exception | None = None
         """Why there were no more: whoever sends them on sees only that they ended."""
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Give the bytes."""
-        size, goes_on = 0, True
+        goes_on = True
         while goes_on:
             piece, goes_on = await self._next()
-            size += len(piece)
-            if size > self._limits.upload_bytes:
-                raise self._failed(_too_large(self._limits))
+            self.size += len(piece)
+            if self.size > self._most:
+                raise self._failed(_too_large(self._most))
             if piece:
                 yield piece
 
@@ -129,16 +157,18 @@ class _Incoming:
         return failure
 
 
-async def _own_address(exchange: Exchange, address: str, names: tuple[str, ...]) -> bytes:
-    """Give the gateway's own address in the place of the provider's."""
+async def _own_address(exchange: Exchange, address: str, names: tuple[str, ...], size: int) -> bytes:
+    """Give the gateway's own address in the place of the provider's. ``size`` is the bytes of the beginning."""
     if _origin(address) != _origin(exchange.parts.upstream.origin):
         raise UpstreamUnreachable("the provider named another host for the upload")
     resources = exchange.parts.ledger.resources
+    has_bytes = _command(exchange.headers) != (b"start",)
     token = await resources.open_upload(
         exchange.account, address, UPLOAD_SECONDS, key=exchange.payer.key.id, digest={_NAMES: names} if names else None
     )
-    if _command(exchange.headers) != (b"start",) and (upload := await resources.upload(token)) is not None:
+    if has_bytes and (upload := await resources.upload(token)) is not None:
         # Bytes that came with the beginning were not read.
+        await resources.resize(upload.account, upload.name, size)
         await resources.first_bytes(upload)
     return f"{exchange.origin}/upload/{exchange.route.version}/files?upload_id={quote(token)}".encode()
 
@@ -160,7 +190,7 @@ async def _whole_file(parts: Parts, upload: Owned, headers: Mapping[bytes, bytes
     if _has_no_bytes(headers):
         return None
     is_first = await parts.ledger.resources.first_bytes(upload)
-    is_whole = _command(headers) == (b"upload", b"finalize") and headers.get(b"x-goog-upload-offset") == b"0"
+    is_whole = _command(headers) == (b"upload", b"finalize") and headers.get(_OFFSET) == b"0"
     return PassingFile() if is_first and is_whole else None
 
 
@@ -187,30 +217,42 @@ def _command(headers: Mapping[bytes, bytes]) -> tuple[bytes, ...]:
 
 
 async def _follow(
-    parts: Parts, upload: Owned, answer: UpstreamAnswer, content: bytes, passed: PassingFile | None
+    parts: Parts, upload: Owned, answer: UpstreamAnswer, content: bytes, passed: PassingFile | None, size: int
 ) -> None:
-    """Write down whose a new file is. The token of an upload that is done still tells how it ended, until its time is
-    up: the answer may not have reached the client.
+    """Write down whose a new file is, or how far the upload came: ``size`` bytes. The token of an upload that is done
+    still tells how it ended, until its time is up: the answer may not have reached the client.
     """
+    resources = parts.ledger.resources
     status = (answer.header("x-goog-upload-status") or "final").lower()
-    if answer.status < REDIRECT and status == "final":
-        await _claim(parts, upload.user, content, passed)
-    elif status == "cancelled":
-        await parts.ledger.resources.forget(upload.account, upload.name)
+    if status == "cancelled":
+        await resources.forget(upload.account, upload.name)
+    elif answer.status >= REDIRECT:
+        await resources.resize(upload.account, upload.name, upload.size)
+    elif status == "final":
+        await _claim(parts, upload.user, content, passed, size)
+        await resources.resize(upload.account, upload.name, None)
+    elif size:
+        await resources.resize(upload.account, upload.name, max(size, upload.size or 0))
 
 
-async def _claim(parts: Parts, user: str, content: bytes, passed: PassingFile | None) -> None:
-    """Write down whose a new file is, and what its lines ask for where it can be a batch's."""
+async def _claim(parts: Parts, user: str, content: bytes, passed: PassingFile | None, size: int) -> None:
+    """Write down whose a new file is, how large, and what its lines ask for where it can be a batch's."""
     shown = json_or_nothing(content)
     file = shown.get("file", shown)
     name = file.get("name") if isinstance(file, dict) else None
     if isinstance(name, str):
         account = parts.ledger.accounts.id_of(user)
         digest = None if passed is None or passed.lines is None else passed.lines.stored()
-        await parts.ledger.resources.claim(
-            account, short_name(name), ResourceKind.FILE, seconds=FILE_SECONDS, digest=digest
-        )
+        resources, short = parts.ledger.resources, short_name(name)
+        await resources.claim(account, short, ResourceKind.FILE, seconds=FILE_SECONDS, digest=digest)
+        await resources.resize(account, short, file_bytes(file, size))
 
 
-def _too_large(limits: Limits) -> TooLarge:
-    return TooLarge(f"the upload is larger than {limits.upload_bytes:,} bytes")
+def _number(headers: Mapping[bytes, bytes], name: bytes) -> int:
+    """Read a header that counts bytes; 0 where it says nothing that could be read."""
+    value = headers.get(name, b"").strip()
+    return int(value) if value.isdigit() and len(value) <= _DIGITS_MOST else 0
+
+
+def _too_large(most: int) -> TooLarge:
+    return TooLarge(f"the upload is larger than {most:,} bytes")

@@ -21,9 +21,9 @@ from jangbu.metering.content import metadata_text, model_name, service_name
 from jangbu.metering.retry import repeated
 from jangbu.storage import resources
 from jangbu.storage.database import Database
-from jangbu.storage.resources import FileUser, ResourceClaim, ResourceRow
+from jangbu.storage.resources import FileUser, Kept, ResourceClaim, ResourceRow
 
-__all__ = ["FileUser", "LaterCall", "Owned", "ResourceKind", "Resources"]
+__all__ = ["FileUser", "Kept", "LaterCall", "Owned", "ResourceKind", "Resources"]
 
 Result = TypeVar("Result")
 
@@ -78,6 +78,8 @@ class Owned:
     settled_at: datetime | None
     key: UUID | None = None
     """The key with which an upload was begun; None for all else."""
+    size: int | None = None
+    """The bytes that an uploaded file takes of the provider's room, or an upload so far; None for all else."""
 
     @property
     def place(self) -> str:
@@ -169,6 +171,14 @@ class Resources:
         A hold that waits for it stays until its time is up; then its outcome is unknown.
         """
         return _is_name(name) and await self._patiently(lambda: resources.forget(self._database, account, name))
+
+    async def kept(self, account: UUID) -> Kept:
+        """Give what an account has the provider keep, uploads under way among it."""
+        return await resources.kept(self._database, account)
+
+    async def resize(self, account: UUID, name: str, size: int | None) -> None:
+        """Note, durably, how many bytes a resource takes of the provider's room; None where it takes none any more."""
+        await self._patiently(lambda: resources.resize(self._database, account, name, size))
 
     async def use(self, account: UUID, names: Sequence[str], call: UUID) -> Mapping[str, Mapping[str, Any]]:
         """Note, durably, that a call reads files of an account; give those that are there, each with its digest.
@@ -276,4 +286,5 @@ def _owned(row: ResourceRow) -> Owned:
         row.created_at,
         row.settled_at,
         key=row.key if call is None else None,
+        size=row.size,
     )

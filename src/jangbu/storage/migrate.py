@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 10
 
-HEAD = "0008"
+HEAD = "0009"
 """The revision that this release needs."""
 
 

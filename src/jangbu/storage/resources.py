@@ -40,6 +40,15 @@ class ResourceRow:
     target: str | None
     created_at: datetime
     settled_at: datetime | None
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What an account has the provider keep: how many files it uploaded, or uploads, and how many bytes they have."""
+
+    files: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +124,18 @@ async def forget(database: Database, account: UUID, name: str) -> bool:
     return await database.value("resource_forget", account, name) is not None
 
 
+async def kept(database: Database, account: UUID) -> Kept:
+    """Give what an account has the provider keep."""
+    row = await database.row("resource_kept", account)
+    assert row is not None, "a count has a row"
+    return Kept(row["files"], row["bytes"])
+
+
+async def resize(database: Database, account: UUID, name: str, size: int | None) -> None:
+    """Note how many bytes a resource takes of the provider's room; None where it takes none any more."""
+    await database.rows("resource_resize", account, name, size)
+
+
 async def use(database: Database, account: UUID, names: Sequence[str], call: UUID) -> Sequence[tuple[str, str | None]]:
     """Note that a call reads files of an account; give those that are there, each with its content as a JSON text."""
     rows = await database.rows("resource_use", account, names, call)
@@ -161,4 +182,5 @@ def _resource(row: Row) -> ResourceRow:
         row["target"],
         row["created_at"],
         row["settled_at"],
+        row["size"],
     )

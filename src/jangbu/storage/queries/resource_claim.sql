@@ -34,10 +34,10 @@ claimed AS (
         created_at = CASE WHEN r.expires_at <= clock_timestamp() THEN excluded.created_at ELSE r.created_at END,
         settled_at = CASE WHEN coalesce(excluded.call_id = r.call_id, excluded.call_id IS NULL) THEN r.settled_at END,
         expires_at = excluded.expires_at
-    RETURNING account_id, name, kind, call_id, service, model, metadata, key_id, target, created_at, settled_at
+    RETURNING account_id, name, kind, call_id, service, model, metadata, key_id, target, created_at, settled_at, size
 )
 SELECT
     a.account_id, a.user_id, c.name, c.kind, c.call_id, c.service, c.model, c.metadata, c.key_id, c.target,
-    c.created_at, c.settled_at
+    c.created_at, c.settled_at, c.size
 FROM account AS a
 LEFT JOIN claimed AS c ON c.account_id = a.account_id
