@@ -304,3 +304,67 @@ async def test_googles_client_interacts(served: Stage) -> None:
         total = await asyncio.to_thread(interact, client)
     assert await served.used() == (total, 0)
     assert len(await records(served)) == 4
+
+
+LONG = {"total_input_tokens": 9_000, "total_output_tokens": 1_000, "total_tokens": 10_000}
+UNFINISHED = {"object": "interaction", "model": FLASH, "status": "requires_continuation"}
+
+
+def stops_short(served: Stage, token: str, **shown: Any) -> None:
+    """Have the provider stop the next interaction in the middle, with a token to go on from."""
+    body = json.dumps({"id": f"v1_{token}", **UNFINISHED, "continuation_token": token, **shown}).encode()
+    served.gemini.next(Behaviour(recorded=Recorded(body)))
+
+
+def stops_short_in_events(served: Stage, token: str) -> None:
+    """Have the provider stream it, with the token beside a change of the status and in the last snapshot."""
+    whole = {"id": f"v1_{token}", **UNFINISHED, "continuation_token": token, "usage": LONG}
+    events: list[dict[str, Any]] = [
+        {"event_type": "interaction.created", "interaction": {"id": f"v1_{token}", "status": "in_progress"}},
+        {"event_type": "interaction.status_update", "status": "in_progress", "continuation_token": f"{token}-half"},
+        {"event_type": "interaction.completed", "interaction": whole},
+    ]
+    body = "".join(f"event: {event['event_type']}\ndata: {json.dumps(event)}\n\n" for event in events).encode()
+    served.gemini.next(Behaviour(recorded=Recorded(body, "text/event-stream")))
+
+
+@pytest.mark.parametrize("in_events", [False, True])
+async def test_only_who_was_given_its_token_goes_on_with_a_decode(served: Stage, in_events: bool) -> None:
+    if in_events:
+        stops_short_in_events(served, "opaque")
+        await served.post(PATH, {"model": FLASH, "input": "hi", "stream": True})
+    else:
+        stops_short(served, "opaque", usage=LONG)
+        await made(served)
+    before = len(served.gemini.requests())
+    for token in ("opaque", "nobodys"):
+        for spelling in ("continuation_token", "continuationToken"):
+            body = {"model": FLASH, "input": "hi", spelling: token}
+            status, answer, _ = await served.post(PATH, body, user="lee")
+            assert (status, answer["error"]["status"]) == (404, "NOT_FOUND")
+            assert token not in answer["error"]["message"]
+    assert came(served, since=before) == []
+    for token in ("opaque", "opaque-half") if in_events else ("opaque",):
+        await made(served, continuation_token=token)
+        assert json.loads(served.gemini.requests()[-1].body)["continuation_token"] == token
+
+
+async def test_what_was_decoded_before_is_held_for(served: Stage) -> None:
+    stops_short(served, "opaque", usage=LONG)
+    first, _ = await made(served)
+    gone_on_from: list[dict[str, Any]] = [{}, {"previous_interaction_id": first["id"]}]
+    for given in gone_on_from:
+        stops_short(served, "more", usage=LONG)
+        await made(served, continuation_token="opaque", max_output_tokens=1_000, **given)
+        assert await findings(served) == [], "the context was held for"
+
+
+async def test_what_is_not_known_of_a_decode_is_as_much_as_its_model_takes_in(served: Stage) -> None:
+    stops_short(served, "opaque", usage=LONG)
+    await made(served)
+    await asked_database(served, "DELETE FROM jangbu.resources WHERE name LIKE 'continuations/%'")
+    stops_short(served, "opaque", status="in_progress")
+    assert (await served.get(f"{PATH}/v1_opaque"))[0] == 200
+    status, answer, _ = await served.post(PATH, {"model": FLASH, "input": "hi", "continuation_token": "opaque"})
+    assert (status, answer["error"]["details"][0]["reason"]) == (402, "INSUFFICIENT_BALANCE")
+    assert int(answer["error"]["details"][0]["metadata"]["needed"]) > 1_000_000

@@ -3,7 +3,7 @@ background, with their usage in the answer of a later request.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jangbu import telemetry
@@ -16,9 +16,12 @@ from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.owning import owned
 from jangbu.gateway.relay import Relayed
 from jangbu.gateway.results import claim_made, json_or_nothing, settle_by_answer
+from jangbu.gateway.resumption import context_of, keep_continuations
 from jangbu.gateway.upstream import REDIRECT
 from jangbu.metering.resources import LaterCall, ResourceKind
 from jangbu.providers.gemini import request
+from jangbu.providers.gemini.fields import folded
+from jangbu.providers.gemini.references import continuation_name
 
 __all__ = ["LATER_SECONDS", "bounds_of", "finish", "input_tokens", "later_call"]
 
@@ -30,7 +33,15 @@ COUNTING_MODEL = "gemini-2.5-flash"
 """What counts the input of an agent, which itself counts nothing."""
 SHOWN_BYTES_MAX = 32_000_000
 _RUNNING = frozenset({"in_progress", "queued"})
-_EARLIER = "previousinteractionid"
+_EARLIER, _TOKEN = "previousinteractionid", "continuationtoken"
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """What an interaction goes on from: another one by its id, its unfinished decode by a token, both or neither."""
+
+    interaction: str | None
+    token: str | None
 
 
 async def bounds_of(exchange: Exchange, asked: Mapping[str, Any], model: str) -> Bounds:
@@ -39,7 +50,7 @@ async def bounds_of(exchange: Exchange, asked: Mapping[str, Any], model: str) ->
     """
     alone, earlier = _parted(asked)
     found = request.bounds(exchange.route.verb, alone, model)
-    if found.input_most is None or earlier is None:
+    if found.input_most is None:
         return found
     context = await _context(exchange, earlier)
     return replace(found, input_most=None if context is None else found.input_most + context)
@@ -49,20 +60,28 @@ async def input_tokens(exchange: Exchange, asked: Mapping[str, Any], model: str)
     """Have the input of an interaction counted, with the context that it goes on from; None where nobody can tell."""
     alone, earlier = _parted(asked)
     count = await asked_tokens(exchange, alone, model if "model" in asked else COUNTING_MODEL)
-    if count is None or earlier is None:
-        return count
+    if count is None:
+        return None
     context = await _context(exchange, earlier)
     return None if context is None else count + context
 
 
-def _parted(asked: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | None]:
-    """Part a request from the id of the interaction that it goes on from."""
-    alone = {name: value for name, value in asked.items() if name.replace("_", "").lower() != _EARLIER}
-    earlier = next((value for name, value in asked.items() if name not in alone), None)
-    return alone, earlier.rpartition("/")[2] if isinstance(earlier, str) and earlier else None
+def _parted(asked: Mapping[str, Any]) -> tuple[Mapping[str, Any], _Earlier]:
+    """Part a request from what it goes on from."""
+    alone = {name: value for name, value in asked.items() if folded(name) not in (_EARLIER, _TOKEN)}
+    earlier = {folded(name): value for name, value in asked.items() if name not in alone}
+    interaction, token = (value if isinstance(value, str) else "" for value in map(earlier.get, (_EARLIER, _TOKEN)))
+    return alone, _Earlier(interaction.rpartition("/")[2] or None, token or None)
 
 
-async def _context(exchange: Exchange, earlier: str) -> int | None:
+async def _context(exchange: Exchange, earlier: _Earlier) -> int | None:
+    """Give the most tokens of what was said before; what a token goes on with is the interaction beside it."""
+    decoded = 0 if earlier.token is None else await context_of(exchange, continuation_name(earlier.token))
+    said = 0 if earlier.interaction is None else await _said_in(exchange, earlier.interaction)
+    return None if said is None else max(decoded, said)
+
+
+async def _said_in(exchange: Exchange, earlier: str) -> int | None:
     """Give the most tokens of an earlier interaction's context. A run that nobody asked for is settled by it."""
     recorded = await exchange.parts.ledger.tokens_of(exchange.payer.user, earlier)
     if recorded is not None:
@@ -82,6 +101,9 @@ async def finish(exchange: Exchange, call: MeteredCall, outcome: Outcome, relaye
     """
     if exchange.route.surface is not Surface.INTERACTIONS:
         return await call.finish(outcome)
+    if relayed.continuations:
+        usage = outcome.usage if isinstance(outcome, Answered) else None
+        await keep_continuations(exchange, relayed.continuations, usage, call.call.model)
     shown = json_or_nothing(relayed.rest)
     named = shown.get("id") or relayed.answer_id
     if not isinstance(named, str):

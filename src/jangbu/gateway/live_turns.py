@@ -19,8 +19,8 @@ from jangbu.domain.usage import Source, Surface, Usage
 from jangbu.errors import NotPermitted
 from jangbu.gateway.calls import MeteredCall
 from jangbu.gateway.exchange import Exchange
-from jangbu.gateway.live_resumption import context_of, keep
 from jangbu.gateway.metered import check_model, check_references, service_for
+from jangbu.gateway.resumption import context_of, keep
 from jangbu.metering.key_limits import Admission
 from jangbu.providers.gemini import StreamMeter
 from jangbu.providers.gemini.fields import fields

@@ -50,13 +50,15 @@ class Drains:
 class Relayed:
     """How an answer ended: what it means for the call, the bytes that still wait for the record, and what broke.
 
-    ``answer_id`` is how the answer named itself, also where it broke off before it reported anything.
+    ``answer_id`` is how the answer named itself, also where it broke off before it reported anything; ``continuations``
+    are the tokens that it showed, with which an interaction can be gone on with.
     """
 
     outcome: Outcome
     rest: bytes
     failure: UpstreamFailure | None = None
     answer_id: str | None = None
+    continuations: tuple[str, ...] = ()
 
 
 class Relay:
@@ -100,7 +102,7 @@ class Relay:
         finally:
             if client.is_gone and self._admitted:
                 self._drains.done()
-        return Relayed(self._judge(complete=True), self._holding.rest(), answer_id=self._answer_id)
+        return self._ended(self._judge(complete=True), self._holding.rest())
 
     _admitted = False
     _answer_id: str | None = None
@@ -135,7 +137,10 @@ class Relay:
 
     def _broken(self, failure: UpstreamFailure) -> Relayed:
         self._answer.close()
-        return Relayed(self._judge(complete=False), b"", failure, answer_id=self._answer_id)
+        return self._ended(self._judge(complete=False), b"", failure)
+
+    def _ended(self, outcome: Outcome, rest: bytes, failure: UpstreamFailure | None = None) -> Relayed:
+        return Relayed(outcome, rest, failure, self._answer_id, self._meter.continuations)
 
     def _judge(self, *, complete: bool) -> Outcome:
         usage = self._meter.finish(complete)

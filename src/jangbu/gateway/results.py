@@ -15,6 +15,7 @@ from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.holding import LastEvents, WholeBody
 from jangbu.gateway.owning import owned, short_name
 from jangbu.gateway.relay import Relay
+from jangbu.gateway.resumption import keep_continuations
 from jangbu.gateway.upstream import ERROR_BYTES_MAX, REDIRECT, Outgoing, Upstream, UpstreamAnswer, json_headers
 from jangbu.gateway.vertex import Vertex
 from jangbu.metering.later import release_later, settle_later
@@ -153,13 +154,17 @@ async def _passed_on(
     if relayed.failure is not None:
         raise relayed.failure
     outcome = relayed.outcome
+    usage = outcome.usage if isinstance(outcome, Answered) else None
     receipt = await _settle(
         parts.ledger,
         found,
-        outcome.usage if isinstance(outcome, Answered) else None,
+        usage,
         {} if client.has_begun else json_or_nothing(relayed.rest),
         is_error=isinstance(outcome, Rejected),
     )
+    if relayed.continuations:
+        model = "" if found.call is None else found.call.model
+        await keep_continuations(exchange, relayed.continuations, usage, model)
     if client.has_begun:
         await client.end(relayed.rest)
     else:

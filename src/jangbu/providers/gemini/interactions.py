@@ -4,6 +4,7 @@ Unlike generateContent it writes explicit zeros and lower-case modalities. A bac
 without usage; its usage comes when it is fetched again.
 """
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,9 @@ from jangbu.providers.gemini.grounding import mappings
 from jangbu.providers.gemini.names import text
 from jangbu.providers.gemini.reader import Context, Ending, kept, model_of, platform_of, source_of, tier_of
 
+_CONTINUATION = "continuation_token"
+_CONTINUATIONS_MOST = 8
+"""How many tokens of one answer are known: a client goes on from the latest."""
 _UNFINISHED = {"in_progress", "queued"}
 
 
@@ -43,11 +47,17 @@ class InteractionsReader:
         self._failed = False
         self._searched: set[str] = set()
         self._searches = 0
+        self._continuations: deque[str] = deque(maxlen=_CONTINUATIONS_MOST)
 
     @property
     def usage_seen(self) -> bool:
         """Whether any counts were seen so far."""
         return self._usage is not None
+
+    @property
+    def continuations(self) -> tuple[str, ...]:
+        """The tokens with which the decode can be gone on with, as they were shown."""
+        return tuple(dict.fromkeys(self._continuations))
 
     def read(self, event: Mapping[str, Any]) -> None:
         """Take the whole interaction, or its next event."""
@@ -60,6 +70,9 @@ class InteractionsReader:
             usage = holder.get("usage") if isinstance(holder, Mapping) else None
             if isinstance(usage, Mapping) and has_counts(usage, INTERACTIONS):
                 self._usage = usage
+            token = holder.get(_CONTINUATION) if isinstance(holder, Mapping) else None
+            if isinstance(token, str) and token:
+                self._continuations.append(token)
         if interaction.get("status") is not None:
             self._status = str(interaction["status"])
         if "event_type" not in event or interaction is not event:

@@ -7,6 +7,7 @@ from typing import Any
 from jangbu.domain.usage import Anomaly, Platform, Surface, Usage
 from jangbu.providers.gemini.compression import decoder
 from jangbu.providers.gemini.framing import Frames
+from jangbu.providers.gemini.interactions import InteractionsReader
 from jangbu.providers.gemini.reader import Context, Ending, Reader
 from jangbu.providers.gemini.surfaces import reader_for, surface_of
 
@@ -47,6 +48,11 @@ class StreamMeter:
     def usage_seen(self) -> bool:
         """Whether any counts were seen so far."""
         return self._reader is not None and self._reader.usage_seen
+
+    @property
+    def continuations(self) -> tuple[str, ...]:
+        """The tokens that the answer showed, with which the decode of an interaction can be gone on with."""
+        return self._reader.continuations if isinstance(self._reader, InteractionsReader) else ()
 
     @property
     def is_unreadable(self) -> bool:

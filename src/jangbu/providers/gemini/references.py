@@ -1,4 +1,4 @@
-"""What bodies name that lives at the provider: files, caches, earlier interactions and sessions, environments.
+"""What bodies name that lives at the provider: files, caches, earlier interactions, decodes and sessions, environments.
 
 Where a field can name nothing but what somebody owns, whatever it holds is given back, also what is no name at all:
 nobody owns that, and the request goes nowhere.
@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from jangbu.providers.gemini.fields import Field, Path, fields_written
 
-__all__ = ["decoded", "files_made", "references", "session_name"]
+__all__ = ["continuation_name", "decoded", "files_made", "references", "session_name"]
 
 _ADDRESS = re.compile(r"(?:https?|gs)://([^/?#\\@%\s:]+)(?::\d+)?(?:[/?#].*)?", re.IGNORECASE | re.DOTALL)
 _FILE = re.compile(r"(?<![A-Za-z0-9_-])files/([^/:?#&=\s]+)")
@@ -31,7 +31,7 @@ Named = Callable[[str], Iterable[str]]
 
 def references(given: Iterable[Field]) -> tuple[str, ...]:
     """Name what the fields of a body use, each once: ``files/…``, ``cachedContents/…``, ``interactions/…``,
-    ``environments/…`` or ``sessions/…``.
+    ``continuations/…``, ``environments/…`` or ``sessions/…``.
 
     An address elsewhere (a video, a page, a bucket) belongs to nobody here and is not among them.
     """
@@ -41,7 +41,12 @@ def references(given: Iterable[Field]) -> tuple[str, ...]:
 
 def session_name(handle: str) -> str:
     """Name the Live session that a handle resumes. Who has the handle has the session, so the name does not tell it."""
-    return f"sessions/{hashlib.sha256(handle.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    return _named_by_digest("sessions", handle)
+
+
+def continuation_name(token: str) -> str:
+    """Name the decode of an interaction that a token goes on with. The name does not tell the token."""
+    return _named_by_digest("continuations", token)
 
 
 def files_made(answer: Mapping[str, Any]) -> tuple[str, ...]:
@@ -117,6 +122,14 @@ def _session(text: str) -> Iterable[str]:
     return (session_name(text),)
 
 
+def _continuation(text: str) -> Iterable[str]:
+    return (continuation_name(text),)
+
+
+def _named_by_digest(kind: str, secret: str) -> str:
+    return f"{kind}/{hashlib.sha256(secret.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
 def _environment(text: str) -> Iterable[str]:
     return (_whole(_ENVIRONMENT, "environments", text),)
 
@@ -142,6 +155,7 @@ _FIELDS: Mapping[str, Named] = {
     "gcsuri": _address,
     "cachedcontent": _cache,
     "previousinteractionid": _interaction,
+    "continuationtoken": _continuation,
     "environmentid": _environment,
 }
 _FIELDS_WITHIN: Mapping[Path, Named] = {

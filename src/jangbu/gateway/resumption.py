@@ -1,0 +1,51 @@
+"""What can be gone on from by a secret: a Live session by its handle, the decode of an interaction by its token.
+
+Either belongs to the user to whom it was given, as all that is kept at Google. What was said before is in each prompt
+that follows. So it is written down with the handle or the token how long that context can be, and it is held for.
+"""
+
+from collections.abc import Iterable
+
+from jangbu import telemetry
+from jangbu.domain.usage import Source, Usage
+from jangbu.errors import JangbuError, NotFound
+from jangbu.gateway.exchange import Exchange
+from jangbu.metering.resources import ResourceKind
+from jangbu.providers.gemini.limits import input_limit
+from jangbu.providers.gemini.references import continuation_name
+
+__all__ = ["context_of", "keep", "keep_continuations"]
+
+KEPT_SECONDS = 48 * 3600
+"""How long a handle is its user's: longer than Google takes it (the Gemini API for two hours after a session)."""
+CONTEXT_MOST_UNKNOWN = 1_048_576
+"""What the model of an agent, which nobody names, may take in."""
+_CONTEXT = "context_tokens"
+
+
+async def keep(exchange: Exchange, name: str, context_tokens: int) -> None:
+    """Write down, durably, whose it is, before its client can go on from it, and how long its context can be."""
+    digest, resources = {_CONTEXT: context_tokens}, exchange.parts.ledger.resources
+    try:
+        await resources.claim(exchange.account, name, ResourceKind.INTERACTION, digest=digest, seconds=KEPT_SECONDS)
+    except JangbuError as error:
+        # The answer is on its way; all that its user loses is to go on from it.
+        telemetry.warn("gateway.unclaimed", str(error), resource=name)
+
+
+async def keep_continuations(exchange: Exchange, tokens: Iterable[str], usage: Usage | None, model: str) -> None:
+    """Write down whose the tokens of an answer are. Their context is at most what the answer used in all; where that is
+    not known, as much as its model takes in.
+    """
+    known = None if usage is None or usage.source is Source.NONE else usage.total_tokens
+    context = known or input_limit(model) or CONTEXT_MOST_UNKNOWN
+    for token in tokens:
+        await keep(exchange, continuation_name(token), context)
+
+
+async def context_of(exchange: Exchange, name: str) -> int:
+    """Give the most tokens that a context has. Raises NotFound where it is not the payer's."""
+    digest = await exchange.parts.ledger.resources.digest(exchange.account, name)
+    if _CONTEXT not in digest:
+        raise NotFound(f"{name} was not found")
+    return int(digest[_CONTEXT])
