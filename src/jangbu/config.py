@@ -154,6 +154,11 @@ class Settings(BaseSettings):
             reason = getattr(error, "strerror", None) or error
             raise InvalidSettings(f"the settings file {settings_file()} cannot be read: {reason}") from None
 
+    @property
+    def can_call(self) -> bool:
+        """Whether the gateway is given something to call Gemini with: a key, or a project of Vertex AI."""
+        return any(each is not None for each in (self.gemini_api_key, self.upstream_keys, self.vertex_project))
+
     @field_validator(*_PATHS, mode="before")
     @classmethod
     def _name_something(cls, value: object) -> object:

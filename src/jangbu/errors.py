@@ -15,6 +15,7 @@
     ├── TooMuchKept             a user has the provider keep as much as one may
     ├── NotOffered              what was asked for is not offered, and was not passed on
     ├── LimitReached            a limit of the key or of the gateway is reached for now
+    ├── NotConfigured           the gateway was given nothing to call the provider with
     ├── UpstreamUnreachable     the provider could not be reached
     ├── UncountedInput          nothing tells how many tokens a call's input has
     ├── InsufficientBalance     the call cannot be paid for
@@ -133,6 +134,12 @@ class LimitReached(JangbuError):
     def __init__(self, message: str, *, seconds: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.seconds = seconds
+
+
+class NotConfigured(JangbuError):
+    """The gateway was given nothing to call the provider with, so it makes no calls."""
+
+    code = "not_configured"
 
 
 class UpstreamUnreachable(JangbuError):

@@ -66,7 +66,7 @@ async def ledger(database_url: str) -> AsyncIterator[Metering]:
 
 @pytest.fixture
 async def pages(ledger: Metering, database_url: str) -> AsyncIterator[Pages]:
-    async with open_app(Settings.load(database_url=database_url), ledger) as app:
+    async with open_app(Settings.load(database_url=database_url, vertex_project="shop-project"), ledger) as app:
         yield Pages(app)
 
 
@@ -77,6 +77,14 @@ async def test_it_is_ready_while_the_database_answers(ledger: Metering, pages: P
     status, body = await pages.get("/readyz")
     assert (status, json.loads(body)["code"]) == (503, "database_unreachable")
     assert await pages.get("/healthz") == (200, '{"status":"ok"}')
+
+
+async def test_it_is_not_ready_where_there_is_nothing_to_call_gemini_with(ledger: Metering, database_url: str) -> None:
+    async with open_app(Settings.load(database_url=database_url), ledger) as app:
+        status, body = await Pages(app).get("/readyz")
+        assert (status, json.loads(body)["code"]) == (503, "not_configured")
+        assert "GEMINI_API_KEY" in json.loads(body)["message"]
+        assert await Pages(app).get("/healthz") == (200, '{"status":"ok"}')
 
 
 async def test_it_is_ready_only_where_gemini_can_be_reached(ledger: Metering, database_url: str) -> None:
@@ -102,7 +110,8 @@ async def test_many_who_ask_reach_out_to_gemini_once(ledger: Metering, database_
         await asyncio.sleep(0.05)
         return True
 
-    async with open_app(Settings.load(database_url=database_url), ledger, reaches) as app:
+    settings = Settings.load(database_url=database_url, gemini_api_key="a-key")
+    async with open_app(settings, ledger, reaches) as app:
         answers = await asyncio.gather(*(Pages(app).get("/readyz") for _ in range(5)))
     assert {status for status, _ in answers} == {200}
     assert tried == 1

@@ -11,6 +11,8 @@ GIVEN = {
     errors.RecordingFailed: 1,
     errors.StillRunning: 1,
     errors.NotOffered: 1,
+    errors.NotConfigured: 1,
+    errors.TooMuchKept: 1,
     errors.LimitReached: 1,
     errors.UpstreamUnreachable: 1,
     errors.UncountedInput: 1,

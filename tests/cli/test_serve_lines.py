@@ -113,3 +113,11 @@ def test_a_stream_that_breaks_off_is_told_in_one_line(service: Service, gemini: 
     eventually(service.lines)
     [line] = service.lines()
     assert (line["verb"], line["broken_off"], line["code"]) == ("streamGenerateContent", True, "upstream_unreachable")
+
+
+def test_that_there_is_nothing_to_call_gemini_with_is_told_at_the_start(jangbu: Jangbu) -> None:
+    with serving(jangbu) as service:
+        eventually(service.lines)
+        [line] = service.lines()
+        assert (line["level"], line["logger"]) == ("warning", "jangbu.gateway")
+        assert "set GEMINI_API_KEY" in line["message"]

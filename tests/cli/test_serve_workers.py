@@ -82,7 +82,7 @@ def test_workers_are_a_small_number(offline: Jangbu, number: str) -> None:
 def test_workers_share_the_embedded_server(offline: Jangbu, tmp_path: Path) -> None:
     environment = {name: value for name, value in offline.environment.items() if name != "JANGBU_DATABASE_URL"}
     embedded = Jangbu(offline.directory, {**environment, "JANGBU_DATA_DIR": str(tmp_path / "data")})
-    with serving(embedded, "--workers", "2") as service:
+    with serving(embedded, "--workers", "2", JANGBU_VERTEX_PROJECT="shop") as service:
         assert service.json("/readyz")[0] == 200
         assert embedded.json("accounts", "create", "kim")["user"] == "kim"
         assert service.stop() == 0

@@ -5,7 +5,13 @@ import json
 
 import pytest
 
+from jangbu.clock import new_id
+from jangbu.domain.flow import Bounds, Call
+from jangbu.errors import InvalidSettings
+from jangbu.gateway.calls import MeteredCall
+from jangbu.gateway.upstream_keys import read_keys
 from jangbu.testing import FakeGemini
+from tests.gateway.book import holds
 from tests.gateway.raw import none_open, post, provider, said, until, wire
 from tests.gateway.stage import FLASH, Stage, asked, stage
 from tests.gateway.test_limits import ANSWER, is_under_way
@@ -14,11 +20,15 @@ CALL = f"/v1beta/models/{FLASH}:generateContent"
 BODY = json.dumps(asked())
 
 
-async def test_without_a_key_for_the_provider_nothing_stays_held(database_url: str, gemini: FakeGemini) -> None:
+async def test_without_a_key_for_the_provider_nothing_stays_held_and_the_operator_is_told(
+    database_url: str, gemini: FakeGemini, caplog: pytest.LogCaptureFixture
+) -> None:
     async with stage(database_url, gemini, gemini_api_key=None) as served:
         await served.open("kim")
         status, answer, _ = await served.generate()
-        assert (status, answer["error"]["details"][0]["reason"]) == (404, "NOT_OFFERED")
+        assert (status, answer["error"]["details"][0]["reason"]) == (503, "NOT_CONFIGURED")
+        assert "GEMINI_API_KEY" not in answer["error"]["message"]
+        assert "set GEMINI_API_KEY where it runs" in caplog.text
         assert await served.used() == (0, 0)
 
 
@@ -117,3 +127,36 @@ async def test_a_revoked_key_stops_working_on_all_gateways_within_five_seconds(
         async with asyncio.timeout(5):
             await until(lambda: refused(one))
             await until(lambda: refused(two))
+
+
+@pytest.mark.parametrize(("leaves", "states"), [(False, ["released"]), (True, ["unknown"])])
+async def test_only_a_call_that_may_have_left_stays_held_when_the_gateway_itself_breaks_it_off(
+    served: Stage, leaves: bool, states: list[str]
+) -> None:
+    bounds = Bounds(10, 100, output_chosen=True)
+    call = MeteredCall(served.ledger, Call(new_id(served.ledger.clock), "kim", "text_generation", FLASH, bounds))
+    with pytest.raises(RuntimeError, match="a mistake"):
+        await broken_off(call, leaves=leaves)
+    assert await holds(served) == states
+
+
+async def broken_off(call: MeteredCall, *, leaves: bool) -> None:
+    """Break a call off, before or after it may have left."""
+    async with call.held(nothing):
+        if leaves:
+            call.leaves()
+        raise RuntimeError("a mistake of the gateway's own")
+
+
+async def nothing() -> None:
+    """Count nothing."""
+
+
+KEYS = ["AIza-one\nx: y", "AIza one", "AIza-\x7fone", "AIza-\u20ac", "AIza-one=2,AIza\ttwo", ""]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_for_gemini_that_no_header_can_carry_is_refused_at_the_start(key: str) -> None:
+    with pytest.raises(InvalidSettings, match="upstream key") as refused:
+        read_keys(key)
+    assert "AIza" not in str(refused.value)

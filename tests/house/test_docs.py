@@ -90,7 +90,10 @@ def test_the_gateway_starts_and_stops_as_the_readme_shows(environment: dict[str,
     for line in block.strip().splitlines():
         words = [*line.split()[1:], "--port", str(free_port()), "--json"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "jangbu", *words], env=environment, cwd=tmp_path, stdout=subprocess.PIPE
+            [sys.executable, "-m", "jangbu", *words],
+            env={**environment, "JANGBU_VERTEX_PROJECT": "shop"},
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
         )
         try:
             assert process.stdout is not None

@@ -30,7 +30,7 @@ async def open_app(
         routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", show_metrics)],
     )
     app.state.metering = metering
-    app.state.readiness = Readiness(metering, settings.project, reaches_upstream)
+    app.state.readiness = Readiness(metering, settings.project, reaches_upstream, can_call=settings.can_call)
     app.state.metrics = metrics
     app.state.metrics_token = settings.metrics_token
     try:

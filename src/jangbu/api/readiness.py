@@ -10,10 +10,12 @@ from jangbu.errors import JangbuError
 from jangbu.metering.meter import Metering
 from jangbu.storage import verifications
 
-__all__ = ["Failure", "ReachesUpstream", "Readiness"]
+__all__ = ["WHAT_TO_SET", "Failure", "ReachesUpstream", "Readiness"]
 
 ReachesUpstream = Callable[[int], Awaitable[bool]]
 """Tells whether the provider's address takes connections, within so many seconds."""
+
+WHAT_TO_SET = "set GEMINI_API_KEY, JANGBU_UPSTREAM_KEYS or JANGBU_VERTEX_PROJECT"
 
 _DATABASE_SECONDS = 2
 _UPSTREAM_SECONDS = 2
@@ -32,10 +34,13 @@ class Failure:
 class Readiness:
     """Asks the database each time, and the provider now and then; no call is ever made for it."""
 
-    def __init__(self, metering: Metering, project: str, reaches_upstream: ReachesUpstream | None) -> None:
+    def __init__(
+        self, metering: Metering, project: str, reaches_upstream: ReachesUpstream | None, *, can_call: bool
+    ) -> None:
         self._metering = metering
         self._project = project
         self._reaches_upstream = reaches_upstream
+        self._can_call = can_call
         self._reached = False
         self._tried_at: float | None = None
         self._trying = asyncio.Lock()
@@ -77,7 +82,9 @@ class Readiness:
         return None
 
     async def upstream(self) -> str | Failure:
-        """Tell whether the provider is reachable; ``unchecked`` where the gateway has no key to call it with."""
+        """Tell whether the provider is reachable; ``unchecked`` where the gateway calls it with no key (Vertex AI)."""
+        if not self._can_call:
+            return Failure("not_configured", f"the gateway has nothing to call Gemini with; {WHAT_TO_SET}")
         if self._reaches_upstream is None:
             return "unchecked"
         async with self._trying:

@@ -19,7 +19,6 @@ from jangbu.domain.flow import (
     TakeHold,
     metered_call,
 )
-from jangbu.errors import NotOffered
 from jangbu.gateway.upstream import UpstreamFailure
 from jangbu.metering.meter import Metering
 
@@ -36,6 +35,7 @@ class MeteredCall:
         self._ledger = ledger
         self._steps = metered_call(call)
         self._is_ended = False
+        self._may_have_left = False
 
     @asynccontextmanager
     async def held(self, count_input: Callable[[], Awaitable[int | None]]) -> AsyncIterator[int | None]:
@@ -45,7 +45,7 @@ class MeteredCall:
             yield limit
         except BaseException as error:
             if not self._is_ended:
-                await self.finish(_judged(error))
+                await self.finish(self._judged(error))
             raise
 
     async def begin(self, count_input: Callable[[], Awaitable[int | None]]) -> int | None:
@@ -73,6 +73,10 @@ class MeteredCall:
             receipt: Receipt | None = end.value
             return receipt
 
+    def leaves(self) -> None:
+        """Note that the request is handed to the HTTP client now: what breaks it off from here on may have left."""
+        self._may_have_left = True
+
     def hand_over(self) -> None:
         """Leave the hold to whoever sees the result of the call later."""
         self._is_ended = True
@@ -96,14 +100,12 @@ class MeteredCall:
             await self._ledger.execute(effect)
             raise
 
-
-def _judged(error: BaseException) -> Outcome:
-    """Judge a call by what broke it off: it is lost where nothing says that it never left."""
-    if isinstance(error, UpstreamFailure):
-        return failed(error)
-    if isinstance(error, NotOffered):
-        return Rejected(error.message)
-    return Lost(f"the gateway broke it off: {type(error).__name__}")
+    def _judged(self, error: BaseException) -> Outcome:
+        """Judge a call by what broke it off: it is lost where it left, unless something says that it did not."""
+        if isinstance(error, UpstreamFailure):
+            return failed(error)
+        reason = f"the gateway broke it off: {type(error).__name__}"
+        return Lost(reason) if self._may_have_left else Rejected(reason)
 
 
 def failed(failure: UpstreamFailure) -> Outcome:

@@ -49,7 +49,7 @@ def secret_of(headers: Mapping[bytes, bytes], in_query: str | None) -> str:
         raise Unauthenticated("no key was given", hint="send one of Jangbu's keys as x-goog-api-key")
     ours = {text for text in found if is_wellformed(text)}
     if len(ours) != 1:
-        raise Unauthenticated("this is no key of Jangbu's", hint="make one with `jangbu keys create`")
+        raise Unauthenticated("this is no key of Jangbu's", hint="ask whoever runs the gateway for one")
     return ours.pop()
 
 
@@ -58,7 +58,7 @@ async def accepted(keys: Keys, secret: str) -> Key:
     try:
         return await keys.authenticate(secret)
     except NotPermitted:
-        raise Unauthenticated("this key is not accepted", hint="`jangbu keys list` shows those that are") from None
+        raise Unauthenticated("this key is not accepted", hint="ask whoever runs the gateway for another") from None
 
 
 def payer_of(key: Key, headers: Mapping[bytes, bytes]) -> Payer:

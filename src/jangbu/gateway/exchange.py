@@ -104,13 +104,23 @@ class Exchange:
             self.receive, self.headers, self.lease, most=limits.body_bytes, idle_seconds=limits.client_seconds
         )
 
-    async def send(self, body: bytes | None, target: str | None = None, method: str | None = None) -> UpstreamAnswer:
-        """Send the request on with a body, perhaps to another target. Raises UpstreamFailure."""
+    async def send(
+        self,
+        body: bytes | None,
+        target: str | None = None,
+        method: str | None = None,
+        *,
+        leaving: Callable[[], None] = lambda: None,
+    ) -> UpstreamAnswer:
+        """Send the request on with a body, perhaps to another target; ``leaving`` is told when it leaves.
+
+        Raises UpstreamFailure.
+        """
         if self.route.verb == "upload":
             headers = forwarded_with_upload(self.raw_headers)
         else:
             headers = forwarded(self.raw_headers, has_json=body is not None)
-        outgoing = Outgoing(method or self.method, target or self.target, headers, body)
+        outgoing = Outgoing(method or self.method, target or self.target, headers, body, leaving)
         if self.route.platform is Platform.VERTEX:
             assert self.parts.vertex is not None, "the route was placed in a project"
             return await self.parts.vertex.send(outgoing, self.route.location)

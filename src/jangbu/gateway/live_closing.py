@@ -9,6 +9,7 @@ from jangbu.errors import (
     InvalidInput,
     JangbuError,
     LimitReached,
+    NotConfigured,
     NotFound,
     NotOffered,
     NotPermitted,
@@ -38,6 +39,7 @@ _CODES: tuple[tuple[type[JangbuError], int], ...] = (
     (TooLarge, TOO_BIG),
     (InvalidInput, INVALID_DATA),
     (LimitReached, TRY_AGAIN_LATER),
+    (NotConfigured, TRY_AGAIN_LATER),
     (DatabaseUnreachable, TRY_AGAIN_LATER),
 )
 # Codes that only tell what happened to a connection, and are never sent.

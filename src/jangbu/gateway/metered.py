@@ -53,7 +53,8 @@ async def _made(
     hides_usage = exchange.route.surface is Surface.OPENAI and bool(asked.get("stream")) and not _asks_usage(asked)
     if hides_usage:
         wanted = with_usage_asked(wanted)
-    answer = await exchange.send(body if wanted is asked else json.dumps(wanted, ensure_ascii=False).encode())
+    sent = body if wanted is asked else json.dumps(wanted, ensure_ascii=False).encode()
+    answer = await exchange.send(sent, leaving=call.leaves)
     if answer.status >= REDIRECT:
         await _refused(exchange, call, answer)
     else:

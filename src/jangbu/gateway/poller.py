@@ -7,7 +7,7 @@ import asyncio
 import random
 
 from jangbu import telemetry
-from jangbu.errors import NotOffered
+from jangbu.errors import NotConfigured, NotOffered
 from jangbu.gateway.results import settle_by_asking
 from jangbu.gateway.upstream import Upstream
 from jangbu.gateway.vertex import Vertex
@@ -40,7 +40,7 @@ class Poller:
         for each in waiting:
             try:
                 await settle_by_asking(self._ledger, self._upstream, self._vertex, each)
-            except NotOffered:
+            except (NotConfigured, NotOffered):
                 # It is for a gateway that has the key, or the project.
                 continue
             except Exception as error:

@@ -1,10 +1,11 @@
 """Errors as Google's API words them, so that every client understands them: the one place that knows HTTP statuses.
 
 What a client must not try again by itself has a status that no client retries: a balance that is too small is 402,
-never 429.
+never 429. What only the operator can mend is told to the operator, in the log; the client is told what to do meanwhile.
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from jangbu.errors import (
     InvalidInput,
     JangbuError,
     LimitReached,
+    NotConfigured,
     NotFound,
     NotOffered,
     NotPermitted,
@@ -45,12 +47,16 @@ _STATUSES: tuple[tuple[type[JangbuError], int, str], ...] = (
     (IdempotencyConflict, 409, "ABORTED"),
     (LimitReached, 429, "RESOURCE_EXHAUSTED"),
     (UpstreamUnreachable, 502, "UNAVAILABLE"),
+    (NotConfigured, 503, "UNAVAILABLE"),
     (UncountedInput, 503, "UNAVAILABLE"),
     (RecordingFailed, 503, "UNAVAILABLE"),
     (SpoolFull, 503, "UNAVAILABLE"),
     (SpoolUnusable, 503, "UNAVAILABLE"),
     (DatabaseUnreachable, 503, "UNAVAILABLE"),
 )
+
+
+_log = logging.getLogger("jangbu.gateway")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +85,28 @@ def refusal(error: JangbuError, *, top_up_url: str | None = None) -> Refusal:
     if "link" in facts:
         links = [{"description": "Get more tokens", "url": facts["link"]}]
         details.append({"@type": "type.googleapis.com/google.rpc.Help", "links": links})
-    body = {"error": {"code": status, "message": str(error), "status": word, "details": details}}
+    body = {"error": {"code": status, "message": _words(error), "status": word, "details": details}}
     headers = {"retry-after": str(error.seconds)} if isinstance(error, LimitReached) else {}
     return Refusal(status, json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"), headers)
+
+
+def _words(error: JangbuError) -> str:
+    """Say what went wrong to whoever calls. What is only for the operator is logged instead."""
+    match error:
+        case InsufficientBalance():
+            return f"{error.message}; get more tokens, or lower max_output_tokens"
+        case DatabaseUnreachable():
+            words = "calls cannot be recorded at the moment, so none is made; try again later"
+        case RecordingFailed():
+            words = "the call could not be recorded; try again later"
+        case NotConfigured():
+            words = "Gemini cannot be called at the moment; try again later"
+        case NotFound() if "`jangbu " in error.hint:
+            words = error.message
+        case _:
+            return str(error)
+    _log.warning("%s: %s", error.code, error)
+    return words
 
 
 def _facts(error: JangbuError, top_up_url: str | None) -> dict[str, str]:

@@ -74,7 +74,7 @@ async def settle_by_asking(ledger: Metering, upstream: Upstream, vertex: Vertex 
     """Ask the provider for a result once more and settle what it reports; tell whether the work is over, or gone.
 
     Raises UpstreamUnreachable where the provider does not say, so that nothing is deleted that was not read, or
-    NotOffered where the gateway has no way to ask.
+    NotConfigured or NotOffered where the gateway has no way to ask.
     """
     is_at_vertex = found.kind is ResourceKind.OPERATION and found.target is not None
     answer = await (_asked_vertex(vertex, found) if is_at_vertex else _asked_gemini(upstream, found))

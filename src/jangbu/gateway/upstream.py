@@ -6,7 +6,7 @@ the provider's are put in here and nowhere else.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
@@ -16,7 +16,7 @@ import aiohttp
 from yarl import URL
 
 from jangbu import telemetry
-from jangbu.errors import InvalidSettings, NotOffered, UpstreamUnreachable
+from jangbu.errors import InvalidSettings, NotConfigured, UpstreamUnreachable
 from jangbu.gateway.upstream_keys import UpstreamKey, UpstreamKeys
 
 __all__ = ["REDIRECT", "Headers", "Outgoing", "Upstream", "UpstreamAnswer", "UpstreamFailure", "checked_origin"]
@@ -60,6 +60,8 @@ class Outgoing:
     target: str
     headers: tuple[tuple[bytes, bytes], ...] = ()
     body: bytes | AsyncIterator[bytes] | None = field(default=None, repr=False)
+    leaving: Callable[[], None] = field(default=lambda: None, repr=False)
+    """Is told when the request is handed to the HTTP client: what fails before that has not left."""
 
 
 class UpstreamAnswer:
@@ -188,7 +190,7 @@ class Upstream:
         """Open a WebSocket with the key whose turn it is; one that answers 429 rests, and the next one is tried.
 
         A session that may be resumed is opened with the home key alone. A message of the provider has at most
-        ``message_bytes``. Raises UpstreamFailure, with nothing said to the provider yet, or NotOffered where the
+        ``message_bytes``. Raises UpstreamFailure, with nothing said to the provider yet, or NotConfigured where the
         gateway has no key.
         """
         keys = self._keys_in_order(at_home=at_home)
@@ -215,8 +217,8 @@ class Upstream:
         """Make a call with the key whose turn it is; one that answers 429 rests, and the next one is tried.
 
         What lives at the provider is made, used and asked for with the home key alone, whose 429 is the answer. A body
-        that passes as it comes is an upload's, which cannot be repeated either. Raises UpstreamFailure, or NotOffered
-        where the gateway has no key.
+        that passes as it comes is an upload's, which cannot be repeated either. Raises UpstreamFailure, or
+        NotConfigured where the gateway has no key.
         """
         keys = self._keys_in_order(at_home=at_home or isinstance(outgoing.body, AsyncIterator))
         for key in keys:
@@ -257,7 +259,7 @@ class Upstream:
     def _keys_in_order(self, *, at_home: bool) -> list[UpstreamKey]:
         keys = self.keys.in_order(at_home=at_home)
         if not keys:
-            raise NotOffered("the gateway has no key for Gemini", hint="set GEMINI_API_KEY where it runs")
+            raise NotConfigured("the gateway has no key for Gemini", hint="set GEMINI_API_KEY where it runs")
         return keys
 
     async def _upgraded(
@@ -281,11 +283,13 @@ class Upstream:
     async def _attempt(self, outgoing: Outgoing, credentials: Sequence[tuple[str, str]]) -> UpstreamAnswer:
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in outgoing.headers]
         headers += [*credentials, ("accept-encoding", "identity")]
+        address = self._address(outgoing.target)
         began = time.monotonic()
+        outgoing.leaving()
         try:
             response = await self._session.request(
                 outgoing.method,
-                self._address(outgoing.target),
+                address,
                 headers=headers,
                 data=outgoing.body,
                 allow_redirects=False,

@@ -5,6 +5,7 @@ first key is the home of all that is made to stay: nothing has to be remembered 
 """
 
 import random
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from dataclasses import dataclass
 from jangbu.errors import InvalidSettings
 
 __all__ = ["UpstreamKey", "UpstreamKeys", "read_keys"]
+
+_SECRET = re.compile(r"[!-~]+")
+_WEIGHT_DIGITS = 4
 
 REST_SECONDS = 20
 """How long a key rests after a 429 that names no time."""
@@ -63,9 +67,14 @@ def read_keys(text: str) -> UpstreamKeys:
     keys = []
     for number, part in enumerate(text.split(","), 1):
         secret, sign, weight = part.strip().rpartition("=") if "=" in part else (part.strip(), "", "1")
-        if not secret or not weight.isdecimal() or not 1 <= int(weight) <= 1000 or not secret.isascii():
+        if not weight.isdecimal() or len(weight) > _WEIGHT_DIGITS or not 1 <= int(weight) <= 1000:
             raise InvalidSettings(
                 f"upstream key {number} is not of the form KEY or KEY=WEIGHT", hint="weights are 1 to 1000"
+            )
+        if _SECRET.fullmatch(secret) is None:
+            raise InvalidSettings(
+                f"upstream key {number} is empty, or holds blanks or characters that no header can carry",
+                hint="GEMINI_API_KEY or JANGBU_UPSTREAM_KEYS sets it, perhaps with a line's end too much",
             )
         del sign
         keys.append(UpstreamKey(secret, int(weight)))

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import resource
 import socket
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import cast
 import uvicorn
 
 from jangbu.api.app import open_app
+from jangbu.api.readiness import WHAT_TO_SET
 from jangbu.api.requests import Observed
 from jangbu.cli.serve.certificate import Certificate
 from jangbu.cli.serve.lines import log_format, logging_to_stderr
@@ -25,6 +27,8 @@ from jangbu.metering.verifier import Verifier
 from jangbu.wiring import open_metering
 
 __all__ = ["logging_as_set", "serve_on"]
+
+_log = logging.getLogger("jangbu.gateway")
 
 _KEEP_ALIVE_SECONDS = 75
 """Longer than clients keep idle connections: it is the client that should close one, or its next request is lost."""
@@ -69,6 +73,8 @@ async def _serve(
     stopping: Stopping,
     ready: Callable[[Stopping], None],
 ) -> None:
+    if not settings.can_call:
+        _log.warning("no call can be made: there is nothing to call Gemini with; %s", WHAT_TO_SET)
     has_key = settings.gemini_api_key is not None or settings.upstream_keys is not None
     async with (
         open_metering(settings) as metering,

@@ -1,0 +1,39 @@
+"""What end users are told of an error, and what the operator is told instead."""
+
+import json
+
+import pytest
+
+from jangbu import errors
+from jangbu.gateway.refusals import refusal
+
+FOR_THE_OPERATOR = [
+    errors.DatabaseUnreachable("PostgreSQL does not answer: db.internal:5432", hint="check JANGBU_DATABASE_URL"),
+    errors.RecordingFailed("the usage of call 1 is not recorded: disk full"),
+    errors.NotConfigured("the gateway has no key for Gemini", hint="set GEMINI_API_KEY where it runs"),
+    errors.NotFound("user 'lee' has no account", hint="run `jangbu accounts create lee`"),
+]
+
+
+@pytest.mark.parametrize("error", FOR_THE_OPERATOR, ids=lambda error: error.code)
+def test_what_only_the_operator_can_mend_is_logged_and_not_told(
+    error: errors.JangbuError, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = json.loads(refusal(error).body)["error"]["message"]
+    for word in ("JANGBU_", "GEMINI_", "`jangbu", "PostgreSQL", "disk", "db.internal"):
+        assert word not in told
+    assert told
+    assert str(error) in caplog.text
+
+
+def test_who_runs_dry_is_told_to_get_more_and_not_to_grant() -> None:
+    error = errors.InsufficientBalance(user="kim", needed=20, available=10)
+    told = json.loads(refusal(error).body)["error"]["message"]
+    assert "get more tokens" in told
+    assert "grant" not in told
+
+
+def test_what_the_caller_can_mend_is_told_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    error = errors.InvalidInput("the body is no JSON", hint="send an object")
+    assert json.loads(refusal(error).body)["error"]["message"] == "the body is no JSON; send an object"
+    assert caplog.text == ""
