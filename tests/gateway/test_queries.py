@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jangbu.errors import InvalidInput
-from jangbu.gateway.queries import BYTES_MOST, read_query, redacted
+from jangbu.gateway.queries import BYTES_MOST, KNOWN, known_to, read_query, redacted
+from jangbu.gateway.routes import find
 
 SECRET = "jangbu_CANARY0123456789abcdefABCDEF"
 
@@ -40,6 +41,30 @@ def test_a_key_is_found_and_goes_no_further(raw: str) -> None:
     query = read_query(query_bytes)
     assert query.key == SECRET
     assert SECRET not in query.encoded + repr(query) + redacted(query_bytes)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "known"),
+    [
+        ("POST", "v1beta/models/m:generateContent", set()),
+        ("POST", "v1beta/cachedContents", set()),
+        ("GET", "v1beta/files/f", set()),
+        ("GET", "v1beta/files", {"filter", "pageSize", "pageToken"}),
+        ("PATCH", "v1beta/cachedContents/c", {"updateMask", "update_mask"}),
+        ("POST", "upload/v1beta/files", {"uploadType", "upload_protocol"}),
+        ("GET", "v1beta/interactions/i", {"include_input", "last_event_id", "stream"}),
+    ],
+)
+def test_a_parameter_passes_only_where_it_means_something(method: str, path: str, known: set[str]) -> None:
+    route = find(method, tuple(path.split("/")))
+    assert route is not None
+    assert known_to(route) == {"alt", "$alt", "prettyPrint", *known}
+    for name in KNOWN:
+        if name in known_to(route):
+            assert read_query(f"{name}=json".encode(), known_to(route)).value(name) == "json"
+        else:
+            with pytest.raises(InvalidInput, match="not offered"):
+                read_query(f"{name}=json".encode(), known_to(route))
 
 
 def test_an_upload_id_is_a_credential_too() -> None:

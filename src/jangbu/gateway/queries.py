@@ -8,30 +8,22 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote_plus
 
+from jangbu.domain.keys import Scope
 from jangbu.errors import InvalidInput
+from jangbu.gateway.routes import Action, Route
 
-__all__ = ["BYTES_MOST", "Query", "read_query", "redacted"]
+__all__ = ["BYTES_MOST", "KNOWN", "Query", "known_to", "read_query", "redacted"]
 
 BYTES_MOST = 8_192
 PARAMETERS_MOST = 32
 
-_ALLOWED = frozenset(
-    {
-        "$alt",
-        "alt",
-        "filter",
-        "include_input",
-        "last_event_id",
-        "pageSize",
-        "pageToken",
-        "prettyPrint",
-        "stream",
-        "updateMask",
-        "update_mask",
-        "uploadType",
-        "upload_protocol",
-    }
-)
+_EVERYWHERE = frozenset({"$alt", "alt", "prettyPrint"})
+_OF_LISTS = frozenset({"filter", "pageSize", "pageToken"})
+_OF_CHANGES = frozenset({"updateMask", "update_mask"})
+_OF_UPLOADS = frozenset({"uploadType", "upload_protocol"})
+_OF_INTERACTIONS = frozenset({"include_input", "last_event_id", "stream"})
+KNOWN = _EVERYWHERE | _OF_LISTS | _OF_CHANGES | _OF_UPLOADS | _OF_INTERACTIONS
+"""All that some route knows."""
 _CREDENTIALS = frozenset({"key", "upload_id"})
 _FORMS = frozenset({"json", "json;enum-encoding=int", "sse"})
 _MEDIA = "media"
@@ -66,15 +58,30 @@ class Query:
         return next((value for given, value in self.parameters if given == name), None)
 
 
-def read_query(raw_query: bytes, *, download: bool = False) -> Query:
-    """Read a query as it came over the wire. ``download`` says whether the route answers with a file (``alt=media``).
+def known_to(route: Route) -> frozenset[str]:
+    """Give the parameters that a route knows: on another, nobody has tried what the provider makes of them."""
+    if route.verb == "upload":
+        return _EVERYWHERE | _OF_UPLOADS
+    match route.action:
+        case Action.LIST:
+            return _EVERYWHERE | _OF_LISTS
+        case Action.UPDATE:
+            return _EVERYWHERE | _OF_CHANGES
+        case Action.GET if route.scope is Scope.INTERACTIONS:
+            return _EVERYWHERE | _OF_INTERACTIONS
+    return _EVERYWHERE
+
+
+def read_query(raw_query: bytes, known: frozenset[str] = KNOWN, *, download: bool = False) -> Query:
+    """Read a query as it came over the wire. ``known`` are the parameters that the route knows, ``download`` says
+    whether it answers with a file (``alt=media``).
 
     Raises InvalidInput for a parameter that is unknown or given twice, for a form of answer in which no usage could be
     read, and for bytes that belong into no query.
     """
     given: dict[str, str] = {}
     for name, value in _pairs(raw_query):
-        if name not in _ALLOWED and name not in _CREDENTIALS:
+        if name not in known and name not in _CREDENTIALS:
             raise _refused(name)
         if name in given:
             raise InvalidInput(f"the query gives {name!r} twice", hint="give it once")
@@ -97,7 +104,7 @@ def redacted(raw_query: bytes) -> str:
         if not piece:
             continue
         name, _, value = (unquote_plus(part.decode("latin-1")) for part in piece.partition(b"="))
-        if name not in _ALLOWED and name not in _CREDENTIALS:
+        if name not in KNOWN and name not in _CREDENTIALS:
             name = "unknown"
         shown.append(f"{name}={value if name in _SHOWN and _HARMLESS.fullmatch(value) else '***'}")
     return "&".join(shown)

@@ -80,7 +80,8 @@ async def _repeated(
     )
     async for each in retries:
         with each:
-            telemetry.emit(f"{what}.retried", attempt=each.num + 1)
+            number = each.num + 1
+            telemetry.warn(f"{what}.retried", f"attempt {number} is made", attempt=number)
             async with asyncio.timeout_at(deadline):
                 return await attempt()
     raise AssertionError("a retry context gives a result or raises")

@@ -51,6 +51,9 @@ _REDACTED = "***"
 _BROKEN_OFF = "ASGI callable returned without completing response."
 """What uvicorn says of an answer that is broken off on purpose; the request's own line says it, too."""
 
+_TOLD_BY_US = "stamina"
+"""Who logs each repetition without a word of what is repeated; our own events tell both."""
+
 Facts = Mapping[str, Any]
 
 
@@ -116,6 +119,8 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, unless the line of its request tells it."""
+        if record.name == _TOLD_BY_US:
+            return
         is_told = record.exc_info and isinstance(record.exc_info[1], JangbuError | asyncio.CancelledError)
         if is_told or record.getMessage() == _BROKEN_OFF:
             return
