@@ -4,7 +4,9 @@ The TOML file is named by ``JANGBU_CONFIG``, else ``jangbu.toml`` in the working
 path that is empty is refused: it would silently mean the working directory.
 """
 
+import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -29,6 +31,16 @@ _OWN_VARIABLES = {"gemini_api_key": "GEMINI_API_KEY"}
 """Settings that are read from a variable which other programs know, too."""
 _FILES = ("price_book", "signing_key", "tls_certificate", "tls_key", "vertex_credentials")
 _PATHS = ("data_dir", "spool_dir", *_FILES)
+
+
+OWN_PAGES = frozenset({"healthz", "readyz", "metrics", "api", "dashboard", "openapi.json"})
+"""The first segments of paths that are Jangbu's own and none of Gemini's."""
+
+_PREFIX_PATH = re.compile(r"/*[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*/*|/+")
+_ORIGIN = re.compile(r"https?://[^\s/?#@:]+(?::[0-9]{1,5})?")
+_WEB_ADDRESS = re.compile(rf"{_ORIGIN.pattern}(?:[/?#]\S*)?")
+_NEAR = 0.8
+"""From where on a name that nobody knows is taken for a mistyped one: others may be anybody's."""
 
 
 class Settings(BaseSettings):
@@ -107,6 +119,9 @@ class Settings(BaseSettings):
     short_balance: Literal["clamp", "refuse"] = Field(
         "clamp", description="What the gateway does with a call that the balance does not cover as it is"
     )
+    allowed_origins: str = Field(
+        "", description="The origins whose pages may call the gateway from a browser, apart by commas; * for all"
+    )
     top_up_url: str | None = Field(None, description="Where a user who runs dry is sent, shown in the refusal")
     body_bytes_max: int = Field(100_000_000, ge=1024, description="The largest request that the gateway takes")
     bodies_bytes_max: int = Field(
@@ -145,6 +160,7 @@ class Settings(BaseSettings):
     @classmethod
     def load(cls, **given: Any) -> Self:
         """Read all sources; ``given`` wins over them. Raises InvalidSettings with one line that names the setting."""
+        _require_no_typo()
         wanted = {name: value for name, value in given.items() if value is not None}
         try:
             return cls(**wanted)
@@ -153,6 +169,31 @@ class Settings(BaseSettings):
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise InvalidSettings(f"the settings file {settings_file()} cannot be read: {reason}") from None
+
+    @field_validator("path_prefix")
+    @classmethod
+    def _be_beside_own_pages(cls, value: str) -> str:
+        first = value.strip("/").partition("/")[0]
+        if first in OWN_PAGES:
+            raise ValueError(f"/{first} is a page of Jangbu's own")
+        if value and _PREFIX_PATH.fullmatch(value) is None:
+            raise ValueError(f"{value[:40]!r} is no path of letters, digits and .~_- between slashes")
+        return value
+
+    @field_validator("public_url", "top_up_url")
+    @classmethod
+    def _be_a_web_address(cls, value: str | None) -> str | None:
+        if value is not None and _WEB_ADDRESS.fullmatch(value) is None:
+            raise ValueError(f"{value[:40]!r} is no address; write https://host")
+        return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _be_origins(cls, value: str) -> str:
+        for origin in filter(None, map(str.strip, value.split(","))):
+            if origin != "*" and _ORIGIN.fullmatch(origin) is None:
+                raise ValueError(f"{origin[:40]!r} is no origin; write https://host or *")
+        return value
 
     @property
     def can_call(self) -> bool:
@@ -214,6 +255,20 @@ def settings_file() -> Path | None:
     if not Path(named).exists() or Path(named).is_dir():
         raise InvalidSettings(f"there is no settings file {named}", hint=f"{_FILE_VARIABLE} names it")
     return Path(named)
+
+
+def _require_no_typo() -> None:
+    """Refuse a variable that is named nearly as a setting is: it would do nothing, without a word.
+
+    Others are left alone: containers are given variables such as JANGBU_PORT, and apps have their own.
+    """
+    settings = {name.upper(): variable_of(name) for name in Settings.model_fields}
+    known = {*settings.values(), _FILE_VARIABLE}
+    for variable in map(str.upper, os.environ):
+        if variable.startswith(_PREFIX) and variable not in known:
+            near = difflib.get_close_matches(variable.removeprefix(_PREFIX), settings, 1, _NEAR)
+            if near:
+                raise InvalidSettings(f"there is no setting {variable[:60]}", hint=f"set {settings[near[0]]} instead")
 
 
 def variable_of(name: str) -> str:

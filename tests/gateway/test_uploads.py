@@ -119,6 +119,15 @@ async def test_the_address_is_the_gateways_own_as_the_client_knows_it(
         assert list(parse_qs(query)) == ["upload_id"]
 
 
+async def test_a_client_that_names_no_host_goes_on_at_the_address_that_it_came_to(served: Stage) -> None:
+    head = "POST /upload/v1beta/files HTTP/1.0\r\ncontent-length: 2\r\nx-jangbu-user: kim\r\n"
+    lines = "".join(f"{name}: {value}\r\n" for name, value in {**START, "x-goog-api-key": served.key}.items())
+    async with wire(served.url) as client:
+        await client.send(f"{head}{lines}\r\n{{}}".encode())
+        answer = await client.answer()
+    assert answer.headers["x-goog-upload-url"].startswith(f"{served.url}/upload/v1beta/files?")
+
+
 async def test_a_token_that_stands_for_nothing_opens_nothing(served: Stage) -> None:
     url = await begun(served)
     token = parse_qs(urlsplit(url).query)["upload_id"][0]

@@ -143,7 +143,7 @@ class Gateway:
         """Give the address under which the client knows the gateway."""
         if self._parts.own_url is not None:
             return self._parts.own_url.rstrip("/")
-        host = headers.get(b"host", b"").decode("latin-1")
+        host = headers.get(b"host", b"").decode("latin-1") or _listening(scope)
         prefix = f"/{self._prefix.strip('/')}" if self._prefix.strip("/") else ""
         return f"{scope.get('scheme', 'http')}://{host}{prefix}"
 
@@ -161,6 +161,13 @@ class Gateway:
         await client.answer(
             refused.status, refused.body, [(b"content-type", b"application/json; charset=UTF-8"), *headers]
         )
+
+
+def _listening(scope: ASGIScope) -> str:
+    """Give the address that the request came to, for a client that names no host (HTTP/1.0)."""
+    host, port = scope.get("server") or ("", None)
+    shown = f"[{host}]" if ":" in host else host
+    return shown if port is None else f"{shown}:{port}"
 
 
 _BY_BILLING: Mapping[Billing, Handler] = {

@@ -18,7 +18,7 @@ from jangbu.cli.serve.certificate import Certificate
 from jangbu.cli.serve.lines import log_format, logging_to_stderr
 from jangbu.cli.serve.memory import give_back_large_blocks
 from jangbu.cli.serve.protocol import Bounds, bounded
-from jangbu.cli.serve.served import Served
+from jangbu.cli.serve.served import Served, for_browsers
 from jangbu.cli.serve.stopping import Stopping
 from jangbu.config import Settings
 from jangbu.gateway.assembly import open_gateway
@@ -88,7 +88,7 @@ async def _serve(
             seconds=settings.verify_seconds,
         ),
     ):
-        observed = Observed(Served(own, gateway))
+        observed = Observed(Served(own, for_browsers(gateway, settings.allowed_origins)))
         configured = _configured(settings, observed, certificate)
         server = _Server(configured, handshake_seconds=settings.head_seconds_max)
         stopping.begin(lambda: setattr(server, "should_exit", True))

@@ -1,0 +1,63 @@
+"""Settings that cannot work are refused, in one line that names them."""
+
+import pytest
+
+from jangbu.config import Settings
+from jangbu.errors import InvalidSettings
+
+WRONG = [
+    ("path_prefix", "metrics", "a page of Jangbu's own"),
+    ("path_prefix", "/healthz/gemini/", "a page of Jangbu's own"),
+    ("path_prefix", "/a b", "no path"),
+    ("path_prefix", "/a?b=c", "no path"),
+    ("public_url", "nonsense", "no address"),
+    ("public_url", "ftp://tokens.example", "no address"),
+    ("public_url", "https://", "no address"),
+    ("public_url", "https://tokens.example/\nx: y", "no address"),
+    ("top_up_url", "javascript:alert(1)", "no address"),
+    ("allowed_origins", "https://shop.example/path", "no origin"),
+    ("allowed_origins", "https://shop.example, shop.example", "no origin"),
+]
+RIGHT = [
+    ("path_prefix", "/gw/gemini/"),
+    ("path_prefix", "/"),
+    ("public_url", "https://tokens.example/gw/"),
+    ("public_url", "http://127.0.0.1:8787"),
+    ("top_up_url", "https://shop.example/tokens?from=gemini#top"),
+    ("allowed_origins", "https://shop.example, http://localhost:5173"),
+    ("allowed_origins", "*"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "why"), WRONG)
+def test_a_value_that_cannot_work_is_refused(name: str, value: str, why: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"setting {name}: .*{why}"):
+        Settings.load(**{name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), RIGHT)
+def test_one_that_can_is_taken(name: str, value: str) -> None:
+    assert getattr(Settings.load(**{name: value}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("typo", "meant"),
+    [
+        ("JANGBU_WORKRES", "JANGBU_WORKERS"),
+        ("JANGBU_DATABSE_URL", "JANGBU_DATABASE_URL"),
+        ("JANGBU_GEMINI_API_KEY", "GEMINI_API_KEY"),
+    ],
+)
+def test_a_mistyped_variable_is_refused_with_the_name_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, typo: str, meant: str
+) -> None:
+    monkeypatch.setenv(typo, "a-secret-3")
+    with pytest.raises(InvalidSettings, match=f"{typo}; set {meant} instead") as refused:
+        Settings.load()
+    assert "a-secret-3" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["JANGBU_SERVICE_HOST", "JANGBU_PORT", "JANGBU_PORT_8787_TCP_ADDR", "JANGBU_KEY"])
+def test_what_a_container_or_an_app_sets_is_left_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "10.0.0.1")
+    assert Settings.load().workers == 1
