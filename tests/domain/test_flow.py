@@ -114,6 +114,18 @@ def test_the_input_is_counted_only_when_the_bound_is_not_affordable() -> None:
     assert [type(effect) for effect in driver.effects] == [TakeHold, CountInput, TakeHold, Send, Settle]
 
 
+@pytest.mark.parametrize("policy", ShortBalance)
+@pytest.mark.parametrize(("output", "candidates", "available"), [(1_000, 1, 1), (1_000, 8, 8), (0, 1, 0), (9, 1, -5)])
+def test_for_who_has_next_to_nothing_left_nothing_is_counted(
+    policy: ShortBalance, output: int, candidates: int, available: int
+) -> None:
+    driver = Driver(available, counted=1)
+    bounds = Bounds(100, output, output_chosen=True, candidates=candidates)
+    with pytest.raises(InsufficientBalance):
+        driver.drive(replace(CALL, bounds=bounds, short_balance=policy))
+    assert [type(effect) for effect in driver.effects] == [TakeHold]
+
+
 def test_refuse_raises_before_anything_is_sent() -> None:
     driver = Driver(available=1039, counted=40)
     with pytest.raises(InsufficientBalance) as refused:

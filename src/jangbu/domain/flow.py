@@ -4,6 +4,7 @@
 async), the gateway and the simulator all drive this one generator, so a rule about money is changed in one place.
 
     take a hold ─ refused ─> count the input exactly, take again ─ refused ─> clamp, or InsufficientBalance
+         │           └ next to nothing is left ─> InsufficientBalance, and nothing is counted
          │ taken
     send the call (the intent is durable before the first byte leaves)
          ├─ Answered   -> Settle: what the provider reported replaces the hold
@@ -207,6 +208,8 @@ def _take_hold(call: Call) -> Generator[Effect, Any, int | None]:
     answer: Held | Refused | None = None
     if input_most is not None:
         answer = yield _hold_for(call, input_most)
+    if isinstance(answer, Refused) and answer.available < _least(bounds):
+        raise InsufficientBalance(user=call.user, needed=answer.needed, available=answer.available)
     if input_most is None or isinstance(answer, Refused):
         input_most = yield from _count_input(call)
         answer = yield _hold_for(call, input_most)
@@ -228,6 +231,11 @@ def _output_held(bounds: Bounds, held: int) -> int:
     if bounds.fed_back_most and not bounds.output_chosen:
         held = max(held // 2, min(held, OUTPUT_LIMIT_LEAST * bounds.candidates))
     return min(held, bounds.output_most)
+
+
+def _least(bounds: Bounds) -> int:
+    """Give what a call takes at the very least: whoever has less is refused, and nothing is counted for them."""
+    return 1 + min(bounds.output_most, bounds.candidates)
 
 
 def _count_input(call: Call) -> Generator[Effect, Any, int]:

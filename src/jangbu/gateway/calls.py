@@ -19,6 +19,7 @@ from jangbu.domain.flow import (
     TakeHold,
     metered_call,
 )
+from jangbu.gateway.standing import require_able_to_pay
 from jangbu.gateway.upstream import UpstreamFailure
 from jangbu.metering.meter import Metering
 
@@ -56,6 +57,9 @@ class MeteredCall:
         effect = next(self._steps)
         while not isinstance(effect, Send):
             if isinstance(effect, CountInput):
+                if self.call.bounds.input_most is None:
+                    # No hold was tried, which would have told that there is nothing to pay with.
+                    await require_able_to_pay(self._ledger, self.call.user)
                 effect = self._steps.send(await count_input())
             else:
                 effect = self._steps.send(await self._taken(effect))

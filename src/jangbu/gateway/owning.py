@@ -1,11 +1,11 @@
 """Whose a resource is, by the names that the provider gives: what is not the payer's does not exist for them."""
 
-from jangbu.errors import InsufficientBalance, NotFound, NotPermitted
+from jangbu.errors import NotFound
 from jangbu.gateway.exchange import Exchange
-from jangbu.metering.meter import Metering
+from jangbu.gateway.standing import require_able_to_pay, require_unblocked
 from jangbu.metering.resources import Owned, ResourceKind
 
-__all__ = ["kind_of", "owned", "require_admitted", "require_something_left", "require_unblocked", "short_name"]
+__all__ = ["kind_of", "owned", "require_admitted", "require_something_left", "short_name"]
 
 _KINDS = {
     "files": ResourceKind.FILE,
@@ -13,7 +13,6 @@ _KINDS = {
     "batches": ResourceKind.BATCH,
     "interactions": ResourceKind.INTERACTION,
 }
-_BLOCKED = "blocked"
 
 
 def kind_of(name: str) -> ResourceKind:
@@ -46,17 +45,9 @@ async def require_admitted(exchange: Exchange) -> None:
 
 
 async def require_something_left(exchange: Exchange) -> None:
-    """Let nobody without tokens have the provider keep things that the app pays for. Raises InsufficientBalance.
+    """Let nobody without tokens have the provider keep things that the app pays for. Raises InsufficientBalance, and
+    what ``require_admitted`` raises.
 
     No tokens are deducted for what is kept, so there is nothing to hold.
     """
-    balance = await exchange.parts.ledger.accounts.balance(exchange.payer.user)
-    if balance.available < 1:
-        raise InsufficientBalance(user=exchange.payer.user, needed=1, available=balance.available)
-
-
-async def require_unblocked(ledger: Metering, user: str) -> None:
-    """Refuse a user whose account is blocked. Raises NotPermitted, or NotFound for who has no account."""
-    account = await ledger.accounts.find(user)
-    if account.state == _BLOCKED:
-        raise NotPermitted(f"the account of user {user!r} is blocked")
+    await require_able_to_pay(exchange.parts.ledger, exchange.payer.user)

@@ -17,8 +17,9 @@ from jangbu.gateway.file_names import chosen_names, require_free
 from jangbu.gateway.headers import forwarded_with_upload, returned
 from jangbu.gateway.keeping import require_room, reserve, room_for
 from jangbu.gateway.multipart import file_part
-from jangbu.gateway.owning import require_admitted, require_something_left, require_unblocked, short_name
+from jangbu.gateway.owning import require_admitted, require_something_left, short_name
 from jangbu.gateway.results import FILE_SECONDS, json_or_nothing
+from jangbu.gateway.standing import require_unblocked
 from jangbu.gateway.upstream import REDIRECT, Outgoing, UpstreamAnswer, UpstreamFailure
 from jangbu.metering.resources import Owned, ResourceKind
 from jangbu.providers.gemini.files import file_bytes
