@@ -125,7 +125,9 @@ class Settings(BaseSettings):
     top_up_url: str | None = Field(None, description="Where a user who runs dry is sent, shown in the refusal")
     body_bytes_max: int = Field(100_000_000, ge=1024, description="The largest request that the gateway takes")
     bodies_bytes_max: int = Field(
-        400_000_000, ge=1024, description="The most bytes of requests that one process holds at once"
+        400_000_000,
+        ge=1024,
+        description="The most bytes of requests that one process holds at once, one user's at most a fourth",
     )
     upload_bytes_max: int = Field(2_000_000_000, ge=1024, description="The largest file that may be uploaded")
     kept_files_max: int = Field(1_000, ge=1, description="How many uploaded files a user may have Google keep at once")
@@ -136,7 +138,9 @@ class Settings(BaseSettings):
     upstream_seconds_max: int = Field(600, ge=1, description="How long an answer may take in all")
     upstream_idle_seconds_max: int = Field(120, ge=1, description="How long an answer may be silent")
     drain_seconds_max: int = Field(120, ge=0, description="How long an answer is read on when its client has left")
-    drains_max: int = Field(200, ge=0, description="How many answers without a client are read on at once")
+    drains_max: int = Field(
+        200, ge=0, description="How many answers without a client are read on at once, one user's at most a fourth"
+    )
     client_seconds_max: int = Field(60, ge=1, description="How long a client may take no bytes, or send none")
     live_seconds_max: int = Field(3_600, ge=1, description="How long a Live session may last")
     live_idle_seconds_max: int = Field(600, ge=1, description="How long both sides of a Live session may be silent")

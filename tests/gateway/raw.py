@@ -127,6 +127,12 @@ def post(path: str, body: bytes | str, key: str, *lines: str, user: str = "kim")
     return "\r\n".join([*head, f"content-length: {len(body)}", "", ""]).encode("latin-1") + body
 
 
+def get(path: str, key: str, *, user: str = "kim") -> bytes:
+    """Write a question."""
+    head = [f"GET {path} HTTP/1.1", "host: gateway", f"x-goog-api-key: {key}", f"x-jangbu-user: {user}"]
+    return "\r\n".join([*head, "", ""]).encode("latin-1")
+
+
 Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 

@@ -5,10 +5,12 @@ import json
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from jangbu.metering.meter import Metering
+from jangbu.metering.resources import ResourceKind
 from jangbu.testing import FakeGemini
-from tests.gateway.raw import none_open, open_holds, post, provider, running, said, until, wire
+from tests.gateway.raw import PATIENCE_SECONDS, get, none_open, open_holds, post, provider, running, said, until, wire
 from tests.gateway.stage import FLASH, Stage, asked, stage
 
 CALL = f"/v1beta/models/{FLASH}:generateContent"
@@ -93,20 +95,55 @@ async def test_a_stream_without_a_client_is_read_on_for_a_bounded_time(database_
         assert held == 0
 
 
-async def test_only_so_many_streams_are_read_on_at_once(database_url: str, gemini: FakeGemini) -> None:
+@pytest.mark.parametrize(
+    ("most", "users", "whole"),
+    [
+        pytest.param(2, ("kim", "lee", "park") * 2, 2, id="in all"),
+        pytest.param(8, ("kim",) * 6, 2, id="a quarter of them for one user"),
+    ],
+)
+async def test_only_so_many_streams_are_read_on_at_once(
+    database_url: str, gemini: FakeGemini, most: int, users: tuple[str, ...], whole: int
+) -> None:
     gemini.when("chunks=10; chunk_delay=0.1; prompt=100; candidates=900")
-    async with stage(database_url, gemini, drains_max=2) as served:
-        await served.open("kim", tokens=10_000_000)
-        for _ in range(6):
+    async with stage(database_url, gemini, drains_max=most) as served:
+        for user in set(users):
+            await served.open(user, tokens=10_000_000)
+        for user in users:
             async with wire(served.url) as client:
-                await client.send(post(STREAM, json.dumps(asked(maxOutputTokens=1_000)), served.key))
+                await client.send(post(STREAM, json.dumps(asked(maxOutputTokens=1_000)), served.key, user=user))
                 await client.reader.readuntil(b"data:")
         await until(lambda: none_open(served.ledger))
-        whole = [answer for answer in gemini.wait_for_answers(6) if answer.completely_sent]
-        assert len(whole) == 2
-        used, held = await served.used()
-        assert 2 * 1_000 < used < 6 * 1_000
-        assert held == 0
+        assert sum(answer.completely_sent for answer in gemini.wait_for_answers(6)) == whole
+        balances = [await served.used(user) for user in set(users)]
+        assert whole * 1_000 < sum(used for used, _ in balances) < 6 * 1_000
+        assert sum(held for _, held in balances) == 0
+
+
+async def test_what_nobody_pays_for_is_let_go_when_its_client_leaves(database_url: str, gemini: FakeGemini) -> None:
+    is_let_go = asyncio.Event()
+
+    async def endless(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: video/mp4\r\ncontent-length: 100000000000\r\n\r\n")
+        try:
+            while True:
+                writer.write(b"v" * 100_000)
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        except ConnectionError:
+            is_let_go.set()
+
+    async with (
+        provider(endless) as up,
+        stage(database_url, gemini, upstream_url=up.url, drain_seconds_max=600) as served,
+    ):
+        await served.open("kim")
+        account = served.ledger.accounts.id_of("kim")
+        await served.ledger.resources.claim(account, "files/film", ResourceKind.FILE, seconds=600)
+        async with wire(served.url) as client:
+            await client.send(get("/v1beta/files/film:download?alt=media", served.key))
+            await client.reader.readuntil(b"vvvv")
+        await asyncio.wait_for(is_let_go.wait(), PATIENCE_SECONDS)
 
 
 async def test_a_stream_that_reported_nothing_before_it_was_given_up_has_an_unknown_outcome(

@@ -98,17 +98,18 @@ class Gateway:
         key = await accepted(self._parts.ledger.keys, secret_of(headers, query.key))
         if not key.allows_scope(route.scope):
             raise NotPermitted(f"this key may not be used for {route.scope}")
+        payer = payer_of(key, headers)
         exchange = Exchange(
             self._parts,
             scope["method"],
             placed(self._parts.vertex, route),
-            payer_of(key, headers),
+            payer,
             query.encoded,
             headers,
             raw_headers,
             receive,
             client,
-            self._parts.room.lease(),
+            self._parts.room.lease(payer.user),
             self._origin(scope, headers),
         )
         try:

@@ -34,7 +34,7 @@ async def open_gateway(settings: Settings, ledger: Metering) -> AsyncIterator[Ga
             clock=ledger.clock,
             drains=Drains(settings.drains_max, settings.drain_seconds_max),
             limits=_limits(settings),
-            room=BodyRoom(settings.bodies_bytes_max),
+            room=BodyRoom(settings.bodies_bytes_max, settings.body_bytes_max),
             short_balance=ShortBalance(settings.short_balance),
             allowed=Allowed.read(settings.allowed_storage, settings.allowed_resources),
             unit_priced_models=settings.unit_priced_models,

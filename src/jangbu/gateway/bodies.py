@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, NoReturn
 
 from jangbu.errors import InvalidInput, LimitReached, TooLarge
+from jangbu.gateway.shares import SHARE, Shares
 
 __all__ = ["BodyRoom", "ClientGone", "Lease", "Receive", "json_object", "read_body"]
 
@@ -35,44 +36,44 @@ class ClientGone(Exception):
 
 
 class BodyRoom:
-    """How many bytes of requests all calls may hold together. A body is held until its call has ended."""
+    """How many bytes of requests all calls may hold together. A body is held until its call has ended.
 
-    def __init__(self, most: int) -> None:
-        self._left = most
+    One user may hold the fourth part of them, or one body of ``body_most`` bytes where that is more.
+    """
 
-    def lease(self) -> "Lease":
-        """Begin a request that holds nothing yet."""
-        return Lease(self)
+    def __init__(self, most: int, body_most: int = 0) -> None:
+        self._shares = Shares(most, max(most // SHARE, body_most))
 
-    def take(self, size: int) -> bool:
-        """Take bytes, if there is room for them."""
-        if size > self._left:
-            return False
-        self._left -= size
-        return True
-
-    def give_back(self, size: int) -> None:
-        """Have room for others again."""
-        self._left += size
+    def lease(self, user: str) -> "Lease":
+        """Begin a request of a user that holds nothing yet."""
+        return Lease(self._shares, user)
 
 
 class Lease:
     """The room that one request has taken."""
 
-    def __init__(self, room: BodyRoom) -> None:
-        self._room = room
-        self._size = 0
+    def __init__(self, shares: Shares, user: str) -> None:
+        self._shares = shares
+        self._user = user
+        self.size = 0
 
     def grow(self, size: int) -> None:
-        """Take room for so many bytes more. Raises LimitReached where others hold it all."""
-        if not self._room.take(size):
+        """Take room for so many bytes more. Raises LimitReached where others, or others of the user's, hold it."""
+        if not size:
+            return
+        if not self._shares.take(self._user, size):
             raise LimitReached("the gateway holds as many bytes of requests as it may", seconds=1)
-        self._size += size
+        self.size += size
+
+    def shrink(self, size: int) -> None:
+        """Keep room for so many bytes only."""
+        if size < self.size:
+            self._shares.give_back(self._user, self.size - size)
+            self.size = size
 
     def end(self) -> None:
         """Give all of it back."""
-        self._room.give_back(self._size)
-        self._size = 0
+        self.shrink(0)
 
 
 async def read_body(
@@ -81,24 +82,26 @@ async def read_body(
     """Read a body whole. Raises TooLarge, InvalidInput for one that is compressed or too slow, LimitReached, or
     ClientGone.
 
-    It may pause for ``idle_seconds`` and has to come at BYTES_A_SECOND_LEAST beyond them.
+    It may pause for ``idle_seconds`` in all while it comes at BYTES_A_SECOND_LEAST: what came fast earns no time for
+    what is still to come, so whoever stalls holds no room for longer than that.
     """
     if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"", b"identity"):
         raise InvalidInput("compressed requests are not taken", hint="send the body as it is")
     announced = headers.get(b"content-length", b"0")
     if announced.isdigit() and int(announced[:20]) > most:
         raise _too_large(most)
-    body, began = bytearray(), asyncio.get_running_loop().time()
+    body, now = bytearray(), asyncio.get_running_loop().time
+    deadline = now() + idle_seconds
     while True:
-        slowest = began + idle_seconds + len(body) / BYTES_A_SECOND_LEAST
         try:
-            async with asyncio.timeout_at(min(slowest, asyncio.get_running_loop().time() + idle_seconds)):
+            async with asyncio.timeout_at(deadline):
                 message = await receive()
         except TimeoutError:
             raise InvalidInput("the body came too slowly", hint=f"it may pause for {idle_seconds} s") from None
         if message["type"] == "http.disconnect":
             raise ClientGone
         piece = message.get("body", b"")
+        deadline = min(deadline + len(piece) / BYTES_A_SECOND_LEAST, now() + idle_seconds)
         lease.grow(len(piece))
         body += piece
         if len(body) > most:

@@ -109,7 +109,7 @@ class Live:
         client = Client(send, seconds=self._parts.limits.client_seconds)
         payer = payer_of(key, headers)
         route = placed(self._parts.vertex, route)
-        lease, asked = self._parts.room.lease(), query.encoded
+        lease, asked = self._parts.room.lease(payer.user), query.encoded
         return Exchange(self._parts, "GET", route, payer, asked, headers, raw_headers, receive, client, lease), secret
 
     async def _converse(self, exchange: Exchange, secret: str, client: LiveClient) -> None:
@@ -142,7 +142,7 @@ class Live:
         except BaseException:
             await turns.end()
             raise
-        return LiveSession(client, socket, turns, self._parts)
+        return LiveSession(client, socket, turns, self._parts, exchange.payer.user)
 
 
 def _in_project(exchange: Exchange, setup: Setup, message: str | bytes) -> tuple[Exchange, str | bytes]:

@@ -50,12 +50,13 @@ def read(message: str | bytes, most: int) -> bytes:
 class LiveSession:
     """One session between its setup and its end."""
 
-    def __init__(self, client: LiveClient, socket: Socket, turns: Turns, parts: Parts) -> None:
+    def __init__(self, client: LiveClient, socket: Socket, turns: Turns, parts: Parts, user: str) -> None:
         self._client = client
         self._socket = socket
         self._turns = turns
         self._limits = parts.limits
         self._drains = parts.drains
+        self._user = user
         self._secrets = parts.upstream.keys.secrets
         self._loop = asyncio.get_running_loop()
         self._last = self._loop.time() + parts.limits.live_seconds
@@ -81,7 +82,7 @@ class LiveSession:
                 if hearing is not None:
                     await ended(hearing)
                 if self._drained:
-                    self._drains.done()
+                    self._drains.done(self._user)
                 await self._socket.close()
 
     async def dismiss(self, end: Closing) -> None:
@@ -169,7 +170,7 @@ class LiveSession:
         self._has_left = True
         seconds = 0
         if self._turns.is_owed:
-            self._drained = self._drains.admit()
+            self._drained = self._drains.admit(self._user)
             seconds = self._drains.seconds if self._drained else 0
             if not self._drained:
                 telemetry.warn("gateway.drain_refused", "a session is not read on: too many clients left")

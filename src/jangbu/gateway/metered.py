@@ -162,6 +162,7 @@ async def _answered(
         _meter(exchange, call, answer),
         LastEvents() if streams else WholeBody(answer.length),
         parts.drains,
+        user=exchange.payer.user,
         seconds=parts.limits.upstream_seconds,
         shape=shape.feed if shape else lambda piece: piece,
     )

@@ -16,6 +16,7 @@ from jangbu.domain.usage import Source
 from jangbu.gateway.bodies import Receive
 from jangbu.gateway.client import Client
 from jangbu.gateway.holding import HoldBack
+from jangbu.gateway.shares import SHARE, Shares
 from jangbu.gateway.upstream import UpstreamAnswer, UpstreamFailure
 from jangbu.providers.gemini import StreamMeter
 
@@ -25,24 +26,27 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 
 class Drains:
-    """How many answers are read on for nobody, and for how long each may be."""
+    """How many answers are read on for nobody, and for how long each may be. The fourth part may be one user's."""
 
     def __init__(self, most: int, seconds: int) -> None:
-        self._most = most
+        self._shares = Shares(most, max(most // SHARE, 1))
         self.seconds = seconds
-        self.under_way = 0
 
-    def admit(self) -> bool:
+    @property
+    def under_way(self) -> int:
+        """How many are read on now."""
+        return self._shares.in_use
+
+    def admit(self, user: str) -> bool:
         """Take one more, if there is room."""
-        if self.under_way >= self._most:
+        if not self._shares.take(user):
             return False
-        self.under_way += 1
         telemetry.emit("gateway.drains", under_way=self.under_way)
         return True
 
-    def done(self) -> None:
+    def done(self, user: str) -> None:
         """Note that one has ended."""
-        self.under_way -= 1
+        self._shares.give_back(user)
         telemetry.emit("gateway.drains", under_way=self.under_way)
 
 
@@ -62,15 +66,19 @@ class Relayed:
 
 
 class Relay:
-    """Passes one answer on. ``shape`` may change the bytes for the client; the meter sees them as they came."""
+    """Passes one answer on. ``shape`` may change the bytes for the client; the meter sees them as they came.
+
+    Where the client leaves, the answer is read on among the ``drains``; without them it ends there.
+    """
 
     def __init__(
         self,
         answer: UpstreamAnswer,
         meter: StreamMeter,
         holding: HoldBack,
-        drains: Drains,
+        drains: Drains | None,
         *,
+        user: str,
         seconds: int,
         shape: Callable[[bytes], bytes] = lambda piece: piece,
     ) -> None:
@@ -78,6 +86,7 @@ class Relay:
         self._meter = meter
         self._holding = holding
         self._drains = drains
+        self._user = user
         self._seconds = seconds
         self._shape = shape
 
@@ -100,11 +109,11 @@ class Relay:
             # The gateway stops. What was reported until now is still recorded, and then this task ends anyway.
             return self._broken(UpstreamFailure("the gateway stops", may_have_left=True))
         finally:
-            if client.is_gone and self._admitted:
-                self._drains.done()
+            if self._admitted is not None:
+                self._admitted.done(self._user)
         return self._ended(self._judge(complete=True), self._holding.rest())
 
-    _admitted = False
+    _admitted: Drains | None = None
     _answer_id: str | None = None
 
     async def _pass_on(self, client: Client, headers: Headers) -> None:
@@ -126,11 +135,13 @@ class Relay:
             await client.write(passed.popleft())
 
     def _left(self, deadline: asyncio.Timeout) -> None:
-        """Give an answer without a client its own time; where too many are read for nobody, none."""
-        self._admitted = self._drains.admit()
-        if not self._admitted:
+        """Give an answer without a client its own time; where nobody pays for it, or too many are read on, none."""
+        seconds = 0
+        if self._drains is not None and self._drains.admit(self._user):
+            self._admitted = self._drains
+            seconds = self._drains.seconds
+        elif self._drains is not None:
             telemetry.warn("gateway.drain_refused", "an answer is not read on: too many clients left")
-        seconds = self._drains.seconds if self._admitted else 0
         now = asyncio.get_running_loop().time()
         if not deadline.expired() and (deadline.when() or now) > now + seconds:
             deadline.reschedule(now + seconds)

@@ -9,7 +9,7 @@ from uuid import UUID
 from jangbu.domain.flow import Answered, Receipt, Rejected
 from jangbu.domain.usage import Platform, Source, Surface, Usage
 from jangbu.errors import InvalidInput, NotOffered, NotPermitted, UpstreamUnreachable
-from jangbu.gateway.bodies import json_object
+from jangbu.gateway.bodies import ClientGone, json_object
 from jangbu.gateway.client import own_headers
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.holding import LastEvents, WholeBody
@@ -149,8 +149,13 @@ async def _passed_on(
     streams = (answer.header("content-type") or "").startswith("text/event-stream")
     holding = LastEvents() if streams else WholeBody()
     meter = _meter(found, answer, exchange.route.platform)
-    relay = Relay(answer, meter, holding, parts.drains, seconds=parts.limits.upstream_seconds)
+    # What is recorded already, or never was to be, is asked for again where it is wanted: it is read for nobody.
+    drains = parts.drains if _is_owed(found) else None
+    seconds = parts.limits.upstream_seconds
+    relay = Relay(answer, meter, holding, drains, user=exchange.payer.user, seconds=seconds)
     relayed = await relay.run(client, exchange.receive, headers, at_once=streams)
+    if relayed.failure is not None and client.is_gone and drains is None:
+        raise ClientGone
     if relayed.failure is not None:
         raise relayed.failure
     outcome = relayed.outcome
@@ -182,7 +187,7 @@ async def _settle(
     shown = _inner(shown, "batch") or shown
     if found.kind in (ResourceKind.OPERATION, ResourceKind.INTERACTION):
         await claim_made(ledger, found.account, shown)
-    if found.call is None or found.settled_at is not None:
+    if found.call is None or not _is_owed(found):
         return None
     if found.kind is ResourceKind.BATCH and _has_ended(shown):
         await ledger.resources.unuse(found.account, found.call.id)
@@ -199,6 +204,11 @@ async def _settle(
         return None
     has_ended = found.kind is ResourceKind.FILE or _has_ended(shown)
     return await settle_later(ledger, found, usage, ended=has_ended)
+
+
+def _is_owed(found: Owned) -> bool:
+    """Tell whether a result tells what a call used that is not recorded yet."""
+    return found.call is not None and found.settled_at is None
 
 
 class _NoMeter(StreamMeter):
