@@ -123,11 +123,16 @@ class Settings(BaseSettings):
         "", description="The origins whose pages may call the gateway from a browser, apart by commas; * for all"
     )
     top_up_url: str | None = Field(None, description="Where a user who runs dry is sent, shown in the refusal")
-    body_bytes_max: int = Field(100_000_000, ge=1024, description="The largest request that the gateway takes")
+    body_bytes_max: int = Field(
+        20_000_000,
+        ge=1024,
+        description="The largest request that the gateway takes; larger media are uploaded as files",
+    )
     bodies_bytes_max: int = Field(
         400_000_000,
         ge=1024,
-        description="The most bytes of requests that one process holds at once, one user's at most a fourth",
+        description="The most memory for requests in one process, where each takes up to five times its size;"
+        " one user's at most a fourth",
     )
     upload_bytes_max: int = Field(2_000_000_000, ge=1024, description="The largest file that may be uploaded")
     kept_files_max: int = Field(1_000, ge=1, description="How many uploaded files a user may have Google keep at once")

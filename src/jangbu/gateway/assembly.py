@@ -9,6 +9,7 @@ from jangbu.errors import InvalidSettings
 from jangbu.gateway.access_tokens import AccessTokens
 from jangbu.gateway.allowed import Allowed
 from jangbu.gateway.app import Gateway
+from jangbu.gateway.aside import Aside
 from jangbu.gateway.bodies import BodyRoom
 from jangbu.gateway.exchange import Limits, Parts
 from jangbu.gateway.poller import Poller
@@ -27,6 +28,7 @@ async def open_gateway(settings: Settings, ledger: Metering) -> AsyncIterator[Ga
     async with Upstream(
         settings.upstream_url, _keys(settings), idle_seconds=settings.upstream_idle_seconds_max
     ) as upstream:
+        aside = Aside()
         vertex = _vertex(settings, upstream)
         parts = Parts(
             ledger=ledger,
@@ -34,6 +36,7 @@ async def open_gateway(settings: Settings, ledger: Metering) -> AsyncIterator[Ga
             clock=ledger.clock,
             drains=Drains(settings.drains_max, settings.drain_seconds_max),
             limits=_limits(settings),
+            aside=aside,
             room=BodyRoom(settings.bodies_bytes_max, settings.body_bytes_max),
             short_balance=ShortBalance(settings.short_balance),
             allowed=Allowed.read(settings.allowed_storage, settings.allowed_resources),
@@ -50,6 +53,7 @@ async def open_gateway(settings: Settings, ledger: Metering) -> AsyncIterator[Ga
         finally:
             await poller.stop()
             await gateway.close(settings.stop_seconds_max)
+            aside.close()
             if vertex is not None:
                 await vertex.close()
 

@@ -10,14 +10,28 @@ from typing import Any, NoReturn
 from jangbu.errors import InvalidInput, LimitReached, TooLarge
 from jangbu.gateway.shares import SHARE, Shares
 
-__all__ = ["BodyRoom", "ClientGone", "Lease", "Receive", "json_object", "read_body"]
+__all__ = [
+    "LARGE_BYTES",
+    "BodyRoom",
+    "ClientGone",
+    "Lease",
+    "Receive",
+    "decoded_size",
+    "json_bytes",
+    "json_object",
+    "read_body",
+]
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 DEPTH_MOST = 100
 """How deep JSON may be nested: as deep as the provider itself reads it."""
-VALUES_MOST = 200_000
-"""How many values the JSON of a body may hold: reading it stops all other calls meanwhile, and each takes memory."""
+VALUES_MOST = 50_000
+"""How many values the JSON of a body may hold: each takes time and memory, however few bytes it has. A turn of a chat
+has about six of them, so this is a chat of some 8,000 turns or an inline batch of some 4,000 requests.
+"""
+LARGE_BYTES = 65_536
+"""Beyond it a body is read only for who could pay for it, and beside the loop that serves all other calls."""
 BYTES_A_SECOND_LEAST = 1_000
 """The pace that a body has to keep up, so that nobody holds a connection with a byte now and then."""
 
@@ -28,6 +42,9 @@ _SOUND_ESCAPES = re.compile(
 )
 
 
+_FOUR_BYTES = [bytes([lead]) for lead in range(0xF0, 0xF5)]
+"""How the characters begin in UTF-8 that Python gives four bytes each."""
+_WIDEST = 4
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
@@ -36,13 +53,14 @@ class ClientGone(Exception):
 
 
 class BodyRoom:
-    """How many bytes of requests all calls may hold together. A body is held until its call has ended.
+    """How many bytes of memory all calls may hold together for their requests: a body as it came, until its call has
+    ended, and what was read from it, until the call is made.
 
-    One user may hold the fourth part of them, or one body of ``body_most`` bytes where that is more.
+    One user may hold the fourth part of them, or what one body of ``body_most`` bytes takes where that is more.
     """
 
     def __init__(self, most: int, body_most: int = 0) -> None:
-        self._shares = Shares(most, max(most // SHARE, body_most))
+        self._shares = Shares(most, max(most // SHARE, body_most * (1 + _WIDEST)))
 
     def lease(self, user: str) -> "Lease":
         """Begin a request of a user that holds nothing yet."""
@@ -58,9 +76,13 @@ class Lease:
         self.size = 0
 
     def grow(self, size: int) -> None:
-        """Take room for so many bytes more. Raises LimitReached where others, or others of the user's, hold it."""
+        """Take room for so many bytes more. Raises LimitReached where others, or others of the user's, hold it, and
+        TooLarge where there never is so much.
+        """
         if not size:
             return
+        if self.size + size > self._shares.most:
+            raise TooLarge("the body takes more memory than there is for all", hint="upload large media as files")
         if not self._shares.take(self._user, size):
             raise LimitReached("the gateway holds as many bytes of requests as it may", seconds=1)
         self.size += size
@@ -77,10 +99,16 @@ class Lease:
 
 
 async def read_body(
-    receive: Receive, headers: Mapping[bytes, bytes], lease: Lease, *, most: int, idle_seconds: int
+    receive: Receive,
+    headers: Mapping[bytes, bytes],
+    lease: Lease,
+    *,
+    most: int,
+    idle_seconds: int,
+    admit: Callable[[], Awaitable[None]],
 ) -> bytes:
-    """Read a body whole. Raises TooLarge, InvalidInput for one that is compressed or too slow, LimitReached, or
-    ClientGone.
+    """Read a body whole; of a large one ``admit`` is asked before it is all here. Raises what that raises, TooLarge,
+    InvalidInput for one that is compressed or too slow, LimitReached, or ClientGone.
 
     It may pause for ``idle_seconds`` in all while it comes at BYTES_A_SECOND_LEAST: what came fast earns no time for
     what is still to come, so whoever stalls holds no room for longer than that.
@@ -88,8 +116,12 @@ async def read_body(
     if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"", b"identity"):
         raise InvalidInput("compressed requests are not taken", hint="send the body as it is")
     announced = headers.get(b"content-length", b"0")
-    if announced.isdigit() and int(announced[:20]) > most:
+    size = int(announced[:20]) if announced.isdigit() else 0
+    if size > most:
         raise _too_large(most)
+    is_admitted = size > LARGE_BYTES
+    if is_admitted:
+        await admit()
     body, now = bytearray(), asyncio.get_running_loop().time
     deadline = now() + idle_seconds
     while True:
@@ -106,6 +138,9 @@ async def read_body(
         body += piece
         if len(body) > most:
             raise _too_large(most)
+        if len(body) > LARGE_BYTES and not is_admitted:
+            is_admitted = True
+            await admit()
         if not message.get("more_body", False):
             return bytes(body)
 
@@ -132,6 +167,25 @@ def json_object(body: bytes) -> dict[str, Any]:
     if body.count(b"{") + body.count(b"[") > DEPTH_MOST and _is_deep(found):
         raise _too_deep()
     return found
+
+
+def decoded_size(body: bytes) -> int:
+    """Give how many bytes the values of a JSON text take at most, beside what each takes however short it is.
+
+    Python gives all characters of a text as many bytes as the widest of them needs.
+    """
+    escapes = b"\\u" in body
+    if body.isascii() and not escapes:
+        return len(body)
+    is_wide = any(lead in body for lead in _FOUR_BYTES) or (escapes and _SURROGATE.search(body) is not None)
+    return len(body) * (_WIDEST if is_wide else 2)
+
+
+def json_bytes(value: Any, *, is_large: bool = False) -> bytes:
+    """Write JSON. A large one is written piece by piece: as one text it would be in memory twice, in its full width."""
+    if not is_large:
+        return _WRITER.encode(value).encode()
+    return b"".join(piece.encode() for piece in _WRITER.iterencode(value))
 
 
 def _values(body: bytes) -> int:
@@ -173,6 +227,7 @@ def _no_number(name: str) -> NoReturn:
     raise InvalidInput(f"{name} is no number of JSON's")
 
 
+_WRITER = json.JSONEncoder(ensure_ascii=False)
 # Made once: json.loads would make one anew for each body.
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_finite)
 

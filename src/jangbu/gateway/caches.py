@@ -5,7 +5,6 @@ from typing import Any
 
 from jangbu.domain.usage import Source, Units, Usage
 from jangbu.errors import InvalidAnswer, InvalidInput
-from jangbu.gateway.bodies import json_object
 from jangbu.gateway.counts import CACHE_TOKENS
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.metered import check_model, check_references, service_for
@@ -29,8 +28,8 @@ async def create_cache(exchange: Exchange) -> None:
     await require_admitted(exchange)
     await require_something_left(exchange)
     body = await exchange.body()
-    asked = json_object(body)
-    found = fields(asked)
+    asked = await exchange.json(body)
+    found = await exchange.walked(fields, asked)
     check_model(exchange, found)
     require_end(exchange, found, unasked=SECONDS_UNASKED)
     await check_references(exchange, found)

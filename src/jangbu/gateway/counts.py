@@ -1,6 +1,5 @@
 """What countTokens says of a request's input. It is free, and asked only where nothing else tells."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,7 +45,7 @@ async def asked_count(exchange: Exchange, asked: Mapping[str, Any], model: str) 
         return None
     beside = f"/{route.version}/models/{model}" if route.model is None else route.target.rpartition(":")[0]
     try:
-        sent = json.dumps(body, ensure_ascii=False).encode()
+        sent = await exchange.written(body)
         answer = await exchange.send(sent, f"{beside}:countTokens", "POST")
         content = await answer.read(COUNT_BYTES_MAX)
         return json_object(content) if answer.status == 200 else None

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
 from uuid import UUID
 
 import aiohttp
@@ -10,17 +12,32 @@ from jangbu.clock import Clock
 from jangbu.domain.flow import ShortBalance
 from jangbu.domain.usage import Platform
 from jangbu.gateway.allowed import Allowed
-from jangbu.gateway.bodies import BodyRoom, Lease, Receive, read_body
+from jangbu.gateway.aside import Aside
+from jangbu.gateway.bodies import (
+    LARGE_BYTES,
+    BodyRoom,
+    Lease,
+    Receive,
+    decoded_size,
+    json_bytes,
+    json_object,
+    read_body,
+)
 from jangbu.gateway.client import Client
 from jangbu.gateway.credentials import Payer
 from jangbu.gateway.headers import forwarded, forwarded_with_upload, returned
 from jangbu.gateway.relay import Drains
 from jangbu.gateway.routes import Billing, Route
+from jangbu.gateway.standing import require_able_to_pay, require_unblocked
 from jangbu.gateway.upstream import Outgoing, Upstream, UpstreamAnswer
 from jangbu.gateway.vertex import Vertex
 from jangbu.metering.meter import Metering
 
 __all__ = ["Exchange", "Limits", "Parts"]
+
+Result = TypeVar("Result")
+
+_UNPAID = frozenset({Billing.FREE, Billing.RESULT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +66,8 @@ class Parts:
     drains: Drains
     limits: Limits
     room: BodyRoom
+    aside: Aside
+    """Where what is done with a large body is done."""
     short_balance: ShortBalance
     allowed: Allowed
     """What of the app's own a body may name."""
@@ -98,11 +117,39 @@ class Exchange:
         return self.route.is_of_kept or self.route.billing is Billing.STARTED or bool(self.named)
 
     async def body(self) -> bytes:
-        """Read the request's body whole, within bounds."""
+        """Read the request's body whole, within bounds; a large one only for who could pay for it."""
         limits = self.parts.limits
         return await read_body(
-            self.receive, self.headers, self.lease, most=limits.body_bytes, idle_seconds=limits.client_seconds
+            self.receive,
+            self.headers,
+            self.lease,
+            most=limits.body_bytes,
+            idle_seconds=limits.client_seconds,
+            admit=self._admit,
         )
+
+    async def json(self, body: bytes) -> dict[str, Any]:
+        """Read a JSON object out of the body, and keep room for it. Raises InvalidInput or LimitReached."""
+        self.lease.grow(decoded_size(body))
+        return await self.walked(json_object, body)
+
+    async def written(self, value: Any) -> bytes:
+        """Write the JSON of a request, which may be as large as the body."""
+        return await self.walked(partial(json_bytes, is_large=self._is_large), value)
+
+    async def walked(self, walk: Callable[..., Result], *given: Any) -> Result:
+        """Do what walks through the body: a large one beside the loop, so that other calls go on meanwhile."""
+        if not self._is_large:
+            return walk(*given)
+        return await self.parts.aside.run(walk, *given)
+
+    @property
+    def _is_large(self) -> bool:
+        return self.lease.size > LARGE_BYTES
+
+    async def _admit(self) -> None:
+        require = require_unblocked if self.route.billing in _UNPAID else require_able_to_pay
+        await require(self.parts.ledger, self.payer.user)
 
     async def send(
         self,

@@ -1,6 +1,5 @@
 """Requests that cost nothing: they need a key, and are passed on as they are."""
 
-from jangbu.gateway.bodies import json_object
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.metered import check_model, check_references
 from jangbu.gateway.owning import require_admitted
@@ -16,7 +15,7 @@ async def passed(exchange: Exchange) -> None:
     body = await exchange.body()
     if exchange.route.action is Action.CALL:
         await require_admitted(exchange)
-        found = fields(json_object(body))
+        found = await exchange.walked(fields, await exchange.json(body))
         check_model(exchange, found)
         await check_references(exchange, found)
     answer = await exchange.send(body or None)

@@ -49,7 +49,7 @@ async def bounds_of(exchange: Exchange, asked: Mapping[str, Any], model: str) ->
     the earlier one used in all; a context that nobody recorded here is asked for.
     """
     alone, earlier = _parted(asked)
-    found = request.bounds(exchange.route.verb, alone, model)
+    found = await exchange.walked(request.bounds, exchange.route.verb, alone, model)
     if found.input_most is None:
         return found
     context = await _context(exchange, earlier)

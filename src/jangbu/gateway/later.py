@@ -1,6 +1,5 @@
 """Work that is started by one request and whose usage another one shows: batches and long operations."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,13 +8,12 @@ from jangbu.domain.flow import Bounds, Call, Lost, Rejected, ShortBalance
 from jangbu.domain.usage import Platform
 from jangbu.errors import InvalidInput
 from jangbu.gateway.batch_files import BatchFiles, file_bounds, files_among, judged
-from jangbu.gateway.bodies import json_object
 from jangbu.gateway.calls import MeteredCall
 from jangbu.gateway.client import own_headers
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.interactions import LATER_SECONDS, later_call
 from jangbu.gateway.metered import check_model, check_references, open_call
-from jangbu.gateway.owning import kind_of, short_name
+from jangbu.gateway.owning import kind_of, require_something_left, short_name
 from jangbu.gateway.results import json_or_nothing
 from jangbu.gateway.upstream import REDIRECT, UpstreamAnswer
 from jangbu.providers.gemini import request
@@ -38,8 +36,8 @@ _INLINE = {_BATCH: "generateContent", "asyncBatchEmbedContent": "embedContent"}
 async def started(exchange: Exchange) -> None:
     """Start work: its hold stays until its result is seen."""
     body = await exchange.body()
-    asked = json_object(body)
-    found = fields(asked)
+    asked = await exchange.json(body)
+    found = await exchange.walked(fields, asked)
     check_model(exchange, found)
     await check_references(exchange, found)
     files = await _files(exchange, found)
@@ -47,7 +45,7 @@ async def started(exchange: Exchange) -> None:
     async with call.held(_nothing) as limit:
         await _kept(exchange, call, files)
         if limit is not None and exchange.route.verb == _BATCH:
-            body = json.dumps(with_output_limits(asked, limit), ensure_ascii=False).encode()
+            body = await exchange.written(with_output_limits(asked, limit))
         answer, content = await _made(exchange, call, body)
     own = own_headers({"call-id": call.call.id, "output-limit": limit})
     await exchange.client.answer(answer.status, content, [*exchange.answer_headers(answer), *own])
@@ -85,8 +83,9 @@ async def _bounds(exchange: Exchange, asked: Mapping[str, Any], found: Sequence[
     """Bound work by its request. Raises InvalidInput for a batch without any."""
     route = exchange.route
     if route.verb not in _INLINE:
-        return request.bounds(route.verb, asked, route.model)
-    bounds = batch_bounds(asked, route.model, await _known_tokens(exchange, references(found)), _INLINE[route.verb])
+        return await exchange.walked(request.bounds, route.verb, asked, route.model)
+    known = await _known_tokens(exchange, references(found))
+    bounds = await exchange.walked(batch_bounds, asked, route.model, known, _INLINE[route.verb])
     if bounds is None:
         raise InvalidInput("the batch names no requests", hint="give inputConfig.requests or inputConfig.fileName")
     return bounds
@@ -95,6 +94,8 @@ async def _bounds(exchange: Exchange, asked: Mapping[str, Any], found: Sequence[
 async def _known_tokens(exchange: Exchange, named: Sequence[str]) -> Mapping[str, int]:
     """Ask how many tokens the files and caches have that inline requests name. What is not told is left out."""
     kept = [name for name in named if name.startswith(("files/", "cachedContents/"))]
+    if kept:
+        await require_something_left(exchange)
     known: dict[str, int] = {}
     for name in kept[:NAMES_ASKED_MOST]:
         answer = await exchange.send(None, f"/{exchange.route.version}/{name}", "GET")

@@ -1,7 +1,7 @@
 """Calls whose own answer reports what they used: hold, send, pass on, settle."""
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from jangbu.clock import new_id
@@ -9,7 +9,6 @@ from jangbu.domain.flow import Answered, Bounds, Call, Outcome, Receipt, Rejecte
 from jangbu.domain.usage import Source, Surface
 from jangbu.errors import InvalidInput, NotFound, NotPermitted
 from jangbu.gateway import interactions
-from jangbu.gateway.bodies import json_object
 from jangbu.gateway.calls import MeteredCall
 from jangbu.gateway.client import own_headers
 from jangbu.gateway.counts import asked_count, asked_tokens
@@ -32,40 +31,84 @@ _ASKED = (("model",), ("agent",))
 """What a call is asked of: a model, or an agent that chooses its own."""
 
 
+@dataclass(slots=True)
+class _Request:
+    """What a client asks for. It is let go of when the call is made, whose answer may take minutes."""
+
+    body: bytes
+    asked: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What has to be known of a request while it is answered. ``counted`` is what countTokens may be asked about."""
+
+    limit: int | None
+    streams: bool
+    hides_usage: bool
+    counted: Mapping[str, Any]
+
+
 async def metered(exchange: Exchange) -> None:
     """Make one metered call for a client. Raises what refuses the call, before anything is answered."""
+    given = await _read(exchange)
+    call = MeteredCall(exchange.parts.ledger, open_call(exchange, given.asked, await _bounds(exchange, given.asked)))
+    count = interactions.input_tokens if exchange.route.surface is Surface.INTERACTIONS else asked_tokens
+    async with call.held(lambda: count(exchange, given.asked, call.call.model)) as limit:
+        answer, wanted = await _made(exchange, call, given, limit)
+        if answer.status >= REDIRECT:
+            await _refused(exchange, call, answer)
+        else:
+            await _answered(exchange, call, answer, wanted)
+
+
+async def _read(exchange: Exchange) -> _Request:
+    """Read a request, and refuse what it may not name."""
     body = await exchange.body()
-    asked = json_object(body)
-    found = fields(asked)
+    asked = await exchange.json(body)
+    found = await exchange.walked(fields, asked)
     check_model(exchange, found)
     await check_references(exchange, found)
-    call = MeteredCall(exchange.parts.ledger, open_call(exchange, asked, await _bounds(exchange, asked)))
-    count = interactions.input_tokens if exchange.route.surface is Surface.INTERACTIONS else asked_tokens
-    async with call.held(lambda: count(exchange, asked, call.call.model)) as limit:
-        await _made(exchange, call, body, asked, limit)
+    return _Request(body, asked)
 
 
 async def _made(
-    exchange: Exchange, call: MeteredCall, body: bytes, asked: Mapping[str, Any], limit: int | None
-) -> None:
-    """Send a call whose hold is taken, and pass on what comes back."""
-    wanted = asked if limit is None else request.with_output_limit(exchange.route.verb, asked, limit)
-    hides_usage = exchange.route.surface is Surface.OPENAI and bool(asked.get("stream")) and not _asks_usage(asked)
-    if hides_usage:
-        wanted = with_usage_asked(wanted)
-    sent = body if wanted is asked else json.dumps(wanted, ensure_ascii=False).encode()
-    answer = await exchange.send(sent, leaving=call.leaves)
-    if answer.status >= REDIRECT:
-        await _refused(exchange, call, answer)
-    else:
-        await _answered(exchange, call, answer, asked, limit, hides_usage=hides_usage)
+    exchange: Exchange, call: MeteredCall, given: _Request, limit: int | None
+) -> tuple[UpstreamAnswer, _Wanted]:
+    """Send a call whose hold is taken."""
+    route, asked = exchange.route, given.asked
+    asks_stream = route.surface in (Surface.OPENAI, Surface.INTERACTIONS) and bool(asked.get("stream"))
+    wanted = _Wanted(
+        limit,
+        streams=asks_stream or route.verb == "streamGenerateContent",
+        hides_usage=asks_stream and route.surface is Surface.OPENAI and not _asks_usage(asked),
+        counted=asked if route.surface is Surface.EMBED_CONTENT or route.verb == "embeddings" else {},
+    )
+    del asked
+    return await exchange.send(await _sent(exchange, given, wanted), leaving=call.leaves), wanted
+
+
+async def _sent(exchange: Exchange, given: _Request, wanted: _Wanted) -> bytes:
+    """Write what is sent in the place of a request, and let go of the request."""
+    body, changed = given.body, given.asked
+    if wanted.limit is not None:
+        changed = request.with_output_limit(exchange.route.verb, changed, wanted.limit)
+    if wanted.hides_usage:
+        changed = with_usage_asked(changed)
+    if changed is not given.asked:
+        given.body = body = b""
+        body = await exchange.written(changed)
+    given.body, given.asked = b"", {}
+    if not wanted.counted:
+        exchange.lease.shrink(len(body))
+    return body
 
 
 async def _bounds(exchange: Exchange, asked: Mapping[str, Any]) -> Bounds:
     model = _named_model(exchange, asked)
     if exchange.route.surface is Surface.INTERACTIONS:
         return await interactions.bounds_of(exchange, asked, model)
-    return request.bounds(exchange.route.verb, asked, model)
+    return await exchange.walked(request.bounds, exchange.route.verb, asked, model)
 
 
 def open_call(exchange: Exchange, asked: Mapping[str, Any], bounds: Bounds) -> Call:
@@ -116,8 +159,8 @@ async def check_references(exchange: Exchange, found: Sequence[Field]) -> None:
 
     Somebody else's files and caches do not exist: raises NotFound.
     """
-    _check_app_resources(exchange, found)
-    named = references(found)
+    await _check_app_resources(exchange, found)
+    named = await exchange.walked(references, found)
     if named:
         exchange.named.extend(named)
         foreign = await exchange.parts.ledger.resources.owns_all(exchange.account, named)
@@ -125,8 +168,8 @@ async def check_references(exchange: Exchange, found: Sequence[Field]) -> None:
             raise NotFound(f"{foreign[0]} was not found")
 
 
-def _check_app_resources(exchange: Exchange, found: Sequence[Field]) -> None:
-    for named in app_resources(found, exchange.route.platform):
+async def _check_app_resources(exchange: Exchange, found: Sequence[Field]) -> None:
+    for named in await exchange.walked(app_resources, found, exchange.route.platform):
         if named.use is Use.MODEL and exchange.parts.vertex is not None:
             exchange.parts.vertex.model_name(named.name)
         else:
@@ -148,28 +191,25 @@ async def _answered(
     exchange: Exchange,
     call: MeteredCall,
     answer: UpstreamAnswer,
-    asked: Mapping[str, Any],
-    limit: int | None,
-    *,
-    hides_usage: bool,
+    wanted: _Wanted,
 ) -> None:
     """Pass an answer on; its end reaches the client when the record is durable."""
     parts = exchange.parts
-    streams = _is_stream(exchange, asked)
-    shape = UsageEvents() if hides_usage else None
+    shape = UsageEvents() if wanted.hides_usage else None
     relay = Relay(
         answer,
         _meter(exchange, call, answer),
-        LastEvents() if streams else WholeBody(answer.length),
+        LastEvents() if wanted.streams else WholeBody(answer.length),
         parts.drains,
         user=exchange.payer.user,
         seconds=parts.limits.upstream_seconds,
         shape=shape.feed if shape else lambda piece: piece,
     )
     headers = exchange.answer_headers(answer)
-    known = {"call-id": call.call.id, "output-limit": limit}
-    relayed = await relay.run(exchange.client, exchange.receive, [*headers, *own_headers(known)], at_once=streams)
-    outcome = await _with_count(exchange, relayed.outcome, asked)
+    known = {"call-id": call.call.id, "output-limit": wanted.limit}
+    begun = [*headers, *own_headers(known)]
+    relayed = await relay.run(exchange.client, exchange.receive, begun, at_once=wanted.streams)
+    outcome = await _with_count(exchange, relayed.outcome, wanted.counted)
     receipt = await interactions.finish(exchange, call, outcome, relayed)
     if receipt is not None:
         exchange.spent(receipt.charged_tokens)
@@ -206,20 +246,13 @@ def _meter(exchange: Exchange, call: MeteredCall, answer: UpstreamAnswer) -> Str
 
 async def _with_count(exchange: Exchange, outcome: Outcome, asked: Mapping[str, Any]) -> Outcome:
     """Put the provider's count into an answer with embeddings that reports none (gemini-embedding-001). Models that
-    Vertex AI predicts with are paid for in other units.
+    Vertex AI predicts with are paid for in other units: nothing is ``asked`` about them.
     """
-    if not isinstance(outcome, Answered) or outcome.usage.source is not Source.NONE:
-        return outcome
-    if exchange.route.surface is not Surface.EMBED_CONTENT and exchange.route.verb != "embeddings":
+    if not asked or not isinstance(outcome, Answered) or outcome.usage.source is not Source.NONE:
         return outcome
     model = _named_model(exchange, asked)
     count = await asked_count(exchange, asked, model) or await asked_count(exchange, asked, model)
     return counting.with_count(outcome, count)
-
-
-def _is_stream(exchange: Exchange, asked: Mapping[str, Any]) -> bool:
-    asks = exchange.route.surface in (Surface.OPENAI, Surface.INTERACTIONS) and bool(asked.get("stream"))
-    return asks or exchange.route.verb == "streamGenerateContent"
 
 
 def _asks_usage(asked: Mapping[str, Any]) -> bool:

@@ -7,7 +7,6 @@ from typing import Any
 
 from jangbu.errors import JangbuError, StillRunning
 from jangbu.gateway.batch_files import deleted
-from jangbu.gateway.bodies import json_object
 from jangbu.gateway.caches import keep, require_end
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.metered import check_references
@@ -32,7 +31,7 @@ async def shown(exchange: Exchange) -> None:
     if action is Action.UPDATE:
         await require_admitted(exchange)
         await require_something_left(exchange)
-        changed = fields(json_object(body))
+        changed = fields(await exchange.json(body))
         require_end(exchange, changed)
         await check_references(exchange, changed)
     if action is Action.DELETE and _waits(found):

@@ -9,7 +9,7 @@ from uuid import UUID
 from jangbu.domain.flow import Answered, Receipt, Rejected
 from jangbu.domain.usage import Platform, Source, Surface, Usage
 from jangbu.errors import InvalidInput, NotOffered, NotPermitted, UpstreamUnreachable
-from jangbu.gateway.bodies import ClientGone, json_object
+from jangbu.gateway.bodies import ClientGone
 from jangbu.gateway.client import own_headers
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.holding import LastEvents, WholeBody
@@ -54,7 +54,7 @@ async def result(exchange: Exchange) -> None:
     """Show how work stands; what its result reports is settled before the client has it whole."""
     body = await exchange.body()
     if exchange.route.resource is None:
-        found = await owned(exchange, _operation_named(json_object(body)))
+        found = await owned(exchange, _operation_named(await exchange.json(body)))
         answer = await exchange.send(body)
     else:
         # The path says it all, and what a body adds could only contradict it.

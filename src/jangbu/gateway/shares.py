@@ -10,7 +10,7 @@ class Shares:
     """So much of something, of which one user may have ``each`` at most."""
 
     def __init__(self, most: int, each: int) -> None:
-        self._most = most
+        self.most = most
         self._each = each
         self._taken: dict[str, int] = {}
         self.in_use = 0
@@ -18,7 +18,7 @@ class Shares:
     def take(self, user: str, size: int = 1) -> bool:
         """Take some for a user, if there is so much left for it."""
         mine = self._taken.get(user, 0) + size
-        if mine > self._each or self.in_use + size > self._most:
+        if mine > self._each or self.in_use + size > self.most:
             return False
         self._taken[user] = mine
         self.in_use += size

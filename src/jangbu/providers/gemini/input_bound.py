@@ -36,6 +36,7 @@ _SPECIAL = _NOT_LOCAL | _INLINE | {"type", "uri", "image_url", "input_audio"}
 """The fields that make an object more than text; most objects have none of them."""
 _INTERACTION_MEDIA = {"image", "audio", "video", "document"}
 _DEPTH_MOST = 64
+_LONG = 4_096
 _WRITER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
 
 
@@ -61,7 +62,7 @@ def input_scan(body: Mapping[str, Any]) -> InputScan:
     scan = _Scan()
     text = scan.without_media(body, 0)
     written = _WRITER.encode(text).encode("utf-8", "surrogatepass")
-    most = len(written) + scan.media + scan.objects * _TURN_TOKENS + _FIXED_TOKENS
+    most = len(written) + scan.long + scan.media + scan.objects * _TURN_TOKENS + _FIXED_TOKENS
     return InputScan(most, tuple(scan.elsewhere))
 
 
@@ -70,12 +71,13 @@ class _Scan:
 
     def __init__(self) -> None:
         self.media = 0
+        self.long = 0
         self.objects = 0
         self.elsewhere: list[Mapping[str, Any]] = []
 
     def without_media(self, value: Any, depth: int) -> Any:
         if isinstance(value, str):
-            return value
+            return self._written(value)
         if depth > _DEPTH_MOST:
             self.elsewhere.append({})
             return None
@@ -87,6 +89,13 @@ class _Scan:
         if not _SPECIAL.isdisjoint(value) and self._is_all_media(value):
             return None
         return {str(key): self.without_media(inner, depth + 1) for key, inner in value.items() if key not in _TAKEN}
+
+    def _written(self, text: str) -> str:
+        """Give a text to be written with the rest; a long one is bounded here, so that it is not copied for that."""
+        if len(text) <= _LONG:
+            return text
+        self.long += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        return ""
 
     def _is_all_media(self, value: Mapping[str, Any]) -> bool:
         """Bound what an object holds or names beside text; tell whether no text of it is left."""
