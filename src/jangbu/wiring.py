@@ -18,10 +18,12 @@ from jangbu.metering.meter import Metering
 from jangbu.metering.pricing import Pricing
 from jangbu.metering.recorder import Recorder
 from jangbu.metering.resources import Resources
+from jangbu.metering.services import Services
 from jangbu.metering.spooling import Spooling
 from jangbu.metering.sweeper import Sweeper
 from jangbu.storage import migrate
 from jangbu.storage.database import Database
+from jangbu.storage.names import ServiceNames
 
 __all__ = ["database_address", "ledger_spool", "open_metering", "spool_root"]
 
@@ -139,7 +141,6 @@ def _assemble(settings: Settings, database: Database, clock: Clock) -> Metering:
     spooling = _spooling(settings, database, clock)
     return Metering(
         database=database,
-        clock=clock,
         accounts=Accounts(database, clock, project=settings.project, retry_seconds=seconds),
         holds=Holds(
             database,
@@ -159,5 +160,6 @@ def _assemble(settings: Settings, database: Database, clock: Clock) -> Metering:
             seconds=seconds,
             spooling=spooling,
         ),
+        services=Services(ServiceNames(database), most=settings.services_max),
         pricing=Pricing(database, project=settings.project, book_file=settings.price_book),
     )

@@ -160,6 +160,17 @@ async def test_service_and_tags_are_recorded_also_in_korean(served: Stage) -> No
     )
 
 
+async def test_a_users_own_key_begins_no_service(served: Stage) -> None:
+    _, key = await served.ledger.keys.create_for_user("kim", name="phone")
+    path = f"/v1beta/models/{FLASH}:generateContent"
+    status, answer, _ = await served.post(path, asked(), user=None, key=key, **{"x-jangbu-service": "comic"})
+    assert (status, answer["error"]["status"]) == (403, "PERMISSION_DENIED")
+    assert (await served.post(path, asked(), **{"x-jangbu-service": "comic"}))[0] == 200
+    for service in ("comic", "live"):
+        status, _, _ = await served.post(path, asked(), user=None, key=key, **{"x-jangbu-service": service})
+        assert status == 200
+
+
 async def test_a_key_may_be_limited_to_models_scopes_and_a_pace(served: Stage) -> None:
     _, narrow = await served.ledger.keys.create_for_app("narrow", models=("gemini-2.5-pro",))
     _, embeds = await served.ledger.keys.create_for_app("embeds", scopes=("embed",))

@@ -326,3 +326,17 @@ async def test_a_run_that_is_still_under_way_claims_nothing(metering: Metering) 
     pending = answer(counts=Counts(), source=Source.NONE, raw=())
     await metering.record("kim", "chat", pending)
     assert (await metering.record("kim", "chat", answer())).charged_tokens == 150
+
+
+async def test_there_are_only_so_many_services_beside_those_of_calls_that_name_none(database_url: str) -> None:
+    async with open_metering(Settings.load(database_url=database_url, services_max=2)) as metering:
+        await metering.accounts.create("kim")
+        await metering.record("kim", "comic", answer(response_id="1"))
+        await metering.record("kim", "novel", answer(response_id="2"))
+        with pytest.raises(InvalidMetadata, match="there are 2 services already"):
+            await metering.record("kim", "poem", answer(response_id="3"))
+        call = Call(new_id(SystemClock()), "kim", "poem", "gemini-2.5-flash", Bounds(0, 0, output_chosen=True))
+        with pytest.raises(InvalidMetadata, match="there are 2 services already"):
+            await metering.execute(TakeHold(call, 0, 0, 0))
+        await metering.record("kim", "comic", answer(response_id="4"))
+        await metering.record("kim", "text_generation", answer(response_id="5"))

@@ -15,7 +15,7 @@ from jangbu.errors import JangbuError, NotOffered, NotPermitted
 from jangbu.gateway.bodies import ClientGone, Receive
 from jangbu.gateway.caches import create_cache
 from jangbu.gateway.client import Client, Send
-from jangbu.gateway.credentials import accepted, payer_of, secret_of
+from jangbu.gateway.credentials import accepted, admitted_payer, secret_of
 from jangbu.gateway.exchange import Exchange, Parts
 from jangbu.gateway.free import passed
 from jangbu.gateway.headers import require_sound
@@ -98,7 +98,7 @@ class Gateway:
         key = await accepted(self._parts.ledger.keys, secret_of(headers, query.key))
         if not key.allows_scope(route.scope):
             raise NotPermitted(f"this key may not be used for {route.scope}")
-        payer = payer_of(key, headers)
+        payer = await admitted_payer(self._parts.ledger.services, key, headers)
         exchange = Exchange(
             self._parts,
             scope["method"],

@@ -9,8 +9,9 @@ from jangbu.domain.keys import Key, KeyKind, is_wellformed
 from jangbu.errors import InvalidMetadata, MissingUser, NotPermitted, Unauthenticated
 from jangbu.metering.content import metadata_text, service_name
 from jangbu.metering.keys import Keys
+from jangbu.metering.services import Services
 
-__all__ = ["Payer", "accepted", "payer_of", "secret_of"]
+__all__ = ["Payer", "accepted", "admitted_payer", "secret_of"]
 
 USER_LENGTH_MAX = 200
 _BEARER = b"bearer "
@@ -61,7 +62,18 @@ async def accepted(keys: Keys, secret: str) -> Key:
         raise Unauthenticated("this key is not accepted", hint="ask whoever runs the gateway for another") from None
 
 
-def payer_of(key: Key, headers: Mapping[bytes, bytes]) -> Payer:
+async def admitted_payer(services: Services, key: Key, headers: Mapping[bytes, bytes]) -> Payer:
+    """Say who pays for a call with this key, and for which service.
+
+    Raises MissingUser, NotPermitted or InvalidMetadata.
+    """
+    payer = _payer_of(key, headers)
+    if payer.service is not None:
+        await services.admit(payer.service, may_begin=key.kind is KeyKind.APP)
+    return payer
+
+
+def _payer_of(key: Key, headers: Mapping[bytes, bytes]) -> Payer:
     """Say who pays for a call with this key. Raises MissingUser, NotPermitted or InvalidMetadata."""
     named = _text(headers.get(b"x-jangbu-user"), "x-jangbu-user")
     if key.kind is KeyKind.USER:

@@ -17,7 +17,7 @@ from jangbu.domain.usage import Platform
 from jangbu.errors import JangbuError, NotPermitted
 from jangbu.gateway.bodies import Receive, json_object
 from jangbu.gateway.client import Client, Send
-from jangbu.gateway.credentials import accepted, payer_of, secret_of
+from jangbu.gateway.credentials import accepted, admitted_payer, secret_of
 from jangbu.gateway.exchange import Exchange, Parts
 from jangbu.gateway.headers import require_sound
 from jangbu.gateway.live_client import LiveClient
@@ -107,7 +107,7 @@ class Live:
         if not key.allows_scope(route.scope):
             raise NotPermitted(f"this key may not be used for {route.scope}")
         client = Client(send, seconds=self._parts.limits.client_seconds)
-        payer = payer_of(key, headers)
+        payer = await admitted_payer(self._parts.ledger.services, key, headers)
         route = placed(self._parts.vertex, route)
         lease, asked = self._parts.room.lease(payer.user), query.encoded
         return Exchange(self._parts, "GET", route, payer, asked, headers, raw_headers, receive, client, lease), secret

@@ -49,7 +49,7 @@ class Accounts:
 
     def __init__(self, database: Database, clock: Clock, *, project: str, retry_seconds: int) -> None:
         self._database = database
-        self._clock = clock
+        self.clock = clock
         self._project = project
         self._retry_seconds = retry_seconds
 
@@ -140,7 +140,7 @@ class Accounts:
                 asset,
                 EntryKind.GRANT,
                 amount,
-                new_id(self._clock),
+                new_id(self.clock),
                 _key(key),
                 content,
                 source=source,
@@ -200,7 +200,7 @@ class Accounts:
             raise InvalidInput(f"{kind.value} needs a reason", hint="say why in 1 to 500 characters")
         content = digest(kind.value, int(asset), delta, call and str(call), reason)
         account = self.id_of(user)
-        posting = Posting(account, asset, kind, delta, new_id(self._clock), key, content, reference=call, reason=reason)
+        posting = Posting(account, asset, kind, delta, new_id(self.clock), key, content, reference=call, reason=reason)
         return await self._post(user, posting)
 
     async def _post(self, user: str, posting: Posting) -> Posted:
@@ -258,7 +258,7 @@ class Accounts:
             return after.expired
 
     async def _post_expiry(self, connection: Connection, account: UUID, asset: Asset, amount: int) -> None:
-        expiry = new_id(self._clock)
+        expiry = new_id(self.clock)
         posting = Posting(
             account, asset, EntryKind.EXPIRY, -amount, expiry, f"expiry:{expiry}", b"", reason="grants expired"
         )

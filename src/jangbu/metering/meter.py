@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from jangbu import telemetry
-from jangbu.clock import Clock, new_id
+from jangbu.clock import new_id
 from jangbu.domain.flow import Call, Held, LedgerEffect, MarkUnknown, Receipt, Refused, Release, Settle, TakeHold
 from jangbu.domain.usage import Usage
 from jangbu.errors import IdempotencyConflict, InvalidInput, RecordingFailed
@@ -26,6 +26,7 @@ from jangbu.metering.recorder import Named, Recorder, Spooled
 from jangbu.metering.resources import Resources
 from jangbu.metering.retention import dropped_by_retention
 from jangbu.metering.retry import has_ended, repeated
+from jangbu.metering.services import Services
 from jangbu.metering.spooling import Spooling
 from jangbu.storage import entries, usage
 from jangbu.storage.database import Database
@@ -44,16 +45,16 @@ class Metering:
         self,
         *,
         database: Database,
-        clock: Clock,
         accounts: Accounts,
         holds: Holds,
         keys: Keys,
         resources: Resources,
         recorder: Recorder,
         pricing: Pricing,
+        services: Services,
     ) -> None:
         self.database = database
-        self.clock = clock
+        self.clock = accounts.clock
         self.accounts = accounts
         self.holds = holds
         self.keys = keys
@@ -63,7 +64,7 @@ class Metering:
         self.spooling = recorder.spooling
         """Where records wait while the database is away, if anywhere."""
         self._endings = Endings(holds, self.spooling)
-        self._services = Names(database, "service")
+        self.services = services
         self._models = Names(database, "model")
 
     async def execute(self, effect: LedgerEffect) -> Held | Refused | Receipt | None:
@@ -71,7 +72,8 @@ class Metering:
         match effect:
             case TakeHold(call=call):
                 # What a record could not hold is refused here, before the call: afterwards it must be recorded.
-                service_name(call.service)
+                if call.service not in self.services.names:
+                    await self._patiently(lambda: self.services.admit(call.service))
                 metadata_text(call.metadata)
                 return await self._hold(effect)
             case Settle(call=call, usage=reported):
@@ -225,7 +227,7 @@ class Metering:
 
     async def _learn_names(self, draft: Draft) -> bool:
         """Have the names of a record numbered; False where the record is in the spool, because they cannot be now."""
-        if draft.service in self._services and draft.model in self._models:
+        if draft.service in self.services.names and draft.model in self._models:
             return True
         spooling = self.spooling
         if spooling is not None:
@@ -233,19 +235,27 @@ class Metering:
                 return True
             if await self.recorder.keep(Named(self._row(draft), draft.user, draft.service, draft.model)):
                 return False
-        await self._patiently(lambda: self._services.learn([draft.service]))
-        await self._patiently(lambda: self._models.learn([draft.model]))
+        await self._patiently(lambda: self._number(draft))
         return True
 
     async def _learn_in_time(self, draft: Draft, spooling: Spooling) -> bool:
-        learning = asyncio.ensure_future(
-            asyncio.gather(self._services.learn([draft.service]), self._models.learn([draft.model]))
-        )
-        if await has_ended(learning, seconds=spooling.after_seconds) and learning.exception() is None:
-            return True
+        learning = asyncio.ensure_future(self._number(draft))
+        if await has_ended(learning, seconds=spooling.after_seconds):
+            error = learning.exception()
+            if error is None:
+                return True
+            if isinstance(error, InvalidInput):
+                raise error
         learning.cancel()
         spooling.note_away()
         return False
+
+    async def _number(self, draft: Draft) -> None:
+        """Give the names of a record their numbers. What was called for is recorded for whatever service it was."""
+        if not draft.was_held:
+            await self.services.admit(draft.service)
+        await self.services.names.learn([draft.service])
+        await self._models.learn([draft.model])
 
     async def _patiently(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """Ask the database about a record that must not be lost, as long as the record itself would be tried."""
@@ -257,7 +267,7 @@ class Metering:
         return UsageRow(
             account_id=self.accounts.id_of(draft.user),
             id=draft.id,
-            service_id=self._services.number(draft.service),
+            service_id=self.services.names.number(draft.service),
             model_id=self._models.number(draft.model),
             surface=reported.surface,
             platform=reported.platform,

@@ -1,4 +1,7 @@
-"""Services and models by number: each name is looked up once for the life of a process."""
+"""Services and models by number: each name is looked up once for the life of a process.
+
+There are only so many of both: services are bounded, and models are those that the provider answers with.
+"""
 
 from collections.abc import Iterable
 
@@ -34,3 +37,20 @@ class Names:
     def __getitem__(self, name: str) -> int:
         """Give the number of a name that was learnt."""
         return self._known[name]
+
+
+class ServiceNames(Names):
+    """The numbers of services, which are begun within a bound."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, "service")
+
+    async def admit(self, name: str, most: int) -> bool:
+        """Look a name up, making one that is new where there are fewer than ``most``; tell whether there is one now."""
+        for _ in range(2):
+            # A name that somebody else made this very moment shows on the next look.
+            number = await self._database.value("service_admit", name, most)
+            if number is not None:
+                self._known[name] = number
+                return True
+        return False

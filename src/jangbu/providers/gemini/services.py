@@ -5,7 +5,12 @@ from typing import Any
 
 from jangbu.domain.usage import Surface
 
-__all__ = ["is_unit_priced", "service_of"]
+__all__ = ["SERVICES", "is_unit_priced", "service_of"]
+
+_TEXT, _IMAGE, _VIDEO = "text_generation", "image_generation", "video_generation"
+_EMBEDDING, _LIVE = "embedding", "live"
+SERVICES = frozenset({_TEXT, _IMAGE, _VIDEO, _EMBEDDING, _LIVE})
+"""All that there are."""
 
 _IMAGE_MODELS = ("imagen", "-image")
 _PREDICTS = frozenset({"predict", "predictLongRunning", "images/generations"})
@@ -15,18 +20,18 @@ _PREDICTS = frozenset({"predict", "predictLongRunning", "images/generations"})
 def service_of(surface: Surface, model: str, body: Mapping[str, Any]) -> str:
     """Name the service by the surface, the model and the output that is asked for, in the guide's words."""
     if "embedding" in model:
-        return "embedding"
+        return _EMBEDDING
     match surface:
         case Surface.EMBED_CONTENT:
-            return "embedding"
+            return _EMBEDDING
         case Surface.LIVE:
-            return "live"
+            return _LIVE
         case Surface.PREDICT_LONG_RUNNING:
-            return "video_generation"
+            return _VIDEO
     pictures = "IMAGE" in _modalities(body)
     if pictures or surface is Surface.PREDICT or any(part in model for part in _IMAGE_MODELS):
-        return "image_generation"
-    return "text_generation"
+        return _IMAGE
+    return _TEXT
 
 
 def is_unit_priced(verb: str, models: Collection[str]) -> bool:
