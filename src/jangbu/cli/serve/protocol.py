@@ -199,7 +199,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int) -> None:
         """Refuse what cannot be read. Nothing is written into the answer of an earlier request."""
-        if self._is_waiting():
+        breaks_body = self._is_in_unanswered_body()
+        if breaks_body:
+            # Whoever waits for the rest of the body finds its client gone, and answers nothing.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if breaks_body or self._is_waiting():
             error = {"code": status, "message": _SHOWN_AS[status], "status": "INVALID_ARGUMENT"}
             body = json.dumps({"error": error}).encode()
             head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
@@ -210,6 +215,13 @@ class BoundedProtocol(HttpToolsProtocol):
         """Tell whether no request is being answered."""
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is None or cycle.response_complete
+
+    def _is_in_unanswered_body(self) -> bool:
+        """Tell whether what comes is the body of the one request that is being answered, of whose answer nothing was
+        sent yet.
+        """
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and cycle.more_body and not cycle.response_started and not self.pipeline
 
     def _limit_time(self) -> None:
         if self._deadline is None:
