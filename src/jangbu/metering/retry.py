@@ -74,9 +74,14 @@ async def has_ended(task: asyncio.Future[Any], *, seconds: int) -> bool:
 async def _repeated(
     what: str, attempt: Callable[[], Awaitable[Result]], deadline: float, repeats_on: Callable[[Exception], bool]
 ) -> Result:
-    left = deadline - asyncio.get_running_loop().time()
+    loop = asyncio.get_running_loop()
+    # The deadline is one of the loop's clock, which need not be the one that the retries are timed by.
     retries = stamina.retry_context(
-        on=repeats_on, attempts=None, timeout=left, wait_initial=_WAIT_FIRST_SECONDS, wait_max=_WAIT_MOST_SECONDS
+        on=lambda error: repeats_on(error) and loop.time() < deadline,
+        attempts=None,
+        timeout=None,
+        wait_initial=_WAIT_FIRST_SECONDS,
+        wait_max=_WAIT_MOST_SECONDS,
     )
     async for each in retries:
         with each:
