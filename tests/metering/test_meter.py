@@ -78,6 +78,20 @@ async def test_two_answers_under_one_id_are_both_charged_when_they_were_called_f
     assert (await metering.accounts.balance("kim")).used == 150 + 350
 
 
+async def test_to_settle_again_is_harmless_also_where_two_answers_bear_one_id(metering: Metering) -> None:
+    call = Call(new_id(SystemClock()), "kim", "chat", "m", Bounds(1000, 1000, output_chosen=True))
+    await settled(metering, answer())
+    await metering.execute(TakeHold(call, 1000, 2000, 2000))
+    first = await metering.execute(Settle(call, answer(prompt=200)))
+    again = await metering.execute(Settle(call, answer(prompt=200)))
+    assert isinstance(first, Receipt)
+    assert isinstance(again, Receipt)
+    assert (again.id, again.charged_tokens, again.replayed) == (first.id, 250, True)
+    with pytest.raises(IdempotencyConflict):
+        await metering.execute(Settle(call, answer(prompt=300)))
+    assert (await metering.accounts.balance("kim")).used == 400
+
+
 async def test_answers_under_one_id_are_all_charged_also_when_they_come_at_once(metering: Metering) -> None:
     prompts = (100, 300, 500)
     receipts = await asyncio.gather(*(settled(metering, answer(prompt=prompt)) for prompt in prompts))

@@ -27,6 +27,12 @@ class Draft:
     id: UUID
     answer: tuple[str, bytes] | None
 
+    def is_of(self, record: UsageRecord) -> bool:
+        """Tell whether a record under this draft's id is of this very answer, as far as counts tell."""
+        counts = self.usage.counts
+        asked = (counts.prompt, counts.candidates, counts.thoughts, counts.tool, self.usage.total_tokens)
+        return asked == (record.prompt, record.candidates, record.thoughts, record.tool, record.total)
+
 
 def other_answer(key: str, known: KeyRow) -> IdempotencyConflict:
     """Say that a key was used before with another answer."""

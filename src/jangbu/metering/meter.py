@@ -175,9 +175,15 @@ class Metering:
             return await self._record(draft)
         except IdempotencyConflict:
             receipt = await self._record(replace(draft, answer=None))
-            if receipt.replayed:
+            if receipt.replayed and not await self._is_settled_by(draft):
                 raise
             return receipt
+
+    async def _is_settled_by(self, draft: Draft) -> bool:
+        """Tell whether a call was only settled again, by the answer that it was settled by before."""
+        account = self.accounts.id_of(draft.user)
+        record = await self._patiently(lambda: usage.find(self.database, account, draft.id))
+        return record is not None and draft.is_of(record)
 
     async def _record_once(self, draft: Draft, call_key: str) -> Receipt:
         """Record under a caller's own key. The key is claimed first and names the record's id from then on, so that a
