@@ -242,7 +242,14 @@ class Accounts:
             return await entries.post(connection, posting)
 
     async def _burn(self, account: UUID, asset: Asset) -> int:
-        """Bring an account's grants up to its balance, and write an entry for what expired."""
+        """Bring an account's grants up to its balance, and write an entry for what expired; give how much that was.
+
+        To do it again burns nothing more, so it is repeated until it is done.
+        """
+        with translated():
+            return await repeated("accounts", lambda: self._burn_once(account, asset), seconds=self._retry_seconds)
+
+    async def _burn_once(self, account: UUID, asset: Asset) -> int:
         now = await self._database.now()
         async with self._database.connection() as connection, connection.transaction():
             balance = await accounts.lock_balance(connection, account, asset)

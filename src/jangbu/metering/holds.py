@@ -69,19 +69,21 @@ class Holds:
 
     async def mark_unknown(self, account: UUID, hold: UUID, reason: str) -> None:
         """Keep a hold whose call left and never came back."""
-        await repeated(
-            "holds",
-            lambda: holds.mark_unknown(self._database, account, hold, reason[:200]),
-            seconds=self._retry_seconds,
-        )
+        with translated():
+            await repeated(
+                "holds",
+                lambda: holds.mark_unknown(self._database, account, hold, reason[:200]),
+                seconds=self._retry_seconds,
+            )
 
     async def extend(self, account: UUID, hold: UUID, seconds: int = LATER_SECONDS) -> bool:
         """Let a hold stay open for at least so many seconds from now, by the database's clock, never shorter than it
         would have; tell whether it is open. One that is closed or of unknown outcome stays as it is.
         """
-        return await repeated(
-            "holds", lambda: holds.extend(self._database, account, hold, seconds), seconds=self._retry_seconds
-        )
+        with translated():
+            return await repeated(
+                "holds", lambda: holds.extend(self._database, account, hold, seconds), seconds=self._retry_seconds
+            )
 
     async def expire(self) -> int:
         """End the holds whose time is up; give how many ended."""

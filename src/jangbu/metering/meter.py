@@ -30,6 +30,7 @@ from jangbu.metering.services import Services
 from jangbu.metering.spooling import Spooling
 from jangbu.storage import entries, usage
 from jangbu.storage.database import Database
+from jangbu.storage.failures import translated
 from jangbu.storage.names import Names
 from jangbu.storage.usage import Flushed, UsageRow
 
@@ -265,7 +266,8 @@ class Metering:
 
     async def _patiently(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """Ask the database about a record that must not be lost, as long as the record itself would be tried."""
-        return await repeated("meter", ask, seconds=self.recorder.seconds)
+        with translated():
+            return await repeated("meter", ask, seconds=self.recorder.seconds)
 
     def _row(self, draft: Draft) -> UsageRow:
         reported, counts = draft.usage, draft.usage.counts

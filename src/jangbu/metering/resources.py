@@ -21,6 +21,7 @@ from jangbu.metering.content import metadata_text, model_name, service_name
 from jangbu.metering.retry import repeated
 from jangbu.storage import resources
 from jangbu.storage.database import Database
+from jangbu.storage.failures import translated
 from jangbu.storage.resources import FileUser, Kept, ResourceClaim, ResourceRow
 
 __all__ = ["FileUser", "Kept", "LaterCall", "Owned", "ResourceKind", "Resources"]
@@ -246,7 +247,8 @@ class Resources:
 
     async def _patiently(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """Write what the provider has done already, so that a short failure of the database does not lose it."""
-        return await repeated("resources", ask, seconds=self._retry_seconds)
+        with translated():
+            return await repeated("resources", ask, seconds=self._retry_seconds)
 
 
 def _upload_name(secret: bytes) -> str:

@@ -45,7 +45,7 @@ def is_transient(error: BaseException) -> bool:
 
 def is_unreachable(error: BaseException) -> bool:
     """Tell whether the server was not reached, or was lost, rather than that it asks for another attempt."""
-    return is_transient(error) and not isinstance(error, _CONFLICT)
+    return is_transient(error) and not isinstance(_told_by_driver(error), _CONFLICT)
 
 
 def is_of_one_row(error: BaseException) -> bool:
@@ -69,7 +69,11 @@ def lacks_partition(error: BaseException) -> bool:
 
 def lacks_lock(error: BaseException) -> bool:
     """Tell whether a statement gave up waiting for others, as it was told to."""
-    return isinstance(error, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError)
+    return isinstance(_told_by_driver(error), asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError)
+
+
+def _told_by_driver(error: BaseException) -> BaseException | None:
+    return error.__cause__ if isinstance(error, DatabaseUnreachable) else error
 
 
 @contextmanager
@@ -97,6 +101,8 @@ def translated() -> Iterator[None]:
         raise InvalidInput(_BROKEN_RULES.get(error.constraint_name, f"PostgreSQL refuses this: {error}")) from error
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
         raise InvalidInput(f"PostgreSQL cannot store this: {error}") from error
+    except _CONFLICT as error:
+        raise DatabaseUnreachable(f"PostgreSQL let others go first: {error}", hint="try again") from error
     except (*_LOST_CONNECTION, asyncpg.InterfaceError) as error:
         cause = str(error) or type(error).__name__
         raise DatabaseUnreachable(f"PostgreSQL does not answer: {cause}", hint="check JANGBU_DATABASE_URL") from error

@@ -1,0 +1,64 @@
+"""A database that does not answer in time: callers are told so by one error, and what may be repeated is repeated."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from jangbu.clock import SystemClock
+from jangbu.domain.ledger import account_id
+from jangbu.errors import DatabaseUnreachable
+from jangbu.metering.accounts import Accounts
+from jangbu.metering.holds import Holds
+from jangbu.metering.resources import Resources
+from jangbu.storage import accounts
+from jangbu.storage.database import Database
+from jangbu.storage.failures import is_transient, translated
+from tests.faults.proxy import lossy_proxy
+
+KIM = account_id("p", "kim")
+
+
+@pytest.fixture
+async def narrow(database_url: str) -> AsyncIterator[Database]:
+    """A pool of one connection: who holds it keeps everybody else waiting."""
+    connected = await Database.connect(database_url, size=1)
+    yield connected
+    await connected.close()
+
+
+async def test_who_waits_in_vain_is_told_that_the_database_does_not_answer(narrow: Database) -> None:
+    holds = Holds(narrow, project="p", lanes=1, hold_seconds=60, retry_seconds=1)
+    resources = Resources(narrow, project="p", retry_seconds=1)
+    async with narrow.connection():
+        with pytest.raises(DatabaseUnreachable):
+            await holds.mark_unknown(KIM, uuid4(), "the connection broke")
+        with pytest.raises(DatabaseUnreachable):
+            await holds.extend(KIM, uuid4())
+        with pytest.raises(DatabaseUnreachable):
+            await resources.settled(KIM, "batches/1")
+    await holds.close()
+
+
+async def test_grants_burn_down_also_where_the_connection_breaks_meanwhile(
+    database_url: str, database: Database
+) -> None:
+    await accounts.create(database, KIM, "p", "kim")
+    with tempfile.TemporaryDirectory(prefix="jb") as folder:
+        async with lossy_proxy(database_url, Path(folder)) as (address, proxy):
+            behind = await Database.connect(address)
+            book = Accounts(behind, SystemClock(), project="p", retry_seconds=20)
+            proxy.swallow_answers_after = KIM.bytes
+            assert await book.grants("kim") == ()
+            await behind.close()
+    assert proxy.swallowed == 1
+
+
+@pytest.mark.parametrize("conflict", [asyncpg.DeadlockDetectedError, asyncpg.SerializationError])
+def test_a_statement_that_lost_against_others_may_be_tried_again(conflict: type[asyncpg.PostgresError]) -> None:
+    with pytest.raises(DatabaseUnreachable, match="let others go first") as told, translated():
+        raise conflict("deadlock detected")
+    assert is_transient(told.value)
