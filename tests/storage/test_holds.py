@@ -7,13 +7,15 @@ import pytest
 
 from jangbu.config import Settings
 from jangbu.storage import holds
-from jangbu.storage.database import Database
+from jangbu.storage.database import Connection, Database
 from jangbu.storage.holds import HoldRequest
+from jangbu.storage.statements import statement
 from jangbu.wiring import open_metering
 
 PROCESSES = 3
 HOLDS = 40
 OTHERS = 200
+WAITS = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
 
 
 @pytest.mark.parametrize("prepared_statements", [True, False])
@@ -51,3 +53,32 @@ async def test_processes_that_hold_for_one_account_at_once_wait_for_each_other(
         assert (await metering.accounts.balance("kim")).held == 10 * PROCESSES * HOLDS
         for process in processes:
             await process.close()
+
+
+async def test_a_hold_that_is_given_back_while_its_time_runs_out_is_no_finding_for_long(
+    database_url: str, database: Database
+) -> None:
+    async with open_metering(Settings.load(database_url=database_url)) as metering:
+        await metering.accounts.create("kim")
+        await metering.accounts.grant("kim", 100, key="first")
+        wanted = HoldRequest(metering.accounts.id_of("kim"), uuid4(), 0, 10, 10, False, "text_generation", "a-model")
+        async with database.connection() as sweeping, database.connection() as watching:
+            await holds.take(sweeping, [wanted], owner="a test", seconds=0, may_have_left=True)
+            async with sweeping.transaction():
+                await sweeping.fetch(statement("hold_expire"), 100)
+                releasing = asyncio.create_task(metering.holds.release(wanted.account, wanted.id, "it never left"))
+                await until_somebody_waits(watching, releasing)
+            assert await releasing
+            assert (await metering.accounts.balance("kim")).held == 0
+            await metering.holds.close_findings()
+            assert not await watching.fetchval(
+                "SELECT EXISTS (SELECT FROM jangbu.findings WHERE resolved_at IS NULL AND usage_id = $1)", wanted.id
+            )
+
+
+async def until_somebody_waits(watching: Connection, waiting: "asyncio.Task[bool]") -> None:
+    """Wait until a statement has begun and waits for a lock, or has ended all the same."""
+    while not waiting.done():
+        if await watching.fetchval(WAITS):
+            return
+        await asyncio.sleep(0.01)

@@ -93,7 +93,7 @@ class Holds:
         return ended
 
     async def close_findings(self) -> int:
-        """Close the findings of an unknown outcome whose call is recorded; give how many."""
+        """Close the findings of unknown outcomes that are known by now: recorded, or given back; give how many."""
         return await holds.close_findings(self._database)
 
     async def purge(self) -> int:

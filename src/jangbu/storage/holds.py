@@ -115,7 +115,7 @@ async def expire(database: Database, limit: int) -> Sequence[tuple[UUID, UUID, i
 
 
 async def close_findings(database: Database) -> int:
-    """Close the findings of an unknown outcome whose call is recorded; give how many."""
+    """Close the findings of unknown outcomes that are known by now: recorded, or given back; give how many."""
     return len(await database.rows("finding_close"))
 
 
