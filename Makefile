@@ -9,9 +9,10 @@ CLIENTS := build/clients
 EXAMPLES := build/examples
 CLIENT_SETS := genai-1 genai-2 genai-3 litellm
 PORT ?= 8787
+SEEDS ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-gateway serve lock clean test-clients lock-clients
+.PHONY: help setup demo test lint simulate bench bench-gateway serve lock clean test-clients lock-clients
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -67,6 +68,9 @@ test: $(READY) $(GENAI_OLDEST)/ready $(GENAI_MIDDLE)/ready $(EXAMPLES)/fastapi/r
 
 test-clients: $(READY) $(CLIENT_SETS:%=$(CLIENTS)/%/ready) $(CLIENTS)/node/ready ## Run every real client against the gateway
 	$(BIN)/python -m pytest tests/clients $(ARGS)
+
+simulate: $(READY) ## Carry out SEEDS simulated histories on all cores; one alone with `python -m tests.simulation SEED`
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 lint: $(READY) ## Check style, types and layers
 	$(BIN)/ruff check .

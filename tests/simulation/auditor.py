@@ -1,0 +1,167 @@
+"""Compares every state of the book with what it may be, given what the provider really answered and to whom."""
+
+import json
+from dataclasses import dataclass, field
+from itertools import islice
+from uuid import UUID
+
+from jangbu.domain.flow import Receipt
+from tests.simulation.book import TOKENS, Book
+from tests.simulation.plan import Answer, CallPlan, HandedPlan, Plan
+from tests.simulation.tables import Account, Balance, Usage
+
+_USES = ("usage", "overrun")
+
+
+@dataclass(slots=True)
+class _Seen:
+    """How much of an account was looked at before, and what it came to."""
+
+    usage: int = 0
+    used: int = 0
+    debt: int = 0
+    """By how much records exceeded what was held for them: so far may the balance be below zero."""
+    entries: dict[int, int] = field(default_factory=dict)
+    granted: dict[int, int] = field(default_factory=dict)
+    given_back: set[UUID] = field(default_factory=set)
+
+
+class Auditor:
+    """``wrong`` collects what may not be. Whoever finds something there has found a bug, or a wrong auditor."""
+
+    def __init__(self, book: Book, plan: Plan) -> None:
+        self._book = book
+        self._plan = plan
+        self.calls: dict[UUID, CallPlan] = {}
+        self._answers: dict[int, Answer] = {each.answer.serial: each.answer for each in plan.calls}
+        self._handed: dict[int, HandedPlan] = {each.answer.serial: each for each in plan.handed}
+        self._recorded: dict[int, UUID] = {}
+        self._seen: dict[UUID, _Seen] = {}
+        self.wrong: list[str] = []
+
+    def say(self, what: str) -> None:
+        self.wrong.append(what)
+
+    def look(self, account: Account) -> None:
+        """Compare an account after a statement that may have changed it."""
+        seen = self._seen.setdefault(account.id, _Seen())
+        for asset, balance in account.balances.items():
+            self._look_at_entries(account, asset, balance, seen)
+        for usage in islice(account.usage.values(), seen.usage, None):
+            self._look_at_usage(account, usage, seen)
+        if len(account.usage) < seen.usage:
+            self.say(f"{account.user}: a record is gone")
+        seen.usage = len(account.usage)
+        balance = account.balances[TOKENS]
+        if balance.used != seen.used:
+            self.say(f"{account.user}: {balance.used} tokens are used by the balance, {seen.used} by the records")
+        held = sum(hold.amount for hold in account.holds.values() if hold.holds)
+        if balance.held != held:
+            self.say(f"{account.user}: {balance.held} tokens are held by the balance, {held} by the holds")
+        if balance.available < -seen.debt:
+            self.say(f"{account.user}: {balance.available} tokens are left, and records exceed holds by {seen.debt}")
+        for hold in account.holds.values():
+            if hold.state in ("released", "expired") and hold.id not in seen.given_back:
+                seen.given_back.add(hold.id)
+                self._look_at_given_back(hold.id)
+
+    def taken(self, account: Account, amount: int) -> None:
+        """A hold was taken: it must have been affordable."""
+        if account.balances[TOKENS].available < 0:
+            self.say(f"{account.user}: {amount} tokens were held that were not there")
+
+    def sending(self, account: Account, call: CallPlan) -> None:
+        """A call leaves now: its intent must be durable."""
+        hold = account.holds.get(call.id)
+        if hold is None or not hold.holds:
+            self.say(f"call {self.number(call.id)} leaves without a hold")
+
+    def released(self, call: CallPlan, receipt: Receipt | None) -> None:
+        """The client gets the last byte of an answer now: it must be recorded."""
+        call.is_released = True
+        answer = call.answer
+        if answer.serial not in self._recorded:
+            self.say(f"call {self.number(call.id)} is released and not recorded")
+        elif receipt is None or receipt.charged_tokens != answer.total:
+            self.say(f"call {self.number(call.id)} is told {receipt and receipt.charged_tokens}, not {answer.total}")
+
+    def end(self) -> None:
+        """Compare the whole, after the sweep: nothing is under way any more."""
+        for account in self._book.accounts.values():
+            for hold in account.holds.values():
+                if hold.state == "open":
+                    self.say(f"call {self.number(hold.id)}: its hold is open after the sweep")
+                if hold.holds and hold.id in account.usage:
+                    self.say(f"call {self.number(hold.id)} is recorded, and its hold is {hold.state}")
+            self._look_at_findings(account)
+        for call in self.calls.values():
+            self._end_of_call(call)
+        for handed in self._plan.handed:
+            if handed.is_told and handed.answer.serial not in self._recorded:
+                self.say(f"the answer {handed.answer.serial} that was handed over is not recorded")
+
+    def number(self, call: UUID) -> str:
+        """Give the number of a call in the plan, which says more than its id."""
+        return str(next((n for n, known in enumerate(self.calls) if known == call), call))
+
+    def is_recorded(self, answer: Answer) -> bool:
+        return answer.serial in self._recorded
+
+    def _end_of_call(self, call: CallPlan) -> None:
+        account = next(each for each in self._book.accounts.values() if each.user == call.user)
+        hold = account.holds.get(call.id)
+        is_held = hold is not None and hold.holds
+        name = f"call {self.number(call.id)} ({call.mode.value})"
+        if call.is_released and not self.is_recorded(call.answer):
+            self.say(f"{name} was released and is not recorded")
+        if call.reported is not None and not self.is_recorded(call.reported) and not is_held and not call.given_up:
+            self.say(f"{name} was answered, and is neither recorded nor held")
+        if call.is_sent and not call.cost_nothing and call.reported is None and not is_held and not call.given_up:
+            self.say(f"{name} left, nobody knows what became of it, and nothing is held for it")
+
+    def _look_at_entries(self, account: Account, asset: int, balance: Balance, seen: _Seen) -> None:
+        known = seen.entries.get(asset, 0)
+        granted = seen.granted.get(asset, 0)
+        after = balance.entries[known - 1].balance_after if known else 0
+        for entry in balance.entries[known:]:
+            known += 1
+            after += entry.delta
+            if entry.seq != known or entry.balance_after != after:
+                self.say(f"{account.user}: entry {entry.seq} leaves {entry.balance_after}; {known} shall leave {after}")
+            if entry.kind not in _USES:
+                granted += entry.delta
+        if known != balance.version or balance.granted - balance.used != after or balance.granted != granted:
+            self.say(f"{account.user}: the balance is {balance.granted} - {balance.used} at {balance.version}")
+        seen.entries[asset], seen.granted[asset] = known, granted
+        if asset == TOKENS:
+            bought = [entry.delta for entry in balance.entries if entry.kind == "grant"]
+            if len(set(bought)) != len(bought):
+                self.say(f"{account.user}: tokens were granted twice")
+
+    def _look_at_usage(self, account: Account, usage: Usage, seen: _Seen) -> None:
+        row = usage.row
+        seen.used += row.total
+        seen.debt += max(0, row.total - (usage.hold_amount or 0))
+        serial = json.loads(row.raw)["usage"][0]["serial"]
+        handed, call = self._handed.get(serial), self.calls.get(row.id)
+        answer = handed.answer if handed is not None else self._answers.get(serial)
+        if serial in self._recorded:
+            self.say(f"{account.user}: answer {serial} is recorded twice")
+        self._recorded[serial] = row.id
+        if answer is None or row.total != answer.total:
+            self.say(f"{account.user}: answer {serial} is recorded with {row.total} tokens")
+        elif handed is None and (call is None or call.reported is not answer or call.user != account.user):
+            self.say(f"{account.user}: answer {serial} is recorded for a call that it does not belong to")
+
+    def _look_at_given_back(self, id_: UUID) -> None:
+        call = self.calls.get(id_)
+        if call is not None and call.is_sent and not call.cost_nothing and not call.given_up:
+            self.say(f"call {self.number(id_)} may have been answered, and its hold is given back")
+
+    def _look_at_findings(self, account: Account) -> None:
+        shown = {id_ for (id_, kind), each in account.findings.items() if kind == "unknown_outcome" and each.is_open}
+        unknown = {hold.id for hold in account.holds.values() if hold.state == "unknown"}
+        for id_ in unknown - shown:
+            self.say(f"call {self.number(id_)} is of unknown outcome, and nobody is told")
+        for id_ in shown - unknown:
+            self.say(f"call {self.number(id_)} is shown as of unknown outcome, and is not")

@@ -1,0 +1,230 @@
+"""What happens in one history, drawn from its seed before it begins: who calls, what is answered, what fails."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from uuid import UUID
+
+USERS = ("kim", "이서연", "park")
+PRICED, UNPRICED = "gemini-2.5-flash", "model-of-tomorrow"
+
+
+class Mode(StrEnum):
+    """How the provider deals with a call."""
+
+    ANSWERED = "answered"
+    PARTIAL = "partial"
+    """It breaks off after it has reported something."""
+    SILENT = "silent"
+    """The answer reports no usage."""
+    REJECTED = "rejected"
+    REFUSED = "refused"
+    """The provider cannot be reached; the call never leaves."""
+    LOST = "lost"
+    """The call leaves and nothing comes back, though the provider may have answered."""
+
+
+_MODES = (Mode.ANSWERED,) * 7 + (Mode.PARTIAL, Mode.SILENT, Mode.REJECTED, Mode.REFUSED, Mode.LOST, Mode.LOST)
+
+
+@dataclass(slots=True, eq=False)
+class Answer:
+    """What the provider generated once, however often it is fetched. ``serial`` is in its usage object."""
+
+    serial: int
+    total: int
+    response_id: str | None
+
+
+@dataclass(slots=True, eq=False)
+class CallPlan:
+    """One call, and afterwards what is true of it."""
+
+    id: UUID
+    user: str
+    model: str
+    at: float
+    slot: int
+    mode: Mode
+    seconds: float
+    answer: Answer
+    input_most: int | None
+    output_most: int
+    output_chosen: bool
+    clamps: bool
+    cancelled_at: tuple[float, ...] = ()
+    again: bool = False
+    """Whether its end is written twice."""
+    is_sent: bool = False
+    reported: Answer | None = None
+    """What its process was told by the provider."""
+    cost_nothing: bool = False
+    """Whether its process was told by the provider that it cost nothing, or knows that it never left."""
+    given_up: bool = False
+    """Whether an operator gave its hold back."""
+    is_released: bool = False
+    """Whether its client has the last byte."""
+
+
+@dataclass(slots=True, eq=False)
+class HandedPlan:
+    """An answer that an app got by itself and hands over, again and again until it is told that it is recorded."""
+
+    key: str | None
+    user: str
+    at: float
+    answer: Answer
+    attempts: tuple[tuple[float, int], ...]
+    is_told: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class TopUp:
+    """Tokens that a user buys; the shop repeats it under the same key until it is told that they are granted."""
+
+    key: str
+    user: str
+    amount: int
+    at: float
+    attempts: tuple[tuple[float, int], ...]
+    lives: float | None
+    is_told: bool = False
+
+
+@dataclass(slots=True)
+class Plan:
+    """All that is drawn before the first step."""
+
+    seed: int
+    users: tuple[str, ...]
+    balances: dict[str, int]
+    with_money: frozenset[str]
+    calls: list[CallPlan]
+    handed: list[HandedPlan]
+    top_ups: list[TopUp]
+    slots: int
+    lanes: int
+    pool: int
+    hold_seconds: int
+    retry_seconds: int
+    window: float
+    crashes: list[tuple[float, float]]
+    sweeps: list[tuple[float, int]]
+    stops: list[tuple[float, int]]
+    jumps: list[tuple[float, int, float]]
+    fuel: list[int] = field(default_factory=list)
+
+
+def draw(seed: int) -> tuple[Plan, random.Random]:
+    """Draw a plan; gives it with the chance from which everything else is drawn while it is carried out."""
+    chance = random.Random(seed)
+    users = USERS[: chance.randint(1, len(USERS))]
+    window = chance.choice((0.02, 0.5, 5.0, 60.0))
+    slots = chance.randint(1, 2)
+    serials = iter(range(1, 1000))
+    calls: list[CallPlan] = []
+    for number in range(chance.randint(4, 16)):
+        calls.append(_call(chance, number, users, window, slots, serials, calls))
+    return Plan(
+        seed=seed,
+        users=users,
+        balances={user: chance.choice((0, 900, 5_000, 40_000, 40_000)) for user in users},
+        with_money=frozenset(user for user in users if chance.random() < 0.15),
+        calls=calls,
+        handed=[_handed(chance, users, window, slots, serials) for _ in range(_few(chance))],
+        top_ups=[_top_up(chance, number, users, window, slots) for number in range(_few(chance))],
+        slots=slots,
+        lanes=chance.randint(1, 2),
+        pool=chance.choice((1, 2, 6)),
+        hold_seconds=chance.choice((3, 20, 600)),
+        retry_seconds=chance.choice((2, 10, 30)),
+        window=window,
+        crashes=[(chance.random() * window, chance.choice((0.05, 2.0, 20.0, 70.0))) for _ in range(_few(chance))],
+        sweeps=[(chance.random() * (window + 60), chance.randrange(slots)) for _ in range(2)],
+        stops=[(chance.random() * window, chance.randrange(slots)) for _ in range(chance.random() < 0.15)],
+        jumps=[
+            (chance.random() * window, chance.randrange(slots), chance.choice((3600.0, -3600.0, 365 * 86_400.0)))
+            for _ in range(chance.random() < 0.2)
+        ],
+        fuel=[chance.randint(1, 150) for _ in range(_few(chance) * 2)],
+    ), chance
+
+
+def _few(chance: random.Random) -> int:
+    return chance.choice((0, 0, 0, 1, 1, 2))
+
+
+def _call(
+    chance: random.Random,
+    number: int,
+    users: tuple[str, ...],
+    window: float,
+    slots: int,
+    serials: Iterator[int],
+    before: list[CallPlan],
+) -> CallPlan:
+    user = chance.choice(users)
+    output_most = chance.choice((0, 50, 600, 3_000))
+    input_most = chance.randint(1, 120)
+    total = chance.randint(1, input_most + output_most)
+    if chance.random() < 0.1:
+        total += chance.randint(1, 2_000)
+    response_id = None if chance.random() < 0.4 else f"answer-{number}"
+    answer = Answer(next(serials), total, response_id)
+    ids = [each.answer.response_id for each in before]
+    mine = [
+        each
+        for each in before
+        if each.user == user and each.answer.response_id and ids.count(each.answer.response_id) == 1
+    ]
+    if mine and chance.random() < 0.12:
+        # The same answer is fetched by two calls, or two answers bear one id, which then proves nothing any more.
+        twin = chance.choice(mine).answer
+        answer = twin if chance.random() < 0.6 else Answer(next(serials), total, twin.response_id)
+    mode = chance.choice(_MODES)
+    if mode is Mode.SILENT:
+        answer = Answer(next(serials), 0, None)
+    cancels = sorted(chance.random() * chance.choice((0.01, 5.0)) for _ in range(chance.choice((0, 0, 0, 0, 0, 1, 2))))
+    return CallPlan(
+        id=UUID(int=0),
+        user=user,
+        model=chance.choice((PRICED, PRICED, PRICED, UNPRICED)),
+        at=chance.random() * window,
+        slot=chance.randrange(slots),
+        mode=mode,
+        seconds=chance.choice((0.001, 0.4, 0.4, 8.0, 90.0)) * chance.random(),
+        answer=answer,
+        input_most=None if chance.random() < 0.1 else input_most,
+        output_most=output_most,
+        output_chosen=chance.random() < 0.5,
+        clamps=chance.random() < 0.5,
+        cancelled_at=tuple(cancels),
+        again=chance.random() < 0.15,
+    )
+
+
+def _handed(
+    chance: random.Random, users: tuple[str, ...], window: float, slots: int, serials: Iterator[int]
+) -> HandedPlan:
+    serial = next(serials)
+    has_key = chance.random() < 0.7
+    response_id = f"handed-{serial}" if not has_key or chance.random() < 0.5 else None
+    return HandedPlan(
+        key=f"k{serial}" if has_key else None,
+        user=chance.choice(users),
+        at=chance.random() * window,
+        answer=Answer(serial, chance.randint(1, 500), response_id),
+        attempts=tuple((chance.random() * 30, chance.randrange(slots)) for _ in range(4)),
+    )
+
+
+def _top_up(chance: random.Random, number: int, users: tuple[str, ...], window: float, slots: int) -> TopUp:
+    return TopUp(
+        key=f"order-{number}",
+        user=chance.choice(users),
+        amount=1_000 + number,
+        at=chance.random() * window,
+        attempts=tuple((chance.random() * 10, chance.randrange(slots)) for _ in range(4)),
+        lives=chance.choice((None, 20.0)),
+    )

@@ -1,0 +1,265 @@
+"""One history: processes, a database and callers, carried out from a seed on virtual time, and audited."""
+
+import asyncio
+import hashlib
+import json
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from jangbu.domain.ledger import account_id
+from jangbu.errors import DatabaseUnreachable, JangbuError, RecordingFailed
+from jangbu.prices import shipped
+from tests.simulation.auditor import Auditor
+from tests.simulation.book import Book
+from tests.simulation.loop import VirtualLoop
+from tests.simulation.plan import PRICED, UNPRICED, CallPlan, HandedPlan, draw
+from tests.simulation.process import PROJECT, Parts, Process, ProcessClock, call_id
+from tests.simulation.tables import MONEY, Account, Balance, Row
+from tests.simulation.weather import Weather
+
+_SETTLING_SECONDS = 400.0
+"""Longer than anything that was begun can still be under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """How a seed went. ``digest`` is the same whenever the same seed is carried out by the same code."""
+
+    seed: int
+    wrong: tuple[str, ...]
+    trace: tuple[tuple[Any, ...], ...]
+    facts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(repr(self.trace).encode()).hexdigest()
+
+
+def simulate(seed: int, parts: type[Parts] = Parts) -> History:
+    """Carry out a seed."""
+    before, silenced = random.getstate(), logging.root.manager.disable
+    random.seed(seed)
+    logging.disable()
+    try:
+        return World(seed, parts).run()
+    finally:
+        logging.disable(silenced)
+        random.setstate(before)
+
+
+class World:
+    """What is shared by all processes, and what happens to them."""
+
+    def __init__(self, seed: int, parts: type[Parts]) -> None:
+        self.plan, self.chance = draw(seed)
+        self.parts = parts
+        self.loop = VirtualLoop()
+        self.loop.set_exception_handler(self._unexpected)
+        self.book: Book = (parts.book or Book)(self.loop.time, prices())
+        self.auditor = Auditor(self.book, self.plan)
+        self.server = parts.server(self.loop, self.book, Weather.drawn(self.chance), self._committed)
+        self.processes: list[Process] = []
+        self.at_slot: dict[int, Process] = {}
+        self.is_calm = False
+        self._trace: list[tuple[Any, ...]] = []
+        self.deaths = 0
+
+    def run(self) -> History:
+        self._found()
+        self.loop.run(self._live())
+        facts = {
+            "calls": len(self.plan.calls),
+            "recorded": sum(len(account.usage) for account in self.book.accounts.values()),
+            "statements": self.server.statements,
+            "deaths": self.deaths,
+            "restarts": self.server.incarnation,
+            "unknown": sum(
+                kind == "unknown_outcome" for account in self.book.accounts.values() for _, kind in account.findings
+            ),
+        }
+        return History(self.plan.seed, tuple(self.auditor.wrong), tuple(self._trace), facts)
+
+    def note(self, who: int, what: str) -> None:
+        self._trace.append((round(self.loop.now, 6), who, what))
+
+    def account(self, user: str) -> Account:
+        return self.book.accounts[account_id(PROJECT, user)]
+
+    def new_id(self, clock: ProcessClock) -> UUID:
+        return call_id(clock.now(), self.chance.getrandbits(74))
+
+    def model_of(self, handed: HandedPlan) -> str:
+        return PRICED if handed.answer.serial % 2 else UNPRICED
+
+    def told(self, number: int, error: JangbuError) -> None:
+        """Note an error that a caller is told; only some may be."""
+        self.note(number, f"told {error.code}")
+        is_expected = isinstance(error, RecordingFailed | DatabaseUnreachable) or "already" in error.message
+        if not is_expected and "the ledger is closed" not in error.message:
+            self.auditor.say(f"a caller is told: {type(error).__name__}: {error}")
+
+    def kill(self, process: Process) -> None:
+        """Let a process vanish; another takes its place after a while."""
+        process.is_alive = False
+        self.deaths += 1
+        self.note(process.number, "dies")
+        self.loop.drop(lambda owner: owner is process)
+        process.pool.hang_up()
+        slot = next(slot for slot, each in self.at_slot.items() if each is process)
+        del self.at_slot[slot]
+        self.server.after(self.chance.random() * 3, self._start, slot)
+
+    def _found(self) -> None:
+        for user, tokens in self.plan.balances.items():
+            id_ = account_id(PROJECT, user)
+            self.book.run("account_create", (id_, PROJECT, user))
+            self.book.run("partition_make", ([self.book.now()],))
+            if user in self.plan.with_money:
+                self.book.accounts[id_].balances[MONEY] = Balance()
+            if tokens:
+                grant = (id_, 1, "grant", tokens, UUID(int=1), None, "key:first", b"", None, "purchase", 0, None)
+                self.book.run("entry_post", grant)
+        for account in self.book.accounts.values():
+            self.auditor.look(account)
+
+    async def _live(self) -> None:
+        plan, server = self.plan, self.server
+        for slot in range(plan.slots):
+            self._start(slot)
+        for call in plan.calls:
+            server.after(call.at, self._begin, call)
+        for handed in plan.handed:
+            for wait, slot in handed.attempts:
+                server.after(handed.at + wait, self._repeat, slot, handed, Process.hand_over)
+        for top_up in plan.top_ups:
+            for wait, slot in top_up.attempts:
+                server.after(top_up.at + wait, self._repeat, slot, top_up, Process.top_up)
+        for at, seconds in plan.crashes:
+            server.after(at, self._crash, seconds)
+        for at, slot in plan.sweeps:
+            server.after(at, self._do, slot, Process.sweep)
+        for at, slot in plan.stops:
+            server.after(at, self._do, slot, Process.stop)
+        for at, slot, seconds in plan.jumps:
+            server.after(at, self._jump, slot, seconds)
+        server.after(plan.window * self.chance.random() * 2, self._operate)
+        await asyncio.sleep(plan.window + 90.0)
+        await self._settle_down()
+        for process in self.processes:
+            process.is_alive = False
+
+    async def _settle_down(self) -> None:
+        """Let everything come to its end, sweep, and compare; then settle by evidence what is unknown, and compare."""
+        self.is_calm = True
+        self.server.weather.clear_up()
+        for process in self.at_slot.values():
+            process.fuel = None
+        await asyncio.sleep(self.plan.hold_seconds + _SETTLING_SECONDS)
+        await self._sweep()
+        self.auditor.end()
+        self._resolve_all()
+        await asyncio.sleep(60.0)
+        await self._sweep()
+        self.auditor.end()
+        for account in self.book.accounts.values():
+            self.auditor.look(account)
+            if any(balance.held for balance in account.balances.values()):
+                self.auditor.say(f"{account.user}: tokens are held after every call was resolved")
+
+    async def _sweep(self) -> None:
+        slot = next(slot for slot in self.at_slot if self._ready(slot) is not None)
+        self._do(slot, Process.sweep)
+        await asyncio.sleep(30.0)
+
+    def _start(self, slot: int) -> None:
+        fuel = None if self.is_calm or not self.plan.fuel else self.plan.fuel.pop()
+        process = Process(self, len(self.processes), fuel)
+        self.processes.append(process)
+        self.at_slot[slot] = process
+        self.note(process.number, "starts")
+        process.spawn(process.open())
+
+    def _begin(self, call: CallPlan, patience: int = 20) -> None:
+        """Have a process serve a call; its client knocks again for a while where there is none."""
+        process = self._ready(call.slot)
+        if process is None:
+            if patience and not self.is_calm:
+                self.server.after(0.3, self._begin, call, patience - 1)
+            return
+        task = process.spawn(process.serve(call))
+        for seconds in call.cancelled_at:
+            self.server.after(seconds, self._break_off, process, task)
+
+    def _break_off(self, process: Process, task: "asyncio.Task[None]") -> None:
+        if process.is_alive and not task.done():
+            task.cancel()
+
+    def _repeat(self, slot: int, plan: Any, work: Callable[..., Any]) -> None:
+        process = self._ready(slot)
+        if process is not None and (not plan.is_told or self.chance.random() < 0.3):
+            process.spawn(work(process, plan))
+
+    def _do(self, slot: int, work: Callable[..., Any]) -> None:
+        process = self._ready(slot)
+        if process is not None:
+            process.spawn(work(process))
+
+    def _jump(self, slot: int, seconds: float) -> None:
+        process = self.at_slot.get(slot)
+        if process is not None:
+            process.clock.offset += seconds
+
+    def _crash(self, seconds: float) -> None:
+        if self.server.is_up:
+            self.note(-1, "the database dies")
+            self.server.die(seconds)
+
+    def _operate(self) -> None:
+        """Have an operator look at the calls of unknown outcome, some of them rightly and some too early."""
+        for call in self.auditor.calls.values():
+            hold = self.account(call.user).holds.get(call.id)
+            if hold is not None and hold.state == "unknown" and self.chance.random() < 0.5:
+                self._resolve(call, self.chance.random() < 0.6)
+
+    def _resolve_all(self) -> None:
+        for call in self.auditor.calls.values():
+            hold = self.account(call.user).holds.get(call.id)
+            if (hold is not None and hold.holds) or call.given_up:
+                self._resolve(call, call.reported is not None or self.chance.random() < 0.5)
+
+    def _resolve(self, call: CallPlan, by_evidence: bool) -> None:
+        process = next((each for slot in self.at_slot if (each := self._ready(slot)) is not None), None)
+        if process is not None:
+            process.spawn(process.resolve(call, call.answer if by_evidence and call.is_sent else None))
+
+    def _ready(self, slot: int) -> Process | None:
+        process = self.at_slot.get(slot)
+        return process if process is not None and process.is_ready and not process.is_stopping else None
+
+    def _committed(self, name: str, arguments: Sequence[Any], rows: Sequence[Row], accounts: Sequence[UUID]) -> None:
+        self.note(-1, name)
+        for id_ in accounts:
+            account = self.book.accounts.get(id_)
+            if account is not None and not self.server.is_locked(id_):
+                self.auditor.look(account)
+        if name == "hold_take":
+            for n, row in enumerate(rows):
+                if row["amount"] is not None:
+                    self.auditor.taken(self.book.accounts[arguments[0][n]], row["amount"])
+
+    def _unexpected(self, _loop: object, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        self.auditor.say(f"unexpected: {context.get('message')}: {type(error).__name__}: {error}")
+
+
+@cache
+def prices() -> str:
+    """Give a price book with one model in it."""
+    wanted = {"model": PRICED, "tier": "standard", "modality": "any"}
+    rows = [row for row in shipped().to_rows() if wanted.items() <= row.items()]
+    return json.dumps({"rows": rows, "terms": {"markup_parts_per_million": 0, "overrides": []}})
