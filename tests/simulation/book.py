@@ -21,8 +21,8 @@ EPOCH = datetime(2026, 3, 14, 9, 0, tzinfo=UTC)
 
 READS = frozenset(
     {
-        "account_find", "balance_list", "balance_lock", "clock_read", "entry_returned", "grant_due", "grant_list",
-        "hold_list", "key_find", "price_version_newest", "sealed_find", "usage_find",
+        "balance_list", "balance_lock", "clock_read", "entry_returned", "grant_due", "grant_list",
+        "key_find", "price_version_newest", "sealed_find", "usage_find",
     }
 )  # fmt: skip
 _DUTIES_OF_OTHERS = frozenset({"key_call_expire", "key_use_purge", "resource_expire"})
@@ -78,18 +78,11 @@ class Book(Using):
             self.accounts[account_id] = Account(account_id, project, user, self.now(), balances={TOKENS: Balance()})
         return [Row(is_new=is_new)]
 
-    def account_find(self, account_id: UUID) -> list[Row]:
-        account = self.accounts.get(account_id)
-        if account is None:
-            return []
-        kept = Row(account_id=account_id, user_id=account.user, state=account.state, created_at=account.created_at)
-        return [Row(**kept, **_amounts(account.balances[TOKENS]))]
-
     def account_block(self, account_id: UUID, blocked: bool) -> list[Row]:
         account = self.accounts.get(account_id)
         if account is None:
             return []
-        account.state = "blocked" if blocked else "active"
+        account.states.append((self.commits, "blocked" if blocked else "active"))
         return [Row(account_id=account_id)]
 
     def balance_open(self, account_id: UUID, asset: int) -> list[Row]:
@@ -132,7 +125,7 @@ class Book(Using):
         balance = self._balance(account_id, asset)
         entries = [] if balance is None else balance.entries
         back = [each.delta for each in entries if each.reference == call and each.kind in ("refund", "void")]
-        return [Row(sum=sum(back))]
+        return [Row(coalesce=sum(back))]
 
     def grant_list(self, account_id: UUID, asset: int, spent_too: bool) -> list[Row]:
         account = self.accounts.get(account_id)
@@ -187,8 +180,9 @@ class Book(Using):
         return [Row(version=1, digest=b"", book=self._prices, note="", created_at=EPOCH)]
 
     def partition_make(self, moments: Sequence[datetime]) -> list[Row]:
-        self.months.update((at.astimezone(UTC).year, at.astimezone(UTC).month) for at in moments)
-        return []
+        months = [(at.astimezone(UTC).year, at.astimezone(UTC).month) for at in moments]
+        self.months.update(months)
+        return [Row(usage_partition_make=f"usage_{year:04}{month:02}") for year, month in months]
 
     def clock_read(self) -> list[Row]:
         return [Row(clock_timestamp=self.now())]

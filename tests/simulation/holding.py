@@ -25,7 +25,7 @@ class Holding:
         offered: dict[UUID, int] = {}
         spent, before = 0, None
         rows: list[Row] = []
-        taken: dict[UUID, int] = {}
+        taken: dict[tuple[UUID, UUID], int] = {}
         sized: list[bool] = []
         for n, account_id in enumerate(accounts):
             account = self.accounts.get(account_id)
@@ -33,7 +33,7 @@ class Holding:
             if account is not None and account_id not in offered:
                 offered[account_id] = account.balances[TOKENS].available
             offer = -1
-            if account is not None and known is None and account.state == "active":
+            if account is not None and known is None and account.state_at(self.seen) == "active":
                 offer = offered[account_id]
             spent = spent if account_id == before else 0
             before = account_id
@@ -60,25 +60,25 @@ class Holding:
                         self.commits,
                     ),
                 ):
-                    taken[ids[n]] = amount
+                    taken[account_id, ids[n]] = amount
             rows.append(
                 Row(
                     n=n + 1,
                     amount=None,
                     is_overtaken=False,
-                    account_state=None if account is None else account.state,
+                    account_state=None if account is None else account.state_at(self.seen),
                     known_state=None if known is None else known[0],
                     known_amount=None if known is None else known[1],
                     available=remaining if account is None else max(remaining, offered[account_id] - spent),
                 )
             )
         for n, row in enumerate(rows):
-            row["amount"] = taken.get(ids[n])
+            row["amount"] = taken.get((accounts[n], ids[n]))
             row["is_overtaken"] = sized[n] and row["amount"] is None
         return rows
 
     def hold_release(self, accounts: Sequence[UUID], ids: Sequence[UUID], reasons: Sequence[str]) -> list[Row]:
-        released: set[UUID] = set()
+        released: set[tuple[UUID, UUID]] = set()
         for account_id, id_, reason in zip(accounts, ids, reasons, strict=True):
             account = self.accounts.get(account_id)
             hold = None if account is None else account.holds.get(id_)
@@ -88,8 +88,8 @@ class Holding:
             hold.reason, hold.closed_at = reason, self.seconds()
             account.balances[TOKENS].held -= hold.amount
             self._resolve(account, id_)
-            released.add(id_)
-        return [Row(id=id_, released=id_ in released) for id_ in ids]
+            released.add((account_id, id_))
+        return [Row(id=each[1], released=each in released) for each in zip(accounts, ids, strict=True)]
 
     def hold_mark_unknown(self, account_id: UUID, id_: UUID, reason: str) -> list[Row]:
         account = self.accounts.get(account_id)
@@ -160,16 +160,6 @@ class Holding:
                     finding.is_open = False
                     closed.append(Row(usage_id=id_))
         return closed
-
-    def hold_list(self, project: str, account_id: UUID | None, states: Sequence[str] | None, limit: int) -> list[Row]:
-        rows = [
-            Row(id=hold.id, user_id=account.user, amount=hold.amount, state=hold.state, reason=hold.reason)
-            for account in self.accounts.values()
-            if account_id in (None, account.id) and account.project == project
-            for hold in account.holds.values()
-            if hold.state is not None and (states is None or hold.state in states)
-        ]
-        return rows[:limit]
 
     def _known(self, account: Account, id_: UUID) -> tuple[str, int | None] | None:
         hold = account.holds.get(id_)

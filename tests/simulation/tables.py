@@ -133,10 +133,14 @@ class Account:
     project: str
     user: str
     created_at: datetime
-    state: str = "active"
+    states: list[tuple[int, str]] = field(default_factory=lambda: [(0, "active")])
     balances: dict[int, Balance] = field(default_factory=dict)
     grants: dict[int, dict[UUID, Grant]] = field(default_factory=lambda: {TOKENS: {}, MONEY: {}})
     holds: dict[UUID, Hold] = field(default_factory=dict)
     usage: dict[UUID, Usage] = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
     findings: dict[tuple[UUID, str], Finding] = field(default_factory=dict)
+
+    def state_at(self, snapshot: int) -> str:
+        """Give the state as it was when ``snapshot`` was the latest commit."""
+        return next(state for commit, state in reversed(self.states) if commit <= snapshot)
