@@ -1,15 +1,20 @@
 """A database that does not answer in time: callers are told so by one error, and what may be repeated is repeated."""
 
+import asyncio
+import gc
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from jangbu.clock import SystemClock
+from jangbu.config import Settings
 from jangbu.domain.ledger import account_id
+from jangbu.domain.usage import Counts, Source, Surface, Usage
 from jangbu.errors import DatabaseUnreachable
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.holds import Holds
@@ -17,6 +22,7 @@ from jangbu.metering.resources import Resources
 from jangbu.storage import accounts
 from jangbu.storage.database import Database
 from jangbu.storage.failures import is_transient, translated
+from jangbu.wiring import open_metering
 from tests.faults.proxy import lossy_proxy
 
 KIM = account_id("p", "kim")
@@ -62,3 +68,19 @@ def test_a_statement_that_lost_against_others_may_be_tried_again(conflict: type[
     with pytest.raises(DatabaseUnreachable, match="let others go first") as told, translated():
         raise conflict("deadlock detected")
     assert is_transient(told.value)
+
+
+async def test_a_record_whose_names_are_not_learnt_in_time_leaves_no_error_that_nobody_reads(
+    database_url: str, tmp_path: Path
+) -> None:
+    unread: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unread.append(context))
+    chosen = Settings.load(database_url=database_url, pool_size=2, spool_dir=tmp_path, spool_after_seconds=1)
+    async with open_metering(chosen) as metering:
+        await metering.accounts.create("kim")
+        usage = Usage(Surface.GENERATE_CONTENT, Counts(prompt=5, total=5), Source.REPORTED, "a-model")
+        async with metering.database.connection(), metering.database.connection():
+            receipt = await metering.record("kim", "chat", usage)
+            assert receipt.available is None
+    gc.collect()
+    assert unread == []

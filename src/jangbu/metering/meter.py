@@ -182,8 +182,7 @@ class Metering:
 
     async def _is_settled_by(self, draft: Draft) -> bool:
         """Tell whether a call was only settled again, by the answer that it was settled by before."""
-        account = self.accounts.id_of(draft.user)
-        record = await self._patiently(lambda: usage.find(self.database, account, draft.id))
+        record = await self._patiently(lambda: usage.find(self.database, self.accounts.id_of(draft.user), draft.id))
         return record is not None and draft.is_of(record)
 
     async def _record_once(self, draft: Draft, call_key: str) -> Receipt:
@@ -246,7 +245,8 @@ class Metering:
         return True
 
     async def _learn_in_time(self, draft: Draft, spooling: Spooling) -> bool:
-        learning = asyncio.ensure_future(self._number(draft))
+        learning = asyncio.create_task(self._number(draft))
+        learning.add_done_callback(lambda each: each.cancelled() or each.exception())
         if await has_ended(learning, seconds=spooling.after_seconds):
             error = learning.exception()
             if error is None:
