@@ -7,6 +7,7 @@ from pathlib import Path
 from jangbu import telemetry
 from jangbu.errors import InvalidInput
 from jangbu.metering.spool import Record, Spool, Spooled, decode_record, kept_records
+from jangbu.metering.spool.disk import Disk
 
 __all__ = ["Write", "drain", "drain_kept"]
 
@@ -31,9 +32,9 @@ async def drain(spool: Spool, write: Write, answered: Callable[[], None] = lambd
     return drained
 
 
-async def drain_kept(directory: Path, write: Write) -> int:
+async def drain_kept(directory: Path, write: Write, disk: Disk) -> int:
     """Record what a spool keeps after its commit once more; give how many records that were. Nothing is owned."""
-    kept = await asyncio.to_thread(lambda: list(kept_records(directory)))
+    kept = await asyncio.to_thread(lambda: list(kept_records(directory, disk=disk)))
     for first in range(0, len(kept), _BATCH_MAX):
         await write([decode_record(each.payload) for each in kept[first : first + _BATCH_MAX]])
     return len(kept)

@@ -8,7 +8,6 @@ import asyncio
 import os
 import random
 import socket
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from jangbu.clock import Clock
 from jangbu.errors import JangbuError, SpoolInUse
 from jangbu.metering.group_commit import GroupCommit
 from jangbu.metering.spool import Reservation, Spool, spools_below
+from jangbu.metering.spool.disk import Disk, RealDisk
 from jangbu.metering.spool.spool import LOCK
 from jangbu.metering.spool_drain import Write, drain, drain_kept
 
@@ -66,12 +66,14 @@ class Spooling:
         bytes_max: int,
         keep_seconds: int,
         after_seconds: int,
+        disk: Disk | None = None,
     ) -> None:
         self.directory = directory
         """Where all spools of this ledger lie, each in a directory of its own."""
         self.after_seconds = after_seconds
         self._write = write
         self._clock = clock
+        self._disk = disk or RealDisk()
         self._bytes_max = bytes_max
         self._keep_seconds = keep_seconds
         self._own: Spool | None = None
@@ -107,7 +109,7 @@ class Spooling:
         if call in self._rooms:
             reservation.give_back()
         else:
-            self._rooms[call] = (reservation, time.monotonic())
+            self._rooms[call] = (reservation, _seconds())
 
     def give_room(self, call: UUID) -> None:
         """Give the room of a call back, if it has any."""
@@ -163,8 +165,8 @@ class Spooling:
 
         What the database still has is not changed by that. Raises what the database raises.
         """
-        directories = await asyncio.to_thread(lambda: list(spools_below(self.directory)))
-        return sum([await drain_kept(directory, self._write) for directory in directories])
+        directories = await asyncio.to_thread(lambda: list(spools_below(self.directory, disk=self._disk)))
+        return sum([await drain_kept(directory, self._write, self._disk) for directory in directories])
 
     async def drain(self) -> int:
         """Have the database record all that waits here; give how many records that were. Raises what it raises."""
@@ -188,10 +190,10 @@ class Spooling:
                     await self.drain()
         await asyncio.to_thread(self._own.close)
         with suppress(OSError):
-            self.directory.rmdir()
+            self._disk.remove_directory(self.directory)
 
     async def _run(self) -> None:
-        wait, upkeep_at = _WAIT_FIRST_SECONDS, time.monotonic() + _UPKEEP_SECONDS
+        wait, upkeep_at = _WAIT_FIRST_SECONDS, _seconds() + _UPKEEP_SECONDS
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_UPKEEP_SECONDS):
@@ -204,8 +206,8 @@ class Spooling:
                     self._is_away = False
                 self._note_drained()
                 wait = _WAIT_FIRST_SECONDS
-                if time.monotonic() >= upkeep_at:
-                    upkeep_at = time.monotonic() + _UPKEEP_SECONDS
+                if _seconds() >= upkeep_at:
+                    upkeep_at = _seconds() + _UPKEEP_SECONDS
                     await self._tidy_up()
             except Exception as error:
                 self._work.set()
@@ -216,7 +218,7 @@ class Spooling:
     async def _tidy_up(self) -> None:
         if self._own is not None:
             await asyncio.to_thread(self._own.trim)
-        least = time.monotonic() - _ROOM_SECONDS_MAX
+        least = _seconds() - _ROOM_SECONDS_MAX
         for call in [each for each, (_, since) in self._rooms.items() if since < least]:
             self.give_room(call)
         await self.adopt()
@@ -248,7 +250,7 @@ class Spooling:
     async def _opened(self) -> Spool:
         async with self._opening:
             while self._own is None:
-                name = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+                name = f"{socket.gethostname()}-{os.getpid()}-{random.getrandbits(32):08x}"
                 # Whoever adopts may look at a new directory before it is locked.
                 with suppress(SpoolInUse):
                     self._own = await asyncio.to_thread(self._open, self.directory / name)
@@ -261,12 +263,14 @@ class Spooling:
             bytes_max=self._bytes_max,
             keep_seconds=self._keep_seconds,
             clock=self._clock,
+            disk=self._disk,
         )
 
     def _abandoned(self) -> list[Path]:
         own = None if self._own is None else self._own.directory
         try:
-            return sorted(each.parent for each in self.directory.glob(f"*/{LOCK}") if each.parent != own)
+            found = [self.directory / name for name in self._disk.names(self.directory)]
+            return [each for each in found if each != own and LOCK in self._disk.names(each)]
         except OSError:
             return []
 
@@ -276,11 +280,11 @@ class Spooling:
         telemetry.emit("spool.kept", records=number)
         self._work.set()
         if self._began_at is None:
-            self._began_at = self._told_at = time.monotonic()
+            self._began_at = self._told_at = _seconds()
             telemetry.warn("spool.began", f"the database does not answer: records wait in {self.directory}")
 
     def _note_lasting(self, error: Exception) -> None:
-        now = time.monotonic()
+        now = _seconds()
         if self._began_at is not None and now - self._told_at >= self.tell_seconds:
             self._told_at = now
             seconds = int(now - self._began_at)
@@ -288,10 +292,15 @@ class Spooling:
 
     def _note_drained(self) -> None:
         if self._began_at is not None:
-            seconds, self._began_at = int(time.monotonic() - self._began_at), None
+            seconds, self._began_at = int(_seconds() - self._began_at), None
             telemetry.warn("spool.ended", f"the database has all records again, after {seconds} s", seconds=seconds)
 
 
 def _give_back(asked: "asyncio.Future[Reservation]") -> None:
     if not asked.cancelled() and asked.exception() is None:
         asked.result().give_back()
+
+
+def _seconds() -> float:
+    """Give the seconds that the loop counts: what waits and how long is told by one clock."""
+    return asyncio.get_running_loop().time()
