@@ -77,10 +77,11 @@ class Auditor:
             self.say(f"call {self.number(call.id)} leaves without a hold")
 
     def released(self, call: CallPlan, receipt: Receipt | None) -> None:
-        """The client gets the last byte of an answer now: it must be recorded."""
+        """The client gets the last byte of an answer now: it must be recorded, or on a disk, as the end will show."""
         call.is_released = True
         answer = call.answer
-        if answer.serial not in self._recorded:
+        is_spooled = receipt is not None and receipt.available is None
+        if answer.serial not in self._recorded and not is_spooled:
             self.say(f"call {self.number(call.id)} is released and not recorded")
         elif receipt is None or receipt.charged_tokens != answer.total:
             self.say(f"call {self.number(call.id)} is told {receipt and receipt.charged_tokens}, not {answer.total}")

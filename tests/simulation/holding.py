@@ -114,7 +114,7 @@ class Holding:
             (hold.expires_at, account, hold)
             for account in self.accounts.values()
             for hold in account.holds.values()
-            if hold.expires_at <= now and hold.state_at(self.seen) == "open"
+            if hold.expires_at <= now and self._visible(hold) and hold.state_at(self.seen) == "open"
         ]
         due.sort(key=lambda each: each[0])
         ended: list[Row] = []

@@ -14,6 +14,10 @@ OWNER: "ContextVar[object]" = ContextVar("OWNER", default=None)
 _CLOSED_MOST = 60
 
 
+class Died(BaseException):
+    """The process died in the middle of what it did: nothing of it may run any more."""
+
+
 class Stuck(AssertionError):
     """Nothing is ready and nothing ever will be: somebody waits for what nobody does."""
 
@@ -41,7 +45,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.steps = 0
+        self._dropped: list[object] = []
         self._selector = _Jumping(self)
         self._clock_resolution = 1e-9
 
@@ -65,6 +69,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         waiting: list[asyncio.Handle] = [*self._ready, *self._scheduled]  # type: ignore[attr-defined]
         for handle in waiting:
             if is_dead(handle._context.get(OWNER)):  # type: ignore[attr-defined]
+                # What is dropped is kept until the end: it would be unwound where it is forgotten.
+                self._dropped.append((handle._callback, handle._args))  # type: ignore[attr-defined]
                 handle.cancel()
 
     def close_coroutines(self) -> None:
@@ -87,6 +93,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
             future.set_result(func(*args))
         except Exception as error:
             future.set_exception(error)
+        except Died:
+            # Who waited for this died with it.
+            pass
         return future
 
     def _process_events(self, event_list: object) -> None:

@@ -3,17 +3,25 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from jangbu.domain.flow import Held, LedgerEffect, MarkUnknown, Receipt, Refused, Release, TakeHold
+from jangbu.errors import JangbuError
 from jangbu.metering.holds import Holds
 from jangbu.metering.meter import Metering
-from jangbu.metering.recorder import Recorder
-from jangbu.storage.usage import Flushed, UsageRow
+from jangbu.metering.recorder import Named, Recorder, Spooled
+from jangbu.metering.spool import SpooledUsage
+from jangbu.metering.spool.disk import File
+from jangbu.metering.spool_drain import Write
+from jangbu.metering.spooling import Spooling
+from jangbu.storage import usage
+from jangbu.storage.usage import Flushed
 from tests.simulation.book import Book
+from tests.simulation.machine import ProcessDisk
 from tests.simulation.process import Parts
 from tests.simulation.tables import TOKENS, Row
 
@@ -21,23 +29,46 @@ from tests.simulation.tables import TOKENS, Row
 class NewIdAfterAmbiguousCommit(Recorder):
     """Sends a record again under another id, as whoever makes ids in the retry does."""
 
-    async def _flush(self, rows: Sequence[UsageRow], lane: int) -> dict[UUID, Flushed]:
+    async def record(self, named: Named) -> Flushed | Spooled:
+        row = named.row
         try:
-            return await super()._flush(rows, lane)
+            async with self._database.connection() as connection:
+                return (await usage.flush(connection, [row], self._project, 1))[row.id]
         except asyncpg.PostgresConnectionError:
-            renamed = {UUID(int=row.id.int ^ 1): row.id for row in rows}
-            again = [row._replace(id=new) for row, new in zip(rows, renamed, strict=True)]
-            return {renamed[id_]: found for id_, found in (await super()._flush(again, lane)).items()}
+            return await super().record(named._replace(row=row._replace(id=UUID(int=row.id.int ^ 1))))
 
 
 class AcknowledgedTooEarly(Recorder):
     """Tells its caller that a row is durable when the database only did not say no."""
 
-    async def _flush(self, rows: Sequence[UsageRow], lane: int) -> dict[UUID, Flushed]:
+    async def record(self, named: Named) -> Flushed | Spooled:
         try:
-            return await super()._flush(rows, lane)
-        except asyncpg.PostgresConnectionError:
-            return {row.id: Flushed(True, True, 0, 0) for row in rows}
+            async with self._database.connection() as connection:
+                return (await usage.flush(connection, [named.row], self._project, 1))[named.row.id]
+        except Exception:
+            return Flushed(True, True, 0, 0)
+
+
+class NeverSynced(ProcessDisk):
+    """Calls written what only the kernel knows of."""
+
+    def _wrapped(self, file: File) -> File:
+        wrapped = super()._wrapped(file)
+        wrapped.sync = lambda: None  # type: ignore[method-assign]
+        return wrapped
+
+
+class DrainedIntoNothing(Spooling):
+    """Notes records as committed before the database has them."""
+
+    def __init__(self, directory: Path, write: Write, **given: Any) -> None:
+        async def written(spooled: Sequence[SpooledUsage]) -> Sequence[str | None]:
+            try:
+                return await write(spooled)
+            except JangbuError:
+                return [None] * len(spooled)
+
+        super().__init__(directory, written, **given)
 
 
 class LossesGivenBack(Metering):
@@ -129,6 +160,8 @@ def with_parts(**given: Any) -> type[Parts]:
 MUTANTS = {
     "a retry makes a new id": with_parts(recorder=NewIdAfterAmbiguousCommit),
     "a record is acknowledged too early": with_parts(recorder=AcknowledgedTooEarly),
+    "the spool is not synced": with_parts(disk=NeverSynced),
+    "the spool is drained into nothing": with_parts(spooling=DrainedIntoNothing),
     "a lost call is given back": with_parts(metering=LossesGivenBack),
     "a call leaves before its hold is durable": with_parts(metering=SentWhileHolding),
     "a hold is taken twice": with_parts(holds=HeldTwice),

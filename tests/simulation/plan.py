@@ -1,5 +1,6 @@
 """What happens in one history, drawn from its seed before it begins: who calls, what is answered, what fails."""
 
+import errno
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -93,6 +94,22 @@ class TopUp:
 
 
 @dataclass(slots=True)
+class DiskPlan:
+    """The spools, if there are any, and what becomes of the disks that they lie on."""
+
+    spool_bytes: int
+    after_seconds: int
+    keep_seconds: int
+    capacity: int
+    one_machine: bool
+    """Whether all processes share a machine, and what dies with it."""
+    writes_in_parts: bool
+    power_cuts: float
+    """The part of deaths that are the machine's: what was not synced is lost, whole or in part."""
+    faults: list[tuple[float, int, str, int]]
+
+
+@dataclass(slots=True)
 class Plan:
     """All that is drawn before the first step."""
 
@@ -109,7 +126,10 @@ class Plan:
     hold_seconds: int
     retry_seconds: int
     window: float
+    disks: "DiskPlan"
     crashes: list[tuple[float, float]]
+    kills: list[tuple[float, int]]
+    """Processes that are killed while the database is away."""
     sweeps: list[tuple[float, int]]
     stops: list[tuple[float, int]]
     jumps: list[tuple[float, int, float]]
@@ -126,6 +146,7 @@ def draw(seed: int) -> tuple[Plan, random.Random]:
     calls: list[CallPlan] = []
     for number in range(chance.randint(4, 16)):
         calls.append(_call(chance, number, users, window, slots, serials, calls))
+    crashes = [(chance.random() * window, chance.choice((0.05, 2.0, 20.0, 70.0))) for _ in range(_few(chance))]
     return Plan(
         seed=seed,
         users=users,
@@ -137,11 +158,17 @@ def draw(seed: int) -> tuple[Plan, random.Random]:
         slots=slots,
         lanes=chance.randint(1, 2),
         pool=chance.choice((1, 2, 6)),
-        hold_seconds=chance.choice((3, 20, 600)),
+        hold_seconds=chance.choice((3, 20, 150)),
         retry_seconds=chance.choice((2, 10, 30)),
         window=window,
-        crashes=[(chance.random() * window, chance.choice((0.05, 2.0, 20.0, 70.0))) for _ in range(_few(chance))],
-        sweeps=[(chance.random() * (window + 60), chance.randrange(slots)) for _ in range(2)],
+        disks=_disks(chance, window, slots),
+        crashes=crashes,
+        kills=[
+            (at + chance.random() * seconds, chance.randrange(slots))
+            for at, seconds in crashes
+            if chance.random() < 0.5
+        ],
+        sweeps=[(chance.random() * (window + 30), chance.randrange(slots)) for _ in range(2)],
         stops=[(chance.random() * window, chance.randrange(slots)) for _ in range(chance.random() < 0.15)],
         jumps=[
             (chance.random() * window, chance.randrange(slots), chance.choice((3600.0, -3600.0, 365 * 86_400.0)))
@@ -149,6 +176,22 @@ def draw(seed: int) -> tuple[Plan, random.Random]:
         ],
         fuel=[chance.randint(1, 150) for _ in range(_few(chance) * 2)],
     ), chance
+
+
+def _disks(chance: random.Random, window: float, slots: int) -> DiskPlan:
+    operations = (("sync", errno.EIO), ("write", errno.EIO), ("create", errno.ENOSPC), ("sync_directory", errno.EIO))
+    return DiskPlan(
+        spool_bytes=chance.choice((0, 65_536, 65_536, 262_144)),
+        after_seconds=chance.choice((1, 5)),
+        keep_seconds=chance.choice((5, 900)),
+        capacity=chance.choice((2**30, 2**30, 150_000, 30_000)),
+        one_machine=chance.random() < 0.5,
+        writes_in_parts=chance.random() < 0.2,
+        power_cuts=chance.choice((0.0, 0.5, 1.0)),
+        faults=[
+            (chance.random() * window, chance.randrange(slots), *chance.choice(operations)) for _ in range(_few(chance))
+        ],
+    )
 
 
 def _few(chance: random.Random) -> int:
@@ -193,7 +236,7 @@ def _call(
         at=chance.random() * window,
         slot=chance.randrange(slots),
         mode=mode,
-        seconds=chance.choice((0.001, 0.4, 0.4, 8.0, 90.0)) * chance.random(),
+        seconds=chance.choice((0.01, 0.4, 0.4, 8.0, 40.0)) * chance.random(),
         answer=answer,
         input_most=None if chance.random() < 0.1 else input_most,
         output_most=output_most,

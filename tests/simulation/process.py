@@ -1,7 +1,8 @@
 """One gateway process of the simulation: the real parts, on a clock and a network that are not."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from contextvars import copy_context
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,15 +14,19 @@ from jangbu.errors import InsufficientBalance, JangbuError, UncountedInput
 from jangbu.gateway.calls import MeteredCall
 from jangbu.gateway.upstream import UpstreamFailure
 from jangbu.metering.accounts import Accounts
+from jangbu.metering.draining import Draining
 from jangbu.metering.holds import Holds
 from jangbu.metering.keys import Keys
 from jangbu.metering.meter import Metering
 from jangbu.metering.pricing import Pricing
 from jangbu.metering.recorder import Recorder
 from jangbu.metering.resources import Resources
+from jangbu.metering.spooling import Spooling
 from jangbu.storage.database import Database
+from tests.metering.spool.memory_disk import MemoryDisk
 from tests.simulation.book import EPOCH
 from tests.simulation.loop import OWNER, VirtualLoop
+from tests.simulation.machine import SPOOLS, ProcessDisk
 from tests.simulation.plan import Answer, CallPlan, HandedPlan, Mode, Plan, TopUp
 from tests.simulation.pool import Pool, never
 from tests.simulation.server import Server
@@ -47,6 +52,8 @@ class Parts:
     recorder: type[Recorder] = Recorder
     holds: type[Holds] = Holds
     call: type[MeteredCall] = MeteredCall
+    spooling: type[Spooling] = Spooling
+    disk: type[ProcessDisk] = ProcessDisk
     server: type[Server] = Server
     book: Any = None
 
@@ -54,7 +61,7 @@ class Parts:
 class Process:
     """``fuel`` is how many steps it lives for; None for one that nothing kills."""
 
-    def __init__(self, world: Any, number: int, fuel: int | None) -> None:
+    def __init__(self, world: Any, number: int, slot: int, fuel: int | None) -> None:
         self.world = world
         self.number = number
         self.fuel = fuel
@@ -63,6 +70,8 @@ class Process:
         self.is_stopping = False
         self.clock = ProcessClock(world.loop)
         self.pool = Pool(world.server, self, world.plan.pool)
+        self.machine: MemoryDisk = world.machine_of(slot)
+        self.disk: ProcessDisk = world.parts.disk(self.machine, self)
         self.serving: list[asyncio.Task[None]] = []
 
     def reaches(self, what: str) -> bool:
@@ -77,17 +86,17 @@ class Process:
                 return True
         return False
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> asyncio.Task[None]:
         """Begin something in the process: it ends with it."""
         context = copy_context()
         context.run(OWNER.set, self)
-        task: asyncio.Task[None] = self.world.loop.create_task(self._watched(work), context=context)
+        task: asyncio.Task[None] = self.world.loop.create_task(self._watched(work, *arguments), context=context)
         self.serving.append(task)
         return task
 
-    async def _watched(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _watched(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
         try:
-            await work
+            await work(*arguments)
         except Exception as error:
             if self.is_alive:
                 self.world.auditor.say(f"unexpected: {type(error).__name__}: {error}")
@@ -97,6 +106,7 @@ class Process:
         plan: Plan = self.world.plan
         parts: Parts = self.world.parts
         database = Database(self.pool)
+        spooling = self._spooling(plan, database)
         self.metering = parts.metering(
             database=database,
             clock=self.clock,
@@ -111,7 +121,12 @@ class Process:
             keys=Keys(database, self.clock, project=PROJECT),
             resources=Resources(database, project=PROJECT, retry_seconds=plan.retry_seconds),
             recorder=parts.recorder(
-                database, project=PROJECT, lanes=plan.lanes, batch_max=4, seconds=plan.retry_seconds
+                database,
+                project=PROJECT,
+                lanes=plan.lanes,
+                batch_max=4,
+                seconds=plan.retry_seconds,
+                spooling=spooling,
             ),
             pricing=Pricing(database, project=PROJECT),
         )
@@ -121,6 +136,12 @@ class Process:
                 break
             except JangbuError:
                 await asyncio.sleep(1.0)
+        if spooling is not None:
+            with suppress(Exception):
+                await spooling.adopt()
+            if not self.is_alive:
+                return
+            spooling.start()
         self.is_ready = True
 
     async def sweep(self) -> None:
@@ -161,6 +182,7 @@ class Process:
             if failure is not None:
                 raise failure
             if isinstance(outcome, Answered) and not self.reaches("last byte"):
+                self.world.spooled += receipt is not None and receipt.available is None
                 self.world.auditor.released(plan, receipt)
         except (InsufficientBalance, UncountedInput, UpstreamFailure) as told:
             self.world.note(self.number, f"told {told.code}")
@@ -204,6 +226,20 @@ class Process:
                 await self.metering.execute(Settle(call, usage_of(evidence, plan.model)))
         except JangbuError as told:
             self.world.told(self.number, told)
+
+    def _spooling(self, plan: Plan, database: Database) -> Spooling | None:
+        if not plan.disks.spool_bytes:
+            return None
+        spooling: Spooling = self.world.parts.spooling(
+            SPOOLS,
+            Draining(database).write,
+            clock=self.clock,
+            bytes_max=plan.disks.spool_bytes,
+            keep_seconds=plan.disks.keep_seconds,
+            after_seconds=plan.disks.after_seconds,
+            disk=self.disk,
+        )
+        return spooling
 
     async def _count(self, plan: CallPlan) -> int | None:
         if self.reaches("count"):

@@ -12,17 +12,20 @@ from typing import Any
 from uuid import UUID
 
 from jangbu.domain.ledger import account_id
-from jangbu.errors import DatabaseUnreachable, JangbuError, RecordingFailed
+from jangbu.errors import DatabaseUnreachable, JangbuError, RecordingFailed, SpoolFull, SpoolUnusable
 from jangbu.prices import shipped
+from tests.metering.spool.memory_disk import MemoryDisk
 from tests.simulation.auditor import Auditor
 from tests.simulation.book import Book
 from tests.simulation.loop import VirtualLoop
+from tests.simulation.machine import waiting_records
 from tests.simulation.plan import PRICED, UNPRICED, CallPlan, HandedPlan, draw
 from tests.simulation.process import PROJECT, Parts, Process, ProcessClock, call_id
 from tests.simulation.tables import MONEY, Account, Balance, Row
 from tests.simulation.weather import Weather
 
-_SETTLING_SECONDS = 400.0
+_EXPECTED = (RecordingFailed, DatabaseUnreachable, SpoolFull, SpoolUnusable)
+_SETTLING_SECONDS = 100.0
 """Longer than anything that was begun can still be under way."""
 
 
@@ -63,11 +66,13 @@ class World:
         self.book: Book = (parts.book or Book)(self.loop.time, prices())
         self.auditor = Auditor(self.book, self.plan)
         self.server = parts.server(self.loop, self.book, Weather.drawn(self.chance), self._committed)
+        self._machines = [self._machine() for _ in range(1 if self.plan.disks.one_machine else self.plan.slots)]
         self.processes: list[Process] = []
         self.at_slot: dict[int, Process] = {}
         self.is_calm = False
         self._trace: list[tuple[Any, ...]] = []
         self.deaths = 0
+        self.spooled = 0
 
     def run(self) -> History:
         self._found()
@@ -77,6 +82,7 @@ class World:
             "recorded": sum(len(account.usage) for account in self.book.accounts.values()),
             "statements": self.server.statements,
             "deaths": self.deaths,
+            "spooled": self.spooled,
             "restarts": self.server.incarnation,
             "unknown": sum(
                 kind == "unknown_outcome" for account in self.book.accounts.values() for _, kind in account.findings
@@ -99,20 +105,36 @@ class World:
     def told(self, number: int, error: JangbuError) -> None:
         """Note an error that a caller is told; only some may be."""
         self.note(number, f"told {error.code}")
-        is_expected = isinstance(error, RecordingFailed | DatabaseUnreachable) or "already" in error.message
+        is_expected = isinstance(error, _EXPECTED) or "already" in error.message
         if not is_expected and "the ledger is closed" not in error.message:
             self.auditor.say(f"a caller is told: {type(error).__name__}: {error}")
 
+    def machine_of(self, slot: int) -> MemoryDisk:
+        return self._machines[slot % len(self._machines)]
+
     def kill(self, process: Process) -> None:
-        """Let a process vanish; another takes its place after a while."""
+        """Let a process vanish, alone or with the power of its machine; another takes its place after a while."""
+        if self.is_calm or self.chance.random() >= self.plan.disks.power_cuts:
+            self._end(process)
+            return
+        self.note(process.number, "power cut")
+        for each in [each for each in self.at_slot.values() if each.machine is process.machine]:
+            self._end(each)
+        process.machine.lose_power(self.chance)
+
+    def _end(self, process: Process) -> None:
         process.is_alive = False
         self.deaths += 1
         self.note(process.number, "dies")
         self.loop.drop(lambda owner: owner is process)
         process.pool.hang_up()
+        process.disk.unlock()
         slot = next(slot for slot, each in self.at_slot.items() if each is process)
         del self.at_slot[slot]
         self.server.after(self.chance.random() * 3, self._start, slot)
+
+    def _machine(self) -> MemoryDisk:
+        return MemoryDisk(self.plan.disks.capacity, self.chance if self.plan.disks.writes_in_parts else None)
 
     def _found(self) -> None:
         for user, tokens in self.plan.balances.items():
@@ -128,42 +150,60 @@ class World:
             self.auditor.look(account)
 
     async def _live(self) -> None:
-        plan, server = self.plan, self.server
-        for slot in range(plan.slots):
+        for slot in range(self.plan.slots):
             self._start(slot)
-        for call in plan.calls:
-            server.after(call.at, self._begin, call)
-        for handed in plan.handed:
-            for wait, slot in handed.attempts:
-                server.after(handed.at + wait, self._repeat, slot, handed, Process.hand_over)
-        for top_up in plan.top_ups:
-            for wait, slot in top_up.attempts:
-                server.after(top_up.at + wait, self._repeat, slot, top_up, Process.top_up)
-        for at, seconds in plan.crashes:
-            server.after(at, self._crash, seconds)
-        for at, slot in plan.sweeps:
-            server.after(at, self._do, slot, Process.sweep)
-        for at, slot in plan.stops:
-            server.after(at, self._do, slot, Process.stop)
-        for at, slot, seconds in plan.jumps:
-            server.after(at, self._jump, slot, seconds)
-        server.after(plan.window * self.chance.random() * 2, self._operate)
-        await asyncio.sleep(plan.window + 90.0)
+        self._schedule_callers()
+        self._schedule_faults()
+        await asyncio.sleep(self.plan.window + 45.0)
         await self._settle_down()
         for process in self.processes:
             process.is_alive = False
+
+    def _schedule_callers(self) -> None:
+        plan, after = self.plan, self.server.after
+        for call in plan.calls:
+            after(call.at, self._begin, call)
+        for handed in plan.handed:
+            for wait, slot in handed.attempts:
+                after(handed.at + wait, self._repeat, slot, handed, Process.hand_over)
+        for top_up in plan.top_ups:
+            for wait, slot in top_up.attempts:
+                after(top_up.at + wait, self._repeat, slot, top_up, Process.top_up)
+        for at, slot in plan.sweeps:
+            after(at, self._do, slot, Process.sweep)
+        after(plan.window * self.chance.random() * 2, self._operate)
+
+    def _schedule_faults(self) -> None:
+        plan, after = self.plan, self.server.after
+        for at, seconds in plan.crashes:
+            after(at, self._crash, seconds)
+        for at, slot in plan.kills:
+            after(at, self._kill_at, slot)
+        for at, slot in plan.stops:
+            after(at, self._do, slot, Process.stop)
+        for at, slot, seconds in plan.jumps:
+            after(at, self._jump, slot, seconds)
+        for at, slot, operation, number in plan.disks.faults:
+            after(at, self._break_disk, slot, operation, number)
 
     async def _settle_down(self) -> None:
         """Let everything come to its end, sweep, and compare; then settle by evidence what is unknown, and compare."""
         self.is_calm = True
         self.server.weather.clear_up()
+        self.server.come_back()
+        for disk in self._machines:
+            disk.capacity = 2**40
+            disk.fail.clear()
         for process in self.at_slot.values():
             process.fuel = None
         await asyncio.sleep(self.plan.hold_seconds + _SETTLING_SECONDS)
         await self._sweep()
         self.auditor.end()
+        # On a broken disk it may not be noted that the database has a record: it is sent again then, which is harmless.
+        if not self.plan.disks.faults and (waiting := sum(map(waiting_records, self._machines))):
+            self.auditor.say(f"{waiting} records wait in spools, and the database is there")
         self._resolve_all()
-        await asyncio.sleep(60.0)
+        await asyncio.sleep(5.0)
         await self._sweep()
         self.auditor.end()
         for account in self.book.accounts.values():
@@ -174,15 +214,15 @@ class World:
     async def _sweep(self) -> None:
         slot = next(slot for slot in self.at_slot if self._ready(slot) is not None)
         self._do(slot, Process.sweep)
-        await asyncio.sleep(30.0)
+        await asyncio.sleep(5.0)
 
     def _start(self, slot: int) -> None:
         fuel = None if self.is_calm or not self.plan.fuel else self.plan.fuel.pop()
-        process = Process(self, len(self.processes), fuel)
+        process = Process(self, len(self.processes), slot, fuel)
         self.processes.append(process)
         self.at_slot[slot] = process
         self.note(process.number, "starts")
-        process.spawn(process.open())
+        process.spawn(process.open)
 
     def _begin(self, call: CallPlan, patience: int = 20) -> None:
         """Have a process serve a call; its client knocks again for a while where there is none."""
@@ -191,7 +231,7 @@ class World:
             if patience and not self.is_calm:
                 self.server.after(0.3, self._begin, call, patience - 1)
             return
-        task = process.spawn(process.serve(call))
+        task = process.spawn(process.serve, call)
         for seconds in call.cancelled_at:
             self.server.after(seconds, self._break_off, process, task)
 
@@ -202,17 +242,25 @@ class World:
     def _repeat(self, slot: int, plan: Any, work: Callable[..., Any]) -> None:
         process = self._ready(slot)
         if process is not None and (not plan.is_told or self.chance.random() < 0.3):
-            process.spawn(work(process, plan))
+            process.spawn(work, process, plan)
+
+    def _kill_at(self, slot: int) -> None:
+        process = self.at_slot.get(slot)
+        if process is not None and not self.is_calm:
+            self.kill(process)
 
     def _do(self, slot: int, work: Callable[..., Any]) -> None:
         process = self._ready(slot)
         if process is not None:
-            process.spawn(work(process))
+            process.spawn(work, process)
 
     def _jump(self, slot: int, seconds: float) -> None:
         process = self.at_slot.get(slot)
         if process is not None:
             process.clock.offset += seconds
+
+    def _break_disk(self, slot: int, operation: str, number: int) -> None:
+        self.machine_of(slot).fail.setdefault(operation, []).append(number)
 
     def _crash(self, seconds: float) -> None:
         if self.server.is_up:
@@ -235,7 +283,7 @@ class World:
     def _resolve(self, call: CallPlan, by_evidence: bool) -> None:
         process = next((each for slot in self.at_slot if (each := self._ready(slot)) is not None), None)
         if process is not None:
-            process.spawn(process.resolve(call, call.answer if by_evidence and call.is_sent else None))
+            process.spawn(process.resolve, call, call.answer if by_evidence and call.is_sent else None)
 
     def _ready(self, slot: int) -> Process | None:
         process = self.at_slot.get(slot)
