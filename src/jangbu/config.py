@@ -30,7 +30,7 @@ _DEFAULT_FILE = "jangbu.toml"
 _OWN_VARIABLES = {"gemini_api_key": "GEMINI_API_KEY"}
 """Settings that are read from a variable which other programs know, too."""
 _FILES = ("price_book", "signing_key", "tls_certificate", "tls_key", "vertex_credentials")
-_PATHS = ("data_dir", "spool_dir", *_FILES)
+_PATHS = ("data_dir", "spool_dir", "backup_dir", *_FILES)
 
 
 OWN_PAGES = frozenset({"healthz", "readyz", "metrics", "api", "dashboard", "openapi.json"})
@@ -52,6 +52,15 @@ class Settings(BaseSettings):
     data_dir: Path | None = Field(None, description="Where the embedded server keeps its data")
     spool_dir: Path | None = Field(
         None, description="Where records wait while the database is away; without it in spool beside its data"
+    )
+    backup_dir: Path | None = Field(
+        None, description="Where `db backup` puts backups; without it in backups beside the embedded server's data"
+    )
+    wal_archive_dir: str | None = Field(
+        None,
+        min_length=1,
+        description="Where the embedded server archives its log of changes, for restores to a point in time; once set"
+        " it holds for the ledger until it is set to off",
     )
     project: str = Field("default", min_length=1, max_length=100, description="The project whose users these are")
     price_book: Path | None = Field(None, description="A price book to use instead of the shipped one")

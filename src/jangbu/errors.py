@@ -6,6 +6,7 @@
     │   ├── InvalidMetadata     metadata or tags break a bound
     │   ├── InvalidSettings     a setting is missing or malformed
     │   ├── TooLarge            a request is larger than is taken
+    │   ├── BackupUnusable      what was named is no backup, or none that can be restored
     │   └── MissingUser         a call names no user
     ├── IdempotencyConflict     a key was used again with other content
     ├── NotFound                no such account, call, hold or price
@@ -20,6 +21,7 @@
     ├── UncountedInput          nothing tells how many tokens a call's input has
     ├── InsufficientBalance     the call cannot be paid for
     ├── IntegrityMismatch       the book does not add up
+    ├── BackupFailed            a backup or a restore could not be completed; nothing was changed
     ├── RecordingFailed         a record could not be made durable
     ├── SpoolFull               there is no room to keep a record while the database is away
     ├── SpoolUnusable           the local spool cannot be written
@@ -76,6 +78,12 @@ class TooLarge(InvalidInput):
     """A request is larger than is taken."""
 
     code = "too_large"
+
+
+class BackupUnusable(InvalidInput):
+    """What was named is no backup, or one that cannot be restored: unfinished, damaged, of another major version."""
+
+    code = "backup_unusable"
 
 
 class MissingUser(InvalidInput):
@@ -176,6 +184,12 @@ class IntegrityMismatch(JangbuError):
     """The book does not add up: `jangbu verify` lists the rows that differ."""
 
     code = "integrity_mismatch"
+
+
+class BackupFailed(JangbuError):
+    """A backup or a restore could not be completed; the ledger is as it was, and nothing half-made is left."""
+
+    code = "backup_failed"
 
 
 class RecordingFailed(JangbuError):

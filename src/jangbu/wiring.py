@@ -71,7 +71,7 @@ async def database_address(settings: Settings) -> AsyncIterator[str]:
         return
     from jangbu.storage.embedded import EmbeddedServer, default_data_dir
 
-    server = EmbeddedServer(settings.data_dir or default_data_dir())
+    server = EmbeddedServer(settings.data_dir or default_data_dir(), wal_archive_dir=settings.wal_archive_dir)
     endpoint = await asyncio.to_thread(server.ensure)
     try:
         yield endpoint.dsn

@@ -6,6 +6,7 @@ import typer
 
 from jangbu.cli import (
     accounts,
+    backups,
     calls,
     configuration,
     cost,
@@ -78,6 +79,7 @@ for part in (
     keys,
     prices,
     databases,
+    backups,
     configuration,
     doctor,
     serve,

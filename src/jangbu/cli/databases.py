@@ -18,9 +18,11 @@ from jangbu.errors import JangbuError
 if TYPE_CHECKING:
     from jangbu.metering.retention import Partition
 
-__all__ = ["register"]
+__all__ = ["databases", "register"]
 
-databases = group("db", "Upgrade the schema, print its SQL or the database's address, drop old records.")
+databases = group(
+    "db", "Back up and restore, upgrade the schema, print its SQL or the database's address, drop old records."
+)
 
 
 def register(app: typer.Typer) -> None:

@@ -1,8 +1,5 @@
 """``verify``: every figure of the book, recomputed."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +7,7 @@ import typer
 from jangbu.cli.commands import command
 from jangbu.cli.money import counted
 from jangbu.cli.output import shown_moment
+from jangbu.cli.progress import progress
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import whole_number
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
     from jangbu.metering.verify import Mismatch, Report
 
 __all__ = ["register"]
-
-Progress = Callable[[str, int, int], None]
 
 
 def register(app: typer.Typer) -> None:
@@ -50,12 +46,12 @@ async def verify(
         from jangbu.metering.evidence import restated
         from jangbu.metering.verify import Verification
 
-        with _progress(session) as progress:
+        with progress(session) as tell:
             report = await Verification(metering.database, project, spools=spools_of(settings)).run(
                 full=full,
                 recompute=metering.pricing.reprice,
                 restate=restated,
-                progress=progress,
+                progress=tell,
                 limit=most,
             )
     session.show(_facts(report), lambda: _text(report))
@@ -64,26 +60,6 @@ async def verify(
             f"the book does not add up in {counted(len(report.mismatches), 'place')}",
             hint="stop writing; restore a backup, or correct them by adjustments with a reason",
         )
-
-
-@contextmanager
-def _progress(session: Session) -> Iterator[Progress | None]:
-    """Draw a bar on the terminal of standard error, or nothing."""
-    if not session.shows_progress:
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(file=sys.stderr), transient=True) as bar:
-        tasks: dict[str, int] = {}
-
-        def tell(step: str, done: int, total: int) -> None:
-            if step not in tasks:
-                tasks[step] = bar.add_task(step, total=total)
-            bar.update(tasks[step], completed=done, total=total)  # type: ignore[arg-type]
-
-        yield tell
 
 
 def _facts(report: "Report") -> dict[str, object]:

@@ -20,6 +20,8 @@ from jangbu.storage.embedded.programs import MAJOR
 
 USER = "jangbu"
 DATABASE = "jangbu"
+UNFINISHED_RESTORE = "restore.new-"
+"""How the scratch directory of a restore begins, below the server's home."""
 _PARENT_DEATH_SIGNAL = 1
 _ESSENTIAL = ("global/pg_control", "postgresql.conf", "pg_hba.conf", "base", "pg_wal", "pg_xact")
 _SETTINGS = {
@@ -46,7 +48,12 @@ _SETTINGS = {
 _ACCESS = """\
 # Only through the socket and only with the password; the superuser has none and cannot log in.
 local all all scram-sha-256
+# Base backups are asked for in this way.
+local replication all scram-sha-256
 """
+_RIGHTS = f"ALTER ROLE {USER} REPLICATION\nGRANT EXECUTE ON FUNCTION pg_catalog.pg_switch_wal() TO {USER}\n"
+"""What backups need beside the ledger's own rights; statements of the single-user backend, one a line."""
+_RIGHTS_EDITION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,33 +86,76 @@ def damaged(places: Places, finding: str) -> DataDirectoryUnusable:
     )
 
 
-def make_cluster(places: Places, owner: Owner, programs: Path) -> None:
+def make_cluster(places: Places, owner: Owner, programs: Path, password: str | None = None) -> None:
     """Make a new cluster beside its place and move it there when it is complete and on disk.
 
     A death at any point leaves nothing but a scratch directory, which the next attempt removes. Raises
     DatabaseUnreachable when a program of PostgreSQL fails, with its last words.
     """
+    password = password or new_password()
     for leftover in places.home.glob("cluster.new-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     scratch = Path(tempfile.mkdtemp(prefix="cluster.new-", dir=places.home))
     try:
         os.chown(scratch, owner.uid, owner.gid)
-        password = secrets.token_hex(32)
         with reachable(scratch, owner) as handle:
             _run(owner, handle, [programs / "initdb", "-D", handle.path, *_initdb_options()])
             statements = (
                 f"CREATE ROLE {USER} LOGIN CREATEDB PASSWORD '{password}' IN ROLE pg_monitor, pg_checkpoint\n"
-                f"CREATE DATABASE {DATABASE} OWNER {USER}\n"
+                f"CREATE DATABASE {DATABASE} OWNER {USER}\n{_RIGHTS}"
             )
             _run(owner, handle, [programs / "postgres", "--single", "-D", handle.path, "postgres"], statements)
         (scratch / "pg_hba.conf").write_text(_ACCESS, "ascii")
-        _sync(scratch / "pg_hba.conf")
-        _write_password(places.password_file, password)
+        sync(scratch / "pg_hba.conf")
+        write_private(places.password_file, f"*:*:*:{USER}:{password}\n")
+        note_rights(places)
         scratch.rename(places.cluster)
-        _sync(places.home)
+        sync(places.home)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
+
+
+def new_password() -> str:
+    """Give a password that nobody can guess."""
+    return secrets.token_hex(32)
+
+
+def password_of(places: Places) -> str | None:
+    """Give the password that the ledger's user has, or None where no file says so."""
+    try:
+        return places.password_file.read_text("ascii").strip().rpartition(":")[2] or None
+    except (OSError, ValueError):
+        return None
+
+
+def has_rights(places: Places) -> bool:
+    """Tell whether the cluster, which may be an earlier release's, gives the ledger's user what backups need."""
+    try:
+        return places.rights_file.read_text("ascii").strip() == str(_RIGHTS_EDITION)
+    except (OSError, ValueError):
+        return False
+
+
+def give_rights(places: Places, owner: Owner, programs: Path, password: str | None = None) -> None:
+    """Give the ledger's user what backups need, and a password where one is given. No server may run on the cluster.
+
+    Raises DatabaseUnreachable with PostgreSQL's last words; the cluster is as good as before.
+    """
+    statements = _RIGHTS if password is None else f"{_RIGHTS}ALTER ROLE {USER} PASSWORD '{password}'\n"
+    with reachable(places.cluster, owner) as handle:
+        _run(owner, handle, [programs / "postgres", "--single", "-D", handle.path, "postgres"], statements)
+    access = places.cluster / "pg_hba.conf"
+    if access.read_text("utf-8", "replace") != _ACCESS:
+        write_private(access, _ACCESS)
+        os.chown(access, owner.uid, owner.gid)
+        sync(places.cluster)
+    note_rights(places)
+
+
+def note_rights(places: Places) -> None:
+    """Remember that the cluster gives these rights."""
+    write_private(places.rights_file, f"{_RIGHTS_EDITION}\n")
 
 
 @contextmanager
@@ -151,6 +201,11 @@ def _check(places: Places) -> bool:
             hint="set JANGBU_DATA_DIR to a directory of its own, or JANGBU_DATABASE_URL to that server",
         )
     if not places.cluster.exists():
+        if any(places.home.glob(f"{UNFINISHED_RESTORE}*")):
+            raise DataDirectoryUnusable(
+                f"a restore into {places.data_dir} was not finished",
+                hint="run it again, or remove the directory; an empty ledger is not put in its place",
+            )
         return False
     version_file = places.cluster / "PG_VERSION"
     try:
@@ -160,7 +215,8 @@ def _check(places: Places) -> bool:
     if version != str(MAJOR):
         raise DataDirectoryUnusable(
             f"{places.cluster} was made by PostgreSQL {version[:20] or 'of no version'}, and this is {MAJOR}",
-            hint="dump it with the version that made it and restore it into a new JANGBU_DATA_DIR",
+            hint="with the release of Jangbu that made it: jangbu db backup --portable; then with this one: "
+            "jangbu db restore into a new data directory",
         )
     for name in _ESSENTIAL:
         if not (places.cluster / name).exists():
@@ -202,17 +258,19 @@ def _run(owner: Owner, handle: Handle, command: Sequence[str | Path], statements
         )
 
 
-def _write_password(path: Path, password: str) -> None:
-    fresh = path.with_name("password.new")
+def write_private(path: Path, text: str) -> None:
+    """Write a file whole and for its owner's eyes alone: whoever reads it finds the old text or the new one."""
+    fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-        file.write(f"*:*:*:{USER}:{password}\n")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     fresh.rename(path)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file's content, or a directory's names, on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -55,6 +55,16 @@ class Places:
         return self.home / "password"
 
     @property
+    def rights_file(self) -> Path:
+        """Which edition of the ledger's user's rights the cluster has; an earlier release's cluster has none."""
+        return self.home / "rights"
+
+    @property
+    def archive_file(self) -> Path:
+        """Where the log of changes is archived, as JSON; without it, it is not."""
+        return self.home / "archive.json"
+
+    @property
     def startup_log(self) -> Path:
         """What PostgreSQL says before its own log is open."""
         return self.home / "startup.log"

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jangbu.errors import DatabaseUnreachable, DataDirectoryInUse, JangbuError
@@ -36,6 +36,21 @@ class Running:
     socket_dir: Path | None
     is_ready: bool
     """What it last noted: whether sessions may begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """What a server is started with beyond the settings of its cluster: settings, and descriptors that it inherits."""
+
+    settings: Mapping[str, str] = field(default_factory=dict)
+    descriptors: tuple[int, ...] = ()
+
+    def words(self) -> list[str]:
+        """Give the settings as words of the command line."""
+        return [word for name, value in self.settings.items() for word in ("-c", f"{name}={value}")]
+
+
+_NOTHING = Additions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +134,14 @@ def in_use(cluster: Path, pid: int | None = None) -> DataDirectoryInUse:
     return DataDirectoryInUse(f"{who} runs on {cluster}", hint="stop it, or set JANGBU_DATA_DIR to another directory")
 
 
-def start(places: Places, owner: Owner, programs: Path, socket_dir: Path, wait: Callable[[int], bool]) -> Server:
+def start(
+    places: Places,
+    owner: Owner,
+    programs: Path,
+    socket_dir: Path,
+    wait: Callable[[int], bool],
+    additions: Additions = _NOTHING,
+) -> Server:
     """Start a server and wait until it serves, recovery included; ``wait(milliseconds)`` tells whether to go on.
 
     Raises DataDirectoryInUse, DataDirectoryUnusable or DatabaseUnreachable with the server's last words when it ends
@@ -133,7 +155,7 @@ def start(places: Places, owner: Owner, programs: Path, socket_dir: Path, wait: 
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb", buffering=0) as ended:
         try:
-            process = _run(places, owner, programs, socket_dir, writer)
+            process = _run(places, owner, programs, socket_dir, additions, writer)
         finally:
             os.close(writer)
         server = Server(process, socket_dir)
@@ -147,17 +169,19 @@ def start(places: Places, owner: Owner, programs: Path, socket_dir: Path, wait: 
     return server
 
 
-def _run(places: Places, owner: Owner, programs: Path, socket_dir: Path, inherited: int) -> "subprocess.Popen[bytes]":
+def _run(
+    places: Places, owner: Owner, programs: Path, socket_dir: Path, additions: Additions, inherited: int
+) -> "subprocess.Popen[bytes]":
     with places.startup_log.open("wb") as log, reachable(places.cluster, owner) as handle:
         return subprocess.Popen(  # noqa: S603 - a program of the wheel
-            [programs / "postgres", "-D", handle.path, "-k", socket_dir, "-p", str(PORT)],
+            [programs / "postgres", "-D", handle.path, "-k", socket_dir, "-p", str(PORT), *additions.words()],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             cwd="/",
-            env={"LC_ALL": "C"},
+            env={"LC_ALL": "C", "PATH": os.defpath},
             umask=0o077,
-            pass_fds=(*handle.descriptors, inherited),
+            pass_fds=(*handle.descriptors, *additions.descriptors, inherited),
             # A server without a supervisor would stay for ever: it has to shut down with it.
             preexec_fn=die_with_parent(signal.SIGINT),  # noqa: PLW1509 - the supervisor has one thread
             **owner.process_options(),

@@ -15,9 +15,11 @@ from urllib.parse import urlencode
 
 from jangbu import telemetry
 from jangbu.errors import DatabaseUnreachable, DataDirectoryUnusable, JangbuError
+from jangbu.storage.embedded.archive import configure
 from jangbu.storage.embedded.cluster import DATABASE, USER, check_data
 from jangbu.storage.embedded.launch import join_server
 from jangbu.storage.embedded.locks import START, SUPERVISOR, USERS, FileLock
+from jangbu.storage.embedded.owner import owner_of
 from jangbu.storage.embedded.places import PORT, Places, default_data_dir, make_home, places_of
 from jangbu.storage.embedded.postmaster import in_use, is_server_of, read_running
 
@@ -50,9 +52,12 @@ class EmbeddedServer:
     thread where an event loop must go on.
     """
 
-    def __init__(self, data_dir: Path | None = None, *, grace_seconds: int = GRACE_SECONDS) -> None:
+    def __init__(
+        self, data_dir: Path | None = None, *, grace_seconds: int = GRACE_SECONDS, wal_archive_dir: str | None = None
+    ) -> None:
         self._places = places_of(default_data_dir() if data_dir is None else data_dir)
         self._grace_seconds = grace_seconds
+        self._wal_archive_dir = wal_archive_dir
         self._mutex = threading.RLock()
         self._users: FileLock | None = None
         self._supervisor: Popen[bytes] | None = None
@@ -104,6 +109,7 @@ class EmbeddedServer:
                 start.exclusive(within_ms=_LOCK_MS)
                 # A supervisor that sees no user for an instant changes nothing while the start lock is held.
                 users.shared()
+                configure(self._places, owner_of(self._places.cluster), self._wal_archive_dir)
                 socket_dir, supervisor = join_server(self._places, self._grace_seconds)
         except BaseException:
             if users is not self._users:

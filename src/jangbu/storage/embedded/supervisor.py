@@ -20,6 +20,7 @@ from pathlib import Path
 
 from jangbu.errors import DatabaseUnreachable, DataDirectoryInUse, JangbuError
 from jangbu.storage.embedded import cluster, postmaster
+from jangbu.storage.embedded.archive import archiving
 from jangbu.storage.embedded.locks import START, SUPERVISOR, USERS, FileLock
 from jangbu.storage.embedded.owner import Owner, owner_of
 from jangbu.storage.embedded.places import Places, make_socket_dir, places_of
@@ -139,12 +140,21 @@ def _start_patiently(
     while True:
         postmaster.check_unused(places, socket_dir)
         try:
-            return postmaster.start(places, owner, programs, socket_dir, wakeups.wait)
+            _give_rights(places, owner, programs)
+            with archiving(places, owner) as additions:
+                return postmaster.start(places, owner, programs, socket_dir, wakeups.wait, additions)
         except DataDirectoryInUse:
             if wakeups.told_to_end or time.monotonic_ns() > deadline:
                 raise
         wakeups.wait(pause_ms)
         pause_ms = min(pause_ms * 2, _PAUSE_IN_USE_LONGEST_MS)
+
+
+def _give_rights(places: Places, owner: Owner, programs: Path) -> None:
+    """Bring an earlier release's cluster to what backups need. Where that fails the start itself tells why."""
+    if not cluster.has_rights(places):
+        with contextlib.suppress(JangbuError, OSError):
+            cluster.give_rights(places, owner, programs)
 
 
 class _Wakeups:
