@@ -19,13 +19,16 @@ from jangbu.storage.embedded.archive import Progress
 from jangbu.storage.embedded.backups import Backup, Kind
 from jangbu.storage.embedded.locks import START, USERS, FileLock, is_supervised
 from jangbu.storage.embedded.owner import Owner, owner_of
-from jangbu.storage.embedded.places import Places, make_home, places_of
+from jangbu.storage.embedded.places import Places, make_home, make_socket_dir, places_of
+from jangbu.storage.embedded.postmaster import check_unused
 from jangbu.storage.embedded.programs import MAJOR, programs_for
 from jangbu.storage.embedded.recovery import Goal, recover
 from jangbu.storage.embedded.server import stop
 from jangbu.storage.embedded.transfer import copy_cluster, load_dump
 
 _LOCK_MS = 5_000
+_TRIES_MOST = 100
+_RETRY_SECONDS = 0.1
 _SPARE_BYTES = 64 * 2**20
 """What a server needs beyond the backup to come up: a segment or two of the log, and its temporary files."""
 
@@ -132,7 +135,7 @@ def _alone(places: Places) -> Iterator[None]:
 def _site(places: Places, needed: int) -> Iterator[_Site]:
     owner = owner_of(places.cluster)
     for leftover in places.home.glob(f"{cluster.UNFINISHED_RESTORE}*"):
-        shutil.rmtree(leftover)
+        _remove(Places(leftover), owner)
     free = shutil.disk_usage(places.home).free
     if free < needed + _SPARE_BYTES:
         raise BackupFailed(
@@ -149,6 +152,20 @@ def _site(places: Places, needed: int) -> Iterator[_Site]:
         # A death between the two renames leaves it there, which is how everybody else knows.
         if places.cluster.exists() or not any(places.home.glob("cluster.replaced-*")):
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def _remove(leftover: Places, owner: Owner) -> None:
+    """Remove what a killed restore left, once its server has ended with it."""
+    socket_dir = make_socket_dir(leftover, owner)
+    check_unused(leftover, socket_dir)
+    shutil.rmtree(socket_dir, ignore_errors=True)
+    for _ in range(_TRIES_MOST):
+        # The last processes of the server may write a file while its directory is removed.
+        shutil.rmtree(leftover.data_dir, ignore_errors=True)
+        if not leftover.data_dir.exists():
+            return
+        time.sleep(_RETRY_SECONDS)
+    shutil.rmtree(leftover.data_dir)
 
 
 def _take_place(site: _Site) -> Path | None:
