@@ -4,12 +4,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from jangbu.storage.embedded import stop
 
 CLEARED = ("JANGBU_", "GEMINI_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "TTY_")
 
@@ -104,3 +107,50 @@ def answer(tmp_path: Path) -> Callable[..., str]:
         return str(path)
 
     return write
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A ledger with an archive, one backup of each kind, and grants before and after them."""
+
+    jangbu: Jangbu
+    ledger: Path
+    base: Path
+    portable: Path
+    between: str
+    """A time at which kim had 1,500 tokens; the base backup has 1,000, the portable one and the archive's end 1,507."""
+
+    @property
+    def archive(self) -> Path:
+        return next((self.ledger.parent / "wal").iterdir())
+
+    def segments(self, archive: Path) -> list[Path]:
+        """Give the segments of its archive or a copy; a note of each backup lies between them."""
+        return sorted(path for path in archive.glob("*.gz") if len(path.stem) == 24)
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """Make a ledger with backups, once for all tests that restore it; they leave it as it is."""
+    place = tmp_path_factory.mktemp("kept")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(CLEARED)}
+    jangbu = Jangbu(place, environment)
+    here = ("--data-dir", "ledger")
+    # Everybody after the first one goes without the setting: the ledger remembers.
+    jangbu.ok("accounts", "create", "kim", *here, JANGBU_WAL_ARCHIVE_DIR="wal")
+    jangbu.ok("grant", "kim", "1000", "--key", "before", *here)
+    base = jangbu.json("db", "backup", "--out", "base", *here)
+    jangbu.ok("grant", "kim", "500", "--key", "after", *here)
+    between = datetime.now(UTC).isoformat()
+    jangbu.ok("grant", "kim", "7", "--key", "last", *here)
+    portable = jangbu.json("db", "backup", "--portable", "--out", "portable", *here)
+    jangbu.ok("db", "archive", *here)
+    stop(place / "ledger")
+    return Kept(jangbu, place / "ledger", Path(base["directory"]), Path(portable["directory"]), between)
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Iterator[Path]:
+    """Give a data directory with nothing in it, whose server is stopped after the test."""
+    yield tmp_path / "new"
+    stop(tmp_path / "new")

@@ -18,6 +18,7 @@ from tests.gateway.stage import UPSTREAM_KEY, stage
 
 from jangbu.cli.serve.certificate import self_signed_certificate
 from jangbu.config import Settings
+from jangbu.storage.embedded import stop
 from jangbu.testing import FakeGemini
 
 ROOT = Path(__file__).parents[2]
@@ -150,6 +151,24 @@ def test_the_settings_file_that_is_shown_is_read(monkeypatch: pytest.MonkeyPatch
     given = {name: getattr(settings, name) for name, origin in settings.origins().items() if origin == "file"}
     assert given == tomllib.loads(shown)
     assert given
+
+
+def test_the_drill_of_a_backup_runs_as_it_is_shown(tmp_path: Path) -> None:
+    shown = (ROOT / "docs/operation.md").read_text().partition("```sh\n")[2].partition("```")[0]
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "jangbu").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m jangbu "$@"\n')
+    (tmp_path / "bin" / "jangbu").chmod(0o755)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("JANGBU_")}
+    given = {**kept, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    try:
+        ended = subprocess.run(
+            ["sh", "-eu", "-c", shown], env=given, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert ended.stdout.split()[-5:] == ["kim", "1,500", "0", "0", "1,500"]
+    finally:
+        for name in ("ledger", "restored"):
+            stop(tmp_path / name)
 
 
 def test_every_page_that_the_readme_links_to_is_there() -> None:

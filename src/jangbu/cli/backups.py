@@ -17,7 +17,7 @@ from jangbu.cli.output import shown_moment, write_message
 from jangbu.cli.progress import Progress, progress
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
-from jangbu.cli.values import moment
+from jangbu.cli.values import moment, whole_number
 from jangbu.errors import IntegrityMismatch, InvalidInput, JangbuError
 
 if TYPE_CHECKING:
@@ -51,11 +51,16 @@ async def backup(
     portable: Annotated[
         bool, typer.Option("--portable", help="As rows instead of files: for a later PostgreSQL, or from your server.")
     ] = False,
+    keep: Annotated[
+        str | None,
+        typer.Option("--keep", metavar="N", help="Remove all but the newest N beside it.", show_default="all"),
+    ] = None,
 ) -> None:
     """Back up the ledger while it works, and check the backup."""
     settings = session.settings()
-    from jangbu.storage.embedded.backup import make_base, make_portable
+    from jangbu.storage.embedded.backup import keep_newest, make_base, make_portable
 
+    count = None if keep is None else whole_number(keep, "count", least=1, most=100_000)
     if settings.database_url is not None and not portable:
         raise InvalidInput(
             "your own server is backed up by its own tools", hint="see docs/operation.md, or give --portable"
@@ -67,7 +72,12 @@ async def backup(
         with progress(session) as tell:
             make = make_portable if portable else make_base
             made = await asyncio.to_thread(make, source, target, tell or _untold)
-    session.show(_facts(made), lambda: f"backed up to {made.directory} ({_size(made)}, checked)")
+    removed = [] if count is None else await asyncio.to_thread(keep_newest, made, count)
+    more = f"; removed {counted(len(removed), 'older backup')}" if removed else ""
+    session.show(
+        {**_facts(made), "removed": removed},
+        lambda: f"backed up to {made.directory} ({_size(made)}, checked){more}",
+    )
     if out is None and settings.backup_dir is None and not session.as_json:
         write_message("it lies on the ledger's own disk; set JANGBU_BACKUP_DIR to a directory on another one")
 

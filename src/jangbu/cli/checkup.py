@@ -18,8 +18,11 @@ from jangbu.config import Settings
 from jangbu.errors import JangbuError
 from jangbu.metering.meter import Metering
 from jangbu.storage import migrate, usage, verifications
+from jangbu.storage.archiver import Archiver, archiver
 from jangbu.storage.database import Database
 from jangbu.storage.embedded import default_data_dir
+from jangbu.storage.embedded.archive import archive_of
+from jangbu.storage.embedded.places import places_of
 from jangbu.wiring import database_address, open_metering, spool_root
 
 __all__ = ["Check", "State", "examine"]
@@ -32,6 +35,7 @@ _LISTED_MOST = 1_000
 _DATA_DIRECTORY = "data directory"
 _VERIFICATION = "verification"
 _VERIFIED_SECONDS_MAX = 7 * 86_400
+_ARCHIVE = "archive"
 _GENAI = "google-genai"
 _GENAI_OLDEST, _GENAI_NEXT = (1, 33), (4,)
 
@@ -146,6 +150,7 @@ async def _server(settings: Settings, dsn: str) -> list[Check]:
         before = SystemClock().now()
         theirs = await database.now()
         after = SystemClock().now()
+        archiving = await archiver(database)
     finally:
         await database.close()
     kept = ", ".join(f"{name} {shown[name]}" for name in ("fsync", "full_page_writes", "synchronous_commit"))
@@ -159,7 +164,22 @@ async def _server(settings: Settings, dsn: str) -> list[Check]:
         Check("postgresql", State.OK, f"{major}.{minor}, {place}"),
         Check("durability", State.OK, kept),
         clock,
+        _archive(settings, archiving),
     ]
+
+
+def _archive(settings: Settings, found: Archiver) -> Check:
+    """Tell how far back and forth a restore could go, by the server's own word."""
+    wanted = settings.database_url is None and archive_of(places_of(settings.data_dir or default_data_dir()))
+    if found.is_failing:
+        advice = "see that the archive's directory is there and has room; the server keeps every segment until then"
+        return Check(_ARCHIVE, State.WARN, f"failing since {shown_moment(found.failed_at)}", advice)
+    if wanted and not found.is_on:
+        advice = "stop what uses the ledger for a moment: archiving begins with the next start"
+        return Check(_ARCHIVE, State.WARN, "not begun", advice)
+    if not found.is_on:
+        return Check(_ARCHIVE, State.OK, "off: a restore brings back a backup and nothing later")
+    return Check(_ARCHIVE, State.OK, f"up to {shown_moment(found.last_at) or 'nothing yet'}")
 
 
 def _schema(revision: str | None) -> Check:

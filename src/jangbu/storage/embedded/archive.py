@@ -153,6 +153,17 @@ def check(directory: Path, timeline: int, first: int, progress: Progress) -> Seg
     return Segments(first, first + len(numbers) - 1, timeline)
 
 
+def forget(directory: Path, first: int) -> int:
+    """Remove the segments before one that is the first to be needed; give how many they were."""
+    removed = 0
+    for entry in directory.iterdir():
+        number = _number(entry.name)
+        if number is not None and number < first:
+            entry.unlink()
+            removed += 1
+    return removed
+
+
 def segment_number(position: str) -> int:
     """Give the number of the segment that a position (``0/3000028``) lies in."""
     high, _, low = position.partition("/")
@@ -166,9 +177,14 @@ def segment_name(timeline: int, number: int) -> str:
 
 def _numbers(directory: Path, timeline: int) -> Iterator[int]:
     for entry in directory.iterdir():
-        found = _SEGMENT.fullmatch(entry.name)
-        if found is not None and int(found[1], 16) == timeline:
-            yield int(found[2], 16) * _SEGMENTS_A_LOG + int(found[3], 16)
+        number = _number(entry.name)
+        if number is not None and entry.name.startswith(f"{timeline:08X}"):
+            yield number
+
+
+def _number(name: str) -> int | None:
+    found = _SEGMENT.fullmatch(name)
+    return int(found[2], 16) * _SEGMENTS_A_LOG + int(found[3], 16) if found is not None else None
 
 
 def _check_segment(path: Path) -> None:

@@ -1,6 +1,7 @@
 """Making backups: of the embedded server's files while it works, or of the ledger's rows of any server."""
 
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -8,20 +9,22 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from jangbu.errors import JangbuError
-from jangbu.storage.embedded.archive import Progress
+from jangbu.storage.embedded.archive import Progress, forget, segment_number
 from jangbu.storage.embedded.backups import (
     CLUSTER,
     DUMP,
+    UNFINISHED,
     Backup,
     Kind,
     damaged,
     digest_of,
+    listed,
     release,
     size_of,
     unfinished,
 )
 from jangbu.storage.embedded.cluster import sync
-from jangbu.storage.embedded.manifest import check_cluster
+from jangbu.storage.embedded.manifest import check_cluster, wal_ranges
 from jangbu.storage.embedded.programs import MAJOR
 from jangbu.storage.embedded.tools import run_tool
 
@@ -119,6 +122,25 @@ def make_portable(source: Source, target: Path, progress: Progress) -> Backup:
         check(replace(made, directory=scratch), progress)
         made.write(scratch)
     return made
+
+
+def keep_newest(made: Backup, count: int) -> list[Path]:
+    """Remove all backups of the same kind beside one that was just made but the newest ``count``; give their paths.
+
+    What the archive holds from before the oldest base backup that is left serves none of them, and is removed, too.
+    """
+    beside = [each for each in listed(made.directory.parent) if isinstance(each, Backup)]
+    surplus = [each.directory for each in beside if each.kind is made.kind][:-count]
+    for directory in surplus:
+        # One that is half removed is not to be taken for a whole one.
+        doomed = directory.with_name(directory.name + UNFINISHED)
+        directory.rename(doomed)
+        shutil.rmtree(doomed)
+    if made.archive is not None and made.archive.is_dir():
+        served = [each for each in beside if each.archive == made.archive and each.directory not in surplus]
+        starts = [wal_ranges(each.directory / CLUSTER)[0].start for each in served]
+        forget(made.archive, min(segment_number(start) for start in starts))
+    return surplus
 
 
 def check(backup: Backup, progress: Progress) -> None:
