@@ -23,7 +23,7 @@ from jangbu.storage.embedded.backups import (
     size_of,
     unfinished,
 )
-from jangbu.storage.embedded.cluster import sync
+from jangbu.storage.embedded.cluster import SYNC_METHOD, sync
 from jangbu.storage.embedded.manifest import check_cluster, wal_ranges
 from jangbu.storage.embedded.programs import MAJOR
 from jangbu.storage.embedded.tools import run_tool
@@ -61,6 +61,7 @@ def make_base(source: Source, target: Path, progress: Progress) -> Backup:
                 "--wal-method=stream",
                 "--checkpoint=fast",
                 "--manifest-checksums=SHA256",
+                f"--sync-method={SYNC_METHOD}",
                 "--label=jangbu",
                 "--no-password",
                 "--progress",

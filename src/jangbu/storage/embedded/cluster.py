@@ -22,6 +22,8 @@ USER = "jangbu"
 DATABASE = "jangbu"
 UNFINISHED_RESTORE = "restore.new-"
 """How the scratch directory of a restore begins, below the server's home."""
+SYNC_METHOD = "syncfs" if sys.platform == "linux" else "fsync"
+"""How a thousand files are put to disk: where that is offered all at once, which took half of the time or less."""
 _PARENT_DEATH_SIGNAL = 1
 _ESSENTIAL = ("global/pg_control", "postgresql.conf", "pg_hba.conf", "base", "pg_wal", "pg_xact")
 _SETTINGS = {
@@ -228,6 +230,7 @@ def _check(places: Places) -> bool:
 
 def _initdb_options() -> Sequence[str]:
     options = ["--username=postgres", "--auth=reject", "--data-checksums", "--encoding=UTF8", "--no-instructions"]
+    options.append(f"--sync-method={SYNC_METHOD}")
     options += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     return [*options, *(f"--set={name}={value}" for name, value in _SETTINGS.items())]
 

@@ -10,7 +10,7 @@ from jangbu.errors import BackupUnusable, JangbuError
 from jangbu.storage.embedded import archive
 from jangbu.storage.embedded.archive import Progress
 from jangbu.storage.embedded.backups import Backup
-from jangbu.storage.embedded.cluster import sync
+from jangbu.storage.embedded.cluster import SYNC_METHOD
 from jangbu.storage.embedded.manifest import wal_ranges
 from jangbu.storage.embedded.owner import Owner
 from jangbu.storage.embedded.places import Places
@@ -46,8 +46,8 @@ def recover(backup: Backup, goal: Goal, scratch: Places, owner: Owner, programs:
     signal_file = scratch.cluster / "recovery.signal"
     signal_file.touch(mode=0o600)
     os.chown(signal_file, owner.uid, owner.gid)
-    sync(scratch.cluster)
     settings = {"hot_standby": "off", "archive_mode": "off", "recovery_target_action": "promote"}
+    settings["recovery_init_sync_method"] = SYNC_METHOD
     if goal.until is not None:
         settings["recovery_target_time"] = goal.until.astimezone(UTC).isoformat(sep=" ")
     with archive.fetching(directory, owner) as source:

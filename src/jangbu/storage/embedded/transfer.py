@@ -22,7 +22,10 @@ _POLL_SECONDS = 0.01
 
 
 def copy_cluster(backup: Backup, scratch: Places, owner: Owner, progress: Progress) -> None:
-    """Copy the files of a base backup to disk, check the copy, and give it to the server's user."""
+    """Copy the files of a base backup, check the copy, and give it to the server's user.
+
+    Recovery puts them all to disk before it begins, as it does after a crash.
+    """
     source, done = backup.directory / CLUSTER, 0
     for directory, _, names in os.walk(source):
         target = scratch.cluster / Path(directory).relative_to(source)
@@ -33,10 +36,8 @@ def copy_cluster(backup: Backup, scratch: Places, owner: Owner, progress: Progre
             shutil.copyfile(Path(directory) / name, copied, follow_symlinks=False)
             copied.chmod(0o600)
             os.chown(copied, owner.uid, owner.gid)
-            cluster.sync(copied)
             done += copied.stat().st_size
             progress("copying", done, max(done, backup.bytes))
-        cluster.sync(target)
     check_cluster(scratch.cluster, backup.directory, progress)
     # What the other server logged would be taken for words of the one that recovers.
     shutil.rmtree(scratch.log_dir, ignore_errors=True)
