@@ -175,6 +175,28 @@ class Settings(BaseSettings):
     log_format: Literal["json", "text", "off"] | None = Field(
         None, description="How requests are logged; where it is not set: text on a terminal, else json"
     )
+    alert_webhook_url: SecretStr | None = Field(
+        None, min_length=1, description="Where alerts are posted to as signed JSON; see Alerts below"
+    )
+    alert_webhook_secret: SecretStr | None = Field(
+        None, min_length=1, description="What signs them: whsec_ and base64, or any text of 16 bytes or more"
+    )
+    alert_urls: SecretStr | None = Field(
+        None, description="Addresses of Apprise (mail, Slack, Discord, Telegram and more), apart by spaces"
+    )
+    alert_private_targets: bool = Field(
+        False, description="Whether the webhook may lead into a private network, or to this machine"
+    )
+    alert_language: Literal["en", "ko"] = Field("en", description="The language of alerts: en or ko")
+    alert_delay_seconds: int = Field(
+        10, ge=1, description="How long recording may be retried before an alert says that it is delayed"
+    )
+    alert_repeat_seconds: int = Field(
+        3_600, ge=60, description="How long the same finding is not told again; failures of recording: each minute"
+    )
+    alert_give_up_seconds: int = Field(
+        86_400, ge=60, description="How long an alert is tried until it counts as undelivered"
+    )
     tls_certificate: Path | None = Field(None, description="The certificate to serve with, and its chain, as PEM")
     tls_key: Path | None = Field(None, description="The key of the certificate, as PEM")
 

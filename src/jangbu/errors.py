@@ -20,6 +20,7 @@
     ├── UpstreamUnreachable     the provider could not be reached
     ├── UncountedInput          nothing tells how many tokens a call's input has
     ├── InsufficientBalance     the call cannot be paid for
+    ├── AlertUndelivered        a channel did not take an alert
     ├── IntegrityMismatch       the book does not add up
     ├── BackupFailed            a backup or a restore could not be completed; nothing was changed
     ├── RecordingFailed         a record could not be made durable
@@ -178,6 +179,12 @@ class InsufficientBalance(JangbuError):
         self.user = user
         self.needed = needed
         self.available = available
+
+
+class AlertUndelivered(JangbuError):
+    """A channel did not take an alert. Neither the message nor the hint holds anything of the channel's address."""
+
+    code = "alert_undelivered"
 
 
 class IntegrityMismatch(JangbuError):

@@ -1,0 +1,136 @@
+"""What an alert says: one plain sentence, in English or Korean, on what is wrong and what to do."""
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+from jangbu.domain.alerts import Alert, Condition, Fact, Phase
+
+__all__ = ["LANGUAGES", "Language", "text_of", "title_of"]
+
+Language = Literal["en", "ko"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+
+_Key = tuple[Condition, Phase]
+
+_ENGLISH: Mapping[_Key, str] = {
+    (Condition.RECORDING_FAILED, Phase.BEGAN): "Usage could not be recorded ({cause}), so an answer is not charged yet:"
+    " check the database with `jangbu doctor`.",
+    (Condition.RECORDING_FAILED, Phase.LASTS): "Recording still fails, {failures:time} in {seconds} s ({cause}): check"
+    " the database with `jangbu doctor`.",
+    (Condition.RECORDING_FAILED, Phase.ENDED): "Recording works again after it failed {failures:time} within"
+    " {seconds} s: run `jangbu verify`, and look in the logs for records that nobody tried again.",
+    (Condition.RECORDING_DELAYED, Phase.BEGAN): "The database has not taken usage for {seconds} s and recording is"
+    " being retried: check the database with `jangbu doctor`.",
+    (Condition.RECORDING_DELAYED, Phase.LASTS): "The database has still not taken usage after {seconds} s: check it"
+    " with `jangbu doctor`; recording is retried meanwhile.",
+    (Condition.RECORDING_DELAYED, Phase.ENDED): "The database takes usage again after {seconds} s: there is nothing to"
+    " do.",
+    (Condition.RECORDING_SPOOLED, Phase.BEGAN): "The database does not answer, so usage is kept in the local spool:"
+    " check the database with `jangbu doctor`.",
+    (Condition.RECORDING_SPOOLED, Phase.LASTS): "The local spool keeps {records:record} ({bytes:byte}), the oldest for"
+    " {oldest_seconds} s: bring the database back before the spool is full (`jangbu spool status`).",
+    (Condition.RECORDING_SPOOLED, Phase.ENDED): "The local spool is drained and all its records are in the database:"
+    " there is nothing to do.",
+    (Condition.UNKNOWN_OUTCOME, Phase.BEGAN): "Nobody knows the outcome of {findings:call}, and the tokens stay held:"
+    " settle this with `jangbu holds list --state unknown` and `jangbu holds resolve`.",
+    (Condition.OVERRUN, Phase.BEGAN): "More tokens than were held went to {findings:call}: compare the answer with its"
+    " limits (`jangbu explain {call}`).",
+    (Condition.LATE, Phase.BEGAN): "The hold was given back before its call was settled ({findings:call}), which may"
+    " leave a debt: look at it with `jangbu explain {call}`.",
+    (Condition.UNPRICED, Phase.BEGAN): "No price is known for {findings:call} ({models}): add it with `jangbu prices"
+    " import` or `jangbu prices set`, then run `jangbu prices backfill`.",
+    (Condition.HOLD_LEAK, Phase.BEGAN): "Nothing ends {holds:hold} ({tokens:token}) whose time is up: see that a"
+    " `jangbu serve` runs, and look for sweeper.failed in its log.",
+    (Condition.VERIFY_MISMATCH, Phase.BEGAN): "The book does not add up in {mismatches:place} ({invariants}): stop"
+    " writing, run `jangbu verify`, and restore a backup or correct it by adjustments.",
+    (Condition.TEST, Phase.BEGAN): "This is a test of Jangbu's alerts: there is nothing to do.",
+}
+
+_KOREAN: Mapping[_Key, str] = {
+    (Condition.RECORDING_FAILED, Phase.BEGAN): "사용량을 기록하지 못해({cause}) 아직 차감되지 않은 응답이 있습니다."
+    " `jangbu doctor`로 데이터베이스를 확인하세요.",
+    (Condition.RECORDING_FAILED, Phase.LASTS): "기록 실패가 계속됩니다: {seconds}초 동안 {failures}건({cause})."
+    " `jangbu doctor`로 데이터베이스를 확인하세요.",
+    (Condition.RECORDING_FAILED, Phase.ENDED): "다시 기록됩니다. {seconds}초 동안 {failures}건이 실패했으니"
+    " `jangbu verify`를 실행하고, 다시 시도되지 않은 기록이 있는지 로그를 확인하세요.",
+    (
+        Condition.RECORDING_DELAYED,
+        Phase.BEGAN,
+    ): "데이터베이스가 {seconds}초 동안 사용량을 받지 않아 기록을 다시 시도하고"
+    " 있습니다. `jangbu doctor`로 데이터베이스를 확인하세요.",
+    (
+        Condition.RECORDING_DELAYED,
+        Phase.LASTS,
+    ): "{seconds}초가 지나도 데이터베이스가 사용량을 받지 않습니다. `jangbu doctor`로"
+    " 확인하세요. 다시 시도하는 동안 잃는 기록은 없습니다.",
+    (
+        Condition.RECORDING_DELAYED,
+        Phase.ENDED,
+    ): "데이터베이스가 {seconds}초 만에 다시 사용량을 받습니다. 할 일은 없습니다.",
+    (Condition.RECORDING_SPOOLED, Phase.BEGAN): "데이터베이스가 응답하지 않아 사용량을 로컬 스풀에 보관합니다."
+    " `jangbu doctor`로 데이터베이스를 확인하세요.",
+    (
+        Condition.RECORDING_SPOOLED,
+        Phase.LASTS,
+    ): "기록 {records}건({bytes}바이트)이 로컬 스풀에서 기다리며 가장 오래된 것은"
+    " {oldest_seconds}초 되었습니다. 스풀이 차기 전에 데이터베이스를 복구하세요(`jangbu spool status`).",
+    (
+        Condition.RECORDING_SPOOLED,
+        Phase.ENDED,
+    ): "로컬 스풀이 비워져 모든 기록이 데이터베이스에 있습니다. 할 일은 없습니다.",
+    (Condition.UNKNOWN_OUTCOME, Phase.BEGAN): "호출 {findings}건의 결과를 알 수 없어 토큰이 묶여 있습니다."
+    " `jangbu holds list --state unknown`과 `jangbu holds resolve`로 정리하세요.",
+    (Condition.OVERRUN, Phase.BEGAN): "호출 {findings}건이 확보한 토큰보다 많이 사용했습니다. 응답과 한도를"
+    " 비교하세요(`jangbu explain {call}`).",
+    (Condition.LATE, Phase.BEGAN): "호출 {findings}건이 확보한 토큰을 돌려준 뒤에 정산되어 미수가 생길 수 있습니다."
+    " `jangbu explain {call}`로 확인하세요.",
+    (Condition.UNPRICED, Phase.BEGAN): "호출 {findings}건의 가격을 알 수 없습니다({models}). `jangbu prices import`나"
+    " `jangbu prices set`으로 가격을 넣고 `jangbu prices backfill`을 실행하세요.",
+    (Condition.HOLD_LEAK, Phase.BEGAN): "홀드 {holds}건({tokens}토큰)이 시한이 지나도 끝나지 않습니다. `jangbu serve`가"
+    " 실행 중인지, 로그에 sweeper.failed가 있는지 확인하세요.",
+    (Condition.VERIFY_MISMATCH, Phase.BEGAN): "장부가 {mismatches}곳에서 맞지 않습니다({invariants}). 쓰기를 멈추고"
+    " `jangbu verify`를 실행한 뒤 백업을 복원하거나 조정으로 바로잡으세요.",
+    (Condition.TEST, Phase.BEGAN): "장부 알림 시험입니다. 할 일은 없습니다.",
+}
+
+_TEXTS: Mapping[Language, Mapping[_Key, str]] = {"en": _ENGLISH, "ko": _KOREAN}
+
+
+def text_of(alert: Alert, language: Language) -> str:
+    """Give the sentence of an alert. A fact that is missing is shown as ``?``: an alert is never lost for its text."""
+    texts = _TEXTS[language]
+    template = texts.get((alert.condition, alert.phase)) or texts[alert.condition, Phase.BEGAN]
+    return template.format_map(_Shown({name: _shown(value) for name, value in alert.facts.items()}))
+
+
+def title_of(alert: Alert) -> str:
+    """Give a short title, the same in all languages, so that mail can be filtered by it."""
+    return f"[jangbu {alert.project}] {alert.condition.value} {alert.phase.value}"
+
+
+class _Shown(dict[str, "_Counted | _Unknown | str"]):
+    """Facts as they are shown."""
+
+    def __missing__(self, key: str) -> "_Unknown":
+        return _Unknown("?")
+
+
+class _Counted(int):
+    """A number: ``{calls}`` gives ``1,234`` and ``{calls:call}`` gives ``1,234 calls``."""
+
+    def __format__(self, noun: str) -> str:
+        number = int.__format__(self, ",")
+        return number if not noun else f"{number} {noun}" if self == 1 else f"{number} {noun}s"
+
+
+class _Unknown(str):
+    """A fact that nobody gave."""
+
+    __slots__ = ()
+
+    def __format__(self, _noun: str) -> str:
+        return str(self)
+
+
+def _shown(value: Fact) -> _Counted | str:
+    return _Counted(value) if isinstance(value, int) else value
