@@ -2,15 +2,21 @@
 
 import asyncio
 import hashlib
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from jangbu import telemetry
+from jangbu.alerts.channels import Log, channels_of
+from jangbu.alerts.local_outbox import LocalOutbox
 from jangbu.clock import Clock, SystemClock
 from jangbu.config import Settings
+from jangbu.errors import InvalidSettings
 from jangbu.metering.accounts import Accounts
+from jangbu.metering.alert_delivery import AlertBounds, Delivery
+from jangbu.metering.alerts import Alerts
 from jangbu.metering.draining import Draining
 from jangbu.metering.holds import Holds
 from jangbu.metering.keys import Keys
@@ -25,15 +31,19 @@ from jangbu.storage import migrate
 from jangbu.storage.database import Database
 from jangbu.storage.names import ServiceNames
 
-__all__ = ["database_address", "ledger_spool", "open_metering", "spool_root"]
+__all__ = ["database_address", "ledger_spool", "local_delivery", "open_metering", "outbox_directory", "spool_root"]
 
 _ADOPT_SECONDS = 10
 """How long opening waits for what others left behind; the rest is recorded meanwhile."""
 
 
 @asynccontextmanager
-async def open_metering(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Metering]:
+async def open_metering(
+    settings: Settings, *, clock: Clock | None = None, delivers: bool = True
+) -> AsyncIterator[Metering]:
     """Open the ledger that the settings name, starting the embedded server where they name none.
+
+    What goes wrong raises alerts; with ``delivers`` they are delivered while the context lasts, also those of others.
 
     The schema of an embedded ledger is upgraded by itself; one's own server is changed by `jangbu db upgrade` alone.
     Leaving the context writes what waits.
@@ -43,7 +53,7 @@ async def open_metering(settings: Settings, *, clock: Clock | None = None) -> As
         database = await Database.connect(
             dsn, size=settings.pool_size, prepared_statements=settings.prepared_statements
         )
-        metering = _assemble(settings, database, clock or SystemClock())
+        metering = _assemble(settings, database, clock or SystemClock(), delivers=delivers)
         sweeper = Sweeper(
             database,
             metering.accounts,
@@ -56,11 +66,28 @@ async def open_metering(settings: Settings, *, clock: Clock | None = None) -> As
             await metering.pricing.refresh()
             await sweeper.sweep()
             sweeper.start()
+            metering.alerts.listen()
+            if delivers:
+                metering.alerts.start()
             await _begin_spooling(metering.spooling)
             yield metering
         finally:
             await sweeper.stop()
             await asyncio.shield(metering.close())
+
+
+def local_delivery(settings: Settings, clock: Clock) -> Delivery:
+    """Give what delivers the alerts that wait on this machine, without a database. Raises InvalidSettings."""
+    return Delivery(
+        None,
+        clock,
+        project=settings.project,
+        node=_node(),
+        outbox=LocalOutbox(outbox_directory(settings)),
+        log=Log(settings.alert_language),
+        channels=channels_of(settings),
+        bounds=_alert_bounds(settings),
+    )
 
 
 @asynccontextmanager
@@ -136,11 +163,22 @@ async def _upgrade(dsn: str, *, embedded: bool) -> None:
         migrate.require_head(await migrate.current(dsn))
 
 
-def _assemble(settings: Settings, database: Database, clock: Clock) -> Metering:
+def _assemble(settings: Settings, database: Database, clock: Clock, *, delivers: bool) -> Metering:
     seconds = settings.record_seconds_max
     spooling = _spooling(settings, database, clock)
+    alerts = Alerts(
+        database,
+        clock,
+        project=settings.project,
+        node=_node(),
+        outbox=LocalOutbox(outbox_directory(settings)),
+        log=Log(settings.alert_language),
+        channels=channels_of(settings) if delivers else (),
+        bounds=_alert_bounds(settings),
+    )
     return Metering(
         database=database,
+        alerts=alerts,
         accounts=Accounts(database, clock, project=settings.project, retry_seconds=seconds),
         holds=Holds(
             database,
@@ -163,3 +201,33 @@ def _assemble(settings: Settings, database: Database, clock: Clock) -> Metering:
         services=Services(ServiceNames(database), most=settings.services_max),
         pricing=Pricing(database, project=settings.project, book_file=settings.price_book),
     )
+
+
+def _alert_bounds(settings: Settings) -> AlertBounds:
+    return AlertBounds(
+        delay_seconds=settings.alert_delay_seconds,
+        repeat_seconds=settings.alert_repeat_seconds,
+        give_up_seconds=settings.alert_give_up_seconds,
+    )
+
+
+def outbox_directory(settings: Settings) -> Path | None:
+    """Give where alerts of this ledger wait on this machine: apart from those of other databases and projects.
+
+    None for a user without a home directory, who named none.
+    """
+    from jangbu.storage.embedded import default_data_dir
+
+    try:
+        data_dir = settings.data_dir or default_data_dir()
+    except InvalidSettings:
+        return None
+    place = "" if settings.database_url is None else settings.database_url.get_secret_value()
+    found = urlsplit(place)
+    ledger = f"{found.netloc.rpartition('@')[2]}{found.path}?{found.query}#{settings.project}"
+    return data_dir / "alerts" / hashlib.sha256(ledger.encode()).hexdigest()[:16]
+
+
+def _node() -> str:
+    """Give the name under which this machine tells of its troubles."""
+    return socket.gethostname()[:100]

@@ -5,6 +5,7 @@ import json
 import re
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,8 +60,8 @@ class Pages:
 
 
 @pytest.fixture
-async def ledger(database_url: str) -> AsyncIterator[Metering]:
-    async with open_metering(Settings.load(database_url=database_url)) as ledger:
+async def ledger(database_url: str, tmp_path: Path) -> AsyncIterator[Metering]:
+    async with open_metering(Settings.load(database_url=database_url, data_dir=tmp_path)) as ledger:
         yield ledger
 
 
@@ -140,6 +141,7 @@ async def test_holds_and_findings_are_counted_by_the_database(ledger: Metering, 
     assert await pages.value('jangbu_held_tokens{state="open"}') == 300
     assert await pages.value('jangbu_holds{state="unknown"}') == 1
     assert await pages.value('jangbu_open_findings{kind="unpriced"}') == 0
+    assert await pages.value('jangbu_alerts_undelivered{state="given_up"}') == 0
     assert await pages.value("jangbu_database_up") == 1
 
 
@@ -184,6 +186,9 @@ async def test_events_move_their_figures(pages: Pages) -> None:
         ("gateway.refused", {"code": "insufficient_balance"}, 'jangbu_refusals_total{code="insufficient_balance"}'),
         ("meter.recorded", {"tokens": 450, "is_priced": False}, "jangbu_tokens_charged_total"),
         ("recorder.failed", {}, "jangbu_unrecorded_total"),
+        ("alerts.raised", {"condition": "overrun"}, 'jangbu_alerts_raised_total{condition="overrun"}'),
+        ("alerts.delivered", {"channel": "slack"}, 'jangbu_alerts_sent_total{arrived="yes",channel="slack"}'),
+        ("alerts.refused", {"channel": "webhook"}, 'jangbu_alerts_sent_total{arrived="no",channel="webhook"}'),
         ("upstream.answered", {"status": 429}, 'jangbu_upstream_answers_total{status="4xx"}'),
         ("upstream.failed", {"reason": "unreachable"}, 'jangbu_upstream_failures_total{reason="unreachable"}'),
         ("gateway.drains", {"under_way": 3}, "jangbu_drains"),

@@ -117,6 +117,10 @@ class _Counts:
         self.tokens = counter("jangbu_tokens_charged", "Tokens that were recorded and deducted")
         self.records = labelled("jangbu_records", "Records of usage, and whether their price is known", "priced")
         self.unrecorded = counter("jangbu_unrecorded", "Records that could not be made durable: somebody has to look")
+        self.alerts_raised = labelled("jangbu_alerts_raised", "Alerts that were raised here", "condition")
+        self.alerts_sent = labelled(
+            "jangbu_alerts_sent", "Attempts to send an alert, and whether it arrived", "channel", "arrived"
+        )
         self.retries = counter("jangbu_recorder_retries", "Flushes that were tried again")
         self.queue = gauge("jangbu_recorder_queue", "Records that wait to be written")
         self.spooled = gauge("jangbu_spool_records", "Records that wait on the disk until the database has them")
@@ -144,6 +148,9 @@ class _Counts:
             "gateway.drain_refused": lambda _: self.drains_refused.inc(),
             "meter.recorded": self._recorded,
             "recorder.failed": lambda _: self.unrecorded.inc(),
+            "alerts.raised": lambda facts: self.alerts_raised(facts["condition"]).inc(),
+            "alerts.delivered": lambda facts: self.alerts_sent(facts["channel"], "yes").inc(),
+            "alerts.refused": lambda facts: self.alerts_sent(facts["channel"], "no").inc(),
             "recorder.retried": lambda _: self.retries.inc(),
             "spool.kept": lambda facts: self.kept.inc(facts["records"]),
             "spool.set_aside": lambda _: self.set_aside.inc(),
@@ -198,7 +205,14 @@ class _Book(Collector):
         )
         for kind, number in self._standing.findings.items():
             findings.add_metric([kind], number)
-        yield from (holds, tokens, findings)
+        undelivered = GaugeMetricFamily(
+            "jangbu_alerts_undelivered",
+            "Alerts that did not reach every channel: they are still tried, or were given up within a day",
+            labels=["state"],
+        )
+        for state, number in self._standing.undelivered.items():
+            undelivered.add_metric([state], number)
+        yield from (holds, tokens, findings, undelivered)
         if verified := self._standing.verified:
             for name, meaning, value in (
                 ("mismatches", "Figures that did not add up in the last verification", verified.known_mismatches),

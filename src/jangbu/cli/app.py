@@ -6,6 +6,7 @@ import typer
 
 from jangbu.cli import (
     accounts,
+    alerts,
     backups,
     calls,
     configuration,
@@ -77,6 +78,7 @@ for part in (
     holds,
     spool,
     keys,
+    alerts,
     prices,
     databases,
     backups,

@@ -15,6 +15,7 @@ from jangbu.domain.flow import Call, Held, LedgerEffect, MarkUnknown, Receipt, R
 from jangbu.domain.usage import Usage
 from jangbu.errors import IdempotencyConflict, InvalidInput, RecordingFailed
 from jangbu.metering.accounts import Accounts
+from jangbu.metering.alerts import Alerts
 from jangbu.metering.content import answer_id, digest, metadata_text, model_name, service_name, storable
 from jangbu.metering.drafts import Draft, answer_key, answer_name, other_answer, receipt_again, receipt_spooled
 from jangbu.metering.endings import Endings
@@ -42,10 +43,11 @@ _CALL_KEY_LENGTH_MAX = 200
 class Metering:
     """The ledger of one project, as the rest of Jangbu uses it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a ledger
         self,
         *,
         database: Database,
+        alerts: Alerts,
         accounts: Accounts,
         holds: Holds,
         keys: Keys,
@@ -56,6 +58,7 @@ class Metering:
     ) -> None:
         self.database = database
         self.clock = accounts.clock
+        self.alerts = alerts
         self.accounts = accounts
         self.holds = holds
         self.keys = keys
@@ -141,6 +144,7 @@ class Metering:
             await self.spooling.close()
         await self.holds.close()
         await self.keys.close()
+        await self.alerts.stop()
         await self.database.close()
 
     async def _hold(self, effect: TakeHold) -> Held | Refused:

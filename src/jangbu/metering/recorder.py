@@ -93,7 +93,8 @@ class Recorder:
     async def _commit(self, records: Sequence[Named], lane: int) -> Sequence[Outcome | BaseException]:
         distinct = {each.row.id: each for each in records}
         results = await self._durably(list(distinct.values()), lane)
-        telemetry.emit("recorder.flushed", rows=len(records), lane=lane)
+        failed = sum(isinstance(result, BaseException) for result in results.values())
+        telemetry.emit("recorder.flushed", rows=len(distinct), failed=failed, lane=lane)
         if len(distinct) == len(records):
             return [results[each.row.id] for each in records]
         return _told_once(records, results)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jangbu.storage import holds, reports, verifications
+from jangbu.storage import alerts, holds, reports, verifications
 from jangbu.storage.database import Database
 from jangbu.storage.verifications import Verified
 
@@ -25,20 +25,24 @@ class Held:
 class Standing:
     """Holds by their state and open findings by their kind; what there is none of is there as 0.
 
-    ``verified`` is the last verification that ended, or None.
+    ``verified`` is the last verification that ended, or None; ``undelivered`` are alerts: ``waiting``, or ``given_up``
+    within a day.
     """
 
     holds: Mapping[str, Held]
     findings: Mapping[str, int]
     verified: Verified | None
+    undelivered: Mapping[str, int]
 
 
 async def standing(database: Database, project: str) -> Standing:
     """Read where the book of a project stands. Raises DatabaseUnreachable."""
     held = await holds.sums(database, project)
     found = await reports.findings_count(database, project)
+    undelivered = await alerts.sums(database, project)
     return Standing(
         {state: Held(*held.get(state, (0, 0))) for state in _HOLDING},
         {kind: found.get(kind, 0) for kind in {**dict.fromkeys(_FINDINGS), **found}},
         await verifications.find(database, project),
+        undelivered,
     )

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from jangbu import telemetry
 from jangbu.errors import IntegrityMismatch
 from jangbu.metering.spool import Sight
 from jangbu.metering.verify_findings import Findings, Invariant, Mismatch, Told
@@ -118,8 +119,10 @@ class Verification:
             )
         for each in _waiting(self._spools or ()):
             findings.add(each)
-        return Report(
-            scope.since, walk.accounts, walk.records, _checked(how, self._spools), findings.in_order, findings.cut
+        return _told(
+            Report(
+                scope.since, walk.accounts, walk.records, _checked(how, self._spools), findings.in_order, findings.cut
+            )
         )
 
 
@@ -144,3 +147,11 @@ def _waiting(spools: Sequence[Sight]) -> Iterator[Mismatch]:
 
 def _tell_nobody(_step: str, _done: int, _total: int) -> None:
     """Report progress to nobody."""
+
+
+def _told(report: Report) -> Report:
+    """Tell whoever listens that the book does not add up; give the report."""
+    if not report.is_clean:
+        invariants = sorted({each.invariant.value for each in report.mismatches})
+        telemetry.emit("verify.mismatched", mismatches=len(report.mismatches), invariants=", ".join(invariants))
+    return report

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 10
 
-HEAD = "0009"
+HEAD = "0010"
 """The revision that this release needs."""
 
 

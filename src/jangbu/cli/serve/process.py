@@ -60,7 +60,15 @@ def logging_as_set(settings: Settings) -> Iterator[None]:
     """Log in the format that the settings name; their secrets are never shown."""
     keys = "" if settings.upstream_keys is None else settings.upstream_keys.get_secret_value()
     secrets = [part.strip().rpartition("=")[0] or part.strip() for part in keys.split(",")]
-    for single in (settings.gemini_api_key, settings.metrics_token, settings.database_url):
+    urls = "" if settings.alert_urls is None else settings.alert_urls.get_secret_value()
+    secrets += urls.split()
+    for single in (
+        settings.gemini_api_key,
+        settings.metrics_token,
+        settings.database_url,
+        settings.alert_webhook_url,
+        settings.alert_webhook_secret,
+    ):
         secrets += [] if single is None else [single.get_secret_value()]
     with logging_to_stderr(log_format(settings.log_format), secrets):
         yield

@@ -1,0 +1,190 @@
+"""``alerts``: what was told, whether it arrived, through which channels, and under which conditions."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jangbu.cli.commands import command, group
+from jangbu.cli.exits import ExitCode
+from jangbu.cli.money import counted
+from jangbu.cli.output import shown_moment
+from jangbu.cli.session import Session
+from jangbu.cli.tables import table
+from jangbu.cli.values import whole_number
+
+if TYPE_CHECKING:
+    from jangbu.config import Settings
+    from jangbu.errors import AlertUndelivered
+    from jangbu.metering.alert_delivery import Outcome
+    from jangbu.storage.alerts import AlertRow
+
+__all__ = ["register"]
+
+alerts = group("alerts", "Show alerts and whether they arrived, test their channels, list their rules.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    app.add_typer(alerts)
+
+
+@command(alerts, "list")
+async def list_alerts(
+    session: Session,
+    undelivered: Annotated[
+        bool, typer.Option("--undelivered", help="Only those that did not reach every channel.")
+    ] = False,
+    limit: Annotated[str, typer.Option(metavar="N", help="How many at most.")] = "100",
+) -> None:
+    """List alerts, newest first."""
+    most = whole_number(limit, "limit", least=1, most=100_000)
+    language = session.settings().alert_language
+    async with session.ledger() as metering:
+        found = await metering.alerts.page(only_undelivered=undelivered, limit=most)
+    from jangbu.alerts.texts import text_of
+
+    texts = [text_of(row.alert, language) for row in found]
+    columns = ("raised", "condition", "phase", "state", "tries>", "arrived by", "not by", "what")
+    session.show(
+        {"alerts": [_facts(row, text) for row, text in zip(found, texts, strict=True)]},
+        lambda: table(columns, map(_cells, found, texts), empty="no alerts"),
+    )
+
+
+@command(alerts, "test")
+async def test(session: Session) -> None:
+    """Send a test alert through every channel now, and say where it arrived; exit 1 unless it arrived everywhere."""
+    settings = session.settings()
+    from jangbu.clock import SystemClock
+    from jangbu.wiring import local_delivery
+
+    results = await local_delivery(settings, SystemClock()).test()
+    failed = any(results.values())
+    session.show(
+        {"ok": not failed, "channels": [_result(name, error) for name, error in results.items()]},
+        lambda: table(("channel", "arrived", "why not", "what to do"), _result_rows(results)),
+    )
+    if failed:
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+@command(alerts, "rules")
+def rules(session: Session) -> None:
+    """List the conditions that raise alerts, their thresholds, and the channels; the settings decide them."""
+    settings = session.settings()
+    from jangbu.alerts.channels import channels_of
+    from jangbu.domain.alerts import RULES, Condition
+
+    channels = ["log", *(channel.name for channel in channels_of(settings))]
+    repeats = {each: rule.repeat_seconds for each, rule in RULES.items()}
+    found = [
+        {
+            "condition": each.value,
+            "severity": rule.severity.value,
+            "raised": _raised_when(settings)[each.value],
+            "repeat_seconds": settings.alert_repeat_seconds if repeats[each] is None else repeats[each],
+        }
+        for each, rule in RULES.items()
+        if each is not Condition.TEST
+    ]
+    rows = [(str(e["condition"]), str(e["severity"]), f"{e['repeat_seconds']:,} s", str(e["raised"])) for e in found]
+    session.show(
+        {"channels": channels, "language": settings.alert_language, "rules": found},
+        lambda: f"{table(('condition', 'severity', 'again after>', 'raised'), rows)}\nchannels: {', '.join(channels)}",
+    )
+
+
+@command(alerts, "deliver")
+async def deliver(session: Session) -> None:
+    """Deliver what is due once, as `jangbu serve` does all the time; exit 1 if something did not arrive."""
+    from jangbu.errors import DatabaseUnreachable
+
+    try:
+        async with session.ledger(alerting=True) as metering:
+            outcome = await metering.alerts.deliver()
+    except DatabaseUnreachable:
+        outcome = await _deliver_here(session)
+        if outcome.delivered + outcome.undelivered == 0:
+            raise
+    said = f"{counted(outcome.delivered, 'alert')} delivered, {outcome.undelivered:,} not"
+    session.show({"delivered": outcome.delivered, "undelivered": outcome.undelivered}, lambda: said)
+    if outcome.undelivered:
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+async def _deliver_here(session: Session) -> "Outcome":
+    """Deliver what waits on this machine: that the database is away is the very thing that it tells."""
+    from jangbu.clock import SystemClock
+    from jangbu.wiring import local_delivery
+
+    return await local_delivery(session.settings(), SystemClock()).deliver_local()
+
+
+def _raised_when(settings: "Settings") -> dict[str, str]:
+    from jangbu.domain.alerts import HOLD_LEAK_SECONDS, RECORDING_REPEAT_SECONDS
+
+    lasting = f"then each {RECORDING_REPEAT_SECONDS} s, and when it ends"
+    return {
+        "recording_failed": f"at the first record that could not be made durable, {lasting}",
+        "recording_delayed": f"when recording is retried for {settings.alert_delay_seconds:,} s, {lasting}",
+        "recording_spooled": f"at the first record that is kept in the local spool, {lasting}",
+        "unknown_outcome": "when the outcome of calls is unknown and their tokens stay held",
+        "overrun": "when calls used more tokens than were held for them",
+        "late": "when calls were settled after their holds were given back",
+        "unpriced": "when calls have no price",
+        "hold_leak": f"when holds are open {HOLD_LEAK_SECONDS:,} s after their time",
+        "verify_mismatch": "when a verification finds that the book does not add up",
+    }
+
+
+def _facts(row: "AlertRow", text: str) -> dict[str, object]:
+    alert = row.alert
+    return {
+        "id": alert.id,
+        "condition": alert.condition,
+        "phase": alert.phase,
+        "severity": alert.severity,
+        "node": alert.node,
+        "raised_at": alert.raised_at,
+        "text": text,
+        "facts": alert.facts,
+        "state": _state(row),
+        "attempts": row.attempts,
+        "delivered_to": list(row.delivered_to),
+        "errors": row.errors,
+        "delivered_at": row.delivered_at,
+        "given_up_at": row.given_up_at,
+    }
+
+
+def _state(row: "AlertRow") -> str:
+    if row.delivered_at is not None:
+        return "delivered"
+    return "waiting" if row.given_up_at is None else "given_up"
+
+
+def _cells(row: "AlertRow", text: str) -> tuple[str, ...]:
+    return (
+        shown_moment(row.alert.raised_at),
+        row.alert.condition.value,
+        row.alert.phase.value,
+        _state(row),
+        f"{row.attempts:,}",
+        ", ".join(row.delivered_to),
+        ", ".join(f"{channel}: {why}" for channel, why in row.errors.items()),
+        text,
+    )
+
+
+def _result(name: str, error: "AlertUndelivered | None") -> dict[str, object]:
+    if error is None:
+        return {"channel": name, "arrived": True, "message": None, "hint": None}
+    return {"channel": name, "arrived": False, "message": error.message, "hint": error.hint or None}
+
+
+def _result_rows(results: "Mapping[str, AlertUndelivered | None]") -> list[tuple[str, ...]]:
+    return [
+        (name, "yes", "", "") if error is None else (name, "no", error.message, error.hint)
+        for name, error in results.items()
+    ]

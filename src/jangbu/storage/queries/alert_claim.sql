@@ -1,0 +1,20 @@
+-- Takes alerts that are due, for as long as the lease; what others are taking is passed over, so that many nodes deliver
+-- each alert once. A node that dies leaves its alerts to whoever comes when the lease is over.
+WITH due AS (
+    SELECT a.id
+    FROM jangbu.alerts AS a
+    WHERE a.project = $1::text
+        AND a.delivered_at IS NULL AND a.given_up_at IS NULL
+        AND a.due_at <= clock_timestamp()
+    ORDER BY a.due_at
+    LIMIT $2::integer
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE jangbu.alerts AS a
+SET attempts = a.attempts + 1,
+    due_at = clock_timestamp() + $3::integer * interval '1 second'
+FROM due AS d
+WHERE a.id = d.id
+RETURNING
+    a.id, a.project, a.condition, a.phase, a.key, a.node, a.facts::text AS facts, a.raised_at, a.attempts,
+    a.delivered_to, a.errors::text AS errors

@@ -1,0 +1,461 @@
+"""Alerts: raised once, delivered to whoever listens, whatever dies or is away meanwhile."""
+
+import asyncio
+import logging
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jangbu import telemetry
+from jangbu.alerts.channels import Log, channels_of
+from jangbu.alerts.local_outbox import LocalOutbox
+from jangbu.clock import SystemClock, new_id
+from jangbu.config import Settings
+from jangbu.domain.alerts import Alert, Condition, Phase
+from jangbu.domain.flow import Bounds, Call, Settle, TakeHold
+from jangbu.domain.usage import Usage
+from jangbu.metering.alert_delivery import AlertBounds, Delivery, wait_ms_after
+from jangbu.metering.meter import Metering
+from jangbu.providers.gemini import parse_object
+from jangbu.storage import alerts
+from jangbu.storage.database import Database
+from jangbu.wiring import local_delivery, open_metering
+from tests.alerts.receiver import Receiver, receiving
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+NOWHERE = "postgresql://kim:secret@127.0.0.1:1/nowhere"
+PATIENCE_SECONDS = 60
+RAISE_AND_DIE = """
+import asyncio, os, signal, sys
+from jangbu import telemetry
+from jangbu.config import Settings
+from jangbu.wiring import open_metering
+
+async def main():
+    async with open_metering(Settings.load(), delivers=False):
+        telemetry.emit("spool.began", records=1, bytes=100, oldest_seconds=0)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+DELIVER = """
+import asyncio, sys
+from jangbu.config import Settings
+from jangbu.wiring import open_metering
+
+async def main():
+    async with open_metering(Settings.load()):
+        print("ready", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def chosen(database_url: str, receiver: Receiver, tmp_path: Path) -> Callable[..., Settings]:
+    def choose(**given: Any) -> Settings:
+        usual: dict[str, Any] = {
+            "database_url": database_url,
+            "data_dir": tmp_path,
+            "alert_webhook_url": receiver.url,
+            "alert_webhook_secret": SECRET,
+            "alert_private_targets": True,
+        }
+        return Settings.load(**(usual | given))
+
+    return choose
+
+
+@pytest.fixture
+def environment(database_url: str, receiver: Receiver, tmp_path: Path) -> dict[str, str]:
+    return {
+        "JANGBU_DATABASE_URL": database_url,
+        "JANGBU_DATA_DIR": str(tmp_path),
+        "JANGBU_ALERT_WEBHOOK_URL": receiver.url,
+        "JANGBU_ALERT_WEBHOOK_SECRET": SECRET,
+        "JANGBU_ALERT_PRIVATE_TARGETS": "true",
+    }
+
+
+async def until(is_true: Callable[[], Any]) -> None:
+    """Wait until something is true, or awaits to be."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            found = is_true()
+            if await found if asyncio.iscoroutine(found) else found:
+                return
+            await asyncio.sleep(0.02)
+
+
+def files_in(directory: Path) -> list[Path]:
+    return [path for path in directory.rglob("*.json") if path.parent.parent.name == "alerts"]
+
+
+async def delivered(ledger: Metering) -> int:
+    found = await ledger.alerts.page(only_undelivered=False, limit=1000)
+    return sum(row.delivered_at is not None for row in found)
+
+
+def answer(number: int, total: int = 30, model: str = "gemini-2.5-flash") -> Usage:
+    counts = {"promptTokenCount": 10, "candidatesTokenCount": total - 10, "totalTokenCount": total}
+    body = {"candidates": [], "usageMetadata": counts, "modelVersion": model, "responseId": f"answer-{number}"}
+    return parse_object(body)
+
+
+async def test_an_alert_arrives_and_is_noted(
+    chosen: Callable[..., Settings], receiver: Receiver, tmp_path: Path
+) -> None:
+    async with open_metering(chosen()) as ledger:
+        raised = ledger.alerts.raise_(Condition.RECORDING_FAILED, {"cause": "a test", "call": "x"})
+        assert raised is not None
+        await receiver.until(1)
+        await until(lambda: delivered(ledger))
+        [row] = await ledger.alerts.page(only_undelivered=False, limit=10)
+    assert receiver.ids == [str(raised.id)]
+    assert (row.alert, row.attempts, row.delivered_to, row.errors) == (raised, 1, ("webhook",), {})
+    assert files_in(tmp_path) == []
+
+
+async def test_the_same_is_told_once_in_its_interval_by_all_processes(
+    chosen: Callable[..., Settings], receiver: Receiver
+) -> None:
+    async with open_metering(chosen()) as one, open_metering(chosen()) as two:
+        raised = [ledger.alerts.raise_(Condition.RECORDING_FAILED, {"cause": "a test"}) for ledger in (one, two) * 50]
+        ended = one.alerts.raise_(Condition.RECORDING_FAILED, {}, phase=Phase.ENDED)
+        assert sum(each is not None for each in raised) == 1
+        assert ended is not None, "its end is another thing to tell"
+        await receiver.until(2)
+        await until(lambda: _all_delivered(one, 2))
+    assert len(receiver.ids) == 2
+
+
+async def test_what_every_node_sees_is_told_by_one_of_them(
+    chosen: Callable[..., Settings], receiver: Receiver, tmp_path: Path
+) -> None:
+    """Nodes share nothing but the database: each has a data directory of its own."""
+    async with AsyncExitStack() as stack:
+        nodes = [
+            await stack.enter_async_context(open_metering(chosen(data_dir=tmp_path / str(number))))
+            for number in range(4)
+        ]
+        for node in nodes:
+            assert node.alerts.raise_(Condition.VERIFY_MISMATCH, {"mismatches": 1, "invariants": "held"})
+        await receiver.until(1)
+        await until(lambda: files_in(tmp_path) == [])
+        [row] = await nodes[0].alerts.page(only_undelivered=False, limit=10)
+        assert receiver.ids == [str(row.alert.id)]
+
+
+async def _all_delivered(ledger: Metering, number: int) -> bool:
+    return await delivered(ledger) == number
+
+
+async def test_many_nodes_deliver_each_alert_once(
+    chosen: Callable[..., Settings], receiver: Receiver, database: Database
+) -> None:
+    raised = [a_test(number) for number in range(60)]
+    for alert in raised:
+        assert await alerts.raise_(database, alert, told_as=alert.key, repeat_ms=60_000)
+    async with AsyncExitStack() as stack:
+        nodes = [await stack.enter_async_context(open_metering(chosen())) for _ in range(4)]
+        await receiver.until(len(raised))
+        await until(lambda: _all_delivered(nodes[0], len(raised)))
+    assert sorted(receiver.ids) == sorted(str(alert.id) for alert in raised)
+
+
+def a_test(number: int) -> Alert:
+    clock = SystemClock()
+    return Alert(
+        new_id(clock), "default", Condition.TEST, Phase.BEGAN, f"test-{number}", "host", clock.now(), {"number": number}
+    )
+
+
+async def test_an_alert_outlives_the_process_that_raised_it(
+    chosen: Callable[..., Settings], receiver: Receiver, environment: dict[str, str], tmp_path: Path
+) -> None:
+    dying = await asyncio.create_subprocess_exec(sys.executable, "-c", RAISE_AND_DIE, env=environment)
+    assert await dying.wait() == -signal.SIGKILL
+    assert (len(files_in(tmp_path)), receiver.received) == (1, [])
+    async with open_metering(chosen()) as ledger:
+        await receiver.until(1)
+        await until(lambda: delivered(ledger))
+    assert receiver.received[0].json["condition"] == "recording_spooled"
+
+
+async def test_a_node_that_is_killed_while_it_sends_leaves_the_alert_to_another(
+    chosen: Callable[..., Settings], receiver: Receiver, database: Database, environment: dict[str, str]
+) -> None:
+    receiver.is_silent = True
+    alert = a_test(1)
+    await alerts.raise_(database, alert, told_as="test", repeat_ms=0)
+    dying = await asyncio.create_subprocess_exec(sys.executable, "-c", DELIVER, env=environment, stdout=subprocess.PIPE)
+    await receiver.until(1)
+    dying.kill()
+    await dying.wait()
+    receiver.is_silent = False
+    async with open_metering(chosen()) as ledger:
+        [row] = await ledger.alerts.page(only_undelivered=True, limit=10)
+        assert row.attempts == 1
+        assert row.due_at > await database.now(), "the lease of the dead still runs"
+        await _expire_leases(database)
+        await receiver.until(2)
+        await until(lambda: delivered(ledger))
+    assert receiver.ids == [str(alert.id)] * 2, "twice, under one id by which the receiver knows it again"
+
+
+async def _expire_leases(database: Database) -> None:
+    async with database.connection() as connection:
+        await connection.execute("UPDATE jangbu.alerts SET due_at = clock_timestamp()")
+
+
+async def test_a_late_finisher_changes_nothing(database: Database) -> None:
+    await alerts.raise_(database, a_test(1), told_as="test", repeat_ms=0)
+    [first] = await alerts.claim(database, "default", limit=5, lease_seconds=0)
+    [second] = await alerts.claim(database, "default", limit=5, lease_seconds=60)
+    assert (first.attempt, second.attempt) == (1, 2)
+    noted = {"delivered_to": ["webhook"], "errors": {}, "is_delivered": True, "wait_ms": 0, "give_up_seconds": 60}
+    await alerts.note(database, first, **noted)  # type: ignore[arg-type]
+    assert len(await alerts.page(database, "default", only_undelivered=True, limit=5)) == 1
+    await alerts.note(database, second, **noted)  # type: ignore[arg-type]
+    assert await alerts.page(database, "default", only_undelivered=True, limit=5) == []
+
+
+async def test_a_receiver_that_is_down_gets_it_when_it_is_up(
+    chosen: Callable[..., Settings], receiver: Receiver, database: Database
+) -> None:
+    receiver.status = 503
+    async with open_metering(chosen()) as ledger:
+        ledger.alerts.raise_(Condition.RECORDING_FAILED, {"cause": "a test"})
+        await receiver.until(1)
+        await until(lambda: _is_noted(ledger))
+        [row] = await ledger.alerts.page(only_undelivered=True, limit=10)
+        assert row.errors == {"webhook": "the receiver answered 503"}
+        assert row.due_at > await database.now()
+        receiver.status = 204
+        await _expire_leases(database)
+        await until(lambda: delivered(ledger))
+    assert len(set(receiver.ids)) == 1
+
+
+async def _is_noted(ledger: Metering) -> bool:
+    return any(row.errors for row in await ledger.alerts.page(only_undelivered=True, limit=10))
+
+
+def test_the_wait_between_attempts_grows_and_is_bounded() -> None:
+    waits = [wait_ms_after(attempts) for attempts in range(1, 40)]
+    assert 3_750 <= waits[0] <= 5_000
+    assert max(waits) <= 900_000
+    assert waits[3] > waits[0]
+    assert len(set(waits[20:])) > 1, "nodes do not all come back in the same moment"
+
+
+async def test_an_alert_that_nobody_takes_is_given_up_and_shown(
+    chosen: Callable[..., Settings], receiver: Receiver, database: Database
+) -> None:
+    receiver.status = 500
+    given_up: list[str] = []
+    end = telemetry.subscribe(lambda event, _facts: given_up.append(event), "alerts.given_up")
+    async with open_metering(chosen(alert_give_up_seconds=60)) as ledger:
+        ledger.alerts.raise_(Condition.RECORDING_FAILED, {"cause": "a test"})
+        await until(lambda: _is_noted(ledger))
+        async with database.connection() as connection:
+            await connection.execute(
+                "UPDATE jangbu.alerts SET created_at = created_at - interval '61 seconds', due_at = clock_timestamp()"
+            )
+        await until(lambda: _is_given_up(ledger))
+        assert await alerts.sums(database, "default") == {"waiting": 0, "given_up": 1}
+    end()
+    assert len(receiver.received) == 2
+
+
+async def _is_given_up(ledger: Metering) -> bool:
+    return any(row.given_up_at for row in await ledger.alerts.page(only_undelivered=True, limit=10))
+
+
+async def test_without_the_database_alerts_are_delivered_all_the_same(
+    chosen: Callable[..., Settings], receiver: Receiver, tmp_path: Path
+) -> None:
+    async with open_metering(chosen()) as ledger:
+        await ledger.database.close()
+        telemetry.emit("spool.began", records=1, bytes=200, oldest_seconds=0)
+        await receiver.until(1)
+        telemetry.emit("spool.lasts", records=5, bytes=900, oldest_seconds=60)
+        telemetry.emit("spool.ended", records=0, bytes=0, oldest_seconds=0)
+        await receiver.until(3)
+        await until(lambda: len(files_in(tmp_path)) == 3)
+    told = [each.json for each in receiver.received]
+    assert {each["phase"] for each in told} == {"began", "lasts", "ended"}
+    assert len(set(receiver.ids)) == 3
+    async with open_metering(chosen()) as ledger:
+        await until(lambda: files_in(tmp_path) == [])
+        found = await ledger.alerts.page(only_undelivered=False, limit=10)
+        assert {str(row.alert.id) for row in found} == set(receiver.ids)
+        assert all(row.delivered_at for row in found), "the database learns of it, and nobody is told again"
+    assert len(receiver.received) == 3
+
+
+async def test_what_waits_on_this_machine_is_delivered_by_one_process(
+    chosen: Callable[..., Settings], receiver: Receiver, environment: dict[str, str]
+) -> None:
+    dying = await asyncio.create_subprocess_exec(sys.executable, "-c", RAISE_AND_DIE, env=environment)
+    await dying.wait()
+    many = [local_delivery(chosen(), SystemClock()) for _ in range(5)]
+    outcomes = await asyncio.gather(*(each.deliver_local() for each in many))
+    assert sum(outcome.delivered for outcome in outcomes) == 1
+    assert len(receiver.ids) == 1
+
+
+async def test_where_nothing_can_be_written_alerts_are_delivered_from_memory(
+    chosen: Callable[..., Settings], receiver: Receiver, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("a file where the directory should be")
+    warned: list[str] = []
+    end = telemetry.subscribe(lambda event, _facts: warned.append(event), "alerts.not_kept")
+    async with open_metering(chosen(data_dir=tmp_path / "taken")) as ledger:
+        for phase in Phase:
+            assert ledger.alerts.raise_(Condition.RECORDING_FAILED, {"cause": "a test"}, phase=phase)
+        await receiver.until(3)
+    end()
+    assert warned == ["alerts.not_kept"]
+
+
+async def test_findings_of_a_kind_make_one_alert_in_its_interval(
+    chosen: Callable[..., Settings], receiver: Receiver, database: Database
+) -> None:
+    async with open_metering(chosen(), delivers=False) as ledger:
+        await ledger.accounts.create("kim")
+        for number in range(12):
+            await ledger.record("kim", "text", answer(number, model="gemini-0-nobody-prices"))
+        await ledger.record("kim", "text", answer(100, model="gemini-0-nobody-prices-me"))
+    async with AsyncExitStack() as stack:
+        nodes = [await stack.enter_async_context(open_metering(chosen())) for _ in range(3)]
+        await receiver.until(1)
+        for number in (101, 102):
+            await nodes[0].record("kim", "text", answer(number, model="gemini-0-nobody-prices"))
+        for node in nodes:
+            await node.alerts.deliver()
+        assert len(receiver.received) == 1, "what is found within the hour waits"
+        await _let_intervals_end(database)
+        await receiver.until(2)
+    first, second = (each.json["facts"] for each in receiver.received)
+    assert (first["findings"], second["findings"]) == (13, 2)
+    assert first["models"] == "gemini-0-nobody-prices, gemini-0-nobody-prices-me"
+    assert second["models"] == "gemini-0-nobody-prices"
+
+
+async def _let_intervals_end(database: Database) -> None:
+    async with database.connection() as connection:
+        await connection.execute("UPDATE jangbu.alert_keys SET told_at = told_at - interval '2 hours'")
+
+
+async def test_calls_of_unknown_outcome_and_overruns_raise_alerts(
+    chosen: Callable[..., Settings], receiver: Receiver
+) -> None:
+    async with open_metering(chosen()) as ledger:
+        await ledger.accounts.create("kim")
+        await ledger.accounts.grant("kim", 10_000, key="first")
+        lost, large = (
+            Call(new_id(ledger.clock), "kim", "text", "gemini-2.5-flash", Bounds(10, 10, True)) for _ in range(2)
+        )
+        for call in (lost, large):
+            await ledger.execute(TakeHold(call, base=10, least=20, most=20, take_all=False))
+        await ledger.holds.mark_unknown(ledger.accounts.id_of("kim"), lost.id, "it broke off")
+        await ledger.execute(Settle(large, answer(1, total=500)))
+        await receiver.until(2)
+    told = {each.json["condition"]: each.json for each in receiver.received}
+    assert set(told) == {"unknown_outcome", "overrun"}
+    assert told["unknown_outcome"]["facts"] == {"findings": 1, "call": str(lost.id)}
+    assert "kim" not in str(told), "no user leaves in an alert"
+
+
+async def test_holds_that_nobody_ends_raise_an_alert(
+    chosen: Callable[..., Settings], receiver: Receiver, database: Database
+) -> None:
+    async with open_metering(chosen(), delivers=False) as ledger:
+        await ledger.accounts.create("kim")
+        await ledger.accounts.grant("kim", 10_000, key="first")
+        call = Call(new_id(ledger.clock), "kim", "text", "gemini-2.5-flash", Bounds(10, 10, True))
+        await ledger.execute(TakeHold(call, base=10, least=20, most=20, take_all=False))
+        await ledger.alerts.deliver()
+        assert await ledger.alerts.page(only_undelivered=False, limit=10) == []
+        async with database.connection() as connection:
+            await connection.execute("UPDATE jangbu.holds SET expires_at = clock_timestamp() - interval '6 minutes'")
+        other = shared_delivery(chosen(), ledger)
+        await other.deliver_shared()
+    assert [each.json["condition"] for each in receiver.received] == ["hold_leak"]
+    assert receiver.received[0].json["facts"] == {"holds": 1, "tokens": 20}
+
+
+def shared_delivery(settings: Settings, ledger: Metering) -> Delivery:
+    """Give the delivery of another node of the same ledger, whose sweeper does not run."""
+    return Delivery(
+        ledger.database,
+        ledger.clock,
+        project=settings.project,
+        node="another",
+        outbox=LocalOutbox(None),
+        log=Log("en"),
+        channels=channels_of(settings),
+        bounds=AlertBounds(),
+    )
+
+
+async def test_recording_that_fails_is_told_and_so_is_its_end(
+    chosen: Callable[..., Settings], receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "jangbu.alerts"):
+        async with open_metering(chosen()) as ledger:
+            telemetry.emit("recorder.failed", message="PostgreSQL does not answer: ('10.0.0.1', 5432)", usage_id="c-1")
+            telemetry.emit("recorder.flushed", rows=1, failed=1, lane=0)
+            await receiver.until(1)
+            telemetry.emit("recorder.flushed", rows=3, failed=1, lane=0)
+            await receiver.until(2)
+            await until(lambda: _all_delivered(ledger, 2))
+    began, ended = (each.json for each in receiver.received)
+    assert (began["phase"], ended["phase"]) == ("began", "ended")
+    assert began["facts"] == {"failures": 1, "seconds": 0, "cause": "PostgreSQL does not answer", "call": "c-1"}
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+    assert "Usage could not be recorded (PostgreSQL does not answer)" in caplog.text
+
+
+@asynccontextmanager
+async def retrying() -> AsyncIterator[None]:
+    """Tell of retries, as the recorder does while the database is away."""
+
+    async def retry() -> None:
+        while True:
+            telemetry.emit("recorder.retried", attempt=2)
+            await asyncio.sleep(0.2)
+
+    task = asyncio.create_task(retry())
+    yield
+    task.cancel()
+
+
+async def test_recording_that_is_retried_for_long_is_told(chosen: Callable[..., Settings], receiver: Receiver) -> None:
+    async with open_metering(chosen(alert_delay_seconds=1)):
+        async with retrying():
+            await receiver.until(1)
+        assert receiver.received[0].json["condition"] == "recording_delayed"
+
+
+async def test_alerts_are_told_in_the_language_that_was_chosen(
+    chosen: Callable[..., Settings], receiver: Receiver
+) -> None:
+    async with open_metering(chosen(alert_language="ko")) as ledger:
+        ledger.alerts.raise_(Condition.VERIFY_MISMATCH, {"mismatches": 2, "invariants": "held"})
+        await receiver.until(1)
+    assert receiver.received[0].json["text"].startswith("장부가 2곳에서 맞지 않습니다(held).")
