@@ -3,13 +3,13 @@
 import asyncio
 import hashlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from jangbu import telemetry
-from jangbu.alerts.channels import Log, channels_of
+from jangbu.alerts.channels import Channel, Log, channels_of
 from jangbu.alerts.local_outbox import LocalOutbox
 from jangbu.clock import Clock, SystemClock
 from jangbu.config import Settings
@@ -31,7 +31,7 @@ from jangbu.storage import migrate
 from jangbu.storage.database import Database
 from jangbu.storage.names import ServiceNames
 
-__all__ = ["database_address", "ledger_spool", "local_delivery", "open_metering", "outbox_directory", "spool_root"]
+__all__ = ["alert_delivery", "database_address", "ledger_spool", "open_metering", "outbox_directory", "spool_root"]
 
 _ADOPT_SECONDS = 10
 """How long opening waits for what others left behind; the rest is recorded meanwhile."""
@@ -48,12 +48,13 @@ async def open_metering(
     The schema of an embedded ledger is upgraded by itself; one's own server is changed by `jangbu db upgrade` alone.
     Leaving the context writes what waits.
     """
+    channels = channels_of(settings) if delivers else ()
     async with database_address(settings) as dsn:
         await _upgrade(dsn, embedded=settings.database_url is None)
         database = await Database.connect(
             dsn, size=settings.pool_size, prepared_statements=settings.prepared_statements
         )
-        metering = _assemble(settings, database, clock or SystemClock(), delivers=delivers)
+        metering = _assemble(settings, database, clock or SystemClock(), channels)
         sweeper = Sweeper(
             database,
             metering.accounts,
@@ -76,18 +77,12 @@ async def open_metering(
             await asyncio.shield(metering.close())
 
 
-def local_delivery(settings: Settings, clock: Clock) -> Delivery:
-    """Give what delivers the alerts that wait on this machine, without a database. Raises InvalidSettings."""
-    return Delivery(
-        None,
-        clock,
-        project=settings.project,
-        node=_node(),
-        outbox=LocalOutbox(outbox_directory(settings)),
-        log=Log(settings.alert_language),
-        channels=channels_of(settings),
-        bounds=_alert_bounds(settings),
-    )
+def alert_delivery(settings: Settings, clock: Clock, database: Database | None = None) -> Delivery:
+    """Give what delivers alerts when it is told to; without a database, those that wait on this machine.
+
+    Raises InvalidSettings for channels that cannot be made.
+    """
+    return _delivery(settings, clock, database, LocalOutbox(outbox_directory(settings)), channels_of(settings))
 
 
 @asynccontextmanager
@@ -163,22 +158,12 @@ async def _upgrade(dsn: str, *, embedded: bool) -> None:
         migrate.require_head(await migrate.current(dsn))
 
 
-def _assemble(settings: Settings, database: Database, clock: Clock, *, delivers: bool) -> Metering:
+def _assemble(settings: Settings, database: Database, clock: Clock, channels: Sequence[Channel]) -> Metering:
     seconds = settings.record_seconds_max
     spooling = _spooling(settings, database, clock)
-    alerts = Alerts(
-        database,
-        clock,
-        project=settings.project,
-        node=_node(),
-        outbox=LocalOutbox(outbox_directory(settings)),
-        log=Log(settings.alert_language),
-        channels=channels_of(settings) if delivers else (),
-        bounds=_alert_bounds(settings),
-    )
     return Metering(
         database=database,
-        alerts=alerts,
+        alerts=_alerts(settings, database, clock, channels),
         accounts=Accounts(database, clock, project=settings.project, retry_seconds=seconds),
         holds=Holds(
             database,
@@ -203,6 +188,35 @@ def _assemble(settings: Settings, database: Database, clock: Clock, *, delivers:
     )
 
 
+def _alerts(settings: Settings, database: Database, clock: Clock, channels: Sequence[Channel]) -> Alerts:
+    outbox = LocalOutbox(outbox_directory(settings))
+    return Alerts(
+        database,
+        clock,
+        project=settings.project,
+        node=_node(),
+        outbox=outbox,
+        log=Log(settings.alert_language),
+        bounds=_alert_bounds(settings),
+        delivery=_delivery(settings, clock, database, outbox, channels),
+    )
+
+
+def _delivery(
+    settings: Settings, clock: Clock, database: Database | None, outbox: LocalOutbox, channels: Sequence[Channel]
+) -> Delivery:
+    return Delivery(
+        database,
+        clock,
+        project=settings.project,
+        node=_node(),
+        outbox=outbox,
+        log=Log(settings.alert_language),
+        channels=channels,
+        bounds=_alert_bounds(settings),
+    )
+
+
 def _alert_bounds(settings: Settings) -> AlertBounds:
     return AlertBounds(
         delay_seconds=settings.alert_delay_seconds,
@@ -219,13 +233,10 @@ def outbox_directory(settings: Settings) -> Path | None:
     from jangbu.storage.embedded import default_data_dir
 
     try:
-        data_dir = settings.data_dir or default_data_dir()
+        root = (settings.data_dir or default_data_dir()) / "alerts"
+        return root / f"{ledger_spool(settings).name}-{_digest(settings.project)}"
     except InvalidSettings:
         return None
-    place = "" if settings.database_url is None else settings.database_url.get_secret_value()
-    found = urlsplit(place)
-    ledger = f"{found.netloc.rpartition('@')[2]}{found.path}?{found.query}#{settings.project}"
-    return data_dir / "alerts" / hashlib.sha256(ledger.encode()).hexdigest()[:16]
 
 
 def _node() -> str:

@@ -13,19 +13,17 @@ from typing import Any
 import pytest
 
 from jangbu import telemetry
-from jangbu.alerts.channels import Log, channels_of
-from jangbu.alerts.local_outbox import LocalOutbox
 from jangbu.clock import SystemClock, new_id
 from jangbu.config import Settings
 from jangbu.domain.alerts import Alert, Condition, Phase
 from jangbu.domain.flow import Bounds, Call, Settle, TakeHold
 from jangbu.domain.usage import Usage
-from jangbu.metering.alert_delivery import AlertBounds, Delivery, wait_ms_after
+from jangbu.metering.alert_delivery import wait_ms_after
 from jangbu.metering.meter import Metering
 from jangbu.providers.gemini import parse_object
 from jangbu.storage import alerts
 from jangbu.storage.database import Database
-from jangbu.wiring import local_delivery, open_metering
+from jangbu.wiring import alert_delivery, open_metering
 from tests.alerts.receiver import Receiver, receiving
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -312,9 +310,11 @@ async def test_what_waits_on_this_machine_is_delivered_by_one_process(
 ) -> None:
     dying = await asyncio.create_subprocess_exec(sys.executable, "-c", RAISE_AND_DIE, env=environment)
     await dying.wait()
-    many = [local_delivery(chosen(), SystemClock()) for _ in range(5)]
+    many = [alert_delivery(chosen(), SystemClock()) for _ in range(5)]
     outcomes = await asyncio.gather(*(each.deliver_local() for each in many))
     assert sum(outcome.delivered for outcome in outcomes) == 1
+    for each in many:
+        each.close()
     assert len(receiver.ids) == 1
 
 
@@ -346,7 +346,7 @@ async def test_findings_of_a_kind_make_one_alert_in_its_interval(
         for number in (101, 102):
             await nodes[0].record("kim", "text", answer(number, model="gemini-0-nobody-prices"))
         for node in nodes:
-            await node.alerts.deliver()
+            await alert_delivery(chosen(), node.clock, node.database).deliver_shared()
         assert len(receiver.received) == 1, "what is found within the hour waits"
         await _let_intervals_end(database)
         await receiver.until(2)
@@ -389,28 +389,14 @@ async def test_holds_that_nobody_ends_raise_an_alert(
         await ledger.accounts.grant("kim", 10_000, key="first")
         call = Call(new_id(ledger.clock), "kim", "text", "gemini-2.5-flash", Bounds(10, 10, True))
         await ledger.execute(TakeHold(call, base=10, least=20, most=20, take_all=False))
-        await ledger.alerts.deliver()
-        assert await ledger.alerts.page(only_undelivered=False, limit=10) == []
+        other = alert_delivery(chosen(), ledger.clock, ledger.database)
+        await other.deliver_shared()
+        assert receiver.received == []
         async with database.connection() as connection:
             await connection.execute("UPDATE jangbu.holds SET expires_at = clock_timestamp() - interval '6 minutes'")
-        other = shared_delivery(chosen(), ledger)
-        await other.deliver_shared()
+        await alert_delivery(chosen(), ledger.clock, ledger.database).deliver_shared()
     assert [each.json["condition"] for each in receiver.received] == ["hold_leak"]
     assert receiver.received[0].json["facts"] == {"holds": 1, "tokens": 20}
-
-
-def shared_delivery(settings: Settings, ledger: Metering) -> Delivery:
-    """Give the delivery of another node of the same ledger, whose sweeper does not run."""
-    return Delivery(
-        ledger.database,
-        ledger.clock,
-        project=settings.project,
-        node="another",
-        outbox=LocalOutbox(None),
-        log=Log("en"),
-        channels=channels_of(settings),
-        bounds=AlertBounds(),
-    )
 
 
 async def test_recording_that_fails_is_told_and_so_is_its_end(
@@ -459,3 +445,16 @@ async def test_alerts_are_told_in_the_language_that_was_chosen(
         ledger.alerts.raise_(Condition.VERIFY_MISMATCH, {"mismatches": 2, "invariants": "held"})
         await receiver.until(1)
     assert receiver.received[0].json["text"].startswith("장부가 2곳에서 맞지 않습니다(held).")
+
+
+async def test_alerts_of_a_newer_release_are_left_to_it(
+    chosen: Callable[..., Settings], receiver: Receiver, database: Database
+) -> None:
+    await alerts.raise_(database, a_test(1), told_as="test", repeat_ms=0)
+    async with database.connection() as connection:
+        await connection.execute("UPDATE jangbu.alerts SET condition = 'of_tomorrow'")
+    await alerts.raise_(database, a_test(2), told_as="test", repeat_ms=0)
+    outcome = await alert_delivery(chosen(), SystemClock(), database).deliver_shared()
+    assert (outcome.delivered, outcome.undelivered) == (1, 0)
+    assert len(await alerts.page(database, "default", only_undelivered=False, limit=10)) == 1
+    assert (await alerts.sums(database, "default"))["waiting"] == 1

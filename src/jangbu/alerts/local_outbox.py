@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,8 @@ __all__ = ["FILES_MAX", "LocalOutbox", "Waiting"]
 FILES_MAX = 1_000
 """The most alerts that wait on one machine; what comes beyond is logged only."""
 _SUFFIX = ".json"
+_UNFINISHED = ".part"
+_UNFINISHED_SECONDS = 3_600
 _MILLISECOND_NANOSECONDS = 1_000_000
 
 
@@ -67,9 +70,12 @@ class LocalOutbox:
         return True
 
     def waiting(self) -> list[Waiting]:
-        """Give what waits, oldest first; a file that cannot be read is none of ours and is left alone."""
+        """Give what is ours to deliver, oldest first: what could not be written, and the files of who owns them.
+
+        A file that cannot be read is none of ours and is left alone.
+        """
         found = list(self._unwritten.values())
-        for path in self._files():
+        for path in self._files() if self._owns() else ():
             with suppress(OSError, ValueError, KeyError, TypeError):
                 found.append(_read(json.loads(path.read_bytes())))
         return sorted(found, key=lambda each: (each.alert.raised_at, each.alert.id))
@@ -80,23 +86,6 @@ class LocalOutbox:
         if self._directory is not None:
             with suppress(OSError):
                 (self._directory / f"{alert}{_SUFFIX}").unlink(missing_ok=True)
-
-    def own(self) -> bool:
-        """Become the process that empties the directory; tell whether this is it. What cannot be locked is nobody's."""
-        if self._lock is not None or self._directory is None:
-            return True
-        try:
-            descriptor = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError:
-            # Nothing was put there yet, or nothing can be.
-            return True
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            return False
-        self._lock = descriptor
-        return True
 
     def close(self) -> None:
         """Let another process empty the directory."""
@@ -123,6 +112,33 @@ class LocalOutbox:
         except OSError:
             return True
         return True
+
+    def _owns(self) -> bool:
+        """Become the process that empties the directory, unless another is; tell whether this is it."""
+        if self._lock is not None:
+            return True
+        if self._directory is None or not self._directory.is_dir():
+            return False
+        try:
+            descriptor = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return False
+        self._lock = descriptor
+        self._sweep()
+        return True
+
+    def _sweep(self) -> None:
+        """Remove what processes that were killed had begun to write; who writes now is done within the hour."""
+        assert self._directory is not None, "a directory that is owned"
+        for path in self._directory.glob(f"*{_UNFINISHED}"):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > _UNFINISHED_SECONDS:
+                    path.unlink()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -151,7 +167,7 @@ class LocalOutbox:
         path = self._directory / f"{waiting.alert.id}{_SUFFIX}"
         if not path.exists() and len(self._files()) >= FILES_MAX:
             raise OSError("too many alerts wait already")
-        beside = path.with_suffix(f".{os.getpid()}.part")
+        beside = path.with_suffix(f".{os.getpid()}{_UNFINISHED}")
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -203,13 +219,13 @@ def _written(waiting: Waiting) -> dict[str, Any]:
 
 def _read(written: Mapping[str, Any]) -> Waiting:
     alert = Alert(
-        id=UUID(written["id"]),
+        id=UUID(str(written["id"])),
         project=written["project"],
         condition=Condition(written["condition"]),
         phase=Phase(written["phase"]),
         key=written["key"],
         node=written["node"],
-        raised_at=datetime.fromisoformat(written["raised_at"]),
+        raised_at=datetime.fromisoformat(str(written["raised_at"])),
         facts=dict(written["facts"]),
     )
     return Waiting(

@@ -57,9 +57,9 @@ async def test(session: Session) -> None:
     """Send a test alert through every channel now, and say where it arrived; exit 1 unless it arrived everywhere."""
     settings = session.settings()
     from jangbu.clock import SystemClock
-    from jangbu.wiring import local_delivery
+    from jangbu.wiring import alert_delivery
 
-    results = await local_delivery(settings, SystemClock()).test()
+    results = await alert_delivery(settings, SystemClock()).test()
     failed = any(results.values())
     session.show(
         {"ok": not failed, "channels": [_result(name, error) for name, error in results.items()]},
@@ -99,12 +99,16 @@ def rules(session: Session) -> None:
 async def deliver(session: Session) -> None:
     """Deliver what is due once, as `jangbu serve` does all the time; exit 1 if something did not arrive."""
     from jangbu.errors import DatabaseUnreachable
+    from jangbu.wiring import alert_delivery
 
+    settings = session.settings()
     try:
-        async with session.ledger(alerting=True) as metering:
-            outcome = await metering.alerts.deliver()
+        async with session.ledger() as metering:
+            delivery = alert_delivery(settings, metering.clock, metering.database)
+            outcome = await delivery.deliver_local() + await delivery.deliver_shared()
+            delivery.close()
     except DatabaseUnreachable:
-        outcome = await _deliver_here(session)
+        outcome = await _deliver_here(settings)
         if outcome.delivered + outcome.undelivered == 0:
             raise
     said = f"{counted(outcome.delivered, 'alert')} delivered, {outcome.undelivered:,} not"
@@ -113,12 +117,12 @@ async def deliver(session: Session) -> None:
         raise typer.Exit(ExitCode.FAILURE)
 
 
-async def _deliver_here(session: Session) -> "Outcome":
+async def _deliver_here(settings: "Settings") -> "Outcome":
     """Deliver what waits on this machine: that the database is away is the very thing that it tells."""
     from jangbu.clock import SystemClock
-    from jangbu.wiring import local_delivery
+    from jangbu.wiring import alert_delivery
 
-    return await local_delivery(session.settings(), SystemClock()).deliver_local()
+    return await alert_delivery(settings, SystemClock()).deliver_local()
 
 
 def _raised_when(settings: "Settings") -> dict[str, str]:

@@ -22,7 +22,6 @@ _CLAIMS_MAX = 20
 _LEASE_SECONDS = 60
 """Longer than the slowest channel may take: only a node that died, or froze, leaves an alert to others."""
 _DATABASE_SECONDS = 2
-_HAND_OVER_SECONDS = 2
 _LOOK_SECONDS = 60
 _FINDINGS_MAX = 10_000
 _PURGED_MAX = 500
@@ -92,8 +91,6 @@ class Delivery:
 
     async def deliver_local(self) -> Outcome:
         """Hand what waits on this machine over to the database; deliver it from here where that does not answer."""
-        if not self._outbox.own():
-            return Outcome()
         left = await self._hand_over(self._outbox.waiting())
         now = time.monotonic()
         due = [each for each in left if not each.is_settled and self._due.get(each.alert.id, 0) <= now]
@@ -111,8 +108,11 @@ class Delivery:
 
     async def hand_over(self) -> None:
         """Hand over what waits, briefly: this process ends."""
-        if self._outbox.own():
-            await self._hand_over(self._outbox.waiting())
+        await self._hand_over(self._outbox.waiting())
+
+    def close(self) -> None:
+        """Leave what waits on this machine to other processes."""
+        self._outbox.close()
 
     async def deliver_shared(self) -> Outcome:
         """Make alerts of what the database has found, then deliver what is due there. Raises DatabaseUnreachable."""
@@ -250,11 +250,13 @@ def wait_ms_after(attempts: int) -> int:
 async def _sent(channel: Channel, alert: Alert) -> AlertUndelivered | None:
     try:
         await channel.send(alert)
-    except AlertUndelivered as error:
+    except Exception as error:
+        # Whatever a channel fails with, the other alerts have to leave; and what it says may hold its address.
+        why = error if isinstance(error, AlertUndelivered) else AlertUndelivered(f"it failed: {type(error).__name__}")
         telemetry.warn(
-            "alerts.refused", f"alert {alert.id} did not arrive by {channel.name}: {error}", channel=channel.name
+            "alerts.refused", f"alert {alert.id} did not arrive by {channel.name}: {why}", channel=channel.name
         )
-        return error
+        return why
     telemetry.emit("alerts.delivered", channel=channel.name)
     return None
 

@@ -12,11 +12,11 @@ import time
 from collections.abc import Mapping, Sequence
 
 from jangbu import telemetry
-from jangbu.alerts.channels import Channel, Log
+from jangbu.alerts.channels import Log
 from jangbu.alerts.local_outbox import LocalOutbox, Waiting
 from jangbu.clock import Clock, new_id
 from jangbu.domain.alerts import RULES, Alert, Condition, Fact, Phase
-from jangbu.metering.alert_delivery import AlertBounds, Delivery, Outcome, attempted, told_as
+from jangbu.metering.alert_delivery import AlertBounds, Delivery, attempted, told_as
 from jangbu.metering.alert_events import AlertEvents
 from jangbu.storage import alerts
 from jangbu.storage.alerts import AlertRow
@@ -41,8 +41,8 @@ class Alerts:
         node: str,
         outbox: LocalOutbox,
         log: Log,
-        channels: Sequence[Channel],
         bounds: AlertBounds,
+        delivery: Delivery,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -57,9 +57,7 @@ class Alerts:
         self._has_raised = False
         self._tasks: list[asyncio.Task[None]] = []
         self._events = AlertEvents(self.raise_, delay_seconds=bounds.delay_seconds)
-        self._delivery = Delivery(
-            database, clock, project=project, node=node, outbox=outbox, log=log, channels=channels, bounds=bounds
-        )
+        self._delivery = delivery
 
     def raise_(
         self, condition: Condition, facts: Mapping[str, Fact] | None = None, *, phase: Phase = Phase.BEGAN
@@ -104,11 +102,7 @@ class Alerts:
             await asyncio.gather(*late, return_exceptions=True)
         if self._has_raised:
             await self._delivery.hand_over()
-        self._outbox.close()
-
-    async def deliver(self) -> Outcome:
-        """Deliver once what is due, on this machine and in the database. Raises DatabaseUnreachable."""
-        return await self._delivery.deliver_local() + await self._delivery.deliver_shared()
+        self._delivery.close()
 
     async def page(self, *, only_undelivered: bool, limit: int) -> Sequence[AlertRow]:
         """Give alerts, newest first. Raises DatabaseUnreachable."""

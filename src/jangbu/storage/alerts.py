@@ -9,6 +9,8 @@ from uuid import UUID
 from jangbu.domain.alerts import Alert, Condition, Phase
 from jangbu.storage.database import Database, Row
 
+_KNOWN = [condition.value for condition in Condition]
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
@@ -77,7 +79,7 @@ async def find(
 
 async def claim(database: Database, project: str, *, limit: int, lease_seconds: int) -> Sequence[Claimed]:
     """Take alerts that are due, for as long as the lease lasts by the database's clock."""
-    rows = await database.rows("alert_claim", project, limit, lease_seconds)
+    rows = await database.rows("alert_claim", project, limit, lease_seconds, _KNOWN)
     return [
         Claimed(_alert(row), row["attempts"], tuple(row["delivered_to"]), json.loads(row["errors"])) for row in rows
     ]
@@ -129,7 +131,7 @@ async def page(database: Database, project: str, *, only_undelivered: bool, limi
             row["delivered_at"],
             row["given_up_at"],
         )
-        for row in await database.rows("alert_list", project, only_undelivered, limit)
+        for row in await database.rows("alert_list", project, only_undelivered, limit, _KNOWN)
     ]
 
 

@@ -1,11 +1,13 @@
 -- Takes alerts that are due, for as long as the lease; what others are taking is passed over, so that many nodes deliver
--- each alert once. A node that dies leaves its alerts to whoever comes when the lease is over.
+-- each alert once. A node that dies leaves its alerts to whoever comes when the lease is over; conditions that this release
+-- does not know are left to the release that raised them.
 WITH due AS (
     SELECT a.id
     FROM jangbu.alerts AS a
     WHERE a.project = $1::text
         AND a.delivered_at IS NULL AND a.given_up_at IS NULL
         AND a.due_at <= clock_timestamp()
+        AND a.condition = ANY ($4::text[])
     ORDER BY a.due_at
     LIMIT $2::integer
     FOR UPDATE SKIP LOCKED

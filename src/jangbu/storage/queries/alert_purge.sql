@@ -1,4 +1,4 @@
--- Forgets alerts of long ago; what became of them is in the receivers by then.
+-- Forgets alerts of long ago, and what was told last by machines that are gone: it matters to nobody any more.
 WITH old AS (
     SELECT a.id
     FROM jangbu.alerts AS a
@@ -12,5 +12,9 @@ gone AS (
     USING old AS o
     WHERE a.id = o.id
     RETURNING a.id
+),
+silent AS (
+    DELETE FROM jangbu.alert_keys AS k
+    WHERE k.project = $1::text AND k.told_at < clock_timestamp() - interval '30 days'
 )
 SELECT count(*) FROM gone
