@@ -233,8 +233,8 @@ def outbox_directory(settings: Settings) -> Path | None:
     from jangbu.storage.embedded import default_data_dir
 
     try:
-        root = (settings.data_dir or default_data_dir()) / "alerts"
-        return root / f"{ledger_spool(settings).name}-{_digest(settings.project)}"
+        root = settings.spool_dir or settings.data_dir or default_data_dir()
+        return root / "alerts" / f"{ledger_spool(settings).name}-{_digest(settings.project)}"
     except InvalidSettings:
         return None
 

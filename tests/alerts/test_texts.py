@@ -15,8 +15,6 @@ FACTS: dict[str, Any] = {
     "failures": 1234,
     "seconds": 60,
     "records": 12_000,
-    "bytes": 3_000_000,
-    "oldest_seconds": 61,
     "findings": 3,
     "call": "0190",
     "models": "gemini-9",
@@ -45,7 +43,7 @@ def test_every_alert_is_one_sentence_with_all_its_facts(condition: Condition, ph
 
 def test_numbers_are_grouped_and_a_missing_fact_loses_no_alert() -> None:
     text = text_of(alert(Condition.RECORDING_SPOOLED, Phase.LASTS, records=12_000), "en")
-    assert text.startswith("The local spool keeps 12,000 records (?)")
+    assert text.startswith("The database has not answered for ? s and 12,000 records wait")
     assert "of 1 call," in text_of(alert(Condition.UNKNOWN_OUTCOME, Phase.BEGAN, findings=1), "en")
 
 

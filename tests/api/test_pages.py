@@ -5,7 +5,6 @@ import json
 import re
 import socket
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,8 +59,8 @@ class Pages:
 
 
 @pytest.fixture
-async def ledger(database_url: str, tmp_path: Path) -> AsyncIterator[Metering]:
-    async with open_metering(Settings.load(database_url=database_url, data_dir=tmp_path)) as ledger:
+async def ledger(database_url: str) -> AsyncIterator[Metering]:
+    async with open_metering(Settings.load(database_url=database_url)) as ledger:
         yield ledger
 
 

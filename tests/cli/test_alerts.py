@@ -76,12 +76,6 @@ def inbox() -> Iterator[Inbox]:
         thread.join()
 
 
-@pytest.fixture
-def here(jangbu: Jangbu) -> Jangbu:
-    """Give the command with a data directory of its own for what waits on this machine."""
-    return Jangbu(jangbu.directory, {**jangbu.environment, "JANGBU_DATA_DIR": str(jangbu.directory / "data")})
-
-
 def raise_one(jangbu: Jangbu, *words: str) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", RAISE, *words],
@@ -92,52 +86,52 @@ def raise_one(jangbu: Jangbu, *words: str) -> None:
     assert ended.returncode == 0
 
 
-def test_an_alert_is_listed_delivered_and_listed_as_delivered(here: Jangbu) -> None:
-    assert here.ok("alerts", "list").out == "no alerts\n"
-    raise_one(here)
-    [waiting] = here.json("alerts", "list", "--undelivered")["alerts"]
+def test_an_alert_is_listed_delivered_and_listed_as_delivered(jangbu: Jangbu) -> None:
+    assert jangbu.ok("alerts", "list").out == "no alerts\n"
+    raise_one(jangbu)
+    [waiting] = jangbu.json("alerts", "list", "--undelivered")["alerts"]
     assert (waiting["state"], waiting["condition"], waiting["delivered_to"]) == ("waiting", "recording_spooled", [])
     with inbox() as box:
-        assert here.json("alerts", "deliver", **box.webhook) == {"delivered": 1, "undelivered": 0}
-        assert here.ok("alerts", "deliver", **box.webhook).out == "0 alerts delivered, 0 not\n"
+        assert jangbu.json("alerts", "deliver", **box.webhook) == {"delivered": 1, "undelivered": 0}
+        assert jangbu.ok("alerts", "deliver", **box.webhook).out == "0 alerts delivered, 0 not\n"
     assert [told["id"] for told in box.told] == [waiting["id"]]
-    [row] = here.json("alerts", "list")["alerts"]
+    [row] = jangbu.json("alerts", "list")["alerts"]
     assert (row["state"], row["attempts"], row["delivered_to"]) == ("delivered", 1, ["webhook"])
-    assert here.json("alerts", "list", "--undelivered")["alerts"] == []
-    assert "kept in the local spool" in here.ok("alerts", "list").out
-    assert "로컬 스풀" in here.ok("alerts", "list", JANGBU_ALERT_LANGUAGE="ko").out
+    assert jangbu.json("alerts", "list", "--undelivered")["alerts"] == []
+    assert "kept in the local spool" in jangbu.ok("alerts", "list").out
+    assert "로컬 스풀" in jangbu.ok("alerts", "list", JANGBU_ALERT_LANGUAGE="ko").out
 
 
-def test_what_does_not_arrive_fails_the_command_and_says_why(here: Jangbu) -> None:
-    raise_one(here)
+def test_what_does_not_arrive_fails_the_command_and_says_why(jangbu: Jangbu) -> None:
+    raise_one(jangbu)
     with inbox() as box:
         box.status = 500
-        ended = here("alerts", "deliver", **box.webhook)
+        ended = jangbu("alerts", "deliver", **box.webhook)
     assert (ended.code, ended.out) == (1, "0 alerts delivered, 1 not\n")
-    [row] = here.json("alerts", "list", "--undelivered")["alerts"]
+    [row] = jangbu.json("alerts", "list", "--undelivered")["alerts"]
     assert row["errors"] == {"webhook": "the receiver answered 500"}
-    assert CANARY not in here.ok("alerts", "list").out
+    assert CANARY not in jangbu.ok("alerts", "list").out
 
 
-def test_alerts_are_delivered_while_the_database_is_away(here: Jangbu) -> None:
-    raise_one(here, "--without-database")
-    away: dict[str, Any] = {"JANGBU_DATABASE_URL": here.environment["JANGBU_DATABASE_URL"]}
+def test_alerts_are_delivered_while_the_database_is_away(jangbu: Jangbu) -> None:
+    raise_one(jangbu, "--without-database")
+    away: dict[str, Any] = {"JANGBU_DATABASE_URL": jangbu.environment["JANGBU_DATABASE_URL"]}
     with inbox() as box:
-        found = sorted((here.directory / "data" / "alerts").rglob("*.json"))
+        found = sorted((jangbu.directory / "spool" / "alerts").rglob("*.json"))
         assert len(found) == 1
-        ended = here("alerts", "deliver", "--database-url", unreachable(here, found[0]), **box.webhook, **away)
+        ended = jangbu("alerts", "deliver", "--database-url", unreachable(jangbu, found[0]), **box.webhook, **away)
         assert (ended.code, len(box.told)) == (0, 1), ended.err
-        again = here("alerts", "deliver", "--database-url", unreachable(here, found[0]), **box.webhook, **away)
+        again = jangbu("alerts", "deliver", "--database-url", unreachable(jangbu, found[0]), **box.webhook, **away)
         assert (again.code, len(box.told)) == (7, 1)
 
 
-def unreachable(here: Jangbu, waiting: Path) -> str:
+def unreachable(jangbu: Jangbu, waiting: Path) -> str:
     """Give an address where no database is, and let what waits for the real one wait for this one."""
     from jangbu.config import Settings
     from jangbu.wiring import outbox_directory
 
     address = "postgresql://kim:secret@127.0.0.1:1/nowhere"
-    directory = outbox_directory(Settings.load(database_url=address, data_dir=here.directory / "data"))
+    directory = outbox_directory(Settings.load(database_url=address, spool_dir=jangbu.directory / "spool"))
     assert directory is not None
     if waiting.exists():
         directory.mkdir(parents=True)
@@ -210,9 +204,9 @@ def test_no_address_is_shown_by_the_settings(offline: Jangbu) -> None:
     assert CANARY not in offline.ok("config", "show", "--json", **given).out
 
 
-def test_a_service_delivers_what_others_raised_and_shows_it(here: Jangbu) -> None:
-    raise_one(here)
-    with inbox() as box, FakeGemini() as gemini, serving(here, gemini=gemini, **box.webhook) as service:
+def test_a_service_delivers_what_others_raised_and_shows_it(jangbu: Jangbu) -> None:
+    raise_one(jangbu)
+    with inbox() as box, FakeGemini() as gemini, serving(jangbu, gemini=gemini, **box.webhook) as service:
         eventually(lambda: box.told)
         eventually(lambda: service.metric("jangbu_alerts_sent_total") == 1)
         _, text, _ = service.get("/metrics")

@@ -27,8 +27,9 @@ COMMANDS = [
     ("prices", "backfill"), ("db",), ("db", "upgrade"), ("db", "sql"), ("db", "retain"), ("db", "url"),
     ("config",), ("config", "show"), ("doctor",),
     ("demo",), ("spool",), ("spool", "status"), ("spool", "drain"),
+    ("alerts",), ("alerts", "list"), ("alerts", "test"), ("alerts", "rules"), ("alerts", "deliver"),
 ]  # fmt: skip
-NOUNS = ("accounts", "usage", "ledger", "holds", "keys", "prices", "db", "config", "spool")
+NOUNS = ("accounts", "usage", "ledger", "holds", "keys", "prices", "db", "config", "spool", "alerts")
 GROUPS = {(), *((noun,) for noun in NOUNS)}
 HEAVY = ("asyncpg", "google.genai", "pydantic", "alembic", "rich", "asyncio")
 

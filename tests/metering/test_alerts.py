@@ -37,7 +37,7 @@ from jangbu.wiring import open_metering
 
 async def main():
     async with open_metering(Settings.load(), delivers=False):
-        telemetry.emit("spool.began", records=1, bytes=100, oldest_seconds=0)
+        telemetry.emit("spool.began", message="a test")
         os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(main())
@@ -67,7 +67,7 @@ def chosen(database_url: str, receiver: Receiver, tmp_path: Path) -> Callable[..
     def choose(**given: Any) -> Settings:
         usual: dict[str, Any] = {
             "database_url": database_url,
-            "data_dir": tmp_path,
+            "spool_dir": tmp_path,
             "alert_webhook_url": receiver.url,
             "alert_webhook_secret": SECRET,
             "alert_private_targets": True,
@@ -81,7 +81,7 @@ def chosen(database_url: str, receiver: Receiver, tmp_path: Path) -> Callable[..
 def environment(database_url: str, receiver: Receiver, tmp_path: Path) -> dict[str, str]:
     return {
         "JANGBU_DATABASE_URL": database_url,
-        "JANGBU_DATA_DIR": str(tmp_path),
+        "JANGBU_SPOOL_DIR": str(tmp_path),
         "JANGBU_ALERT_WEBHOOK_URL": receiver.url,
         "JANGBU_ALERT_WEBHOOK_SECRET": SECRET,
         "JANGBU_ALERT_PRIVATE_TARGETS": "true",
@@ -146,7 +146,7 @@ async def test_what_every_node_sees_is_told_by_one_of_them(
     """Nodes share nothing but the database: each has a data directory of its own."""
     async with AsyncExitStack() as stack:
         nodes = [
-            await stack.enter_async_context(open_metering(chosen(data_dir=tmp_path / str(number))))
+            await stack.enter_async_context(open_metering(chosen(spool_dir=tmp_path / str(number))))
             for number in range(4)
         ]
         for node in nodes:
@@ -288,10 +288,10 @@ async def test_without_the_database_alerts_are_delivered_all_the_same(
 ) -> None:
     async with open_metering(chosen()) as ledger:
         await ledger.database.close()
-        telemetry.emit("spool.began", records=1, bytes=200, oldest_seconds=0)
+        telemetry.emit("spool.began", message="a test")
         await receiver.until(1)
-        telemetry.emit("spool.lasts", records=5, bytes=900, oldest_seconds=60)
-        telemetry.emit("spool.ended", records=0, bytes=0, oldest_seconds=0)
+        telemetry.emit("spool.lasts", waiting=5, seconds=60, message="a test")
+        telemetry.emit("spool.ended", seconds=90, message="a test")
         await receiver.until(3)
         await until(lambda: len(files_in(tmp_path)) == 3)
     told = [each.json for each in receiver.received]
@@ -324,7 +324,7 @@ async def test_where_nothing_can_be_written_alerts_are_delivered_from_memory(
     (tmp_path / "taken").write_text("a file where the directory should be")
     warned: list[str] = []
     end = telemetry.subscribe(lambda event, _facts: warned.append(event), "alerts.not_kept")
-    async with open_metering(chosen(data_dir=tmp_path / "taken")) as ledger:
+    async with open_metering(chosen(spool_dir=tmp_path / "taken")) as ledger:
         for phase in Phase:
             assert ledger.alerts.raise_(Condition.RECORDING_FAILED, {"cause": "a test"}, phase=phase)
         await receiver.until(3)

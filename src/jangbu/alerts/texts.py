@@ -27,10 +27,15 @@ _ENGLISH: Mapping[_Key, str] = {
     " do.",
     (Condition.RECORDING_SPOOLED, Phase.BEGAN): "The database does not answer, so usage is kept in the local spool:"
     " check the database with `jangbu doctor`.",
-    (Condition.RECORDING_SPOOLED, Phase.LASTS): "The local spool keeps {records:record} ({bytes:byte}), the oldest for"
-    " {oldest_seconds} s: bring the database back before the spool is full (`jangbu spool status`).",
-    (Condition.RECORDING_SPOOLED, Phase.ENDED): "The local spool is drained and all its records are in the database:"
-    " there is nothing to do.",
+    (
+        Condition.RECORDING_SPOOLED,
+        Phase.LASTS,
+    ): "The database has not answered for {seconds} s and {records:record} wait in"
+    " the local spool: bring it back before the spool is full (`jangbu spool status`).",
+    (
+        Condition.RECORDING_SPOOLED,
+        Phase.ENDED,
+    ): "The database has all records again after {seconds} s, and the local spool is drained: there is nothing to do.",
     (Condition.UNKNOWN_OUTCOME, Phase.BEGAN): "Nobody knows the outcome of {findings:call}, and the tokens stay held:"
     " settle this with `jangbu holds list --state unknown` and `jangbu holds resolve`.",
     (Condition.OVERRUN, Phase.BEGAN): "More tokens than were held went to {findings:call}: compare the answer with its"
@@ -72,12 +77,12 @@ _KOREAN: Mapping[_Key, str] = {
     (
         Condition.RECORDING_SPOOLED,
         Phase.LASTS,
-    ): "기록 {records}건({bytes}바이트)이 로컬 스풀에서 기다리며 가장 오래된 것은"
-    " {oldest_seconds}초 되었습니다. 스풀이 차기 전에 데이터베이스를 복구하세요(`jangbu spool status`).",
+    ): "데이터베이스가 {seconds}초 동안 응답하지 않아 기록 {records}건이 로컬 스풀에서"
+    " 기다립니다. 스풀이 차기 전에 데이터베이스를 복구하세요(`jangbu spool status`).",
     (
         Condition.RECORDING_SPOOLED,
         Phase.ENDED,
-    ): "로컬 스풀이 비워져 모든 기록이 데이터베이스에 있습니다. 할 일은 없습니다.",
+    ): "{seconds}초 만에 모든 기록이 다시 데이터베이스에 있고 로컬 스풀은 비었습니다. 할 일은 없습니다.",
     (Condition.UNKNOWN_OUTCOME, Phase.BEGAN): "호출 {findings}건의 결과를 알 수 없어 토큰이 묶여 있습니다."
     " `jangbu holds list --state unknown`과 `jangbu holds resolve`로 정리하세요.",
     (Condition.OVERRUN, Phase.BEGAN): "호출 {findings}건이 확보한 토큰보다 많이 사용했습니다. 응답과 한도를"
