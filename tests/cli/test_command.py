@@ -209,12 +209,11 @@ def test_output_that_cannot_be_written_is_a_failure(offline: Jangbu) -> None:
 def on_a_terminal(offline: Jangbu, *words: str, **environment: str) -> str:
     """Run the command with a terminal of 200 columns as its standard output; give what the terminal got."""
     controller, terminal = pty.openpty()
-    subprocess.run(
+    running = subprocess.Popen(
         [sys.executable, "-m", "jangbu", *words],
         stdout=terminal,
         env={**offline.environment, "TERM": "xterm", "COLUMNS": "200", **environment},
         cwd=offline.directory,
-        check=True,
     )
     os.close(terminal)
     got = b""
@@ -227,6 +226,7 @@ def on_a_terminal(offline: Jangbu, *words: str, **environment: str) -> str:
             break
         got += part
     os.close(controller)
+    assert running.wait() == 0
     return got.decode()
 
 
