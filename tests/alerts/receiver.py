@@ -2,10 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+PATIENCE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -72,3 +75,13 @@ async def receiving(port: int = 0) -> AsyncIterator[Receiver]:
         yield receiver
     finally:
         server.close()
+
+
+async def until(is_true: Callable[[], Any]) -> None:
+    """Wait until something is true, or awaits to be."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            found = is_true()
+            if await found if asyncio.iscoroutine(found) else found:
+                return
+            await asyncio.sleep(0.02)

@@ -1,8 +1,9 @@
 """A database with a book in it, for the tests that read one."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from jangbu.config import Settings
 from jangbu.storage import migrate
 from jangbu.storage.database import Database
+from tests.alerts.receiver import SECRET, Receiver, receiving
 from tests.conftest import address, drop_database, execute
 from tests.faults.server import KillableServer, killable_server
 from tests.metering.traffic import open_shop, trade
@@ -46,3 +48,39 @@ def settings(killable: KillableServer, tmp_path: Path) -> Settings:
     return Settings.load(
         database_url=killable.dsn, spool_dir=tmp_path / "spool", project=tmp_path.name, spool_after_seconds=1
     )
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """Give a receiver of alerts."""
+    async with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def chosen(database_url: str, receiver: Receiver, tmp_path: Path) -> Callable[..., Settings]:
+    """Give what makes settings whose alerts go to the receiver."""
+
+    def choose(**given: Any) -> Settings:
+        usual: dict[str, Any] = {
+            "database_url": database_url,
+            "spool_dir": tmp_path,
+            "alert_webhook_url": receiver.url,
+            "alert_webhook_secret": SECRET,
+            "alert_private_targets": True,
+        }
+        return Settings.load(**(usual | given))
+
+    return choose
+
+
+@pytest.fixture
+def environment(database_url: str, receiver: Receiver, tmp_path: Path) -> dict[str, str]:
+    """Give the same as variables, for a process of its own."""
+    return {
+        "JANGBU_DATABASE_URL": database_url,
+        "JANGBU_SPOOL_DIR": str(tmp_path),
+        "JANGBU_ALERT_WEBHOOK_URL": receiver.url,
+        "JANGBU_ALERT_WEBHOOK_SECRET": SECRET,
+        "JANGBU_ALERT_PRIVATE_TARGETS": "true",
+    }

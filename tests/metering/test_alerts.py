@@ -1,34 +1,24 @@
 """Alerts: raised once, delivered to whoever listens, whatever dies or is away meanwhile."""
 
 import asyncio
-import logging
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from jangbu import telemetry
 from jangbu.clock import SystemClock, new_id
 from jangbu.config import Settings
 from jangbu.domain.alerts import Alert, Condition, Phase
-from jangbu.domain.flow import Bounds, Call, Settle, TakeHold
-from jangbu.domain.usage import Usage
 from jangbu.metering.alert_delivery import wait_ms_after
 from jangbu.metering.meter import Metering
-from jangbu.providers.gemini import parse_object
 from jangbu.storage import alerts
 from jangbu.storage.database import Database
 from jangbu.wiring import alert_delivery, open_metering
-from tests.alerts.receiver import Receiver, receiving
+from tests.alerts.receiver import Receiver, until
 
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-NOWHERE = "postgresql://kim:secret@127.0.0.1:1/nowhere"
-PATIENCE_SECONDS = 60
 RAISE_AND_DIE = """
 import asyncio, os, signal, sys
 from jangbu import telemetry
@@ -56,48 +46,6 @@ asyncio.run(main())
 """
 
 
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-def chosen(database_url: str, receiver: Receiver, tmp_path: Path) -> Callable[..., Settings]:
-    def choose(**given: Any) -> Settings:
-        usual: dict[str, Any] = {
-            "database_url": database_url,
-            "spool_dir": tmp_path,
-            "alert_webhook_url": receiver.url,
-            "alert_webhook_secret": SECRET,
-            "alert_private_targets": True,
-        }
-        return Settings.load(**(usual | given))
-
-    return choose
-
-
-@pytest.fixture
-def environment(database_url: str, receiver: Receiver, tmp_path: Path) -> dict[str, str]:
-    return {
-        "JANGBU_DATABASE_URL": database_url,
-        "JANGBU_SPOOL_DIR": str(tmp_path),
-        "JANGBU_ALERT_WEBHOOK_URL": receiver.url,
-        "JANGBU_ALERT_WEBHOOK_SECRET": SECRET,
-        "JANGBU_ALERT_PRIVATE_TARGETS": "true",
-    }
-
-
-async def until(is_true: Callable[[], Any]) -> None:
-    """Wait until something is true, or awaits to be."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            found = is_true()
-            if await found if asyncio.iscoroutine(found) else found:
-                return
-            await asyncio.sleep(0.02)
-
-
 def files_in(directory: Path) -> list[Path]:
     return [path for path in directory.rglob("*.json") if path.parent.parent.name == "alerts"]
 
@@ -105,12 +53,6 @@ def files_in(directory: Path) -> list[Path]:
 async def delivered(ledger: Metering) -> int:
     found = await ledger.alerts.page(only_undelivered=False, limit=1000)
     return sum(row.delivered_at is not None for row in found)
-
-
-def answer(number: int, total: int = 30, model: str = "gemini-2.5-flash") -> Usage:
-    counts = {"promptTokenCount": 10, "candidatesTokenCount": total - 10, "totalTokenCount": total}
-    body = {"candidates": [], "usageMetadata": counts, "modelVersion": model, "responseId": f"answer-{number}"}
-    return parse_object(body)
 
 
 async def test_an_alert_arrives_and_is_noted(
@@ -330,121 +272,6 @@ async def test_where_nothing_can_be_written_alerts_are_delivered_from_memory(
         await receiver.until(3)
     end()
     assert warned == ["alerts.not_kept"]
-
-
-async def test_findings_of_a_kind_make_one_alert_in_its_interval(
-    chosen: Callable[..., Settings], receiver: Receiver, database: Database
-) -> None:
-    async with open_metering(chosen(), delivers=False) as ledger:
-        await ledger.accounts.create("kim")
-        for number in range(12):
-            await ledger.record("kim", "text", answer(number, model="gemini-0-nobody-prices"))
-        await ledger.record("kim", "text", answer(100, model="gemini-0-nobody-prices-me"))
-    async with AsyncExitStack() as stack:
-        nodes = [await stack.enter_async_context(open_metering(chosen())) for _ in range(3)]
-        await receiver.until(1)
-        for number in (101, 102):
-            await nodes[0].record("kim", "text", answer(number, model="gemini-0-nobody-prices"))
-        for node in nodes:
-            await alert_delivery(chosen(), node.clock, node.database).deliver_shared()
-        assert len(receiver.received) == 1, "what is found within the hour waits"
-        await _let_intervals_end(database)
-        await receiver.until(2)
-    first, second = (each.json["facts"] for each in receiver.received)
-    assert (first["findings"], second["findings"]) == (13, 2)
-    assert first["models"] == "gemini-0-nobody-prices, gemini-0-nobody-prices-me"
-    assert second["models"] == "gemini-0-nobody-prices"
-
-
-async def _let_intervals_end(database: Database) -> None:
-    async with database.connection() as connection:
-        await connection.execute("UPDATE jangbu.alert_keys SET told_at = told_at - interval '2 hours'")
-
-
-async def test_calls_of_unknown_outcome_and_overruns_raise_alerts(
-    chosen: Callable[..., Settings], receiver: Receiver
-) -> None:
-    async with open_metering(chosen()) as ledger:
-        await ledger.accounts.create("kim")
-        await ledger.accounts.grant("kim", 10_000, key="first")
-        lost, large = (
-            Call(new_id(ledger.clock), "kim", "text", "gemini-2.5-flash", Bounds(10, 10, True)) for _ in range(2)
-        )
-        for call in (lost, large):
-            await ledger.execute(TakeHold(call, base=10, least=20, most=20, take_all=False))
-        await ledger.holds.mark_unknown(ledger.accounts.id_of("kim"), lost.id, "it broke off")
-        await ledger.execute(Settle(large, answer(1, total=500)))
-        await receiver.until(2)
-    told = {each.json["condition"]: each.json for each in receiver.received}
-    assert set(told) == {"unknown_outcome", "overrun"}
-    assert told["unknown_outcome"]["facts"] == {"findings": 1, "call": str(lost.id)}
-    assert "kim" not in str(told), "no user leaves in an alert"
-
-
-async def test_holds_that_nobody_ends_raise_an_alert(
-    chosen: Callable[..., Settings], receiver: Receiver, database: Database
-) -> None:
-    async with open_metering(chosen(), delivers=False) as ledger:
-        await ledger.accounts.create("kim")
-        await ledger.accounts.grant("kim", 10_000, key="first")
-        call = Call(new_id(ledger.clock), "kim", "text", "gemini-2.5-flash", Bounds(10, 10, True))
-        await ledger.execute(TakeHold(call, base=10, least=20, most=20, take_all=False))
-        other = alert_delivery(chosen(), ledger.clock, ledger.database)
-        await other.deliver_shared()
-        assert receiver.received == []
-        async with database.connection() as connection:
-            await connection.execute("UPDATE jangbu.holds SET expires_at = clock_timestamp() - interval '6 minutes'")
-        await alert_delivery(chosen(), ledger.clock, ledger.database).deliver_shared()
-    assert [each.json["condition"] for each in receiver.received] == ["hold_leak"]
-    assert receiver.received[0].json["facts"] == {"holds": 1, "tokens": 20}
-
-
-async def test_recording_that_fails_is_told_and_so_is_its_end(
-    chosen: Callable[..., Settings], receiver: Receiver, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.WARNING, "jangbu.alerts"):
-        async with open_metering(chosen()) as ledger:
-            telemetry.emit("recorder.failed", message="PostgreSQL does not answer: ('10.0.0.1', 5432)", usage_id="c-1")
-            telemetry.emit("recorder.flushed", rows=1, failed=1, lane=0)
-            await receiver.until(1)
-            telemetry.emit("recorder.flushed", rows=3, failed=1, lane=0)
-            await receiver.until(2)
-            await until(lambda: _all_delivered(ledger, 2))
-    began, ended = (each.json for each in receiver.received)
-    assert (began["phase"], ended["phase"]) == ("began", "ended")
-    assert began["facts"] == {"failures": 1, "seconds": 0, "cause": "PostgreSQL does not answer", "call": "c-1"}
-    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
-    assert "Usage could not be recorded (PostgreSQL does not answer)" in caplog.text
-
-
-@asynccontextmanager
-async def retrying() -> AsyncIterator[None]:
-    """Tell of retries, as the recorder does while the database is away."""
-
-    async def retry() -> None:
-        while True:
-            telemetry.emit("recorder.retried", attempt=2)
-            await asyncio.sleep(0.2)
-
-    task = asyncio.create_task(retry())
-    yield
-    task.cancel()
-
-
-async def test_recording_that_is_retried_for_long_is_told(chosen: Callable[..., Settings], receiver: Receiver) -> None:
-    async with open_metering(chosen(alert_delay_seconds=1)):
-        async with retrying():
-            await receiver.until(1)
-        assert receiver.received[0].json["condition"] == "recording_delayed"
-
-
-async def test_alerts_are_told_in_the_language_that_was_chosen(
-    chosen: Callable[..., Settings], receiver: Receiver
-) -> None:
-    async with open_metering(chosen(alert_language="ko")) as ledger:
-        ledger.alerts.raise_(Condition.VERIFY_MISMATCH, {"mismatches": 2, "invariants": "held"})
-        await receiver.until(1)
-    assert receiver.received[0].json["text"].startswith("장부가 2곳에서 맞지 않습니다(held).")
 
 
 async def test_alerts_of_a_newer_release_are_left_to_it(

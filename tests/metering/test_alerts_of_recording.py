@@ -10,9 +10,8 @@ from jangbu.config import Settings
 from jangbu.providers.gemini import parse_object
 from jangbu.storage import migrate
 from jangbu.wiring import open_metering
-from tests.alerts.receiver import receiving
+from tests.alerts.receiver import SECRET, receiving, until
 from tests.faults.server import KillableServer, killable_server
-from tests.metering.test_alerts import SECRET, until
 
 
 @pytest.fixture(scope="module")
