@@ -3,7 +3,6 @@
 One ``Metering`` serves one event loop; the SDK runs it on a background thread, the gateway on its own loop.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -22,13 +21,13 @@ from jangbu.metering.endings import Endings
 from jangbu.metering.evidence import evidence
 from jangbu.metering.holds import Holds, unknown_user
 from jangbu.metering.keys import Keys
+from jangbu.metering.numbering import Numbering
 from jangbu.metering.pricing import Pricing
 from jangbu.metering.recorder import Named, Recorder, Spooled
 from jangbu.metering.resources import Resources
 from jangbu.metering.retention import dropped_by_retention
-from jangbu.metering.retry import has_ended, repeated
+from jangbu.metering.retry import repeated
 from jangbu.metering.services import Services
-from jangbu.metering.spooling import Spooling
 from jangbu.storage import entries, usage
 from jangbu.storage.database import Database
 from jangbu.storage.failures import translated
@@ -69,7 +68,7 @@ class Metering:
         """Where records wait while the database is away, if anywhere."""
         self._endings = Endings(holds, self.spooling)
         self.services = services
-        self._models = Names(database, "model")
+        self._numbering = Numbering(services, Names(database, "model"))
 
     async def execute(self, effect: LedgerEffect) -> Held | Refused | Receipt | None:
         """Do one step of a call's life, durably. See ``domain.flow`` for what each step means."""
@@ -237,36 +236,16 @@ class Metering:
 
     async def _learn_names(self, draft: Draft) -> bool:
         """Have the names of a record numbered; False where the record is in the spool, because they cannot be now."""
-        if draft.service in self.services.names and draft.model in self._models:
+        if self._numbering.knows(draft):
             return True
         spooling = self.spooling
         if spooling is not None:
-            if not spooling.is_away and await self._learn_in_time(draft, spooling):
+            if not spooling.is_away and await self._numbering.learn_in_time(draft, spooling):
                 return True
             if await self.recorder.keep(Named(self._row(draft), draft.user, draft.service, draft.model)):
                 return False
-        await self._patiently(lambda: self._number(draft))
+        await self._patiently(lambda: self._numbering.learn(draft))
         return True
-
-    async def _learn_in_time(self, draft: Draft, spooling: Spooling) -> bool:
-        learning = asyncio.create_task(self._number(draft))
-        learning.add_done_callback(lambda each: each.cancelled() or each.exception())
-        if await has_ended(learning, seconds=spooling.after_seconds):
-            error = learning.exception()
-            if error is None:
-                return True
-            if isinstance(error, InvalidInput):
-                raise error
-        learning.cancel()
-        spooling.note_away()
-        return False
-
-    async def _number(self, draft: Draft) -> None:
-        """Give the names of a record their numbers. What was called for is recorded for whatever service it was."""
-        if not draft.was_held:
-            await self.services.admit(draft.service)
-        await self.services.names.learn([draft.service])
-        await self._models.learn([draft.model])
 
     async def _patiently(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """Ask the database about a record that must not be lost, as long as the record itself would be tried."""
@@ -276,11 +255,12 @@ class Metering:
     def _row(self, draft: Draft) -> UsageRow:
         reported, counts = draft.usage, draft.usage.counts
         priced = self.pricing.price(reported, draft.model, usage.moment_of(draft.id))
+        service, model = self._numbering.of(draft)
         return UsageRow(
             account_id=self.accounts.id_of(draft.user),
             id=draft.id,
-            service_id=self.services.names.number(draft.service),
-            model_id=self._models.number(draft.model),
+            service_id=service,
+            model_id=model,
             surface=reported.surface,
             platform=reported.platform,
             tier=reported.tier,
