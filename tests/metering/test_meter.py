@@ -100,6 +100,15 @@ async def test_answers_under_one_id_are_all_charged_also_when_they_come_at_once(
     assert (balance.used, balance.held) == (150 + 350 + 550, 0)
 
 
+async def test_one_answer_that_several_calls_bring_at_once_is_charged_once_and_leaves_nothing_held(
+    metering: Metering,
+) -> None:
+    receipts = await asyncio.gather(*(settled(metering, answer()) for _ in range(4)))
+    assert len({receipt.id for receipt in receipts}) == 1
+    balance = await metering.accounts.balance("kim")
+    assert (balance.used, balance.held) == (150, 0)
+
+
 async def test_what_is_too_dear_for_a_number_is_recorded_all_the_same(metering: Metering) -> None:
     in_force = metering.pricing.in_force
     await metering.pricing.put(in_force.base, Terms(MARKUP_MAX), "as dear as can be")

@@ -25,7 +25,7 @@ class Using(Holding):
         rows = [UsageRow(*values) for values in zip(*arguments[:25], strict=True)]
         keyed, fresh = self._fresh(rows)
         self._check_partitions(fresh)
-        closed = self._close_holds(rows)
+        closed = self._close_holds(rows, {row.id for row in keyed})
         for row in keyed:
             assert row.key is not None
             self.accounts[row.account_id].keys[row.key] = Key(row.digest or b"", row.id, self.now(), self.commits)
@@ -126,12 +126,16 @@ class Using(Holding):
                 fresh.append(row)
         return keyed, fresh
 
-    def _close_holds(self, rows: Sequence[UsageRow]) -> dict[UUID, int]:
+    def _close_holds(self, rows: Sequence[UsageRow], keyed: set[UUID]) -> dict[UUID, int]:
+        """Close the holds of what is known, or will be after this; of whose key was taken just now, nothing is."""
         closed: dict[UUID, int] = {}
         for row in rows:
             account = self.accounts.get(row.account_id)
             hold = None if account is None or not row.was_held else account.holds.get(row.id)
             if account is None or hold is None or not hold.holds or not self._visible(hold):
+                continue
+            key = None if row.key is None else account.keys.get(row.key)
+            if row.key is not None and row.id not in keyed and (key is None or key.born > self.seen):
                 continue
             if hold.state == "unknown":
                 self._resolve(account, row.id)

@@ -217,3 +217,18 @@ async def test_one_record_that_many_bring_at_once_is_recorded_once(ledger: Ledge
 async def test_nobody_is_known_without_an_account(ledger: Ledger) -> None:
     row = ledger.row(account_id("p", "nobody"))
     assert (await ledger.write(row))[row.id] == Flushed(is_new=False, has_account=False, hold_amount=0, available=0)
+
+
+async def test_an_answer_whose_name_was_taken_in_the_same_moment_stays_held_until_it_is_recorded(
+    ledger: Ledger,
+) -> None:
+    """A process that died in between would otherwise leave an answer that is neither recorded nor held."""
+    rows = [ledger.row(ALONE, HELD), ledger.row(ALONE, HELD._replace(digest=b"other", total=500))]
+    for row in rows:
+        await ledger.hold(row, 1_000)
+    first = await ledger.write(*rows)
+    assert sorted(each.is_new for each in first.values()) == [False, True]
+    assert (await accounts.balances(ledger.database, ALONE))[Asset.TOKENS].held == 1_000
+    await ledger.write(*rows)
+    balance = (await accounts.balances(ledger.database, ALONE))[Asset.TOKENS]
+    assert (balance.used, balance.held) == (950, 0)

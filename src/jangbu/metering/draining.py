@@ -123,6 +123,9 @@ class Draining:
             return None
         known = await entries.find_key(self._database, row.account_id, row.key)
         if known is None or known.digest == row.digest:
+            if row.was_held and known is not None and known.result_id != row.id:
+                # Where two calls brought the answer in one moment, this one's hold is open until the other is seen.
+                await self._flush([row], project)
             return None
         if await usage.find(self._database, row.account_id, row.id) is not None:
             return None

@@ -162,8 +162,7 @@ class Metering:
     async def _settle(self, call: Call, reported: Usage) -> Receipt:
         """Record what a call used. An answer that was recorded already, by whatever way, is not recorded again.
 
-        Where two answers bear one id with other counts and meet in the same moment, the id proves nothing and this one
-        is recorded without it; its hold was closed by then, so the record counts as late.
+        Where two answers bear one id with other counts and meet in one moment, this one is recorded without it.
         """
         draft = Draft(
             user=call.user,
@@ -220,7 +219,8 @@ class Metering:
         if not await self._learn_names(draft):
             return receipt_spooled(draft, self._row(draft))
         row = self._row(draft)
-        outcome = await self.recorder.record(Named(row, draft.user, draft.service, draft.model))
+        named = Named(row, draft.user, draft.service, draft.model)
+        outcome = await self.recorder.record(named)
         match outcome:
             case Flushed(is_new=True):
                 held, total = outcome.hold_amount, row.total
@@ -232,7 +232,11 @@ class Metering:
             case Flushed(has_account=False):
                 raise unknown_user(draft.user)
             case _:
-                return await self._patiently(lambda: self._replay(row, outcome))
+                receipt = await self._patiently(lambda: self._replay(row, outcome))
+                if row.was_held and receipt.id != row.id:
+                    # Where two calls brought it in one moment, the hold of this one is open until the other is seen.
+                    await self.recorder.record(named)
+                return receipt
 
     async def _learn_names(self, draft: Draft) -> bool:
         """Have the names of a record numbered; False where the record is in the spool, because they cannot be now."""

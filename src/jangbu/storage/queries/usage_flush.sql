@@ -3,7 +3,8 @@
 -- deadlock and everything below sees their latest state; only rows that really were new move anything, so a replay
 -- changes nothing. A hold is closed whenever its usage is known, whoever brought it. An answer whose key is taken is
 -- not recorded again; where it was called for under a hold and the key stands for other counts, the key proves nothing
--- and the answer is recorded without it.
+-- and the answer is recorded without it. Where the key was taken this very moment, nobody knows yet what it stands for:
+-- such an answer is not recorded and its hold stays, until it is sent again.
 WITH item AS (
     SELECT *
     FROM unnest(
@@ -48,6 +49,13 @@ closed AS (
         AND l.account_id = i.account_id AND l.asset = 1
         AND h.account_id = i.account_id AND h.id = i.id
         AND h.state IN ('open', 'unknown')
+        AND (
+            i.key IS NULL
+            OR EXISTS (SELECT FROM keyed AS k WHERE k.account_id = i.account_id AND k.result_id = i.id)
+            OR EXISTS (
+                SELECT FROM jangbu.idempotency_keys AS x WHERE x.account_id = i.account_id AND x.key = i.key
+            )
+        )
     RETURNING h.account_id, h.id, h.amount, h.state
 ),
 resolved AS (
