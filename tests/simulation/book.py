@@ -21,7 +21,7 @@ EPOCH = datetime(2026, 3, 14, 9, 0, tzinfo=UTC)
 
 READS = frozenset(
     {
-        "balance_list", "balance_lock", "clock_read", "entry_returned", "grant_due", "grant_list",
+        "account_find", "balance_list", "balance_lock", "clock_read", "entry_returned", "grant_due", "grant_list",
         "key_find", "price_version_newest", "sealed_find", "usage_find",
     }
 )  # fmt: skip
@@ -77,6 +77,13 @@ class Book(Using):
         if is_new:
             self.accounts[account_id] = Account(account_id, project, user, self.now(), balances={TOKENS: Balance()})
         return [Row(is_new=is_new)]
+
+    def account_find(self, account_id: UUID) -> list[Row]:
+        account = self.accounts.get(account_id)
+        if account is None:
+            return []
+        kept = Row(account_id=account_id, user_id=account.user, state=account.states[-1][1], created_at=self.now())
+        return [Row(**kept, **_amounts(account.balances[TOKENS]))]
 
     def account_block(self, account_id: UUID, blocked: bool) -> list[Row]:
         account = self.accounts.get(account_id)
@@ -172,6 +179,12 @@ class Book(Using):
 
     def service_resolve(self, names: Sequence[str]) -> list[Row]:
         return self._resolve_names("service", names)
+
+    def service_admit(self, name: str, most: int) -> list[Row]:
+        known = self.names["service"]
+        if name not in known and len(known) >= most:
+            return []
+        return [Row(service_id=known.setdefault(name, len(known) + 1))]
 
     def model_resolve(self, names: Sequence[str]) -> list[Row]:
         return self._resolve_names("model", names)

@@ -1,7 +1,6 @@
 """An event loop whose time is virtual: where nothing is ready, it jumps to the next timer. No threads, no real I/O."""
 
 import asyncio
-from asyncio import tasks
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -45,7 +44,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self._dropped: list[object] = []
+        self._tasks: list[asyncio.Task[Any]] = []
         self._selector = _Jumping(self)
         self._clock_resolution = 1e-9
 
@@ -61,6 +60,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self.close_coroutines()
             self.close()
 
+    def create_task(self, coro: Any, **given: Any) -> asyncio.Task[Any]:
+        """Create a task that is kept until the end: what the dead leave behind shall not be unwound at some time."""
+        task: asyncio.Task[Any] = super().create_task(coro, **given)
+        self._tasks.append(task)
+        return task
+
     def drop(self, is_dead: Callable[[object], bool]) -> None:
         """Let nothing more happen of what belongs to those who are dead: no handler, no ``finally``, as after kill -9.
 
@@ -69,13 +74,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
         waiting: list[asyncio.Handle] = [*self._ready, *self._scheduled]  # type: ignore[attr-defined]
         for handle in waiting:
             if is_dead(handle._context.get(OWNER)):  # type: ignore[attr-defined]
-                # What is dropped is kept until the end: it would be unwound where it is forgotten.
-                self._dropped.append((handle._callback, handle._args))  # type: ignore[attr-defined]
                 handle.cancel()
 
     def close_coroutines(self) -> None:
         """Unwind what never ended; the ports answer nobody any more, so that nothing happens by it."""
-        for task in tasks.all_tasks(self):
+        for task in self._tasks:
+            if task.done():
+                continue
             task._log_destroy_pending = False  # type: ignore[attr-defined]
             coroutine = task.get_coro()
             for _ in range(_CLOSED_MOST):

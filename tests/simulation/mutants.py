@@ -11,10 +11,10 @@ import asyncpg
 
 from jangbu.domain.flow import Held, LedgerEffect, MarkUnknown, Receipt, Refused, Release, TakeHold
 from jangbu.errors import JangbuError
+from jangbu.metering import spool
 from jangbu.metering.holds import Holds
 from jangbu.metering.meter import Metering
 from jangbu.metering.recorder import Named, Recorder, Spooled
-from jangbu.metering.spool import SpooledUsage
 from jangbu.metering.spool.disk import File
 from jangbu.metering.spool_drain import Write
 from jangbu.metering.spooling import Spooling
@@ -62,7 +62,7 @@ class DrainedIntoNothing(Spooling):
     """Notes records as committed before the database has them."""
 
     def __init__(self, directory: Path, write: Write, **given: Any) -> None:
-        async def written(spooled: Sequence[SpooledUsage]) -> Sequence[str | None]:
+        async def written(spooled: Sequence[spool.Spooled]) -> Sequence[str | None]:
             try:
                 return await write(spooled)
             except JangbuError:

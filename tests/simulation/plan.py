@@ -224,7 +224,8 @@ def _call(
     if mine and chance.random() < 0.12:
         # The same answer is fetched by two calls, or two answers bear one id, which then proves nothing any more.
         twin = chance.choice(mine).answer
-        answer = twin if chance.random() < 0.6 else Answer(next(serials), total, twin.response_id)
+        other = total + 1 if total == twin.total else total
+        answer = twin if chance.random() < 0.6 else Answer(next(serials), other, twin.response_id)
     mode = chance.choice(_MODES)
     if mode is Mode.SILENT:
         answer = Answer(next(serials), 0, None)

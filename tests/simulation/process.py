@@ -8,12 +8,16 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from jangbu.alerts.channels import Log
+from jangbu.alerts.local_outbox import LocalOutbox
 from jangbu.domain.flow import Answered, Bounds, Call, Lost, Outcome, Rejected, Settle, ShortBalance
 from jangbu.domain.usage import Counts, Source, Surface, Usage
 from jangbu.errors import InsufficientBalance, JangbuError, UncountedInput
 from jangbu.gateway.calls import MeteredCall
 from jangbu.gateway.upstream import UpstreamFailure
 from jangbu.metering.accounts import Accounts
+from jangbu.metering.alert_delivery import AlertBounds, Delivery
+from jangbu.metering.alerts import Alerts
 from jangbu.metering.draining import Draining
 from jangbu.metering.holds import Holds
 from jangbu.metering.keys import Keys
@@ -21,8 +25,10 @@ from jangbu.metering.meter import Metering
 from jangbu.metering.pricing import Pricing
 from jangbu.metering.recorder import Recorder
 from jangbu.metering.resources import Resources
+from jangbu.metering.services import Services
 from jangbu.metering.spooling import Spooling
 from jangbu.storage.database import Database
+from jangbu.storage.names import ServiceNames
 from tests.metering.spool.memory_disk import MemoryDisk
 from tests.simulation.book import EPOCH
 from tests.simulation.loop import OWNER, VirtualLoop
@@ -109,7 +115,6 @@ class Process:
         spooling = self._spooling(plan, database)
         self.metering = parts.metering(
             database=database,
-            clock=self.clock,
             accounts=Accounts(database, self.clock, project=PROJECT, retry_seconds=plan.retry_seconds),
             holds=parts.holds(
                 database,
@@ -129,6 +134,8 @@ class Process:
                 spooling=spooling,
             ),
             pricing=Pricing(database, project=PROJECT),
+            services=Services(ServiceNames(database), most=100),
+            alerts=self._alerts(database),
         )
         while True:
             try:
@@ -175,7 +182,7 @@ class Process:
         metered = self.world.parts.call(self.metering, call)
         try:
             async with metered.held(lambda: self._count(plan)):
-                outcome, failure = await self._ask(plan)
+                outcome, failure = await self._ask(plan, metered)
                 receipt = await metered.finish(outcome)
             if plan.again and isinstance(outcome, Answered):
                 await self.metering.execute(Settle(call, outcome.usage))
@@ -187,7 +194,10 @@ class Process:
         except (InsufficientBalance, UncountedInput, UpstreamFailure) as told:
             self.world.note(self.number, f"told {told.code}")
         except JangbuError as told:
-            self.world.told(self.number, told)
+            if plan.reported is None:
+                self.world.told(self.number, told)
+            else:
+                self.world.withheld(self.number, plan, told)
         except asyncio.CancelledError:
             self.world.note(self.number, "broken off")
 
@@ -241,18 +251,36 @@ class Process:
         )
         return spooling
 
+    def _alerts(self, database: Database) -> Alerts:
+        """Give what raises alerts; nobody listens here, and nothing is delivered."""
+        outbox, log, bounds = LocalOutbox(None), Log("en"), AlertBounds()
+        delivery = Delivery(
+            database, self.clock, project=PROJECT, node="", outbox=outbox, log=log, channels=(), bounds=bounds
+        )
+        return Alerts(
+            database,
+            self.clock,
+            project=PROJECT,
+            node="",
+            outbox=outbox,
+            log=log,
+            bounds=bounds,
+            delivery=delivery,
+        )
+
     async def _count(self, plan: CallPlan) -> int | None:
         if self.reaches("count"):
             await never()
         await asyncio.sleep(plan.seconds / 10)
         return 40 if plan.input_most is None else plan.input_most // 2
 
-    async def _ask(self, plan: CallPlan) -> tuple[Outcome, UpstreamFailure | None]:
+    async def _ask(self, plan: CallPlan, metered: MeteredCall) -> tuple[Outcome, UpstreamFailure | None]:
         """Make the call; give what it means, and what broke after something was reported."""
         if self.reaches("send"):
             await never()
         self.world.auditor.sending(self.world.account(plan.user), plan)
         plan.is_sent = True
+        metered.leaves()
         if plan.mode is Mode.REFUSED:
             plan.cost_nothing = True
             raise UpstreamFailure("connection refused", may_have_left=False)

@@ -50,6 +50,7 @@ class Sequences:
         )
         self._reads: tuple[tuple[int, Callable[[], Drawn]], ...] = (
             (1, lambda: Drawn("hold_purge", (10,))),
+            (1, lambda: Drawn("account_find", (self._account(),))),
             (1, lambda: Drawn("balance_list", (self._account(),))),
             (1, lambda: Drawn("balance_lock", (self._account(), chance.choice((1, 2))))),
             (1, lambda: Drawn("key_find", (self._account(), chance.choice(("answer:1", "call:1", "key:1"))))),
@@ -58,6 +59,7 @@ class Sequences:
             (1, lambda: Drawn("grant_due", (UUID(int=0), 100))),
             (1, lambda: Drawn("entry_returned", (self._account(), 1, self._id()))),
             (1, lambda: Drawn("service_resolve", (["text_generation"],))),
+            (1, lambda: Drawn("service_admit", (chance.choice(("text_generation", "another")), chance.choice((0, 2))))),
         )
 
     def founding(self) -> Sequence[Drawn]:

@@ -25,6 +25,7 @@ from tests.simulation.tables import MONEY, Account, Balance, Row
 from tests.simulation.weather import Weather
 
 _EXPECTED = (RecordingFailed, DatabaseUnreachable, SpoolFull, SpoolUnusable)
+_AMPLE_BYTES = 2**20
 _SETTLING_SECONDS = 100.0
 """Longer than anything that was begun can still be under way."""
 
@@ -101,6 +102,13 @@ class World:
 
     def model_of(self, handed: HandedPlan) -> str:
         return PRICED if handed.answer.serial % 2 else UNPRICED
+
+    def withheld(self, number: int, call: CallPlan, error: JangbuError) -> None:
+        """Note that a client does not get an answer that came: with a spool on a sound disk it always does."""
+        disks = self.plan.disks
+        if disks.spool_bytes and not disks.faults and disks.capacity >= _AMPLE_BYTES:
+            self.auditor.say(f"call {self.auditor.number(call.id)} was answered, and its client is told: {error}")
+        self.told(number, error)
 
     def told(self, number: int, error: JangbuError) -> None:
         """Note an error that a caller is told; only some may be."""
