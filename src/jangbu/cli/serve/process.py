@@ -81,8 +81,6 @@ async def _serve(
     stopping: Stopping,
     ready: Callable[[Stopping], None],
 ) -> None:
-    if not settings.can_call:
-        _log.warning("no call can be made: there is nothing to call Gemini with; %s", WHAT_TO_SET)
     has_key = settings.gemini_api_key is not None or settings.upstream_keys is not None
     async with (
         open_metering(settings) as metering,
@@ -103,6 +101,8 @@ async def _serve(
         _collect_rarely()
         give_back_large_blocks()
         ready(stopping)
+        if not settings.can_call:
+            _log.warning("no call can be made: there is nothing to call Gemini with; %s", WHAT_TO_SET)
         await server.serve(sockets=[listener])
         await gateway.close(stopping.seconds_left(settings.stop_seconds_max))
         observed.close()
