@@ -35,11 +35,14 @@ def test_a_call_is_one_line_with_its_verb_status_and_tokens(service: Service, ge
     assert "kim" not in service.log.read_text()
 
 
-def test_a_refusal_tells_its_code(service: Service) -> None:
-    service.generate(**{"x-jangbu-user": "nobody"})
+def test_a_refusal_tells_its_code_and_what_only_the_operator_can_do(service: Service) -> None:
+    _, told, _ = service.generate(**{"x-jangbu-user": "nobody"})
     service.get("/v1beta/what/ever")
-    eventually(lambda: len(service.lines()) == 2)
-    refused, nowhere = service.lines()
+    eventually(lambda: len(service.lines()) == 3)
+    hint, refused, nowhere = service.lines()
+    assert (hint["level"], hint["request_id"]) == ("warning", refused["request_id"])
+    assert "run `jangbu accounts create nobody`" in hint["message"]
+    assert b"jangbu accounts" not in told
     assert (refused["verb"], refused["status"], refused["code"]) == ("generateContent", 404, "not_found")
     assert (nowhere["verb"], nowhere["status"], nowhere["code"]) == ("undeclared", 404, "not_offered")
 
