@@ -206,13 +206,16 @@ async def _source(settings: "Settings") -> "AsyncIterator[Source]":
 
 async def _verified(settings: "Settings", ended: "Restored", tell: Progress | None) -> int:
     """Give how many figures of the restored book do not add up; its archive begins when it is put to work."""
+    from jangbu.metering.evidence import restated
     from jangbu.metering.verify import Verification
     from jangbu.wiring import open_metering
 
-    copied = settings.model_copy(update={"data_dir": ended.data_dir, "wal_archive_dir": None})
+    # A drill must not drain the spool of the ledger that works into a copy of it.
+    own = {"data_dir": ended.data_dir, "spool_dir": None, "wal_archive_dir": None}
+    copied = settings.model_copy(update=own)
     async with open_metering(copied) as metering:
         report = await Verification(metering.database, settings.project).run(
-            recompute=metering.pricing.reprice, progress=tell
+            full=True, recompute=metering.pricing.reprice, restate=restated, progress=tell
         )
     return len(report.mismatches)
 
