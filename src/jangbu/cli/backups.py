@@ -270,7 +270,10 @@ def _told(found: "Backup", goal: "Goal", ended: "Restored", mismatches: int | No
         lines.append("everything in it adds up")
     if ended.replaced is not None:
         lines.append(f"the ledger that was there is kept in {ended.replaced}")
-    lines.append(f"what was recorded after {shown_moment(ended.reaches)} has to be replayed from the spool")
+    lines.append(
+        f"what was recorded after {shown_moment(ended.reaches)} may be in the spools of the former ledger: "
+        "`jangbu spool drain --again --from SPOOL` records it again"
+    )
     return "\n".join(lines)
 
 

@@ -16,6 +16,9 @@ again. No process is left over in any case, and no user has to be the first, the
     cluster     making and judging the data           postmaster  starting, stopping, finding the server process
     liveness    does it answer?                       supervisor  the detached process
     server      what an app holds                     launch      joining, or starting the supervisor
+    backups     what a backup is on disk              backup      making one, of files or of rows
+    manifest    whether its files are whole           archive     the log of changes, kept for a point in time
+    restore     from a backup to a ledger in place    transfer    filling a new cluster; recovery: up to when
 """
 
 from jangbu.storage.embedded.places import default_data_dir

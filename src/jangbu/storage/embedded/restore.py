@@ -36,7 +36,7 @@ _SPARE_BYTES = 64 * 2**20
 @dataclass(frozen=True, slots=True)
 class Restored:
     """A ledger that was restored. ``reaches`` is the moment up to which nothing that was committed is missing: what
-    was recorded after it is in the spool, whose replay begins there."""
+    was recorded after it may be kept in spools, and is recorded again by ``jangbu spool drain --again``."""
 
     data_dir: Path
     reaches: datetime
