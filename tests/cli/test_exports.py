@@ -85,3 +85,14 @@ def test_a_user_who_is_not_there_is_not_exported(book: Jangbu) -> None:
     assert book("ledger", "export", "nobody", "--out", "nobody.jsonl").code == 3
     assert not (book.directory / "nobody.jsonl").exists()
     assert book("ledger", "export", "김철수", "--out", "missing/kim.jsonl").code == 1
+
+
+def test_a_later_export_is_compared_with_an_earlier_one(book: Jangbu, offline: Jangbu) -> None:
+    book.ok("ledger", "export", "김철수", "--signed", "--out", "may.jsonl")
+    book.ok("grant", "김철수", "5", "--key", "order-2")
+    book.ok("ledger", "export", "김철수", "--signed", "--out", "june.jsonl")
+    assert offline.json("ledger", "check", "june.jsonl", "--extends", "may.jsonl")["ok"] is True
+    turned = offline("ledger", "check", "may.jsonl", "--extends", "june.jsonl")
+    assert (turned.code, "shorter than that of the earlier export" in turned.err) == (6, True)
+    (book.directory / "may.jsonl").write_bytes(b"hello")
+    assert offline("ledger", "check", "june.jsonl", "--extends", "may.jsonl").code == 2

@@ -97,6 +97,28 @@ async def test_what_comes_later_leaves_every_line_of_an_earlier_export_as_it_was
     assert read(later).root != read(lines).root
 
 
+async def test_a_later_export_goes_on_the_history_of_an_earlier_one_or_is_found_out(
+    shop: Shop, lines: Sequence[bytes], signer: Signer
+) -> None:
+    earlier = read(lines)
+    await shop.record([shop.row(KIM)])
+    later = await exported(shop, KIM, signer)
+    assert check(BytesIO(b"".join(later)), earlier=earlier).line is None
+    assert check(BytesIO(b"".join(lines)), earlier=earlier).line is None
+    shorter = check(BytesIO(b"".join(lines)), earlier=read(later))
+    assert (shorter.line, "shorter" in shorter.why) == (len(lines), True)
+
+    rewritten = closed_anew([line.replace(b"useless", b"useful!") for line in later], signer)
+    assert read(rewritten, signer.public_key).line is None
+    found = check(BytesIO(b"".join(rewritten)), earlier=earlier)
+    last = max(number for number, line in enumerate(lines[1:-1], 2) if b'"tokens"' in line)
+    assert (found.line, "ends another history" in found.why) == (last, True)
+
+    others = await exported(shop, LEE, signer)
+    with pytest.raises(InvalidInput, match="another account"):
+        check(BytesIO(b"".join(others)), earlier=earlier)
+
+
 async def test_an_export_without_a_signature_hangs_together_and_says_so(shop: Shop, signer: Signer) -> None:
     lines = await exported(shop, LEE, None)
     assert (read(lines).line, read(lines).public_key) == (None, None)

@@ -45,8 +45,8 @@ async def export(
     """Write all of a user's entries as lines of JSON with a root, which `ledger check` checks without the database.
 
     A signed export shows whoever has your public key that nothing in it was changed since, and that nothing is missing
-    before its last entry. Two of them show whether history was rewritten in between: the older one's hashes have to
-    stand in the newer one. It does not show that an entry was true when it was written: `verify` and `explain` do.
+    before its last entry. Two of them show whether history was rewritten in between: see `ledger check --extends`. It
+    does not show that an entry was true when it was written: `verify` and `explain` do.
     """
     settings = session.settings()
     signer = _signer(settings) if signed else None
@@ -77,6 +77,10 @@ def check(
     public_key: Annotated[
         str | None, typer.Option(metavar="KEY", help="The public key that must have signed it.", show_default=False)
     ] = None,
+    extends: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="An earlier export, whose history it must go on.", show_default=False),
+    ] = None,
 ) -> None:
     """Check an export with nothing but the file: exit 0, 6 with the first line that differs, 2 where it is none.
 
@@ -85,17 +89,26 @@ def check(
     """
     if public_key is not None and not _is_key(public_key):
         raise InvalidInput(f"{public_key[:40]!r} is no public key", hint=f"it has {_KEY_LENGTH} hexadecimal digits")
-    from jangbu.metering import export_check
-
-    with _read(file) as stream:
-        lines = iter(lambda: stream.readline(export_check.LINE_BYTES_MAX), b"")
-        found = export_check.check(lines, signed_by=public_key)
-    facts = {name: getattr(found, name) for name in found.__dataclass_fields__}
+    earlier = None if extends is None else _checked(extends, public_key, None)
+    if earlier is not None and earlier.line is not None:
+        raise IntegrityMismatch(
+            f"line {earlier.line} of {extends} {earlier.why}", hint="nothing can be compared with it"
+        )
+    found = _checked(file, public_key, earlier)
+    facts = {name: getattr(found, name) for name in found.__dataclass_fields__ if name != "ends"}
     session.show({"ok": found.line is None, **facts}, lambda: _text(found))
     if found.line is not None:
         raise IntegrityMismatch(
             f"line {found.line} {found.why}", hint="ask for the export anew, and compare it with earlier ones"
         )
+
+
+def _checked(file: str, public_key: str | None, earlier: "Checked | None") -> "Checked":
+    from jangbu.metering.export_check import LINE_BYTES_MAX
+    from jangbu.metering.export_check import check as checked
+
+    with _read(file) as stream:
+        return checked(iter(lambda: stream.readline(LINE_BYTES_MAX), b""), signed_by=public_key, earlier=earlier)
 
 
 def _text(found: "Checked") -> str:

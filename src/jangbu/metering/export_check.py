@@ -26,27 +26,32 @@ LINE_BYTES_MAX = 100_000
 class Checked:
     """What an export says, and the first line that does not fit, if any: ``line`` is None where all is well.
 
-    ``public_key`` is that of whoever signed it, or None; ``entries`` are those that fit.
+    ``public_key`` is that of whoever signed it, or None; ``entries`` are those that fit, ``ends`` how far they go.
     """
 
     project: str
     user: str
+    account_id: str
     exported_at: str
     entries: int
     root: str | None
     public_key: str | None
     line: int | None = None
     why: str = ""
+    ends: tuple[End, ...] = ()
 
 
-def check(lines: Iterable[bytes], *, signed_by: str | None = None) -> Checked:
+def check(lines: Iterable[bytes], *, signed_by: str | None = None, earlier: Checked | None = None) -> Checked:
     """Follow an export from its first line to its last; ``signed_by`` is the public key that must have signed it.
 
-    Raises InvalidInput where it is no export.
+    ``earlier`` is an export of the same account that was checked before: its history has to be the beginning of this
+    one. Raises InvalidInput where it is no export, or one of another account.
     """
     numbered = enumerate(lines, 1)
     _, first = next(numbered, (1, b""))
-    reading = _Reading(first.removesuffix(b"\n"))
+    reading = _Reading(first.removesuffix(b"\n"), {} if earlier is None else {end.asset: end for end in earlier.ends})
+    if earlier is not None and earlier.account_id != reading.facts.get("account_id"):
+        raise InvalidInput("the earlier export is of another account")
     last = 1
     for number, line in numbered:
         last = number
@@ -83,6 +88,7 @@ class _Reading:
     """How far an export was followed."""
 
     first: bytes
+    earlier: dict[Asset, End]
     facts: dict[str, Any] = field(init=False)
     chains: dict[Asset, _Chain] = field(default_factory=dict)
     entries: int = 0
@@ -114,8 +120,10 @@ class _Reading:
 
     def result(self, line: int | None, why: str) -> Checked:
         """Give what was found."""
-        project, user, at = (str(self.facts.get(name)) for name in ("project", "user", "exported_at"))
-        return Checked(project, user, at, self.entries, self.root, self.public_key, line, why)
+        names = ("project", "user", "account_id", "exported_at")
+        project, user, account, at = (str(self.facts.get(name)) for name in names)
+        ends = tuple(End(asset, chain.seq, chain.hash) for asset, chain in self.chains.items())
+        return Checked(project, user, account, at, self.entries, self.root, self.public_key, line, why, ends)
 
     def _enter(self, facts: dict[str, Any], line: bytes) -> None:
         try:
@@ -135,6 +143,8 @@ class _Reading:
             raise _DiffersError(f"entry {link.seq} does not have the hash of what it says after the entries before it")
         if link.balance_after != chain.balance + link.delta:
             raise _DiffersError(f"entry {link.seq} does not add up to its balance")
+        if (end := self.earlier.get(link.asset)) and end.seq == link.seq and end.hash != digest:
+            raise _DiffersError(f"entry {link.seq} ends another history than that of the earlier export")
         chain.seq, chain.balance, chain.hash = link.seq, link.balance_after, digest
         self.entries += 1
 
@@ -151,6 +161,8 @@ class _Reading:
         signature = {name: facts[name] for name in _SIGNATURE if name in facts}
         if not set(self.chains) <= set(assets) or closed["chains"] != named:
             raise _DiffersError("closes chains that end elsewhere: entries before it are missing, or were added")
+        if any(end.seq > self.chains.get(asset, _Chain()).seq for asset, end in self.earlier.items()):
+            raise _DiffersError("closes a history that is shorter than that of the earlier export")
         if line_of(closed | signature) + b"\n" != line:
             raise _DiffersError("does not have the root of the lines before it")
         if signature:
