@@ -43,7 +43,7 @@ async def test_somebody_is_told_while_the_database_is_dead_and_again_when_it_liv
             began = receiver.received[0].json
             assert (began["condition"], began["phase"]) == ("recording_spooled", "began")
             assert ledger.spooling is not None
-            ledger.spooling.tell_seconds = 0
+            ledger.spooling.telling.every_seconds = 0
             await receiver.until(2)
             server.start()
             await receiver.until(3)

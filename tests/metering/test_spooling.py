@@ -220,7 +220,7 @@ async def test_it_is_told_when_records_begin_to_wait_as_long_as_they_do_and_when
     end = telemetry.subscribe(lambda event, _: told.append(event), "spool.began", "spool.lasts", "spool.ended")
     async with opened(settings, "kim") as metering:
         assert metering.spooling is not None
-        metering.spooling.tell_seconds = 0
+        metering.spooling.telling.every_seconds = 0
         await settle_held(metering, answer(0))
         killable.crash()
         await metering.record("kim", "text_generation", answer(1))

@@ -9,9 +9,9 @@ from jangbu.domain.usage import Source, Usage
 from jangbu.errors import IdempotencyConflict
 from jangbu.metering.content import answer_id
 from jangbu.storage.entries import KeyRow
-from jangbu.storage.usage import UsageRecord, UsageRow
+from jangbu.storage.usage import Flushed, UsageRecord, UsageRow
 
-__all__ = ["Draft", "answer_key", "answer_name", "other_answer", "receipt_again", "receipt_spooled"]
+__all__ = ["Draft", "answer_key", "answer_name", "other_answer", "receipt_again", "receipt_of", "receipt_spooled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,13 @@ def answer_key(usage: Usage) -> tuple[str, bytes] | None:
 def answer_name(answer: str) -> str:
     """Give the key of an answer by its own id."""
     return f"answer:{answer}"
+
+
+def receipt_of(draft: Draft, row: UsageRow, flushed: Flushed) -> Receipt:
+    """Give the receipt of a record that is new."""
+    held = flushed.hold_amount
+    overrun = max(0, row.total - held) if held else 0
+    return Receipt(row.id, draft.user, draft.model, row.total, row.cost_nano, flushed.available, held, overrun)
 
 
 def receipt_spooled(draft: Draft, row: UsageRow) -> Receipt:

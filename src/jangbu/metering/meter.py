@@ -13,10 +13,11 @@ from jangbu.clock import new_id
 from jangbu.domain.flow import Call, Held, LedgerEffect, MarkUnknown, Receipt, Refused, Release, Settle, TakeHold
 from jangbu.domain.usage import Usage
 from jangbu.errors import IdempotencyConflict, InvalidInput, RecordingFailed
+from jangbu.metering import drafts
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.alerts import Alerts
 from jangbu.metering.content import answer_id, digest, metadata_text, model_name, service_name, storable
-from jangbu.metering.drafts import Draft, answer_key, answer_name, other_answer, receipt_again, receipt_spooled
+from jangbu.metering.drafts import Draft
 from jangbu.metering.endings import Endings
 from jangbu.metering.evidence import evidence
 from jangbu.metering.holds import Holds, unknown_user
@@ -114,16 +115,9 @@ class Metering:
         The same ``call_key`` with the same content gives the first receipt too, with other content it raises
         IdempotencyConflict; without one, other counts under the same answer's id do.
         """
-        draft = Draft(
-            user=user,
-            service=service_name(service),
-            model=model_name(usage.model or model),
-            usage=usage,
-            metadata=metadata_text(metadata or {}),
-            was_held=False,
-            id=new_id(self.clock),
-            answer=answer_key(usage),
-        )
+        named, content = model_name(usage.model or model), metadata_text(metadata or {})
+        key, made = drafts.answer_key(usage), new_id(self.clock)
+        draft = Draft(user, service_name(service), named, usage, content, was_held=False, id=made, answer=key)
         if call_key is None:
             return await self._record(draft)
         return await self._record_once(draft, call_key)
@@ -131,7 +125,7 @@ class Metering:
     async def tokens_of(self, user: str, answer: str) -> int | None:
         """Give the tokens that a user's recorded answer used in all, or None where no answer of this id is recorded."""
         account = self.accounts.id_of(user)
-        known = await entries.find_key(self.database, account, answer_name(answer))
+        known = await entries.find_key(self.database, account, drafts.answer_name(answer))
         record = None if known is None else await usage.find(self.database, account, known.result_id)
         return None if record is None else record.total
 
@@ -172,7 +166,7 @@ class Metering:
             metadata=metadata_text(call.metadata),
             was_held=True,
             id=call.id,
-            answer=answer_key(reported),
+            answer=drafts.answer_key(reported),
         )
         try:
             return await self._record(draft)
@@ -203,7 +197,7 @@ class Metering:
         if known is None:
             raise unknown_user(draft.user)
         if known.digest != content:
-            raise other_answer(call_key, known)
+            raise drafts.other_answer(call_key, known)
         if known.result_id != draft.id:
             dropped = await dropped_by_retention(self.database, known.result_id, account=account)
             if dropped is not None:
@@ -217,18 +211,16 @@ class Metering:
 
     async def _record(self, draft: Draft) -> Receipt:
         if not await self._learn_names(draft):
-            return receipt_spooled(draft, self._row(draft))
+            return drafts.receipt_spooled(draft, self._row(draft))
         row = self._row(draft)
         named = Named(row, draft.user, draft.service, draft.model)
         outcome = await self.recorder.record(named)
         match outcome:
             case Flushed(is_new=True):
-                held, total = outcome.hold_amount, row.total
-                telemetry.emit("meter.recorded", tokens=total, is_priced=row.cost_nano is not None)
-                overrun = max(0, total - held) if held else 0
-                return Receipt(row.id, draft.user, draft.model, total, row.cost_nano, outcome.available, held, overrun)
+                telemetry.emit("meter.recorded", tokens=row.total, is_priced=row.cost_nano is not None)
+                return drafts.receipt_of(draft, row, outcome)
             case Spooled():
-                return receipt_spooled(draft, row)
+                return drafts.receipt_spooled(draft, row)
             case Flushed(has_account=False):
                 raise unknown_user(draft.user)
             case _:
@@ -296,10 +288,10 @@ class Metering:
             if known is None:
                 raise RecordingFailed(f"the record of answer {row.response_id!r} cannot be found", hint="try again")
             if known.digest != row.digest:
-                raise other_answer(row.response_id or "", known)
+                raise drafts.other_answer(row.response_id or "", known)
             first = known.result_id
         record = await usage.find(self.database, row.account_id, first)
         if record is None:
             dropped = await dropped_by_retention(self.database, first, account=row.account_id)
             raise dropped or RecordingFailed(f"the record of call {first} cannot be found", hint="try again")
-        return receipt_again(record, flushed.available)
+        return drafts.receipt_again(record, flushed.available)

@@ -22,6 +22,7 @@ from jangbu.metering.spool import Reservation, Spool, spools_below
 from jangbu.metering.spool.disk import Disk, RealDisk
 from jangbu.metering.spool.spool import LOCK
 from jangbu.metering.spool_drain import Write, drain, drain_kept
+from jangbu.metering.spool_telling import SpoolTelling, loop_seconds
 
 __all__ = ["Backlog", "Spooling"]
 
@@ -53,8 +54,6 @@ class Spooling:
 
     drained = 0
     """How many records the database was given that had waited."""
-    tell_seconds = 60
-    """How often it is told that records still wait."""
     _is_away = False
 
     def __init__(
@@ -80,8 +79,7 @@ class Spooling:
         self._opening = asyncio.Lock()
         self._draining = asyncio.Lock()
         self._rooms: dict[UUID, tuple[Reservation, float]] = {}
-        self._began_at: float | None = None
-        self._told_at = 0.0
+        self.telling = SpoolTelling(directory)
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._keeping = GroupCommit[tuple[UUID, bytes], None](
@@ -109,7 +107,7 @@ class Spooling:
         if call in self._rooms:
             reservation.give_back()
         else:
-            self._rooms[call] = (reservation, _seconds())
+            self._rooms[call] = (reservation, loop_seconds())
 
     def give_room(self, call: UUID) -> None:
         """Give the room of a call back, if it has any."""
@@ -122,7 +120,10 @@ class Spooling:
         kept = await asyncio.gather(
             *(self._keeping.submit(record, record[0]) for record in records), return_exceptions=True
         )
-        self._note_spooled(sum(each is None for each in kept))
+        if number := sum(each is None for each in kept):
+            telemetry.emit("spool.kept", records=number)
+            self._work.set()
+            self.telling.began()
         return [each if isinstance(each, Exception) else None for each in kept]
 
     async def backlog(self) -> Backlog:
@@ -193,7 +194,7 @@ class Spooling:
             self._disk.remove_directory(self.directory)
 
     async def _run(self) -> None:
-        wait, upkeep_at = _WAIT_FIRST_SECONDS, _seconds() + _UPKEEP_SECONDS
+        wait, upkeep_at = _WAIT_FIRST_SECONDS, loop_seconds() + _UPKEEP_SECONDS
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_UPKEEP_SECONDS):
@@ -204,21 +205,21 @@ class Spooling:
                 if self._is_away:
                     await self._write(())
                     self._is_away = False
-                self._note_drained()
+                self.telling.ended()
                 wait = _WAIT_FIRST_SECONDS
-                if _seconds() >= upkeep_at:
-                    upkeep_at = _seconds() + _UPKEEP_SECONDS
+                if loop_seconds() >= upkeep_at:
+                    upkeep_at = loop_seconds() + _UPKEEP_SECONDS
                     await self._tidy_up()
             except Exception as error:
                 self._work.set()
-                self._note_lasting(error)
+                self.telling.lasts(error)
                 await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 - nobody has to guess it
                 wait = min(2 * wait, _WAIT_MOST_SECONDS)
 
     async def _tidy_up(self) -> None:
         if self._own is not None:
             await asyncio.to_thread(self._own.trim)
-        least = _seconds() - _ROOM_SECONDS_MAX
+        least = loop_seconds() - _ROOM_SECONDS_MAX
         for call in [each for each, (_, since) in self._rooms.items() if since < least]:
             self.give_room(call)
         await self.adopt()
@@ -274,33 +275,7 @@ class Spooling:
         except OSError:
             return []
 
-    def _note_spooled(self, number: int) -> None:
-        if not number:
-            return
-        telemetry.emit("spool.kept", records=number)
-        self._work.set()
-        if self._began_at is None:
-            self._began_at = self._told_at = _seconds()
-            telemetry.warn("spool.began", f"the database does not answer: records wait in {self.directory}")
-
-    def _note_lasting(self, error: Exception) -> None:
-        now = _seconds()
-        if self._began_at is not None and now - self._told_at >= self.tell_seconds:
-            self._told_at = now
-            seconds = int(now - self._began_at)
-            telemetry.warn("spool.lasts", f"records have waited for {seconds} s: {error}", seconds=seconds)
-
-    def _note_drained(self) -> None:
-        if self._began_at is not None:
-            seconds, self._began_at = int(_seconds() - self._began_at), None
-            telemetry.warn("spool.ended", f"the database has all records again, after {seconds} s", seconds=seconds)
-
 
 def _give_back(asked: "asyncio.Future[Reservation]") -> None:
     if not asked.cancelled() and asked.exception() is None:
         asked.result().give_back()
-
-
-def _seconds() -> float:
-    """Give the seconds that the loop counts: what waits and how long is told by one clock."""
-    return asyncio.get_running_loop().time()
