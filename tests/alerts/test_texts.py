@@ -42,8 +42,8 @@ def test_every_alert_is_one_sentence_with_all_its_facts(condition: Condition, ph
 
 
 def test_numbers_are_grouped_and_a_missing_fact_loses_no_alert() -> None:
-    text = text_of(alert(Condition.RECORDING_SPOOLED, Phase.LASTS, records=12_000), "en")
-    assert text.startswith("The database has not answered for ? s and 12,000 records wait")
+    text = text_of(alert(Condition.HOLD_LEAK, Phase.BEGAN, holds=12_000), "en")
+    assert text.startswith("Nothing ends 12,000 holds (?)")
     assert "of 1 call," in text_of(alert(Condition.UNKNOWN_OUTCOME, Phase.BEGAN, findings=1), "en")
 
 

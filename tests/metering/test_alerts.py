@@ -232,7 +232,7 @@ async def test_without_the_database_alerts_are_delivered_all_the_same(
         await ledger.database.close()
         telemetry.emit("spool.began", message="a test")
         await receiver.until(1)
-        telemetry.emit("spool.lasts", waiting=5, seconds=60, message="a test")
+        telemetry.emit("spool.lasts", seconds=60, message="a test")
         telemetry.emit("spool.ended", seconds=90, message="a test")
         await receiver.until(3)
         await until(lambda: len(files_in(tmp_path)) == 3)

@@ -30,8 +30,8 @@ _ENGLISH: Mapping[_Key, str] = {
     (
         Condition.RECORDING_SPOOLED,
         Phase.LASTS,
-    ): "The database has not answered for {seconds} s and {records:record} wait in"
-    " the local spool: bring it back before the spool is full (`jangbu spool status`).",
+    ): "Usage has waited in the local spool for {seconds} s because the database does"
+    " not answer: bring it back before the spool is full (`jangbu spool status`).",
     (
         Condition.RECORDING_SPOOLED,
         Phase.ENDED,
@@ -77,7 +77,7 @@ _KOREAN: Mapping[_Key, str] = {
     (
         Condition.RECORDING_SPOOLED,
         Phase.LASTS,
-    ): "데이터베이스가 {seconds}초 동안 응답하지 않아 기록 {records}건이 로컬 스풀에서"
+    ): "데이터베이스가 응답하지 않아 사용량이 {seconds}초째 로컬 스풀에서"
     " 기다립니다. 스풀이 차기 전에 데이터베이스를 복구하세요(`jangbu spool status`).",
     (
         Condition.RECORDING_SPOOLED,

@@ -13,7 +13,7 @@ __all__ = ["AlertEvents"]
 _QUIET_SECONDS = 10
 """How long nothing may fail until a trouble counts as ended."""
 _SPOOL_PHASES = {"spool.began": Phase.BEGAN, "spool.lasts": Phase.LASTS, "spool.ended": Phase.ENDED}
-_SPOOL_FACTS = {"waiting": "records", "seconds": "seconds"}
+_SPOOL_FACTS = ("records", "bytes", "seconds", "oldest_seconds")
 _EPISODES = {"recorder.failed": Condition.RECORDING_FAILED, "recorder.retried": Condition.RECORDING_DELAYED}
 _SUCCESS = "recorder.flushed"
 
@@ -80,7 +80,7 @@ class AlertEvents:
                     episode.succeed(_now_ms())
 
     def _hear_spool(self, event: str, facts: Mapping[str, Any]) -> None:
-        told = {fact: int(facts[name]) for name, fact in _SPOOL_FACTS.items() if name in facts}
+        told = {name: int(facts[name]) for name in _SPOOL_FACTS if name in facts}
         self._raise(Condition.RECORDING_SPOOLED, told, phase=_SPOOL_PHASES[event])
 
     def _hear_mismatch(self, _event: str, facts: Mapping[str, Any]) -> None:
