@@ -11,14 +11,16 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from jangbu.clock import SystemClock
+from jangbu.clock import SystemClock, new_id
 from jangbu.config import Settings
+from jangbu.domain.flow import Bounds, Call, Held, Receipt, Settle, TakeHold
 from jangbu.domain.ledger import account_id
 from jangbu.domain.usage import Counts, Source, Surface, Usage
-from jangbu.errors import DatabaseUnreachable
+from jangbu.errors import DatabaseUnreachable, SpoolFull
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.holds import Holds
 from jangbu.metering.resources import Resources
+from jangbu.metering.spooling import Spooling
 from jangbu.storage import accounts
 from jangbu.storage.database import Database
 from jangbu.storage.failures import is_transient, translated
@@ -84,3 +86,36 @@ async def test_a_record_whose_names_are_not_learnt_in_time_leaves_no_error_that_
             assert receipt.available is None
     gc.collect()
     assert unread == []
+
+
+async def test_who_is_cancelled_while_it_settles_keeps_its_room_in_the_spool(database_url: str, tmp_path: Path) -> None:
+    chosen = Settings.load(
+        database_url=database_url, pool_size=2, spool_dir=tmp_path, spool_after_seconds=1, spool_bytes_max=65_536
+    )
+    usage = Usage(Surface.GENERATE_CONTENT, Counts(prompt=5, total=5), Source.REPORTED, "a-model")
+    call = Call(new_id(SystemClock()), "kim", "chat", "a-model", Bounds(5, 5, output_chosen=True))
+    async with open_metering(chosen) as metering:
+        assert metering.spooling is not None
+        await metering.accounts.create("kim")
+        await metering.accounts.grant("kim", 100, key="order-1")
+        assert await metering.execute(TakeHold(call, 5, 10, 10)) == Held(10)
+        while not await is_full(metering.spooling):
+            pass
+        async with metering.database.connection(), metering.database.connection():
+            settling = asyncio.create_task(metering.execute(Settle(call, usage)))
+            await asyncio.sleep(0)
+            settling.cancel()
+            await asyncio.gather(settling, return_exceptions=True)
+            assert await is_full(metering.spooling)
+            receipt = await metering.execute(Settle(call, usage))
+        assert isinstance(receipt, Receipt)
+        assert receipt.available is None
+
+
+async def is_full(spooling: Spooling) -> bool:
+    """Take room for one more call; tell whether there was none."""
+    try:
+        await spooling.take_room(uuid4())
+    except SpoolFull:
+        return True
+    return False

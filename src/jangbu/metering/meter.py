@@ -81,23 +81,26 @@ class Metering:
                 metadata_text(call.metadata)
                 return await self._hold(effect)
             case Settle(call=call, usage=reported):
-                try:
-                    return await self._settle(call, reported)
-                finally:
-                    self.leave(call.id)
+                return await self._leaving(call.id, self._settle(call, reported))
             case Release(call=call, reason=reason) | MarkUnknown(call=call, reason=reason):
-                try:
-                    await self._endings.end(
-                        self.accounts.id_of(call.user), call.id, reason, is_unknown=isinstance(effect, MarkUnknown)
-                    )
-                finally:
-                    self.leave(call.id)
+                account, is_unknown = self.accounts.id_of(call.user), isinstance(effect, MarkUnknown)
+                await self._leaving(call.id, self._endings.end(account, call.id, reason, is_unknown=is_unknown))
         return None
 
     def leave(self, call: UUID) -> None:
         """Give back the room in the spool of a call that this process does not settle, or that it has settled."""
         if self.spooling is not None:
             self.spooling.give_room(call)
+
+    async def _leaving(self, call: UUID, ending: Awaitable[Result]) -> Result:
+        """Give a call's room back when its end is written; who is cancelled meanwhile needs it to write it again."""
+        try:
+            result = await ending
+        except Exception:
+            self.leave(call)
+            raise
+        self.leave(call)
+        return result
 
     async def record(
         self,
