@@ -2,7 +2,7 @@
 
 ``run`` is given the number of the commit that was the latest when the statement began: other rows that were inserted
 since are not seen by it, as in PostgreSQL's READ COMMITTED, where a statement may wait for a balance and act on an old
-view of everything else. Rollups are left out: nothing here reads them.
+view of everything else. Rollups and the hashes of entries are left out: nothing here reads them.
 """
 
 import json

@@ -184,17 +184,17 @@ class Process:
             async with metered.held(lambda: self._count(plan)):
                 outcome, failure = await self._ask(plan, metered)
                 receipt = await metered.finish(outcome)
-            if plan.again and isinstance(outcome, Answered):
-                await self.metering.execute(Settle(call, outcome.usage))
             if failure is not None:
                 raise failure
             if isinstance(outcome, Answered) and not self.reaches("last byte"):
                 self.world.spooled += receipt is not None and receipt.available is None
                 self.world.auditor.released(plan, receipt)
+                if plan.again:
+                    await self.metering.execute(Settle(call, outcome.usage))
         except (InsufficientBalance, UncountedInput, UpstreamFailure) as told:
             self.world.note(self.number, f"told {told.code}")
         except JangbuError as told:
-            if plan.reported is None:
+            if plan.reported is None or plan.is_released:
                 self.world.told(self.number, told)
             else:
                 self.world.withheld(self.number, plan, told)
