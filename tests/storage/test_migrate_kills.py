@@ -139,9 +139,10 @@ def migrations(dsn: str) -> Iterator[Migrations]:
         process.stdin.close()
 
 
-EVERY_WAY = [("client", revision) for revision in (None, *REVISIONS[:-1])] + [
+EVERY_WAY = [("client", revision) for revision in (None, REVISIONS[0], REVISIONS[-2])] + [
     ("server", revision) for revision in (REVISIONS[0], REVISIONS[-2])
 ]
+"""From the first revision on, every statement of those between is died at, too."""
 
 
 @pytest.mark.parametrize(("by", "revision"), EVERY_WAY)
