@@ -38,6 +38,7 @@ from tests.simulation.pool import Pool, never
 from tests.simulation.server import Server
 
 PROJECT = "simulated"
+_STOP_SECONDS = 60.0
 
 
 class ProcessClock:
@@ -164,11 +165,13 @@ class Process:
                 self.world.note(self.number, f"sweep failed: {error.code}")
 
     async def stop(self) -> None:
-        """Stop in order: calls under way are broken off, what waits is written."""
+        """Stop in order: calls under way are broken off and given a while to end, what waits is written."""
         self.is_stopping = True
-        for task in self.serving:
-            if task is not asyncio.current_task():
-                task.cancel()
+        others = [task for task in self.serving if task is not asyncio.current_task() and not task.done()]
+        for task in others:
+            task.cancel()
+        if others:
+            await asyncio.wait(others, timeout=_STOP_SECONDS)
         await self.metering.close()
         self.world.kill(self)
 
