@@ -14,7 +14,7 @@ import pytest
 from jangbu.clock import SystemClock, new_id
 from jangbu.config import Settings
 from jangbu.domain.flow import Bounds, Call, Held, Receipt, Settle, TakeHold
-from jangbu.domain.ledger import account_id
+from jangbu.domain.ledger import Asset, account_id
 from jangbu.domain.usage import Counts, Source, Surface, Usage
 from jangbu.errors import DatabaseUnreachable, SpoolFull
 from jangbu.metering.accounts import Accounts
@@ -110,6 +110,23 @@ async def test_who_is_cancelled_while_it_settles_keeps_its_room_in_the_spool(dat
             receipt = await metering.execute(Settle(call, usage))
         assert isinstance(receipt, Receipt)
         assert receipt.available is None
+
+
+async def test_a_record_that_was_there_first_and_cannot_be_read_in_time_is_left_to_the_spool(
+    database_url: str, database: Database, tmp_path: Path
+) -> None:
+    chosen = Settings.load(database_url=database_url, spool_dir=tmp_path, spool_after_seconds=1)
+    usage = Usage(Surface.GENERATE_CONTENT, Counts(prompt=5, total=5), Source.REPORTED, "a-model")
+    call = Call(new_id(SystemClock()), "kim", "chat", "a-model", Bounds(5, 5, output_chosen=True))
+    async with open_metering(chosen) as metering:
+        await metering.accounts.create("kim")
+        await metering.execute(Settle(call, usage))
+        async with database.connection() as connection, connection.transaction():
+            await connection.execute("LOCK TABLE jangbu.models IN ACCESS EXCLUSIVE MODE")
+            receipt = await metering.execute(Settle(call, usage))
+        assert isinstance(receipt, Receipt)
+        assert (receipt.id, receipt.charged_tokens, receipt.available) == (call.id, 5, None)
+    assert (await accounts.balances(database, account_id("default", "kim")))[Asset.TOKENS].used == 5
 
 
 async def is_full(spooling: Spooling) -> bool:

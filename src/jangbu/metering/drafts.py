@@ -7,7 +7,9 @@ from uuid import UUID
 from jangbu.domain.flow import Receipt
 from jangbu.domain.usage import Source, Usage
 from jangbu.errors import IdempotencyConflict
-from jangbu.metering.content import answer_id
+from jangbu.metering.content import answer_id, storable
+from jangbu.metering.evidence import evidence
+from jangbu.metering.pricing import Priced
 from jangbu.storage.entries import KeyRow
 from jangbu.storage.usage import Flushed, UsageRecord, UsageRow
 
@@ -26,6 +28,37 @@ class Draft:
     was_held: bool
     id: UUID
     answer: tuple[str, bytes] | None
+
+    def row(self, account: UUID, numbers: tuple[int, int], priced: Priced) -> UsageRow:
+        """Give the record as it is written; ``numbers`` are those of its service and its model."""
+        reported, counts = self.usage, self.usage.counts
+        return UsageRow(
+            account_id=account,
+            id=self.id,
+            service_id=numbers[0],
+            model_id=numbers[1],
+            surface=reported.surface,
+            platform=reported.platform,
+            tier=reported.tier,
+            source=reported.source,
+            prompt=counts.prompt,
+            candidates=counts.candidates,
+            thoughts=counts.thoughts,
+            tool=counts.tool,
+            cached=counts.cached,
+            total=reported.total_tokens,
+            cost_nano=priced.cost_nano,
+            input_cost_nano=priced.input_cost_nano,
+            charge_nano=priced.charge_nano,
+            price_version=priced.version,
+            was_held=self.was_held,
+            response_id=answer_id(reported.response_id),
+            anomalies=",".join(reported.anomalies) or None,
+            raw=storable(evidence(reported)),
+            metadata=self.metadata,
+            key=self.answer[0] if self.answer else None,
+            digest=self.answer[1] if self.answer else None,
+        )
 
     def is_of(self, record: UsageRecord) -> bool:
         """Tell whether a record under this draft's id is of this very answer, as far as counts tell."""

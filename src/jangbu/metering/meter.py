@@ -12,11 +12,11 @@ from jangbu import telemetry
 from jangbu.clock import new_id
 from jangbu.domain.flow import Call, Held, LedgerEffect, MarkUnknown, Receipt, Refused, Release, Settle, TakeHold
 from jangbu.domain.usage import Usage
-from jangbu.errors import IdempotencyConflict, InvalidInput, RecordingFailed
+from jangbu.errors import DatabaseUnreachable, IdempotencyConflict, InvalidInput, RecordingFailed
 from jangbu.metering import drafts
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.alerts import Alerts
-from jangbu.metering.content import answer_id, digest, metadata_text, model_name, service_name, storable
+from jangbu.metering.content import digest, metadata_text, model_name, service_name
 from jangbu.metering.drafts import Draft
 from jangbu.metering.endings import Endings
 from jangbu.metering.evidence import evidence
@@ -227,11 +227,25 @@ class Metering:
             case Flushed(has_account=False):
                 raise unknown_user(draft.user)
             case _:
-                receipt = await self._patiently(lambda: self._replay(row, outcome))
-                if row.was_held and receipt.id != row.id:
-                    # Where two calls brought it in one moment, the hold of this one is open until the other is seen.
-                    await self.recorder.record(named)
-                return receipt
+                return await self._known_already(draft, named, outcome)
+
+    async def _known_already(self, draft: Draft, named: Named, flushed: Flushed) -> Receipt:
+        """Give the receipt of the record that was there first; where the database does not say in time which that is,
+        the spool finds out later.
+        """
+        row, spooling = named.row, self.spooling
+        seconds = self.recorder.seconds if spooling is None else spooling.after_seconds
+        try:
+            with translated():
+                receipt = await repeated("meter", lambda: self._replay(row, flushed), seconds=seconds)
+        except DatabaseUnreachable:
+            if spooling is None or not await self.recorder.keep(named):
+                raise
+            return drafts.receipt_spooled(draft, row)
+        if row.was_held and receipt.id != row.id:
+            # Where two calls brought it in one moment, the hold of this one is open until the other is seen.
+            await self.recorder.record(named)
+        return receipt
 
     async def _learn_names(self, draft: Draft) -> bool:
         """Have the names of a record numbered; False where the record is in the spool, because they cannot be now."""
@@ -252,36 +266,8 @@ class Metering:
             return await repeated("meter", ask, seconds=self.recorder.seconds)
 
     def _row(self, draft: Draft) -> UsageRow:
-        reported, counts = draft.usage, draft.usage.counts
-        priced = self.pricing.price(reported, draft.model, usage.moment_of(draft.id))
-        service, model = self._numbering.of(draft)
-        return UsageRow(
-            account_id=self.accounts.id_of(draft.user),
-            id=draft.id,
-            service_id=service,
-            model_id=model,
-            surface=reported.surface,
-            platform=reported.platform,
-            tier=reported.tier,
-            source=reported.source,
-            prompt=counts.prompt,
-            candidates=counts.candidates,
-            thoughts=counts.thoughts,
-            tool=counts.tool,
-            cached=counts.cached,
-            total=reported.total_tokens,
-            cost_nano=priced.cost_nano,
-            input_cost_nano=priced.input_cost_nano,
-            charge_nano=priced.charge_nano,
-            price_version=priced.version,
-            was_held=draft.was_held,
-            response_id=answer_id(reported.response_id),
-            anomalies=",".join(reported.anomalies) or None,
-            raw=storable(evidence(reported)),
-            metadata=draft.metadata,
-            key=draft.answer[0] if draft.answer else None,
-            digest=draft.answer[1] if draft.answer else None,
-        )
+        priced = self.pricing.price(draft.usage, draft.model, usage.moment_of(draft.id))
+        return draft.row(self.accounts.id_of(draft.user), self._numbering.of(draft), priced)
 
     async def _replay(self, row: UsageRow, flushed: Flushed) -> Receipt:
         """Give the receipt of the record that was there first."""
