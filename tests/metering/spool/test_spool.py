@@ -209,7 +209,7 @@ def test_a_forked_child_does_not_keep_the_spool_of_a_parent_that_died(tmp_path: 
         "from tests.metering.spool.test_spool import on_disk\n"
         f"spool = on_disk(Path({str(tmp_path / 'spool')!r}))\n"
         "spool.append([b'left'])\n"
-        f"if os.fork():\n    os.write({write}, b'x')\n    os._exit(1)\n"
+        f"if os.fork():\n    os._exit(1)\nos.write({write}, b'x')\n"
         "time.sleep(60)\n"
     )
     import subprocess
