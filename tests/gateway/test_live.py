@@ -230,6 +230,27 @@ async def test_speech_is_held_for_as_it_grows(database_url: str, gemini: FakeGem
         await eventually(lambda: is_used(served, (0, 0), "lee"))
 
 
+async def test_what_is_held_for_tools_is_room_for_speech(database_url: str, gemini: FakeGemini) -> None:
+    heard, all_of_it = 0, asyncio.Event()
+
+    async def script(upstream: ServerConnection) -> None:
+        nonlocal heard
+        await set_up(upstream)
+        async for _ in upstream:
+            heard += 1
+            if heard == 15:
+                all_of_it.set()
+
+    searching = {"setup": {**SETUP["setup"], "tools": [{"googleSearch": {}}]}}
+    async with provider(script) as url, scripted(database_url, gemini, url) as served:
+        await served.open("lee", tokens=12_000)
+        async with session(served, searching, user="lee") as client:
+            for _ in range(15):
+                await client.send_json(speech(10))
+            async with asyncio.timeout(20):
+                await all_of_it.wait()
+
+
 async def test_google_genai_converses_over_tls(database_url: str, gemini: FakeGemini, tmp_path: Path) -> None:
     async with stage(database_url, gemini) as served:
         await served.open("kim")

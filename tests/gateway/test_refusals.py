@@ -10,6 +10,8 @@ from jangbu.gateway.refusals import refusal
 FOR_THE_OPERATOR = [
     errors.DatabaseUnreachable("PostgreSQL does not answer: db.internal:5432", hint="check JANGBU_DATABASE_URL"),
     errors.RecordingFailed("the usage of call 1 is not recorded: disk full"),
+    errors.SpoolFull("the spool /srv/spool holds what it may", hint="raise JANGBU_SPOOL_BYTES_MAX"),
+    errors.SpoolUnusable("the spool /srv/spool cannot be used: disk failed", hint="look at JANGBU_SPOOL_DIR"),
     errors.NotConfigured("the gateway has no key for Gemini", hint="set GEMINI_API_KEY where it runs"),
     errors.NotFound("user 'lee' has no account", hint="run `jangbu accounts create lee`"),
 ]
@@ -20,7 +22,7 @@ def test_what_only_the_operator_can_mend_is_logged_and_not_told(
     error: errors.JangbuError, caplog: pytest.LogCaptureFixture
 ) -> None:
     told = json.loads(refusal(error).body)["error"]["message"]
-    for word in ("JANGBU_", "GEMINI_", "`jangbu", "PostgreSQL", "disk", "db.internal"):
+    for word in ("JANGBU_", "GEMINI_", "`jangbu", "PostgreSQL", "disk", "db.internal", "/srv"):
         assert word not in told
     assert told
     assert str(error) in caplog.text

@@ -36,6 +36,8 @@ class MeteredCall:
         self._ledger = ledger
         self._steps = metered_call(call)
         self._is_ended = False
+        self.held_tokens = 0
+        """How many tokens are held for it, once it has begun."""
         self._may_have_left = False
 
     @asynccontextmanager
@@ -62,7 +64,9 @@ class MeteredCall:
                     await require_able_to_pay(self._ledger, self.call.user)
                 effect = self._steps.send(await count_input())
             else:
-                effect = self._steps.send(await self._taken(effect))
+                taken = await self._taken(effect)
+                self.held_tokens = taken.amount if isinstance(taken, Held) else 0
+                effect = self._steps.send(taken)
         return effect.output_limit
 
     async def finish(self, outcome: Outcome) -> Receipt | None:

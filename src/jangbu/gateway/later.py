@@ -72,11 +72,7 @@ async def _opened(exchange: Exchange, asked: Mapping[str, Any], found: Sequence[
 async def _kept(exchange: Exchange, call: MeteredCall, files: BatchFiles) -> None:
     """Have the files of a batch stay what they are from here on. Where they do not, the call never leaves."""
     if files.names:
-        try:
-            await files.keep(exchange, call.call.id)
-        except BaseException:
-            await call.finish(Rejected("the files of the batch could not be kept"))
-            raise
+        await files.keep(exchange, call.call.id)
 
 
 async def _bounds(exchange: Exchange, asked: Mapping[str, Any], found: Sequence[Field]) -> Bounds:

@@ -13,8 +13,14 @@ from jangbu.errors import (
     NotFound,
     NotOffered,
     NotPermitted,
+    RecordingFailed,
+    SpoolFull,
+    SpoolUnusable,
     TooLarge,
+    UncountedInput,
+    UpstreamUnreachable,
 )
+from jangbu.gateway.refusals import words_for
 
 __all__ = ["Closing", "closing", "hidden", "passed_on"]
 
@@ -41,6 +47,11 @@ _CODES: tuple[tuple[type[JangbuError], int], ...] = (
     (LimitReached, TRY_AGAIN_LATER),
     (NotConfigured, TRY_AGAIN_LATER),
     (DatabaseUnreachable, TRY_AGAIN_LATER),
+    (SpoolFull, TRY_AGAIN_LATER),
+    (SpoolUnusable, TRY_AGAIN_LATER),
+    (RecordingFailed, TRY_AGAIN_LATER),
+    (UncountedInput, TRY_AGAIN_LATER),
+    (UpstreamUnreachable, TRY_AGAIN_LATER),
 )
 # Codes that only tell what happened to a connection, and are never sent.
 _UNSENT = frozenset({1004, 1005, 1006, 1015})
@@ -62,10 +73,11 @@ class Closing:
 def closing(error: JangbuError) -> Closing:
     """Word an error. Nothing in a session tells a client to try again what cannot be paid for."""
     code = next((code for kind, code in _CODES if isinstance(error, kind)), INTERNAL_ERROR)
-    message = error.message
     if isinstance(error, InsufficientBalance):
-        message = f"{error.needed} tokens needed, {error.available} available"
-    return Closing(code, f"{error.code.upper()}: {message}")
+        words = f"{error.needed} tokens needed, {error.available} available"
+    else:
+        words = words_for(error)
+    return Closing(code, f"{error.code.upper()}: {words}")
 
 
 def passed_on(code: int | None, reason: str, secrets: Iterable[str]) -> Closing:

@@ -194,13 +194,13 @@ class Turns:
         bounds = replace(self._setup.bounds, input_most=self._context_tokens + most + TURN_ALLOWANCE)
         admission = await self._limits.admit(key) if key.has_limits else None
         try:
-            await self._hold(bounds)
+            room = await self._hold(bounds)
         except BaseException:
             if admission is not None:
                 await admission.end()
             raise
         self._turn.admission = admission
-        self._turn.room = TURN_ALLOWANCE
+        self._turn.room = TURN_ALLOWANCE + room
         self._turn.renewed_at = asyncio.get_running_loop().time()
 
     async def _grow(self, most: int) -> None:
@@ -216,7 +216,8 @@ class Turns:
                 holds = self._exchange.parts.ledger.holds
                 await holds.extend(self._exchange.account, call.call.id, RENEWED_FOR_SECONDS)
 
-    async def _hold(self, bounds: Bounds) -> None:
+    async def _hold(self, bounds: Bounds) -> int:
+        """Hold for what the turn hears and says; give what is held beyond that for tools, which may be heard, too."""
         parts = self._exchange.parts
         call = MeteredCall(
             parts.ledger,
@@ -230,8 +231,9 @@ class Turns:
                 metadata=self._metadata,
             ),
         )
-        await call.begin(_uncounted)
+        limit = await call.begin(_uncounted)
         self._turn.calls.append(call)
+        return call.held_tokens - (bounds.input_most or 0) - (bounds.output_most if limit is None else limit)
 
     async def _settle(self, usage: Usage) -> None:
         """Record a turn. One that nothing is held for (it was refused, and went on all the same) is recorded too."""
@@ -246,9 +248,9 @@ class Turns:
                 receipt = await self._record(usage)
             assert receipt is not None, "what is answered has a receipt"
             await self._spend(turn, receipt.charged_tokens)
+        finally:
             for call in turn.calls[1:]:
                 await call.finish(Rejected("the turn was settled as one"))
-        finally:
             await turn.leave()
 
     async def _record(self, usage: Usage) -> Receipt:

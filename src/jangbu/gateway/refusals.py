@@ -31,7 +31,7 @@ from jangbu.errors import (
     UpstreamUnreachable,
 )
 
-__all__ = ["Refusal", "refusal"]
+__all__ = ["Refusal", "refusal", "words_for"]
 
 _DOMAIN = "jangbu"
 _STATUSES: tuple[tuple[type[JangbuError], int, str], ...] = (
@@ -85,17 +85,17 @@ def refusal(error: JangbuError, *, top_up_url: str | None = None) -> Refusal:
     if "link" in facts:
         links = [{"description": "Get more tokens", "url": facts["link"]}]
         details.append({"@type": "type.googleapis.com/google.rpc.Help", "links": links})
-    body = {"error": {"code": status, "message": _words(error), "status": word, "details": details}}
+    body = {"error": {"code": status, "message": words_for(error), "status": word, "details": details}}
     headers = {"retry-after": str(error.seconds)} if isinstance(error, LimitReached) else {}
     return Refusal(status, json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"), headers)
 
 
-def _words(error: JangbuError) -> str:
+def words_for(error: JangbuError) -> str:
     """Say what went wrong to whoever calls. What is only for the operator is logged instead."""
     match error:
         case InsufficientBalance():
             return f"{error.message}; get more tokens, or lower max_output_tokens"
-        case DatabaseUnreachable():
+        case DatabaseUnreachable() | SpoolFull() | SpoolUnusable():
             words = "calls cannot be recorded at the moment, so none is made; try again later"
         case RecordingFailed():
             words = "the call could not be recorded; try again later"
