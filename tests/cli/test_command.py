@@ -25,6 +25,7 @@ COMMANDS = [
     ("prices",), ("prices", "list"), ("prices", "versions"), ("prices", "import"), ("prices", "diff"),
     ("prices", "set"), ("prices", "markup"), ("serve",),
     ("prices", "backfill"), ("db",), ("db", "upgrade"), ("db", "sql"), ("db", "retain"), ("db", "url"),
+    ("db", "archive"), ("db", "backup"), ("db", "backups"), ("db", "restore"),
     ("config",), ("config", "show"), ("doctor",),
     ("demo",), ("spool",), ("spool", "status"), ("spool", "drain"),
     ("alerts",), ("alerts", "list"), ("alerts", "test"), ("alerts", "rules"), ("alerts", "deliver"),

@@ -130,7 +130,7 @@ def test_a_handshake_that_never_ends_is_cut_off(jangbu: Jangbu, tmp_path: Path, 
     files = self_signed_certificate(tmp_path / "given", "127.0.0.1")
     words = ("--tls-certificate", str(files.chain), "--tls-key", str(files.key), "--workers", workers)
     with (
-        serving(jangbu, *words, "--log-format", "json", JANGBU_HEAD_SECONDS_MAX="1") as service,
+        serving(jangbu, *words, "--log-format", "json", JANGBU_HEAD_SECONDS_MAX="1", GEMINI_API_KEY="a-key") as service,
         service.connect() as connection,
     ):
         began = time.monotonic()

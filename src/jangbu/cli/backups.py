@@ -1,6 +1,5 @@
 """``db backup``, ``db backups``, ``db restore`` and ``db archive``: a ledger that survives its disk."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -57,6 +56,8 @@ async def backup(
     ] = None,
 ) -> None:
     """Back up the ledger while it works, and check the backup."""
+    import asyncio
+
     settings = session.settings()
     from jangbu.storage.embedded.backup import keep_newest, make_base, make_portable
 
@@ -91,6 +92,8 @@ async def backups(
     check: Annotated[bool, typer.Option("--check", help="Read each to its end and compare the checksums.")] = False,
 ) -> None:
     """List backups, oldest first, with those that were never finished."""
+    import asyncio
+
     from jangbu.storage.embedded import backup as making
     from jangbu.storage.embedded.backups import Backup, find, listed
 
@@ -135,6 +138,8 @@ async def restore(
     unverified: Annotated[bool, typer.Option("--no-verify", help="Leave out `jangbu verify` at the end.")] = False,
 ) -> None:
     """Restore a backup into --data-dir NEW, up to a time where it was archived, and verify the ledger."""
+    import asyncio
+
     settings = session.settings()
     from jangbu.storage.embedded import default_data_dir
     from jangbu.storage.embedded.backups import find
@@ -182,6 +187,8 @@ async def archive(session: Session) -> None:
 @asynccontextmanager
 async def _source(settings: "Settings") -> "AsyncIterator[Source]":
     """Hold up the ledger that is backed up, and read what a backup says about it."""
+    import asyncio
+
     from jangbu.storage import migrate
     from jangbu.storage.database import Database
     from jangbu.storage.embedded.archive import archive_of
