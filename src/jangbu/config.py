@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(None, description="A PostgreSQL 15+ server; without it one is embedded")
     data_dir: Path | None = Field(None, description="Where the embedded server keeps its data")
     spool_dir: Path | None = Field(
-        None, description="Where records wait while the database is away; without it in spool beside its data"
+        None, description="Where records wait while the database is away; without it in `spool` below `data_dir`"
     )
     backup_dir: Path | None = Field(
         None, description="Where `db backup` puts backups; without it in backups beside the embedded server's data"

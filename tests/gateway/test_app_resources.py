@@ -242,6 +242,7 @@ async def test_a_store_of_files_is_closed_until_a_setting_names_it(
     assert "JANGBU_ALLOWED_RESOURCES" in message_of(answer)
     assert (came(served), await served.used()) == ([], (0, 0))
     async with stage(database_url, gemini, **OPENED) as other:
+        await other.ledger.accounts.grant("kim", 2_000_000, key="a batch holds for all that it may read")
         assert (await other.post(path, body))[0] == 200
 
 

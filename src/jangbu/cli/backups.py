@@ -1,11 +1,11 @@
 """``db backup``, ``db backups``, ``db restore`` and ``db archive``: a ledger that survives its disk."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -32,6 +32,8 @@ __all__ = ["register"]
 _KIBIBYTE = 1024
 _THE_BACKUP = "backup"
 
+Result = TypeVar("Result")
+
 
 def register(app: typer.Typer) -> None:
     """Do nothing more: the commands stand in the group ``db``."""
@@ -56,7 +58,6 @@ async def backup(
     ] = None,
 ) -> None:
     """Back up the ledger while it works, and check the backup."""
-    import asyncio
 
     settings = session.settings()
     from jangbu.storage.embedded.backup import keep_newest, make_base, make_portable
@@ -72,8 +73,8 @@ async def backup(
     async with _source(settings) as source:
         with progress(session) as tell:
             make = make_portable if portable else make_base
-            made = await asyncio.to_thread(make, source, target, tell or _untold)
-    removed = [] if count is None else await asyncio.to_thread(keep_newest, made, count)
+            made = await _beside(make, source, target, tell or _untold)
+    removed = [] if count is None else await _beside(keep_newest, made, count)
     more = f"; removed {counted(len(removed), 'older backup')}" if removed else ""
     session.show(
         {**_facts(made), "removed": removed},
@@ -92,7 +93,6 @@ async def backups(
     check: Annotated[bool, typer.Option("--check", help="Read each to its end and compare the checksums.")] = False,
 ) -> None:
     """List backups, oldest first, with those that were never finished."""
-    import asyncio
 
     from jangbu.storage.embedded import backup as making
     from jangbu.storage.embedded.backups import Backup, find, listed
@@ -109,7 +109,7 @@ async def backups(
             state = "complete" if isinstance(each, Backup) else "unfinished"
             if isinstance(each, Backup) and check:
                 try:
-                    await asyncio.to_thread(making.check, each, tell or _untold)
+                    await _beside(making.check, each, tell or _untold)
                     state = "sound"
                 except JangbuError as error:
                     state, first_error = "damaged", first_error or error
@@ -138,7 +138,6 @@ async def restore(
     unverified: Annotated[bool, typer.Option("--no-verify", help="Leave out `jangbu verify` at the end.")] = False,
 ) -> None:
     """Restore a backup into --data-dir NEW, up to a time where it was archived, and verify the ledger."""
-    import asyncio
 
     settings = session.settings()
     from jangbu.storage.embedded import default_data_dir
@@ -155,7 +154,7 @@ async def restore(
     goal = Goal(until, backup_alone=to == _THE_BACKUP, archive=_path(archive) if archive else None)
     target = settings.data_dir or default_data_dir()
     with progress(session) as tell:
-        ended = await asyncio.to_thread(restored_from, found, target, goal, replace=replace, progress=tell or _untold)
+        ended = await _beside(restored_from, found, target, goal, replace=replace, progress=tell or _untold)
         mismatches = None if unverified else await _verified(settings, ended, tell)
     facts = {**asdict(ended), "backup": _facts(found), "mismatches": mismatches}
     session.show(facts, lambda: _told(found, goal, ended, mismatches))
@@ -225,6 +224,13 @@ async def _verified(settings: "Settings", ended: "Restored", tell: Progress | No
             full=True, recompute=metering.pricing.reprice, restate=restated, progress=tell
         )
     return len(report.mismatches)
+
+
+async def _beside(work: Callable[..., Result], *given: Any, **named: Any) -> Result:
+    """Do what takes long in a thread, so that Ctrl-C is heard meanwhile."""
+    import asyncio
+
+    return await asyncio.to_thread(work, *given, **named)
 
 
 def _data_dir(settings: "Settings") -> Path:
