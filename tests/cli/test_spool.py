@@ -140,6 +140,20 @@ def test_the_spool_of_a_former_address_is_drained_where_it_is_named(
     assert (refused.code, "there is no spool" in refused.error_line) == (3, True)
 
 
+def test_what_the_spool_of_a_former_address_keeps_is_sent_again_where_it_is_named(
+    jangbu: Jangbu, ledger: Path, tmp_path: Path
+) -> None:
+    former = tmp_path / "spool" / "a-former-address"
+    kept = spooled(former, "kim")
+    kept.note_committed([1])
+    kept.close()
+    assert jangbu.json("spool", "drain", "--again")["recorded_again"] == 0
+    long_kept = {"JANGBU_SPOOL_KEEP_SECONDS": "0"}
+    again = jangbu.ok("spool", "drain", "--again", "--from", str(former), "--json", **long_kept).json
+    assert (again["drained"], again["recorded_again"]) == (0, 1)
+    assert jangbu.json("balance", "kim")["used_tokens"] == 450
+
+
 def test_verify_and_doctor_tell_of_what_waits(jangbu: Jangbu, ledger: Path) -> None:
     assert "spool" in jangbu.json("verify")["checked"]
     assert {check["name"]: check["state"] for check in jangbu.json("doctor")["checks"]}["spool"] == "ok"

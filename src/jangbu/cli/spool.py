@@ -59,10 +59,11 @@ async def drain(
         spooling = metering.spooling
         if spooling is None:
             raise InvalidSettings("there is no spool", hint="JANGBU_SPOOL_BYTES_MAX is 0")
+        # Whoever adopts a spool removes what it has kept for long enough.
+        repeated = await spooling.record_again(named or ()) if again else 0
         await spooling.adopt()
         if named is not None:
             await spooling.adopt(named)
-        repeated = await spooling.record_again() if again else 0
         drained = spooling.drained
     left = _facts(spools_of(settings))
     facts = {"drained": drained, "recorded_again": repeated, "waiting": left["waiting"]}

@@ -161,12 +161,14 @@ class Spooling:
                 await asyncio.to_thread(spool.close)
         return drained
 
-    async def record_again(self) -> int:
-        """Record what the spools of this ledger keep after its commit, whoever owns them; give how many there were.
+    async def record_again(self, former: Sequence[Path] = ()) -> int:
+        """Record what the spools of this ledger keep after its commit, whoever owns them, and the ``former`` ones;
+        give how many records the database has now of those.
 
         What the database still has is not changed by that. Raises what the database raises.
         """
-        directories = await asyncio.to_thread(lambda: list(spools_below(self.directory, disk=self._disk)))
+        own = await asyncio.to_thread(lambda: list(spools_below(self.directory, disk=self._disk)))
+        directories = dict.fromkeys((*own, *former))
         return sum([await drain_kept(directory, self._write, self._disk) for directory in directories])
 
     async def drain(self) -> int:
