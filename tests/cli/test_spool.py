@@ -179,3 +179,14 @@ def test_a_record_of_nobody_is_kept_in_quarantine(jangbu: Jangbu, ledger: Path) 
     drained = jangbu.json("spool", "drain")
     assert (drained["drained"], drained["waiting"], drained["quarantined"]) == (1, 0, 1)
     assert jangbu.json("balance", "kim")["used_tokens"] == 450
+
+
+def test_records_that_were_put_aside_keep_no_other_from_being_sent_again(jangbu: Jangbu, ledger: Path) -> None:
+    left = spooled(ledger, "kim", "nobody")
+    left.append([b"cannot be read"])
+    left.close()
+    drained = jangbu.json("spool", "drain")
+    assert (drained["drained"], drained["waiting"], drained["quarantined"]) == (1, 0, 2)
+    again = jangbu.json("spool", "drain", "--again")
+    assert again == {"drained": 0, "recorded_again": 1, "waiting": 0, "quarantined": 2}
+    assert jangbu.json("balance", "kim")["used_tokens"] == 450

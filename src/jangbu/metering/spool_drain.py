@@ -33,22 +33,22 @@ async def drain(spool: Spool, write: Write, answered: Callable[[], None] = lambd
 
 
 async def drain_kept(directory: Path, write: Write, disk: Disk) -> int:
-    """Record what a spool keeps after its commit once more; give how many records that were. Nothing is owned."""
+    """Record what a spool keeps after its commit once more; give how many records the database has. Nothing is owned.
+
+    Among them are those that were put aside: they are refused again, and that was told before.
+    """
     kept = await asyncio.to_thread(lambda: list(kept_records(directory, disk=disk)))
+    recorded = 0
     for first in range(0, len(kept), _BATCH_MAX):
-        await write([decode_record(each.payload) for each in kept[first : first + _BATCH_MAX]])
-    return len(kept)
+        readable, _ = _decoded(kept[first : first + _BATCH_MAX])
+        reasons = await write([spooled for _, spooled in readable])
+        recorded += sum(reason is None for reason in reasons)
+    return recorded
 
 
 async def _drain_batch(spool: Spool, records: Sequence[Record], write: Write) -> int:
     """Write a batch and note what became of each; give how many the database has."""
-    readable: list[tuple[Record, Spooled]] = []
-    poisonous: list[tuple[Record, str]] = []
-    for record in records:
-        try:
-            readable.append((record, decode_record(record.payload)))
-        except InvalidInput as error:
-            poisonous.append((record, error.message))
+    readable, poisonous = _decoded(records)
     reasons = await write([spooled for _, spooled in readable])
     done: list[int] = []
     for (record, _), reason in zip(readable, reasons, strict=True):
@@ -66,3 +66,15 @@ async def _drain_batch(spool: Spool, records: Sequence[Record], write: Write) ->
             reason=reason,
         )
     return len(done)
+
+
+def _decoded(records: Sequence[Record]) -> tuple[list[tuple[Record, Spooled]], list[tuple[Record, str]]]:
+    """Give the records that can be read with what they hold, and the others with the reason why they cannot."""
+    readable: list[tuple[Record, Spooled]] = []
+    poisonous: list[tuple[Record, str]] = []
+    for record in records:
+        try:
+            readable.append((record, decode_record(record.payload)))
+        except InvalidInput as error:
+            poisonous.append((record, error.message))
+    return readable, poisonous
