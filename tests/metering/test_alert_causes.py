@@ -4,19 +4,21 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from jangbu import telemetry
-from jangbu.clock import new_id
+from jangbu.clock import SystemClock, new_id
 from jangbu.config import Settings
 from jangbu.domain.alerts import Condition
 from jangbu.domain.flow import Bounds, Call, Settle, TakeHold
 from jangbu.domain.usage import Usage
 from jangbu.metering.meter import Metering
+from jangbu.metering.spool import Spool
 from jangbu.providers.gemini import parse_object
 from jangbu.storage.database import Database
-from jangbu.wiring import alert_delivery, open_metering
+from jangbu.wiring import alert_delivery, ledger_spool, open_metering
 from tests.alerts.receiver import Receiver, until
 
 
@@ -109,6 +111,39 @@ async def test_recording_that_fails_is_told_and_so_is_its_end(
     assert began["facts"] == {"failures": 1, "seconds": 0, "cause": "PostgreSQL does not answer", "call": "c-1"}
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
     assert "Usage could not be recorded (PostgreSQL does not answer)" in caplog.text
+
+
+def left_with_a_record_that_cannot_be_decoded(directory: Path) -> None:
+    spool = Spool.open(directory, segment_bytes=65_536, clock=SystemClock())
+    spool.append([b"no record of kim"])
+    spool.close()
+
+
+def left_with_a_record_that_cannot_be_read(directory: Path) -> None:
+    left_with_a_record_that_cannot_be_decoded(directory)
+    (segment,) = (path for path in directory.iterdir() if b"no record of kim" in path.read_bytes())
+    segment.write_bytes(segment.read_bytes().replace(b"no record", b"NO RECORD"))
+
+
+@pytest.mark.parametrize(
+    ("leave", "cause"),
+    [
+        (left_with_a_record_that_cannot_be_decoded, "can never be recorded"),
+        (left_with_a_record_that_cannot_be_read, "cannot be read any more"),
+    ],
+)
+async def test_usage_that_is_lost_in_the_spool_is_told_as_recording_that_failed(
+    chosen: Callable[..., Settings], receiver: Receiver, leave: Callable[[Path], None], cause: str
+) -> None:
+    directory = ledger_spool(chosen()) / "a-process-that-died"
+    leave(directory)
+    async with open_metering(chosen()):
+        await receiver.until(1)
+    told = receiver.received[0].json
+    assert (told["condition"], told["phase"]) == ("recording_failed", "began")
+    assert cause in told["facts"]["cause"]
+    assert "kim" not in str(told), "no user leaves in an alert"
+    assert str(directory) not in str(told)
 
 
 @asynccontextmanager

@@ -15,6 +15,11 @@ _QUIET_SECONDS = 10
 _SPOOL_PHASES = {"spool.began": Phase.BEGAN, "spool.lasts": Phase.LASTS, "spool.ended": Phase.ENDED}
 _SPOOL_FACTS = ("records", "bytes", "seconds", "oldest_seconds")
 _EPISODES = {"recorder.failed": Condition.RECORDING_FAILED, "recorder.retried": Condition.RECORDING_DELAYED}
+_LOST = {
+    "spool.set_aside": "a record in the local spool can never be recorded and is in its quarantine",
+    "spool.quarantined": "records in the local spool cannot be read any more",
+}
+"""What is said of usage that the spool lost. The events say more than may leave in an alert: users, and paths."""
 _SUCCESS = "recorder.flushed"
 
 
@@ -47,6 +52,7 @@ class AlertEvents:
         self._ends = [
             telemetry.subscribe(self._hear_episode, *_EPISODES),
             telemetry.subscribe(self._hear_spool, *_SPOOL_PHASES),
+            telemetry.subscribe(self._hear_lost, *_LOST),
             telemetry.subscribe(self._hear_mismatch, "verify.mismatched"),
         ]
 
@@ -67,9 +73,17 @@ class AlertEvents:
 
     def _hear_episode(self, event: str, facts: Mapping[str, Any]) -> None:
         condition = _EPISODES[event]
+        is_failed = condition is Condition.RECORDING_FAILED
+        self._fail(condition, {"cause": _cause(facts), "call": str(facts.get("usage_id", ""))} if is_failed else {})
+
+    def _hear_lost(self, event: str, facts: Mapping[str, Any]) -> None:
+        # Bytes that were never acknowledged are no record: only a crash in the middle of a write is seen in them.
+        if facts.get("lost") or event == "spool.set_aside":
+            self._fail(Condition.RECORDING_FAILED, {"cause": _LOST[event]})
+
+    def _fail(self, condition: Condition, facts: Mapping[str, Fact]) -> None:
         with self._lock:
-            if condition is Condition.RECORDING_FAILED:
-                self._facts[condition] = {"cause": _cause(facts), "call": str(facts.get("usage_id", ""))}
+            self._facts[condition] = facts
             self._follow_successes(wanted=True)
             self._tell(condition, self._episodes[condition].fail(_now_ms()))
 
