@@ -1,13 +1,23 @@
 """Room in the spool: taken before a call is made, and given back whatever becomes of it."""
 
 import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from jangbu.clock import SystemClock
 from jangbu.config import Settings
 from jangbu.errors import NotFound, SpoolFull
+from jangbu.metering.spool import Spool, Spooled, look, spools_below
+from jangbu.metering.spool.disk import Lock, RealDisk
+from jangbu.metering.spooling import Spooling
 from jangbu.wiring import ledger_spool
 from tests.faults.server import KillableServer
+from tests.faults.waiting import become
 from tests.metering.outage import FLASH, answer, hold, new_call, opened, settle, settle_held
 
 
@@ -44,6 +54,53 @@ async def test_room_that_is_asked_for_by_a_caller_who_leaves_is_given_back(setti
             await asyncio.gather(*leaving, return_exceptions=True)
         calls = [new_call("kim") for _ in range(2**20 // 16_416)]
         await asyncio.gather(*(hold(metering, call) for call in calls))
+
+
+class SlowDisk(RealDisk):
+    """A disk on which it takes as long as the test says until a directory is owned and read."""
+
+    def __init__(self) -> None:
+        self.has_locked = threading.Event()
+        self.goes_on = threading.Event()
+
+    def lock(self, path: Path) -> Lock | None:
+        lock = super().lock(path)
+        self.has_locked.set()
+        assert self.goes_on.wait(60)
+        return lock
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [lambda spooling: spooling.adopt(), lambda spooling: spooling.take_room(uuid4())],
+    ids=["an adoption", "a call that takes room"],
+)
+async def test_a_directory_that_is_opened_for_who_leaves_meanwhile_is_given_back(
+    tmp_path: Path, begin: Callable[[Spooling], Coroutine[Any, Any, object]]
+) -> None:
+    async def never_asked(_records: Sequence[Spooled]) -> Sequence[str | None]:
+        raise AssertionError
+
+    left = Spool.open(tmp_path / "a-process-that-died", segment_bytes=65_536, clock=SystemClock())
+    left.append([b"waits"])
+    left.close()
+    disk = SlowDisk()
+    bounds = {"bytes_max": 2**20, "keep_seconds": 900, "after_seconds": 1}
+    spooling = Spooling(tmp_path, never_asked, clock=SystemClock(), disk=disk, **bounds)
+    leaving = asyncio.create_task(begin(spooling))
+    await asyncio.to_thread(disk.has_locked.wait, 60)
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    assert leaving.cancelled()
+    assert any(look(each, SystemClock()).is_owned for each in spools_below(tmp_path))
+    disk.goes_on.set()
+
+    async def is_left() -> bool:
+        seen = [look(each, SystemClock()) for each in spools_below(tmp_path)]
+        return [(each.waiting, each.is_owned) for each in seen] == [(1, False)]
+
+    await become(is_left)
+    await spooling.close()
 
 
 async def test_a_full_spool_leaves_a_record_to_the_database_for_as_long_as_is_set(

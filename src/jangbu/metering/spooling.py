@@ -149,7 +149,7 @@ class Spooling:
         drained = 0
         for directory in await asyncio.to_thread(self._abandoned) if directories is None else directories:
             try:
-                spool = await asyncio.to_thread(self._open, directory)
+                spool = await self._open_for_caller(directory)
             except SpoolInUse:
                 continue
             except JangbuError as error:
@@ -256,8 +256,17 @@ class Spooling:
                 name = f"{socket.gethostname()}-{os.getpid()}-{random.getrandbits(32):08x}"
                 # Whoever adopts may look at a new directory before it is locked.
                 with suppress(SpoolInUse):
-                    self._own = await asyncio.to_thread(self._open, self.directory / name)
+                    self._own = await self._open_for_caller(self.directory / name)
             return self._own
+
+    async def _open_for_caller(self, directory: Path) -> Spool:
+        """Open a directory. One that a caller asked for who is gone is closed: nobody else would give its lock back."""
+        asked = asyncio.get_running_loop().run_in_executor(None, self._open, directory)
+        try:
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            asked.add_done_callback(_close)
+            raise
 
     def _open(self, directory: Path) -> Spool:
         return Spool.open(
@@ -281,3 +290,14 @@ class Spooling:
 def _give_back(asked: "asyncio.Future[Reservation]") -> None:
     if not asked.cancelled() and asked.exception() is None:
         asked.result().give_back()
+
+
+def _close(asked: "asyncio.Future[Spool]") -> None:
+    if asked.cancelled() or asked.exception() is not None:
+        return
+    spool = asked.result()
+    try:
+        asked.get_loop().run_in_executor(None, spool.close)
+    except RuntimeError:
+        # The loop ends and takes no more work for its threads; waiting for the disk delays nobody then.
+        spool.close()
