@@ -125,7 +125,9 @@ class Draining:
         if known is None or known.digest == row.digest:
             if row.was_held and known is not None and known.result_id != row.id:
                 # Where two calls brought the answer in one moment, this one's hold is open until the other is seen.
-                await self._flush([row], project)
+                again = (await self._flush([row], project))[row.id]
+                if isinstance(again, Exception):
+                    raise again
             return None
         if await usage.find(self._database, row.account_id, row.id) is not None:
             return None
