@@ -19,6 +19,7 @@ from jangbu.domain.flow import Bounds, Call, Lost, TakeHold
 from jangbu.gateway.assembly import open_gateway
 from jangbu.metering.evidence import restated
 from jangbu.metering.meter import Metering
+from jangbu.metering.spool import spools_below
 from jangbu.metering.verify import Verification
 from jangbu.wiring import open_metering
 
@@ -77,6 +78,21 @@ async def test_it_is_ready_while_the_database_answers(ledger: Metering, pages: P
     status, body = await pages.get("/readyz")
     assert (status, json.loads(body)["code"]) == (503, "database_unreachable")
     assert await pages.get("/healthz") == (200, '{"status":"ok"}')
+
+
+async def test_a_spool_that_cannot_be_read_is_told_and_ends_no_figures(ledger: Metering, database_url: str) -> None:
+    assert ledger.spooling is not None
+    await ledger.spooling.require_room()
+    (directory,) = spools_below(ledger.spooling.directory)
+    loop = directory / "quarantine"
+    loop.symlink_to(loop)
+    settings = Settings.load(database_url=database_url, vertex_project="shop-project")
+    async with open_app(settings, ledger) as app:
+        status, body = await Pages(app).get("/readyz")
+        assert (status, json.loads(body)["code"]) == (503, "spool_unusable")
+        assert await Pages(app).value("jangbu_database_up") == 1
+        loop.unlink()
+        assert (await Pages(app).get("/readyz"))[0] == 200
 
 
 async def test_it_is_not_ready_where_there_is_nothing_to_call_gemini_with(ledger: Metering, database_url: str) -> None:

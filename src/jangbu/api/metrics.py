@@ -73,9 +73,11 @@ class Metrics:
     async def _measure(self) -> None:
         self._counts.queue.set(self._metering.recorder.depth)
         if self._metering.spooling is not None:
-            backlog = await self._metering.spooling.backlog()
-            self._counts.spooled.set(backlog.waiting)
-            self._counts.spooled_seconds.set(backlog.oldest_seconds)
+            # A disk that cannot be read is told by /readyz; the figures stay as they were.
+            with suppress(OSError, JangbuError):
+                backlog = await self._metering.spooling.backlog()
+                self._counts.spooled.set(backlog.waiting)
+                self._counts.spooled_seconds.set(backlog.oldest_seconds)
 
     async def _read(self) -> Standing | None:
         with suppress(JangbuError, TimeoutError):

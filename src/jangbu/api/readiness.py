@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from jangbu.errors import JangbuError
+from jangbu.errors import JangbuError, SpoolUnusable
 from jangbu.metering.meter import Metering
 from jangbu.storage import verifications
 
@@ -62,9 +62,11 @@ class Readiness:
             return "none"
         try:
             await spooling.require_room()
+            backlog = await spooling.backlog()
         except JangbuError as error:
             return Failure(error.code, str(error))
-        backlog = await spooling.backlog()
+        except OSError as error:
+            return Failure(SpoolUnusable.code, f"the spool cannot be read: {error.strerror or error}")
         return {"waiting": backlog.waiting, "oldest_seconds": backlog.oldest_seconds}
 
     async def verified(self) -> dict[str, object] | None:
