@@ -11,9 +11,11 @@ import pytest
 from jangbu import telemetry
 from jangbu.clock import SystemClock, new_id
 from jangbu.config import Settings
-from jangbu.domain.alerts import Condition
+from jangbu.domain.alerts import Condition, Phase
 from jangbu.domain.flow import Bounds, Call, Settle, TakeHold
 from jangbu.domain.usage import Usage
+from jangbu.metering import alert_events
+from jangbu.metering.alert_events import AlertEvents
 from jangbu.metering.meter import Metering
 from jangbu.metering.spool import Spool
 from jangbu.providers.gemini import parse_object
@@ -101,9 +103,9 @@ async def test_recording_that_fails_is_told_and_so_is_its_end(
     with caplog.at_level(logging.WARNING, "jangbu.alerts"):
         async with open_metering(chosen()) as ledger:
             telemetry.emit("recorder.failed", message="PostgreSQL does not answer: ('10.0.0.1', 5432)", usage_id="c-1")
-            telemetry.emit("recorder.flushed", rows=1, failed=1, lane=0)
+            telemetry.emit("recorder.flushed", rows=1, failed=1, spooled=0, lane=0)
             await receiver.until(1)
-            telemetry.emit("recorder.flushed", rows=3, failed=1, lane=0)
+            telemetry.emit("recorder.flushed", rows=3, failed=1, spooled=1, lane=0)
             await receiver.until(2)
             await until(lambda: _all_delivered(ledger, 2))
     began, ended = (each.json for each in receiver.received)
@@ -144,6 +146,26 @@ async def test_usage_that_is_lost_in_the_spool_is_told_as_recording_that_failed(
     assert cause in told["facts"]["cause"]
     assert "kim" not in str(told), "no user leaves in an alert"
     assert str(directory) not in str(told)
+
+
+@pytest.mark.parametrize(
+    "taken", [("recorder.flushed", {"rows": 2, "failed": 0, "spooled": 1}), ("spool.drained", {"records": 1})]
+)
+def test_what_goes_to_the_spool_does_not_end_a_trouble_and_what_the_database_takes_does(
+    monkeypatch: pytest.MonkeyPatch, taken: tuple[str, dict[str, int]]
+) -> None:
+    monkeypatch.setattr(alert_events, "_QUIET_SECONDS", 0)
+    told: list[Phase] = []
+    events = AlertEvents(lambda _condition, _facts, *, phase: told.append(phase), delay_seconds=60)
+    events.listen()
+    telemetry.emit("recorder.failed", message="PostgreSQL does not answer")
+    telemetry.emit("recorder.flushed", rows=2, failed=1, spooled=1, lane=0)
+    events.tick()
+    assert told == [Phase.BEGAN]
+    telemetry.emit(taken[0], **taken[1])
+    events.tick()
+    events.stop()
+    assert told == [Phase.BEGAN, Phase.ENDED]
 
 
 @asynccontextmanager

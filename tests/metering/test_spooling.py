@@ -51,6 +51,24 @@ async def test_a_call_whose_database_died_is_settled_into_the_spool_and_drained_
         await check_book(metering, settings.project)
 
 
+async def test_it_is_told_of_a_flush_how_much_of_it_went_to_the_spool(
+    killable: KillableServer, settings: Settings
+) -> None:
+    told: list[tuple[int, int, int]] = []
+    end = telemetry.subscribe(
+        lambda _, facts: told.append((facts["rows"], facts["failed"], facts["spooled"])), "recorder.flushed"
+    )
+    async with opened(settings, "kim") as metering:
+        await settle_held(metering, answer(0))
+        call = new_call("kim")
+        await hold(metering, call)
+        killable.crash()
+        await settle(metering, call, answer(1))
+        killable.start()
+    end()
+    assert told == [(1, 0, 0), (1, 0, 1)]
+
+
 async def test_crashes_under_load_lose_and_double_nothing(killable: KillableServer, settings: Settings) -> None:
     users = tuple(f"user-{number}" for number in range(8))
     receipts: dict[UUID, Receipt] = {}

@@ -20,7 +20,8 @@ _LOST = {
     "spool.quarantined": "records in the local spool cannot be read any more",
 }
 """What is said of usage that the spool lost. The events say more than may leave in an alert: users, and paths."""
-_SUCCESS = "recorder.flushed"
+_FLUSHED = "recorder.flushed"
+_DRAINED = "spool.drained"
 
 
 class _Raise(Protocol):
@@ -32,7 +33,8 @@ class _Raise(Protocol):
 class AlertEvents:
     """Turns events into alerts. Events come in any thread; ``tick`` has to be called now and then.
 
-    That records are written is listened to only while recording is in trouble: in quiet times nothing is paid for it.
+    That the database takes records is listened to only while recording is in trouble: in quiet times nothing is paid
+    for it.
     """
 
     def __init__(self, raise_: _Raise, *, delay_seconds: int) -> None:
@@ -87,8 +89,9 @@ class AlertEvents:
             self._follow_successes(wanted=True)
             self._tell(condition, self._episodes[condition].fail(_now_ms()))
 
-    def _hear_success(self, _event: str, facts: Mapping[str, Any]) -> None:
-        if facts.get("failed", 0) < facts.get("rows", 0):
+    def _hear_success(self, event: str, facts: Mapping[str, Any]) -> None:
+        # What went into the spool says nothing of the database.
+        if event == _DRAINED or facts["failed"] + facts["spooled"] < facts["rows"]:
             with self._lock:
                 for episode in self._episodes.values():
                     episode.succeed(_now_ms())
@@ -116,7 +119,7 @@ class AlertEvents:
 
     def _follow_successes(self, *, wanted: bool) -> None:
         if wanted and self._end_of_successes is None:
-            self._end_of_successes = telemetry.subscribe(self._hear_success, _SUCCESS)
+            self._end_of_successes = telemetry.subscribe(self._hear_success, _FLUSHED, _DRAINED)
         elif not wanted and self._end_of_successes is not None:
             self._end_of_successes()
             self._end_of_successes = None

@@ -94,7 +94,8 @@ class Recorder:
         distinct = {each.row.id: each for each in records}
         results = await self._durably(list(distinct.values()), lane)
         failed = sum(isinstance(result, BaseException) for result in results.values())
-        telemetry.emit("recorder.flushed", rows=len(distinct), failed=failed, lane=lane)
+        spooled = sum(isinstance(result, Spooled) for result in results.values())
+        telemetry.emit("recorder.flushed", rows=len(distinct), failed=failed, spooled=spooled, lane=lane)
         if len(distinct) == len(records):
             return [results[each.row.id] for each in records]
         return _told_once(records, results)
