@@ -132,7 +132,12 @@ class CallInProgress:
             await self.finish_async(outcome)
 
     def run_on(self) -> None:
-        """Let the call run on at the provider: its hold stays, and closing the meter does not wait for it."""
+        """Let the call run on at the provider: its hold stays, and closing the meter does not wait for it.
+
+        Its room in the spool is given back: its record, which may come in an hour or never, takes what there is then.
+        """
+        with suppress(JangbuError):
+            self._background.detach(self._background.submit(self._give_room_back, begun=True))
         self._background.end(self)
 
     def report_by(self, reported: Callable[[], Outcome]) -> None:
@@ -202,6 +207,9 @@ class CallInProgress:
         """Give back what is held; what is being taken is given back when it is there. Runs on the ledger's loop."""
         self._is_left = True
         await self._give_back(ledger)
+
+    async def _give_room_back(self, ledger: "Metering") -> None:
+        ledger.leave(self.call.id)
 
     async def _give_back(self, ledger: "Metering") -> None:
         if self._is_held:

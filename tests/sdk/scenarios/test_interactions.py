@@ -8,6 +8,7 @@ import pytest
 from google import genai
 
 from jangbu import Balance, InsufficientBalance, Meter, MissingUser, Settings
+from jangbu.metering.meter import Metering
 from tests.sdk.scenarios.stage import BALANCE, MODEL, USER, Stage
 
 pytestmark = [
@@ -123,6 +124,17 @@ def test_a_run_in_the_background_is_recorded_when_it_is_fetched(stage: Stage) ->
     (record,) = stage.records()
     assert record.total == fetched.usage.total_tokens
     assert stage.balance == Balance(BALANCE, record.total, 0)
+
+
+def test_a_run_in_the_background_keeps_no_room_in_the_spool(stage: Stage) -> None:
+    async def rooms(metering: Metering) -> int:
+        assert metering.spooling is not None
+        return len(metering.spooling._rooms)
+
+    with stage.meter.attribute(user=USER):
+        stage.client.interactions.create(model=MODEL, input="research", background=True)
+    assert stage.balance.held > 0
+    assert stage.meter._background.wait(rooms) == 0
 
 
 def test_a_run_that_another_process_started_is_recorded_for_whoever_fetches_it(stage: Stage) -> None:
