@@ -12,7 +12,7 @@ from jangbu import telemetry
 from jangbu.clock import SystemClock, new_id
 from jangbu.config import Settings
 from jangbu.domain.alerts import Alert, Condition, Phase
-from jangbu.metering.alert_delivery import wait_ms_after
+from jangbu.metering.alert_delivery import Outcome, wait_ms_after
 from jangbu.metering.meter import Metering
 from jangbu.storage import alerts
 from jangbu.storage.database import Database
@@ -257,6 +257,19 @@ async def test_what_waits_on_this_machine_is_delivered_by_one_process(
     assert sum(outcome.delivered for outcome in outcomes) == 1
     for each in many:
         each.close()
+    assert len(receiver.ids) == 1
+
+
+async def test_a_process_without_channels_keeps_no_alert_from_one_that_has_some(
+    chosen: Callable[..., Settings], receiver: Receiver, environment: dict[str, str]
+) -> None:
+    dying = await asyncio.create_subprocess_exec(sys.executable, "-c", RAISE_AND_DIE, env=environment)
+    await dying.wait()
+    mute = alert_delivery(chosen(alert_webhook_url=None, alert_webhook_secret=None), SystemClock())
+    speaking = alert_delivery(chosen(), SystemClock())
+    assert await mute.deliver_local() == Outcome()
+    assert await speaking.deliver_local() == Outcome(delivered=1)
+    speaking.close()
     assert len(receiver.ids) == 1
 
 

@@ -92,10 +92,12 @@ class Delivery:
     async def deliver_local(self) -> Outcome:
         """Hand what waits on this machine over to the database; deliver it from here where that does not answer."""
         left = await self._hand_over(self._outbox.waiting())
+        if not self._channels:
+            # Another process of this machine may have channels, and delivers what the database did not take.
+            self._outbox.close()
+            return Outcome()
         now = time.monotonic()
         due = [each for each in left if not each.is_settled and self._due.get(each.alert.id, 0) <= now]
-        if not due or not self._channels:
-            return Outcome()
         arrived = await asyncio.gather(*(self._deliver_here(each) for each in due))
         return Outcome(arrived.count(True), arrived.count(False))
 
