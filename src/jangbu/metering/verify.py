@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jangbu import telemetry
-from jangbu.errors import IntegrityMismatch
 from jangbu.metering.spool import Sight
 from jangbu.metering.verify_findings import Findings, Invariant, Mismatch, Told
 from jangbu.metering.verify_records import Recompute, Restate
@@ -54,16 +53,6 @@ class Report:
     def is_clean(self) -> bool:
         """Tell whether everything adds up."""
         return not self.mismatches
-
-    def require_clean(self) -> None:
-        """Raise IntegrityMismatch unless everything adds up."""
-        if self.mismatches:
-            first = self.mismatches[0]
-            raise IntegrityMismatch(
-                f"{len(self.mismatches)} figures do not add up, first: {first.what} "
-                f"should be {first.expected} and is {first.found}",
-                hint="stop writing and restore from a backup, or correct it by an adjustment with a reason",
-            )
 
 
 class Verification:

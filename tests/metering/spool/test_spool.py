@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from jangbu import telemetry
 from jangbu.clock import SystemClock
 from jangbu.errors import SpoolFull, SpoolInUse, SpoolUnusable
-from jangbu.metering.spool import Record, Spool, look, spools_below
+from jangbu.metering.spool import Record, Spool, kept_records, look, spools_below
 from tests.metering.spool.memory_disk import MemoryDisk
 
 HERE = Path("/spool")
@@ -127,6 +128,16 @@ def test_a_record_larger_than_a_reservation_takes_what_there_is() -> None:
     assert [len(each) for each in payloads(spool.pending(5))] == [100_000, 5]
 
 
+def test_it_is_told_that_what_is_kept_for_a_fail_over_goes_early() -> None:
+    told: list[str] = []
+    end = telemetry.subscribe(lambda _, facts: told.append(facts["message"]), "spool.kept_dropped")
+    spool = in_memory(MemoryDisk(), bytes_max=2 * 16_384)
+    for _ in range(9):
+        spool.note_committed(spool.append([bytes(4_000)]))
+    end()
+    assert told == ["/spool needs room: 4 records go that were kept for a fail-over"]
+
+
 def test_a_committed_record_is_kept_for_a_fail_over_and_then_goes() -> None:
     clock = Hands()
     disk = MemoryDisk()
@@ -136,14 +147,13 @@ def test_a_committed_record_is_kept_for_a_fail_over_and_then_goes() -> None:
     clock.pass_seconds(600)
     spool.note_committed(spool.append([b"two"]))
     assert spool.pending(10) == []
-    assert payloads(list(spool.replay(clock.now() - timedelta(seconds=900)))) == [b"one", b"two"]
-    assert payloads(list(spool.replay(clock.now() - timedelta(seconds=60)))) == [b"two"]
+    assert payloads(list(kept_records(HERE, disk=disk))) == [b"one", b"two"]
     assert spool.trim() == 0
     clock.pass_seconds(600)
     assert spool.trim() == 0, "a file goes as a whole"
     clock.pass_seconds(301)
     assert spool.trim() == 2
-    assert list(spool.replay(datetime(2000, 1, 1, tzinfo=UTC))) == []
+    assert list(kept_records(HERE, disk=disk)) == []
     assert spool.append([b"three"]) == [3]
 
 
@@ -166,7 +176,7 @@ def test_a_commit_is_known_to_the_next_owner() -> None:
     again = in_memory(disk)
     assert payloads(again.pending(10)) == [b"two"]
     assert (again.status().waiting, again.status().kept) == (1, 2)
-    assert payloads(list(again.replay(datetime(2000, 1, 1, tzinfo=UTC)))) == [b"one", b"three"]
+    assert payloads(list(kept_records(HERE, disk=disk))) == [b"one", b"three"]
 
 
 def test_a_record_that_can_never_be_recorded_is_put_aside_with_the_reason(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ on which nothing is ever written here, does not touch the disk.
 
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -206,17 +206,6 @@ class Spool:
             content = reason.replace("\n", " ").encode() + b"\n" + record.payload
             if keep_aside(self._disk, self.directory, name, content):
                 self._store.note_committed([sequence], self._now())
-
-    def replay(self, since: datetime) -> Iterator[Record]:
-        """Give again the records that the database took since a moment and that are kept, oldest first."""
-        with self._writing:
-            least = milliseconds(since)
-            chosen = sorted(each for each, entry in self._store.kept.items() if (entry.committed_at or 0) >= least)
-        for sequence in chosen:
-            with self._writing:
-                record = self._store.read(sequence)
-            if record is not None:
-                yield record
 
     def trim(self) -> int:
         """Remove files whose records the database has had for long enough; give how many records went."""

@@ -221,8 +221,12 @@ class Store:
         done = next((each for each in self.segments if not each.is_open and not each.waiting), None)
         if done is None or done.is_evidence:
             return False
-        telemetry.emit("spool.kept_dropped", path=str(done.path))
-        self._remove([done])
+        gone = self._remove([done])
+        telemetry.warn(
+            "spool.kept_dropped",
+            f"{self._directory} needs room: {gone} records go that were kept for a fail-over",
+            path=str(done.path),
+        )
         return True
 
     def _remove(self, segments: Sequence[Segment]) -> int:
