@@ -276,7 +276,7 @@ async def test_who_has_nothing_interacts_with_nobody(served: Stage) -> None:
     await served.open("park", tokens=0)
     for given in ({}, {"background": True}, {"stream": True}):
         assert (await served.post(PATH, {"model": FLASH, "input": "hi", **given}, user="park"))[0] == 402
-    assert {line.rpartition(":")[2] for line in came(served)} == {"countTokens"}
+    assert came(served) == []
 
 
 async def test_a_context_that_cannot_be_paid_for_is_refused_also_when_it_is_counted(served: Stage) -> None:
