@@ -30,7 +30,7 @@ async def shop(database: Database) -> AsyncIterator[Shop]:
 def heard() -> Iterator[list[tuple[str, Mapping[str, Any]]]]:
     events: list[tuple[str, Mapping[str, Any]]] = []
     end = telemetry.subscribe(
-        lambda event, facts: events.append((event, facts)), "verify.mismatch", "verify.mismatches"
+        lambda event, facts: events.append((event, facts)), "verify.mismatch", "verify.mismatched"
     )
     yield events
     end()
@@ -80,7 +80,8 @@ async def test_a_mismatch_is_warned_of_at_once(shop: Shop, heard: list[tuple[str
     await shop.execute(f"UPDATE jangbu.balances SET held = held + 5 WHERE {OF_KIM} AND asset = 1")
     report = await verifier(shop).verify()
     assert report is not None
-    [(event, facts)] = heard
+    [(event, facts), (last, in_all)] = heard
+    assert (last, in_all["mismatches"]) == ("verify.mismatched", 1)
     assert (event, facts["invariant"], facts["user"]) == ("verify.mismatch", "held", KIM)
     assert facts["message"].startswith("tokens held of kim should be ")
 
@@ -91,8 +92,8 @@ async def test_many_mismatches_are_warned_of_in_few_words(
     await shop.execute("UPDATE jangbu.entries SET hash = sha256(hash)")
     report = await verifier(shop).verify()
     assert report is not None
-    assert [event for event, _ in heard] == ["verify.mismatch"] * 10 + ["verify.mismatches"]
-    assert f"{len(report.mismatches):,} figures" in heard[-1][1]["message"]
+    assert [event for event, _ in heard] == ["verify.mismatch"] * 10 + ["verify.mismatched"]
+    assert f"add up: {len(report.mismatches):,};" in heard[-1][1]["message"]
 
 
 async def test_it_runs_by_itself_until_it_is_left(shop: Shop) -> None:

@@ -59,20 +59,18 @@ class Verifier:
             self._database, self._project, runner, every_seconds=self._seconds, seconds=_LEASE_SECONDS
         ):
             return None
-        warnings = _Warnings()
         try:
             report = await Verification(self._database, self._project).run(
                 full=False,
                 recompute=self._recompute,
                 restate=self._restate,
-                told=warnings.tell,
+                told=_Warnings().tell,
                 pace=Pace(_REST_PERCENT, _Lease(self._database, self._project, runner).keep),
             )
         except _TakenOverError:
             return None
         finally:
             await verifications.leave(self._database, self._project, runner)
-        warnings.tell_rest()
         telemetry.emit("verify.ended", mismatches=len(report.mismatches), records=report.records)
         return report
 
@@ -109,7 +107,7 @@ class _Lease:
 
 
 class _Warnings:
-    """Warns of the first mismatches as they are found, and of how many there were in all."""
+    """Warns of the first mismatches as they are found; how many there were in all is told by the verification."""
 
     def __init__(self) -> None:
         self._number = 0
@@ -125,8 +123,3 @@ class _Warnings:
                 invariant=mismatch.invariant.value,
                 user=mismatch.user,
             )
-
-    def tell_rest(self) -> None:
-        """Warn of those that were not told."""
-        if self._number > _WARNINGS_MAX:
-            telemetry.warn("verify.mismatches", f"{self._number:,} figures do not add up; `jangbu verify` lists them")

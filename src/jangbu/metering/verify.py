@@ -142,5 +142,10 @@ def _told(report: Report) -> Report:
     """Tell whoever listens that the book does not add up; give the report."""
     if not report.is_clean:
         invariants = sorted({each.invariant.value for each in report.mismatches})
-        telemetry.emit("verify.mismatched", mismatches=len(report.mismatches), invariants=", ".join(invariants))
+        telemetry.warn(
+            "verify.mismatched",
+            f"figures that do not add up: {len(report.mismatches):,}; `jangbu verify` lists them",
+            mismatches=len(report.mismatches),
+            invariants=", ".join(invariants),
+        )
     return report
