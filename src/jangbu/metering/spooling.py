@@ -22,11 +22,11 @@ from jangbu.metering.spool import Reservation, Spool, spools_below
 from jangbu.metering.spool.disk import Disk, RealDisk
 from jangbu.metering.spool.spool import LOCK
 from jangbu.metering.spool_drain import Write, drain, drain_kept
+from jangbu.metering.spool_opening import SpoolOpening
 from jangbu.metering.spool_telling import SpoolTelling, loop_seconds
 
 __all__ = ["Backlog", "Spooling"]
 
-_SEGMENT_BYTES = 2**20
 _BATCH_MAX = 256
 _QUEUE_MAX = 20_000
 _WAIT_FIRST_SECONDS = 0.05
@@ -73,10 +73,9 @@ class Spooling:
         self._write = write
         self._clock = clock
         self._disk = disk or RealDisk()
-        self._bytes_max = bytes_max
-        self._keep_seconds = keep_seconds
         self._own: Spool | None = None
-        self._opening = asyncio.Lock()
+        self._opening = SpoolOpening(self._disk, clock, bytes_max=bytes_max, keep_seconds=keep_seconds)
+        self._owning = asyncio.Lock()
         self._draining = asyncio.Lock()
         self._rooms: dict[UUID, tuple[Reservation, float]] = {}
         self.telling = SpoolTelling(directory)
@@ -149,7 +148,7 @@ class Spooling:
         drained = 0
         for directory in await asyncio.to_thread(self._abandoned) if directories is None else directories:
             try:
-                spool = await self._open_for_caller(directory)
+                spool = await self._opening.open(directory)
             except SpoolInUse:
                 continue
             except JangbuError as error:
@@ -185,6 +184,7 @@ class Spooling:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        await self._opening.close()
         if self._own is None:
             return
         if not self._is_away:
@@ -251,32 +251,13 @@ class Spooling:
             raise
 
     async def _opened(self) -> Spool:
-        async with self._opening:
+        async with self._owning:
             while self._own is None:
                 name = f"{socket.gethostname()}-{os.getpid()}-{random.getrandbits(32):08x}"
                 # Whoever adopts may look at a new directory before it is locked.
                 with suppress(SpoolInUse):
-                    self._own = await self._open_for_caller(self.directory / name)
+                    self._own = await self._opening.open(self.directory / name)
             return self._own
-
-    async def _open_for_caller(self, directory: Path) -> Spool:
-        """Open a directory. One that a caller asked for who is gone is closed: nobody else would give its lock back."""
-        asked = asyncio.get_running_loop().run_in_executor(None, self._open, directory)
-        try:
-            return await asyncio.shield(asked)
-        except asyncio.CancelledError:
-            asked.add_done_callback(_close)
-            raise
-
-    def _open(self, directory: Path) -> Spool:
-        return Spool.open(
-            directory,
-            segment_bytes=min(_SEGMENT_BYTES, self._bytes_max),
-            bytes_max=self._bytes_max,
-            keep_seconds=self._keep_seconds,
-            clock=self._clock,
-            disk=self._disk,
-        )
 
     def _abandoned(self) -> list[Path]:
         own = None if self._own is None else self._own.directory
@@ -290,14 +271,3 @@ class Spooling:
 def _give_back(asked: "asyncio.Future[Reservation]") -> None:
     if not asked.cancelled() and asked.exception() is None:
         asked.result().give_back()
-
-
-def _close(asked: "asyncio.Future[Spool]") -> None:
-    if asked.cancelled() or asked.exception() is not None:
-        return
-    spool = asked.result()
-    try:
-        asked.get_loop().run_in_executor(None, spool.close)
-    except RuntimeError:
-        # The loop ends and takes no more work for its threads; waiting for the disk delays nobody then.
-        spool.close()

@@ -222,11 +222,8 @@ class Store:
         if done is None or done.is_evidence:
             return False
         gone = self._remove([done])
-        telemetry.warn(
-            "spool.kept_dropped",
-            f"{self._directory} needs room: {gone} records go that were kept for a fail-over",
-            path=str(done.path),
-        )
+        message = f"{self._directory} needs room: {gone} records go that were kept for a fail-over"
+        telemetry.warn("spool.kept_dropped", message, path=str(done.path))
         return True
 
     def _remove(self, segments: Sequence[Segment]) -> int:
@@ -249,20 +246,19 @@ class Store:
         return True
 
     def _tell_unreadable(self, sequence: int, entry: Entry) -> None:
-        frame, stem = entry.frame, entry.segment.path.stem
+        frame = entry.frame
+        name = f"{entry.segment.path.stem}-{frame.offset}.bytes"
         try:
             content = entry.segment.raw(frame.offset, frame.end - frame.offset)
         except OSError:
             content = b""
-        entry.segment.is_evidence |= not keep_aside(
-            self._disk, self._directory, f"{stem}-{frame.offset}.bytes", content
-        )
+        entry.segment.is_evidence |= not keep_aside(self._disk, self._directory, name, content)
         self.note_committed([sequence], frame.at)
         telemetry.warn(
             "spool.quarantined",
             f"record {sequence} in {self._directory} cannot be read any more",
             directory=str(self._directory),
-            kept_in=(f"{stem}-{frame.offset}.bytes",),
+            kept_in=(name,),
             lost=(sequence,),
         )
 

@@ -1,0 +1,65 @@
+"""Opening spools in threads, for callers who may be gone before the disk has answered."""
+
+import asyncio
+from pathlib import Path
+
+from jangbu.clock import Clock
+from jangbu.metering.spool import Spool
+from jangbu.metering.spool.disk import Disk
+
+__all__ = ["SpoolOpening"]
+
+_SEGMENT_BYTES = 2**20
+_LEFT_SECONDS = 2
+"""How long closing waits for what callers left behind."""
+
+
+class SpoolOpening:
+    """Opens directories. Belongs to one event loop. For ``bytes_max`` and ``keep_seconds`` see ``Spool.open``."""
+
+    def __init__(self, disk: Disk, clock: Clock, *, bytes_max: int, keep_seconds: int) -> None:
+        self._disk = disk
+        self._clock = clock
+        self._bytes_max = bytes_max
+        self._keep_seconds = keep_seconds
+        self._left: set[asyncio.Future[Spool]] = set()
+
+    async def open(self, directory: Path) -> Spool:
+        """Open a directory. Raises what ``Spool.open`` does.
+
+        One that was opened for a caller who is cancelled meanwhile is closed: nobody else would give its lock back.
+        """
+        asked = asyncio.get_running_loop().run_in_executor(None, self._open, directory)
+        try:
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            self._left.add(asked)
+            asked.add_done_callback(_close)
+            asked.add_done_callback(self._left.discard)
+            raise
+
+    async def close(self) -> None:
+        """Wait for a moment until what callers left behind is closed."""
+        if self._left:
+            await asyncio.wait(tuple(self._left), timeout=_LEFT_SECONDS)
+
+    def _open(self, directory: Path) -> Spool:
+        return Spool.open(
+            directory,
+            segment_bytes=min(_SEGMENT_BYTES, self._bytes_max),
+            bytes_max=self._bytes_max,
+            keep_seconds=self._keep_seconds,
+            clock=self._clock,
+            disk=self._disk,
+        )
+
+
+def _close(asked: "asyncio.Future[Spool]") -> None:
+    if asked.cancelled() or asked.exception() is not None:
+        return
+    spool = asked.result()
+    try:
+        asked.get_loop().run_in_executor(None, spool.close)
+    except RuntimeError:
+        # The loop ends and takes no more work for its threads; waiting for the disk delays nobody then.
+        spool.close()
