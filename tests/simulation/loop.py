@@ -77,19 +77,17 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 handle.cancel()
 
     def close_coroutines(self) -> None:
-        """Unwind what never ended; the ports answer nobody any more, so that nothing happens by it."""
-        for task in self._tasks:
-            if task.done():
-                continue
-            task._log_destroy_pending = False  # type: ignore[attr-defined]
-            coroutine = task.get_coro()
-            for _ in range(_CLOSED_MOST):
-                try:
-                    coroutine.close()
-                    break
-                except BaseException:
-                    # An end that waits for something: it is asked again until it gives up.
-                    continue
+        """Unwind what never ended; the ports answer nobody any more, so that nothing happens by it.
+
+        What that begins anew is a task of this loop, too, and is unwound like the others.
+        """
+        asyncio._set_running_loop(self)
+        try:
+            for task in self._tasks:
+                if not task.done():
+                    _close(task)
+        finally:
+            asyncio._set_running_loop(None)
 
     def run_in_executor(self, _executor: object, func: Callable[..., Result], *args: Any) -> asyncio.Future[Result]:  # type: ignore[override]
         """Run at once, at the virtual moment at which a thread would have begun."""
@@ -111,3 +109,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _asyncgen_finalizer_hook(self, agen: object) -> None:
         """A generator of a dead process ends without a word."""
+
+
+def _close(task: asyncio.Task[Any]) -> None:
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    coroutine = task.get_coro()
+    for _ in range(_CLOSED_MOST):
+        try:
+            coroutine.close()
+            break
+        except BaseException:
+            # An end that waits for something: it is asked again until it gives up.
+            continue
