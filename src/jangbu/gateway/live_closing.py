@@ -17,8 +17,6 @@ from jangbu.errors import (
     SpoolFull,
     SpoolUnusable,
     TooLarge,
-    UncountedInput,
-    UpstreamUnreachable,
 )
 from jangbu.gateway.refusals import words_for
 
@@ -50,8 +48,6 @@ _CODES: tuple[tuple[type[JangbuError], int], ...] = (
     (SpoolFull, TRY_AGAIN_LATER),
     (SpoolUnusable, TRY_AGAIN_LATER),
     (RecordingFailed, TRY_AGAIN_LATER),
-    (UncountedInput, TRY_AGAIN_LATER),
-    (UpstreamUnreachable, TRY_AGAIN_LATER),
 )
 # Codes that only tell what happened to a connection, and are never sent.
 _UNSENT = frozenset({1004, 1005, 1006, 1015})
