@@ -15,6 +15,7 @@ WRONG = [
     ("public_url", "https://", "no address"),
     ("public_url", "https://tokens.example/\nx: y", "no address"),
     ("top_up_url", "javascript:alert(1)", "no address"),
+    ("spool_bytes_max", "12", "no room for calls"),
     ("allowed_origins", "https://shop.example/path", "no origin"),
     ("allowed_origins", "https://shop.example, shop.example", "no origin"),
 ]

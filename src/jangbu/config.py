@@ -25,6 +25,8 @@ from jangbu.errors import InvalidSettings
 __all__ = ["Settings"]
 
 _PREFIX = "JANGBU_"
+_SPOOL_BYTES_LEAST = 65_536
+"""Room for the records of three calls at once; below 17 KB there is room for none."""
 _FILE_VARIABLE = "JANGBU_CONFIG"
 _DEFAULT_FILE = "jangbu.toml"
 _OWN_VARIABLES = {"gemini_api_key": "GEMINI_API_KEY"}
@@ -212,6 +214,13 @@ class Settings(BaseSettings):
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise InvalidSettings(f"the settings file {settings_file()} cannot be read: {reason}") from None
+
+    @field_validator("spool_bytes_max")
+    @classmethod
+    def _have_room_for_calls(cls, value: int) -> int:
+        if 0 < value < _SPOOL_BYTES_LEAST:
+            raise ValueError(f"leaves no room for calls: give {_SPOOL_BYTES_LEAST:,} or more, or 0 for no spool")
+        return value
 
     @field_validator("path_prefix")
     @classmethod

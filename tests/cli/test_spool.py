@@ -9,12 +9,12 @@ import pytest
 
 from jangbu.clock import SystemClock, new_id
 from jangbu.config import Settings
-from jangbu.domain.ledger import account_id
 from jangbu.metering.spool import Spool, SpooledUsage, encode_record
 from jangbu.storage.usage import UsageRow
 from jangbu.wiring import ledger_spool
 from tests.cli.conftest import Jangbu
 from tests.conftest import drop_database, execute
+from tests.metering.outage import spooled_row
 
 FLASH = "gemini-2.5-flash"
 
@@ -66,31 +66,7 @@ def spooled(ledger: Path, *users: str) -> Spool:
 
 
 def row_of(user: str) -> UsageRow:
-    return UsageRow(
-        account_id=account_id("default", user),
-        id=new_id(SystemClock()),
-        service_id=0,
-        model_id=0,
-        surface="generate_content",
-        platform="gemini_api",
-        tier=None,
-        source="reported",
-        prompt=150,
-        candidates=300,
-        thoughts=0,
-        tool=0,
-        cached=0,
-        total=450,
-        cost_nano=None,
-        input_cost_nano=None,
-        charge_nano=None,
-        price_version=None,
-        was_held=False,
-        response_id=None,
-        anomalies=None,
-        raw='{"usage":[{"promptTokenCount":150,"candidatesTokenCount":300,"totalTokenCount":450}]}',
-        metadata=None,
-    )
+    return spooled_row("default", user, new_id(SystemClock()))
 
 
 @pytest.fixture

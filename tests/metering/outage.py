@@ -8,12 +8,14 @@ from uuid import UUID
 from jangbu.clock import SystemClock, new_id
 from jangbu.config import Settings
 from jangbu.domain.flow import Bounds, Call, Held, Receipt, Settle, TakeHold
+from jangbu.domain.ledger import account_id
 from jangbu.domain.usage import Usage
 from jangbu.metering.evidence import restated
 from jangbu.metering.meter import Metering
 from jangbu.metering.verify import Verification
 from jangbu.providers.gemini import parse
 from jangbu.storage.database import Database
+from jangbu.storage.usage import UsageRow
 from jangbu.wiring import open_metering
 
 FLASH = "gemini-2.5-flash"
@@ -79,3 +81,32 @@ async def settle_held(metering: Metering, usage: Usage) -> Receipt:
     call = new_call("kim")
     await hold(metering, call)
     return await settle(metering, call, usage)
+
+
+def spooled_row(project: str, user: str, usage_id: UUID) -> UsageRow:
+    """Give a row as it lies in a spool: 450 tokens, its names without numbers, and no price."""
+    return UsageRow(
+        account_id=account_id(project, user),
+        id=usage_id,
+        service_id=0,
+        model_id=0,
+        surface="generate_content",
+        platform="gemini_api",
+        tier=None,
+        source="reported",
+        prompt=150,
+        candidates=300,
+        thoughts=0,
+        tool=0,
+        cached=0,
+        total=450,
+        cost_nano=None,
+        input_cost_nano=None,
+        charge_nano=None,
+        price_version=None,
+        was_held=False,
+        response_id=None,
+        anomalies=None,
+        raw='{"usage":[{"promptTokenCount":150,"candidatesTokenCount":300,"totalTokenCount":450}]}',
+        metadata=None,
+    )

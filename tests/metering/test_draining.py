@@ -7,16 +7,14 @@ import asyncpg
 import pytest
 
 from jangbu.config import Settings
-from jangbu.domain.ledger import account_id
 from jangbu.errors import DatabaseUnreachable
 from jangbu.metering import draining
 from jangbu.metering.drafts import answer_key
 from jangbu.metering.draining import Draining
 from jangbu.metering.spool import SpooledUsage
 from jangbu.storage.database import Database, Row
-from jangbu.storage.usage import UsageRow
 from tests.faults.server import KillableServer
-from tests.metering.outage import FLASH, answer, hold, new_call, opened, settle
+from tests.metering.outage import FLASH, answer, hold, new_call, opened, settle, spooled_row
 
 
 def of_held_call(settings: Settings, call_id: UUID, number: int) -> SpooledUsage:
@@ -24,32 +22,8 @@ def of_held_call(settings: Settings, call_id: UUID, number: int) -> SpooledUsage
     usage = answer(number)
     key = answer_key(usage)
     assert key is not None
-    row = UsageRow(
-        account_id=account_id(settings.project, "kim"),
-        id=call_id,
-        service_id=0,
-        model_id=0,
-        surface="generate_content",
-        platform="gemini_api",
-        tier=None,
-        source="reported",
-        prompt=150,
-        candidates=300,
-        thoughts=0,
-        tool=0,
-        cached=0,
-        total=450,
-        cost_nano=None,
-        input_cost_nano=None,
-        charge_nano=None,
-        price_version=None,
-        was_held=True,
-        response_id=usage.response_id,
-        anomalies=None,
-        raw="{}",
-        metadata=None,
-        key=key[0],
-        digest=key[1],
+    row = spooled_row(settings.project, "kim", call_id)._replace(
+        was_held=True, response_id=usage.response_id, key=key[0], digest=key[1]
     )
     return SpooledUsage(settings.project, "kim", "text_generation", FLASH, row)
 

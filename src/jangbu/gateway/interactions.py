@@ -23,10 +23,8 @@ from jangbu.providers.gemini import request
 from jangbu.providers.gemini.fields import folded
 from jangbu.providers.gemini.references import continuation_name
 
-__all__ = ["LATER_SECONDS", "bounds_of", "finish", "input_tokens", "later_call"]
+__all__ = ["bounds_of", "finish", "input_tokens", "later_call"]
 
-LATER_SECONDS = 48 * 3600
-"""How long the hold of work that runs on stays open: Google gives a batch 24 hours."""
 KEPT_SECONDS = 60 * 24 * 3600
 """How long an interaction is its owner's: Google keeps it 55 days at most."""
 COUNTING_MODEL = "gemini-2.5-flash"
@@ -117,7 +115,7 @@ async def finish(exchange: Exchange, call: MeteredCall, outcome: Outcome, relaye
         if isinstance(outcome, Lost):
             await call.finish(outcome)
         else:
-            await holds.extend(exchange.account, call.call.id, LATER_SECONDS)
+            await holds.extend(exchange.account, call.call.id)
             call.hand_over()
         return None
     receipt = await call.finish(outcome)

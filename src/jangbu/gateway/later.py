@@ -11,7 +11,7 @@ from jangbu.gateway.batch_files import BatchFiles, file_bounds, files_among, jud
 from jangbu.gateway.calls import MeteredCall
 from jangbu.gateway.client import own_headers
 from jangbu.gateway.exchange import Exchange
-from jangbu.gateway.interactions import LATER_SECONDS, later_call
+from jangbu.gateway.interactions import later_call
 from jangbu.gateway.metered import check_model, check_references, open_call
 from jangbu.gateway.owning import kind_of, require_something_left, short_name
 from jangbu.gateway.results import json_or_nothing
@@ -114,7 +114,7 @@ async def _made(exchange: Exchange, call: MeteredCall, body: bytes) -> tuple[Ups
         ledger = exchange.parts.ledger
         later, target = later_call(exchange, call), _place(exchange, name)
         await ledger.resources.claim(exchange.account, short, kind_of(short), call=later, target=target)
-        await ledger.holds.extend(exchange.account, call.call.id, LATER_SECONDS)
+        await ledger.holds.extend(exchange.account, call.call.id)
         call.hand_over()
     else:
         await call.finish(Lost("the provider did not say what it started"))

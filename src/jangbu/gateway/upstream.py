@@ -6,7 +6,7 @@ the provider's are put in here and nowhere else.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
@@ -343,11 +343,6 @@ def _refused(error: aiohttp.ClientResponseError) -> UpstreamFailure:
 
 def _seconds(text: str | None) -> int | None:
     return int(text) if text is not None and text.isdecimal() else None
-
-
-def header_map(headers: Headers) -> Mapping[bytes, bytes]:
-    """Give headers by name, in lower case; of one that comes more than once, the last."""
-    return {name.lower(): value for name, value in headers}
 
 
 def json_headers() -> tuple[tuple[bytes, bytes], ...]:

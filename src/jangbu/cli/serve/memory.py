@@ -13,8 +13,9 @@ _LARGE_BYTES = 64 * 1024
 def give_back_large_blocks() -> None:
     """Have each large block of memory stand alone, so that it goes back as soon as it is free.
 
-    Left to itself, glibc keeps what it was once asked for and cuts it up: with 64 answers of 2 MB under way a gateway
-    took 127 MB and kept them, and takes 96 to 120 MB and gives them back so. Other C libraries are left as they are.
+    Left to itself, glibc keeps what it was once asked for and cuts it up: of the 54 MB that 64 answers of 2 MB took
+    while they were under way a gateway kept all, and gives all but half a MB back so. Other C libraries are left as
+    they are.
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
