@@ -1,7 +1,6 @@
 """The way to the provider: one pool of connections, one origin that only the settings name, no redirects.
 
-aiohttp, because its CPU cost for a relayed call is a fraction of httpx's. The caller's credentials never come here;
-the provider's are put in here and nowhere else.
+The caller's credentials never come here; the provider's are put in here and nowhere else.
 """
 
 import asyncio
@@ -17,6 +16,7 @@ from yarl import URL
 
 from jangbu import telemetry
 from jangbu.errors import InvalidSettings, NotConfigured, UpstreamUnreachable
+from jangbu.gateway.http_client import HttpAnswer, HttpClient, HttpFailure
 from jangbu.gateway.upstream_keys import UpstreamKey, UpstreamKeys
 
 __all__ = ["REDIRECT", "Headers", "Outgoing", "Upstream", "UpstreamAnswer", "UpstreamFailure", "checked_origin"]
@@ -28,15 +28,12 @@ KEEPALIVE_SECONDS = 30
 """Shorter than the provider keeps a connection open: a request on a dead one could not be told from a lost one."""
 ERROR_BYTES_MAX = 1_000_000
 SWITCHING_PROTOCOLS = 101
-SUCCESS = 200
 REDIRECT = 300
 STATUS_MOST = 599
 TOO_MANY_REQUESTS = 429
 REDACTED = b"***"
 SECRET_BYTES_LEAST = 16
 """Google's keys and tokens are longer; what is shorter might stand in any answer."""
-READ_BYTES = 64 * 1024
-"""How much of an answer is read ahead of the client: a quarter of aiohttp's own, so that many large ones fit."""
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -67,43 +64,44 @@ class Outgoing:
 class UpstreamAnswer:
     """An answer of the provider, its body not read yet. Close it, or read it to its end."""
 
-    def __init__(self, response: aiohttp.ClientResponse, secrets: Sequence[bytes] = ()) -> None:
-        self._response = response
-        self.status: int = response.status
+    def __init__(self, answer: HttpAnswer, secrets: Sequence[bytes] = ()) -> None:
+        self._answer = answer
+        self.status: int = answer.status
         # What an error says of the key stays here. In any other answer, a word that is no key of Google's is a word.
         is_error = self.status >= REDIRECT
         self.redaction = Redaction([each for each in secrets if is_error or len(each) >= SECRET_BYTES_LEAST])
         """Takes the key out of what goes to a client; whoever meters the answer needs it as it came."""
-        self.headers: tuple[tuple[bytes, bytes], ...] = response.raw_headers
+        self.headers: tuple[tuple[bytes, bytes], ...] = answer.headers
 
     @property
     def length(self) -> int | None:
         """How many bytes the body has, where the provider announced it."""
-        announced: int | None = self._response.content_length
-        return announced
+        announced = self.header("content-length")
+        return int(announced) if announced is not None and announced.isdecimal() else None
 
     def header(self, name: str) -> str | None:
         """Give a header's value, or None."""
-        value: str | None = self._response.headers.get(name)
-        return value
+        value = self._answer.header(name.encode("ascii"))
+        return None if value is None else value.decode("latin-1")
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Give the body as it comes. Raises UpstreamFailure where it breaks off."""
-        content, waited, goes_on = self._response.content, 0.0, True
+        waited, goes_on = 0.0, True
         try:
             while goes_on:
                 began = time.monotonic()
                 # It lies in a list and is taken from it: nothing here keeps it while a slow client is waited for.
-                piece = [await content.readany()]
+                piece = [await self._answer.piece()]
                 waited += time.monotonic() - began
                 goes_on = bool(piece[0])
                 if goes_on:
                     yield piece.pop()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except HttpFailure as failure:
             telemetry.emit("upstream.failed", reason="broken_off")
-            self.close()
-            raise UpstreamFailure(f"the answer broke off: {type(error).__name__}", may_have_left=True) from error
+            raise UpstreamFailure(f"the answer broke off: {failure}", may_have_left=True) from failure
         finally:
+            # Whoever stopped in the middle does not come back.
+            self.close()
             telemetry.emit("upstream.waited", seconds=waited)
 
     async def read(self, most: int) -> bytes:
@@ -119,7 +117,7 @@ class UpstreamAnswer:
 
     def close(self) -> None:
         """Drop what was not read, with its connection."""
-        self._response.close()
+        self._answer.close()
 
 
 class Redaction:
@@ -164,22 +162,15 @@ class Upstream:
     def __init__(self, url: str, keys: UpstreamKeys, *, idle_seconds: int) -> None:
         self.origin = checked_origin(url, "upstream_url")
         self.keys = keys
-        self._session = aiohttp.ClientSession(
-            auto_decompress=False,
-            trust_env=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=idle_seconds),
-            skip_auto_headers=("User-Agent", "Accept-Encoding"),
-            read_bufsize=READ_BYTES,
+        self._http = HttpClient(
+            connect_seconds=CONNECT_SECONDS, idle_seconds=idle_seconds, keep_seconds=KEEPALIVE_SECONDS
         )
-        # Its own session, because an upgrade follows redirects unless something stops it; the connections are shared.
+        # An upgrade would follow redirects unless something stops it.
         self._sockets = aiohttp.ClientSession(
             trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),
-            connector=self._session.connector,
-            connector_owner=False,
-            timeout=self._session.timeout,
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=idle_seconds),
             skip_auto_headers=("User-Agent", "Accept-Encoding"),
             middlewares=(_only_upgraded,),
         )
@@ -248,7 +239,7 @@ class Upstream:
     async def close(self) -> None:
         """Close the connections."""
         await self._sockets.close()
-        await self._session.close()
+        await self._http.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -269,7 +260,7 @@ class Upstream:
         given = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
         try:
             return await self._sockets.ws_connect(
-                self._address(target),
+                URL(self._address(target), encoded=True),
                 headers=[*given, *credentials],
                 max_msg_size=message_bytes,
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
@@ -281,38 +272,28 @@ class Upstream:
             raise UpstreamFailure(f"Gemini cannot be reached: {type(error).__name__}", may_have_left=False) from error
 
     async def _attempt(self, outgoing: Outgoing, credentials: Sequence[tuple[str, str]]) -> UpstreamAnswer:
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in outgoing.headers]
-        headers += [*credentials, ("accept-encoding", "identity")]
-        address = self._address(outgoing.target)
+        own = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in credentials]
+        headers = [*outgoing.headers, *own, (b"accept-encoding", b"identity")]
         began = time.monotonic()
-        outgoing.leaving()
         try:
-            response = await self._session.request(
-                outgoing.method,
-                address,
-                headers=headers,
-                data=outgoing.body,
-                allow_redirects=False,
+            answer = await self._http.request(
+                outgoing.method, self._address(outgoing.target), headers, outgoing.body, leaving=outgoing.leaving
             )
-        except aiohttp.ClientConnectorError as error:
-            telemetry.emit("upstream.failed", reason="unreachable")
-            raise UpstreamFailure(f"Gemini cannot be reached: {type(error).__name__}", may_have_left=False) from error
-        except aiohttp.ConnectionTimeoutError as error:
-            telemetry.emit("upstream.failed", reason="unreachable")
-            raise UpstreamFailure("Gemini cannot be reached in time", may_have_left=False) from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            telemetry.emit("upstream.failed", reason="unanswered")
-            raise UpstreamFailure(f"Gemini did not answer: {type(error).__name__}", may_have_left=True) from error
+        except HttpFailure as failure:
+            reason = "unanswered" if failure.has_left else "unreachable"
+            telemetry.emit("upstream.failed", reason=reason)
+            what = "did not answer" if failure.has_left else "cannot be reached"
+            raise UpstreamFailure(f"Gemini {what}: {failure}", may_have_left=failure.has_left) from failure
         finally:
             telemetry.emit("upstream.waited", seconds=time.monotonic() - began)
-        telemetry.emit("upstream.answered", status=response.status)
-        if not SUCCESS <= response.status <= STATUS_MOST:
-            response.close()
-            raise UpstreamFailure(f"Gemini answered with the status {response.status}", may_have_left=True)
-        return UpstreamAnswer(response, [value.removeprefix("Bearer ").encode() for _, value in credentials])
+        telemetry.emit("upstream.answered", status=answer.status)
+        if answer.status > STATUS_MOST:
+            answer.close()
+            raise UpstreamFailure(f"Gemini answered with the status {answer.status}", may_have_left=True)
+        return UpstreamAnswer(answer, [value.removeprefix(b"Bearer ") for _, value in own])
 
-    def _address(self, target: str) -> URL:
-        return URL(self.origin + target if target.startswith("/") else target, encoded=True)
+    def _address(self, target: str) -> str:
+        return self.origin + target if target.startswith("/") else target
 
 
 def checked_origin(url: str, setting: str) -> str:
