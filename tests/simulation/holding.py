@@ -81,15 +81,28 @@ class Holding:
         released: set[tuple[UUID, UUID]] = set()
         for account_id, id_, reason in zip(accounts, ids, reasons, strict=True):
             account = self.accounts.get(account_id)
-            hold = None if account is None else account.holds.get(id_)
-            if account is None or hold is None or not hold.holds or not self._visible(hold):
+            if account is None:
+                continue
+            hold = account.holds.get(id_)
+            if hold is None or hold.state_at(self.seen) is None:
+                hold = self._marked(account, id_)
+            if hold is None or not hold.holds:
                 continue
             hold.become("released", self.commits)
             hold.reason, hold.closed_at = reason, self.seconds()
             account.balances[TOKENS].held -= hold.amount
-            self._resolve(account, id_)
-            released.add((account_id, id_))
+            if hold.owner:
+                self._resolve(account, id_)
+                released.add((account_id, id_))
         return [Row(id=each[1], released=each in released) for each in zip(accounts, ids, strict=True)]
+
+    def _marked(self, account: Account, id_: UUID) -> Hold | None:
+        """Leave a mark of nobody's for a hold that the statement does not find; give what stands there then."""
+        usage = account.usage.get(id_)
+        if usage is not None and usage.born <= self.seen:
+            return None
+        self._insert_hold(account, Hold(id_, 0, False, "", "", "", self.seconds(), self.commits))
+        return account.holds[id_]
 
     def hold_mark_unknown(self, account_id: UUID, id_: UUID, reason: str) -> list[Row]:
         account = self.accounts.get(account_id)

@@ -76,6 +76,38 @@ async def test_a_hold_that_is_given_back_while_its_time_runs_out_is_no_finding_f
             )
 
 
+async def test_a_hold_that_is_given_back_before_it_is_taken_is_never_taken(
+    database_url: str, database: Database
+) -> None:
+    async with open_metering(Settings.load(database_url=database_url)) as metering:
+        await metering.accounts.create("kim")
+        await metering.accounts.grant("kim", 100, key="first")
+        wanted = HoldRequest(metering.accounts.id_of("kim"), uuid4(), 0, 10, 10, False, "text_generation", "a-model")
+        twice = [(wanted.account, wanted.id, "it never left")] * 2
+        async with database.connection() as connection:
+            assert await holds.release(connection, twice) == [False, False]
+            [answer] = await holds.take(connection, [wanted], owner="a test", seconds=60, may_have_left=True)
+            assert (answer.amount, answer.known_state, answer.known_amount) == (None, "released", 0)
+        assert (await metering.accounts.balance("kim")).held == 0
+
+
+async def test_a_hold_that_is_taken_while_it_is_given_back_does_not_stay(database_url: str, database: Database) -> None:
+    """Whoever gives it back began before it was there, and waits for the balance until it is."""
+    async with open_metering(Settings.load(database_url=database_url)) as metering:
+        await metering.accounts.create("kim")
+        await metering.accounts.grant("kim", 100, key="first")
+        wanted = HoldRequest(metering.accounts.id_of("kim"), uuid4(), 0, 10, 10, False, "text_generation", "a-model")
+        async with database.connection() as taking, database.connection() as watching:
+            async with taking.transaction():
+                await holds.take(taking, [wanted], owner="a test", seconds=60, may_have_left=True)
+                releasing = asyncio.create_task(metering.holds.release(wanted.account, wanted.id, "it never left"))
+                await until_somebody_waits(watching, releasing)
+            assert await releasing
+        assert (await metering.accounts.balance("kim")).held == 0
+        (left,) = await metering.holds.page(wanted.account, None, 10)
+        assert (left.state, left.amount, left.reason) == ("released", 10, "it never left")
+
+
 async def until_somebody_waits(watching: Connection, waiting: "asyncio.Task[bool]") -> None:
     """Wait until a statement has begun and waits for a lock, or has ended all the same."""
     while not waiting.done():
