@@ -28,6 +28,7 @@
     ├── SpoolUnusable           the local spool cannot be written
     │   └── SpoolInUse          another process owns it
     └── DatabaseUnreachable     PostgreSQL does not answer
+        ├── HoldInDoubt         it did not say whether it took a hold; the call was not made
         ├── DataDirectoryInUse  another server owns the data directory
         └── DataDirectoryUnusable  the directory is of another major version, or damaged
 
@@ -227,6 +228,10 @@ class DatabaseUnreachable(JangbuError):
     """PostgreSQL does not answer, or refuses the connection."""
 
     code = "database_unreachable"
+
+
+class HoldInDoubt(DatabaseUnreachable):
+    """PostgreSQL did not say whether it took a hold. The call was not made, and what is held is given back."""
 
 
 class DataDirectoryInUse(DatabaseUnreachable):

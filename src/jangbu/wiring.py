@@ -14,6 +14,7 @@ from jangbu.alerts.local_outbox import LocalOutbox
 from jangbu.clock import Clock, SystemClock
 from jangbu.config import Settings
 from jangbu.errors import InvalidSettings
+from jangbu.metering.absence import Absence
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.alert_delivery import AlertBounds, Delivery
 from jangbu.metering.alerts import Alerts
@@ -137,7 +138,7 @@ async def _begin_spooling(spooling: Spooling | None) -> None:
     spooling.start()
 
 
-def _spooling(settings: Settings, database: Database, clock: Clock) -> Spooling | None:
+def _spooling(settings: Settings, database: Database, clock: Clock, absence: Absence) -> Spooling | None:
     if not settings.spool_bytes_max:
         return None
     return Spooling(
@@ -147,6 +148,7 @@ def _spooling(settings: Settings, database: Database, clock: Clock) -> Spooling 
         bytes_max=settings.spool_bytes_max,
         keep_seconds=settings.spool_keep_seconds,
         after_seconds=settings.spool_after_seconds,
+        absence=absence,
     )
 
 
@@ -160,7 +162,8 @@ async def _upgrade(dsn: str, *, embedded: bool) -> None:
 
 def _assemble(settings: Settings, database: Database, clock: Clock, channels: Sequence[Channel]) -> Metering:
     seconds = settings.record_seconds_max
-    spooling = _spooling(settings, database, clock)
+    absence = Absence(settings.hold_wait_seconds_max)
+    spooling = _spooling(settings, database, clock, absence)
     return Metering(
         database=database,
         alerts=_alerts(settings, database, clock, channels),
@@ -171,6 +174,7 @@ def _assemble(settings: Settings, database: Database, clock: Clock, channels: Se
             lanes=settings.flushers,
             hold_seconds=settings.hold_seconds,
             retry_seconds=seconds,
+            absence=absence,
         ),
         keys=Keys(database, clock, project=settings.project),
         resources=Resources(database, project=settings.project, retry_seconds=seconds),

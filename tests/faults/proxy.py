@@ -16,7 +16,7 @@ class LossyProxy:
         self.swallow_answers_after = b""
         self.swallowed = 0
         self.refuses_from_then_on = False
-        """Whether the connections after the one whose answer was swallowed are refused."""
+        """Whether the others are cut off, too, and refused, once an answer was swallowed."""
         self.refuses = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -56,6 +56,8 @@ class LossyProxy:
                 # The statement has been answered, so it is committed: end without a word.
                 self.swallowed += 1
                 self.refuses = self.refuses_from_then_on
+                return
+            if self.refuses:
                 return
             writer.write(data)
             await writer.drain()

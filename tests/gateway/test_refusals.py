@@ -39,3 +39,21 @@ def test_what_the_caller_can_mend_is_told_as_it_is(caplog: pytest.LogCaptureFixt
     error = errors.InvalidInput("the body is no JSON", hint="send an object")
     assert json.loads(refusal(error).body)["error"]["message"] == "the body is no JSON; send an object"
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [errors.DatabaseUnreachable("away"), errors.HoldInDoubt("away"), errors.SpoolFull("full")],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_call_that_was_not_made_because_it_could_not_be_recorded_may_be_made_again_soon(
+    error: errors.JangbuError,
+) -> None:
+    refused = refusal(error)
+    assert (refused.status, refused.headers) == (503, {"retry-after": "5"})
+    details = json.loads(refused.body)["error"]["details"]
+    assert details[0]["metadata"] == {"retry_after_seconds": "5"}
+
+
+def test_who_was_answered_and_not_recorded_is_not_asked_to_call_again() -> None:
+    assert refusal(errors.RecordingFailed("the usage of call 1 is not recorded")).headers == {}

@@ -85,8 +85,15 @@ async def test_a_directory_that_is_opened_for_who_leaves_meanwhile_is_given_back
     left.append([b"waits"])
     left.close()
     disk = SlowDisk()
-    bounds = {"bytes_max": 2**20, "keep_seconds": 900, "after_seconds": 1}
-    spooling = Spooling(tmp_path, never_asked, clock=SystemClock(), disk=disk, **bounds)
+    spooling = Spooling(
+        tmp_path,
+        never_asked,
+        clock=SystemClock(),
+        bytes_max=2**20,
+        keep_seconds=900,
+        after_seconds=1,
+        disk=disk,
+    )
     leaving = asyncio.create_task(begin(spooling))
     await asyncio.to_thread(disk.has_locked.wait, 60)
     leaving.cancel()

@@ -125,6 +125,7 @@ class Plan:
     pool: int
     hold_seconds: int
     retry_seconds: int
+    hold_wait_seconds: int
     window: float
     disks: "DiskPlan"
     crashes: list[tuple[float, float]]
@@ -160,6 +161,7 @@ def draw(seed: int) -> tuple[Plan, random.Random]:
         pool=chance.choice((1, 2, 6)),
         hold_seconds=chance.choice((3, 20, 150)),
         retry_seconds=chance.choice((2, 10, 30)),
+        hold_wait_seconds=(1, 5, 30)[seed % 3],
         window=window,
         disks=_disks(chance, window, slots),
         crashes=crashes,

@@ -100,20 +100,6 @@ class Session:
         return rows
 
 
-class _Lease:
-    def __init__(self, pool: "Pool") -> None:
-        self._pool = pool
-        self._session: Session | None = None
-
-    async def __aenter__(self) -> Session:
-        self._session = await self._pool.take()
-        return self._session
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._session is not None
-        self._pool.give(self._session)
-
-
 class Pool:
     """Lends sessions, opening at most ``size`` of them; who comes later waits in a queue."""
 
@@ -125,30 +111,19 @@ class Pool:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._opened: list[Session] = []
 
-    async def fetch(self, sql: str, *arguments: Any) -> Sequence[Row]:
-        async with self.acquire() as session:
-            return await session.fetch(sql, *arguments)
-
-    async def fetchrow(self, sql: str, *arguments: Any) -> Row | None:
-        async with self.acquire() as session:
-            return await session.fetchrow(sql, *arguments)
-
-    async def fetchval(self, sql: str, *arguments: Any) -> Any:
-        async with self.acquire() as session:
-            return await session.fetchval(sql, *arguments)
-
-    def acquire(self) -> _Lease:
-        return _Lease(self)
-
     async def close(self) -> None:
         """Nothing is left open: who closes a pool has waited for its statements."""
+
+    async def expire_connections(self) -> None:
+        """Have sessions opened anew."""
+        self._free.clear()
 
     def hang_up(self) -> None:
         """Break all connections, as the kernel does for a process that died: what was not committed is undone."""
         for session in self._opened:
             session.hang_up()
 
-    async def take(self) -> Session:
+    async def acquire(self) -> Session:
         while not self._room:
             turn: asyncio.Future[None] = self._server.loop.create_future()
             self._waiting.append(turn)
@@ -170,7 +145,9 @@ class Pool:
             self._wake()
             raise
 
-    def give(self, session: Session) -> None:
+    async def release(self, session: Session, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the driver's
+        """Take a session back. One whose statement was given up is broken, so nothing is waited for."""
+        del timeout
         if session.is_usable:
             self._free.append(session)
         self._room += 1

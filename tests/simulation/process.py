@@ -15,6 +15,7 @@ from jangbu.domain.usage import Counts, Source, Surface, Usage
 from jangbu.errors import InsufficientBalance, JangbuError, UncountedInput
 from jangbu.gateway.calls import MeteredCall
 from jangbu.gateway.upstream import UpstreamFailure
+from jangbu.metering.absence import Absence
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.alert_delivery import AlertBounds, Delivery
 from jangbu.metering.alerts import Alerts
@@ -113,7 +114,8 @@ class Process:
         plan: Plan = self.world.plan
         parts: Parts = self.world.parts
         database = Database(self.pool)
-        spooling = self._spooling(plan, database)
+        absence = Absence(plan.hold_wait_seconds)
+        spooling = self._spooling(plan, database, absence)
         self.metering = parts.metering(
             database=database,
             accounts=Accounts(database, self.clock, project=PROJECT, retry_seconds=plan.retry_seconds),
@@ -123,6 +125,7 @@ class Process:
                 lanes=plan.lanes,
                 hold_seconds=plan.hold_seconds,
                 retry_seconds=plan.retry_seconds,
+                absence=absence,
             ),
             keys=Keys(database, self.clock, project=PROJECT),
             resources=Resources(database, project=PROJECT, retry_seconds=plan.retry_seconds),
@@ -240,7 +243,7 @@ class Process:
         except JangbuError as told:
             self.world.told(self.number, told)
 
-    def _spooling(self, plan: Plan, database: Database) -> Spooling | None:
+    def _spooling(self, plan: Plan, database: Database, absence: Absence) -> Spooling | None:
         if not plan.disks.spool_bytes:
             return None
         spooling: Spooling = self.world.parts.spooling(
@@ -251,6 +254,7 @@ class Process:
             keep_seconds=plan.disks.keep_seconds,
             after_seconds=plan.disks.after_seconds,
             disk=self.disk,
+            absence=absence,
         )
         return spooling
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from jangbu import telemetry
 from jangbu.domain.keys import Key
-from jangbu.errors import JangbuError, NotOffered, NotPermitted
+from jangbu.errors import DatabaseUnreachable, JangbuError, NotOffered, NotPermitted
 from jangbu.gateway.bodies import ClientGone, Receive
 from jangbu.gateway.caches import create_cache
 from jangbu.gateway.client import Client, Send
@@ -79,6 +79,8 @@ class Gateway:
         except ClientGone:
             return
         except JangbuError as error:
+            if isinstance(error, DatabaseUnreachable):
+                self._parts.ledger.holds.absence.note(error)
             await self._refuse(client, error)
         except Exception as error:
             _log.exception("a request failed")
@@ -95,10 +97,12 @@ class Gateway:
         if route.verb == "upload" and query.upload_id is not None:
             await continue_upload(self._parts, query.upload_id, scope["method"], raw_headers, receive, client)
             return
+        # Whoever cannot be helped hears so at once, and not when the key's look-up has given up.
+        self._parts.ledger.holds.absence.patience()
         key = await accepted(self._parts.ledger.keys, secret_of(headers, query.key))
         if not key.allows_scope(route.scope):
             raise NotPermitted(f"this key may not be used for {route.scope}")
-        payer = await admitted_payer(self._parts.ledger.services, key, headers)
+        payer = await admitted_payer(self._parts.ledger, key, headers)
         exchange = Exchange(
             self._parts,
             scope["method"],

@@ -9,7 +9,7 @@ from jangbu.domain.keys import Key, KeyKind, is_wellformed
 from jangbu.errors import InvalidMetadata, MissingUser, NotPermitted, Unauthenticated
 from jangbu.metering.content import metadata_text, service_name
 from jangbu.metering.keys import Keys
-from jangbu.metering.services import Services
+from jangbu.metering.meter import Metering
 
 __all__ = ["Payer", "accepted", "admitted_payer", "secret_of"]
 
@@ -62,14 +62,15 @@ async def accepted(keys: Keys, secret: str) -> Key:
         raise Unauthenticated("this key is not accepted", hint="ask whoever runs the gateway for another") from None
 
 
-async def admitted_payer(services: Services, key: Key, headers: Mapping[bytes, bytes]) -> Payer:
+async def admitted_payer(ledger: Metering, key: Key, headers: Mapping[bytes, bytes]) -> Payer:
     """Say who pays for a call with this key, and for which service.
 
-    Raises MissingUser, NotPermitted or InvalidMetadata.
+    Raises MissingUser, NotPermitted, InvalidMetadata or DatabaseUnreachable.
     """
     payer = _payer_of(key, headers)
-    if payer.service is not None:
-        await services.admit(payer.service, may_begin=key.kind is KeyKind.APP)
+    service, services = payer.service, ledger.services
+    if service is not None and service not in services.names:
+        await ledger.briefly(lambda: services.admit(service, may_begin=key.kind is KeyKind.APP))
     return payer
 
 

@@ -107,7 +107,7 @@ class Live:
         if not key.allows_scope(route.scope):
             raise NotPermitted(f"this key may not be used for {route.scope}")
         client = Client(send, seconds=self._parts.limits.client_seconds)
-        payer = await admitted_payer(self._parts.ledger.services, key, headers)
+        payer = await admitted_payer(self._parts.ledger, key, headers)
         route = placed(self._parts.vertex, route)
         lease, asked = self._parts.room.lease(payer.user), query.encoded
         return Exchange(self._parts, "GET", route, payer, asked, headers, raw_headers, receive, client, lease), secret

@@ -163,7 +163,8 @@ async def check_references(exchange: Exchange, found: Sequence[Field]) -> None:
     named = await exchange.walked(references, found)
     if named:
         exchange.named.extend(named)
-        foreign = await exchange.parts.ledger.resources.owns_all(exchange.account, named)
+        ledger = exchange.parts.ledger
+        foreign = await ledger.briefly(lambda: ledger.resources.owns_all(exchange.account, named))
         if foreign:
             raise NotFound(f"{foreign[0]} was not found")
 

@@ -56,6 +56,10 @@ _STATUSES: tuple[tuple[type[JangbuError], int, str], ...] = (
 )
 
 
+_RETRY_AFTER = "retry_after_seconds"
+_AWAY_SECONDS = 5
+"""When to try again what was refused because it could not be recorded: nobody knows how long that lasts."""
+
 _log = logging.getLogger("jangbu.gateway")
 
 
@@ -86,7 +90,7 @@ def refusal(error: JangbuError, *, top_up_url: str | None = None) -> Refusal:
         links = [{"description": "Get more tokens", "url": facts["link"]}]
         details.append({"@type": "type.googleapis.com/google.rpc.Help", "links": links})
     body = {"error": {"code": status, "message": words_for(error), "status": word, "details": details}}
-    headers = {"retry-after": str(error.seconds)} if isinstance(error, LimitReached) else {}
+    headers = {"retry-after": facts[_RETRY_AFTER]} if _RETRY_AFTER in facts else {}
     return Refusal(status, json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"), headers)
 
 
@@ -115,5 +119,7 @@ def _facts(error: JangbuError, top_up_url: str | None) -> dict[str, str]:
             link = {"link": top_up_url} if top_up_url else {}
             return {"needed": str(needed), "available": str(available), **link}
         case LimitReached(seconds=seconds):
-            return {"retry_after_seconds": str(seconds)}
+            return {_RETRY_AFTER: str(seconds)}
+        case DatabaseUnreachable() | SpoolFull() | SpoolUnusable():
+            return {_RETRY_AFTER: str(_AWAY_SECONDS)}
     return {}

@@ -22,7 +22,7 @@ async def require_able_to_pay(ledger: Metering, user: str) -> None:
 
 
 async def _unblocked(ledger: Metering, user: str) -> AccountRow:
-    account = await ledger.accounts.find(user)
+    account = await ledger.briefly(lambda: ledger.accounts.find(user))
     if account.state == _BLOCKED:
         raise NotPermitted(f"the account of user {user!r} is blocked")
     return account

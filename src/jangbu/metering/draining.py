@@ -1,5 +1,6 @@
 """Recording what waited in the spool: by the same flush as everything else, so that a repetition changes nothing."""
 
+import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ __all__ = ["Draining"]
 _WRITERS = 64
 _REASON_LENGTH_MAX = 200
 _ATTEMPT_SECONDS = 30
+_PROBE_SECONDS = 5
+_WRITE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +45,17 @@ class Draining:
     async def write(self, spooled: Sequence[Spooled]) -> Sequence[str | None]:
         """Record; give for each None where the database has it, else why it never will.
 
-        With nothing to record the database is asked whether it answers. Raises what the database raises.
+        With nothing to record the database is asked whether it answers. Raises what the database raises, also where it
+        says nothing for too long.
         """
         if not spooled:
-            await self._database.now()
+            await self._database.probe(_PROBE_SECONDS)
             return []
+        with translated():
+            async with asyncio.timeout(_WRITE_SECONDS):
+                return await self._written(spooled)
+
+    async def _written(self, spooled: Sequence[Spooled]) -> Sequence[str | None]:
         reasons = iter(await self._record([each for each in spooled if isinstance(each, SpooledUsage)]))
         await self._end([each for each in spooled if isinstance(each, SpooledEnd)])
         return [next(reasons) if isinstance(each, SpooledUsage) else None for each in spooled]

@@ -1,12 +1,14 @@
 """Holds: taken before a call, so that nobody spends what they do not have."""
 
+import asyncio
 import os
 import socket
 from collections.abc import Sequence
 from uuid import UUID
 
 from jangbu.domain.flow import Held, Refused, TakeHold
-from jangbu.errors import JangbuError, NotFound, NotPermitted
+from jangbu.errors import DatabaseUnreachable, HoldInDoubt, JangbuError, NotFound, NotPermitted
+from jangbu.metering.absence import Absence
 from jangbu.metering.group_commit import GroupCommit
 from jangbu.metering.retry import repeated
 from jangbu.storage import holds
@@ -23,13 +25,26 @@ LATER_SECONDS = 48 * 3600
 
 
 class Holds:
-    """Takes, releases and ends holds. Belongs to one event loop."""
+    """Takes, releases and ends holds. Belongs to one event loop.
 
-    def __init__(self, database: Database, *, project: str, lanes: int, hold_seconds: int, retry_seconds: int) -> None:
+    ``absence`` bounds how long a hold is waited for, ``retry_seconds`` how long its end is tried.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        project: str,
+        lanes: int,
+        hold_seconds: int,
+        retry_seconds: int,
+        absence: Absence | None = None,
+    ) -> None:
         self._database = database
         self._project = project
         self._hold_seconds = hold_seconds
         self._retry_seconds = retry_seconds
+        self.absence = absence or Absence(retry_seconds)
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._taking = GroupCommit[HoldRequest, HoldAnswer](
             self._take_batch, lanes=lanes, batch_max=_BATCH_MAX, queue_max=_QUEUE_MAX
@@ -39,7 +54,9 @@ class Holds:
         )
 
     async def take(self, account: UUID, effect: TakeHold) -> Held | Refused:
-        """Hold tokens for a call, durably. Raises NotFound or NotPermitted for an account that cannot call."""
+        """Hold tokens for a call, durably. Raises NotFound or NotPermitted for an account that cannot call, and
+        DatabaseUnreachable: HoldInDoubt where the hold may have been taken all the same.
+        """
         call = effect.call
         answer = await self._taking.submit(
             HoldRequest(
@@ -113,14 +130,24 @@ class Holds:
         await self._releasing.close()
 
     async def _take_batch(self, requests: Sequence[HoldRequest], _lane: int) -> Sequence[HoldAnswer]:
+        seconds, began_at, was_sent = self.absence.patience(), asyncio.get_running_loop().time(), False
+
         async def attempt() -> list[HoldAnswer]:
+            nonlocal was_sent
             async with self._database.connection() as connection:
+                was_sent = True
                 return await holds.take(
                     connection, requests, owner=self._owner, seconds=self._hold_seconds, may_have_left=True
                 )
 
-        with translated():
-            return await repeated("holds", attempt, seconds=self._retry_seconds)
+        try:
+            with translated():
+                return await repeated("holds", attempt, seconds=seconds)
+        except DatabaseUnreachable as error:
+            self.absence.note(error, since=began_at)
+            if not was_sent:
+                raise
+            raise HoldInDoubt(error.message, hint=error.hint) from error.__cause__
 
     async def _release_batch(self, releases: Sequence[tuple[UUID, UUID, str]], _lane: int) -> Sequence[bool]:
         async def attempt() -> list[bool]:

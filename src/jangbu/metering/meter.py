@@ -3,6 +3,7 @@
 One ``Metering`` serves one event loop; the SDK runs it on a background thread, the gateway on its own loop.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ from jangbu import telemetry
 from jangbu.clock import new_id
 from jangbu.domain.flow import Call, Held, LedgerEffect, MarkUnknown, Receipt, Refused, Release, Settle, TakeHold
 from jangbu.domain.usage import Usage
-from jangbu.errors import DatabaseUnreachable, IdempotencyConflict, InvalidInput, RecordingFailed
+from jangbu.errors import DatabaseUnreachable, HoldInDoubt, IdempotencyConflict, InvalidInput, RecordingFailed
 from jangbu.metering import drafts
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.alerts import Alerts
@@ -77,7 +78,7 @@ class Metering:
             case TakeHold(call=call):
                 # What a record could not hold is refused here, before the call: afterwards it must be recorded.
                 if call.service not in self.services.names:
-                    await self._patiently(lambda: self.services.admit(call.service))
+                    await self.briefly(lambda: self.services.admit(call.service))
                 metadata_text(call.metadata)
                 return await self._hold(effect)
             case Settle(call=call, usage=reported):
@@ -91,6 +92,20 @@ class Metering:
         """Give back the room in the spool of a call that this process does not settle, or that it has settled."""
         if self.spooling is not None:
             self.spooling.give_room(call)
+
+    async def briefly(self, ask: Callable[[], Awaitable[Result]]) -> Result:
+        """Ask the database something before a call is made, for as long as a hold is waited for.
+
+        Raises DatabaseUnreachable, without asking where it has been away for longer.
+        """
+        absence = self.holds.absence
+        seconds, began_at = absence.patience(), asyncio.get_running_loop().time()
+        try:
+            with translated():
+                return await repeated("meter", ask, seconds=seconds)
+        except DatabaseUnreachable as error:
+            absence.note(error, since=began_at)
+            raise
 
     async def _leaving(self, call: UUID, ending: Awaitable[Result]) -> Result:
         """Give a call's room back when its end is written; who is cancelled meanwhile needs it to write it again."""
@@ -145,12 +160,15 @@ class Metering:
 
     async def _hold(self, effect: TakeHold) -> Held | Refused:
         """Take a hold, and room in the spool for the record before that: a call that has none is not made."""
-        call = effect.call
+        call, account = effect.call, self.accounts.id_of(effect.call.user)
         if self.spooling is not None:
             await self.spooling.take_room(call.id)
         taken: Held | Refused | None = None
         try:
-            taken = await self.holds.take(self.accounts.id_of(call.user), effect)
+            taken = await self.holds.take(account, effect)
+        except HoldInDoubt:
+            self._endings.give_back_later(account, call.id, "the database did not say in time that it was taken")
+            raise
         finally:
             if not isinstance(taken, Held):
                 self.leave(call.id)

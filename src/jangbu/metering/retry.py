@@ -18,7 +18,7 @@ _WAIT_FIRST_SECONDS = 0.02
 _WAIT_MOST_SECONDS = 1.0
 
 
-async def repeated(what: str, attempt: Callable[[], Awaitable[Result]], *, seconds: int) -> Result:
+async def repeated(what: str, attempt: Callable[[], Awaitable[Result]], *, seconds: float) -> Result:
     """Run ``attempt`` until it succeeds, fails for good, or ``seconds`` are over; the last error passes through."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds

@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 from jangbu import telemetry
 from jangbu.clock import Clock
 from jangbu.errors import JangbuError, SpoolInUse
+from jangbu.metering.absence import Absence
 from jangbu.metering.group_commit import GroupCommit
 from jangbu.metering.spool import Reservation, Spool, spools_below
 from jangbu.metering.spool.disk import Disk, RealDisk
@@ -54,7 +55,6 @@ class Spooling:
 
     drained = 0
     """How many records the database was given that had waited."""
-    _is_away = False
 
     def __init__(
         self,
@@ -66,6 +66,7 @@ class Spooling:
         keep_seconds: int,
         after_seconds: int,
         disk: Disk | None = None,
+        absence: Absence | None = None,
     ) -> None:
         self.directory = directory
         """Where all spools of this ledger lie, each in a directory of its own."""
@@ -80,6 +81,8 @@ class Spooling:
         self._rooms: dict[UUID, tuple[Reservation, float]] = {}
         self.telling = SpoolTelling(directory)
         self._work = asyncio.Event()
+        self._absence = absence or Absence(after_seconds)
+        self._absence.asks = self._work.set
         self._task: asyncio.Task[None] | None = None
         self._keeping = GroupCommit[tuple[UUID, bytes], None](
             self._keep_batch, lanes=1, batch_max=_BATCH_MAX, queue_max=_QUEUE_MAX
@@ -88,12 +91,11 @@ class Spooling:
     @property
     def is_away(self) -> bool:
         """Tell whether the database did not answer when it was last asked: records go to the disk at once."""
-        return self._is_away
+        return self._absence.is_noted
 
     def note_away(self) -> None:
         """Note that the database does not answer; the draining finds out when it does again."""
-        self._is_away = True
-        self._work.set()
+        self._absence.begin()
 
     async def take_room(self, call: UUID) -> None:
         """Take room for the record of a call before it is made. Raises SpoolFull or SpoolUnusable."""
@@ -187,7 +189,7 @@ class Spooling:
         await self._opening.close()
         if self._own is None:
             return
-        if not self._is_away:
+        if not self.is_away:
             with suppress(Exception):
                 async with asyncio.timeout(_LAST_DRAIN_SECONDS):
                     await self.drain()
@@ -203,10 +205,10 @@ class Spooling:
                     await self._work.wait()
             self._work.clear()
             try:
-                await self.drain()
-                if self._is_away:
+                if self.is_away:
                     await self._write(())
-                    self._is_away = False
+                    self._absence.end()
+                await self.drain()
                 self.telling.ended()
                 wait = _WAIT_FIRST_SECONDS
                 if loop_seconds() >= upkeep_at:
@@ -228,12 +230,9 @@ class Spooling:
 
     async def _drain(self, spool: Spool) -> int:
         async with self._draining:
-            drained = await drain(spool, self._write, self._note_answered)
+            drained = await drain(spool, self._write, self._absence.end)
         self.drained += drained
         return drained
-
-    def _note_answered(self) -> None:
-        self._is_away = False
 
     async def _keep_batch(self, records: Sequence[tuple[UUID, bytes]], _lane: int) -> Sequence[BaseException | None]:
         own = self._own or await self._opened()

@@ -1,7 +1,8 @@
 """The connections to PostgreSQL, and the only way by which a statement reaches it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any, Self, TypeAlias
 
@@ -14,6 +15,8 @@ from jangbu.storage.statements import statement
 
 VERSION_LEAST = 15
 _CONNECT_SECONDS = 10
+_GIVE_UP_SECONDS = 1
+"""How long a statement that nobody waits for any more may take to be cancelled, before its connection is closed."""
 
 Row: TypeAlias = asyncpg.Record
 Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy
@@ -66,18 +69,34 @@ class Database:
     async def rows(self, name: str, *arguments: Any) -> Sequence[Row]:
         """Run a statement; give all its rows."""
         with translated():
-            found: Sequence[Row] = await self._pool.fetch(statement(name), *arguments)
-            return found
+            async with self.connection() as connection:
+                found: Sequence[Row] = await connection.fetch(statement(name), *arguments)
+                return found
 
     async def row(self, name: str, *arguments: Any) -> Row | None:
         """Run a statement; give its first row, or None."""
         with translated():
-            return await self._pool.fetchrow(statement(name), *arguments)
+            async with self.connection() as connection:
+                return await connection.fetchrow(statement(name), *arguments)
 
     async def value(self, name: str, *arguments: Any) -> Any:
         """Run a statement; give the first column of its first row, or None."""
         with translated():
-            return await self._pool.fetchval(statement(name), *arguments)
+            async with self.connection() as connection:
+                return await connection.fetchval(statement(name), *arguments)
+
+    async def probe(self, seconds: int) -> None:
+        """Ask whether the server answers in time. Raises DatabaseUnreachable.
+
+        Where it does not, connections are made anew: those that there are may lead to a machine that is gone.
+        """
+        try:
+            with translated():
+                async with asyncio.timeout(seconds):
+                    await self.now()
+        except DatabaseUnreachable:
+            await self._pool.expire_connections()
+            raise
 
     async def now(self) -> datetime:
         """Give the database's clock: the only one that ends holds and grants."""
@@ -92,9 +111,18 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Lend one connection, for statements that belong together; the driver's errors pass through."""
-        async with self._pool.acquire() as connection:
+        """Lend one connection, for statements that belong together; the driver's errors pass through.
+
+        Who gives up waiting for a server that does not answer is not kept by it: the connection is closed then.
+        """
+        connection = await self._pool.acquire()
+        try:
             yield connection
+        except BaseException:
+            with suppress(TimeoutError):
+                await self._pool.release(connection, timeout=_GIVE_UP_SECONDS)
+            raise
+        await self._pool.release(connection)
 
     async def _check_server(self) -> None:
         """Refuse a server that is too old, or that may lose what it acknowledged."""
