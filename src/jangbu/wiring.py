@@ -40,11 +40,13 @@ _ADOPT_SECONDS = 10
 
 @asynccontextmanager
 async def open_metering(
-    settings: Settings, *, clock: Clock | None = None, delivers: bool = True
+    settings: Settings, *, clock: Clock | None = None, delivers: bool = True, adopts: bool = True
 ) -> AsyncIterator[Metering]:
     """Open the ledger that the settings name, starting the embedded server where they name none.
 
     What goes wrong raises alerts; with ``delivers`` they are delivered while the context lasts, also those of others.
+    With ``adopts`` what dead processes left in their spools is recorded first, and then now and then: whoever looks at
+    what is kept there does without, because what was kept for long enough goes.
 
     The schema of an embedded ledger is upgraded by itself; one's own server is changed by `jangbu db upgrade` alone.
     Leaving the context writes what waits.
@@ -71,7 +73,8 @@ async def open_metering(
             metering.alerts.listen()
             if delivers:
                 metering.alerts.start()
-            await _begin_spooling(metering.spooling)
+            if adopts:
+                await _begin_spooling(metering.spooling)
             yield metering
         finally:
             await sweeper.stop()

@@ -17,6 +17,7 @@ from tests.conftest import drop_database, execute
 from tests.metering.outage import spooled_row
 
 FLASH = "gemini-2.5-flash"
+LONG_KEPT = {"JANGBU_SPOOL_KEEP_SECONDS": "0"}
 
 
 def open_spool(directory: Path) -> Spool:
@@ -124,10 +125,20 @@ def test_what_the_spool_of_a_former_address_keeps_is_sent_again_where_it_is_name
     kept.note_committed([1])
     kept.close()
     assert jangbu.json("spool", "drain", "--again")["recorded_again"] == 0
-    long_kept = {"JANGBU_SPOOL_KEEP_SECONDS": "0"}
-    again = jangbu.ok("spool", "drain", "--again", "--from", str(former), "--json", **long_kept).json
+    again = jangbu.ok("spool", "drain", "--again", "--from", str(former), "--json", **LONG_KEPT).json
     assert (again["drained"], again["recorded_again"]) == (0, 1)
     assert jangbu.json("balance", "kim")["used_tokens"] == 450
+
+
+def test_what_was_kept_for_long_enough_is_sent_again_before_it_goes(jangbu: Jangbu, ledger: Path) -> None:
+    kept = spooled(ledger, "kim", "kim")
+    kept.note_committed([1])
+    kept.close()
+    again = jangbu.ok("spool", "drain", "--again", "--json", **LONG_KEPT).json
+    assert again == {"drained": 1, "recorded_again": 1, "waiting": 0, "quarantined": 0}
+    assert jangbu.json("balance", "kim")["used_tokens"] == 900
+    jangbu.ok("spool", "drain", **LONG_KEPT)
+    assert jangbu.json("spool", "status")["kept"] == 0
 
 
 def test_verify_and_doctor_tell_of_what_waits(jangbu: Jangbu, ledger: Path) -> None:

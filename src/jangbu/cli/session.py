@@ -59,15 +59,15 @@ class Session:
         return {name: value for name, value in options.items() if value is not None}
 
     @asynccontextmanager
-    async def ledger(self) -> "AsyncIterator[Metering]":
+    async def ledger(self, *, adopts: bool = True) -> "AsyncIterator[Metering]":
         """Open the ledger that the settings name, for as long as the context lasts.
 
-        Alerts that a command raises are left to whoever lives longer.
+        Alerts that a command raises are left to whoever lives longer. For ``adopts`` see ``open_metering``.
         """
         settings = self.settings()
         from jangbu.wiring import open_metering
 
-        async with open_metering(settings, delivers=False) as metering:
+        async with open_metering(settings, delivers=False, adopts=adopts) as metering:
             yield metering
 
     def readdressed(self, hint: str) -> str:

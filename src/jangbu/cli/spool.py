@@ -55,11 +55,11 @@ async def drain(
     """Record what processes left on the disk that died; what a living one has is drained by itself."""
     settings = session.settings()
     named = None if former is None else _spools_in(Path(former))
-    async with session.ledger() as metering:
+    # Whoever adopts a spool removes what it has kept for long enough.
+    async with session.ledger(adopts=not again) as metering:
         spooling = metering.spooling
         if spooling is None:
             raise InvalidSettings("there is no spool", hint="JANGBU_SPOOL_BYTES_MAX is 0")
-        # Whoever adopts a spool removes what it has kept for long enough.
         repeated = await spooling.record_again(named or ()) if again else 0
         await spooling.adopt()
         if named is not None:
