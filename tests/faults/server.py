@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,30 +17,47 @@ _OPTIONS = "-c listen_addresses='' -c autovacuum=off -c max_connections=60"
 
 
 class KillableServer:
-    """A server on a socket of its own. ``dsn`` is the address of its database, whether or not it runs."""
+    """A server on a socket of its own. ``dsn`` is the address of its database, whether or not it runs.
 
-    def __init__(self, folder: Path) -> None:
+    With ``primary`` it is a standby, which follows it by asynchronous replication, unless the primary waits for it.
+    """
+
+    def __init__(self, folder: Path, primary: "KillableServer | None" = None) -> None:
         self._cluster = folder / "cluster"
         self._owner = owner_of(self._cluster)
         self._programs = programs_for(self._owner)
         self._folder = folder
         os.chown(folder, self._owner.uid, self._owner.gid)
         self.dsn = f"postgresql://jangbu@/postgres?host={folder}"
-        self._run("initdb", "-D", str(self._cluster), "-U", "jangbu", "-A", "trust", "--no-sync", "-E", "UTF8")
+        if primary is None:
+            self._run("initdb", "-D", str(self._cluster), "-U", "jangbu", "-A", "trust", "--no-sync", "-E", "UTF8")
+        else:
+            words = ("-X", "stream", "-c", "fast", "--no-sync", "-R")
+            self._run("pg_basebackup", "-d", primary.dsn, "-D", str(self._cluster), *words)
 
-    def start(self) -> None:
+    def start(self, **settings: str) -> None:
         """Start, and wait until it serves. One that was killed keeps its number until somebody has seen it dead."""
         deadline = time.monotonic() + 60
         while True:
             try:
-                return self._start()
+                return self._start(self._folder, settings)
             except subprocess.CalledProcessError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)
 
-    def _start(self) -> None:
-        self._run("pg_ctl", "-D", str(self._cluster), "-w", "-l", "log", "-o", f"{_OPTIONS} -k {self._folder}", "start")
+    def take_over(self, primary: "KillableServer") -> None:
+        """Be promoted, at the address of the primary, which is dead."""
+        self.crash()
+        for left in primary._folder.glob(".s.PGSQL*"):
+            left.unlink()
+        self._start(primary._folder, {})
+        self._run("pg_ctl", "-D", str(self._cluster), "-w", "promote")
+
+    def _start(self, sockets: Path, settings: Mapping[str, str]) -> None:
+        more = "".join(f" -c {name}={value}" for name, value in settings.items())
+        options = f"{_OPTIONS}{more} -k {sockets}"
+        self._run("pg_ctl", "-D", str(self._cluster), "-w", "-l", "log", "-o", options, "start")
 
     def crash(self) -> None:
         """Have it end at once, as after a crash: whoever waits for an answer loses the connection."""
@@ -93,11 +110,11 @@ def _runs(pid: int) -> bool:
 
 
 @contextmanager
-def killable_server() -> Iterator[KillableServer]:
+def killable_server(primary: KillableServer | None = None) -> Iterator[KillableServer]:
     """Give a server that runs, and leave nothing of it."""
     folder = Path(tempfile.mkdtemp(prefix="jb", dir="/tmp"))
     try:
-        server = KillableServer(folder)
+        server = KillableServer(folder, primary)
         server.start()
         yield server
     finally:
