@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from google import genai
 
-from jangbu import Meter, Settings
+from jangbu import DatabaseUnreachable, Meter, Settings
 from jangbu.storage import migrate
 from jangbu.testing import FakeGemini
 from jangbu.wiring import ledger_spool, open_metering
@@ -125,3 +125,47 @@ async def test_an_app_that_ends_while_the_database_is_away_loses_nothing(
     async with open_metering(settings) as ledger:
         balance = await ledger.accounts.balance("minji")
         assert (balance.used, balance.held) == (charged(gemini), 0)
+
+
+async def test_an_app_calls_again_as_soon_as_its_database_is_back(
+    server: KillableServer, settings: Settings, gemini: FakeGemini
+) -> None:
+    """Under load: first everybody is refused, and nothing is sent; then records are settled, those that waited too."""
+    hasty = settings.model_copy(update={"hold_wait_seconds_max": 1})
+    meter = await opened(hasty)
+    client = wrapped(meter, gemini.url)
+    refused: set[int] = set()
+    answered, is_over = 0, False
+
+    async def call_on(number: int) -> None:
+        nonlocal answered
+        with meter.attribute(user="minji", service="script"):
+            while not is_over:
+                try:
+                    await client.aio.models.generate_content(model=FLASH, contents="hi")
+                    answered += 1
+                except DatabaseUnreachable:
+                    refused.add(number)
+                    await asyncio.sleep(0.05)
+
+    async with asyncio.TaskGroup() as callers:
+        for number in range(16):
+            callers.create_task(call_on(number))
+        await become(lambda: _is(answered > 50))
+        await asyncio.to_thread(server.crash)
+        await become(lambda: _is(len(refused) == 16))
+        sent, settled = len(gemini.answers()), answered
+        await asyncio.sleep(1)
+        assert len(gemini.answers()) == sent, "without a hold nothing is sent"
+        assert answered == settled
+        await asyncio.to_thread(server.start)
+        await become(lambda: _is(answered > settled + 16))
+        is_over = True
+    await become(lambda: _is_charged(meter, gemini))
+    assert (await meter.abalance("minji")).held == 0
+    await close(client)
+    await meter.aclose()
+
+
+async def _is(value: bool) -> bool:
+    return value
