@@ -48,7 +48,12 @@ async def gated(gemini: FakeGemini) -> AsyncIterator[Gate]:
 @pytest.fixture
 async def served(server: KillableServer, gemini: FakeGemini, gated: Gate, tmp_path: Path) -> AsyncIterator[Stage]:
     async with stage(
-        server.dsn, gemini, upstream_url=gated.url, project=tmp_path.name, spool_dir=tmp_path / "spool"
+        server.dsn,
+        gemini,
+        upstream_url=gated.url,
+        project=tmp_path.name,
+        spool_dir=tmp_path / "spool",
+        hold_wait_seconds_max=60,
     ) as served:
         await served.open("kim", 10**12)
         yield served

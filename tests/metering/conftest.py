@@ -44,9 +44,16 @@ def killable() -> Iterator[KillableServer]:
 
 @pytest.fixture
 def settings(killable: KillableServer, tmp_path: Path) -> Settings:
-    """Give the settings of a ledger of the test's own: a project, and a place for its spool."""
+    """Give the settings of a ledger of the test's own: a project, and a place for its spool.
+
+    Holds wait for a restart however long a busy machine takes for it.
+    """
     return Settings.load(
-        database_url=killable.dsn, spool_dir=tmp_path / "spool", project=tmp_path.name, spool_after_seconds=1
+        database_url=killable.dsn,
+        spool_dir=tmp_path / "spool",
+        project=tmp_path.name,
+        spool_after_seconds=1,
+        hold_wait_seconds_max=60,
     )
 
 
