@@ -52,6 +52,8 @@ class KillableServer:
         for left in primary._folder.glob(".s.PGSQL*"):
             left.unlink()
         self._start(primary._folder, {})
+        # Whoever comes in between meets a server that takes no writes.
+        time.sleep(0.5)
         self._run("pg_ctl", "-D", str(self._cluster), "-w", "promote")
 
     def _start(self, sockets: Path, settings: Mapping[str, str]) -> None:

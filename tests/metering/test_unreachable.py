@@ -23,7 +23,7 @@ from jangbu.metering.resources import Resources
 from jangbu.metering.spooling import Spooling
 from jangbu.storage import accounts
 from jangbu.storage.database import Database
-from jangbu.storage.failures import is_transient, translated
+from jangbu.storage.failures import is_transient, is_unreachable, translated
 from jangbu.wiring import open_metering
 from tests.faults.proxy import lossy_proxy
 
@@ -70,6 +70,13 @@ def test_a_statement_that_lost_against_others_may_be_tried_again(conflict: type[
     with pytest.raises(DatabaseUnreachable, match="let others go first") as told, translated():
         raise conflict("deadlock detected")
     assert is_transient(told.value)
+
+
+def test_a_standby_that_is_not_promoted_yet_is_a_database_that_is_away() -> None:
+    with pytest.raises(DatabaseUnreachable) as told, translated():
+        raise asyncpg.ReadOnlySQLTransactionError("cannot execute INSERT in a read-only transaction")
+    assert is_transient(told.value)
+    assert is_unreachable(told.value)
 
 
 async def test_a_record_whose_names_are_not_learnt_in_time_leaves_no_error_that_nobody_reads(

@@ -17,6 +17,8 @@ _LOST_CONNECTION = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.InternalClientError,
+    # A standby that stands at the primary's address already, and is promoted in a moment.
+    asyncpg.ReadOnlySQLTransactionError,
 )
 _OTHER_SCHEMA = (
     asyncpg.UndefinedTableError,
