@@ -1,12 +1,16 @@
 """The stage on which the gateway's tests play."""
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvloop
 
 from jangbu.testing import FakeGemini
 from tests.gateway.google_accounts import TokenEndpoint, token_endpoint
+from tests.gateway.http_provider import Run
 from tests.gateway.stage import UPSTREAM_KEY, Stage, stage
 from tests.gateway.vertex import vertex_stage
 
@@ -54,3 +58,14 @@ async def vertex(database_url: str, google: TokenEndpoint, anyone: FakeGemini, t
     """Give a gateway that offers Vertex AI by a service account, with an account of kim's."""
     async with vertex_stage(database_url, anyone, vertex_credentials=google.key_file(tmp_path)) as served:
         yield served
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Run what a test says on Python's own loop and on the one that serves."""
+
+    def run_on(saying: Coroutine[Any, Any, None]) -> None:
+        with asyncio.Runner(loop_factory=request.param) as runner:
+            runner.run(asyncio.wait_for(saying, 60))
+
+    return run_on

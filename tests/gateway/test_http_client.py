@@ -1,110 +1,18 @@
 """The HTTP client before the provider: what comes is read as HTTP says, and nothing else is taken for an answer."""
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
-import uvloop
 
-from jangbu.gateway.http_client import HttpClient, HttpFailure
+from jangbu.gateway.http_client import HttpFailure
 from jangbu.testing.serving.tls import self_signed
+from tests.gateway.http_provider import CHUNKED, WHOLE, Provider, Run, asked, client, provider, saying
 
-Run = Callable[[Coroutine[Any, Any, None]], None]
-WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Goog-Upload-Status: active \r\n\r\nhello"
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nTrailer: no\r\n\r\n"
 EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + WHOLE
 UNTIL_CLOSED = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nhello"
-
-
-@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
-    """Run what a test says on Python's own loop and on the one that serves."""
-
-    def run_on(saying: Coroutine[Any, Any, None]) -> None:
-        with asyncio.Runner(loop_factory=request.param) as runner:
-            runner.run(asyncio.wait_for(saying, 60))
-
-    return run_on
-
-
-class Provider:
-    """A server that says what a test wants: ``answer`` is called with each request, and writes what it likes."""
-
-    def __init__(self, answer: Callable[["Provider", asyncio.StreamWriter], Awaitable[None]]) -> None:
-        self._answer = answer
-        self.connections = 0
-        self.requests: list[bytes] = []
-        self.ended = asyncio.Event()
-        self.url = ""
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                self.requests.append(head + await _body(head, reader))
-                await self._answer(self, writer)
-        except (asyncio.IncompleteReadError, ConnectionError) as error:
-            if isinstance(error, asyncio.IncompleteReadError) and error.partial:
-                self.requests.append(error.partial)
-        finally:
-            self.ended.set()
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
-
-
-async def _body(head: bytes, reader: asyncio.StreamReader) -> bytes:
-    if b"\r\ntransfer-encoding: chunked" in head:
-        return await reader.readuntil(b"0\r\n\r\n")
-    length = next((int(line[16:]) for line in head.split(b"\r\n") if line.startswith(b"content-length: ")), 0)
-    return await reader.readexactly(length)
-
-
-def saying(*pieces: bytes, then_close: bool = False, pause: float = 0.0) -> Callable[..., Awaitable[None]]:
-    async def answer(_provider: Provider, writer: asyncio.StreamWriter) -> None:
-        for piece in pieces:
-            writer.write(piece)
-            await writer.drain()
-            await asyncio.sleep(pause)
-        if then_close:
-            writer.close()
-
-    return answer
-
-
-@asynccontextmanager
-async def provider(
-    answer: Callable[[Provider, asyncio.StreamWriter], Awaitable[None]], tls: ssl.SSLContext | None = None
-) -> AsyncIterator[Provider]:
-    standing = Provider(answer)
-    server = await asyncio.start_server(standing.serve, "127.0.0.1", 0, ssl=tls)
-    standing.url = f"http{'s' if tls else ''}://localhost:{server.sockets[0].getsockname()[1]}"
-    try:
-        yield standing
-    finally:
-        server.close()
-
-
-@asynccontextmanager
-async def client(*, idle_seconds: int = 30, keep_seconds: int = 30) -> AsyncIterator[HttpClient]:
-    http = HttpClient(connect_seconds=5, idle_seconds=idle_seconds, keep_seconds=keep_seconds)
-    try:
-        yield http
-    finally:
-        await http.close()
-
-
-async def asked(http: HttpClient, url: str, method: str = "POST", **given: Any) -> tuple[int, bytes]:
-    answer = await http.request(method, url, [], given.pop("body", b"{}" if method == "POST" else None), **given)
-    content = b""
-    while piece := await answer.piece():
-        content += piece
-    return answer.status, content
 
 
 @pytest.mark.parametrize("content", [WHOLE, CHUNKED, EARLY], ids=["length", "chunked", "informed"])

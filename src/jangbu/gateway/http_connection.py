@@ -5,103 +5,28 @@ keeping it, and what is read ahead of slow clients is a gateway's memory.
 """
 
 import asyncio
-from collections import deque
+import select
+import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-__all__ = ["HttpAnswer", "HttpConnection", "HttpFailure"]
+from jangbu.gateway.http_answer import HttpAnswer, HttpFailure
+
+__all__ = ["READ_BYTES", "HttpConnection"]
 
 READ_BYTES = 64 * 1024
 """How much is taken off a socket at once, and about how much of an answer waits for a slow client."""
 HEAD_BYTES_MAX = 64 * 1024
 _SUCCESS = 200
 
-# What one read brings is parsed before anything else is read, so all connections read into the same bytes.
-_incoming = memoryview(bytearray(READ_BYTES))
-
-
-class HttpFailure(Exception):
-    """A request came to nothing. ``has_left`` tells whether a byte of it was written to the provider."""
-
-    def __init__(self, message: str, *, has_left: bool, was_heard: bool = False) -> None:
-        super().__init__(message)
-        self.has_left = has_left
-        self.was_heard = was_heard
-        """Whether a byte of an answer came."""
-
-
-class HttpAnswer:
-    """An answer, its body not read yet: read it to its end, or close it. One task reads it."""
-
-    def __init__(self, connection: "HttpConnection") -> None:
-        self._connection = connection
-        self._pieces: deque[bytes] = deque()
-        self._waiter: asyncio.Future[None] | None = None
-        self._failure: HttpFailure | None = None
-        self._waits = 0
-        self.status = 0
-        self.headers: tuple[tuple[bytes, bytes], ...] = ()
-        """In the order in which they came, their names in lower case."""
-        self.is_whole = False
-        """Whether its last byte came."""
-
-    def header(self, name: bytes) -> bytes | None:
-        """Give the value of the first header of a name in lower case."""
-        return next((value for each, value in self.headers if each == name), None)
-
-    async def begun(self) -> None:
-        """Wait for the head. Raises HttpFailure."""
-        while not self.status:
-            await self._more()
-
-    async def piece(self) -> bytes:
-        """Give what came of the body and was not read yet, or nothing at its end. Raises HttpFailure."""
-        while not self._pieces:
-            if self.is_whole:
-                return b""
-            await self._more()
-        piece = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self._pieces.clear()
-        self._waits = 0
-        self._connection.resume(self)
-        return piece
-
-    def close(self) -> None:
-        """Drop what was not read, with the connection that it comes by."""
-        self._pieces.clear()
-        self._connection.drop(self)
-
-    def feed(self, piece: bytes) -> int:
-        """Take a piece of the body in; give how many bytes wait."""
-        self._pieces.append(piece)
-        self._waits += len(piece)
-        self.wake()
-        return self._waits
-
-    def fail(self, failure: HttpFailure) -> None:
-        """Note that no more comes."""
-        self._failure = failure
-        self.wake()
-
-    def wake(self) -> None:
-        """Have its reader look again."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    async def _more(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-        self._waiter = self._connection.loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
 
 class HttpConnection(asyncio.BufferedProtocol):
     """A connection. ``released`` is told when it is free for the next request, ``lost`` when it is no more.
+
+    It reads into ``incoming``. What one read brings is parsed before anything else is read, so all connections of an
+    event loop may read into the same bytes.
 
     ``heard_at`` is when something last went over it, by the loop's clock.
     """
@@ -109,15 +34,18 @@ class HttpConnection(asyncio.BufferedProtocol):
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        incoming: memoryview,
         released: Callable[["HttpConnection"], None],
         lost: Callable[["HttpConnection"], None],
     ) -> None:
         self.loop = loop
         self.heard_at = loop.time()
+        self._incoming = incoming
         self._released = released
         self._lost = lost
         self._parser = HttpResponseParser(self)
         self._transport: asyncio.Transport
+        self._tls: ssl.SSLObject | None = None
         self._answer: HttpAnswer | None = None
         self._headers: list[tuple[bytes, bytes]] = []
         self._in_head = True
@@ -135,15 +63,28 @@ class HttpConnection(asyncio.BufferedProtocol):
         """Whether a request can be sent."""
         return self._answer is None and not self._transport.is_closing()
 
-    def send(self, head: bytes, body: bytes | AsyncIterator[bytes] | None, *, is_head: bool = False) -> HttpAnswer:
-        """Send a request whose head is written; give its answer, of which nothing came yet."""
+    @property
+    def has_news(self) -> bool:
+        """Whether something lies there that was not read: the end, or what nobody asked for."""
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
+    def send(
+        self, head: bytes, body: bytes | AsyncIterator[bytes] | None, *, length: int | None, is_head: bool = False
+    ) -> HttpAnswer:
+        """Send a request whose head is written; give its answer, of which nothing came yet.
+
+        A body that comes by and by has the ``length`` that its head says, if it says one.
+        """
         self.heard_at = self.loop.time()
         answer = self._answer = HttpAnswer(self)
+        self._head_bytes = 0
         self._begin_head()
         self._has_no_body = is_head
         if isinstance(body, AsyncIterator):
             self._transport.write(head)
-            self._writing = self.loop.create_task(self._write(body, is_chunked=b"\r\ntransfer-encoding:" in head))
+            self._writing = self.loop.create_task(self._write(body, length))
         else:
             self._transport.writelines((head, body) if body else (head,))
         return answer
@@ -172,12 +113,19 @@ class HttpConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast(asyncio.Transport, transport)
+        self._tls = transport.get_extra_info("ssl_object")
+
+    def eof_received(self) -> None:
+        """End at once where nothing is waited for: what is sent over TLS from now on would go nowhere."""
+        if self._answer is None:
+            self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End; a body of which nobody said how long it is is whole then."""
-        if exc is None and self._ends_with_connection and self._answer is not None:
+        is_said = self._read_rest() and exc is None
+        if is_said and self._ends_with_connection and self._answer is not None:
             self._complete(may_go_on=False)
-        self._fail("the connection broke off" if exc is None else type(exc).__name__)
+        self._fail("the connection broke off" if exc is None else type(exc).__name__, is_closed=True)
         self._can_write.set()
         self._lost(self)
 
@@ -191,7 +139,7 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's own signature
         """Give where the next bytes are read to."""
-        return _incoming
+        return self._incoming
 
     def buffer_updated(self, nbytes: int) -> None:
         """Read what came."""
@@ -200,8 +148,11 @@ class HttpConnection(asyncio.BufferedProtocol):
             # What nobody asked for would be taken for the answer to the next request.
             self._transport.abort()
             return
+        self._parse(nbytes)
+
+    def _parse(self, nbytes: int) -> None:
         try:
-            self._parser.feed_data(_incoming[:nbytes])
+            self._parser.feed_data(self._incoming[:nbytes])
         except (HttpParserError, HttpParserUpgrade) as error:
             self.abort(f"the answer is no HTTP: {type(error).__name__}")
             return
@@ -234,11 +185,12 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._answer.wake()
         if self._has_no_body:
             self._complete(may_go_on=False)
-            self._transport.close()
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body; the next one waits where the reader is slow."""
-        if self._answer is not None and self._answer.feed(body) >= READ_BYTES and not self._is_paused:
+        if self._in_head:
+            self.abort("an answer that only informs has a body")
+        elif self._answer is not None and self._answer.feed(body) >= READ_BYTES and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
 
@@ -252,7 +204,6 @@ class HttpConnection(asyncio.BufferedProtocol):
     def _begin_head(self) -> None:
         self._headers = []
         self._in_head = True
-        self._head_bytes = 0
         self._is_informational = False
         self._ends_with_connection = False
 
@@ -262,37 +213,65 @@ class HttpConnection(asyncio.BufferedProtocol):
         answer.is_whole = True
         answer.wake()
         was_writing = self._stop_writing()
-        may_go_on = may_go_on and not was_writing and not self._transport.is_closing()
+        # What was not written yet is of a body that nobody may ever read.
+        may_go_on = may_go_on and not was_writing and not self._transport.get_write_buffer_size()
+        may_go_on = may_go_on and not self._transport.is_closing()
         if self._is_paused and may_go_on:
             self._is_paused = False
             self._transport.resume_reading()
         if may_go_on:
             self._released(self)
         else:
-            self._transport.close()
+            # To close would wait for the other side, and over TLS read once more while this is parsed.
+            self._transport.abort()
 
-    def _fail(self, why: str) -> None:
+    def _fail(self, why: str, *, is_closed: bool = False) -> None:
         answer, self._answer = self._answer, None
         self._stop_writing()
         if answer is not None:
             was_heard = bool(answer.status or self._head_bytes)
-            answer.fail(HttpFailure(why, has_left=True, was_heard=was_heard))
+            answer.fail(HttpFailure(why, has_left=True, was_closed=is_closed and not was_heard))
+
+    def _read_rest(self) -> bool:
+        """Read what TLS kept for a slow reader; tell whether the other side said that it ends there.
+
+        Without TLS the end is the word. Over TLS a mere end of TCP may be anybody's, or the middle of an answer.
+        """
+        if self._tls is None:
+            return True
+        try:
+            while self._answer is not None and (size := cast(int, self._tls.read(READ_BYTES, self._incoming))):
+                self._parse(size)
+        except ssl.SSLError as error:
+            return isinstance(error, ssl.SSLZeroReturnError)
+        return True
 
     def _stop_writing(self) -> bool:
         """Write no more of a request's body; tell whether some of it was still to come."""
         writing, self._writing = self._writing, None
         return writing is not None and not writing.done() and writing.cancel()
 
-    async def _write(self, body: AsyncIterator[bytes], *, is_chunked: bool) -> None:
-        """Write a body as it comes. Where it breaks off, so does the connection: its end would say that it is whole."""
+    async def _write(self, body: AsyncIterator[bytes], length: int | None) -> None:
+        """Write a body as it comes, in chunks where nobody knows its length.
+
+        Where it breaks off, or is not as long as was said, so does the connection: its end would say that it is whole,
+        and what is too much would be another request.
+        """
+        left = length
         try:
             async for piece in body:
                 await self._can_write.wait()
+                if left is not None:
+                    left -= len(piece)
                 if not piece or self._transport.is_closing():
                     continue
+                if left is not None and left < 0:
+                    break
                 self.heard_at = self.loop.time()
-                self._transport.writelines((b"%x\r\n" % len(piece), piece, b"\r\n") if is_chunked else (piece,))
-            if is_chunked:
+                self._transport.writelines((piece,) if length is not None else (b"%x\r\n" % len(piece), piece, b"\r\n"))
+            if left:
+                self.abort("the request has another length than was said")
+            elif length is None:
                 self._transport.write(b"0\r\n\r\n")
         except Exception as error:
             self.abort(f"the request broke off: {type(error).__name__}")

@@ -109,6 +109,8 @@ class Relay:
             # The gateway stops. What was reported until now is still recorded, and then this task ends anyway.
             return self._broken(UpstreamFailure("the gateway stops", may_have_left=True))
         finally:
+            # Nobody else reads it, whatever broke this off: what was not read would hold its connection.
+            self._answer.close()
             if self._admitted is not None:
                 self._admitted.done(self._user)
         return self._ended(self._judge(complete=True), self._holding.rest())
