@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.torture.guide import round_of_the_guide
+from tests.torture.mutants import MUTANTS
 from tests.torture.report import figures, progress_to, shown
 from tests.torture.rounds import round_of_jangbu
 from tests.torture.stage import Stage, standing
@@ -34,6 +35,7 @@ def main() -> int:
     parser.add_argument("--restarts", type=int, help="how many immediate restarts at least")
     parser.add_argument("--json", type=Path, help="a file for all figures")
     parser.add_argument("--without-guide", action="store_true", help="leave the guide's design out")
+    parser.add_argument("--mutant", default="", choices=list(MUTANTS), help="a bug to find, put in on purpose")
     chosen = parser.parse_args()
     seed = int(os.environ.get("JANGBU_SEED", random.randrange(2**32)))
     goals = _goals(chosen.seconds or (0 if chosen.kills else 60), chosen.kills, chosen.restarts)
@@ -41,7 +43,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     tallies = {"Jangbu": Tally()}
     with standing() as stage:
-        asyncio.run(torture(stage, seed, goals, tallies["Jangbu"]))
+        asyncio.run(torture(stage, seed, goals, tallies["Jangbu"], mutant=chosen.mutant))
         if not chosen.without_guide and not tallies["Jangbu"].wrong:
             tallies["the guide's design"] = Tally()
             asyncio.run(torture_the_guide(stage, seed, _for_the_guide(goals), tallies["the guide's design"]))
@@ -52,12 +54,12 @@ def main() -> int:
     return 1 if tallies["Jangbu"].wrong else 0
 
 
-async def torture(stage: Stage, seed: int, goals: Goals, tally: Tally) -> None:
+async def torture(stage: Stage, seed: int, goals: Goals, tally: Tally, *, mutant: str = "") -> None:
     """Carry out rounds until the goals are reached, or something is wrong."""
     progress = progress_to()
     while goals.reached(tally) < 1 and not tally.wrong:
         name = f"round_{tally.rounds + 1}"
-        await round_of_jangbu(stage, name, seed + tally.rounds, goals, tally, progress)
+        await round_of_jangbu(stage, name, seed + tally.rounds, goals, tally, progress, mutant=mutant)
 
 
 async def torture_the_guide(stage: Stage, seed: int, goals: Goals, tally: Tally) -> None:

@@ -36,7 +36,7 @@ def judged(given: Sequence[Given], whole: Sequence[Whole], book: Book, without_r
 
     ``without_room`` are the lives whose disk had no room for any record.
     """
-    by_call = {record.call: record for record in book.records}
+    by_call: Mapping[UUID | None, Record] = {record.call: record for record in book.records}
     orphans = [each for each in given if each.call not in by_call]
     return Verdict(
         lost=list(_lost(given, whole, by_call)),
@@ -44,7 +44,11 @@ def judged(given: Sequence[Given], whole: Sequence[Whole], book: Book, without_r
         invented=list(_invented(given, whole, book.records)),
         untraceable=list(_untraceable(orphans, book)),
         leaked=list(_leaked(book, by_call)),
-        unroomed=[f"life {each.life} had no room and was answered {each.answer}" for each in given if each.life in without_room],
+        unroomed=[
+            f"life {each.life} had no room and was answered {each.answer}"
+            for each in given
+            if each.life in without_room
+        ],
         orphans=len(orphans),
         partial=sum(record.source == "partial" for record in book.records),
     )
@@ -120,7 +124,7 @@ def _untraceable(orphans: Sequence[Given], book: Book) -> Iterator[str]:
             yield f"call {each.call} is of unknown outcome, and nobody is told"
 
 
-def _leaked(book: Book, by_call: Mapping[UUID, Record]) -> Iterator[str]:
+def _leaked(book: Book, by_call: Mapping[UUID | None, Record]) -> Iterator[str]:
     for id_, state in book.holds.items():
         if state == "open":
             yield f"hold {id_} is open after the sweep"

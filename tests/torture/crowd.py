@@ -79,12 +79,7 @@ class Crowd:
     @asynccontextmanager
     async def clients(self, key: str, seed: int) -> AsyncIterator[None]:
         """Have clients call the gateways until the block ends, and let their last calls end."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.torture.clients", str(self._voice), key, str(seed), *self.urls],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            pass_fds=[self._voice],
-        )
+        process = self._calling(key, seed)
         assert process.stdin is not None
         try:
             yield
@@ -94,11 +89,26 @@ class Crowd:
         finally:
             _ended(process)
 
+    def _calling(self, key: str, seed: int) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.torture.clients", str(self._voice), key, str(seed), *self.urls],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            pass_fds=[self._voice],
+        )
+
     def _started(self, listeners: list[socket.socket]) -> "subprocess.Popen[bytes]":
         numbers = [listener.fileno() for listener in listeners]
         with self._log.open("ab") as errors:
             return subprocess.Popen(
-                [sys.executable, "-m", "tests.torture.nursery", self._terms.text(), str(self._voice), *map(str, numbers)],
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.torture.nursery",
+                    self._terms.text(),
+                    str(self._voice),
+                    *map(str, numbers),
+                ],
                 cwd=ROOT,
                 env={name: value for name, value in os.environ.items() if not name.startswith(("JANGBU_", "GEMINI_"))},
                 stdin=subprocess.PIPE,

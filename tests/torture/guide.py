@@ -1,4 +1,4 @@
-"""The guide's design under the same kills, restarts and lost acknowledgements: what it loses, beside what Jangbu does."""
+"""The guide's design under the same kills, restarts and lost acknowledgements: what it loses."""
 
 import asyncio
 import random
@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 import asyncpg
-
 from benchmarks.guide_design import make_tables
+
 from tests.torture.crowd import Crowd
 from tests.torture.facts import given_answers
 from tests.torture.guide_users import ACCOUNTS, account_of
@@ -22,7 +22,7 @@ from tests.torture.terms import POOR
 __all__ = ["round_of_the_guide"]
 
 WORKERS = 9
-_POOR_TOKENS = 2_000
+_POOR_TOKENS = 500
 _PAUSE_SECONDS = 0.25
 _BALANCES = "SELECT user_id, balance, used_tokens FROM guide.user_tokens"
 _SUMS = "SELECT user_id, sum(total_tokens)::bigint FROM guide.token_usage GROUP BY user_id"
@@ -94,4 +94,4 @@ async def _judge(place: Place, crowd: Crowd, tally: Tally) -> None:
 
 
 def _least(balances: list[asyncpg.Record]) -> int:
-    return min(row["balance"] - row["used_tokens"] for row in balances)
+    return min(int(row["balance"]) - int(row["used_tokens"]) for row in balances)

@@ -12,9 +12,9 @@ from typing import Any
 
 import asyncpg
 import httpx2
+from benchmarks.guide_design import GuideDesign
 from google.genai import errors, types
 
-from benchmarks.guide_design import GuideDesign
 from tests.torture.guide_users import account_of
 from tests.torture.plan import Life
 from tests.torture.sdk_worker import received

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.torture.messages import Answer, Requests
-from tests.torture.plan import Life, Line
+from tests.torture.plan import Kind, Life, Line
 
 __all__ = ["TheLine"]
 
@@ -101,7 +101,9 @@ class TheLine:
         if kind == "hold":
             self._have_held.add(number)
         # Who has taken no hold yet has nothing of its own to record: it drains what others left behind.
-        named = "drain" if kind == "flush" and number not in self._have_held else kind
+        life = self._lives.get(number)
+        drains = kind == "flush" and number not in self._have_held and life is not None and life.kind is not Kind.GUIDE
+        named = "drain" if drains else kind
         self.committed[named] += 1
         if was_lost:
             self.ambiguous[named] += 1

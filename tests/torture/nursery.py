@@ -17,6 +17,7 @@ import traceback
 
 from tests.torture import gateway_worker, guide_worker, points, sdk_worker
 from tests.torture.body import mark_calls
+from tests.torture.mutants import MUTANTS
 from tests.torture.orphans import die_with_parent
 from tests.torture.plan import Kind, Life
 from tests.torture.terms import Terms
@@ -116,6 +117,8 @@ def main() -> None:
     terms = Terms.read(given)
     logging.disable(logging.CRITICAL)
     points.check()
+    if terms.mutant:
+        MUTANTS[terms.mutant]()
     if terms.has_ledger:
         mark_calls()
         sdk_worker.warm_up(terms)

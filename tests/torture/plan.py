@@ -12,7 +12,7 @@ __all__ = ["HOUR", "YEAR", "Disk", "Kind", "Life", "Line", "Planner"]
 
 HOUR, YEAR = 3_600, 31_536_000
 _NAMED_SHARE = 0.6
-_PATIENCE_SECONDS = 3.0
+_PATIENCE_SECONDS = 2.5
 """How long a life may go on that was to end at a named point, before it ends anyhow."""
 
 
@@ -127,7 +127,7 @@ class Planner:
     def _passes(self, point: str | None) -> int:
         if point is None or point.startswith(("spool", "drain")):
             return self._dice.randint(1, 2)
-        return self._dice.randint(1, 8)
+        return self._dice.randint(1, 5)
 
     def _line(self, point: str | None) -> Line:
         if point is not None and point.startswith("spool"):

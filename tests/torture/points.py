@@ -52,7 +52,11 @@ def _gave_records(_arguments: tuple[Any, ...], result: Any) -> bool:
 _SETTLING = "jangbu.metering.meter:Metering.execute"
 _FLUSH = "jangbu.storage.usage:flush"
 _RECORD = "jangbu.metering.recorder:Recorder.record"
-_READ = ("jangbu.sdk.hook:Hook.outcome", "jangbu.sdk.streams:StreamReading.outcome", "jangbu.gateway.relay:Relay._judge")
+_READ = (
+    "jangbu.sdk.hook:Hook.outcome",
+    "jangbu.sdk.streams:StreamReading.outcome",
+    "jangbu.gateway.relay:Relay._judge",
+)
 _END = ("jangbu.gateway.client:Client.end", "jangbu.gateway.client:Client.answer")
 _HOLD = "jangbu.storage.holds:take"
 _RELEASE = "jangbu.storage.holds:release"

@@ -133,7 +133,7 @@ _ROWS: Sequence[tuple[str, Callable[[Tally], str]]] = (
     ("bank test, looks", lambda tally: f"{tally.looks:,}"),
     ("LOST: received, not recorded", lambda tally: f"{tally.lost:,}"),
     ("TWICE", lambda tally: f"{tally.twice:,}"),
-    ("DRIFT", lambda tally: f"{tally.drift:,}"),
+    ("DRIFT: tokens, or figures that differ", lambda tally: f"{tally.drift:,}"),
     ("TOKENS BELOW ZERO, at worst", lambda tally: f"{max(0, -(tally.least or 0)):,}"),
     ("LEAKED HOLDS", lambda tally: f"{tally.leaked:,}"),
     ("ORPHANS WITHOUT A TRACE", lambda tally: f"{tally.untraceable:,}"),

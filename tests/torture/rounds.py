@@ -1,6 +1,5 @@
 """One round: a fresh book, processes that live and die on it, restarts, the bank test, and the end."""
 
-import asyncio
 import random
 
 from jangbu.config import Settings
@@ -24,10 +23,12 @@ _KINDS = [Kind.GATEWAY, Kind.GATEWAY, *[Kind.SDK] * SDK_WORKERS]
 _RICH_TOKENS, _POOR_TOKENS = 500_000_000, 2_000
 
 
-async def round_of_jangbu(stage: Stage, name: str, seed: int, goals: Goals, tally: Tally, progress: Progress) -> None:
+async def round_of_jangbu(
+    stage: Stage, name: str, seed: int, goals: Goals, tally: Tally, progress: Progress, *, mutant: str = ""
+) -> None:
     """Carry out one round, adding to a tally."""
     dice = random.Random(seed)
-    async with stage.place(name) as place:
+    async with stage.place(name, mutant=mutant) as place:
         key, bought = await _opened(place)
         line = TheLine(place.server_socket, dice.getrandbits(32))
         planner = Planner(dice.getrandbits(48), {kind: points_of(kind) for kind in (Kind.SDK, Kind.GATEWAY)})
@@ -55,8 +56,8 @@ async def round_of_jangbu(stage: Stage, name: str, seed: int, goals: Goals, tall
 async def _opened(place: Place) -> tuple[str, dict[str, int]]:
     """Make a book with users that have tokens; give an app's key, and what was bought."""
     await migrate.upgrade(place.direct)
-    bought = {user: _RICH_TOKENS for user in RICH} | {user: _POOR_TOKENS for user in POOR}
-    settings = Settings.load(database_url=place.direct, spool_bytes_max=0)
+    bought = dict.fromkeys(RICH, _RICH_TOKENS) | dict.fromkeys(POOR, _POOR_TOKENS)
+    settings = Settings.load(database_url=place.direct, spool_dir=place.folder / "opening", spool_bytes_max=0)
     async with open_metering(settings, delivers=False) as metering:
         for user, tokens in bought.items():
             await metering.accounts.create(user)

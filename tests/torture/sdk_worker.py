@@ -143,7 +143,8 @@ class _App:
         received(self._say, response)
 
     def _stream(self, ask: Ask) -> None:
-        stream = self._client.models.generate_content_stream(
+        # What is given is an iterator, and more than one once the client is metered.
+        stream: Any = self._client.models.generate_content_stream(
             model=ask.model, contents=ask.text, config=types.GenerateContentConfig(max_output_tokens=ask.output_most)
         )
         for number, chunk in enumerate(stream, 1):

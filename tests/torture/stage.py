@@ -42,7 +42,7 @@ class Stage:
     folder: Path
 
     @asynccontextmanager
-    async def place(self, name: str, *, has_ledger: bool = True) -> AsyncIterator[Place]:
+    async def place(self, name: str, *, has_ledger: bool = True, mutant: str = "") -> AsyncIterator[Place]:
         """Give a database of this name, empty, and a fake with a log of its own, until the block ends."""
         folder = self.folder / name
         folder.mkdir()
@@ -56,6 +56,7 @@ class Stage:
                 gemini_url=url,
                 spool_dir=str(folder / "spool"),
                 has_ledger=has_ledger,
+                mutant=mutant,
             )
             yield Place(direct, terms, answers, folder, Path(socket_folder) / ".s.PGSQL.5432")
         # Many rounds would fill the disk. What went wrong ends the run, and is left to look at until then.

@@ -83,6 +83,9 @@ class Tally:
     def born(self, life: Life) -> None:
         """Count a life."""
         self.lives[life.kind] += 1
+        if life.kind is Kind.GUIDE:
+            # It has no spool, and asks no clock but the database's.
+            return
         self.disks[life.disk] += life.disk is not Disk.AMPLE
         self.jumped += bool(life.jumps)
 

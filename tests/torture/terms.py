@@ -6,7 +6,19 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-__all__ = ["BEHAVIOURS", "CALL_HEADER", "LIFE_HEADER", "MODELS", "POOR", "RICH", "USER_HEADER", "Ask", "Terms", "drawn", "top_up"]
+__all__ = [
+    "BEHAVIOURS",
+    "CALL_HEADER",
+    "LIFE_HEADER",
+    "MODELS",
+    "POOR",
+    "RICH",
+    "USER_HEADER",
+    "Ask",
+    "Terms",
+    "drawn",
+    "top_up",
+]
 
 CALL_HEADER, USER_HEADER, LIFE_HEADER = "x-torture-call", "x-torture-user", "x-torture-life"
 """What the fake's log keeps of a request: the id of the call, which is that of its hold, who pays, and whose it is."""
@@ -38,6 +50,8 @@ class Terms:
     top_up_tokens: int = 350
     has_ledger: bool = True
     """Whether there is a ledger to warm up with."""
+    mutant: str = ""
+    """Which bug all processes have, to see that it is found."""
 
     def text(self) -> str:
         """Write it as one line."""
