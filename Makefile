@@ -12,7 +12,7 @@ PORT ?= 8787
 SEEDS ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint simulate bench bench-gateway serve lock clean test-clients lock-clients
+.PHONY: help setup demo test lint simulate torture bench bench-gateway serve lock clean test-clients lock-clients
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -71,6 +71,9 @@ test-clients: $(READY) $(CLIENT_SETS:%=$(CLIENTS)/%/ready) $(CLIENTS)/node/ready
 
 simulate: $(READY) ## Carry out SEEDS simulated histories on all cores; one alone with `python -m tests.simulation SEED`
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+torture: $(READY) ## Kill real processes while they meter, for SECONDS (60), or KILLS times
+	$(BIN)/python -m tests.torture $(if $(KILLS),--kills $(KILLS),--seconds $(or $(SECONDS),60)) $(ARGS)
 
 lint: $(READY) ## Check style, types and layers
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import logging
 import os
 import random
 import signal
@@ -24,7 +25,7 @@ _KILLS_AN_AMBIGUOUS_COMMIT = 20
 _SECONDS_A_RESTART = 12
 _GUIDE_SHARE = 5
 """The guide's design is driven for a part of the time: what it loses shows soon."""
-_GUIDE_KILLS_MOST = 2_000
+_GUIDE_SECONDS_LEAST, _GUIDE_KILLS_MOST = 15, 2_000
 
 
 def main() -> int:
@@ -40,6 +41,8 @@ def main() -> int:
     seed = int(os.environ.get("JANGBU_SEED", random.randrange(2**32)))
     goals = _goals(chosen.seconds or (0 if chosen.kills else 60), chosen.kills, chosen.restarts)
     sys.stderr.write(f"JANGBU_SEED={seed}\n")
+    # What the parts say of a database that is away is no news here.
+    logging.disable(logging.CRITICAL)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     tallies = {"Jangbu": Tally()}
     with standing() as stage:
@@ -80,7 +83,7 @@ def _goals(seconds: int, kills: int, restarts: int | None) -> Goals:
 def _for_the_guide(goals: Goals) -> Goals:
     return replace(
         goals,
-        seconds=goals.seconds // _GUIDE_SHARE,
+        seconds=max(goals.seconds // _GUIDE_SHARE, _GUIDE_SECONDS_LEAST) if goals.seconds else 0,
         kills=min(goals.kills // _GUIDE_SHARE, _GUIDE_KILLS_MOST),
         restarts=max(1, min(goals.restarts // _GUIDE_SHARE, 20)),
         ambiguous=0,

@@ -1,27 +1,24 @@
 """The end of a round: drain, sweep, judge, resolve what is unknown by the truth, and judge again."""
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID
 
 import asyncpg
 
 from jangbu.clock import SystemClock
 from jangbu.config import Settings
-from jangbu.domain.flow import Bounds, Call, Settle
 from jangbu.metering.evidence import restated
 from jangbu.metering.meter import Metering
 from jangbu.metering.spool import Sight, look, spools_below
 from jangbu.metering.verify import Verification
-from jangbu.providers.gemini import parse
-from jangbu.storage import holds
+from jangbu.storage.holds import HoldRow
 from jangbu.wiring import ledger_spool, open_metering
 from tests.torture import bank
 from tests.torture.checker import closed, judged
 from tests.torture.facts import Given, Whole, book, given_answers
+from tests.torture.operator import settle
 from tests.torture.tally import Tally
 from tests.torture.terms import Terms, top_up
 
@@ -101,33 +98,17 @@ async def _resolve(metering: Metering, settings: Settings, given: Sequence[Given
     by_call = {each.call: each for each in given}
     gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def resolved(hold: UUID) -> None:
+    async def resolved(hold: HoldRow) -> None:
         async with gate:
-            found = await holds.find(metering.database, settings.project, hold)
-            assert found is not None, "it was listed"
-            account, user, service, model = found
-            answer = by_call.get(hold)
+            answer = by_call.get(hold.id)
             if answer is None:
-                await metering.holds.release(account, hold, "the fake never answered")
+                await metering.holds.release(metering.accounts.id_of(hold.user), hold.id, "the fake never answered")
                 tally.resolved["released"] += 1
-                return
-            call = Call(hold, user, service, model, Bounds(input_most=0, output_most=0, output_chosen=True))
-            await metering.execute(Settle(call, parse(_evidence(answer))))
-            tally.resolved["settled"] += 1
+            elif await settle(metering, settings.project, hold.id, answer):
+                tally.resolved["settled"] += 1
 
     while page := await metering.holds.page(None, ["unknown"], 10_000):
-        await asyncio.gather(*(resolved(each.id) for each in page))
-
-
-def _evidence(answer: Given) -> bytes:
-    return json.dumps(
-        {
-            "candidates": [{"content": {"parts": [{"text": ""}], "role": "model"}, "finishReason": "STOP"}],
-            "usageMetadata": dict(answer.usage),
-            "modelVersion": answer.model,
-            "responseId": answer.answer,
-        }
-    ).encode()
+        await asyncio.gather(*(resolved(each) for each in page))
 
 
 async def _bought(metering: Metering, known: Known, tokens: int) -> Mapping[str, int]:

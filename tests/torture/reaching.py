@@ -82,11 +82,15 @@ class Way:
 
 
 @asynccontextmanager
-async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Do something until the block ends."""
-    task = asyncio.create_task(work)
+async def beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do things until the block ends. Raises what they failed with."""
+    tasks = [asyncio.create_task(work) for work in works]
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end

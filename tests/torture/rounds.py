@@ -9,6 +9,7 @@ from tests.torture.bank import Bank
 from tests.torture.closing import Known, close
 from tests.torture.crowd import Crowd
 from tests.torture.line import TheLine
+from tests.torture.operator import operate
 from tests.torture.plan import Kind, Planner
 from tests.torture.points import points_of
 from tests.torture.reaching import Progress, Way, beside
@@ -20,7 +21,7 @@ __all__ = ["round_of_jangbu"]
 
 SDK_WORKERS = 9
 _KINDS = [Kind.GATEWAY, Kind.GATEWAY, *[Kind.SDK] * SDK_WORKERS]
-_RICH_TOKENS, _POOR_TOKENS = 500_000_000, 2_000
+_RICH_TOKENS, _POOR_TOKENS = 500_000_000, 500
 
 
 async def round_of_jangbu(
@@ -37,7 +38,12 @@ async def round_of_jangbu(
         bank = Bank(place.direct, tally)
         async with line.standing(place.folder):
             way = Way(goals, tally, line, stage.server, dice)
-            async with crowd.living(_KINDS), crowd.clients(key, dice.getrandbits(32)), beside(bank.watch()):
+            operator = operate(place.terms, place.answers, tally)
+            async with (
+                crowd.living(_KINDS),
+                crowd.clients(key, dice.getrandbits(32)),
+                beside(bank.watch(), operator),
+            ):
                 await way.go(progress)
             way.count()
             line.is_honest = True

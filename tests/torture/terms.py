@@ -47,7 +47,7 @@ class Terms:
     gemini_url: str
     spool_dir: str
     hold_seconds: int = 10
-    top_up_tokens: int = 350
+    top_up_tokens: int = 100
     has_ledger: bool = True
     """Whether there is a ledger to warm up with."""
     mutant: str = ""
@@ -100,7 +100,7 @@ def drawn(dice: random.Random) -> Ask:
     """Draw a call."""
     streams = dice.random() < 0.45
     return Ask(
-        user=dice.choice(POOR if dice.random() < 0.15 else RICH),
+        user=dice.choice(POOR if dice.random() < 0.25 else RICH),
         model=dice.choices(MODELS, weights=_WEIGHTS)[0],
         text=" ".join(dice.choices(_SENTENCES, k=dice.randint(1, 6))),
         output_most=dice.randint(8, _OUTPUT_MOST),

@@ -1,6 +1,6 @@
 """Processes that are killed wherever it hurts, a database that crashes, commits that nobody is told of: all adds up.
 
-It takes about 4 minutes on two cores. `make torture` goes on for longer.
+It takes about 4 minutes on two cores. `make torture KILLS=100000` goes on for longer.
 """
 
 import os
@@ -21,7 +21,8 @@ from tests.torture.stage import ROOT, standing
 from tests.torture.tally import Goals, Tally
 
 SEED = int(os.environ.get("JANGBU_SEED", random.randrange(2**32)))
-GOALS = Goals(kills=2_000, restarts=15, ambiguous=100, gateway_kills=200)
+KILLS = int(os.environ.get("JANGBU_TORTURE_KILLS", "2000"))
+GOALS = Goals(kills=KILLS, restarts=15, ambiguous=100, gateway_kills=KILLS // 10)
 POINT_KILLS = 10
 
 
