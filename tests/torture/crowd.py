@@ -160,6 +160,8 @@ class Crowd:
                 self._tally.broken[facts["why"]] += 1
             case "left":
                 self._tally.left += 1
+            case "closed":
+                self._tally.closed += 1
             case "top-up":
                 self._tally.repeated_top_ups += facts["number"] in self.top_ups
                 self.top_ups.add(facts["number"])

@@ -12,6 +12,7 @@ __all__ = ["HOUR", "YEAR", "Disk", "Kind", "Life", "Line", "Planner"]
 
 HOUR, YEAR = 3_600, 31_536_000
 _NAMED_SHARE = 0.6
+_CLOSING_SHARE = 0.06
 _PATIENCE_SECONDS = 2.5
 """How long a life may go on that was to end at a named point, before it ends anyhow."""
 
@@ -61,6 +62,8 @@ class Life:
     line: Line = Line.PLAIN
     disk: Disk = Disk.AMPLE
     jumps: tuple[tuple[float, int], ...] = ()
+    closes_after: float | None = None
+    """When an app closes its meter in order, to be killed while it does so or soon after."""
     listener: int = 0
     """On which address a gateway listens."""
 
@@ -104,6 +107,7 @@ class Planner:
             line=self._line(point),
             disk=disk,
             jumps=self._jumps(),
+            closes_after=self._dice.uniform(0.1, 0.7) if self._dice.random() < _CLOSING_SHARE else None,
             listener=listener,
         )
 

@@ -1,8 +1,10 @@
 """An app's process: a metered google-genai client, called by several threads until the process is killed."""
 
 import random
+import signal
 import threading
 import time
+import traceback
 from contextlib import suppress
 from typing import Any
 
@@ -12,7 +14,7 @@ from google.genai import errors, types
 
 from jangbu import Meter
 from jangbu.config import Settings
-from jangbu.errors import DatabaseUnreachable, JangbuError, SpoolFull, SpoolUnusable
+from jangbu.errors import DatabaseUnreachable, JangbuError
 from tests.torture.body import marks_of_thread, prepare, settings_of
 from tests.torture.plan import Life
 from tests.torture.terms import MODELS, RICH, Ask, Terms, drawn, top_up
@@ -61,11 +63,14 @@ def live(life: Life, terms: Terms, client: genai.Client, say: Say) -> None:
     dice = random.Random(life.seed)
     app = _App(meter, client, say)
     callers = [threading.Thread(target=app.call, args=(random.Random(dice.random()),)) for _ in range(_THREADS)]
+    if life.closes_after is not None:
+        callers.append(threading.Thread(target=app.close, args=(life.closes_after,)))
     for caller in callers:
         caller.start()
     app.top_up(life.number // _LIVES_A_TOP_UP, terms.top_up_tokens)
     for caller in callers:
         caller.join()
+    signal.pause()
 
 
 def received(say: Say, response: types.GenerateContentResponse) -> None:
@@ -110,26 +115,38 @@ class _App:
         self._meter = meter
         self._client = client
         self._say = say
+        self._closes = False
 
     def call(self, dice: random.Random) -> None:
-        """Make one call after another."""
-        while True:
-            ask = drawn(dice)
-            try:
-                with self._meter.attribute(user=ask.user, service="torture"):
-                    (self._stream if ask.streams else self._generate)(ask)
-            except (SpoolFull, SpoolUnusable) as refusal:
-                self._refused(refusal.code)
-            except JangbuError as refusal:
-                self._refused(refusal.code)
-            except (errors.APIError, httpx2.HTTPError) as failure:
-                self._say("broken", why=type(failure).__name__)
+        """Make one call after another. What fails that need not is told."""
+        try:
+            while not self._closes:
+                self._make(drawn(dice))
+        except BaseException:
+            self._say("failed", what=traceback.format_exc()[-2_000:])
+
+    def close(self, seconds: float) -> None:
+        """Close the meter in order, with calls and streams under way."""
+        time.sleep(seconds)
+        self._closes = True
+        self._meter.close()
+        self._say("closed")
+
+    def _make(self, ask: Ask) -> None:
+        try:
+            with self._meter.attribute(user=ask.user, service="torture"):
+                (self._stream if ask.streams else self._generate)(ask)
+        except JangbuError as refusal:
+            self._say("refused", code=refusal.code)
+            time.sleep(_PAUSE_SECONDS)
+        except (errors.APIError, httpx2.HTTPError) as failure:
+            self._say("broken", why=type(failure).__name__)
 
     def top_up(self, number: int, tokens: int) -> None:
         """Buy tokens, until it is known that they are there."""
         user, amount, key = top_up(number, tokens)
         self._say("top-up", number=number)
-        while True:
+        while not self._closes:
             with suppress(JangbuError):
                 self._meter.grant(user, amount, key=key)
                 self._say("topped up", number=number)
@@ -155,7 +172,3 @@ class _App:
             if chunk.candidates and chunk.candidates[0].finish_reason:
                 received(self._say, chunk)
         stream.close()
-
-    def _refused(self, code: str) -> None:
-        self._say("refused", code=code)
-        time.sleep(_PAUSE_SECONDS)

@@ -60,6 +60,7 @@ class Tally:
     refused: Counter[str] = field(default_factory=Counter)
     broken: Counter[str] = field(default_factory=Counter)
     left: int = 0
+    closed: int = 0
     jumped: int = 0
     disks: Counter[str] = field(default_factory=Counter)
     top_ups: int = 0

@@ -54,7 +54,7 @@ async def test_2000_kills_and_15_crashes_of_the_database_lose_nothing() -> None:
 async def test_a_bug_that_was_put_in_is_found() -> None:
     tally = Tally()
     with standing() as stage:
-        await torture(stage, SEED, Goals(kills=80), tally, mutant="a record is acknowledged too early")
+        await torture(stage, SEED, Goals(kills=40), tally, mutant="a record is acknowledged too early")
     assert tally.lost > 0
     assert tally.wrong != []
 
