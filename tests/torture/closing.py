@@ -25,7 +25,7 @@ from tests.torture.terms import Terms, top_up
 __all__ = ["Known", "close"]
 
 _AT_ONCE = 64
-_SWEEP_MARGIN_SECONDS = 1.0
+_SWEEP_MARGIN_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)

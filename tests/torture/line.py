@@ -19,6 +19,9 @@ __all__ = ["TheLine"]
 
 _LOSS = 0.12
 _AWAY_SECONDS = 0.35
+_LATE, _LATE_SECONDS_MOST = 0.25, 0.6
+_GIVEN_UP, _GIVEN_UP_SECONDS = 0.08, 1.3
+"""A process waits for the database for a second, until a record is kept in its spool."""
 _ALL = ("flush", "hold", "grant", "release", "deduct")
 
 
@@ -40,6 +43,8 @@ class TheLine:
         self.first_flush_at: float | None = None
         """When the first record was committed after ``watch_for_flush``."""
         self._watches = False
+        self.posthumous = 0
+        """How many statements were carried out when their process was dead."""
 
     def expect(self, life: Life) -> None:
         """Learn how to treat a life before it is born."""
@@ -96,6 +101,21 @@ class TheLine:
             return True
         return life.line is Line.LOSSY and kind in _ALL and self._dice.random() < _LOSS
 
+    async def delay(self, number: int) -> None:
+        """Let a statement wait before it is carried out, whether or not its process lives by then."""
+        if self._is_late(number) and self._dice.random() < _LATE:
+            await asyncio.sleep(self._dice.uniform(0, _LATE_SECONDS_MOST))
+            self.posthumous += number not in self._lives
+
+    async def delay_answer(self, number: int, kind: str) -> None:
+        """Let the answer to a statement wait, for longer than its process does."""
+        if kind == "flush" and self._is_late(number) and self._dice.random() < _GIVEN_UP:
+            await asyncio.sleep(_GIVEN_UP_SECONDS)
+
+    def _is_late(self, number: int) -> bool:
+        life = self._lives.get(number)
+        return life is not None and life.line is Line.LATE and not self.is_honest
+
     def answered(self, number: int, kind: str, *, was_lost: bool) -> None:
         """Count a commit."""
         if kind == "hold":
@@ -150,6 +170,7 @@ class _Conversation:
                     return
                 self._kind, self._answer = kind, Answer()
                 self._is_lost = self._line.is_lost(life, kind)
+                await self._line.delay(life)
             upstream.write(data)
             await upstream.drain()
 
@@ -164,6 +185,7 @@ class _Conversation:
                     self._answer = None
                 if committed:
                     self._line.answered(self._requests.life, self._kind, was_lost=self._is_lost)
+                    await self._line.delay_answer(self._requests.life, self._kind)
             if self._is_lost:
                 kept += data
                 if committed is None:

@@ -35,6 +35,8 @@ class Line(StrEnum):
     """No record gets through: all of them go to the spool."""
     AWAY = "away"
     """The first record is committed unheard, or not at all; none gets through for a while; then all is well."""
+    LATE = "late"
+    """Some statements are carried out late, even after the process has died; some answers come when it gave up."""
 
 
 class Disk(StrEnum):
@@ -138,9 +140,8 @@ class Planner:
             return Line.CUT
         if point is not None and point.startswith("drain"):
             return Line.AWAY
-        return self._dice.choices(
-            (Line.PLAIN, Line.LOSSY, Line.CUT, Line.AWAY), weights=(60, 20, 8, 12) if point is None else (85, 15, 0, 0)
-        )[0]
+        weights = (50, 20, 8, 12, 10) if point is None else (80, 12, 0, 0, 8)
+        return self._dice.choices(tuple(Line), weights=weights)[0]
 
     def _disk(self, point: str | None) -> Disk:
         if point is not None and point.startswith(("spool", "drain")):

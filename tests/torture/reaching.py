@@ -32,7 +32,7 @@ class Way:
         self._server = server
         self._dice = dice
         self._killed_before = tally.killed
-        self._counted = (tally.ambiguous.copy(), tally.committed.copy(), tally.seconds)
+        self._counted = (tally.ambiguous.copy(), tally.committed.copy(), tally.seconds, tally.posthumous)
         self._began = asyncio.get_running_loop().time()
 
     async def go(self, progress: Progress) -> None:
@@ -46,9 +46,10 @@ class Way:
 
     def count(self) -> None:
         """Bring the tally up to date."""
-        ambiguous, committed, seconds = self._counted
+        ambiguous, committed, seconds, posthumous = self._counted
         self._tally.ambiguous = ambiguous + self._line.ambiguous
         self._tally.committed = committed + self._line.committed
+        self._tally.posthumous = posthumous + self._line.posthumous
         self._tally.seconds = seconds + asyncio.get_running_loop().time() - self._began
 
     def _is_over(self) -> bool:

@@ -49,6 +49,7 @@ class Tally:
     """For each restart how long the server took, and how long it took until the first record, in seconds."""
     ambiguous: Counter[str] = field(default_factory=Counter)
     committed: Counter[str] = field(default_factory=Counter)
+    posthumous: int = 0
     answers: int = 0
     whole: int = 0
     records: int = 0
