@@ -27,7 +27,7 @@ _CALLERS = 3
 _CONNECTIONS = 2
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 0.05
-_LIVES_A_TOP_UP = 4
+_LIVES_A_TOP_UP = 12
 _LEFT = "SELECT balance - used_tokens FROM guide.user_tokens WHERE user_id = $1"
 _TOP_UP = "UPDATE guide.user_tokens SET balance = balance + $2 WHERE user_id = $1"
 _UNREACHABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
