@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jangbu.gateway.upstream import Redaction
+from jangbu.gateway.redaction import Redaction
 
 SECRET = b"AIzaAAIzaSyCanary"
 
