@@ -42,7 +42,7 @@ async def test_what_is_set_ends_with_the_transaction(pooled: Database) -> None:
             await connection.fetchval(ASKED)
             await connection.fetchrow(ASKED)
     assert sent == ["BEGIN", "SELECT", "COMMIT", "BEGIN", "SELECT", "COMMIT", "BEGIN", "SELECT", "SELECT", "COMMIT"]
-    assert re.findall(r"set_config\(.*, (\w+)\)", statement("transaction_prepare")) == ["true"] * 5
+    assert re.findall(r"set_config\(.*, (\w+)\)", statement("transaction_prepare")) == ["true"] * 6
 
 
 async def test_a_statement_that_fails_leaves_the_connection_to_the_next(pooled: Database) -> None:

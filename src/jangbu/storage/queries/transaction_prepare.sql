@@ -4,5 +4,6 @@ SELECT
     set_config('jit', 'off', true),
     set_config('enable_seqscan', 'off', true),
     set_config('enable_bitmapscan', 'off', true),
+    set_config('enable_partition_pruning', 'off', true),
     set_config('lock_timeout', '5s', true),
     set_config('idle_in_transaction_session_timeout', '10s', true)
