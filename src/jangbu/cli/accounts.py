@@ -10,12 +10,12 @@ from jangbu.cli.output import shown_moment
 from jangbu.cli.session import Session
 from jangbu.cli.tables import pairs, table
 from jangbu.cli.values import moment, whole_number
+from jangbu.metering.facts import account_facts, balance_facts, grant_facts
 
 if TYPE_CHECKING:
     from jangbu.domain.ledger import Balance, Grant
-    from jangbu.storage.accounts import AccountRow
 
-__all__ = ["User", "balance_facts", "register"]
+__all__ = ["User", "register"]
 
 User = Annotated[str, typer.Argument(metavar="USER", help="The app's own user id, or a full account id.")]
 
@@ -131,42 +131,6 @@ async def balance(session: Session, user: User) -> None:
         account = await metering.accounts.find(user)
     facts = {"user": account.user, **balance_facts(account.balance)}
     session.show(facts, lambda: table(_BALANCE_COLUMNS, [(account.user, *_balance_cells(account.balance))]))
-
-
-def balance_facts(found: "Balance") -> dict[str, int]:
-    """Give a balance in the guide's words."""
-    return {
-        "balance": found.granted,
-        "used_tokens": found.used,
-        "held_tokens": found.held,
-        "available": found.available,
-    }
-
-
-def account_facts(account: "AccountRow") -> dict[str, Any]:
-    """Give an account as JSON."""
-    return {
-        "user": account.user,
-        "account_id": account.id,
-        "state": account.state,
-        "created_at": account.created_at,
-        **balance_facts(account.balance),
-    }
-
-
-def grant_facts(found: "Grant") -> dict[str, Any]:
-    """Give a grant as JSON."""
-    return {
-        "id": found.id,
-        "amount": found.amount,
-        "consumed": found.consumed,
-        "expired": found.expired,
-        "remaining": found.remaining,
-        "source": found.source,
-        "priority": found.priority,
-        "expires_at": found.expires_at,
-        "created_at": found.created_at,
-    }
 
 
 _BALANCE_COLUMNS = ("user", "balance>", "used_tokens>", "held_tokens>", "available>")

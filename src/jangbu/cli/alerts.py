@@ -12,6 +12,7 @@ from jangbu.cli.output import shown_moment
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import whole_number
+from jangbu.metering.facts import alert_facts, alert_state
 
 if TYPE_CHECKING:
     from jangbu.config import Settings
@@ -47,7 +48,7 @@ async def list_alerts(
     texts = [text_of(row.alert, language) for row in found]
     columns = ("raised", "condition", "phase", "state", "tries>", "arrived by", "not by", "what")
     session.show(
-        {"alerts": [_facts(row, text) for row, text in zip(found, texts, strict=True)]},
+        {"alerts": [alert_facts(row, text) for row, text in zip(found, texts, strict=True)]},
         lambda: table(columns, map(_cells, found, texts), empty="no alerts"),
     )
 
@@ -142,38 +143,12 @@ def _raised_when(settings: "Settings") -> dict[str, str]:
     }
 
 
-def _facts(row: "AlertRow", text: str) -> dict[str, object]:
-    alert = row.alert
-    return {
-        "id": alert.id,
-        "condition": alert.condition,
-        "phase": alert.phase,
-        "severity": alert.severity,
-        "node": alert.node,
-        "raised_at": alert.raised_at,
-        "text": text,
-        "facts": alert.facts,
-        "state": _state(row),
-        "attempts": row.attempts,
-        "delivered_to": list(row.delivered_to),
-        "errors": row.errors,
-        "delivered_at": row.delivered_at,
-        "given_up_at": row.given_up_at,
-    }
-
-
-def _state(row: "AlertRow") -> str:
-    if row.delivered_at is not None:
-        return "delivered"
-    return "waiting" if row.given_up_at is None else "given_up"
-
-
 def _cells(row: "AlertRow", text: str) -> tuple[str, ...]:
     return (
         shown_moment(row.alert.raised_at),
         row.alert.condition.value,
         row.alert.phase.value,
-        _state(row),
+        alert_state(row),
         f"{row.attempts:,}",
         ", ".join(row.delivered_to),
         ", ".join(f"{channel}: {why}" for channel, why in row.errors.items()),

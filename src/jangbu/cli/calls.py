@@ -1,23 +1,23 @@
 """``record`` and ``explain``: one call, from the provider's answer to the debit."""
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jangbu.cli.accounts import User
 from jangbu.cli.answers import ModelName, SurfaceName, answer_usage
 from jangbu.cli.commands import command
-from jangbu.cli.explanation import explanation_facts, explanation_text
+from jangbu.cli.explanation import explanation_text
 from jangbu.cli.money import dollars
 from jangbu.cli.session import Session
 from jangbu.cli.values import call_id, json_object
+from jangbu.metering.facts import explanation_facts, receipt_facts
 
 if TYPE_CHECKING:
     from jangbu.domain.flow import Receipt
     from jangbu.domain.usage import Usage
 
-__all__ = ["receipt_facts", "receipt_line", "receipt_notes", "register"]
+__all__ = ["receipt_line", "receipt_notes", "register"]
 
 
 def register(app: typer.Typer) -> None:
@@ -74,11 +74,6 @@ def receipt_line(receipt: "Receipt") -> str:
         f"call {receipt.id} {said}: {receipt.charged_tokens:,} tokens of {receipt.model} "
         f"({dollars(receipt.cost_nano)}){overrun}; {left} to {receipt.user}"
     )
-
-
-def receipt_facts(receipt: "Receipt", usage: "Usage") -> dict[str, Any]:
-    """Give a receipt as JSON, with what does not add up in the answer."""
-    return asdict(receipt) | {"anomalies": usage.anomalies}
 
 
 def receipt_notes(receipt: "Receipt", usage: "Usage") -> list[str]:

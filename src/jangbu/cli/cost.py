@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jangbu.cli.commands import command
-from jangbu.cli.figures import COLUMNS, Everybody, Somebody, cells, facts, summed, whose
+from jangbu.cli.figures import COLUMNS, Everybody, Somebody, cells, summed, whose
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import whole_number
 from jangbu.errors import InvalidInput
+from jangbu.metering.facts import figures_facts
 
 if TYPE_CHECKING:
     from jangbu.metering.reports import Axis
@@ -52,8 +53,8 @@ async def cost(
         rows = [(line.name, *cells(line.figures)) for line in lines]
         return table((axis, *COLUMNS), [*rows, ("total", *cells(total))] if rows else [], empty="no calls")
 
-    costs = [{axis: line.name, **facts(line.figures)} for line in lines]
-    session.show({"user": named, "by": axis, "costs": costs, "total": facts(total)}, text)
+    costs = [{axis: line.name, **figures_facts(line.figures)} for line in lines]
+    session.show({"user": named, "by": axis, "costs": costs, "total": figures_facts(total)}, text)
 
 
 def _axis(name: str) -> "Axis":

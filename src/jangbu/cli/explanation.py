@@ -1,40 +1,16 @@
-"""One call as ``explain`` shows it: evidence, sum, price, debit."""
+"""One call as ``explain`` shows it to people: evidence, sum, price, debit."""
 
 import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from jangbu.cli.ledger import entry_facts
 from jangbu.cli.money import dollars
 from jangbu.cli.output import shown_moment
 from jangbu.cli.tables import pairs, table
 
 if TYPE_CHECKING:
     from jangbu.metering.explain import Explanation
-    from jangbu.storage.entries import EntryRow
 
-__all__ = ["explanation_facts", "explanation_text"]
-
-_KEPT_AS_TEXT = ("raw", "metadata")
-
-
-def explanation_facts(found: "Explanation") -> dict[str, Any]:
-    """Give everything that is known of a call as JSON."""
-    record = {name: value for name, value in asdict(found.record).items() if name not in _KEPT_AS_TEXT}
-    metadata = found.record.metadata
-    return record | {
-        "metadata": None if metadata is None else json.loads(metadata),
-        "evidence": found.evidence,
-        "sum": found.sum_text,
-        "price_lines": [asdict(line) for line in found.price.lines] if found.price else [],
-        "unpriced": [asdict(reason) for reason in found.price.unpriced] if found.price else [],
-        "overrun": found.overrun,
-        "entry": _entry(found.entry),
-        "money_entry": _entry(found.money_entry),
-        "balance_after": found.balance_after,
-        "returns": [entry_facts(entry) for entry in found.returns],
-        "net_tokens": found.net_tokens,
-    }
+__all__ = ["explanation_text"]
 
 
 def explanation_text(found: "Explanation") -> str:
@@ -98,7 +74,3 @@ def _debit(found: "Explanation") -> list[tuple[str, str]]:
     for entry in found.returns:
         facts.append((entry.kind.value, f"{entry.delta:+,} tokens: {entry.reason or ''}"))
     return [*facts, ("net", f"{found.net_tokens:,} tokens")]
-
-
-def _entry(entry: "EntryRow | None") -> dict[str, Any] | None:
-    return None if entry is None else entry_facts(entry)

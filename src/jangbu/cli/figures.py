@@ -1,18 +1,18 @@
-"""Figures of reports as JSON and as table cells."""
+"""Figures of reports as table cells."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jangbu.cli.money import dollars
 from jangbu.errors import InvalidInput
+from jangbu.metering.facts import has_no_price
 
 if TYPE_CHECKING:
     from jangbu.metering.reports import Figures
 
-__all__ = ["COLUMNS", "Everybody", "Somebody", "cells", "facts", "summed", "whose"]
+__all__ = ["COLUMNS", "Everybody", "Somebody", "cells", "summed", "whose"]
 
 Somebody = Annotated[
     str | None,
@@ -32,7 +32,6 @@ COLUMNS = (
     "output>",
     "unpriced>",
 )
-_MONEY = ("cost_nano", "input_cost_nano", "output_cost_nano", "charge_nano")
 
 
 def whose(user: str | None, everybody: bool) -> str | None:
@@ -40,14 +39,6 @@ def whose(user: str | None, everybody: bool) -> str | None:
     if everybody == (user is not None):
         raise InvalidInput("say whose figures", hint="give a USER, or --all for everybody")
     return user
-
-
-def facts(figures: "Figures") -> dict[str, int | None]:
-    """Give figures as JSON; money is null where none of the calls has a price."""
-    found: dict[str, int | None] = asdict(figures)
-    if _has_no_price(figures):
-        found |= dict.fromkeys(_MONEY)
-    return found
 
 
 def cells(figures: "Figures") -> tuple[str, ...]:
@@ -61,17 +52,12 @@ def cells(figures: "Figures") -> tuple[str, ...]:
         figures.average_tokens,
     )
     money = (figures.cost_nano, figures.input_cost_nano, figures.output_cost_nano)
-    shown = ("unpriced",) * len(money) if _has_no_price(figures) else tuple(dollars(nano) for nano in money)
+    shown = ("unpriced",) * len(money) if has_no_price(figures) else tuple(dollars(nano) for nano in money)
     return (*(f"{count:,}" for count in counts), *shown, f"{figures.unpriced:,}" if figures.unpriced else "")
 
 
 def summed(parts: Sequence["Figures"]) -> "Figures":
     """Add figures up."""
-    from jangbu.metering.reports import Figures, average
+    from jangbu.metering.reports import summed as added
 
-    sums = {each.name: sum(getattr(part, each.name) for part in parts) for each in fields(Figures)}
-    return Figures(**sums | {"average_tokens": average(sums["total_tokens"], sums["calls"])})
-
-
-def _has_no_price(figures: "Figures") -> bool:
-    return figures.calls > 0 and figures.unpriced == figures.calls
+    return added(parts)

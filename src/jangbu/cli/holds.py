@@ -3,22 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
-from uuid import UUID
 
 import typer
 
 from jangbu.cli.answers import SurfaceName, answer_usage
-from jangbu.cli.calls import receipt_facts, receipt_line, receipt_notes
+from jangbu.cli.calls import receipt_line, receipt_notes
 from jangbu.cli.commands import command, group
 from jangbu.cli.output import shown_moment
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import call_id, whole_number
-from jangbu.errors import InvalidInput, NotFound
+from jangbu.errors import InvalidInput
+from jangbu.metering.facts import receipt_facts
 
 if TYPE_CHECKING:
-    from jangbu.domain.flow import Call
-    from jangbu.metering.meter import Metering
     from jangbu.storage.holds import HoldRow
 
 __all__ = ["register"]
@@ -78,7 +76,7 @@ async def resolve(
     from jangbu.domain.flow import Receipt, Settle
 
     async with session.ledger() as metering:
-        call = await _call_of(metering, session.settings().project, named)
+        call = await metering.holds.call_of(named)
         if usage is not None:
             receipt = await metering.execute(Settle(call, usage))
             assert isinstance(receipt, Receipt), "what is settled has a receipt"
@@ -88,18 +86,6 @@ async def resolve(
         released = await metering.holds.release(metering.accounts.id_of(call.user), named, reason or "")
     said = "released" if released else "was closed before, nothing changed"
     session.show({"id": named, "released": released}, lambda: f"hold {named} {said}")
-
-
-async def _call_of(metering: "Metering", project: str, hold: UUID) -> "Call":
-    """Give the call that a hold was taken for. Raises NotFound."""
-    from jangbu.domain.flow import Bounds, Call
-    from jangbu.storage import holds as stored
-
-    found = await stored.find(metering.database, project, hold)
-    if found is None:
-        raise NotFound(f"there is no hold {hold}", hint=f"if its call was settled, `jangbu explain {hold}` shows it")
-    _, user, service, model = found
-    return Call(hold, user, service, model, Bounds(input_most=0, output_most=0, output_chosen=True))
 
 
 def _checked(states: Sequence[str]) -> list[str]:

@@ -1,15 +1,16 @@
 """``ledger``: an account's entries, and corrections, which are entries with a reason."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jangbu.cli.accounts import User, balance_facts
+from jangbu.cli.accounts import User
 from jangbu.cli.commands import DefaultVerb, command, group
 from jangbu.cli.output import shown_moment
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import call_id, whole_number
+from jangbu.metering.facts import balance_facts, entry_facts
 
 if TYPE_CHECKING:
     from jangbu.metering.accounts import Posted
@@ -105,19 +106,6 @@ async def void(session: Session, user: User, call: CallId, reason: Reason) -> No
         user = await metering.accounts.user_named(user)
         posted = await metering.accounts.void(user, named, reason=reason)
     _show_posted(session, user, posted, f"call {named} voided")
-
-
-def entry_facts(entry: "EntryRow") -> dict[str, Any]:
-    """Give an entry as JSON."""
-    return {
-        "seq": entry.seq,
-        "kind": entry.kind,
-        "delta": entry.delta,
-        "balance_after": entry.balance_after,
-        "created_at": entry.created_at,
-        "reference": entry.reference,
-        "reason": entry.reason,
-    }
 
 
 def _cells(entry: "EntryRow") -> tuple[str, ...]:

@@ -69,11 +69,8 @@ async def versions(
 ) -> None:
     """List the books that were ever in force, newest first."""
     most = whole_number(limit, "limit", least=1, most=100_000)
-    project = session.settings().project
     async with session.ledger() as metering:
-        from jangbu.storage import prices as stored
-
-        found = await stored.history(metering.database, project, most)
+        found = await metering.pricing.history(most)
     session.show(
         {
             "versions": [

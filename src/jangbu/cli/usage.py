@@ -8,13 +8,14 @@ import typer
 from jangbu.cli.accounts import User
 from jangbu.cli.answers import ModelName, SurfaceName, answer_usage
 from jangbu.cli.commands import command, group
-from jangbu.cli.figures import COLUMNS, Everybody, Somebody, cells, facts, summed, whose
+from jangbu.cli.figures import COLUMNS, Everybody, Somebody, cells, summed, whose
 from jangbu.cli.money import dollars
 from jangbu.cli.output import json_text, shown_moment, write_data
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import call_id, moment, whole_number
 from jangbu.errors import InvalidInput
+from jangbu.metering.facts import figures_facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,8 +85,8 @@ async def totals(session: Session, user: Somebody = None, everybody: Everybody =
         columns = ("service", "model", *COLUMNS)
         return table(columns, [*rows, ("total", "", *cells(total))] if rows else [], empty="no calls")
 
-    found = [{"service": line.service, "model": line.model, **facts(line.figures)} for line in lines]
-    session.show({"user": named, "totals": found, "total": facts(total)}, text)
+    found = [{"service": line.service, "model": line.model, **figures_facts(line.figures)} for line in lines]
+    session.show({"user": named, "totals": found, "total": figures_facts(total)}, text)
 
 
 @command(usage, "daily")
@@ -112,7 +113,7 @@ async def daily(
         rows = [(str(line.day), line.service or "", *cells(line.figures)) for line in lines]
         return table(("day", "service", *COLUMNS), rows, empty="no calls")
 
-    found = [{"day": line.day, "service": line.service, **facts(line.figures)} for line in lines]
+    found = [{"day": line.day, "service": line.service, **figures_facts(line.figures)} for line in lines]
     session.show({"user": named, "zone": "UTC", "days": found}, text)
 
 

@@ -2,16 +2,16 @@
 
 import asyncio
 import json
-import math
-import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, NoReturn
+from typing import Any
 
 from jangbu.errors import InvalidInput, LimitReached, TooLarge
 from jangbu.gateway.shares import SHARE, Shares
+from jangbu.metering.strict_json import SURROGATE, VALUES_MOST, json_object
 
 __all__ = [
     "LARGE_BYTES",
+    "VALUES_MOST",
     "BodyRoom",
     "ClientGone",
     "Lease",
@@ -24,28 +24,14 @@ __all__ = [
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
-DEPTH_MOST = 100
-"""How deep JSON may be nested: as deep as the provider itself reads it."""
-VALUES_MOST = 50_000
-"""How many values the JSON of a body may hold: each takes time and memory, however few bytes it has. A turn of a chat
-has about six of them, so this is a chat of some 8,000 turns or an inline batch of some 4,000 requests.
-"""
 LARGE_BYTES = 65_536
 """Beyond it a body is read only for who could pay for it, and beside the loop that serves all other calls."""
 BYTES_A_SECOND_LEAST = 1_000
 """The pace that a body has to keep up, so that nobody holds a connection with a byte now and then."""
 
-# Escapes of surrogates come in pairs, or mean nothing that UTF-8 can write. Few bodies hold any.
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_SOUND_ESCAPES = re.compile(
-    rb"(?:[^\\]++|\\(?!u[dD][89a-fA-F]).|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*+", re.DOTALL
-)
-
-
 _FOUR_BYTES = [bytes([lead]) for lead in range(0xF0, 0xF5)]
 """How the characters begin in UTF-8 that Python gives four bytes each."""
 _WIDEST = 4
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
 class ClientGone(Exception):
@@ -145,30 +131,6 @@ async def read_body(
             return bytes(body)
 
 
-def json_object(body: bytes) -> dict[str, Any]:
-    """Read a JSON object. Raises InvalidInput for what two readers could read differently: NaN, a number beyond all
-    bounds, a name that is given twice, half of a surrogate pair, bytes that are no UTF-8; and for one that is too deep
-    or holds too many values.
-    """
-    if _values(body) > VALUES_MOST and _values(_STRING.sub(b"", body)) > VALUES_MOST:
-        raise InvalidInput(f"the body holds more than {VALUES_MOST:,} values", hint="send it in several requests")
-    try:
-        found = _DECODER.decode(body.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise InvalidInput("the body is no UTF-8") from None
-    except RecursionError:
-        raise _too_deep() from None
-    except ValueError as error:
-        raise InvalidInput(f"the body is no JSON: {str(error)[:100]}") from None
-    if not isinstance(found, dict):
-        raise InvalidInput("the body is no JSON object")
-    if _SURROGATE.search(body) is not None and _SOUND_ESCAPES.fullmatch(body) is None:
-        raise InvalidInput("the body holds half of a surrogate pair", hint="text is written in whole characters")
-    if body.count(b"{") + body.count(b"[") > DEPTH_MOST and _is_deep(found):
-        raise _too_deep()
-    return found
-
-
 def decoded_size(body: bytes) -> int:
     """Give how many bytes the values of a JSON text take at most, beside what each takes however short it is.
 
@@ -177,7 +139,7 @@ def decoded_size(body: bytes) -> int:
     escapes = b"\\u" in body
     if body.isascii() and not escapes:
         return len(body)
-    is_wide = any(lead in body for lead in _FOUR_BYTES) or (escapes and _SURROGATE.search(body) is not None)
+    is_wide = any(lead in body for lead in _FOUR_BYTES) or (escapes and SURROGATE.search(body) is not None)
     return len(body) * (_WIDEST if is_wide else 2)
 
 
@@ -188,48 +150,7 @@ def json_bytes(value: Any, *, is_large: bool = False) -> bytes:
     return b"".join(piece.encode() for piece in _WRITER.iterencode(value))
 
 
-def _values(body: bytes) -> int:
-    """Count the values of a JSON text, roughly and never too few; those that stand in its strings are counted, too."""
-    return body.count(b",") + body.count(b"{") + body.count(b"[")
-
-
-def _is_deep(value: Any) -> bool:
-    level, depth = [value], 0
-    while level:
-        depth += 1
-        if depth > DEPTH_MOST:
-            return True
-        members = (each.values() if isinstance(each, dict) else each for each in level)
-        level = [inner for each in members for inner in each if isinstance(inner, dict | list)]
-    return False
-
-
-def _too_deep() -> InvalidInput:
-    return InvalidInput(f"the body is nested more than {DEPTH_MOST} deep")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise InvalidInput("the body gives a name twice")
-    return found
-
-
-def _finite(digits: str) -> float:
-    """Read a number with a fraction or an exponent: 1e999 would become Infinity, which is no JSON."""
-    number = float(digits)
-    if not math.isfinite(number):
-        raise InvalidInput("a number of the body is larger than any reader takes")
-    return number
-
-
-def _no_number(name: str) -> NoReturn:
-    raise InvalidInput(f"{name} is no number of JSON's")
-
-
 _WRITER = json.JSONEncoder(ensure_ascii=False)
-# Made once: json.loads would make one anew for each body.
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_finite)
 
 
 def _too_large(most: int) -> TooLarge:

@@ -10,6 +10,8 @@ an id by which a receiver knows it again.
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
 
 from jangbu import telemetry
 from jangbu.alerts.channels import Log
@@ -104,9 +106,13 @@ class Alerts:
             await self._delivery.hand_over()
         self._delivery.close()
 
-    async def page(self, *, only_undelivered: bool, limit: int) -> Sequence[AlertRow]:
-        """Give alerts, newest first. Raises DatabaseUnreachable."""
-        return await alerts.page(self._database, self._project, only_undelivered=only_undelivered, limit=limit)
+    async def page(
+        self, *, only_undelivered: bool, limit: int, before: tuple[datetime, UUID] | None = None
+    ) -> Sequence[AlertRow]:
+        """Give alerts, newest first, from the one before that of this time and id. Raises DatabaseUnreachable."""
+        return await alerts.page(
+            self._database, self._project, only_undelivered=only_undelivered, limit=limit, before=before
+        )
 
     async def _run_local(self) -> None:
         while not self._stopping:

@@ -4,9 +4,10 @@ import asyncio
 import os
 import socket
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
-from jangbu.domain.flow import Held, Refused, TakeHold
+from jangbu.domain.flow import Bounds, Call, Held, Refused, TakeHold
 from jangbu.errors import DatabaseUnreachable, HoldInDoubt, JangbuError, NotFound, NotPermitted
 from jangbu.metering.absence import Absence
 from jangbu.metering.group_commit import GroupCommit
@@ -120,9 +121,25 @@ class Holds:
             gone += batch
         return gone
 
-    async def page(self, account: UUID | None, states: Sequence[str] | None, limit: int) -> Sequence[HoldRow]:
-        """Give holds, oldest first."""
-        return await holds.page(self._database, self._project, account, states, limit)
+    async def page(
+        self,
+        account: UUID | None,
+        states: Sequence[str] | None,
+        limit: int,
+        after: tuple[datetime, UUID] | None = None,
+    ) -> Sequence[HoldRow]:
+        """Give holds, oldest first, from the one after that of this time and id."""
+        return await holds.page(self._database, self._project, account, states, limit, after)
+
+    async def call_of(self, hold: UUID) -> Call:
+        """Give the call that a hold was taken for, to settle it by evidence. Raises NotFound."""
+        found = await holds.find(self._database, self._project, hold)
+        if found is None:
+            raise NotFound(
+                f"there is no hold {hold}", hint=f"if its call was settled, `jangbu explain {hold}` shows it"
+            )
+        _, user, service, model = found
+        return Call(hold, user, service, model, Bounds(input_most=0, output_most=0, output_chosen=True))
 
     async def close(self) -> None:
         """Write what waits, then stop."""

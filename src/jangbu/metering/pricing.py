@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -89,11 +89,15 @@ class Pricing:
     async def edition(self, version: int) -> Edition:
         """Give an edition that was in force once. Raises NotFound."""
         if version not in self._editions:
-            found = await prices.find(self._database, version)
+            found = await prices.find(self._database, self._project, version)
             if found is None:
                 raise NotFound(f"there is no price version {version}", hint="see `jangbu prices list`")
             self._keep(found)
         return self._editions[version]
+
+    async def history(self, limit: int, before: int | None = None) -> Sequence[PriceVersion]:
+        """Give the editions that were ever in force, newest first, without their books."""
+        return await prices.history(self._database, self._project, limit, before)
 
     def price(self, usage: Usage, model: str, at: datetime) -> Priced:
         """Price an answer by the edition in force."""

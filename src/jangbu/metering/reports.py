@@ -5,8 +5,8 @@ of calls reads records, as many as it lists. Reports of everybody are of everybo
 rollup.
 """
 
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, Self, TypeVar
 from uuid import UUID
@@ -15,11 +15,12 @@ from jangbu.domain.ledger import account_id
 from jangbu.errors import InvalidInput
 from jangbu.metering.explain import Explanation, PriceLines, explain
 from jangbu.metering.holds import unknown_user
-from jangbu.storage import accounts, reports
+from jangbu.storage import accounts, reports, verifications
 from jangbu.storage.database import Database
 from jangbu.storage.reports import CallRow, FindingRow, Sums
+from jangbu.storage.verifications import Verified
 
-__all__ = ["CostLine", "DayLine", "Figures", "FindingReport", "ModelLine", "Reports", "TotalLine", "UserLine"]
+__all__ = ["CostLine", "DayLine", "Figures", "FindingReport", "ModelLine", "Reports", "TotalLine", "UserLine", "summed"]
 
 DAYS_MAX = 3660
 ROWS_MAX = 10_000
@@ -213,6 +214,10 @@ class Reports:
         account = None if user is None else await self._account(user)
         return await explain(self._database, self._project, call, account, price_lines)
 
+    async def verified(self) -> Verified | None:
+        """Tell how the last verification of the project ended, or None where none has ended yet."""
+        return await verifications.find(self._database, self._project)
+
     async def _by_model(self, user: str | None, days: int | None) -> "Iterable[tuple[str, str, Sums]]":
         if user is not None:
             return await reports.totals(self._database, await self._account(user))
@@ -234,6 +239,12 @@ def average(total: int, number: int) -> int:
         return 0
     quotient, rest = divmod(total, number)
     return quotient + (2 * rest > number or (2 * rest == number and quotient % 2 == 1))
+
+
+def summed(parts: Sequence[Figures]) -> Figures:
+    """Add figures up."""
+    sums = {each.name: sum(getattr(part, each.name) for part in parts) for each in fields(Figures)}
+    return Figures(**sums | {"average_tokens": average(sums["total_tokens"], sums["calls"])})
 
 
 def _model_line(model: str, figures: Figures) -> ModelLine:

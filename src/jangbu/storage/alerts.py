@@ -118,8 +118,16 @@ async def purge(database: Database, project: str, limit: int) -> int:
     return int(await database.value("alert_purge", project, limit))
 
 
-async def page(database: Database, project: str, *, only_undelivered: bool, limit: int) -> Sequence[AlertRow]:
-    """Give alerts, newest first."""
+async def page(
+    database: Database,
+    project: str,
+    *,
+    only_undelivered: bool,
+    limit: int,
+    before: tuple[datetime, UUID] | None = None,
+) -> Sequence[AlertRow]:
+    """Give alerts, newest first, from the one before ``before``."""
+    created_at, last = (None, None) if before is None else before
     return [
         AlertRow(
             _alert(row),
@@ -131,7 +139,7 @@ async def page(database: Database, project: str, *, only_undelivered: bool, limi
             row["delivered_at"],
             row["given_up_at"],
         )
-        for row in await database.rows("alert_list", project, only_undelivered, limit, _KNOWN)
+        for row in await database.rows("alert_list", project, only_undelivered, limit, _KNOWN, created_at, last)
     ]
 
 

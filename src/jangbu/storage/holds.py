@@ -125,10 +125,16 @@ async def purge(database: Database, limit: int) -> int:
 
 
 async def page(
-    database: Database, project: str, account: UUID | None, states: Sequence[str] | None, limit: int
+    database: Database,
+    project: str,
+    account: UUID | None,
+    states: Sequence[str] | None,
+    limit: int,
+    after: tuple[datetime, UUID] | None = None,
 ) -> Sequence[HoldRow]:
-    """Give holds, oldest first."""
-    rows = await database.rows("hold_list", project, account, states, limit)
+    """Give holds, oldest first, from the one after ``after``."""
+    taken_at, last = (None, None) if after is None else after
+    rows = await database.rows("hold_list", project, account, states, limit, taken_at, last)
     return [
         HoldRow(
             row["id"],

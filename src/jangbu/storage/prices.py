@@ -35,14 +35,14 @@ async def newest(database: Database, project: str) -> PriceVersion | None:
     return _version(await database.row("price_version_newest", project))
 
 
-async def find(database: Database, version: int) -> PriceVersion | None:
-    """Give a book by its version, or None."""
-    return _version(await database.row("price_version_find", version))
+async def find(database: Database, project: str, version: int) -> PriceVersion | None:
+    """Give a project's book by its version, or None."""
+    return _version(await database.row("price_version_find", project, version))
 
 
-async def history(database: Database, project: str, limit: int) -> Sequence[PriceVersion]:
-    """Give the versions of a project, newest first, without their books."""
-    rows = await database.rows("price_version_list", project, limit)
+async def history(database: Database, project: str, limit: int, before: int | None = None) -> Sequence[PriceVersion]:
+    """Give the versions of a project, newest first, from the one before ``before``, without their books."""
+    rows = await database.rows("price_version_list", project, limit, before)
     return [PriceVersion(row["version"], bytes(row["digest"]), row["note"], row["created_at"]) for row in rows]
 
 

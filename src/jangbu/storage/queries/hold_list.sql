@@ -1,9 +1,10 @@
--- The holds that somebody may want to look at, oldest first; settled ones live on as usage.
+-- The holds that somebody may want to look at, oldest first, from the one after the last of a page; settled ones live on as usage.
 SELECT h.id, a.user_id, h.amount, h.state, h.service, h.model, h.owner, h.reason, h.taken_at, h.expires_at, h.closed_at
 FROM jangbu.holds AS h
 JOIN jangbu.accounts AS a ON a.account_id = h.account_id
 WHERE a.project = $1::text
     AND ($2::uuid IS NULL OR h.account_id = $2::uuid)
     AND ($3::text[] IS NULL OR h.state = ANY ($3::text[]::jangbu.hold_state[]))
+    AND ($5::timestamptz IS NULL OR (h.taken_at, h.id) > ($5::timestamptz, $6::uuid))
 ORDER BY h.taken_at, h.id
 LIMIT $4::integer
