@@ -1,5 +1,6 @@
 """``keys``: who may call the gateway, and how much."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,13 +11,14 @@ from jangbu.cli.session import Session
 from jangbu.cli.tables import pairs, table
 from jangbu.cli.values import moment, whole_number
 from jangbu.errors import InvalidInput
+from jangbu.metering.facts import key_facts
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from jangbu.domain.keys import Key
 
-__all__ = ["key_facts", "register"]
+__all__ = ["register"]
 
 _ADVICE = (
     "This is the only time that the key is shown: keep it now, like a password. It goes where a Gemini key would go."
@@ -35,8 +37,17 @@ Scopes = Annotated[
     typer.Option(
         metavar="S",
         help="What it may do, again for each: generate, embed, files, caches, batches, interactions, live, models, "
-        "openai.",
+        "openai; account, to read the user's own.",
         show_default="everything",
+    ),
+]
+Roles = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="R",
+        help="What an app's key may do through the API, again for each: owner, finance, developer, viewer, analytics; "
+        "it calls Gemini only with scopes beside them.",
+        show_default="none",
     ),
 ]
 Models = Annotated[
@@ -48,7 +59,9 @@ Tokens = Annotated[str | None, typer.Option(metavar="N", help="How many tokens a
 Calls = Annotated[str | None, typer.Option(metavar="N", help="How many calls at a time.", show_default="any")]
 Expiry = Annotated[str | None, typer.Option(metavar="T", help="When it ends (ISO 8601).", show_default="never")]
 
-keys = group("keys", "Make, list and revoke the keys of the gateway.")
+_ROLE = "api:"
+
+keys = group("keys", "Make, list and revoke the keys of the gateway and of the API.")
 
 
 def register(app: typer.Typer) -> None:
@@ -63,6 +76,7 @@ async def create(
     user: Payer = None,
     app: AppName = None,
     name: KeyName = None,
+    role: Roles = None,
     scope: Scopes = None,
     model: Models = None,
     requests_per_minute: Requests = None,
@@ -76,7 +90,7 @@ async def create(
     if app is not None and name is not None:
         raise InvalidInput("an app's key is named by --app", hint="leave --name away")
     limits: dict[str, Any] = {
-        "scopes": scope or None,
+        "scopes": [*_scopes_of(role or ()), *(scope or ())] or None,
         "models": model or None,
         "requests_per_minute": _limit(requests_per_minute, "requests a minute"),
         "tokens_per_minute": _limit(tokens_per_minute, "tokens a minute"),
@@ -134,25 +148,15 @@ async def revoke(
     )
 
 
-def key_facts(key: "Key", now: "datetime") -> dict[str, Any]:
-    """Give a key as JSON, without its secret."""
-    return {
-        "id": key.id,
-        "kind": key.kind,
-        "name": key.name,
-        "user": key.user,
-        "hint": key.hint,
-        "scopes": key.scopes,
-        "models": key.models,
-        "requests_per_minute": key.requests_per_minute,
-        "tokens_per_minute": key.tokens_per_minute,
-        "concurrent_calls": key.concurrent_calls,
-        "expires_at": key.expires_at,
-        "created_at": key.created_at,
-        "last_used_at": key.last_used_at,
-        "revoked_at": key.revoked_at,
-        "state": key.state(now),
-    }
+def _scopes_of(roles: Sequence[str]) -> list[str]:
+    """Give the scopes by which a key has roles. Raises InvalidInput."""
+    from jangbu.domain.keys import Role
+
+    known = [role.value.removeprefix(_ROLE) for role in Role if role.value.startswith(_ROLE)]
+    wrong = next((role for role in roles if role not in known), None)
+    if wrong is not None:
+        raise InvalidInput(f"{wrong[:40]!r} is no role of a key", hint=f"one of {', '.join(known)}")
+    return [_ROLE + role for role in roles]
 
 
 def _limit(text: str | None, what: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Keys of the gateway: how a secret is written and known again, and what its holder may do.
+"""Keys of the gateway and of the API: how a secret is written and known again, and what its holder may do.
 
 A secret is a prefix, 43 base-62 digits of 256 random bits, and 6 digits of the CRC-32 of all that precedes: whoever
 scans texts for leaked secrets knows one by its looks, and a mistyped one is refused without being looked up.
@@ -14,7 +14,19 @@ from zlib import crc32
 
 from jangbu.errors import InvalidInput
 
-__all__ = ["RANDOM_BYTES", "Key", "KeyKind", "KeyState", "Scope", "check", "digest", "encode", "hint", "is_wellformed"]
+__all__ = [
+    "RANDOM_BYTES",
+    "Key",
+    "KeyKind",
+    "KeyState",
+    "Role",
+    "Scope",
+    "check",
+    "digest",
+    "encode",
+    "hint",
+    "is_wellformed",
+]
 
 RANDOM_BYTES = 32
 
@@ -48,7 +60,7 @@ class KeyState(StrEnum):
 
 
 class Scope(StrEnum):
-    """What a key may be allowed to do."""
+    """What a key may be allowed to do: to call the provider, or, as a user's key, to read the user's own account."""
 
     GENERATE = "generate"
     EMBED = "embed"
@@ -59,6 +71,22 @@ class Scope(StrEnum):
     LIVE = "live"
     MODELS = "models"
     OPENAI = "openai"
+    ACCOUNT = "account"
+
+
+class Role(StrEnum):
+    """What an app's key may do through the API: it has each role that stands among its scopes, and no other.
+
+    A key without scopes calls the provider, as it did before there were roles, and has none.
+    """
+
+    OWNER = "api:owner"
+    FINANCE = "api:finance"
+    DEVELOPER = "api:developer"
+    VIEWER = "api:viewer"
+    ANALYTICS = "api:analytics"
+    USER = "user"
+    """A user's own key: it reads its own account. No key is given this role, its kind tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +133,22 @@ class Key:
         """Tell whether the key may do what a scope covers; no key allows what no scope covers."""
         return scope is not None and (self.scopes is None or scope in self.scopes)
 
+    @property
+    def roles(self) -> frozenset[Role]:
+        """Give the roles that the key has."""
+        if self.kind is KeyKind.USER:
+            return frozenset({Role.USER}) if self.allows_scope(Scope.ACCOUNT) else frozenset()
+        return frozenset(Role(scope) for scope in self.scopes or () if scope in _ROLES)
+
     def state(self, now: datetime) -> KeyState:
         """Tell whether the key is accepted at a moment."""
         if self.revoked_at is not None:
             return KeyState.REVOKED
         is_over = self.expires_at is not None and self.expires_at <= now
         return KeyState.EXPIRED if is_over else KeyState.ACTIVE
+
+
+_ROLES = frozenset(role.value for role in Role if role is not Role.USER)
 
 
 def encode(kind: KeyKind, random: bytes) -> str:
@@ -143,8 +181,11 @@ def check(key: Key) -> None:
         raise InvalidInput(
             f"{key.name[:40]!r} is no name of a key", hint=f"use 1 to {_NAME_LENGTH_MAX} printable characters"
         )
+    known = set(Scope) if key.kind is KeyKind.USER else {*Scope, *_ROLES}
     for scope in key.scopes or ():
-        if scope not in {known.value for known in Scope}:
+        if scope in _ROLES - known:
+            raise InvalidInput("a user's key has no role", hint="give roles to an app's key")
+        if scope not in known:
             raise InvalidInput(f"{scope[:40]!r} is no scope of a key", hint=f"one of {', '.join(Scope)}")
     for pattern in key.models or ():
         if not (pattern.isprintable() and _PATTERN.fullmatch(pattern)):

@@ -13,6 +13,7 @@ TOKENS_MAX = 2**62
 """The most that one grant or adjustment may move: far from where a bigint ends."""
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "jangbu:account")
+_PROJECTS = uuid5(NAMESPACE_URL, "jangbu:project")
 
 
 class Asset(IntEnum):
@@ -88,6 +89,11 @@ def account_id(project: str, user: str) -> UUID:
     if not user or len(user) > 200 or "\x00" in user or not user.isprintable():
         raise InvalidInput(f"{user[:40]!r} is no user id", hint="use 1 to 200 printable characters")
     return uuid5(_NAMESPACE, f"{project}\x1f{user}")
+
+
+def project_id(project: str) -> UUID:
+    """Give the id under which a project keeps what concerns no account; it is that of no account."""
+    return uuid5(_PROJECTS, project)
 
 
 def burn_down(grants: Iterable[Grant], balance: Balance, now: datetime) -> BurnDown:

@@ -17,9 +17,10 @@ from jangbu.domain.ledger import (
     burn_down,
     changed,
 )
-from jangbu.errors import IdempotencyConflict, InvalidInput, JangbuError, NotFound
+from jangbu.errors import InvalidInput, JangbuError, NotFound
 from jangbu.metering.content import digest
 from jangbu.metering.holds import unknown_user
+from jangbu.metering.once import done_once, own_key, used_otherwise
 from jangbu.metering.retention import dropped_by_retention
 from jangbu.metering.retry import repeated
 from jangbu.storage import accounts, entries, usage
@@ -29,9 +30,6 @@ from jangbu.storage.entries import EntryRow, Posting
 from jangbu.storage.failures import translated
 from jangbu.storage.usage import UsageRecord
 
-_KEY_LENGTH_MAX = 250
-_OWN = "key:"
-"""Before callers' own keys, so that they never meet the keys of calls and answers."""
 _SWEEP_MAX = 200
 
 
@@ -69,9 +67,18 @@ class Accounts:
         account = await accounts.find(self._database, given)
         return name if account is None or self.id_of(account.user) != given else account.user
 
-    async def create(self, user: str) -> bool:
-        """Open an account for a user; tell whether it is new."""
-        return await accounts.create(self._database, account_id(self._project, user), self._project, user)
+    async def create(self, user: str, *, key: str | None = None) -> bool:
+        """Open an account for a user; tell whether it is new. A ``key`` stands for that from then on."""
+        account, is_new = self.id_of(user), False
+        if key is None:
+            return await accounts.create(self._database, account, self._project, user)
+
+        async def open_it(connection: Connection) -> None:
+            nonlocal is_new
+            is_new = await accounts.create(connection, account, self._project, user)
+
+        await done_once(self._database, account, key, digest("create", user), new_id(self.clock), open_it)
+        return is_new
 
     async def find(self, user: str) -> AccountRow:
         """Give a user's account. Raises NotFound."""
@@ -84,10 +91,22 @@ class Accounts:
         """Give accounts in the order of their users, from the one after ``after``."""
         return await accounts.page(self._database, self._project, after, limit)
 
-    async def block(self, user: str, blocked: bool = True) -> None:
-        """Refuse new calls of a user, or admit them again. Raises NotFound."""
-        if not await accounts.block(self._database, self.id_of(user), blocked):
-            raise unknown_user(user)
+    async def block(self, user: str, blocked: bool = True, *, key: str | None = None) -> bool:
+        """Refuse new calls of a user, or admit them again. Raises NotFound.
+
+        Under a ``key`` it is done once: to repeat an old block does not undo a later unblock. Tells whether it was
+        done now.
+        """
+        account, made = self.id_of(user), new_id(self.clock)
+
+        async def act(source: Database | Connection) -> None:
+            if not await accounts.block(source, account, blocked):
+                raise unknown_user(user)
+
+        if key is None:
+            await act(self._database)
+            return True
+        return await done_once(self._database, account, key, digest("block", blocked), made, act) == made
 
     async def balance(self, user: str, asset: Asset = Asset.TOKENS) -> Balance:
         """Give what a user has of an asset. Raises NotFound."""
@@ -126,7 +145,7 @@ class Accounts:
         if expires_at is not None and expires_at.tzinfo is None:
             raise InvalidInput("the expiry has no time zone", hint="write it like 2027-01-01T00:00:00Z")
         account = self.id_of(user)
-        known = await entries.find_key(self._database, account, _key(key))
+        known = await entries.find_key(self._database, account, own_key(key))
         if known is None and expires_at is not None and expires_at <= await self._database.now():
             raise InvalidInput("the expiry has passed already", hint="give a time to come, or none")
         if asset is not Asset.TOKENS:
@@ -141,7 +160,7 @@ class Accounts:
                 EntryKind.GRANT,
                 amount,
                 new_id(self.clock),
-                _key(key),
+                own_key(key),
                 content,
                 source=source,
                 priority=priority,
@@ -153,13 +172,13 @@ class Accounts:
         """Correct a balance by ``delta``, for a reason that stays in the history."""
         if type(delta) is not int or not 0 < abs(delta) <= TOKENS_MAX:
             raise InvalidInput(f"{delta!r} is no adjustment", hint=f"up to {TOKENS_MAX:,} either way, and not 0")
-        return await self._correct(user, EntryKind.ADJUSTMENT, delta, None, reason, _key(key), asset)
+        return await self._correct(user, EntryKind.ADJUSTMENT, delta, None, reason, own_key(key), asset)
 
     async def refund(self, user: str, call: UUID, amount: int, *, reason: str, key: str) -> Posted:
         """Give back part of what a call was charged. The record of the call stays as it is."""
         if type(amount) is not int or amount <= 0:
             raise InvalidInput(f"{amount!r} tokens cannot be refunded", hint="refund at least 1")
-        return await self._correct(user, EntryKind.REFUND, amount, call, reason, _key(key), Asset.TOKENS)
+        return await self._correct(user, EntryKind.REFUND, amount, call, reason, own_key(key), Asset.TOKENS)
 
     async def void(self, user: str, call: UUID, *, reason: str) -> Posted:
         """Give back all of what a call was charged and was not given back yet, once: its tokens, and the money where a
@@ -217,11 +236,7 @@ class Accounts:
         if known is None or now is None:
             raise unknown_user(user)
         if known.digest != posting.digest:
-            key = posting.key.removeprefix(_OWN)
-            raise IdempotencyConflict(
-                f"key {key!r} was used at {known.created_at:%Y-%m-%d %H:%M} UTC with other content",
-                hint="use a new key for a new request",
-            )
+            raise used_otherwise(posting.key, known)
         return Posted(known.result_id, now, replayed=known.result_id != posting.id)
 
     async def _post_once(self, posting: Posting, charged: int) -> Balance | None:
@@ -271,9 +286,3 @@ class Accounts:
         )
         posted = await entries.post(connection, posting)
         assert posted is not None, "an expiry has a key of its own"
-
-
-def _key(key: str) -> str:
-    if not key or len(key) > _KEY_LENGTH_MAX or not key.isprintable():
-        raise InvalidInput(f"{key[:40]!r} is no idempotency key", hint="use 1 to 250 printable characters")
-    return f"{_OWN}{key}"

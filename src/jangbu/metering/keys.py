@@ -1,4 +1,4 @@
-"""Keys: who may call the gateway. They are made and revoked here, and known again on every call."""
+"""Keys: who may call the gateway and the API. They are made and revoked here, and known again on every call."""
 
 import asyncio
 import secrets
@@ -20,13 +20,16 @@ from jangbu.domain.keys import (
     hint,
     is_wellformed,
 )
-from jangbu.domain.ledger import account_id
+from jangbu.domain.ledger import account_id, project_id
+from jangbu.domain.roles import has_more_rights, may_do_more
 from jangbu.errors import InvalidInput, NotFound, NotPermitted
+from jangbu.metering.content import digest as digest_of
 from jangbu.metering.holds import unknown_user
 from jangbu.metering.key_limits import KeyLimits
 from jangbu.metering.known_keys import KnownKeys, remember
+from jangbu.metering.once import done_once, nothing_more
 from jangbu.storage import api_keys
-from jangbu.storage.database import Database
+from jangbu.storage.database import Connection, Database
 from jangbu.storage.failures import translated
 
 _USE_SECONDS = 60
@@ -81,7 +84,7 @@ class Keys:
         Raises NotFound where the user has no account, InvalidInput where a name or a limit cannot be kept.
         """
         limits = (requests_per_minute, tokens_per_minute, concurrent_calls)
-        return await self._create(KeyKind.USER, name, user, scopes, models, limits, expires_at)
+        return await self._create(self.drafted(KeyKind.USER, name, user, scopes, models, limits, expires_at))
 
     async def create_for_app(
         self,
@@ -99,12 +102,86 @@ class Keys:
         Raises InvalidInput where the name or a limit cannot be kept.
         """
         limits = (requests_per_minute, tokens_per_minute, concurrent_calls)
-        return await self._create(KeyKind.APP, name, None, scopes, models, limits, expires_at)
+        return await self._create(self.drafted(KeyKind.APP, name, None, scopes, models, limits, expires_at))
 
-    async def list(self, user: str | None = None, limit: int = 1_000) -> Sequence[Key]:
-        """Give the keys of the project, or of one user, newest first; expired and revoked ones too."""
+    def drafted(
+        self,
+        kind: KeyKind,
+        name: str,
+        user: str | None,
+        scopes: Iterable[str] | None,
+        models: Iterable[str] | None,
+        limits: tuple[int | None, int | None, int | None],
+        expires_at: datetime | None,
+    ) -> Key:
+        """Give a key as it would be made; limits are requests and tokens a minute, and calls at a time.
+
+        Raises InvalidInput where it cannot be kept.
+        """
+        key = Key(
+            new_id(self._clock),
+            kind,
+            name,
+            user,
+            "",
+            None if scopes is None else tuple(dict.fromkeys(scopes)),
+            None if models is None else tuple(dict.fromkeys(model.removeprefix("models/") for model in models)),
+            *limits,
+            expires_at,
+            self._clock.now(),
+            last_used_at=None,
+            revoked_at=None,
+        )
+        check(key)
+        return key
+
+    async def make_for(self, maker: Key, draft: Key, *, once: str) -> tuple[Key, str | None]:
+        """Make a drafted key in the name of another one, once for a key of the caller's; give it with its secret.
+
+        Where it was made before there is no secret: that is stored nowhere. Raises NotPermitted for one that may do
+        more than its maker, and what making a key raises.
+        """
+        if may_do_more(draft, maker):
+            raise NotPermitted(
+                "a key makes no key that may do more than itself", hint="give it fewer scopes, models or less time"
+            )
+        content = digest_of(
+            "keys.create",
+            *(draft.kind, draft.name, draft.user, draft.scopes, draft.models),
+            *(draft.requests_per_minute, draft.tokens_per_minute, draft.concurrent_calls),
+            draft.expires_at and draft.expires_at.isoformat(),
+        )
+        await self._require_time(draft)
+        made, secret = draft, ""
+
+        async def make(connection: Connection) -> None:
+            nonlocal made, secret
+            made, secret = await self._write(connection, draft)
+
+        known = await done_once(self._database, project_id(self._project), once, content, draft.id, make)
+        return (made, secret) if known == draft.id else (await self.find(known), None)
+
+    async def revoke_for(self, other: Key, named: UUID, *, once: str) -> tuple[Key, bool]:
+        """End a key in the name of another one. Raises NotPermitted where that one has not all rights that it has."""
+        key = await self.find(named)
+        if key.id != other.id and has_more_rights(key, other):
+            raise NotPermitted("a key ends no key that has more rights than itself", hint="use an owner's key")
+        content = digest_of("keys.revoke", str(named))
+        await done_once(self._database, project_id(self._project), once, content, named, nothing_more)
+        return await self.revoke(named)
+
+    async def find(self, named: UUID) -> Key:
+        """Give a key by its id. Raises NotFound."""
+        return (await self._named(str(named)))[0]
+
+    async def list(
+        self, user: str | None = None, limit: int = 1_000, before: tuple[datetime, UUID] | None = None
+    ) -> Sequence[Key]:
+        """Give the keys of the project, or of one user, newest first, expired and revoked ones too, from the one before
+        that of this time and id.
+        """
         account = None if user is None else account_id(self._project, user)
-        return await api_keys.page(self._database, self._project, account, limit)
+        return await api_keys.page(self._database, self._project, account, limit, before)
 
     async def revoke(self, named: UUID | str) -> tuple[Key, bool]:
         """End a key, by its id, hint, name or secret; give it, and whether it was in force until now.
@@ -147,40 +224,26 @@ class Keys:
         if self._noting is not None:
             await self._noting
 
-    async def _create(
-        self,
-        kind: KeyKind,
-        name: str,
-        user: str | None,
-        scopes: Iterable[str] | None,
-        models: Iterable[str] | None,
-        limits: tuple[int | None, int | None, int | None],
-        expires_at: datetime | None,
-    ) -> tuple[Key, str]:
-        made = encode(kind, secrets.token_bytes(RANDOM_BYTES))
-        key = Key(
-            new_id(self._clock),
-            kind,
-            name,
-            user,
-            hint(made),
-            None if scopes is None else tuple(dict.fromkeys(scopes)),
-            None if models is None else tuple(dict.fromkeys(model.removeprefix("models/") for model in models)),
-            *limits,
-            expires_at,
-            self._clock.now(),
-            last_used_at=None,
-            revoked_at=None,
-        )
-        check(key)
-        account = None if user is None else account_id(self._project, user)
-        if expires_at is not None and expires_at <= await self._database.now():
+    async def _create(self, draft: Key) -> tuple[Key, str]:
+        await self._require_time(draft)
+        with translated():
+            async with self._database.connection() as connection:
+                return await self._write(connection, draft)
+
+    async def _require_time(self, draft: Key) -> None:
+        if draft.expires_at is not None and draft.expires_at <= await self._database.now():
             raise InvalidInput("the expiry has passed already", hint="give a time to come, or none")
-        made_at = await api_keys.create(self._database, self._project, key, digest(made), account)
+
+    async def _write(self, connection: Connection, draft: Key) -> tuple[Key, str]:
+        """Give a drafted key its secret, and keep it."""
+        secret = encode(draft.kind, secrets.token_bytes(RANDOM_BYTES))
+        key = replace(draft, hint=hint(secret))
+        account = None if key.user is None else account_id(self._project, key.user)
+        made_at = await api_keys.create(connection, self._project, key, digest(secret), account)
         if made_at is None:
-            assert user is not None, "an app's key needs no account"
-            raise unknown_user(user)
-        return replace(key, created_at=made_at), made
+            assert key.user is not None, "an app's key needs no account"
+            raise unknown_user(key.user)
+        return replace(key, created_at=made_at), secret
 
     async def _named(self, word: str) -> Sequence[Key]:
         """Give the keys that a person names, the one to revoke first. What may be a secret is repeated nowhere."""

@@ -22,9 +22,11 @@ class AccountRow:
     version: int
 
 
-async def create(database: Database, account: UUID, project: str, user: str) -> bool:
+async def create(source: Database | Connection, account: UUID, project: str, user: str) -> bool:
     """Open an account; tell whether it is new."""
-    return bool(await database.value("account_create", account, project, user))
+    if isinstance(source, Database):
+        return bool(await source.value("account_create", account, project, user))
+    return bool(await source.fetchval(statement("account_create"), account, project, user))
 
 
 async def find(database: Database, account: UUID) -> AccountRow | None:
@@ -38,9 +40,11 @@ async def page(database: Database, project: str, after: str, limit: int) -> Sequ
     return [_account(row) for row in await database.rows("account_list", project, after, limit)]
 
 
-async def block(database: Database, account: UUID, blocked: bool) -> bool:
+async def block(source: Database | Connection, account: UUID, blocked: bool) -> bool:
     """Block or unblock an account; tell whether it exists."""
-    return await database.value("account_block", account, blocked) is not None
+    if isinstance(source, Database):
+        return await source.value("account_block", account, blocked) is not None
+    return await source.fetchval(statement("account_block"), account, blocked) is not None
 
 
 async def open_balance(database: Database, account: UUID, asset: Asset) -> None:

@@ -6,7 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from jangbu.domain.keys import Key, KeyKind
-from jangbu.storage.database import Database, Row
+from jangbu.storage.database import Connection, Database, Row
+from jangbu.storage.statements import statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +18,12 @@ class SeenKey:
     seen_at: datetime
 
 
-async def create(database: Database, project: str, key: Key, digest: bytes, account: UUID | None) -> datetime | None:
+async def create(
+    connection: Connection, project: str, key: Key, digest: bytes, account: UUID | None
+) -> datetime | None:
     """Keep a new key; give when it was made, or None where the account does not exist."""
-    made_at: datetime | None = await database.value(
-        "apikey_create",
+    made_at: datetime | None = await connection.fetchval(
+        statement("apikey_create"),
         key.id,
         project,
         key.kind,
@@ -45,9 +48,16 @@ async def find(database: Database, project: str, digests: Sequence[bytes]) -> di
     return {row["digest"]: SeenKey(_key(row), row["seen_at"]) for row in rows}
 
 
-async def page(database: Database, project: str, account: UUID | None, limit: int) -> Sequence[Key]:
-    """Give the keys of a project, or of one account, newest first."""
-    return [_key(row) for row in await database.rows("apikey_list", project, account, limit)]
+async def page(
+    database: Database,
+    project: str,
+    account: UUID | None,
+    limit: int,
+    before: tuple[datetime, UUID] | None = None,
+) -> Sequence[Key]:
+    """Give the keys of a project, or of one account, newest first, from the one before ``before``."""
+    made_at, key = (None, None) if before is None else before
+    return [_key(row) for row in await database.rows("apikey_list", project, account, limit, made_at, key)]
 
 
 async def named(

@@ -92,6 +92,11 @@ async def claim_key(database: Database, account: UUID, key: str, digest: bytes, 
     return await find_key(database, account, key)
 
 
+async def reserve_key(connection: Connection, owner: UUID, key: str, digest: bytes, result: UUID) -> bool:
+    """Let a key stand for a result in this transaction; tell whether it was free. It waits for whoever is at it."""
+    return await connection.fetchval(statement("key_reserve"), owner, key, digest, result) is not None
+
+
 async def page(database: Database, account: UUID, asset: Asset, before: int | None, limit: int) -> Sequence[EntryRow]:
     """Give an account's entries, newest first, from the one before ``before``."""
     rows = await database.rows("entry_list", account, int(asset), before, limit)
