@@ -1,4 +1,4 @@
-"""Jangbu's own pages, beside the gateway: whether the service lives, whether it can work, and its figures."""
+"""Jangbu's own pages, beside the gateway: whether the service lives, whether it can work, its figures, and the API."""
 
 import hmac
 from collections.abc import AsyncIterator
@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from jangbu.api.metrics import CONTENT_TYPE_LATEST, Metrics
 from jangbu.api.readiness import Failure, ReachesUpstream, Readiness
+from jangbu.api.rest.app import Api
 from jangbu.config import Settings
 from jangbu.metering.meter import Metering
 
@@ -27,8 +28,15 @@ async def open_app(
     """
     metrics = Metrics(metering, settings.project)
     app = Starlette(
-        routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", show_metrics)],
+        routes=[
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/metrics", show_metrics),
+        ],
     )
+    # Whatever else is asked for is the API's to answer: a route of its own would match the path decoded, which may be
+    # anything.
+    app.router.default = Api(settings, metering)
     app.state.metering = metering
     app.state.readiness = Readiness(metering, settings.project, reaches_upstream, can_call=settings.can_call)
     app.state.metrics = metrics

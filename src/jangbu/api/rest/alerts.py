@@ -1,0 +1,128 @@
+"""Alerts and the last verification: what is wrong, and that nothing is."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Query
+
+from jangbu.alerts.texts import text_of
+from jangbu.api.rest.asked import Ask
+from jangbu.api.rest.declared import READERS, Routes
+from jangbu.api.rest.paging import Cursor, Limit, moment_and_id, page
+from jangbu.api.rest.values import Answer, Number, Part, example
+from jangbu.metering.facts import alert_facts
+
+__all__ = ["alerts", "verification"]
+
+alerts = Routes("alerts")
+verification = Routes("verification")
+
+_AT = "2026-01-31T09:00:00Z"
+_VERIFIED = {
+    "verified_to": _AT,
+    "full_at": _AT,
+    "started_at": _AT,
+    "ended_at": _AT,
+    "is_full": True,
+    "accounts": 10,
+    "records": 1_000,
+    "mismatches": 0,
+    "full_mismatches": 0,
+}
+
+
+class AlertFacts(Part):
+    """What was told, and whether it arrived."""
+
+    id: UUID
+    condition: str
+    phase: str
+    severity: str
+    node: str
+    raised_at: datetime
+    text: str
+    facts: dict[str, str | Number | None]
+    state: str
+    attempts: Number
+    delivered_to: list[str]
+    errors: dict[str, str]
+    delivered_at: datetime | None
+    given_up_at: datetime | None
+
+
+class AlertList(Answer):
+    """Alerts, newest first."""
+
+    model_config = example(
+        schema_version=1,
+        alerts=[
+            {
+                "id": "0192f3a0-0000-7000-8000-000000000004",
+                "condition": "unpriced",
+                "phase": "began",
+                "severity": "warning",
+                "node": "gateway-1",
+                "raised_at": _AT,
+                "text": "No price is known for 3 calls (gemini-9-pro).",
+                "facts": {"models": "gemini-9-pro", "findings": 3},
+                "state": "delivered",
+                "attempts": 1,
+                "delivered_to": ["webhook"],
+                "errors": {},
+                "delivered_at": _AT,
+                "given_up_at": None,
+            }
+        ],
+        next=None,
+    )
+    alerts: list[AlertFacts]
+    next: str | None
+
+
+class Verified(Part):
+    """How a verification ended: how many figures did not add up, now and when everything was last looked at."""
+
+    verified_to: datetime | None
+    full_at: datetime | None
+    started_at: datetime
+    ended_at: datetime
+    is_full: bool
+    accounts: Number
+    records: Number
+    mismatches: Number
+    full_mismatches: Number
+
+
+class LastVerification(Answer):
+    """The last verification, null where none has ended yet; ``ok`` tells that nothing is known not to add up."""
+
+    model_config = example(schema_version=1, ok=True, verification=_VERIFIED)
+    ok: bool | None
+    verification: Verified | None
+
+
+@alerts.get("/alerts", roles=READERS, answer=AlertList)
+async def list_alerts(
+    ask: Ask,
+    undelivered: Annotated[bool, Query(description="Only those that did not reach every channel.")] = False,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> dict[str, Any]:
+    """List alerts, newest first."""
+    before = moment_and_id(cursor)
+    found = await ask.ledger.alerts.page(only_undelivered=undelivered, limit=limit + 1, before=before)
+    rows, following = page(found, limit, lambda row: (row.created_at, row.alert.id))
+    shown = [alert_facts(row, text_of(row.alert, ask.parts.language)) for row in rows]
+    return {"alerts": shown, "next": following}
+
+
+@verification.get("/verification", roles=READERS, answer=LastVerification)
+async def show(ask: Ask) -> dict[str, Any]:
+    """Show how the last verification of the book ended."""
+    found = await ask.reports.verified()
+    if found is None:
+        return {"ok": None, "verification": None}
+    facts = {name: value for name, value in asdict(found).items() if name != "age_seconds"}
+    return {"ok": found.known_mismatches == 0, "verification": facts}

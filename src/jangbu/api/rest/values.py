@@ -1,0 +1,54 @@
+"""The kinds of values that requests and answers have: strict, bounded, and without fractions."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from jangbu.api.rest.problems import SCHEMA_VERSION
+from jangbu.domain.ledger import TOKENS_MAX
+
+__all__ = ["Answer", "Body", "Flag", "Moment", "Number", "Part", "Reason", "Text", "Tokens", "example"]
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _moment(value: object) -> object:
+    """Take a time with its zone, as ISO 8601 writes it: a number, or a day without an hour, could mean two things."""
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or _MOMENT.fullmatch(value) is None:
+        raise ValueError("write a time with its zone, like 2027-01-01T00:00:00Z")
+    return value
+
+
+Number = Annotated[int, Field(strict=True)]
+Tokens = Annotated[int, Field(strict=True, ge=1, le=TOKENS_MAX)]
+Flag = Annotated[bool, Field(strict=True)]
+Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200)]
+Reason = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, pattern=r"\S")]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+
+
+class Body(BaseModel):
+    """What is sent: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Part(BaseModel):
+    """A part of an answer. A field that nobody declared is an error of the API's own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Answer(Part):
+    """A whole answer."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+
+def example(**fields: Any) -> ConfigDict:
+    """Give the settings of a model that shows an example of itself."""
+    return ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [fields]})

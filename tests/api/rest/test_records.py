@@ -1,0 +1,149 @@
+"""Records: the answer is sent, and nothing takes a count."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.api.rest.stage import Stage, answer, record
+
+
+async def used(api: Stage, user: str = "kim") -> int:
+    return (await api.ledger.accounts.balance(user)).used
+
+
+async def test_an_answer_is_recorded_and_deducted(api: Stage) -> None:
+    made = await api.post("/records", record(metadata={"tags": {"page": "3"}}))
+    assert (made.status, made.ok["status"], made.ok["charged_tokens"]) == (201, "created", 450)
+    assert (made.ok["user"], made.ok["model"], made.ok["available"]) == ("kim", "gemini-2.5-flash", 999_550)
+    explained = (await api.get(f"/calls/{made.ok['id']}")).ok
+    assert explained["evidence"] == {"usage": [answer()["usageMetadata"]]}
+    assert explained["metadata"] == {"tags": {"page": "3"}}
+    assert explained["sum"] == "prompt 150 + candidates 300 + thoughts 0 + tool 0 = 450, charged 450"
+    assert (explained["entry"]["delta"], explained["cost_nano"]) == (-450, made.ok["cost_nano"])
+
+
+async def test_what_is_sent_as_text_is_read_as_what_it_is(api: Stage) -> None:
+    parts = [{**answer(2), "usageMetadata": {"promptTokenCount": 7, "totalTokenCount": 7}}, answer(2)]
+    stream = "".join(f"data: {json.dumps(part)}\n\n" for part in parts)
+    assert (await api.post("/records", record(answer=json.dumps(answer(1))))).ok["charged_tokens"] == 450
+    assert (await api.post("/records", record(answer=stream))).ok["charged_tokens"] == 450
+    large = json.dumps({**answer(3), "note": "x" * 200_000})
+    assert (await api.post("/records", record(answer=large))).ok["charged_tokens"] == 450
+    assert await used(api) == 3 * 450
+
+
+async def test_one_answer_is_recorded_once_whoever_brings_it_and_how_often(api: Stage) -> None:
+    first = await api.post("/records", record(), once="call-1")
+    for once in ("call-1", "call-2"):
+        again = await api.post("/records", record(), once=once)
+        assert (again.status, again.ok["status"], again.ok["id"]) == (200, "exists", first.ok["id"])
+    other = await api.post("/records", record(answer=answer(2, prompt=9)), once="call-1")
+    assert (other.status, other.code) == (409, "idempotency_conflict")
+    assert await used(api) == 450
+
+
+async def test_a_batch_has_a_result_for_each(api: Stage) -> None:
+    await api.post("/records", record(1), once="call-1")
+    sent = [
+        record(1, call_id="call-1"),
+        record(2, call_id="call-1b"),
+        record(3),
+        record(4, user="nobody"),
+        {**record(5), "answer": {"no": "answer"}},
+        record(6, service="image_generation"),
+    ]
+    found = (await api.post("/records/batch", {"records": sent}, once="batch-1")).ok["results"]
+    assert [each["index"] for each in found] == list(range(6))
+    assert [each["status"] for each in found] == ["exists", "created", "created", "failed", "failed", "created"]
+    assert [(each["error"] or {}).get("code") for each in found[3:5]] == ["not_found", "invalid_answer"]
+    assert [each["record"] and each["record"]["charged_tokens"] for each in found] == [450, 450, 450, None, None, 450]
+    again = (await api.post("/records/batch", {"records": sent}, once="batch-1")).ok["results"]
+    assert [each["status"] for each in again] == ["exists", "exists", "exists", "failed", "failed", "exists"]
+    assert await used(api) == 4 * 450
+
+
+async def test_a_batch_of_a_thousand_is_recorded_whole(api: Stage) -> None:
+    sent = [record(number) for number in range(1_000)]
+    found = (await api.post("/records/batch", {"records": sent}, once="thousand")).ok["results"]
+    assert {each["status"] for each in found} == {"created"}
+    assert await used(api) == 450_000
+    again = (await api.post("/records/batch", {"records": sent}, once="thousand")).ok["results"]
+    assert {each["status"] for each in again} == {"exists"}
+    assert [each["record"]["id"] for each in again] == [each["record"]["id"] for each in found]
+    assert await used(api) == 450_000
+    assert (await api.post("/records/batch", {"records": [*sent, record(1_001)]})).code == "invalid_input"
+
+
+async def test_a_batch_conflicts_where_its_key_was_used_for_another_answer(api: Stage) -> None:
+    await api.post("/records/batch", {"records": [record(1)]}, once="batch-1")
+    other = {"records": [record(answer=answer(2, prompt=9))]}
+    (found,) = (await api.post("/records/batch", other, once="batch-1")).ok["results"]
+    assert (found["status"], found["error"]["code"]) == ("conflict", "idempotency_conflict")
+    twice = {"records": [record(1, call_id="same"), record(2, call_id="same")]}
+    assert (await api.post("/records/batch", twice)).code == "invalid_input"
+    assert await used(api) == 450
+
+
+def fields_of(schema: Any, document: Any, seen: set[str]) -> set[str]:
+    """Give the names of all fields that a schema has, whatever it refers to."""
+    if isinstance(schema, list):
+        return set().union(*(fields_of(each, document, seen) for each in schema))
+    if not isinstance(schema, dict):
+        return set()
+    found = set(schema.get("properties", {}))
+    reference = schema.get("$ref")
+    if reference is not None and reference not in seen:
+        seen.add(reference)
+        found |= fields_of(document["components"]["schemas"][reference.rpartition("/")[2]], document, seen)
+    return found.union(*(fields_of(each, document, seen) for name, each in schema.items() if name != "examples"))
+
+
+async def test_nothing_that_is_sent_for_a_record_is_a_count(api: Stage) -> None:
+    async with api.http.get(f"{api.url}/openapi.json") as found:
+        document = await found.json()
+    for path, known in (
+        ("/api/v1/records", {"user", "service", "answer", "surface", "model", "metadata"}),
+        ("/api/v1/records/batch", {"records", "user", "service", "answer", "surface", "model", "metadata", "call_id"}),
+        ("/api/v1/holds/{hold}/charge", {"answer", "surface", "model"}),
+    ):
+        operation = document["paths"][path]["post"]
+        assert fields_of(operation["requestBody"], document, set()) == known
+        assert {each["name"] for each in operation["parameters"]} <= {"Idempotency-Key", "hold"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"total_tokens": 5},
+        {"tokens": 5},
+        {"usage": {"total_tokens": 5}},
+        {"answer": 450},
+        {"answer": ""},
+        {"answer": True},
+        {"answer": None},
+        {"service": ""},
+        {"service": "x" * 51},
+        {"service": "a\u0000b"},
+        {"surface": "telepathy"},
+        {"metadata": {"a": {"b": {"c": {"d": 1}}}}},
+        {"metadata": {"a": "x" * 5_000}},
+        {"metadata": []},
+        {"user": 5},
+        {"user": "x" * 201},
+        {"model": 7},
+    ],
+)
+async def test_what_cannot_be_recorded_changes_nothing(api: Stage, more: dict[str, Any]) -> None:
+    refused = await api.post("/records", record(**more))
+    assert refused.status == 400
+    assert refused.code in ("invalid_input", "invalid_answer", "invalid_metadata")
+    assert await used(api) == 0
+
+
+async def test_services_that_are_begun_are_bounded(database_url: str) -> None:
+    from tests.api.rest.stage import stage
+
+    async with stage(database_url, services_max=1) as api:
+        assert (await api.post("/records", record(1, service="comics"))).status == 201
+        assert (await api.post("/records", record(2, service="more"))).code == "invalid_metadata"

@@ -1,0 +1,151 @@
+"""Who may do what: every route declares its roles, serves them, and nobody else."""
+
+import re
+from uuid import UUID
+
+import pytest
+from fastapi.routing import APIRoute
+
+from jangbu.api.rest.app import PREFIX, build
+from jangbu.api.rest.declared import FIGURES, MONEY, OPERATIONS, READERS, USER, WRITERS, Declared
+from jangbu.api.rest.frame import Route
+from jangbu.api.rest.parts import ROUTES
+from jangbu.domain.keys import Role
+from tests.api.rest.stage import ROLES, Stage, answer, record
+
+NOBODY = UUID(int=7)
+DECLARED = [declared for routes in ROUTES for declared in routes]
+SENT = {
+    "accounts.create": {"user": "new"},
+    "accounts.grant": {"amount": 5},
+    "records.create": record(),
+    "records.batch": {"records": [record()]},
+    "holds.charge": {"answer": answer()},
+    "holds.release": {"reason": "no answer came"},
+    "keys.create": {"name": "new", "scopes": ["api:analytics"]},
+}
+MATRIX = {
+    "accounts.create": WRITERS,
+    "accounts.list_accounts": READERS,
+    "accounts.show": READERS | USER,
+    "accounts.block": WRITERS,
+    "accounts.unblock": WRITERS,
+    "accounts.balance": READERS | USER,
+    "accounts.grant": MONEY,
+    "accounts.list_grants": READERS | USER,
+    "accounts.entries": READERS | USER,
+    "records.create": OPERATIONS,
+    "records.batch": OPERATIONS,
+    "reports.totals": FIGURES | USER,
+    "reports.daily": FIGURES | USER,
+    "reports.cost": FIGURES | USER,
+    "calls.list_calls": READERS | USER,
+    "calls.explain": READERS | USER,
+    "holds.list_holds": READERS,
+    "holds.charge": OPERATIONS,
+    "holds.release": OPERATIONS,
+    "prices.list_prices": FIGURES,
+    "prices.versions": FIGURES,
+    "keys.create": OPERATIONS,
+    "keys.list_keys": OPERATIONS,
+    "keys.show": OPERATIONS,
+    "keys.revoke": OPERATIONS,
+    "alerts.list_alerts": READERS,
+    "verification.show": READERS,
+}
+"""Who may do what, written out once more: a change of a declaration has to be meant."""
+
+
+def path_of(declared: Declared, user: str = "kim") -> str:
+    path = re.sub(r"\{(call|hold|key)\}", str(NOBODY), declared.path).replace("{user}", user)
+    return f"{path}?user={user}" if declared.name == "calls.list_calls" else path
+
+
+def test_every_route_declares_its_roles(api: Stage) -> None:
+    found = build(api.settings, api.ledger).routes
+    routes = [route for route in found if getattr(route, "path", None) != "/openapi.json"]
+    assert {type(route) for route in routes} == {Route}
+    for route in routes:
+        assert isinstance(route, APIRoute)
+        assert Route.declarations[route.endpoint].roles, route.path
+        assert route.path.startswith(f"{PREFIX}/")
+    assert len(routes) == len(DECLARED)
+
+
+def test_the_roles_are_those_that_are_meant() -> None:
+    assert {declared.name: declared.roles for declared in DECLARED} == MATRIX
+
+
+async def test_each_role_is_served_what_it_may_do_and_nothing_else(api: Stage) -> None:
+    for declared in DECLARED:
+        for key in (*ROLES, "kim", "gateway"):
+            role = Role.USER if key == "kim" else key
+            found = await api.ask(declared.method, path_of(declared), SENT.get(declared.name), key=key)
+            case = (declared.name, key, found.body)
+            if role in declared.roles:
+                assert found.status in (200, 201, 404), case
+            else:
+                assert (found.status, found.code) == (403, "not_permitted"), case
+
+
+async def test_nobody_is_served_without_a_key(api: Stage) -> None:
+    for declared in DECLARED:
+        for key in (None, "jba_nothing", api.secrets["kim"][:-1] + "x"):
+            found = await api.ask(declared.method, path_of(declared), SENT.get(declared.name), key=key)
+            assert (found.status, found.code) == (401, "unauthenticated"), declared.name
+            assert found.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_user_sees_nothing_of_others(api: Stage) -> None:
+    made = (await api.post("/records", record(user="이서연"))).ok
+    other = "%EC%9D%B4%EC%84%9C%EC%97%B0"
+    for declared in DECLARED:
+        if Role.USER not in declared.roles:
+            continue
+        path = path_of(declared, other).replace(str(NOBODY), made["id"])
+        found = await api.ask(
+            declared.method, path if "user=" in path or other in path else f"{path}?user={other}", key="kim"
+        )
+        assert (found.status, found.code) == (404, "not_found"), declared.name
+    assert (await api.get(f"/calls/{made['id']}", key="kim")).code == "not_found"
+    assert (await api.get(f"/calls/{made['id']}", key="이서연")).ok["user"] == "이서연"
+
+
+async def test_a_user_who_is_not_named_means_themself(api: Stage) -> None:
+    await api.post("/records", record(user="이서연"))
+    for path in ("/usage/totals", "/usage/daily", "/cost", "/calls"):
+        assert (await api.get(path, key="이서연")).ok["user"] == "이서연"
+    assert (await api.get("/usage/totals", key="이서연")).ok["total"]["total_tokens"] == 450
+    assert (await api.get("/usage/totals", key="kim")).ok["total"]["total_tokens"] == 0
+
+
+async def test_a_users_key_that_may_not_read_the_account_does_not(api: Stage) -> None:
+    _, secret = await api.ledger.keys.create_for_user("kim", name="calls", scopes=["generate"])
+    assert (await api.get("/accounts/kim", key=secret)).code == "not_permitted"
+    _, secret = await api.ledger.keys.create_for_user("kim", name="reads", scopes=["account"])
+    assert (await api.get("/accounts/kim", key=secret)).status == 200
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_role_opens_the_api_and_not_the_gateway(api: Stage, role: Role) -> None:
+    key = await api.ledger.keys.authenticate(api.secrets[role])
+    assert key.roles == {role}
+    assert not key.allows_scope("generate")
+
+
+async def test_another_projects_things_do_not_exist(api: Stage, database_url: str) -> None:
+    from tests.api.rest.stage import stage
+
+    made = (await api.post("/records", record())).ok
+    keys = (await api.get("/keys")).ok["keys"]
+    async with stage(database_url, project="other") as other:
+        assert (await other.get("/accounts/kim", key=api.secrets[Role.OWNER])).code == "unauthenticated"
+        assert (await other.get(f"/calls/{made['id']}")).code == "not_found"
+        assert (await other.post(f"/holds/{made['id']}/release", {"reason": "mine"})).code == "not_found"
+        assert (await other.get(f"/keys/{keys[0]['id']}")).code == "not_found"
+        assert (await other.post(f"/keys/{keys[0]['id']}/revoke")).code == "not_found"
+        version = (await api.get("/prices")).ok["version"]
+        assert (await other.get(f"/prices?version={version}")).code == "not_found"
+        assert (await other.get("/usage/totals")).ok["total"]["calls"] == 0
+        assert {each["user"] for each in (await other.get("/accounts")).ok["accounts"]} == {"kim", "이서연"}
+        assert (await other.get("/accounts/kim")).ok["used_tokens"] == 0
