@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -85,6 +85,9 @@ class Settings(BaseSettings):
     )
     spool_keep_seconds: int = Field(
         900, ge=0, description="How long a spooled record is kept after its commit, for a fail-over that loses it"
+    )
+    spool_every_record: bool = Field(
+        False, description="Keep in the spool also what the database takes at once: for an asynchronous standby"
     )
     services_max: int = Field(
         1_000, ge=1, le=30_000, description="How many services there may be; a user's own key begins none"
@@ -223,6 +226,13 @@ class Settings(BaseSettings):
     def _have_room_for_calls(cls, value: int) -> int:
         if 0 < value < _SPOOL_BYTES_LEAST:
             raise ValueError(f"leaves no room for calls: give {_SPOOL_BYTES_LEAST:,} or more, or 0 for no spool")
+        return value
+
+    @field_validator("spool_every_record")
+    @classmethod
+    def _have_a_spool(cls, value: bool, others: ValidationInfo) -> bool:
+        if value and others.data.get("spool_bytes_max") == 0:
+            raise ValueError("needs a spool, and JANGBU_SPOOL_BYTES_MAX is 0")
         return value
 
     @field_validator("path_prefix")

@@ -151,6 +151,7 @@ def _spooling(settings: Settings, database: Database, clock: Clock, absence: Abs
         bytes_max=settings.spool_bytes_max,
         keep_seconds=settings.spool_keep_seconds,
         after_seconds=settings.spool_after_seconds,
+        every_record=settings.spool_every_record,
         absence=absence,
     )
 

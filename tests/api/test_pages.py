@@ -82,7 +82,7 @@ async def test_it_is_ready_while_the_database_answers(ledger: Metering, pages: P
 
 async def test_a_spool_that_cannot_be_read_is_told_and_ends_no_figures(ledger: Metering, database_url: str) -> None:
     assert ledger.spooling is not None
-    await ledger.spooling.require_room()
+    await ledger.spooling.rooms.require()
     (directory,) = spools_below(ledger.spooling.directory)
     loop = directory / "quarantine"
     loop.symlink_to(loop)

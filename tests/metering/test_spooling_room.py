@@ -72,7 +72,7 @@ class SlowDisk(RealDisk):
 
 @pytest.mark.parametrize(
     "begin",
-    [lambda spooling: spooling.adopt(), lambda spooling: spooling.take_room(uuid4())],
+    [lambda spooling: spooling.adopt(), lambda spooling: spooling.rooms.take(uuid4())],
     ids=["an adoption", "a call that takes room"],
 )
 async def test_a_directory_that_is_opened_for_who_leaves_meanwhile_is_given_back(

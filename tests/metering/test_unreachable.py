@@ -139,7 +139,7 @@ async def test_a_record_that_was_there_first_and_cannot_be_read_in_time_is_left_
 async def is_full(spooling: Spooling) -> bool:
     """Take room for one more call; tell whether there was none."""
     try:
-        await spooling.take_room(uuid4())
+        await spooling.rooms.take(uuid4())
     except SpoolFull:
         return True
     return False

@@ -61,7 +61,7 @@ class Readiness:
         if spooling is None:
             return "none"
         try:
-            await spooling.require_room()
+            await spooling.rooms.require()
             backlog = await spooling.backlog()
         except JangbuError as error:
             return Failure(error.code, str(error))

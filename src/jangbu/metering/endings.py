@@ -4,6 +4,7 @@ One of which nobody knows whether it was taken is given back too, while nobody w
 """
 
 import asyncio
+from collections.abc import Sequence
 from uuid import UUID
 
 from jangbu import telemetry
@@ -36,13 +37,27 @@ class Endings:
         if spooling is None:
             await self._end(account, hold, reason, is_unknown=is_unknown)
             return
+        kept = (hold, encode_record(SpooledEnd(account, hold, reason, is_unknown)))
         ending: asyncio.Future[None] | None = None
         if not spooling.is_away:
             ending = asyncio.ensure_future(self._end(account, hold, reason, is_unknown=is_unknown))
-            if await self._has_ended(ending, spooling.after_seconds):
+            copies = await self._copied(spooling, kept)
+            try:
+                has_ended = await self._has_ended(ending, spooling.after_seconds)
+            except asyncio.CancelledError:
+                spooling.copies.let_wait(copies)
+                raise
+            except Exception:
+                spooling.copies.refuse(copies)
+                raise
+            if has_ended:
+                spooling.copies.settle(copies)
                 return
             spooling.note_away()
-        [failure] = await spooling.keep([(hold, encode_record(SpooledEnd(account, hold, reason, is_unknown)))])
+            if copies:
+                spooling.copies.let_wait(copies)
+                return
+        [failure] = await spooling.keep([kept])
         if failure is not None:
             await (ending or self._end(account, hold, reason, is_unknown=is_unknown))
 
@@ -76,6 +91,11 @@ class Endings:
                     telemetry.warn("holds.not_given_back", str(error), hold=str(hold))
             if self._in_doubt:
                 await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _copied(self, spooling: Spooling, kept: tuple[UUID, bytes]) -> Sequence[int]:
+        if not spooling.every_record:
+            return ()
+        return [copy for copy in await spooling.copy([kept]) if isinstance(copy, int)]
 
     async def _has_ended(self, ending: asyncio.Future[None], seconds: int) -> bool:
         """Tell whether a hold was ended in time. Raises what is no fault of the connection."""

@@ -91,7 +91,7 @@ class Metering:
     def leave(self, call: UUID) -> None:
         """Give back the room in the spool of a call that this process does not settle, or that it has settled."""
         if self.spooling is not None:
-            self.spooling.give_room(call)
+            self.spooling.rooms.give(call)
 
     async def briefly(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """Ask the database something before a call is made, for as long as a hold is waited for.
@@ -162,7 +162,7 @@ class Metering:
         """Take a hold, and room in the spool for the record before that: a call that has none is not made."""
         call, account = effect.call, self.accounts.id_of(effect.call.user)
         if self.spooling is not None:
-            await self.spooling.take_room(call.id)
+            await self.spooling.rooms.take(call.id)
         taken: Held | Refused | None = None
         try:
             taken = await self.holds.take(account, effect)

@@ -1,7 +1,8 @@
 """The recorder: usage rows become durable in groups, each caller waiting for its own.
 
 Where the database does not take them in time they become durable in the spool, from which they drain into it later;
-without a spool they are tried for as long as is set.
+without a spool they are tried for as long as is set. Where every record is to be in the spool, too, they become durable
+in both at the same time.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from jangbu.metering.flushing import flush_or_halve
 from jangbu.metering.group_commit import GroupCommit
 from jangbu.metering.retry import has_ended, repeated, repeated_while_reachable
 from jangbu.metering.spool import SpooledUsage, encode_record
-from jangbu.metering.spooling import Spooling
+from jangbu.metering.spooling import Kept, Spooling
 from jangbu.storage.database import Database
 from jangbu.storage.failures import is_of_one_row, translated
 from jangbu.storage.usage import Flushed, UsageRow
@@ -106,7 +107,10 @@ class Recorder:
         if self.spooling.is_away:
             results: _Results = dict(await self._spool(records))
         else:
-            results = dict(await self._in_time(records, lane, self.spooling.after_seconds))
+            if self.spooling.every_record:
+                results = await self._in_both(records, lane, self.spooling)
+            else:
+                results = dict(await self._in_time(records, lane, self.spooling.after_seconds))
             late = [each for each in records if _is_for_later(results[each.row.id])]
             if late:
                 self.spooling.note_away()
@@ -146,6 +150,31 @@ class Recorder:
         flushing.add_done_callback(self._left_behind.discard)
         return {each.row.id: TimeoutError(f"no answer within {seconds} s") for each in records}
 
+    async def _in_both(self, records: Sequence[Named], lane: int, spooling: Spooling) -> _Results:
+        """Flush within a deadline, and have the spool keep a copy meanwhile: callers are told when both are done.
+
+        What the database does not take in time is in the spool by then, and drains.
+        """
+        copying = asyncio.ensure_future(self._copied(records, spooling))
+        results: _Results = dict(await self._in_time(records, lane, spooling.after_seconds))
+        copies = {each.row.id: copy for each, copy in zip(records, await copying, strict=True)}
+        known = {usage_id: copy for usage_id, copy in copies.items() if isinstance(copy, int)}
+        late = [usage_id for usage_id in known if _is_for_later(results[usage_id])]
+        if late:
+            spooling.note_away()
+            spooling.copies.let_wait([known.pop(usage_id) for usage_id in late])
+            results |= dict.fromkeys(late, _SPOOLED)
+        refused = [usage_id for usage_id in known if not _is_in_database(results[usage_id])]
+        spooling.copies.refuse([known.pop(usage_id) for usage_id in refused])
+        spooling.copies.settle(list(known.values()))
+        return results
+
+    async def _copied(self, records: Sequence[Named], spooling: Spooling) -> Sequence[Kept]:
+        copies = await spooling.copy([(each.row.id, self._encoded(each)) for each in records])
+        for failure in [copy for copy in copies if isinstance(copy, Exception)][:1]:
+            telemetry.warn("spool.not_copied", f"records are in the database alone: {failure}", records=len(copies))
+        return copies
+
     async def _spool(self, records: Sequence[Named]) -> dict[UUID, Spooled | Exception]:
         assert self.spooling is not None, "there is a spool where something is for it"
         kept = await self.spooling.keep([(each.row.id, self._encoded(each)) for each in records])
@@ -171,6 +200,10 @@ class Recorder:
 def _is_for_later(result: Outcome | BaseException) -> bool:
     """Tell whether the row was not recorded, and not for a reason that lies in itself."""
     return isinstance(result, Exception) and not is_of_one_row(result)
+
+
+def _is_in_database(result: Outcome | BaseException) -> bool:
+    return isinstance(result, Flushed) and result.has_account
 
 
 def _told_once(records: Sequence[Named], results: _Results) -> Sequence[Outcome | BaseException]:

@@ -1,15 +1,16 @@
 """Emptying a spool into the database, batch by batch. A record that can never be recorded keeps no other waiting."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from jangbu import telemetry
 from jangbu.errors import InvalidInput
-from jangbu.metering.spool import Record, Spool, Spooled, decode_record, kept_records
+from jangbu.metering.spool import Record, Spool, Spooled, decode_record, records_in
 from jangbu.metering.spool.disk import Disk
 
-__all__ = ["Write", "drain", "drain_kept"]
+__all__ = ["Write", "drain", "drain_again"]
 
 Write = Callable[[Sequence[Spooled]], Awaitable[Sequence[str | None]]]
 """Records what was spooled; gives for each None where the database has it, else why it never will. Raises what the
@@ -32,18 +33,23 @@ async def drain(spool: Spool, write: Write, answered: Callable[[], None] = lambd
     return drained
 
 
-async def drain_kept(directory: Path, write: Write, disk: Disk) -> int:
-    """Record what a spool keeps after its commit once more; give how many records the database has. Nothing is owned.
+async def drain_again(directory: Path, write: Write, disk: Disk) -> int:
+    """Record what a spool holds, also after its commit; give how many records the database has. Nothing is owned.
 
-    Among them are those that were put aside: they are refused again, and that was told before.
+    Among them are those that were put aside: they are refused again, and that was told before. What waits is sent, too:
+    that the former database had it may not be noted yet.
     """
-    kept = await asyncio.to_thread(lambda: list(kept_records(directory, disk=disk)))
     recorded = 0
-    for first in range(0, len(kept), _BATCH_MAX):
-        readable, _ = _decoded(kept[first : first + _BATCH_MAX])
+    records = records_in(directory, disk=disk)
+    while batch := await asyncio.to_thread(_next_batch, records):
+        readable, _ = _decoded(batch)
         reasons = await write([spooled for _, spooled in readable])
         recorded += sum(reason is None for reason in reasons)
     return recorded
+
+
+def _next_batch(records: Iterator[Record]) -> list[Record]:
+    return list(islice(records, _BATCH_MAX))
 
 
 async def _drain_batch(spool: Spool, records: Sequence[Record], write: Write) -> int:

@@ -1,26 +1,33 @@
 """Opening spools in threads, for callers who may be gone before the disk has answered."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from jangbu.clock import Clock
 from jangbu.metering.spool import Spool
 from jangbu.metering.spool.disk import Disk
+from jangbu.metering.spool_telling import loop_seconds
 
 __all__ = ["SpoolOpening"]
 
 _SEGMENT_BYTES = 2**20
+_FILES_LEAST = 8
 _LEFT_SECONDS = 2
 """How long closing waits for what callers left behind."""
 
 
 class SpoolOpening:
-    """Opens directories. Belongs to one event loop. For ``bytes_max`` and ``keep_seconds`` see ``Spool.open``."""
+    """Opens directories. Belongs to one event loop. For ``bytes_max`` and ``keep_seconds`` see ``Spool.open``.
 
-    def __init__(self, disk: Disk, clock: Clock, *, bytes_max: int, keep_seconds: int) -> None:
+    A spool that ``recycles`` is made of several files however small it is: the oldest goes while others are written to.
+    """
+
+    def __init__(self, disk: Disk, clock: Clock, *, bytes_max: int, keep_seconds: int, recycles: bool = False) -> None:
         self._disk = disk
         self._clock = clock
         self._bytes_max = bytes_max
+        self._segment_bytes = min(_SEGMENT_BYTES, bytes_max // _FILES_LEAST if recycles else bytes_max)
         self._keep_seconds = keep_seconds
         self._left: set[asyncio.Future[Spool]] = set()
 
@@ -46,12 +53,30 @@ class SpoolOpening:
     def _open(self, directory: Path) -> Spool:
         return Spool.open(
             directory,
-            segment_bytes=min(_SEGMENT_BYTES, self._bytes_max),
+            segment_bytes=self._segment_bytes,
             bytes_max=self._bytes_max,
             keep_seconds=self._keep_seconds,
             clock=self._clock,
             disk=self._disk,
         )
+
+
+class LookedThrough:
+    """Which spools of dead processes only keep what the database has: nobody needs to read those until they go."""
+
+    def __init__(self, keep_seconds: int) -> None:
+        self._keep_seconds = keep_seconds
+        self._until: dict[Path, float] = {}
+
+    def note(self, directory: Path) -> None:
+        """Note that nothing waits in a directory."""
+        self._until[directory] = loop_seconds() + self._keep_seconds
+
+    def others(self, directories: Sequence[Path]) -> list[Path]:
+        """Give the directories in which something may wait, or has been kept for long enough."""
+        now = loop_seconds()
+        self._until = {each: until for each, until in self._until.items() if until > now}
+        return [each for each in directories if each not in self._until]
 
 
 def _close(asked: "asyncio.Future[Spool]") -> None:

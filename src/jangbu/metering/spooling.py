@@ -11,31 +11,43 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from jangbu import telemetry
 from jangbu.clock import Clock
 from jangbu.errors import JangbuError, SpoolInUse
 from jangbu.metering.absence import Absence
 from jangbu.metering.group_commit import GroupCommit
-from jangbu.metering.spool import Reservation, Spool, spools_below
+from jangbu.metering.spool import Spool, spools_below
 from jangbu.metering.spool.disk import Disk, RealDisk
 from jangbu.metering.spool.spool import LOCK
-from jangbu.metering.spool_drain import Write, drain, drain_kept
-from jangbu.metering.spool_opening import SpoolOpening
+from jangbu.metering.spool_copies import SpoolCopies
+from jangbu.metering.spool_drain import Write, drain, drain_again
+from jangbu.metering.spool_opening import LookedThrough, SpoolOpening
+from jangbu.metering.spool_rooms import SpoolRooms
 from jangbu.metering.spool_telling import SpoolTelling, loop_seconds
 
-__all__ = ["Backlog", "Spooling"]
+__all__ = ["Backlog", "Kept", "Spooling"]
+
+Kept = int | Exception
+"""A record's place in the order of the spool, or what kept it from the disk."""
 
 _BATCH_MAX = 256
 _QUEUE_MAX = 20_000
 _WAIT_FIRST_SECONDS = 0.05
 _WAIT_MOST_SECONDS = 1.0
 _UPKEEP_SECONDS = 15
-_ROOM_SECONDS_MAX = 3_600
-"""How long a call keeps its room that nobody ends: its record takes what there is by then."""
 _LAST_DRAIN_SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Records of calls that are written together; copies of what the database is given at the same time, or not."""
+
+    records: Sequence[tuple[UUID, bytes]]
+    are_copies: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +62,14 @@ class Backlog:
 class Spooling:
     """Keeps records on the disk and drains them. Belongs to one event loop; the disk is used in threads.
 
-    ``after_seconds`` is how long a flush may take before what it records is spooled.
+    ``after_seconds`` is how long a flush may take before what it records is spooled. With ``every_record`` whoever has
+    the database write something has a copy of it kept here at the same time, for a fail-over that loses it.
     """
 
     drained = 0
     """How many records the database was given that had waited."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is set of a spool, and what it works with
         self,
         directory: Path,
         write: Write,
@@ -65,26 +78,32 @@ class Spooling:
         bytes_max: int,
         keep_seconds: int,
         after_seconds: int,
+        every_record: bool = False,
         disk: Disk | None = None,
         absence: Absence | None = None,
     ) -> None:
         self.directory = directory
         """Where all spools of this ledger lie, each in a directory of its own."""
         self.after_seconds = after_seconds
+        self.every_record = every_record
         self._write = write
         self._clock = clock
         self._disk = disk or RealDisk()
         self._own: Spool | None = None
-        self._opening = SpoolOpening(self._disk, clock, bytes_max=bytes_max, keep_seconds=keep_seconds)
+        self._opening = SpoolOpening(
+            self._disk, clock, bytes_max=bytes_max, keep_seconds=keep_seconds, recycles=every_record
+        )
+        self._looked_through = LookedThrough(keep_seconds)
         self._owning = asyncio.Lock()
         self._draining = asyncio.Lock()
-        self._rooms: dict[UUID, tuple[Reservation, float]] = {}
+        self.rooms = SpoolRooms(lambda: self._own, self._opened)
         self.telling = SpoolTelling(directory)
         self._work = asyncio.Event()
         self._absence = absence or Absence(after_seconds)
         self._absence.asks = self._work.set
         self._task: asyncio.Task[None] | None = None
-        self._keeping = GroupCommit[tuple[UUID, bytes], None](
+        self.copies = SpoolCopies(lambda: self._own, self._work.set, self._tell_waiting)
+        self._keeping = GroupCommit[_Group, Sequence[Kept]](
             self._keep_batch, lanes=1, batch_max=_BATCH_MAX, queue_max=_QUEUE_MAX
         )
 
@@ -97,35 +116,23 @@ class Spooling:
         """Note that the database does not answer; the draining finds out when it does again."""
         self._absence.begin()
 
-    async def take_room(self, call: UUID) -> None:
-        """Take room for the record of a call before it is made. Raises SpoolFull or SpoolUnusable."""
-        if call in self._rooms:
-            return
-        own = self._own
-        reservation = None if own is None else own.reserve_at_once()
-        if reservation is None:
-            reservation = await self._allocated()
-        if call in self._rooms:
-            reservation.give_back()
-        else:
-            self._rooms[call] = (reservation, loop_seconds())
-
-    def give_room(self, call: UUID) -> None:
-        """Give the room of a call back, if it has any."""
-        taken = self._rooms.pop(call, None)
-        if taken is not None:
-            taken[0].give_back()
-
     async def keep(self, records: Sequence[tuple[UUID, bytes]]) -> list[Exception | None]:
         """Make records of calls durable; give for each None, or the error that kept it from the disk."""
-        kept = await asyncio.gather(
-            *(self._keeping.submit(record, record[0]) for record in records), return_exceptions=True
-        )
-        if number := sum(each is None for each in kept):
-            telemetry.emit("spool.kept", records=number)
-            self._work.set()
-            self.telling.began()
+        kept = await self._kept(_Group(records, are_copies=False))
+        self._tell_waiting(sum(isinstance(each, int) for each in kept))
         return [each if isinstance(each, Exception) else None for each in kept]
+
+    async def copy(self, records: Sequence[tuple[UUID, bytes]]) -> Sequence[Kept]:
+        """Make records durable that the database is given at the same time; give for each its copy, or the error.
+
+        Whoever has a copy tells ``copies`` what became of the record. What a caller who is gone asked for waits.
+        """
+        asked = asyncio.ensure_future(self._kept(_Group(records, are_copies=True)))
+        try:
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            asked.add_done_callback(self._let_wait)
+            raise
 
     async def backlog(self) -> Backlog:
         """Tell what waits in this process's own spool."""
@@ -135,12 +142,6 @@ class Spooling:
         age = 0 if standing.oldest_at is None else (self._clock.now() - standing.oldest_at).total_seconds()
         return Backlog(standing.waiting, max(0, int(age)), standing.quarantined)
 
-    async def require_room(self) -> None:
-        """Raise SpoolFull or SpoolUnusable where no call could be made now."""
-        probe = uuid4()
-        await self.take_room(probe)
-        self.give_room(probe)
-
     async def adopt(self, directories: Sequence[Path] | None = None) -> int:
         """Drain the spools whose process has died, of this ledger or the ones that are named; give how many records
         the database has now.
@@ -148,7 +149,9 @@ class Spooling:
         Raises what the database raises. A spool that another process adopts just now is left to it.
         """
         drained = 0
-        for directory in await asyncio.to_thread(self._abandoned) if directories is None else directories:
+        if directories is None:
+            directories = self._looked_through.others(await asyncio.to_thread(self._abandoned))
+        for directory in directories:
             try:
                 spool = await self._opening.open(directory)
             except SpoolInUse:
@@ -158,19 +161,21 @@ class Spooling:
                 continue
             try:
                 drained += await self._drain(spool)
+                if not (await asyncio.to_thread(spool.status)).waiting:
+                    self._looked_through.note(directory)
             finally:
                 await asyncio.to_thread(spool.close)
         return drained
 
     async def record_again(self, former: Sequence[Path] = ()) -> int:
-        """Record what the spools of this ledger keep after its commit, whoever owns them, and the ``former`` ones;
-        give how many records the database has now of those.
+        """Record what the spools of this ledger hold, also after its commit, whoever owns them, and the ``former``
+        ones; give how many records the database has now of those.
 
         What the database still has is not changed by that. Raises what the database raises.
         """
         own = await asyncio.to_thread(lambda: list(spools_below(self.directory, disk=self._disk)))
         directories = dict.fromkeys((*own, *former))
-        return sum([await drain_kept(directory, self._write, self._disk) for directory in directories])
+        return sum([await drain_again(directory, self._write, self._disk) for directory in directories])
 
     async def drain(self) -> int:
         """Have the database record all that waits here; give how many records that were. Raises what it raises."""
@@ -186,6 +191,7 @@ class Spooling:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self.copies.close()
         await self._opening.close()
         if self._own is None:
             return
@@ -205,6 +211,8 @@ class Spooling:
                     await self._work.wait()
             self._work.clear()
             try:
+                if self._own is not None and self.every_record:
+                    await asyncio.to_thread(self._own.note_settled)
                 if self.is_away:
                     await self._write(())
                     self._absence.end()
@@ -223,9 +231,7 @@ class Spooling:
     async def _tidy_up(self) -> None:
         if self._own is not None:
             await asyncio.to_thread(self._own.trim)
-        least = loop_seconds() - _ROOM_SECONDS_MAX
-        for call in [each for each, (_, since) in self._rooms.items() if since < least]:
-            self.give_room(call)
+        self.rooms.forget_old()
         await self.adopt()
 
     async def _drain(self, spool: Spool) -> int:
@@ -234,20 +240,30 @@ class Spooling:
         self.drained += drained
         return drained
 
-    async def _keep_batch(self, records: Sequence[tuple[UUID, bytes]], _lane: int) -> Sequence[BaseException | None]:
-        own = self._own or await self._opened()
-        has_room = [call in self._rooms for call, _ in records]
-        return await asyncio.to_thread(own.append_each, [payload for _, payload in records], has_room)
-
-    async def _allocated(self) -> Reservation:
-        """Take room that has to be allocated first. What a caller who is gone asked for is given back."""
-        own = self._own or await self._opened()
-        asked = asyncio.ensure_future(asyncio.to_thread(own.reserve))
+    async def _kept(self, group: _Group) -> Sequence[Kept]:
         try:
-            return await asyncio.shield(asked)
-        except asyncio.CancelledError:
-            asked.add_done_callback(_give_back)
-            raise
+            return await self._keeping.submit(group, None)
+        except Exception as error:
+            return [error] * len(group.records)
+
+    async def _keep_batch(self, groups: Sequence[_Group], _lane: int) -> Sequence[Sequence[Kept] | BaseException]:
+        own = self._own or await self._opened()
+        records = [(*record, group.are_copies) for group in groups for record in group.records]
+        has_room = [call in self.rooms for call, _, _ in records]
+        copies = {index for index, (_, _, is_copy) in enumerate(records) if is_copy}
+        kept = iter(await asyncio.to_thread(own.append_each, [payload for _, payload, _ in records], has_room, copies))
+        return [list(islice(kept, len(group.records))) for group in groups]
+
+    def _let_wait(self, asked: "asyncio.Future[Sequence[Kept]]") -> None:
+        if not asked.cancelled():
+            self.copies.let_wait([each for each in asked.result() if isinstance(each, int)])
+
+    def _tell_waiting(self, number: int) -> None:
+        """Have what waits drained, and tell that it waits."""
+        if number:
+            telemetry.emit("spool.kept", records=number)
+            self._work.set()
+            self.telling.began()
 
     async def _opened(self) -> Spool:
         async with self._owning:
@@ -265,8 +281,3 @@ class Spooling:
             return [each for each in found if each != own and LOCK in self._disk.names(each)]
         except OSError:
             return []
-
-
-def _give_back(asked: "asyncio.Future[Reservation]") -> None:
-    if not asked.cancelled() and asked.exception() is None:
-        asked.result().give_back()

@@ -11,7 +11,7 @@ import pytest
 from jangbu import telemetry
 from jangbu.clock import SystemClock
 from jangbu.errors import SpoolFull, SpoolInUse, SpoolUnusable
-from jangbu.metering.spool import Record, Spool, kept_records, look, spools_below
+from jangbu.metering.spool import Record, Spool, look, records_in, spools_below
 from tests.metering.spool.memory_disk import MemoryDisk
 
 HERE = Path("/spool")
@@ -147,13 +147,13 @@ def test_a_committed_record_is_kept_for_a_fail_over_and_then_goes() -> None:
     clock.pass_seconds(600)
     spool.note_committed(spool.append([b"two"]))
     assert spool.pending(10) == []
-    assert payloads(list(kept_records(HERE, disk=disk))) == [b"one", b"two"]
+    assert payloads(list(records_in(HERE, disk=disk))) == [b"one", b"two"]
     assert spool.trim() == 0
     clock.pass_seconds(600)
     assert spool.trim() == 0, "a file goes as a whole"
     clock.pass_seconds(301)
     assert spool.trim() == 2
-    assert list(kept_records(HERE, disk=disk)) == []
+    assert list(records_in(HERE, disk=disk)) == []
     assert spool.append([b"three"]) == [3]
 
 
@@ -176,7 +176,7 @@ def test_a_commit_is_known_to_the_next_owner() -> None:
     again = in_memory(disk)
     assert payloads(again.pending(10)) == [b"two"]
     assert (again.status().waiting, again.status().kept) == (1, 2)
-    assert payloads(list(kept_records(HERE, disk=disk))) == [b"one", b"three"]
+    assert payloads(list(records_in(HERE, disk=disk))) == [b"one", b"two", b"three"]
 
 
 def test_a_record_that_can_never_be_recorded_is_put_aside_with_the_reason(tmp_path: Path) -> None:
@@ -299,6 +299,6 @@ def test_of_records_that_find_no_room_only_those_are_refused_that_had_none() -> 
     spool = in_memory(MemoryDisk(), bytes_max=16_384)
     held = [spool.reserve() for _ in range(3)]
     results = spool.append_each([bytes(4000)] * 5, [True, False, True, False, True])
-    assert [type(result) for result in results] == [type(None), type(None), type(None), SpoolFull, type(None)]
+    assert [type(result) for result in results] == [int, int, int, SpoolFull, int]
     assert len(spool.pending(10)) == 4
     assert len(held) == 3

@@ -129,7 +129,7 @@ def test_a_run_in_the_background_is_recorded_when_it_is_fetched(stage: Stage) ->
 def test_a_run_in_the_background_keeps_no_room_in_the_spool(stage: Stage) -> None:
     async def rooms(metering: Metering) -> int:
         assert metering.spooling is not None
-        return len(metering.spooling._rooms)
+        return len(metering.spooling.rooms)
 
     with stage.meter.attribute(user=USER):
         stage.client.interactions.create(model=MODEL, input="research", background=True)

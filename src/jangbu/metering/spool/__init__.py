@@ -3,12 +3,14 @@
 frames     the bytes, pure                   segment    one file, allocated before
 store      the files, and what lies where    recovery   what is found after a crash
 spool      the directory and its owner       records    what is kept of a usage record
+copies     what the database is given, too    reservation  room for a record
 status     looking at one from outside       disk       the port to the operating system
 """
 
 from jangbu.metering.spool.records import Spooled, SpooledEnd, SpooledUsage, decode_record, encode_record
-from jangbu.metering.spool.spool import Record, Reservation, Spool, Standing
-from jangbu.metering.spool.status import Sight, kept_records, look, spools_below
+from jangbu.metering.spool.reservation import Reservation
+from jangbu.metering.spool.spool import Record, Spool, Standing
+from jangbu.metering.spool.status import Sight, look, records_in, spools_below
 
 __all__ = [
     "Record",
@@ -21,7 +23,7 @@ __all__ = [
     "Standing",
     "decode_record",
     "encode_record",
-    "kept_records",
     "look",
+    "records_in",
     "spools_below",
 ]

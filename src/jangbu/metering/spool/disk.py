@@ -4,12 +4,12 @@ import errno
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
-from jangbu.errors import DataDirectoryUnusable
+from jangbu.errors import DataDirectoryUnusable, SpoolFull, SpoolUnusable
 from jangbu.storage.embedded.locks import FileLock
 
-__all__ = ["Disk", "File", "Lock", "RealDisk", "RealFile", "is_full"]
+__all__ = ["Disk", "File", "Lock", "RealDisk", "RealFile", "is_full", "refuse"]
 
 _PRIVATE_FILE = 0o600
 _PRIVATE_DIRECTORY = 0o700
@@ -90,6 +90,18 @@ class Disk(Protocol):
 def is_full(error: OSError) -> bool:
     """Tell whether there is no room: the disk, a quota, or how large a file of this process may be."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def refuse(directory: Path, error: OSError) -> NoReturn:
+    """Raise SpoolFull or SpoolUnusable for what the disk said."""
+    if is_full(error):
+        raise SpoolFull(
+            f"there is no room for the spool {directory}: {error.strerror}", hint="make room on that disk"
+        ) from error
+    raise SpoolUnusable(
+        f"the spool {directory} cannot be used: {error.strerror or error}",
+        hint="set JANGBU_SPOOL_DIR to a directory on a sound disk that you may write",
+    ) from error
 
 
 class RealFile:

@@ -14,7 +14,7 @@ from typing import Self
 from jangbu.metering.spool.disk import Disk, File
 from jangbu.metering.spool.frames import Frame, Scan, encode, payload_of, scan
 
-__all__ = ["Notes", "Segment", "Written", "segment_names"]
+__all__ = ["REFUSED", "Notes", "Segment", "Written", "segment_names"]
 
 _SUFFIX = ".segment"
 _NOTES = ".notes"
@@ -23,12 +23,14 @@ _NUMBER = struct.Struct("<Q")
 _NOTES_SALT = b"notes"
 _RANGE = struct.Struct("<QQ")
 _ACKNOWLEDGED, _COMMITTED = range(2)
+REFUSED = 0
+"""Noted for the time of the commit of a record that is not to be sent again: its caller was told that it is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notes:
     """What is noted on a file: ranges of sequences (first, last) whose callers were told that they are durable, and
-    those that the database has, each since when in milliseconds.
+    those that the database has, each since when in milliseconds, or ``REFUSED`` for those that it never will have.
     """
 
     acknowledged: tuple[tuple[int, int], ...]
@@ -61,6 +63,9 @@ class Segment:
         """How many of its records the database is not known to have."""
         self.committed_at = 0
         """When the database had the last of the others, in milliseconds since 1970."""
+        self.kept = 0
+        """How many others there are."""
+        self._is_retired = False
         self.is_evidence = False
         """Whether it holds a damage that could not be kept elsewhere."""
 
@@ -126,7 +131,7 @@ class Segment:
 
     def cut(self) -> None:
         """Drop what lies behind the last record, durably: a torn tail, and room that is not needed any more."""
-        if self.size > self.end:
+        if self.size > self.end and not self._is_retired:
             self._file.cut(self.end)
             self._file.sync()
             self.size = self.end
@@ -134,6 +139,11 @@ class Segment:
     def close_for_writing(self) -> None:
         """Write nothing more to this file."""
         self.is_open = False
+
+    def retire(self) -> None:
+        """Close a file that nothing is written to or read from any more: what is kept is many files for a long time."""
+        self._is_retired = True
+        self.close()
 
     def note_acknowledged(self, ranges: Iterable[tuple[int, int]], at: int) -> None:
         """Note which sequences callers are told of, first and last of each range. Where that fails it is not noted."""

@@ -10,25 +10,29 @@ on which nothing is ever written here, does not touch the disk.
 
 import threading
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from jangbu import telemetry
 from jangbu.clock import Clock
 from jangbu.errors import JangbuError, SpoolInUse, SpoolUnusable
-from jangbu.metering.spool.disk import Disk, Lock, RealDisk
+from jangbu.metering.spool.copies import Copies
+from jangbu.metering.spool.disk import Disk, Lock, RealDisk, refuse
 from jangbu.metering.spool.recovery import QUARANTINE, Finding, keep_aside
-from jangbu.metering.spool.store import Record, Store, milliseconds, moment, refuse
+from jangbu.metering.spool.reservation import Reservation
+from jangbu.metering.spool.segment import REFUSED
+from jangbu.metering.spool.store import Record, Store, milliseconds, moment
 
 __all__ = ["LOCK", "Record", "Reservation", "Spool", "Standing"]
 
 LOCK = "owner.lock"
+_TELL_MS = 60_000
+"""How often it is told that what is kept goes early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +46,6 @@ class Standing:
     """Files in its quarantine: torn or flipped bytes, and records that can never be recorded."""
     bytes: int
     """What its files take of the disk."""
-
-
-class Reservation:
-    """Room for one record, until it is given back. Also a context."""
-
-    __slots__ = ("_spool",)
-
-    def __init__(self, spool: "Spool") -> None:
-        self._spool: Spool | None = spool
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.give_back()
-
-    def give_back(self) -> None:
-        """Give the room back. Safe to call again."""
-        spool, self._spool = self._spool, None
-        if spool is not None:
-            spool.unreserve()
 
 
 class Spool:
@@ -84,6 +65,8 @@ class Spool:
         self._places = 0
         self._reserved = 0
         self._set_aside: set[int] = set()
+        self.copies = Copies()
+        self._told_dropped_at: int | None = None
         self._is_closed = False
 
     @classmethod
@@ -127,6 +110,7 @@ class Spool:
         while (reservation := self.reserve_at_once()) is None:
             with self._writing:
                 self._check_open()
+                self._note_settled()
                 if self._places <= self._reserved:
                     self._store.grow()
                     self._count_places()
@@ -138,12 +122,7 @@ class Spool:
             if self._reserved >= self._places or self._is_closed:
                 return None
             self._reserved += 1
-        return Reservation(self)
-
-    def unreserve(self) -> None:
-        """Count one reservation less."""
-        with self._counting:
-            self._reserved -= 1
+        return Reservation(self._unreserve)
 
     def append(self, payloads: Sequence[bytes]) -> list[int]:
         """Make records durable; give their sequences. Whoever appends holds a reservation for each record.
@@ -157,32 +136,45 @@ class Spool:
             finally:
                 self._count_places()
 
-    def append_each(self, payloads: Sequence[bytes], has_room: Sequence[bool]) -> list[JangbuError | None]:
-        """Make records durable by one sync; give for each None, or the error that kept it from the disk.
+    def append_each(
+        self, payloads: Sequence[bytes], has_room: Sequence[bool], copies: Collection[int] = ()
+    ) -> list[int | JangbuError]:
+        """Make records durable by one sync; give for each its sequence, or the error that kept it from the disk.
 
-        Those that hold no reservation take what room there is.
+        Those that hold no reservation take what room there is. ``copies`` are the places of those that are copies.
         """
-        results: list[JangbuError | None] = [None] * len(payloads)
+        refused: list[JangbuError | None] = [None] * len(payloads)
         taken: list[Reservation] = []
         for index in (index for index, has in enumerate(has_room) if not has):
             try:
                 taken.append(self.reserve())
             except JangbuError as error:
-                results[index] = error
+                refused[index] = error
+        todo = [index for index, failure in enumerate(refused) if failure is None]
         try:
-            self.append([payload for payload, failure in zip(payloads, results, strict=True) if failure is None])
+            with self._writing:
+                self._note_settled()
+                written = dict(zip(todo, self.append([payloads[index] for index in todo]), strict=True))
+                self.copies.begin(sequence for index, sequence in written.items() if index in copies)
         except JangbuError as error:
-            results = [failure or error for failure in results]
+            return [failure or error for failure in refused]
         finally:
             for reservation in taken:
                 reservation.give_back()
-        return results
+        return [failure or written[index] for index, failure in enumerate(refused)]
+
+    def note_settled(self) -> None:
+        """Note what the database did with copies."""
+        with self._writing:
+            self._note_settled()
 
     def pending(self, limit: int, after: int = 0) -> list[Record]:
         """Give up to so many records that the database is not known to have, oldest first, behind ``after``."""
         with self._writing:
+            self._note_settled()
+            passed_over = self._set_aside | self.copies.under_way()
             while True:
-                waiting = (each for each in self._store.waiting if each > after and each not in self._set_aside)
+                waiting = (each for each in self._store.waiting if each > after and each not in passed_over)
                 chosen = tuple(islice(waiting, limit))
                 found = [record for sequence in chosen if (record := self._store.read(sequence)) is not None]
                 # Those that cannot be read wait no more.
@@ -210,6 +202,7 @@ class Spool:
     def trim(self) -> int:
         """Remove files whose records the database has had for long enough; give how many records went."""
         with self._writing:
+            self._note_settled()
             gone = self._store.drop(self._now() - self._keep_ms, self._reserved)
             self._count_places()
             return gone
@@ -217,11 +210,14 @@ class Spool:
     def status(self) -> Standing:
         """Tell how the spool stands."""
         with self._writing:
-            oldest = next(iter(self._store.waiting.values()), None)
+            self._note_settled()
+            under_way = self.copies.under_way()
+            waiting = [entry for sequence, entry in self._store.waiting.items() if sequence not in under_way]
+            oldest = next(iter(waiting), None)
             return Standing(
-                waiting=len(self._store.waiting),
+                waiting=len(waiting),
                 oldest_at=None if oldest is None else moment(oldest.frame.at),
-                kept=len(self._store.kept),
+                kept=self._store.kept,
                 quarantined=len(self._disk.names(self.directory / QUARANTINE)),
                 bytes=self._store.size,
             )
@@ -235,6 +231,7 @@ class Spool:
                 return
             # What is left over costs room and nothing else: whoever opens the directory next tries again.
             with suppress(OSError):
+                self._note_settled()
                 self._store.leave()
                 if not self._store.segments and not self._disk.names(self.directory / QUARANTINE):
                     self._disk.remove_directory(self.directory / QUARANTINE)
@@ -255,10 +252,35 @@ class Spool:
                 lost=finding.lost,
             )
 
+    def _note_settled(self) -> None:
+        settled, refused = self.copies.told()
+        if settled or refused:
+            self._store.note_committed(settled, self._now())
+            self._store.note_committed(refused, REFUSED)
+            self.copies.end((*settled, *refused))
+
+    def _unreserve(self) -> None:
+        with self._counting:
+            self._reserved -= 1
+
     def _count_places(self) -> None:
         places = self._store.places
         with self._counting:
             self._places = places
+        self._tell_dropped()
+
+    def _tell_dropped(self) -> None:
+        """Tell that records were not kept for as long as is set: not of each file, where many go."""
+        now, told_at = self._now(), self._told_dropped_at
+        if not self._store.dropped or (told_at is not None and 0 <= now - told_at < _TELL_MS):
+            return
+        self._told_dropped_at, dropped, self._store.dropped = now, self._store.dropped, 0
+        telemetry.warn(
+            "spool.kept_dropped",
+            f"{self.directory} needs room: {dropped:,} records go that were kept for a fail-over",
+            directory=str(self.directory),
+            records=dropped,
+        )
 
     def _now(self) -> int:
         return milliseconds(self._clock.now())

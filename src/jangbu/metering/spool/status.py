@@ -7,11 +7,11 @@ from pathlib import Path
 from jangbu.clock import Clock
 from jangbu.metering.spool.disk import Disk, RealDisk
 from jangbu.metering.spool.recovery import QUARANTINE, look_through
-from jangbu.metering.spool.segment import segment_names
+from jangbu.metering.spool.segment import REFUSED, segment_names
 from jangbu.metering.spool.spool import LOCK
 from jangbu.metering.spool.store import Record, milliseconds, moment
 
-__all__ = ["Sight", "kept_records", "look", "spools_below"]
+__all__ = ["Sight", "look", "records_in", "spools_below"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +41,21 @@ def look(directory: Path, clock: Clock, *, disk: Disk | None = None) -> Sight:
         waiting=len(waiting),
         bytes=sum(segment.size for segment in found.segments),
         oldest_seconds=max(0, now - min(waiting)) // 1000 if waiting else None,
-        kept=len(found.entries) - len(waiting),
+        kept=sum(bool(entry.committed_at) for entry in found.entries.values()),
         quarantined=len(chosen.names(directory / QUARANTINE)),
         is_owned=_is_owned(chosen, directory),
     )
 
 
-def kept_records(directory: Path, *, disk: Disk | None = None) -> Iterator[Record]:
-    """Give the records that a spool keeps although the database had them, oldest first: a fail-over may lose them."""
+def records_in(directory: Path, *, disk: Disk | None = None) -> Iterator[Record]:
+    """Give the records of a spool, oldest first, also those that the database had: a fail-over may have lost them.
+
+    Those that it refused are left out. Of what its owner removes meanwhile nothing more is given.
+    """
     found = look_through(disk or RealDisk(), directory, writable=False)
     try:
         for sequence, entry in found.entries.items():
-            payload = None if entry.committed_at is None else entry.segment.read(entry.frame)
+            payload = None if entry.committed_at == REFUSED else entry.segment.read(entry.frame)
             if payload is not None:
                 yield Record(sequence, moment(entry.frame.at), payload)
     finally:

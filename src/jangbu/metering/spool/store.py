@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from jangbu import telemetry
 from jangbu.errors import SpoolFull, SpoolUnusable
-from jangbu.metering.spool.disk import Disk, is_full
+from jangbu.metering.spool.disk import Disk, is_full, refuse
 from jangbu.metering.spool.frames import frame_bytes
 from jangbu.metering.spool.recovery import Entry, Finding, keep_aside, look_through, quarantine
 from jangbu.metering.spool.segment import Segment
 
-__all__ = ["Record", "Store", "milliseconds", "moment", "refuse"]
+__all__ = ["Record", "Store", "milliseconds", "moment"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FILES_TRIED_MOST = 3
@@ -48,13 +48,18 @@ class Store:
         self.segments: list[Segment] = []
         self.waiting: dict[int, Entry] = {}
         """The records that the database is not known to have, oldest first."""
-        self.kept: dict[int, Entry] = {}
-        """The records that it has."""
+        self.dropped = 0
+        """How many records that the database has went early, because others needed room, until that is told."""
 
     @property
     def places(self) -> int:
         """How many records of the reserved size there is room for without allocating more."""
         return sum(segment.room // self._frame_bytes_max for segment in self.segments)
+
+    @property
+    def kept(self) -> int:
+        """How many records there are that the database has; where they lie is not remembered."""
+        return sum(segment.kept for segment in self.segments)
 
     @property
     def size(self) -> int:
@@ -72,7 +77,7 @@ class Store:
                 entry.segment.waiting += 1
                 self.waiting[sequence] = entry
             else:
-                self._keep(sequence, entry, entry.committed_at)
+                _keep(entry.segment, entry.committed_at)
         stems = {segment.path.stem for segment in found.segments}
         for name in self._disk.names(self._directory):
             if name.endswith(".notes") and Path(name).stem not in stems:
@@ -97,8 +102,8 @@ class Store:
         raise SpoolUnusable(f"the spool {self._directory} cannot be written", hint="check the disk")
 
     def read(self, sequence: int) -> Record | None:
-        """Read a record again. One that the disk does not give back is put aside and told."""
-        entry = self.waiting.get(sequence) or self.kept.get(sequence)
+        """Read a record that waits. One that the disk does not give back is put aside and told."""
+        entry = self.waiting.get(sequence)
         if entry is None:
             return None
         try:
@@ -111,16 +116,17 @@ class Store:
         return None
 
     def note_committed(self, sequences: Iterable[int], at: int) -> None:
-        """Note that the database has records."""
+        """Note that the database has records, or with ``REFUSED`` that it shall not be given them again."""
         noted: list[tuple[Segment, int]] = []
         for sequence in sequences:
             entry = self.waiting.pop(sequence, None)
             if entry is not None:
                 entry.segment.waiting -= 1
-                self._keep(sequence, entry, at)
+                _keep(entry.segment, at)
                 noted.append((entry.segment, sequence))
         for segment, group in groupby(noted, key=lambda each: each[0]):
             segment.note_committed([sequence for _, sequence in group], at)
+            _retire_done(segment)
 
     def grow(self, least: int = 0) -> Segment:
         """Allocate another file. Where there is no room, what is only kept makes some. Raises SpoolFull."""
@@ -210,31 +216,25 @@ class Store:
                 return segment
             if segment.room < self._frame_bytes_max:
                 segment.close_for_writing()
+                _retire_done(segment)
         return self.grow(size)
 
-    def _keep(self, sequence: int, entry: Entry, at: int) -> None:
-        entry.committed_at = at
-        entry.segment.committed_at = max(entry.segment.committed_at, at)
-        self.kept[sequence] = entry
-
     def _drop_oldest_kept(self) -> bool:
+        for segment in self.segments:
+            # What has no place left for a reservation, and nothing that waits, may go as well as one that is full.
+            if segment.room < self._frame_bytes_max:
+                segment.close_for_writing()
         done = next((each for each in self.segments if not each.is_open and not each.waiting), None)
         if done is None or done.is_evidence:
             return False
-        gone = self._remove([done])
-        message = f"{self._directory} needs room: {gone} records go that were kept for a fail-over"
-        telemetry.warn("spool.kept_dropped", message, path=str(done.path))
+        self.dropped += self._remove([done])
         return True
 
     def _remove(self, segments: Sequence[Segment]) -> int:
-        gone = set(map(id, segments))
-        ended = [sequence for sequence, entry in self.kept.items() if id(entry.segment) in gone]
-        for sequence in ended:
-            del self.kept[sequence]
         for segment in segments:
             self.segments.remove(segment)
             segment.remove()
-        return len(ended)
+        return sum(segment.kept for segment in segments)
 
     def _has_room_without(self, current: Segment, reserved: int) -> bool:
         """Allocate what takes the place of a file that shall go; tell whether all reservations have room then."""
@@ -273,16 +273,14 @@ def milliseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
-def refuse(directory: Path, error: OSError) -> NoReturn:
-    """Raise SpoolFull or SpoolUnusable for what the disk said."""
-    if is_full(error):
-        raise SpoolFull(
-            f"there is no room for the spool {directory}: {error.strerror}", hint="make room on that disk"
-        ) from error
-    raise SpoolUnusable(
-        f"the spool {directory} cannot be used: {error.strerror or error}",
-        hint="set JANGBU_SPOOL_DIR to a directory on a sound disk that you may write",
-    ) from error
+def _keep(segment: Segment, at: int) -> None:
+    segment.committed_at = max(segment.committed_at, at)
+    segment.kept += 1
+
+
+def _retire_done(segment: Segment) -> None:
+    if not segment.is_open and not segment.waiting and not segment.is_evidence:
+        segment.retire()
 
 
 def _is_done(segment: Segment, before: int) -> bool:
