@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from jangbu.config import Settings
-from jangbu.domain.flow import Receipt
+from jangbu.domain.flow import MarkUnknown, Receipt, Release
 from jangbu.errors import DatabaseUnreachable
 from jangbu.metering.meter import Metering
 from jangbu.storage import migrate
@@ -175,3 +175,52 @@ async def test_with_synchronous_replication_every_acknowledged_record_is_there_a
 
 async def _is(value: bool) -> bool:
     return value
+
+
+async def test_with_every_record_in_the_spool_a_standby_that_lagged_is_given_all_that_was_acknowledged(
+    primary: KillableServer, standby: KillableServer, settings: Settings
+) -> None:
+    """Also what the primary took at once, the ends of holds, and records whose holds the standby does not know."""
+    settings = settings.model_copy(update={"spool_every_record": True})
+    async with opened(settings, *USERS, "kim") as metering:
+        held_before, released, unknown = new_call("kim"), new_call("kim"), new_call("kim")
+        for call in (held_before, released, unknown):
+            await hold(metering, call)
+        receipts = [await settle_held(metering, answer(1))]
+        await become(lambda: has_followed(primary, standby))
+        standby.crash()
+
+        receipts.append(await settle(metering, held_before, answer(2)))
+        await metering.execute(Release(released, "the provider answered 429"))
+        await metering.execute(MarkUnknown(unknown, "the connection broke"))
+        receipts.append(await metering.record("kim", "text_generation", answer(3, model="a-model-of-the-lag")))
+        receipts += await asyncio.gather(*(work(metering, number) for number in range(40)))
+        assert all(receipt.available is not None for receipt in receipts), "the primary took all at once"
+        before = {user: await metering.accounts.balance(user) for user in (*USERS, "kim")}
+        acknowledged = {each.id: each.charged_tokens for each in receipts}
+        assert await recorded(metering) == acknowledged
+
+        await asyncio.to_thread(primary.kill)
+        standby.start()
+        await asyncio.to_thread(standby.take_over, primary)
+        assert set(await records(metering)) == ids(receipts[0]), "the standby had been cut off"
+    drained = await asyncio.to_thread(jangbu, settings, "spool", "drain", "--again")
+    assert (drained["recorded_again"], drained["waiting"]) == (len(receipts) + 2, 0)
+    again = await asyncio.to_thread(jangbu, settings, "spool", "drain", "--again")
+    assert again["recorded_again"] == len(receipts) + 2
+    async with opened(settings) as metering:
+        assert await recorded(metering) == acknowledged
+        after = {user: await metering.accounts.balance(user) for user in (*USERS, "kim")}
+        assert [(each.granted, each.used, each.held) for each in after.values()] == [
+            (each.granted, each.used, each.held) for each in before.values()
+        ]
+        assert after["kim"].held == 1000, "of the call of unknown outcome"
+        await check_book(metering, settings.project)
+    assert (await asyncio.to_thread(jangbu, settings, "verify", "--full"))["mismatches"] == []
+
+
+async def work(metering: Metering, number: int) -> Receipt:
+    """Make one call: its hold and its record come when the standby is cut off."""
+    call = new_call(USERS[number % len(USERS)])
+    await hold(metering, call)
+    return await settle(metering, call, answer(100 + number, 300 + number))
