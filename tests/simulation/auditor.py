@@ -101,6 +101,15 @@ class Auditor:
             if handed.is_told and handed.answer.serial not in self._recorded:
                 self.say(f"the answer {handed.answer.serial} that was handed over is not recorded")
 
+    def all_are_back(self) -> None:
+        """Compare the book of a standby that was sent what the spools keep: no acknowledged answer may be missing."""
+        for call in self.calls.values():
+            if call.is_released and not self.is_recorded(call.answer):
+                self.say(f"call {self.number(call.id)} was released, and is lost with a fail-over")
+        for handed in self._plan.handed:
+            if handed.is_told and not self.is_recorded(handed.answer):
+                self.say(f"the answer {handed.answer.serial} that was handed over is lost with a fail-over")
+
     def number(self, call: UUID) -> str:
         """Give the number of a call in the plan, which says more than its id."""
         return str(next((n for n, known in enumerate(self.calls) if known == call), call))

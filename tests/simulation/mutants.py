@@ -71,6 +71,22 @@ class DrainedIntoNothing(Spooling):
         super().__init__(directory, written, **given)
 
 
+class SettledUnseen(Spooling):
+    """Takes it for granted that the database has what it was given beside the spool."""
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self.copies.let_wait = self.copies.settle  # type: ignore[method-assign]
+
+
+class ForgottenCopies(Spooling):
+    """Never sends again what the database has once had."""
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self.copies.settle = self.copies.refuse  # type: ignore[method-assign]
+
+
 class LossesGivenBack(Metering):
     """Gives the hold of a lost call back, as if nothing that did not come back had been used."""
 
@@ -162,6 +178,8 @@ MUTANTS = {
     "a record is acknowledged too early": with_parts(recorder=AcknowledgedTooEarly),
     "the spool is not synced": with_parts(disk=NeverSynced),
     "the spool is drained into nothing": with_parts(spooling=DrainedIntoNothing),
+    "a copy counts as recorded": with_parts(spooling=SettledUnseen),
+    "a copy is kept for nobody": with_parts(spooling=ForgottenCopies),
     "a lost call is given back": with_parts(metering=LossesGivenBack),
     "a call leaves before its hold is durable": with_parts(metering=SentWhileHolding),
     "a hold is taken twice": with_parts(holds=HeldTwice),

@@ -3,7 +3,7 @@
 import errno
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from uuid import UUID
 
@@ -100,6 +100,8 @@ class DiskPlan:
     spool_bytes: int
     after_seconds: int
     keep_seconds: int
+    every_record: bool
+    """Whether the spools have a copy of what the database takes at once."""
     capacity: int
     one_machine: bool
     """Whether all processes share a machine, and what dies with it."""
@@ -107,6 +109,8 @@ class DiskPlan:
     power_cuts: float
     """The part of deaths that are the machine's: what was not synced is lost, whole or in part."""
     faults: list[tuple[float, int, str, int]]
+    is_ample: bool = False
+    """Whether there is room for everything, on disks that nothing befalls."""
 
 
 @dataclass(slots=True)
@@ -163,7 +167,7 @@ def draw(seed: int) -> tuple[Plan, random.Random]:
         retry_seconds=chance.choice((2, 10, 30)),
         hold_wait_seconds=(1, 5, 30)[seed % 3],
         window=window,
-        disks=_disks(chance, window, slots),
+        disks=_disks(chance, window, slots, every_record=seed % 5 in (1, 3), is_ample=seed % 5 == 1),
         crashes=crashes,
         kills=[
             (at + chance.random() * seconds, chance.randrange(slots))
@@ -180,12 +184,14 @@ def draw(seed: int) -> tuple[Plan, random.Random]:
     ), chance
 
 
-def _disks(chance: random.Random, window: float, slots: int) -> DiskPlan:
+def _disks(chance: random.Random, window: float, slots: int, *, every_record: bool, is_ample: bool) -> DiskPlan:
+    """Draw disks; with ``is_ample`` such as keep all that is written to them."""
     operations = (("sync", errno.EIO), ("write", errno.EIO), ("create", errno.ENOSPC), ("sync_directory", errno.EIO))
-    return DiskPlan(
+    drawn = DiskPlan(
         spool_bytes=chance.choice((0, 65_536, 65_536, 262_144)),
         after_seconds=chance.choice((1, 5)),
         keep_seconds=chance.choice((5, 900)),
+        every_record=every_record,
         capacity=chance.choice((2**30, 2**30, 150_000, 30_000)),
         one_machine=chance.random() < 0.5,
         writes_in_parts=chance.random() < 0.2,
@@ -194,6 +200,9 @@ def _disks(chance: random.Random, window: float, slots: int) -> DiskPlan:
             (chance.random() * window, chance.randrange(slots), *chance.choice(operations)) for _ in range(_few(chance))
         ],
     )
+    if not is_ample:
+        return drawn
+    return replace(drawn, spool_bytes=2**20, keep_seconds=900, capacity=2**30, faults=[], is_ample=True)
 
 
 def _few(chance: random.Random) -> int:

@@ -253,6 +253,7 @@ class Process:
             bytes_max=plan.disks.spool_bytes,
             keep_seconds=plan.disks.keep_seconds,
             after_seconds=plan.disks.after_seconds,
+            every_record=plan.disks.every_record,
             disk=self.disk,
             absence=absence,
         )

@@ -29,6 +29,7 @@ def test_every_history_adds_up(part: int) -> None:
     assert facts["restarts"] > len(seeds) // 5
     assert facts["unknown"] > len(seeds) // 5
     assert facts["spooled"] > len(seeds) // 20
+    assert facts["brought_back"] > len(seeds) // 5
 
 
 def test_a_seed_is_carried_out_the_same_way_again() -> None:

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+from jangbu import telemetry
 from jangbu.domain.ledger import account_id
 from jangbu.errors import DatabaseUnreachable, JangbuError, RecordingFailed, SpoolFull, SpoolUnusable
 from jangbu.prices import shipped
@@ -21,11 +22,14 @@ from tests.simulation.loop import VirtualLoop
 from tests.simulation.machine import waiting_records
 from tests.simulation.plan import PRICED, UNPRICED, CallPlan, HandedPlan, draw
 from tests.simulation.process import PROJECT, Parts, Process, ProcessClock, call_id
+from tests.simulation.standby import fail_over
 from tests.simulation.tables import MONEY, Account, Balance, Row
 from tests.simulation.weather import Weather
 
 _EXPECTED = (RecordingFailed, DatabaseUnreachable, SpoolFull, SpoolUnusable)
 _AMPLE_BYTES = 2**20
+_KEPT_SECONDS = 600
+"""Longer than a history."""
 _SETTLING_SECONDS = 100.0
 """Longer than anything that was begun can still be under way."""
 
@@ -74,16 +78,24 @@ class World:
         self._trace: list[tuple[Any, ...]] = []
         self.deaths = 0
         self.spooled = 0
+        self.brought_back = 0
+        self.dropped = 0
+        """How often a spool had no room for what it should keep, or only by giving up what it had kept."""
 
     def run(self) -> History:
-        self._found()
-        self.loop.run(self._live())
+        self._found(self.book)
+        ends = telemetry.subscribe(self._note_dropped, "spool.kept_dropped", "spool.not_copied")
+        try:
+            self.loop.run(self._live())
+        finally:
+            ends()
         facts = {
             "calls": len(self.plan.calls),
             "recorded": sum(len(account.usage) for account in self.book.accounts.values()),
             "statements": self.server.statements,
             "deaths": self.deaths,
             "spooled": self.spooled,
+            "brought_back": self.brought_back,
             "restarts": self.server.incarnation,
             "unknown": sum(
                 kind == "unknown_outcome" for account in self.book.accounts.values() for _, kind in account.findings
@@ -109,6 +121,11 @@ class World:
         if disks.spool_bytes and not disks.faults and disks.capacity >= _AMPLE_BYTES:
             self.auditor.say(f"call {self.auditor.number(call.id)} was answered, and its client is told: {error}")
         self.told(number, error)
+
+    def _note_dropped(self, event: str, _facts: object) -> None:
+        self.dropped += 1
+        if self.plan.disks.is_ample:
+            self.auditor.say(f"there was room for everything, and {event}")
 
     def told(self, number: int, error: JangbuError) -> None:
         """Note an error that a caller is told; only some may be."""
@@ -144,20 +161,20 @@ class World:
     def _machine(self) -> MemoryDisk:
         return MemoryDisk(self.plan.disks.capacity, self.chance if self.plan.disks.writes_in_parts else None)
 
-    def _found(self) -> None:
+    def _found(self, book: Book) -> None:
         for user, tokens in self.plan.balances.items():
             id_ = account_id(PROJECT, user)
-            self.book.run("account_create", (id_, PROJECT, user))
-            self.book.run("partition_make", ([self.book.now()],))
+            book.run("account_create", (id_, PROJECT, user))
+            book.run("partition_make", ([book.now()],))
             if user in self.plan.with_money:
-                self.book.accounts[id_].balances[MONEY] = Balance()
+                book.accounts[id_].balances[MONEY] = Balance()
             if tokens:
                 grant = (id_, 1, "grant", tokens, UUID(int=1), None, "key:first", b"", None, "purchase", 0, None)
-                self.book.run("entry_post", grant)
-        for account in self.book.accounts.values():
-            self.auditor.look(account)
+                book.run("entry_post", grant)
 
     async def _live(self) -> None:
+        for account in self.book.accounts.values():
+            self.auditor.look(account)
         for slot in range(self.plan.slots):
             self._start(slot)
         self._schedule_callers()
@@ -205,10 +222,14 @@ class World:
         for process in self.at_slot.values():
             process.fuel = None
         await asyncio.sleep(self.plan.hold_seconds + _SETTLING_SECONDS)
+        await self._fail_over()
         await self._sweep()
         self.auditor.end()
-        # On a broken disk it may not be noted that the database has a record: it is sent again then, which is harmless.
-        if not self.plan.disks.faults and (waiting := sum(map(waiting_records, self._machines))):
+        # On a broken disk it may not be noted that the database has a record, nor on one that the spool itself fills:
+        # it is sent again then, which is harmless.
+        disks = self.plan.disks
+        is_noted = not disks.faults and not (disks.every_record and disks.capacity < _AMPLE_BYTES)
+        if is_noted and (waiting := sum(map(waiting_records, self._machines))):
             self.auditor.say(f"{waiting} records wait in spools, and the database is there")
         self._resolve_all()
         await asyncio.sleep(5.0)
@@ -281,6 +302,20 @@ class World:
             hold = self.account(call.user).holds.get(call.id)
             if hold is not None and hold.state == "unknown" and self.chance.random() < 0.5:
                 self._resolve(call, self.chance.random() < 0.6)
+
+    async def _fail_over(self) -> None:
+        """Where every record was kept, see whether a standby that has none of them is given all that was told."""
+        disks = self.plan.disks
+        is_kept = disks.every_record and disks.spool_bytes and disks.keep_seconds > _KEPT_SECONDS and not self.dropped
+        if not is_kept or disks.faults or disks.capacity < _AMPLE_BYTES or self.plan.jumps:
+            return
+        standby = Book(self.loop.time, prices())
+        self._found(standby)
+        auditor = Auditor(standby, self.plan)
+        auditor.calls = self.auditor.calls
+        self.brought_back = await fail_over(self.loop, standby, self.server.weather, self._machines, auditor)
+        for wrong in auditor.wrong:
+            self.auditor.say(f"the standby: {wrong}")
 
     def _resolve_all(self) -> None:
         for call in self.auditor.calls.values():
