@@ -50,6 +50,7 @@ def settings_of(life: Life, terms: Terms) -> Settings:
     given = dict(terms.settings(life.number))
     if life.disk is Disk.TINY:
         given["spool_bytes_max"] = _TINY_BYTES
+    given["spool_every_record"] = life.number % 3 == 0
     return Settings.load(**given)
 
 
