@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from jangbu.domain.flow import Bounds, Call, Held, Refused, TakeHold
-from jangbu.errors import DatabaseUnreachable, HoldInDoubt, JangbuError, NotFound, NotPermitted
+from jangbu.errors import DatabaseUnreachable, HoldInDoubt, JangbuError, NotFound, NotPermitted, StillRunning
 from jangbu.metering.absence import Absence
 from jangbu.metering.group_commit import GroupCommit
 from jangbu.metering.retry import repeated
@@ -140,6 +140,15 @@ class Holds:
             )
         _, user, service, model = found
         return Call(hold, user, service, model, Bounds(input_most=0, output_most=0, output_chosen=True))
+
+    async def require_ended(self, hold: UUID) -> None:
+        """Let only a hold be settled by evidence whose call is not under way. Raises StillRunning: its own answer would
+        be taken for another one of a call that is settled, and would not be charged.
+        """
+        if await holds.is_open(self._database, self._project, hold):
+            raise StillRunning(
+                f"the call of hold {hold} may still be under way", hint="wait until its outcome is unknown"
+            )
 
     async def close(self) -> None:
         """Write what waits, then stop."""

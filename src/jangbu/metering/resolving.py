@@ -34,7 +34,7 @@ async def release_hold(ledger: Metering, hold: UUID, reason: str, *, key: str) -
 async def charge_hold(ledger: Metering, project: str, hold: UUID, usage: Usage, *, key: str) -> Receipt:
     """Settle a hold by an answer; where it is settled already, give the receipt again to who settled it.
 
-    Raises NotFound or IdempotencyConflict.
+    Raises NotFound, StillRunning or IdempotencyConflict.
     """
     content = digest("holds.charge", str(hold), evidence(usage))
     try:
@@ -47,6 +47,7 @@ async def charge_hold(ledger: Metering, project: str, hold: UUID, usage: Usage, 
         if not await was_done(ledger.database, account, key, content):
             raise
         return receipt_again(record, (await ledger.accounts.balance(record.user)).available)
+    await ledger.holds.require_ended(hold)
     await done_once(ledger.database, ledger.accounts.id_of(call.user), key, content, hold, nothing_more)
     receipt = await ledger.execute(Settle(call, usage))
     assert isinstance(receipt, Receipt), "what is settled has a receipt"

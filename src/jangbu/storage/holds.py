@@ -159,6 +159,12 @@ async def find(database: Database, project: str, hold: UUID) -> tuple[UUID, str,
     return None if row is None else (row["account_id"], row["user_id"], row["service"], row["model"])
 
 
+async def is_open(database: Database, project: str, hold: UUID) -> bool:
+    """Tell whether a hold is there whose call was not said to have ended, nor to be of unknown outcome."""
+    row = await database.row("hold_find", project, hold)
+    return row is not None and row["state"] == "open"
+
+
 async def sums(database: Database, project: str) -> dict[str, tuple[int, int]]:
     """Give for each state that holds tokens how many holds there are, and how many tokens."""
     return {row["state"]: (row["holds"], row["tokens"]) for row in await database.rows("hold_sum", project)}

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from jangbu.clock import new_id
-from jangbu.domain.flow import Bounds, Call, TakeHold
+from jangbu.domain.flow import Bounds, Call, Settle, TakeHold
+from jangbu.providers.gemini import parse_object
 from tests.api.rest.stage import Stage, answer, record
 
 
@@ -130,6 +131,16 @@ async def test_holds_are_listed_and_end_by_evidence_or_by_word(api: Stage) -> No
     assert (again.ok["released"], again.ok["replayed"]) == (False, True)
     balance = await api.ledger.accounts.balance("kim")
     assert (balance.used, balance.held) == (450, 150)
+
+
+async def test_a_call_that_is_under_way_is_charged_by_its_own_answer_alone(api: Stage) -> None:
+    call = Call(new_id(api.ledger.clock), "kim", "text_generation", "gemini-2.5-flash", Bounds(100, 50, True))
+    await api.ledger.execute(TakeHold(call, base=100, least=150, most=150, take_all=False))
+    early = await api.post(f"/holds/{call.id}/charge", {"answer": answer(1, prompt=1, candidates=0)})
+    assert (early.status, early.code) == (409, "still_running")
+    assert (await api.ledger.accounts.balance("kim")).held == 150
+    await api.ledger.execute(Settle(call, parse_object(answer(2))))
+    assert (await api.ledger.accounts.balance("kim")).used == 450
 
 
 async def test_alerts_and_the_last_verification_are_shown(api: Stage) -> None:
