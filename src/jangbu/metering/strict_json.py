@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from jangbu.errors import InvalidInput
 
-__all__ = ["SURROGATE", "VALUES_MOST", "json_object"]
+__all__ = ["SURROGATE", "VALUES_MOST", "holds_more_values", "json_object"]
 
 DEPTH_MOST = 100
 """How deep JSON may be nested: as deep as the provider itself reads it."""
@@ -29,7 +29,7 @@ def json_object(body: bytes, *, values_most: int = VALUES_MOST) -> dict[str, Any
     bounds, a name that is given twice, half of a surrogate pair, bytes that are no UTF-8; and for one that is too deep
     or holds too many values.
     """
-    if _values(body) > values_most and _values(_STRING.sub(b"", body)) > values_most:
+    if holds_more_values(body, values_most):
         raise InvalidInput(f"the body holds more than {values_most:,} values", hint="send it in several requests")
     try:
         found = _DECODER.decode(body.decode("utf-8"))
@@ -46,6 +46,11 @@ def json_object(body: bytes, *, values_most: int = VALUES_MOST) -> dict[str, Any
     if body.count(b"{") + body.count(b"[") > DEPTH_MOST and _is_deep(found):
         raise _too_deep()
     return found
+
+
+def holds_more_values(body: bytes, most: int) -> bool:
+    """Tell whether JSON, or lines of it, holds more values than ``most``, without reading it."""
+    return _values(body) > most and _values(_STRING.sub(b"", body)) > most
 
 
 def _values(body: bytes) -> int:

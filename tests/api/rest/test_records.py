@@ -1,5 +1,6 @@
 """Records: the answer is sent, and nothing takes a count."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -139,6 +140,21 @@ async def test_what_cannot_be_recorded_changes_nothing(api: Stage, more: dict[st
     assert refused.status == 400
     assert refused.code in ("invalid_input", "invalid_answer", "invalid_metadata")
     assert await used(api) == 0
+
+
+async def test_a_text_is_bounded_and_read_while_the_loop_serves_others(api: Stage) -> None:
+    many = json.dumps([{}] * 200_001, separators=(",", ":"))
+    assert (await api.post("/records", record(answer=many))).code == "invalid_input"
+    assert await used(api) == 0
+    heavy = json.dumps([{}] * 20_000, separators=(",", ":"))
+    batch = {"records": [record(answer=heavy, call_id=f"call-{each}") for each in range(10)]}
+    recording = asyncio.create_task(api.post("/records/batch", batch))
+    served = 0
+    while not recording.done():
+        assert (await api.get("/accounts")).status == 200
+        served += 1
+    assert recording.result().status == 200
+    assert served > 3
 
 
 async def test_services_that_are_begun_are_bounded(database_url: str) -> None:

@@ -1,19 +1,22 @@
 """Bodies of requests: read within bounds of size, time and memory, and beside the loop where they are large."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from starlette.requests import Request
 
 from jangbu.errors import InvalidInput, LimitReached, TooLarge
 from jangbu.metering.strict_json import json_object
 
-__all__ = ["LARGE_BYTES", "Bodies", "Share"]
+__all__ = ["LARGE_BYTES", "VALUES_MOST", "Bodies", "Share"]
+
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
 
 LARGE_BYTES = 65_536
-_VALUES_MOST = 200_000
+VALUES_MOST = 200_000
 """How many values a body may hold: a batch of 1,000 answers has some 50,000."""
 _ROOM_LEAST = 33_554_432
 
@@ -64,10 +67,15 @@ class Bodies:
         if kind != "application/json":
             raise InvalidInput("the body is not announced as JSON", hint="send content-type: application/json")
         if len(body) <= LARGE_BYTES:
-            return json_object(body, values_most=_VALUES_MOST)
-        # One after another, so that large bodies have at most one of the processors, and calls of the gateway the rest.
+            return json_object(body, values_most=VALUES_MOST)
+        return await self.aside(json_object, body, values_most=VALUES_MOST)
+
+    async def aside(self, work: Callable[Params, Result], *args: Params.args, **named: Params.kwargs) -> Result:
+        """Do what takes long beside the loop, one after another: so it has at most one of the processors, and the calls
+        of the gateway have the rest.
+        """
         async with self._decoding:
-            return await asyncio.to_thread(json_object, body, values_most=_VALUES_MOST)
+            return await asyncio.to_thread(work, *args, **named)
 
     async def _bytes(self, request: Request, share: Share, most: int) -> bytes:
         if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):

@@ -133,7 +133,7 @@ async def list_holds(
 @holds.post("/holds/{hold}/charge", roles=OPERATIONS, answer=Charged, body_bytes=None)
 async def charge(ask: Ask, hold: UUID, body: Charge) -> dict[str, Any]:
     """Charge a call for which tokens are still held by its answer, which came after all."""
-    usage = await read_answer(body.answer, body.surface, body.model)
+    usage = await read_answer(ask, body.answer, body.surface, body.model)
     receipt = await charge_hold(ask.ledger, ask.parts.project, hold, usage, key=ask.once)
     return receipt_facts(receipt, usage)
 

@@ -9,7 +9,7 @@ from fastapi import Response
 from pydantic import Field, StringConstraints
 
 from jangbu.api.rest.asked import Ask, Asked
-from jangbu.api.rest.bodies import LARGE_BYTES
+from jangbu.api.rest.bodies import VALUES_MOST
 from jangbu.api.rest.declared import OPERATIONS, Routes
 from jangbu.api.rest.problems import facts_of
 from jangbu.api.rest.values import Answer, Body, Number, Part, Text, example
@@ -17,6 +17,7 @@ from jangbu.domain.flow import Receipt
 from jangbu.domain.usage import Surface, Usage
 from jangbu.errors import IdempotencyConflict, InvalidInput, JangbuError
 from jangbu.metering.facts import receipt_facts
+from jangbu.metering.strict_json import holds_more_values
 from jangbu.providers.gemini import parse_object
 
 __all__ = ["AnswerText", "ReceiptFacts", "read_answer", "records"]
@@ -24,6 +25,8 @@ __all__ = ["AnswerText", "ReceiptFacts", "read_answer", "records"]
 records = Routes("records")
 
 BATCH_MOST = 1_000
+_SHORT = 2_048
+"""How long a text is read at once: the work of a millisecond, whatever it says."""
 _AT_ONCE = 16
 """How many records of a batch are written at a time: the other connections are for the calls of the gateway."""
 _ANSWER = {
@@ -168,10 +171,18 @@ async def batch(ask: Ask, body: Batch) -> dict[str, Any]:
     return {"results": await asyncio.gather(*map(one, range(len(keys))))}
 
 
-async def read_answer(answer: object, surface: Surface | None = None, model: str | None = None) -> Usage:
-    """Read what an answer used; a large text is read beside the loop. Raises InvalidAnswer."""
-    if isinstance(answer, str) and len(answer) > LARGE_BYTES:
-        return await asyncio.to_thread(parse_object, answer, surface=surface, model=model)
+async def read_answer(ask: Asked, answer: object, surface: Surface | None = None, model: str | None = None) -> Usage:
+    """Read what an answer used; a text is read beside the loop, but for a short one. Raises InvalidAnswer, and
+    InvalidInput for a text that holds more values than a body may.
+    """
+    if isinstance(answer, str) and len(answer) > _SHORT:
+        return await ask.parts.bodies.aside(_read_text, answer, surface, model)
+    return parse_object(answer, surface=surface, model=model)
+
+
+def _read_text(answer: str, surface: Surface | None, model: str | None) -> Usage:
+    if holds_more_values(answer.encode(), VALUES_MOST):
+        raise InvalidInput(f"the answer holds more than {VALUES_MOST:,} values")
     return parse_object(answer, surface=surface, model=model)
 
 
@@ -185,7 +196,7 @@ async def _result(ask: Asked, record: BatchRecord, key: str) -> Mapping[str, Any
 
 
 async def _recorded(ask: Asked, record: Record, key: str) -> tuple[dict[str, Any], Status]:
-    usage = await read_answer(record.answer, record.surface, record.model)
+    usage = await read_answer(ask, record.answer, record.surface, record.model)
     await ask.ledger.services.admit(record.service)
     receipt = await ask.ledger.record(
         record.user, record.service, usage, model=record.model, call_key=key, metadata=record.metadata
