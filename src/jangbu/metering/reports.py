@@ -268,6 +268,8 @@ def _grouped(pairs: Iterable[tuple[_Key, Sums]]) -> Iterable[tuple[_Key, Figures
 def _first_day(last: date, days: int) -> date:
     if not 1 <= days <= DAYS_MAX:
         raise InvalidInput(f"{days} days cannot be reported", hint=f"ask for 1 to {DAYS_MAX:,}")
+    if last.toordinal() < days:
+        raise InvalidInput(f"there are no {days} days up to {last}", hint="ask for fewer, or up to a later one")
     return last - timedelta(days - 1)
 
 

@@ -121,6 +121,7 @@ async def test_a_body_that_is_no_plain_json_is_refused(api: Stage, headers: dict
         "/accounts?user=kim",
         "/usage/daily?days=367",
         "/usage/daily?zeros=perhaps",
+        "/usage/daily?until=0001-01-01",
         "/usage/totals?tokens=5",
         "/cost?by=moon",
         "/holds?state=lost",
