@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
@@ -155,6 +156,19 @@ async def test_a_text_is_bounded_and_read_while_the_loop_serves_others(api: Stag
         served += 1
     assert recording.result().status == 200
     assert served > 3
+
+
+async def test_a_batch_waits_once_for_a_database_that_is_away(database_url: str) -> None:
+    from tests.api.rest.stage import stage
+
+    async with stage(database_url, record_seconds_max=1) as api:
+        assert (await api.post("/records", record(1))).status == 201
+        await api.ledger.database.close()
+        began_at = time.monotonic()
+        sent = [record(each, call_id=f"call-{each}") for each in range(2, 102)]
+        results = (await api.post("/records/batch", {"records": sent})).ok["results"]
+    assert {each["error"]["code"] for each in results} == {"database_unreachable"}
+    assert time.monotonic() - began_at < 4
 
 
 async def test_services_that_are_begun_are_bounded(database_url: str) -> None:

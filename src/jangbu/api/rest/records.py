@@ -15,7 +15,7 @@ from jangbu.api.rest.problems import facts_of
 from jangbu.api.rest.values import Answer, Body, Number, Part, Text, example
 from jangbu.domain.flow import Receipt
 from jangbu.domain.usage import Surface, Usage
-from jangbu.errors import IdempotencyConflict, InvalidInput, JangbuError
+from jangbu.errors import DatabaseUnreachable, IdempotencyConflict, InvalidInput, JangbuError
 from jangbu.metering.facts import receipt_facts
 from jangbu.metering.strict_json import holds_more_values
 from jangbu.providers.gemini import parse_object
@@ -162,11 +162,11 @@ async def batch(ask: Ask, body: Batch) -> dict[str, Any]:
     keys = [f"{ask.once}:{index}" if each.call_id is None else each.call_id for index, each in enumerate(body.records)]
     if len(set(keys)) < len(keys):
         raise InvalidInput("two records of the batch have the same call_id", hint="name each call by an id of its own")
-    room = asyncio.Semaphore(_AT_ONCE)
+    room, away = asyncio.Semaphore(_AT_ONCE), list[DatabaseUnreachable]()
 
     async def one(index: int) -> dict[str, Any]:
         async with room:
-            return {"index": index, **await _result(ask, body.records[index], keys[index])}
+            return {"index": index, **await _result(ask, body.records[index], keys[index], away)}
 
     return {"results": await asyncio.gather(*map(one, range(len(keys))))}
 
@@ -186,10 +186,15 @@ def _read_text(answer: str, surface: Surface | None, model: str | None) -> Usage
     return parse_object(answer, surface=surface, model=model)
 
 
-async def _result(ask: Asked, record: BatchRecord, key: str) -> Mapping[str, Any]:
+async def _result(ask: Asked, record: BatchRecord, key: str, away: list[DatabaseUnreachable]) -> Mapping[str, Any]:
+    """Record one answer of a batch. Where others found the database ``away`` it does not wait for it once more."""
     try:
+        if away:
+            raise away[0]
         facts, status = await _recorded(ask, record, key)
     except JangbuError as error:
+        if isinstance(error, DatabaseUnreachable):
+            away.append(error)
         status = "conflict" if isinstance(error, IdempotencyConflict) else "failed"
         return {"status": status, "record": None, "error": facts_of(error)}
     return {"status": status, "record": facts, "error": None}
