@@ -27,7 +27,7 @@ from jangbu.metering.content import digest as digest_of
 from jangbu.metering.holds import unknown_user
 from jangbu.metering.key_limits import KeyLimits
 from jangbu.metering.known_keys import KnownKeys, remember
-from jangbu.metering.once import done_once, nothing_more
+from jangbu.metering.once import done_once, nothing_more, was_done
 from jangbu.storage import api_keys
 from jangbu.storage.database import Connection, Database
 from jangbu.storage.failures import translated
@@ -151,14 +151,16 @@ class Keys:
             *(draft.requests_per_minute, draft.tokens_per_minute, draft.concurrent_calls),
             draft.expires_at and draft.expires_at.isoformat(),
         )
-        await self._require_time(draft)
+        owner = project_id(self._project)
+        if not await was_done(self._database, owner, once, content):
+            await self._require_time(draft)
         made, secret = draft, ""
 
         async def make(connection: Connection) -> None:
             nonlocal made, secret
             made, secret = await self._write(connection, draft)
 
-        known = await done_once(self._database, project_id(self._project), once, content, draft.id, make)
+        known = await done_once(self._database, owner, once, content, draft.id, make)
         return (made, secret) if known == draft.id else (await self.find(known), None)
 
     async def revoke_for(self, other: Key, named: UUID, *, once: str) -> tuple[Key, bool]:

@@ -62,6 +62,29 @@ async def test_a_malformed_body_is_refused(api: Stage, body: bytes) -> None:
     assert await granted(api) == before
 
 
+async def test_a_time_is_one_moment_in_whichever_zone_it_is_written(api: Stage) -> None:
+    first = await api.post(GRANT, {"amount": 5, "expires_at": "2099-01-01T09:00:00+09:00"}, once="zone")
+    assert (first.status, first.ok["expires_at"]) == (201, "2099-01-01T00:00:00Z")
+    assert (await api.post(GRANT, {"amount": 5, "expires_at": "2099-01-01T00:00:00Z"}, once="zone")).ok["replayed"]
+    refused = await api.post(GRANT, {"amount": 5, "expires_at": "9999-12-31T23:59:59-23:59"})
+    assert (refused.status, [each["where"] for each in refused.body["errors"]]) == (400, ["body.expires_at"])
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/accounts/kim"), ("POST", "/accounts/kim/block")])
+async def test_nothing_is_kept_for_anybody_else(api: Stage, method: str, path: str) -> None:
+    found = await api.ask(method, path)
+    if method == "POST":
+        assert found.headers["cache-control"] == "no-store"
+    else:
+        assert (found.headers["cache-control"], found.headers["vary"]) == ("private, no-cache", "authorization")
+
+
+async def test_a_refusal_is_short_however_long_what_was_sent(api: Stage) -> None:
+    refused = await api.post(GRANT, {"amount": 5, "x" * 60_000: 1})
+    assert refused.code == "invalid_input"
+    assert len(json.dumps(refused.body)) < 2_000
+
+
 async def test_a_nul_in_a_text_is_refused(api: Stage) -> None:
     refused = await api.post(GRANT, b'{"amount": 5, "source": "a\\u0000b"}')
     assert refused.status == 400, refused.body

@@ -1,5 +1,6 @@
 """Keys over HTTP: made once, shown once, and never for more than their maker may do."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,6 +24,16 @@ async def test_a_key_is_made_once_and_its_secret_shown_once(api: Stage) -> None:
     shown = (await api.get(f"/keys/{made.ok['id']}")).ok
     assert "key" not in shown
     assert shown["hint"] == made.ok["key"][:8]
+
+
+async def test_a_key_that_has_expired_is_not_asked_for_anew(api: Stage) -> None:
+    until = datetime.now(UTC) + timedelta(seconds=2)
+    order = {"name": "short", "scopes": ["api:viewer"], "expires_at": until.isoformat()}
+    made = (await api.post("/keys", order, once="short")).ok
+    await asyncio.sleep(2.5)
+    again = await api.post("/keys", order, once="short")
+    assert (again.status, again.ok["id"], again.ok["state"]) == (200, made["id"], "expired")
+    assert (await api.post("/keys", order, once="other")).code == "invalid_input"
 
 
 async def test_a_users_key_is_made_only_for_a_user(api: Stage) -> None:

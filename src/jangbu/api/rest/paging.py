@@ -3,7 +3,7 @@
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -57,7 +57,7 @@ def moment_and_id(cursor: str | None) -> tuple[datetime, UUID] | None:
     if cursor is None:
         return None
     at, last = place(cursor, datetime, UUID)
-    if at.tzinfo is None:
+    if at.utcoffset() != timedelta(0):
         raise InvalidInput("this is no cursor of this list", hint="give the `next` of the page before")
     return at, last
 

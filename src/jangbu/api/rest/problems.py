@@ -75,7 +75,8 @@ class InvalidFields(InvalidInput):
     @classmethod
     def of(cls, error: RequestValidationError) -> "InvalidFields":
         """Say what a request lacks. What was sent is not repeated: it may be a secret."""
-        return cls([(".".join(map(str, each["loc"])), str(each["msg"])[:_WORDS_MOST]) for each in error.errors()])
+        fields = ((".".join(map(str, each["loc"])), str(each["msg"])) for each in error.errors())
+        return cls([(where[:_WORDS_MOST], what[:_WORDS_MOST]) for where, what in fields])
 
 
 def status_of(error: JangbuError) -> int:

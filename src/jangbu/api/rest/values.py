@@ -1,10 +1,10 @@
 """The kinds of values that requests and answers have: strict, bounded, and without fractions."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from jangbu.api.rest.problems import SCHEMA_VERSION
 from jangbu.domain.ledger import TOKENS_MAX
@@ -23,12 +23,20 @@ def _moment(value: object) -> object:
     return value
 
 
+def _in_utc(value: datetime) -> datetime:
+    """Give the moment as it is kept and shown, so that it is the same request in whichever zone it is written."""
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("there is no such time in UTC") from None
+
+
 Number = Annotated[int, Field(strict=True)]
 Tokens = Annotated[int, Field(strict=True, ge=1, le=TOKENS_MAX)]
 Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200)]
 Reason = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, pattern=r"\S")]
-Moment = Annotated[datetime, BeforeValidator(_moment)]
+Moment = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_in_utc)]
 
 
 class Body(BaseModel):
