@@ -86,7 +86,10 @@ class Route(APIRoute):
             read = _Read(request, content)
             read.state.asked = Asked(parts, key, once)
             response = await handle(read)
-        return response if declared.writes else _tagged(request, response)
+        if declared.writes:
+            response.headers["cache-control"] = "no-store"
+            return response
+        return _tagged(request, response)
 
     def _require_known(self, request: Request) -> None:
         """Refuse a parameter that the route does not have, or that is given twice: it would do nothing, silently."""
@@ -149,7 +152,7 @@ def _idempotency_key(request: Request) -> str:
 def _tagged(request: Request, response: Response) -> Response:
     """Name what was read by its digest, and send it only to who does not have it."""
     tag = f'"{hashlib.sha256(response.body).hexdigest()[:32]}"'
-    headers = {"etag": tag, "cache-control": "private, no-cache"}
+    headers = {"etag": tag, "cache-control": "private, no-cache", "vary": "authorization"}
     known = {each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")}
     if tag in known or "*" in known:
         return Response(status_code=304, headers=headers)

@@ -125,7 +125,6 @@ async def create(ask: Ask, body: KeyOrder, response: Response) -> dict[str, Any]
     )
     key, secret = await ask.ledger.keys.make_for(ask.key, draft, once=ask.once)
     response.status_code = 200 if secret is None else 201
-    response.headers["cache-control"] = "no-store"
     facts = key_facts(key, await ask.ledger.database.now())
     return {"key": secret, **facts, "replayed": secret is None}
 
