@@ -34,6 +34,7 @@ GIVEN = {
     errors.InsufficientBalance: 5,
     errors.IntegrityMismatch: 6,
     errors.DatabaseUnreachable: 7,
+    errors.HoldInDoubt: 7,
     errors.DataDirectoryInUse: 7,
     errors.DataDirectoryUnusable: 7,
 }

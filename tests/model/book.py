@@ -74,6 +74,9 @@ class ModelAccount:
         hold = self.holds.get(call)
         if hold is not None and hold.state in ("open", "unknown"):
             hold.state = "released"
+        elif hold is None and call not in self.usage:
+            # What is not there is marked, so that it is not taken later.
+            self.holds[call] = ModelHold(0, "released")
 
     def mark_unknown(self, call: UUID) -> None:
         hold = self.holds.get(call)
