@@ -64,3 +64,15 @@ def test_a_hold_is_ended_in_one_way_and_with_a_reason(jangbu: Jangbu, hold: str,
         assert refused.error_line
     assert jangbu("holds", "list", "--state", "lost").code == 2
     assert jangbu.json("balance", "kim")["held_tokens"] == 500
+
+
+async def test_a_hold_whose_call_may_be_under_way_is_not_charged_by_another_answer(
+    jangbu: Jangbu, hold: str, database_url: str, answer: Callable[..., str]
+) -> None:
+    async with open_metering(Settings.load(database_url=database_url)) as metering:
+        call = Call(new_id(SystemClock()), "kim", "대본", "gemini-2.5-flash", Bounds(10, 40, output_chosen=True))
+        assert await metering.execute(TakeHold(call, 10, 50, 50)) == Held(50)
+    refused = jangbu("holds", "resolve", str(call.id), "--charge-from", answer(90, 200))
+    assert refused.code == 1
+    assert "may still be under way" in refused.error_line
+    assert jangbu.json("balance", "kim")["held_tokens"] == 550

@@ -78,6 +78,7 @@ async def resolve(
     async with session.ledger() as metering:
         call = await metering.holds.call_of(named)
         if usage is not None:
+            await metering.holds.require_ended(named)
             receipt = await metering.execute(Settle(call, usage))
             assert isinstance(receipt, Receipt), "what is settled has a receipt"
             lines = [receipt_line(receipt), *receipt_notes(receipt, usage)]
