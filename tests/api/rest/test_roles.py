@@ -89,8 +89,9 @@ async def test_each_role_is_served_what_it_may_do_and_nothing_else(api: Stage) -
 
 
 async def test_nobody_is_served_without_a_key(api: Stage) -> None:
+    secret = api.secrets["kim"]
     for declared in DECLARED:
-        for key in (None, "jba_nothing", api.secrets["kim"][:-1] + "x"):
+        for key in (None, "jba_nothing", secret[:-1] + ("y" if secret.endswith("x") else "x")):
             found = await api.ask(declared.method, path_of(declared), SENT.get(declared.name), key=key)
             assert (found.status, found.code) == (401, "unauthenticated"), declared.name
             assert found.headers["www-authenticate"] == "Bearer"
