@@ -16,11 +16,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.recording import USAGE, in_turns
+from benchmarks.recording import USAGE, in_turns, server_in
 from jangbu.config import Settings
 from jangbu.metering.meter import Metering
 from jangbu.storage import migrate
-from jangbu.storage.embedded import EmbeddedServer, stop
 from jangbu.wiring import open_metering
 
 _USERS = tuple(f"user-{number}" for number in range(1_000))
@@ -34,14 +33,9 @@ async def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="how often the two take turns")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="jangbu-bench-") as folder:
-        server = EmbeddedServer(Path(folder) / "data")
-        dsn = (await asyncio.to_thread(server.ensure)).dsn
-        try:
+        async with server_in(Path(folder)) as dsn:
             await migrate.upgrade(dsn)
             await _measure(Settings.load(database_url=dsn, spool_dir=Path(folder) / "spool"), options)
-        finally:
-            await asyncio.to_thread(server.leave)
-            await asyncio.to_thread(stop, Path(folder) / "data")
 
 
 async def _measure(off: Settings, options: argparse.Namespace) -> None:

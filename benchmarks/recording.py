@@ -14,7 +14,8 @@ import statistics
 import tempfile
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
@@ -148,13 +149,20 @@ async def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="how often the two sides take turns")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="jangbu-bench-") as folder:
-        server = EmbeddedServer(Path(folder) / "data")
-        dsn = (await asyncio.to_thread(server.ensure)).dsn
-        try:
+        async with server_in(Path(folder)) as dsn:
             await _measure(dsn, options.seconds, options.rounds)
-        finally:
-            await asyncio.to_thread(server.leave)
-            await asyncio.to_thread(stop, Path(folder) / "data")
+
+
+@asynccontextmanager
+async def server_in(folder: Path) -> AsyncIterator[str]:
+    """Run an embedded server of a benchmark's own; give the address of its empty database."""
+    server = EmbeddedServer(folder / "data")
+    dsn = (await asyncio.to_thread(server.ensure)).dsn
+    try:
+        yield dsn
+    finally:
+        await asyncio.to_thread(server.leave)
+        await asyncio.to_thread(stop, folder / "data")
 
 
 async def _measure(dsn: str, seconds: float, rounds: int) -> None:

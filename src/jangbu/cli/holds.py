@@ -73,14 +73,12 @@ async def resolve(
     if release and not (reason or "").strip():
         raise InvalidInput("a release needs a reason", hint="add --reason")
     usage = None if charge_from is None else answer_usage(charge_from, surface)
-    from jangbu.domain.flow import Receipt, Settle
+    from jangbu.metering.resolving import settle_ended
 
     async with session.ledger() as metering:
         call = await metering.holds.call_of(named)
         if usage is not None:
-            await metering.holds.require_ended(named)
-            receipt = await metering.execute(Settle(call, usage))
-            assert isinstance(receipt, Receipt), "what is settled has a receipt"
+            receipt = await settle_ended(metering, call, usage)
             lines = [receipt_line(receipt), *receipt_notes(receipt, usage)]
             session.show(receipt_facts(receipt, usage), lambda: "\n".join(lines))
             return

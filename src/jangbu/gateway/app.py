@@ -80,7 +80,8 @@ class Gateway:
             return
         except JangbuError as error:
             if isinstance(error, DatabaseUnreachable):
-                self._parts.ledger.holds.absence.note(error)
+                # What asked it need not have been a call: a key's look-up, for one.
+                self._parts.ledger.absence.note(error)
             await self._refuse(client, error)
         except Exception as error:
             _log.exception("a request failed")
@@ -98,7 +99,7 @@ class Gateway:
             await continue_upload(self._parts, query.upload_id, scope["method"], raw_headers, receive, client)
             return
         # Whoever cannot be helped hears so at once, and not when the key's look-up has given up.
-        self._parts.ledger.holds.absence.patience()
+        self._parts.ledger.absence.require_patience()
         key = await accepted(self._parts.ledger.keys, secret_of(headers, query.key))
         if not key.allows_scope(route.scope):
             raise NotPermitted(f"this key may not be used for {route.scope}")

@@ -26,6 +26,7 @@ NEXT_ADDRESS_SECONDS = 0.25
 _SWEEP_SECONDS = 1
 _CLOSE_SECONDS = 2
 _REPEATABLE = frozenset({"GET", "HEAD", "DELETE"})
+"""They change nothing by being made twice, and have no body: not even an empty one is announced."""
 _METHOD = re.compile(r"[A-Z]+")
 _TARGET = re.compile(r"/[\x21\x22\x24-\x7e]*")
 _BASE = re.compile(r"https?://[0-9A-Za-z.:\[\]_-]+")

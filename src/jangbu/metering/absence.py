@@ -44,6 +44,10 @@ class Absence:
         if is_unreachable(error):
             self.begin(since)
 
+    def require_patience(self) -> None:
+        """Raise DatabaseUnreachable where no call would be waited for."""
+        self.patience()
+
     def patience(self) -> float:
         """Give the seconds that a call may wait for the database from now on. Raises DatabaseUnreachable: none."""
         if self._since is None:

@@ -62,6 +62,7 @@ class Metering:
         self.alerts = alerts
         self.accounts = accounts
         self.holds = holds
+        self.absence = holds.absence
         self.keys = keys
         self.resources = resources
         self.recorder = recorder
@@ -98,13 +99,12 @@ class Metering:
 
         Raises DatabaseUnreachable, without asking where it has been away for longer.
         """
-        absence = self.holds.absence
-        seconds, began_at = absence.patience(), asyncio.get_running_loop().time()
+        seconds, began_at = self.absence.patience(), asyncio.get_running_loop().time()
         try:
             with translated():
                 return await repeated("meter", ask, seconds=seconds)
         except DatabaseUnreachable as error:
-            absence.note(error, since=began_at)
+            self.absence.note(error, since=began_at)
             raise
 
     async def _leaving(self, call: UUID, ending: Awaitable[Result]) -> Result:

@@ -7,7 +7,7 @@ after which nothing was done is made good by the next attempt.
 from uuid import UUID
 
 from jangbu.clock import new_id
-from jangbu.domain.flow import Receipt, Settle
+from jangbu.domain.flow import Call, Receipt, Settle
 from jangbu.domain.usage import Usage
 from jangbu.errors import NotFound
 from jangbu.metering.content import digest
@@ -17,7 +17,7 @@ from jangbu.metering.meter import Metering
 from jangbu.metering.once import done_once, nothing_more, was_done
 from jangbu.storage import usage as records
 
-__all__ = ["charge_hold", "release_hold"]
+__all__ = ["charge_hold", "release_hold", "settle_ended"]
 
 
 async def release_hold(ledger: Metering, hold: UUID, reason: str, *, key: str) -> tuple[bool, bool]:
@@ -47,8 +47,13 @@ async def charge_hold(ledger: Metering, project: str, hold: UUID, usage: Usage, 
         if not await was_done(ledger.database, account, key, content):
             raise
         return receipt_again(record, (await ledger.accounts.balance(record.user)).available)
-    await ledger.holds.require_ended(hold)
     await done_once(ledger.database, ledger.accounts.id_of(call.user), key, content, hold, nothing_more)
+    return await settle_ended(ledger, call, usage)
+
+
+async def settle_ended(ledger: Metering, call: Call, usage: Usage) -> Receipt:
+    """Settle a call by evidence, once it is not under way any more. Raises StillRunning."""
+    await ledger.holds.require_ended(call.id)
     receipt = await ledger.execute(Settle(call, usage))
     assert isinstance(receipt, Receipt), "what is settled has a receipt"
     return receipt
