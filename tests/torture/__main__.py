@@ -31,9 +31,9 @@ _GUIDE_SECONDS_LEAST, _GUIDE_KILLS_MOST = 15, 2_000
 def main() -> int:
     """Do what the arguments say; give 1 where Jangbu lost anything."""
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=0, help="for how long at least")
-    parser.add_argument("--kills", type=int, default=0, help="how many kill -9 at least")
-    parser.add_argument("--restarts", type=int, help="how many immediate restarts at least")
+    parser.add_argument("--seconds", type=_number, default=0, help="for how long at least")
+    parser.add_argument("--kills", type=_number, default=0, help="how many kill -9 at least")
+    parser.add_argument("--restarts", type=_number, help="how many immediate restarts at least")
     parser.add_argument("--json", type=Path, help="a file for all figures")
     parser.add_argument("--without-guide", action="store_true", help="leave the guide's design out")
     parser.add_argument("--mutant", default="", choices=list(MUTANTS), help="a bug to find, put in on purpose")
@@ -68,6 +68,12 @@ async def torture(stage: Stage, seed: int, goals: Goals, tally: Tally, *, mutant
 async def torture_the_guide(stage: Stage, seed: int, goals: Goals, tally: Tally) -> None:
     """Carry out one round with the guide's design."""
     await round_of_the_guide(stage, "guide", seed, goals, tally, progress_to())
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number from 1 on")
+    return int(text)
 
 
 def _goals(seconds: int, kills: int, restarts: int | None) -> Goals:
