@@ -47,12 +47,12 @@ def _carry_out(seeds: range) -> int:
         chunks = [seeds[at : at + _CHUNK] for at in range(0, len(seeds), _CHUNK)]
         for chunk, (found, counted) in zip(chunks, workers.map(carry_out, chunks), strict=True):
             done += len(chunk)
+            for seed, wrong in found[: _SHOWN_MOST - len(failed)]:
+                _say(f"\nseed {seed}: {wrong}\n    replay it: python -m tests.simulation {seed}")
             failed += found
             facts += counted
             sys.stderr.write(f"\r{done:,} of {len(seeds):,} seeds, {len(failed)} failed")
     sys.stderr.write("\n")
-    for seed, wrong in failed[:_SHOWN_MOST]:
-        _say(f"seed {seed}: {wrong}\n    replay it: python -m tests.simulation {seed}")
     counts = ", ".join(f"{number:,} {what}" for what, number in facts.items())
     seconds = time.monotonic() - begun
     _say(f"{len(seeds):,} seeds on {os.cpu_count()} cores in {seconds:,.0f} s: {counts}; {len(failed)} seeds failed")
@@ -73,6 +73,7 @@ def carry_out(seeds: range) -> tuple[list[tuple[int, str]], Counter[str]]:
 
 def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -98,6 +98,11 @@ def supervisor_of(data_dir: Path) -> int:
     return int((data_dir / "postgresql" / "supervisor.lock").read_text())
 
 
+def supervisors(data_dir: Path) -> list[int]:
+    """Find the processes that supervise the server, or would."""
+    return [pid for pid in _processes() if _supervises(pid, data_dir)]
+
+
 def server_processes(data_dir: Path) -> list[int]:
     """Find the living processes that work in the data, and the supervisor, by what the kernel says of them."""
     cluster = cluster_of(data_dir)

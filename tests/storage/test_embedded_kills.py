@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from tests.storage.embedded_processes import (
     postmaster_of,
     server_processes,
     supervisor_of,
+    supervisors,
     wait_until,
 )
 
@@ -145,6 +147,27 @@ async def test_the_next_user_recovers_from_the_death_of_everything(data_dir: Pat
     with EmbeddedServer(data_dir, grace_seconds=0) as endpoint:
         assert endpoint.dsn == dsn
         assert await answers(dsn) == 1
+
+
+def test_a_user_joins_the_server_that_a_killed_user_was_just_starting(data_dir: Path) -> None:
+    with EmbeddedServer(data_dir, grace_seconds=0):
+        pass
+    stop(data_dir)
+    # The one that the user starts is stopped while it loads its modules, and the killed user's comes first.
+    user = UserProcess(data_dir)
+    wait_until(lambda: supervisors(data_dir))
+    [second] = supervisors(data_dir)
+    os.kill(second, signal.SIGSTOP)
+    assert (data_dir / "postgresql" / "supervisor.lock").read_text() == ""
+    first = subprocess.Popen(
+        [sys.executable, "-m", "jangbu.storage.embedded.supervisor", str(data_dir), "0"], stdout=subprocess.PIPE
+    )
+    wait_until(lambda: (data_dir / "postgresql" / "supervisor.lock").read_text() == str(first.pid))
+    os.kill(second, signal.SIGCONT)
+    assert user.said().startswith("postgresql://")
+    assert supervisors(data_dir) == [first.pid]
+    user.end()
+    assert first.communicate(timeout=PATIENCE_SECONDS)[0] == b"{}\n"
 
 
 def test_death_in_the_middle_of_the_first_start_is_harmless(data_dir: Path) -> None:

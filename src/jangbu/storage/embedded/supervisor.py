@@ -29,6 +29,7 @@ from jangbu.storage.embedded.programs import programs_for
 _BECOME_REAPER = 36
 _POLL_MS = 250
 _LOCK_MS = 5_000
+_LOOK_MS = 10
 _PAUSE_FIRST_MS = 100
 _PAUSE_LONGEST_MS = 10_000
 _PAUSE_IN_USE_LONGEST_MS = 1_000
@@ -43,8 +44,8 @@ def main() -> None:
     _adopt_orphans()
     with FileLock(places.home / SUPERVISOR) as lock, _wakeups() as wakeups:
         try:
-            # Users look in for a moment to see whether a supervisor lives.
-            lock.exclusive(within_ms=_LOCK_MS)
+            if not _take(lock):
+                return
             lock.write_number(os.getpid())
             server = _start(places, wakeups, may_make=True)
         except JangbuError as error:
@@ -58,6 +59,23 @@ def main() -> None:
             return
         _report({})
         _Supervisor(places, grace_seconds, lock, wakeups, server).run()
+
+
+def _take(lock: FileLock) -> bool:
+    """Become the supervisor, unless another one lives: then whoever started us joins that one.
+
+    There may be two, because a user who was killed right after it started one no longer keeps the next user out.
+    """
+    deadline = time.monotonic_ns() + _LOCK_MS * 1_000_000
+    while time.monotonic_ns() < deadline:
+        if lock.try_exclusive():
+            return True
+        # Users share the lock for a moment to see whether a supervisor lives; only a supervisor has it alone.
+        if not lock.try_shared():
+            return False
+        lock.release()
+        time.sleep(_LOOK_MS / 1000)
+    return False
 
 
 @dataclass(slots=True)
