@@ -10,6 +10,7 @@ EXAMPLES := build/examples
 CLIENT_SETS := genai-1 genai-2 genai-3 litellm
 PORT ?= 8787
 SEEDS ?= 10000
+TESTERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint simulate torture bench bench-gateway serve lock clean test-clients lock-clients
@@ -63,8 +64,8 @@ $(EXAMPLES)/nextjs/ready: examples/comic-nextjs/package.json examples/comic-next
 demo: $(READY) ## Run the whole product on a fake Gemini and print a report
 	$(BIN)/jangbu demo $(ARGS)
 
-test: $(READY) $(GENAI_OLDEST)/ready $(GENAI_MIDDLE)/ready $(EXAMPLES)/fastapi/ready $(EXAMPLES)/nextjs/ready ## Run every test, on the oldest and the latest google-genai
-	$(BIN)/python -m pytest --ignore tests/clients $(ARGS)
+test: $(READY) $(GENAI_OLDEST)/ready $(GENAI_MIDDLE)/ready $(EXAMPLES)/fastapi/ready $(EXAMPLES)/nextjs/ready ## Run every test in TESTERS processes (2), on the oldest and the latest google-genai
+	$(BIN)/python -m pytest --ignore tests/clients --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-clients: $(READY) $(CLIENT_SETS:%=$(CLIENTS)/%/ready) $(CLIENTS)/node/ready ## Run every real client against the gateway
 	$(BIN)/python -m pytest tests/clients $(ARGS)

@@ -24,6 +24,14 @@ settings.register_profile("untimed", settings(deadline=None))
 settings.load_profile("untimed")
 
 
+_LONGEST = ("tests/torture/", "tests/simulation/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no process is still at it when the others have done everything else."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def spool_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Keep what waits for a database that a test took away out of the machine's own place for it."""
