@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from jangbu.domain.ledger import Asset, Balance
-from jangbu.storage.database import Connection, Database, Row
+from jangbu.storage.database import Connection, Database, Reader, Row
 from jangbu.storage.statements import statement
 
 
@@ -29,9 +29,9 @@ async def create(source: Database | Connection, account: UUID, project: str, use
     return bool(await source.fetchval(statement("account_create"), account, project, user))
 
 
-async def find(database: Database, account: UUID) -> AccountRow | None:
+async def find(reader: Reader, account: UUID) -> AccountRow | None:
     """Give an account, or None."""
-    row = await database.row("account_find", account)
+    row = await reader.row("account_find", account)
     return None if row is None else _account(row)
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
-from typing import Any, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
 import asyncpg
 
@@ -20,6 +20,22 @@ _GIVE_UP_SECONDS = 1
 
 Row: TypeAlias = asyncpg.Record
 Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy
+
+
+class Reader(Protocol):
+    """What statements that only read are run by: the pool, or one connection whose snapshot stands."""
+
+    async def rows(self, name: str, *arguments: Any) -> Sequence[Row]:
+        """Run a statement; give all its rows."""
+        ...
+
+    async def row(self, name: str, *arguments: Any) -> Row | None:
+        """Run a statement; give its first row, or None."""
+        ...
+
+    async def value(self, name: str, *arguments: Any) -> Any:
+        """Run a statement; give the first column of its first row, or None."""
+        ...
 
 
 class Database:
@@ -124,6 +140,17 @@ class Database:
             raise
         await self._pool.release(connection)
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[tuple[Reader, datetime]]:
+        """Lend a reader whose statements all see the database as it is at one moment, and tell the moment."""
+        with translated():
+            async with (
+                self.connection() as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                reader = _Snapshot(connection)
+                yield reader, await reader.value("clock_read")
+
     async def _check_server(self) -> None:
         """Refuse a server that is too old, or that may lose what it acknowledged."""
         found = await self.server()
@@ -136,6 +163,23 @@ class Database:
                 raise DatabaseUnreachable(
                     f"the server runs with {name} = off", hint="turn it on: acknowledged records may be lost"
                 )
+
+
+class _Snapshot:
+    """Runs statements in a transaction that is under way."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def rows(self, name: str, *arguments: Any) -> Sequence[Row]:
+        found: Sequence[Row] = await self._connection.fetch(statement(name), *arguments)
+        return found
+
+    async def row(self, name: str, *arguments: Any) -> Row | None:
+        return await self._connection.fetchrow(statement(name), *arguments)
+
+    async def value(self, name: str, *arguments: Any) -> Any:
+        return await self._connection.fetchval(statement(name), *arguments)
 
 
 async def _prepare_session(connection: Connection) -> None:

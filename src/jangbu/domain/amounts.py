@@ -1,0 +1,54 @@
+"""What a number of calls used and cost, so that it can be added up."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = ["NOTHING", "Amounts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """Sums over calls: tokens, and money in nano-USD.
+
+    ``input_tokens`` are those of prompts and of what tools fed back, ``cached_tokens`` the part of them that came from
+    a cache; ``output_tokens`` are those of answers without the ``thinking_tokens``. ``total_tokens`` is what was
+    charged: Google's own total, which need not be the sum of its parts. ``cost_nano`` is what Google asks for,
+    ``input_cost_nano`` the part of it that input makes, ``charge_nano`` what users are charged for it. The ``unpriced``
+    calls add nothing to these three: where there are any, they are lower bounds.
+    """
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    thinking_tokens: int = 0
+    cached_tokens: int = 0
+    total_tokens: int = 0
+    cost_nano: int = 0
+    input_cost_nano: int = 0
+    charge_nano: int = 0
+    unpriced: int = 0
+
+    def __add__(self, other: "Amounts") -> "Amounts":
+        return Amounts(
+            self.calls + other.calls,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.thinking_tokens + other.thinking_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.total_tokens + other.total_tokens,
+            self.cost_nano + other.cost_nano,
+            self.input_cost_nano + other.input_cost_nano,
+            self.charge_nano + other.charge_nano,
+            self.unpriced + other.unpriced,
+        )
+
+    @classmethod
+    def sum(cls, parts: Iterable["Amounts"]) -> "Amounts":
+        """Add up; of nothing it is ``NOTHING``."""
+        total = NOTHING
+        for part in parts:
+            total += part
+        return total
+
+
+NOTHING = Amounts()

@@ -1,0 +1,49 @@
+"""One look at the book: all that is read through a snapshot is as of one moment, so no figures on a page disagree."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from jangbu.domain.ledger import account_id
+from jangbu.metering.holds import unknown_user
+from jangbu.storage import accounts
+from jangbu.storage.database import Database, Reader
+
+__all__ = ["EVERYTHING", "Filters", "Snapshot", "snapshot"]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which calls are meant: all, or those of a user, of some models and of some services, by their names."""
+
+    user: str | None = None
+    models: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+
+
+EVERYTHING = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A project's book as it was at the moment ``as_of``, by the database's clock."""
+
+    reader: Reader
+    project: str
+    as_of: datetime
+
+    async def account(self, user: str) -> UUID:
+        """Give the account of a user. Raises NotFound."""
+        found = await accounts.find(self.reader, account_id(self.project, user))
+        if found is None:
+            raise unknown_user(user)
+        return found.id
+
+
+@asynccontextmanager
+async def snapshot(database: Database, project: str) -> AsyncIterator[Snapshot]:
+    """Look at the book; everything that is read until the context ends is of one moment."""
+    async with database.snapshot() as (reader, as_of):
+        yield Snapshot(reader, project, as_of)
