@@ -25,11 +25,13 @@ _KILLS_AN_AMBIGUOUS_COMMIT = 20
 _SECONDS_A_RESTART = 12
 _GUIDE_SHARE = 5
 """The guide's design is driven for a part of the time: what it loses shows soon."""
+_STOPPED = 128 + signal.SIGINT
+"""What a shell calls a command that was interrupted."""
 _GUIDE_SECONDS_LEAST, _GUIDE_KILLS_MOST = 15, 2_000
 
 
 def main() -> int:
-    """Do what the arguments say; give 1 where Jangbu lost anything."""
+    """Do what the arguments say; give 1 where Jangbu lost anything, and another code where this was stopped."""
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     parser.add_argument("--seconds", type=_number, default=0, help="for how long at least")
     parser.add_argument("--kills", type=_number, default=0, help="how many kill -9 at least")
@@ -39,22 +41,35 @@ def main() -> int:
     parser.add_argument("--mutant", default="", choices=list(MUTANTS), help="a bug to find, put in on purpose")
     chosen = parser.parse_args()
     seed = int(os.environ.get("JANGBU_SEED", random.randrange(2**32)))
-    goals = _goals(chosen.seconds or (0 if chosen.kills else 60), chosen.kills, chosen.restarts)
     sys.stderr.write(f"JANGBU_SEED={seed}\n")
     # What the parts say of a database that is away is no news here.
     logging.disable(logging.CRITICAL)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # Who is told to end ends as after Ctrl-C: the loop cancels what it does, and everything is taken down in order.
+    # A shell has what it runs in the background ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     tallies = {"Jangbu": Tally()}
+    was_stopped = False
+    try:
+        _carry_out(chosen, seed, tallies)
+    except KeyboardInterrupt:
+        was_stopped = True
+    shown(tallies, seed)
+    if chosen.json is not None:
+        facts = {"seed": seed, **{name: figures(tally) for name, tally in tallies.items()}}
+        chosen.json.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+    if was_stopped:
+        sys.stderr.write("stopped: the round under way was not judged, so this proves nothing\n")
+    return 1 if tallies["Jangbu"].wrong else _STOPPED * was_stopped
+
+
+def _carry_out(chosen: argparse.Namespace, seed: int, tallies: dict[str, Tally]) -> None:
+    goals = _goals(chosen.seconds or (0 if chosen.kills else 60), chosen.kills, chosen.restarts)
     with standing() as stage:
         asyncio.run(torture(stage, seed, goals, tallies["Jangbu"], mutant=chosen.mutant))
         if not chosen.without_guide and not tallies["Jangbu"].wrong:
             tallies["the guide's design"] = Tally()
             asyncio.run(torture_the_guide(stage, seed, _for_the_guide(goals), tallies["the guide's design"]))
-    shown(tallies, seed)
-    if chosen.json is not None:
-        facts = {"seed": seed, **{name: figures(tally) for name, tally in tallies.items()}}
-        chosen.json.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
-    return 1 if tallies["Jangbu"].wrong else 0
 
 
 async def torture(stage: Stage, seed: int, goals: Goals, tally: Tally, *, mutant: str = "") -> None:

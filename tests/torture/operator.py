@@ -1,12 +1,13 @@
 """An operator who settles unknown holds by evidence while everything dies around them.
 
 So evidence meets late records from spools, and processes that were only slow. What nobody answered is left for the end:
-who has not answered yet may still do so.
+who has not answered yet may still do so. What an app has whole is left alone, too: its record must be there or come
+without anybody's help, and evidence would make good what was lost.
 """
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
@@ -28,13 +29,14 @@ _PAUSE_SECONDS = 4
 _PAGE = 1_000
 
 
-async def operate(terms: Terms, answers: Path, tally: Tally) -> None:
-    """Look for unknown holds again and again until cancelled."""
+async def operate(terms: Terms, answers: Path, whole: Container[str], tally: Tally) -> None:
+    """Look for unknown holds again and again until cancelled; ``whole`` are the answers that apps have by now."""
     settings = Settings.load(**terms.settings(0))
     async with open_metering(settings, delivers=False) as metering:
         while True:
             await asyncio.sleep(_PAUSE_SECONDS)
-            by_call = {each.call: each for each in await asyncio.to_thread(given_answers, answers)}
+            given = await asyncio.to_thread(given_answers, answers)
+            by_call = {each.call: each for each in given if each.answer not in whole}
             with suppress(JangbuError, OSError):
                 await _settle_some(metering, settings, by_call, tally)
 

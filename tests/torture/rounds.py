@@ -38,7 +38,7 @@ async def round_of_jangbu(
         bank = Bank(place.direct, tally)
         async with line.standing(place.folder):
             way = Way(goals, tally, line, stage.server, dice)
-            operator = operate(place.terms, place.answers, tally)
+            operator = operate(place.terms, place.answers, crowd.whole, tally)
             async with (
                 crowd.living(_KINDS),
                 crowd.clients(key, dice.getrandbits(32)),

@@ -71,16 +71,22 @@ async def test_the_guides_design_loses_under_the_same() -> None:
 
 
 @pytest.mark.timeout(120)
-def test_who_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_who_is_told_to_end_reports_and_leaves_nothing(told: signal.Signals, tmp_path: Path) -> None:
     program = [sys.executable, "-m", "tests.torture", "--seconds", "60"]
-    process = subprocess.Popen(program, cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.PIPE)
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(program, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stderr is not None
     process.stderr.readline()
     process.stderr.readline()
     started = _descendants(process.pid)
     assert len(started) > 5
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.send_signal(told)
+    report, said = process.communicate(timeout=60)
+    assert b"LOST: received, not recorded" in report
+    assert said.decode().splitlines()[-1] == "stopped: the round under way was not judged, so this proves nothing"
+    assert b"Traceback" not in said
+    assert process.returncode == 128 + signal.SIGINT
     deadline = time.monotonic() + 30
     while any(Path(f"/proc/{pid}").exists() for pid in started):
         assert time.monotonic() < deadline, "a process is left"
