@@ -44,6 +44,19 @@ def test_the_answer_that_came_after_all_is_charged(jangbu: Jangbu, hold: str, an
     assert "everything adds up" in jangbu.ok("verify", "--full").out
 
 
+def test_an_empty_object_is_no_evidence_that_a_call_cost_nothing(jangbu: Jangbu, hold: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.json").write_text("{}")
+    refused = jangbu("holds", "resolve", hold, "--charge-from", "empty.json")
+    assert refused.code == 2
+    assert "says nothing of what it used" in refused.error_line
+    assert "release the hold" in refused.err
+    assert jangbu.json("balance", "kim")["held_tokens"] == 500
+    refused = jangbu("record", "kim", "--service", "대본", "--response", "empty.json")
+    assert refused.code == 2
+    assert "says nothing of what it used" in refused.error_line
+    assert jangbu.json("usage", "calls", "kim")["calls"] == []
+
+
 def test_an_operator_may_give_the_tokens_back(jangbu: Jangbu, hold: str) -> None:
     release = ("holds", "resolve", hold, "--release", "--reason", "구글 쪽 기록 없음")
     assert jangbu.json(*release) == {"id": hold, "released": True}

@@ -168,6 +168,12 @@ class Usage:
         return self.counts.candidates + self.counts.thoughts
 
     @property
+    def says_nothing(self) -> bool:
+        """Tell whether nothing in the answer tells what it used, or why it does not tell: then it proves nothing."""
+        found = (self.raw, self.members, self.anomalies)
+        return self.source is Source.NONE and self.units == Units() and not any(found)
+
+    @property
     def total_tokens(self) -> int:
         """What is charged: the reported total, the sum where the provider gives none, 0 where nothing may be."""
         if self.source is Source.NONE:

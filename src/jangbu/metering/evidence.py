@@ -6,10 +6,23 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from jangbu.domain.usage import Anomaly, Platform, Source, Surface, Tier, Units, Usage
+from jangbu.errors import InvalidAnswer
 from jangbu.providers import gemini
 from jangbu.storage.usage import UsageRecord
 
 _NO_UNITS = Units()
+
+
+def require_evidence(usage: Usage, otherwise: str) -> None:
+    """Let only an answer be charged that says what it used; ``otherwise`` tells what to do where there is none.
+
+    Raises InvalidAnswer: an empty object is no answer that cost nothing, and would be kept as one.
+    """
+    if usage.says_nothing:
+        raise InvalidAnswer(
+            "the answer says nothing of what it used",
+            hint=f"give it whole, as Gemini sent it, with its usage (`usageMetadata`); {otherwise}",
+        )
 
 
 def evidence(usage: Usage) -> dict[str, Any]:

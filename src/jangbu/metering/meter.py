@@ -20,7 +20,7 @@ from jangbu.metering.alerts import Alerts
 from jangbu.metering.content import digest, metadata_text, model_name, service_name
 from jangbu.metering.drafts import Draft
 from jangbu.metering.endings import Endings
-from jangbu.metering.evidence import evidence
+from jangbu.metering.evidence import evidence, require_evidence
 from jangbu.metering.holds import Holds, unknown_user
 from jangbu.metering.keys import Keys
 from jangbu.metering.numbering import Numbering
@@ -131,8 +131,12 @@ class Metering:
 
         The same answer, known by its own id, is recorded once, whoever brings it: again it gives the first receipt.
         The same ``call_key`` with the same content gives the first receipt too, with other content it raises
-        IdempotencyConflict; without one, other counts under the same answer's id do.
+        IdempotencyConflict; without one, other counts under the same answer's id do. Where the database is away the
+        record waits in the spool, and its key is looked at when it drains.
+
+        Raises InvalidAnswer for what says nothing of what it used.
         """
+        require_evidence(usage, "if there was no answer, there is nothing to record")
         named, content = model_name(usage.model or model), metadata_text(metadata or {})
         key, made = drafts.answer_key(usage), new_id(self.clock)
         draft = Draft(user, service_name(service), named, usage, content, was_held=False, id=made, answer=key)

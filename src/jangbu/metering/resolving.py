@@ -12,12 +12,14 @@ from jangbu.domain.usage import Usage
 from jangbu.errors import NotFound
 from jangbu.metering.content import digest
 from jangbu.metering.drafts import receipt_again
-from jangbu.metering.evidence import evidence
+from jangbu.metering.evidence import evidence, require_evidence
 from jangbu.metering.meter import Metering
 from jangbu.metering.once import done_once, nothing_more, was_done
 from jangbu.storage import usage as records
 
 __all__ = ["charge_hold", "release_hold", "settle_ended"]
+
+_NO_ANSWER = "if there was no answer, release the hold and say why"
 
 
 async def release_hold(ledger: Metering, hold: UUID, reason: str, *, key: str) -> tuple[bool, bool]:
@@ -34,8 +36,9 @@ async def release_hold(ledger: Metering, hold: UUID, reason: str, *, key: str) -
 async def charge_hold(ledger: Metering, project: str, hold: UUID, usage: Usage, *, key: str) -> Receipt:
     """Settle a hold by an answer; where it is settled already, give the receipt again to who settled it.
 
-    Raises NotFound, StillRunning or IdempotencyConflict.
+    Raises InvalidAnswer, NotFound, StillRunning or IdempotencyConflict.
     """
+    require_evidence(usage, _NO_ANSWER)
     content = digest("holds.charge", str(hold), evidence(usage))
     try:
         call = await ledger.holds.call_of(hold)
@@ -52,7 +55,8 @@ async def charge_hold(ledger: Metering, project: str, hold: UUID, usage: Usage, 
 
 
 async def settle_ended(ledger: Metering, call: Call, usage: Usage) -> Receipt:
-    """Settle a call by evidence, once it is not under way any more. Raises StillRunning."""
+    """Settle a call by evidence, once it is not under way any more. Raises InvalidAnswer or StillRunning."""
+    require_evidence(usage, _NO_ANSWER)
     await ledger.holds.require_ended(call.id)
     receipt = await ledger.execute(Settle(call, usage))
     assert isinstance(receipt, Receipt), "what is settled has a receipt"

@@ -116,6 +116,7 @@ async def test_holds_are_listed_and_end_by_evidence_or_by_word(api: Stage) -> No
     assert [each["id"] for each in first["holds"] + rest["holds"]] == [str(call.id) for call in calls]
     assert (await api.get("/holds?state=open")).ok["holds"] == []
     charge = f"/holds/{calls[0].id}/charge"
+    assert (await api.post(charge, {"answer": {}}, once="evidence-1")).code == "invalid_answer"
     charged = await api.post(charge, {"answer": answer(1)}, once="evidence-1")
     assert (charged.ok["charged_tokens"], charged.ok["overrun"], charged.ok["replayed"]) == (450, 300, False)
     again = await api.post(charge, {"answer": answer(1)}, once="evidence-1")
