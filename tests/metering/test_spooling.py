@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -67,6 +68,32 @@ async def test_it_is_told_of_a_flush_how_much_of_it_went_to_the_spool(
         killable.start()
     end()
     assert told == [(1, 0, 0), (1, 0, 1)]
+
+
+async def test_what_is_handed_over_under_a_key_waits_with_it_and_is_recorded_once(
+    killable: KillableServer, settings: Settings
+) -> None:
+    put_aside: list[str] = []
+    end = telemetry.subscribe(lambda _, facts: put_aside.append(facts["reason"]), "spool.set_aside")
+    usage, other = replace(answer(1), response_id=None), replace(answer(2, tokens=460), response_id=None)
+    async with opened(settings, "kim") as metering:
+        before = await metering.record("kim", "chat", usage, call_key="call-0")
+        killable.crash()
+        assert (await metering.record("kim", "chat", usage, call_key="call-0")).available is None
+        for _ in range(2):
+            receipt = await metering.record("kim", "chat", usage, call_key="call-1")
+            assert (receipt.charged_tokens, receipt.available, receipt.replayed) == (450, None, False)
+        # Nobody knows yet that these keys stand for other answers.
+        for key in ("call-0", "call-1"):
+            await metering.record("kim", "chat", other, call_key=key)
+        killable.start()
+        await become(lambda: is_drained(metering))
+        assert (await metering.record("kim", "chat", usage, call_key="call-1")).replayed
+        assert (await metering.record("kim", "chat", usage, call_key="call-0")).id == before.id
+        assert (await metering.accounts.balance("kim")).used == 900
+        await check_book(metering, settings.project)
+    end()
+    assert [reason.partition(" was recorded at ")[0] for reason in put_aside] == ["'call-0'", "'call-1'"]
 
 
 async def test_crashes_under_load_lose_and_double_nothing(killable: KillableServer, settings: Settings) -> None:

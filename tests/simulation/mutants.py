@@ -87,6 +87,18 @@ class ForgottenCopies(Spooling):
         self.copies.settle = self.copies.refuse  # type: ignore[method-assign]
 
 
+class KeysNotClaimed(Spooling):
+    """Drains records without looking at the keys that their callers gave them."""
+
+    def __init__(self, directory: Path, write: Write, **given: Any) -> None:
+        async def written(spooled: Sequence[spool.Spooled]) -> Sequence[str | None]:
+            return await write(
+                [replace(each, claim=None) if isinstance(each, spool.SpooledUsage) else each for each in spooled]
+            )
+
+        super().__init__(directory, written, **given)
+
+
 class LossesGivenBack(Metering):
     """Gives the hold of a lost call back, as if nothing that did not come back had been used."""
 
@@ -180,6 +192,7 @@ MUTANTS = {
     "the spool is drained into nothing": with_parts(spooling=DrainedIntoNothing),
     "a copy counts as recorded": with_parts(spooling=SettledUnseen),
     "a copy is kept for nobody": with_parts(spooling=ForgottenCopies),
+    "a key is not claimed when it drains": with_parts(spooling=KeysNotClaimed),
     "a lost call is given back": with_parts(metering=LossesGivenBack),
     "a call leaves before its hold is durable": with_parts(metering=SentWhileHolding),
     "a hold is taken twice": with_parts(holds=HeldTwice),

@@ -10,6 +10,7 @@ from jangbu.errors import IdempotencyConflict
 from jangbu.metering.content import answer_id, storable
 from jangbu.metering.evidence import evidence
 from jangbu.metering.pricing import Priced
+from jangbu.metering.spool import Claim
 from jangbu.storage.entries import KeyRow
 from jangbu.storage.usage import Flushed, UsageRecord, UsageRow
 
@@ -28,6 +29,8 @@ class Draft:
     was_held: bool
     id: UUID
     answer: tuple[str, bytes] | None
+    claim: Claim | None = None
+    """The caller's own key, where it has one."""
 
     def row(self, account: UUID, numbers: tuple[int, int], priced: Priced) -> UsageRow:
         """Give the record as it is written; ``numbers`` are those of its service and its model."""

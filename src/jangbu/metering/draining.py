@@ -9,7 +9,9 @@ from uuid import UUID
 
 from jangbu import telemetry
 from jangbu.errors import InvalidInput
+from jangbu.metering.drafts import other_answer
 from jangbu.metering.flushing import flush_or_halve
+from jangbu.metering.retention import dropped_by_retention
 from jangbu.metering.retry import repeated
 from jangbu.metering.spool import Spooled, SpooledEnd, SpooledUsage
 from jangbu.storage import entries, holds, usage
@@ -82,15 +84,30 @@ class Draining:
             if len(spooled) == 1:
                 return [error.message]
             return [reason for each in spooled for reason in await self._record([each])]
-        reasons: dict[int, str | None] = {}
-        ordered = sorted(range(len(spooled)), key=lambda index: spooled[index].project)
+        found = [await self._numbered(each) for each in spooled]
+        reasons = {index: each for index, each in enumerate(found) if not isinstance(each, _Numbered)}
+        numbered = {index: each for index, each in enumerate(found) if isinstance(each, _Numbered)}
+        ordered = sorted(numbered, key=lambda index: spooled[index].project)
         for project, indexes in groupby(ordered, key=lambda index: spooled[index].project):
-            reasons |= await self._of_project(project, {index: self._numbered(spooled[index]) for index in indexes})
+            reasons |= await self._of_project(project, {index: numbered[index] for index in indexes})
         return [reasons[index] for index in range(len(spooled))]
 
-    def _numbered(self, spooled: SpooledUsage) -> _Numbered:
+    async def _numbered(self, spooled: SpooledUsage) -> _Numbered | str | None:
+        """Give a record as it is written, or what became of it already: None where the database had it, or why not."""
         row = spooled.row._replace(service_id=self._services[spooled.service], model_id=self._models[spooled.model])
-        return _Numbered(spooled, row)
+        claim = spooled.claim
+        if claim is None:
+            return _Numbered(spooled, row)
+        known = await entries.claim_key(self._database, row.account_id, claim.key, claim.digest, row.id)
+        if known is None:
+            return _no_account(spooled)
+        if known.digest != claim.digest:
+            return other_answer(claim.key.partition(":")[2], known).message
+        if known.result_id == row.id:
+            return _Numbered(spooled, row)
+        if await dropped_by_retention(self._database, known.result_id, account=row.account_id) is not None:
+            return None
+        return _Numbered(spooled, row._replace(id=known.result_id))
 
     async def _of_project(self, project: str, records: dict[int, _Numbered]) -> dict[int, str | None]:
         distinct = {each.row.id: each.row for each in records.values()}
@@ -114,7 +131,7 @@ class Draining:
                 telemetry.emit("meter.recorded", tokens=record.row.total, is_priced=record.row.cost_nano is not None)
                 return None
             case Flushed(has_account=False):
-                return f"user {record.spooled.user!r} has no account"
+                return _no_account(record.spooled)
             case Flushed():
                 return await self._known(project, record)
         if is_of_one_row(result):
@@ -124,8 +141,8 @@ class Draining:
     async def _known(self, project: str, record: _Numbered) -> str | None:
         """Tell whether the database has a record that was not new: by its own id, or by its answer's.
 
-        An answer's id that stands for other counts proves nothing where the call was held for: then it is recorded
-        without it, as it would have been.
+        An answer's id that stands for other counts proves nothing where the call was held for, or has a key of its
+        caller's: then it is recorded without it, as it would have been.
         """
         row = record.row
         if row.key is None:
@@ -140,8 +157,12 @@ class Draining:
             return None
         if await usage.find(self._database, row.account_id, row.id) is not None:
             return None
-        if not row.was_held:
+        if not row.was_held and record.spooled.claim is None:
             return f"answer {row.response_id!r} was recorded before with other counts"
         alone = row._replace(key=None, digest=None)
         result = (await self._flush([alone], project))[row.id]
         return await self._judged(project, _Numbered(record.spooled, alone), result)
+
+
+def _no_account(spooled: SpooledUsage) -> str:
+    return f"user {spooled.user!r} has no account"

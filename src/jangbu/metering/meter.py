@@ -30,8 +30,10 @@ from jangbu.metering.resources import Resources
 from jangbu.metering.retention import dropped_by_retention
 from jangbu.metering.retry import repeated
 from jangbu.metering.services import Services
+from jangbu.metering.spool import Claim
 from jangbu.storage import entries, usage
 from jangbu.storage.database import Database
+from jangbu.storage.entries import KeyRow
 from jangbu.storage.failures import translated
 from jangbu.storage.names import Names
 from jangbu.storage.usage import Flushed, UsageRow
@@ -214,16 +216,15 @@ class Metering:
             raise InvalidInput(
                 f"{call_key[:40]!r} is no call id", hint=f"use 1 to {_CALL_KEY_LENGTH_MAX} printable characters"
             )
-        account = self.accounts.id_of(draft.user)
-        content = digest(draft.service, draft.model, evidence(draft.usage))
-        known = await self._patiently(
-            lambda: entries.claim_key(self.database, account, f"call:{call_key}", content, draft.id)
-        )
+        claim = Claim(f"call:{call_key}", digest(draft.service, draft.model, evidence(draft.usage)))
+        draft = replace(draft, claim=claim)
+        known = await self._claimed(draft, claim)
         if known is None:
-            raise unknown_user(draft.user)
-        if known.digest != content:
+            return drafts.receipt_spooled(draft, self._row(draft))
+        if known.digest != claim.digest:
             raise drafts.other_answer(call_key, known)
         if known.result_id != draft.id:
+            account = self.accounts.id_of(draft.user)
             dropped = await dropped_by_retention(self.database, known.result_id, account=account)
             if dropped is not None:
                 raise dropped
@@ -234,11 +235,35 @@ class Metering:
             # The caller's key tells this call from another whose answer bears the same id with other counts.
             return await self._record(replace(claimed, answer=None))
 
+    async def _claimed(self, draft: Draft, claim: Claim) -> KeyRow | None:
+        """Claim a caller's key; give what it stands for, or None where the record is in the spool, and claims it when
+        it drains. Raises NotFound for a user without an account.
+        """
+        account, spooling = self.accounts.id_of(draft.user), self.spooling
+
+        async def attempt() -> KeyRow:
+            known = await entries.claim_key(self.database, account, claim.key, claim.digest, draft.id)
+            if known is None:
+                raise unknown_user(draft.user)
+            return known
+
+        if spooling is None:
+            return await self._patiently(attempt)
+        if not spooling.is_away:
+            try:
+                with translated():
+                    return await repeated("meter", attempt, seconds=spooling.after_seconds)
+            except DatabaseUnreachable as error:
+                self.absence.note(error)
+        if await self.recorder.keep(self._named(draft)):
+            return None
+        return await self._patiently(attempt)
+
     async def _record(self, draft: Draft) -> Receipt:
         if not await self._learn_names(draft):
             return drafts.receipt_spooled(draft, self._row(draft))
-        row = self._row(draft)
-        named = Named(row, draft.user, draft.service, draft.model)
+        named = self._named(draft)
+        row = named.row
         outcome = await self.recorder.record(named)
         match outcome:
             case Flushed(is_new=True):
@@ -277,7 +302,7 @@ class Metering:
         if spooling is not None:
             if not spooling.is_away and await self._numbering.learn_in_time(draft, spooling):
                 return True
-            if await self.recorder.keep(Named(self._row(draft), draft.user, draft.service, draft.model)):
+            if await self.recorder.keep(self._named(draft)):
                 return False
         await self._patiently(lambda: self._numbering.learn(draft))
         return True
@@ -286,6 +311,9 @@ class Metering:
         """Ask the database about a record that must not be lost, as long as the record itself would be tried."""
         with translated():
             return await repeated("meter", ask, seconds=self.recorder.seconds)
+
+    def _named(self, draft: Draft) -> Named:
+        return Named(self._row(draft), draft.user, draft.service, draft.model, draft.claim)
 
     def _row(self, draft: Draft) -> UsageRow:
         priced = self.pricing.price(draft.usage, draft.model, usage.moment_of(draft.id))

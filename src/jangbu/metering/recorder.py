@@ -16,7 +16,7 @@ from jangbu.errors import JangbuError, RecordingFailed
 from jangbu.metering.flushing import flush_or_halve
 from jangbu.metering.group_commit import GroupCommit
 from jangbu.metering.retry import has_ended, repeated, repeated_while_reachable
-from jangbu.metering.spool import SpooledUsage, encode_record
+from jangbu.metering.spool import Claim, SpooledUsage, encode_record
 from jangbu.metering.spooling import Kept, Spooling
 from jangbu.storage.database import Database
 from jangbu.storage.failures import is_of_one_row, translated
@@ -35,6 +35,8 @@ class Named(NamedTuple):
     user: str
     service: str
     model: str
+    claim: Claim | None = None
+    """The caller's own key, under which it is recorded once, where there is one."""
 
 
 class Spooled(NamedTuple):
@@ -183,7 +185,9 @@ class Recorder:
         }
 
     def _encoded(self, named: Named) -> bytes:
-        return encode_record(SpooledUsage(self._project, named.user, named.service, named.model, named.row))
+        return encode_record(
+            SpooledUsage(self._project, named.user, named.service, named.model, named.row, named.claim)
+        )
 
     def _writer(self, lane: int) -> int:
         return (self._first_writer + lane) % _WRITERS

@@ -3,11 +3,24 @@
 import asyncio
 import json
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.api.rest.stage import Stage, answer, record
+from jangbu.storage import migrate
+from tests.api.rest.stage import Stage, answer, record, stage
+from tests.faults.server import KillableServer, killable_server
+from tests.faults.waiting import become
+from tests.metering.outage import is_drained
+
+
+@pytest.fixture
+def killable() -> Iterator[KillableServer]:
+    with killable_server() as server:
+        asyncio.run(migrate.upgrade(server.dsn))
+        yield server
 
 
 async def used(api: Stage, user: str = "kim") -> int:
@@ -124,6 +137,10 @@ async def test_nothing_that_is_sent_for_a_record_is_a_count(api: Stage) -> None:
         {"answer": ""},
         {"answer": True},
         {"answer": None},
+        {"answer": {}},
+        {"answer": "{}"},
+        {"answer": [{}]},
+        {"answer": {}, "surface": "embed_content"},
         {"service": ""},
         {"service": "x" * 51},
         {"service": "a\u0000b"},
@@ -159,9 +176,7 @@ async def test_a_text_is_bounded_and_read_while_the_loop_serves_others(api: Stag
 
 
 async def test_a_batch_waits_once_for_a_database_that_is_away(database_url: str) -> None:
-    from tests.api.rest.stage import stage
-
-    async with stage(database_url, record_seconds_max=1) as api:
+    async with stage(database_url, record_seconds_max=1, spool_bytes_max=0) as api:
         assert (await api.post("/records", record(1))).status == 201
         await api.ledger.database.close()
         began_at = time.monotonic()
@@ -171,9 +186,25 @@ async def test_a_batch_waits_once_for_a_database_that_is_away(database_url: str)
     assert time.monotonic() - began_at < 4
 
 
-async def test_services_that_are_begun_are_bounded(database_url: str) -> None:
-    from tests.api.rest.stage import stage
+async def test_what_a_database_that_is_away_does_not_take_is_accepted_and_recorded_once(
+    killable: KillableServer, tmp_path: Path
+) -> None:
+    async with stage(killable.dsn, spool_dir=tmp_path, spool_after_seconds=1) as api:
+        assert (await api.post("/records", record(1), once="call-1")).status == 201
+        killable.crash()
+        for _ in range(2):
+            made = await api.post("/records", record(2), once="call-2")
+            assert (made.status, made.ok["status"], made.ok["available"]) == (202, "accepted", None)
+        killable.start()
+        await become(lambda: is_drained(api.ledger))
+        again = await api.post("/records", record(2), once="call-2")
+        assert (again.status, again.ok["status"]) == (200, "exists")
+        other = await api.post("/records", record(answer=answer(2, prompt=9)), once="call-2")
+        assert other.code == "idempotency_conflict"
+        assert await used(api) == 900
 
+
+async def test_services_that_are_begun_are_bounded(database_url: str) -> None:
     async with stage(database_url, services_max=1) as api:
         assert (await api.post("/records", record(1, service="comics"))).status == 201
         assert (await api.post("/records", record(2, service="more"))).code == "invalid_metadata"

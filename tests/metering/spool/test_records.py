@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from jangbu.domain.usage import Platform, Source, Surface
 from jangbu.errors import InvalidInput
-from jangbu.metering.spool import SpooledEnd, SpooledUsage, decode_record, encode_record
+from jangbu.metering.spool import Claim, SpooledEnd, SpooledUsage, decode_record, encode_record
 from jangbu.storage.usage import UsageRow
 
 counts = st.integers(0, 2**53 - 1)
@@ -48,9 +48,12 @@ def rows(draw: st.DrawFn) -> UsageRow:
     )
 
 
-@given(rows(), text, text, text)
-def test_a_record_comes_back_as_it_was(row: UsageRow, user: str, service: str, model: str) -> None:
-    spooled = SpooledUsage("project", user, service, model, row)
+claims = st.none() | st.builds(Claim, text, st.binary(max_size=32))
+
+
+@given(rows(), text, text, text, claims)
+def test_a_record_comes_back_as_it_was(row: UsageRow, user: str, service: str, model: str, claim: Claim | None) -> None:
+    spooled = SpooledUsage("project", user, service, model, row, claim)
     assert decode_record(encode_record(spooled)) == spooled
 
 

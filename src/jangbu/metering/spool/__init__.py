@@ -7,12 +7,13 @@ copies     what the database is given, too    reservation  room for a record
 status     looking at one from outside       disk       the port to the operating system
 """
 
-from jangbu.metering.spool.records import Spooled, SpooledEnd, SpooledUsage, decode_record, encode_record
+from jangbu.metering.spool.records import Claim, Spooled, SpooledEnd, SpooledUsage, decode_record, encode_record
 from jangbu.metering.spool.reservation import Reservation
 from jangbu.metering.spool.spool import Record, Spool, Standing
 from jangbu.metering.spool.status import Sight, look, records_in, spools_below
 
 __all__ = [
+    "Claim",
     "Record",
     "Reservation",
     "Sight",

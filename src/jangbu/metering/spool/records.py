@@ -7,13 +7,13 @@ import json
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from jangbu.errors import InvalidInput
 from jangbu.storage.usage import UsageRow
 
-__all__ = ["Spooled", "SpooledEnd", "SpooledUsage", "decode_record", "encode_record"]
+__all__ = ["Claim", "Spooled", "SpooledEnd", "SpooledUsage", "decode_record", "encode_record"]
 
 _PLAIN, _DEFLATED = b"J", b"Z"
 _DEFLATE_FROM_BYTES = 4096
@@ -26,11 +26,18 @@ _CODED: dict[str, tuple[Callable[[Any], str], Callable[[str], Any]]] = {
 }
 
 
+class Claim(NamedTuple):
+    """A caller's own key of a record, and the digest of what it stands for."""
+
+    key: str
+    digest: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class SpooledUsage:
     """A record and what it needs beside the row: the project, the user, and names instead of numbers.
 
-    The numbers in ``row`` mean nothing.
+    The numbers in ``row`` mean nothing. Under ``claim`` it is recorded once, by the id that its key stands for.
     """
 
     project: str
@@ -38,6 +45,7 @@ class SpooledUsage:
     service: str
     model: str
     row: UsageRow
+    claim: Claim | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +84,14 @@ def _usage_to_json(spooled: SpooledUsage) -> dict[str, Any]:
     for name, (write, _) in _CODED.items():
         if name in row:
             row[name] = write(row[name])
+    claim = {} if spooled.claim is None else {"claim": [spooled.claim.key, spooled.claim.digest.hex()]}
     return {
         "project": spooled.project,
         "user": spooled.user,
         "service": spooled.service,
         "model": spooled.model,
         "row": row,
+        **claim,
     }
 
 
@@ -98,9 +108,17 @@ def decode_record(payload: bytes) -> Spooled:
         row = dict.fromkeys(UsageRow._fields) | dict.fromkeys(_BY_NAME, 0) | kept["row"]
         for name, (_, read) in _CODED.items():
             row[name] = None if row[name] is None else read(row[name])
-        return SpooledUsage(kept["project"], kept["user"], kept["service"], kept["model"], UsageRow(**row))
+        names = (kept["project"], kept["user"], kept["service"], kept["model"])
+        return SpooledUsage(*names, UsageRow(**row), _claim(kept.get("claim")))
     except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
         raise _unknown(f"something that is no record: {error!r}", "see its quarantine") from None
+
+
+def _claim(kept: list[str] | None) -> Claim | None:
+    if kept is None:
+        return None
+    key, digest = kept
+    return Claim(str(key), bytes.fromhex(digest))
 
 
 def _unknown(what: str, hint: str) -> InvalidInput:
