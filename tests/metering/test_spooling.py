@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
+import pytest
+
 from jangbu import telemetry
 from jangbu.clock import SystemClock
 from jangbu.config import Settings
@@ -68,6 +70,20 @@ async def test_it_is_told_of_a_flush_how_much_of_it_went_to_the_spool(
         killable.start()
     end()
     assert told == [(1, 0, 0), (1, 0, 1)]
+
+
+async def test_a_database_that_is_away_is_told_by_jangbu_alone_and_without_tracebacks(
+    killable: KillableServer, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(settings, "kim") as metering:
+        killable.crash()
+        assert (await metering.record("kim", "chat", answer(1))).available is None
+        await asyncio.sleep(1)
+        killable.start()
+        await become(lambda: is_drained(metering))
+    assert any("spool.began" in each.message for each in caplog.records)
+    assert {each.name for each in caplog.records if each.levelname == "WARNING"} == {"jangbu", "jangbu.alerts"}
+    assert [each for each in caplog.records if each.exc_info] == []
 
 
 async def test_what_is_handed_over_under_a_key_waits_with_it_and_is_recorded_once(

@@ -60,7 +60,10 @@ class Database:
             try:
                 pool = await asyncpg.create_pool(
                     dsn,
-                    min_size=1,
+                    init_size=1,
+                    # Who asks connects. What restored a least number of connections meanwhile would write a traceback
+                    # to the log each time that it does not reach a server of which whoever asks tells already.
+                    min_size=0,
                     max_size=size,
                     init=_prepare_session if prepared_statements else None,
                     reset=_keep_session,
