@@ -20,7 +20,7 @@ from jangbu.domain.ledger import (
 from jangbu.errors import InvalidInput, JangbuError, NotFound
 from jangbu.metering.content import digest
 from jangbu.metering.holds import unknown_user
-from jangbu.metering.once import done_once, own_key, used_otherwise
+from jangbu.metering.once import done_once, nothing_more, own_key, used_otherwise
 from jangbu.metering.retention import dropped_by_retention
 from jangbu.metering.retry import repeated
 from jangbu.storage import accounts, entries, usage
@@ -110,10 +110,14 @@ class Accounts:
 
     async def balance(self, user: str, asset: Asset = Asset.TOKENS) -> Balance:
         """Give what a user has of an asset. Raises NotFound."""
+        return await self.open_balance(user, asset) or Balance()
+
+    async def open_balance(self, user: str, asset: Asset) -> Balance | None:
+        """Give what a user has of an asset, None where they have no balance of it. Raises NotFound."""
         found = await accounts.balances(self._database, self.id_of(user))
         if not found:
             raise unknown_user(user)
-        return found.get(asset, Balance())
+        return found.get(asset)
 
     async def grants(self, user: str, asset: Asset = Asset.TOKENS, *, spent_too: bool = False) -> tuple[Grant, ...]:
         """Give a user's grants as they stand now, in the order in which they burn."""
@@ -180,11 +184,15 @@ class Accounts:
             raise InvalidInput(f"{amount!r} tokens cannot be refunded", hint="refund at least 1")
         return await self._correct(user, EntryKind.REFUND, amount, call, reason, own_key(key), Asset.TOKENS)
 
-    async def void(self, user: str, call: UUID, *, reason: str) -> Posted:
+    async def void(self, user: str, call: UUID, *, reason: str, key: str | None = None) -> Posted:
         """Give back all of what a call was charged and was not given back yet, once: its tokens, and the money where a
-        money balance was debited for it. The record stays as it is.
+        money balance was debited for it. The record stays as it is. A ``key`` stands for that from then on.
         """
         record = await self._record(user, call)
+        if key is not None:
+            # Claimed first and done then: to void a call again changes nothing, so a claim that was left is made good.
+            content = digest("void", str(call), reason)
+            await done_once(self._database, record.account_id, key, content, call, nothing_more)
         posted = await self._correct(user, EntryKind.VOID, 0, call, reason, f"void:{call}", Asset.TOKENS)
         if record.money_posting is not None and record.charge_nano:
             await self._correct(
@@ -234,7 +242,8 @@ class Accounts:
         now = (await accounts.balances(self._database, posting.account)).get(posting.asset)
         known = await entries.find_key(self._database, posting.account, posting.key)
         if known is None or now is None:
-            raise unknown_user(user)
+            await self.find(user)
+            raise NotFound(f"user {user!r} has no balance of {posting.asset.name.lower()}", hint="a grant opens one")
         if known.digest != posting.digest:
             raise used_otherwise(posting.key, known)
         return Posted(known.result_id, now, replayed=known.result_id != posting.id)
@@ -249,8 +258,9 @@ class Accounts:
                     posting = replace(posting, delta=charged - returned)
                 balance = await entries.post(connection, posting)
                 if balance is not None and not 0 < posting.delta <= charged - returned:
+                    what = "tokens" if posting.asset is Asset.TOKENS else "nano-USD"
                     raise InvalidInput(
-                        f"{posting.delta:,} tokens cannot be given back: the call was charged {charged:,} "
+                        f"{posting.delta:,} {what} cannot be given back: the call was charged {charged:,} "
                         f"and {returned:,} were given back already"
                     )
                 return balance

@@ -28,6 +28,7 @@ __all__ = [
     "grant_facts",
     "has_no_price",
     "key_facts",
+    "money_facts",
     "receipt_facts",
 ]
 
@@ -42,6 +43,15 @@ def balance_facts(found: "Balance") -> dict[str, int]:
         "used_tokens": found.used,
         "held_tokens": found.held,
         "available": found.available,
+    }
+
+
+def money_facts(found: "Balance") -> dict[str, int]:
+    """Give a balance of money, in nano-USD; nothing is ever held of it."""
+    return {
+        "balance_nano": found.granted,
+        "used_nano": found.used,
+        "available_nano": found.available,
     }
 
 

@@ -3,13 +3,27 @@
 from jangbu.api.rest.accounts import accounts
 from jangbu.api.rest.alerts import alerts, verification
 from jangbu.api.rest.calls import calls
+from jangbu.api.rest.corrections import corrections
 from jangbu.api.rest.declared import Routes
 from jangbu.api.rest.holds import holds
 from jangbu.api.rest.keys import keys
+from jangbu.api.rest.money import money
 from jangbu.api.rest.prices import prices
 from jangbu.api.rest.records import records
 from jangbu.api.rest.reports import reports
 
 __all__ = ["ROUTES"]
 
-ROUTES: tuple[Routes, ...] = (accounts, records, reports, calls, holds, prices, keys, alerts, verification)
+ROUTES: tuple[Routes, ...] = (
+    accounts,
+    corrections,
+    money,
+    records,
+    reports,
+    calls,
+    holds,
+    prices,
+    keys,
+    alerts,
+    verification,
+)
