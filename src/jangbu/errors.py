@@ -6,11 +6,13 @@
     │   ├── InvalidMetadata     metadata or tags break a bound
     │   ├── InvalidSettings     a setting is missing or malformed
     │   ├── TooLarge            a request is larger than is taken
+    │   ├── PasswordRefused     a password is too easily guessed, or cannot be kept
     │   ├── BackupUnusable      what was named is no backup, or none that can be restored
     │   └── MissingUser         a call names no user
     ├── IdempotencyConflict     a key was used again with other content
     ├── NotFound                no such account, call, hold or price
     ├── NotPermitted            the key or the account may not do this
+    │   ├── LastOwner           nobody would be left who may give roles
     │   └── Unauthenticated     no key was given, or one that opens nothing
     ├── StillRunning            work has not ended, and what it will cost is not known yet
     ├── TooMuchKept             a user has the provider keep as much as one may
@@ -82,6 +84,16 @@ class TooLarge(InvalidInput):
     code = "too_large"
 
 
+class PasswordRefused(InvalidInput):
+    """A password is too easily guessed, or cannot be kept; ``weakness`` says which, in one word."""
+
+    code = "password_refused"
+
+    def __init__(self, message: str, *, weakness: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.weakness = weakness
+
+
 class BackupUnusable(InvalidInput):
     """What was named is no backup, or one that cannot be restored: unfinished, damaged, of another major version."""
 
@@ -112,8 +124,14 @@ class NotPermitted(JangbuError):
     code = "not_permitted"
 
 
+class LastOwner(NotPermitted):
+    """Nobody would be left who has a way in and may give roles."""
+
+    code = "last_owner"
+
+
 class Unauthenticated(NotPermitted):
-    """No key was given, or one that opens nothing: which of the two a guesser is not told."""
+    """No key was given, or one that opens nothing, or a wrong password: which of them a guesser is not told."""
 
     code = "unauthenticated"
 

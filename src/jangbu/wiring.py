@@ -22,6 +22,7 @@ from jangbu.metering.draining import Draining
 from jangbu.metering.holds import Holds
 from jangbu.metering.keys import Keys
 from jangbu.metering.meter import Metering
+from jangbu.metering.people import people_of
 from jangbu.metering.pricing import Pricing
 from jangbu.metering.recorder import Recorder
 from jangbu.metering.resources import Resources
@@ -65,6 +66,7 @@ async def open_metering(
             metering.keys.limits,
             metering.resources,
             metering.pricing,
+            metering.sessions,
         )
         try:
             await metering.pricing.refresh()
@@ -193,6 +195,7 @@ def _assemble(settings: Settings, database: Database, clock: Clock, channels: Se
         ),
         services=Services(ServiceNames(database), most=settings.services_max),
         pricing=Pricing(database, project=settings.project, book_file=settings.price_book),
+        people=people_of(database, clock, project=settings.project),
     )
 
 

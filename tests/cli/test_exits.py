@@ -27,9 +27,11 @@ GIVEN = {
     errors.InvalidSettings: 2,
     errors.MissingUser: 2,
     errors.TooLarge: 2,
+    errors.PasswordRefused: 2,
     errors.BackupUnusable: 2,
     errors.NotFound: 3,
     errors.NotPermitted: 4,
+    errors.LastOwner: 4,
     errors.Unauthenticated: 4,
     errors.InsufficientBalance: 5,
     errors.IntegrityMismatch: 6,
@@ -52,6 +54,8 @@ def test_an_error_ends_the_command_with_its_code(kind: type[errors.JangbuError])
         error: errors.JangbuError = errors.InsufficientBalance(user="kim", needed=2, available=1)
     elif kind is errors.LimitReached:
         error = errors.LimitReached("enough for now", seconds=1)
+    elif kind is errors.PasswordRefused:
+        error = errors.PasswordRefused("it is common", weakness="common")
     else:
         error = kind("it went wrong")
     assert exit_code(error) == GIVEN[kind]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -9,8 +10,11 @@ from uuid import uuid4
 import pytest
 
 from jangbu.config import Settings
+from jangbu.metering.passwords import Passwords
+from jangbu.metering.people import People, people_of
 from jangbu.storage import migrate
 from jangbu.storage.database import Database
+from jangbu.testing.clock import SettableClock
 from tests.alerts.receiver import SECRET, Receiver, receiving
 from tests.conftest import address, drop_database, execute
 from tests.faults.server import KillableServer, killable_server
@@ -91,3 +95,13 @@ def environment(database_url: str, receiver: Receiver, tmp_path: Path) -> dict[s
         "JANGBU_ALERT_WEBHOOK_SECRET": SECRET,
         "JANGBU_ALERT_PRIVATE_TARGETS": "true",
     }
+
+
+@pytest.fixture
+async def people(database: Database) -> AsyncIterator[People]:
+    """Give the members of a ledger that has none yet; their passwords cost little."""
+    # Were the machine's clock the judge of anything, this one would show it.
+    clock = SettableClock(datetime(2040, 1, 1, tzinfo=UTC))
+    opened = people_of(database, clock, project="shop", passwords=Passwords(memory_kib=64))
+    yield opened
+    opened.members.close()

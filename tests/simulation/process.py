@@ -23,6 +23,7 @@ from jangbu.metering.draining import Draining
 from jangbu.metering.holds import Holds
 from jangbu.metering.keys import Keys
 from jangbu.metering.meter import Metering
+from jangbu.metering.people import people_of
 from jangbu.metering.pricing import Pricing
 from jangbu.metering.recorder import Recorder
 from jangbu.metering.resources import Resources
@@ -139,6 +140,7 @@ class Process:
             ),
             pricing=Pricing(database, project=PROJECT),
             services=Services(ServiceNames(database), most=100),
+            people=people_of(database, self.clock, project=PROJECT),
             alerts=self._alerts(database),
         )
         while True:

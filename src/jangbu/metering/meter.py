@@ -24,6 +24,7 @@ from jangbu.metering.evidence import evidence, require_evidence
 from jangbu.metering.holds import Holds, unknown_user
 from jangbu.metering.keys import Keys
 from jangbu.metering.numbering import Numbering
+from jangbu.metering.people import People
 from jangbu.metering.pricing import Pricing
 from jangbu.metering.recorder import Named, Recorder, Spooled
 from jangbu.metering.resources import Resources
@@ -58,6 +59,7 @@ class Metering:
         recorder: Recorder,
         pricing: Pricing,
         services: Services,
+        people: People,
     ) -> None:
         self.database = database
         self.clock = accounts.clock
@@ -73,6 +75,7 @@ class Metering:
         """Where records wait while the database is away, if anywhere."""
         self._endings = Endings(holds, self.spooling)
         self.services = services
+        self.members, self.sessions, self.audit = people.members, people.sessions, people.audit
         self._numbering = Numbering(services, Names(database, "model"))
 
     async def execute(self, effect: LedgerEffect) -> Held | Refused | Receipt | None:
@@ -161,6 +164,7 @@ class Metering:
             await self.spooling.close()
         await self.holds.close()
         await self.keys.close()
+        self.members.close()
         await self.alerts.stop()
         await self.database.close()
 

@@ -10,6 +10,7 @@ from jangbu.metering.key_limits import KeyLimits
 from jangbu.metering.pricing import Pricing
 from jangbu.metering.resources import Resources
 from jangbu.metering.retention import month_start
+from jangbu.metering.sessions import Sessions
 from jangbu.storage import usage
 from jangbu.storage.chaining import complete_chains
 from jangbu.storage.database import Database
@@ -19,7 +20,7 @@ _MONTHS_AHEAD = 2
 
 
 class Sweeper:
-    """Makes partitions ahead, ends holds, calls, grants and resources whose time is up, follows the price book.
+    """Makes partitions ahead, ends what has a time that is up (holds, grants, sessions), follows the price book.
 
     Every duty may be repeated without harm.
     """
@@ -32,6 +33,7 @@ class Sweeper:
         key_limits: KeyLimits,
         resources: Resources,
         pricing: Pricing,
+        sessions: Sessions,
     ) -> None:
         self._database = database
         self._duties: tuple[tuple[str, Callable[[], Awaitable[object]]], ...] = (
@@ -43,6 +45,7 @@ class Sweeper:
             ("calls of keys", key_limits.expire),
             ("uses of keys", key_limits.purge),
             ("resources", resources.expire),
+            ("sessions", sessions.purge),
             ("grants", accounts.expire_grants),
             ("prices", pricing.refresh),
         )

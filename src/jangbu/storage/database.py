@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, Self, TypeAlias
 
 import asyncpg
 
-from jangbu.errors import DatabaseUnreachable, InvalidSettings
+from jangbu.errors import DatabaseUnreachable, InvalidSettings, JangbuError
 from jangbu.storage.failures import translated
 from jangbu.storage.pooled import PooledConnection
 from jangbu.storage.statements import statement
@@ -36,6 +38,22 @@ class Reader(Protocol):
     async def value(self, name: str, *arguments: Any) -> Any:
         """Run a statement; give the first column of its first row, or None."""
         ...
+
+
+class _TransactionLost(JangbuError):
+    """The connection of a transaction that several steps share is gone; to repeat one of them would lead nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Together:
+    """The transaction that a task's statements are part of."""
+
+    database: "Database"
+    connection: Connection
+    task: asyncio.Task[Any] | None
+
+
+_together: ContextVar[_Together | None] = ContextVar("jangbu_together", default=None)
 
 
 class Database:
@@ -129,11 +147,35 @@ class Database:
         return found
 
     @asynccontextmanager
+    async def together(self) -> AsyncIterator[Connection]:
+        """Have all that this task asks of the database meanwhile be one transaction: all of it is done, or nothing.
+
+        Each use of a connection within is a savepoint, so what fails and is tried again may still succeed. Tasks that
+        are begun within are not part of it, so nothing may be waited for that needs what is not committed yet.
+        """
+        try:
+            async with self.connection() as connection, connection.transaction():
+                token = _together.set(_Together(self, connection, asyncio.current_task()))
+                try:
+                    yield connection
+                finally:
+                    _together.reset(token)
+        except _TransactionLost as error:
+            raise DatabaseUnreachable(error.message, hint=error.hint) from error
+
+    @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend one connection, for statements that belong together; the driver's errors pass through.
 
         Who gives up waiting for a server that does not answer is not kept by it: the connection is closed then.
         """
+        shared = _together.get()
+        if shared is not None and shared.database is self and shared.task is asyncio.current_task():
+            if shared.connection.is_closed():
+                raise _TransactionLost("the connection was lost; nothing was changed", hint="try again")
+            async with shared.connection.transaction():
+                yield shared.connection
+            return
         connection = await self._pool.acquire()
         try:
             yield connection
