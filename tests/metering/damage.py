@@ -115,6 +115,10 @@ DAMAGE = {
         Invariant.GRANTS,
         f"UPDATE jangbu.grants SET expired = 1, consumed = 0 WHERE {OF_KIM} AND asset = 1",
     ),
+    "grants burnt more than was ever taken": (
+        Invariant.GRANTS,
+        f"UPDATE jangbu.grants SET consumed = amount - expired WHERE {OF_KIM} AND asset = 1",
+    ),
     "a hold's time was up an hour ago": (
         Invariant.OVERDUE,
         "UPDATE jangbu.holds SET expires_at = now() - interval '1 hour' WHERE state = 'open'",
