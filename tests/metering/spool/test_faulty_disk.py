@@ -2,6 +2,7 @@
 
 import errno
 import random
+import zlib
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from jangbu import telemetry
 from jangbu.clock import SystemClock
 from jangbu.errors import SpoolFull, SpoolUnusable
 from jangbu.metering.spool.spool import Spool
-from tests.metering.spool.memory_disk import MemoryDisk
+from tests.metering.spool.memory_disk import Inode, MemoryDisk
 
 SEEDS = 1_500
 HERE = Path("/spool")
@@ -136,3 +137,26 @@ def test_a_record_that_cannot_be_read_any_more_is_told_and_blocks_no_other() -> 
     end()
     assert told == [(2,)]
     assert (spool.status().waiting, spool.status().quarantined) == (2, 1)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_what_is_put_aside_on_a_disk_that_fails_meanwhile_is_kept_whole_the_next_time(is_killed: bool) -> None:
+    disk = MemoryDisk()
+    spool = open_spool(disk)
+    (sequence,) = spool.append([b"never to be recorded"])
+    disk.fail["write"] = [errno.ENOSPC]
+    spool.set_aside(sequence, "nobody knows why")
+    assert spool.status().waiting == 1
+    if is_killed:
+        disk.files[HERE / "quarantine" / aside(b"never to be recorded")] = Inode(3)
+    disk.kill()
+    spool = open_spool(disk)
+    (record,) = spool.pending(10)
+    spool.set_aside(record.sequence, "nobody knows why")
+    (kept,) = [inode for path, inode in disk.files.items() if path.parent.name == "quarantine"]
+    assert bytes(kept.seen) == b"nobody knows why\nnever to be recorded"
+    assert (spool.status().waiting, spool.status().quarantined) == (0, 1)
+
+
+def aside(payload: bytes) -> str:
+    return f"record-1-{zlib.crc32(payload):08x}.bytes"

@@ -75,15 +75,16 @@ def look_through(disk: Disk, directory: Path, *, writable: bool) -> Found:
 
 def quarantine(disk: Disk, directory: Path, found: Found) -> list[Finding]:
     """Keep what is no record beside, and give what was not found before. On a full disk it stays where it is."""
-    known = set(disk.names(directory / QUARANTINE))
+    folder = directory / QUARANTINE
     findings: list[Finding] = []
     for segment, written in zip(found.segments, found.written, strict=True):
-        fresh = [each for each in written.scan.damages if _name(segment, each) not in known]
+        fresh = [each for each in written.scan.damages if not _is_whole(disk, folder / _name(segment, each), each.size)]
         contents = [(_name(segment, each), segment.raw(each.offset, each.size)) for each in fresh]
         lost = tuple(_lost(written, found))
         # What is cut off or zeroed leaves nothing to keep, but that something is gone is told all the same.
         listed = ",".join(map(str, lost)).encode()
-        if lost and (name := f"{segment.path.stem}-{zlib.crc32(listed):08x}.lost") not in known:
+        name = f"{segment.path.stem}-{zlib.crc32(listed):08x}.lost"
+        if lost and not _is_whole(disk, folder / name, len(listed)):
             contents.append((name, listed))
         if contents:
             findings.append(
@@ -102,24 +103,43 @@ def quarantine(disk: Disk, directory: Path, found: Found) -> list[Finding]:
 
 
 def keep_aside(disk: Disk, directory: Path, name: str, content: bytes) -> bool:
-    """Write a file into the quarantine, durably; tell whether that went well."""
+    """Write a file into the quarantine, durably; tell whether that went well. One whose writing broke off is written
+    anew.
+    """
     folder = directory / QUARANTINE
+    path = folder / name
     try:
         disk.make_directory(folder)
-        file = disk.create(folder / name, 0)
+        if _is_whole(disk, path, len(content)):
+            return True
+        disk.remove(path)
+        file = disk.create(path, 0)
         try:
             offset = 0
             while offset < len(content):
                 offset += file.write_at(content[offset:], offset)
             file.sync()
+        except BaseException:
+            disk.remove(path)
+            raise
         finally:
             file.close()
         disk.sync_directory(folder)
-    except FileExistsError:
-        return True
     except OSError:
         return False
     return True
+
+
+def _is_whole(disk: Disk, path: Path, size: int) -> bool:
+    """Tell whether a file has all of its bytes: who wrote it may have been killed in the middle."""
+    try:
+        file = disk.open(path, writable=False)
+    except OSError:
+        return False
+    try:
+        return file.size() >= size
+    finally:
+        file.close()
 
 
 def _name(segment: Segment, damage: Damage) -> str:
