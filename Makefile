@@ -7,13 +7,14 @@ GENAI_OLDEST := build/genai-1
 GENAI_MIDDLE := build/genai-2
 CLIENTS := build/clients
 EXAMPLES := build/examples
+VENDORED := build/vendored
 CLIENT_SETS := genai-1 genai-2 genai-3 litellm
 PORT ?= 8787
 SEEDS ?= 10000
 TESTERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint simulate torture bench bench-gateway serve lock clean test-clients lock-clients
+.PHONY: help setup browser vendored demo test lint simulate torture bench bench-gateway serve lock clean test-clients lock-clients
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -61,10 +62,26 @@ $(EXAMPLES)/nextjs/ready: examples/comic-nextjs/package.json examples/comic-next
 	  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch ready; \
 	else echo "node and npm are not on this machine: the example for Next.js is skipped"; fi
 
+$(VENDORED)/ready: vendored/package.json vendored/package-lock.json vendored/charts.js
+	@if command -v node >/dev/null && command -v npm >/dev/null; then \
+	  mkdir -p $(@D) && cp $^ $(@D) && cd $(@D) && \
+	  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch ready; \
+	else echo "node and npm are not on this machine: what pages load is not made anew, and axe is skipped"; fi
+
+# What a browser needs to show Korean, too. Without root and without one, the tests of the pages are skipped and say so.
+browser: ## Install Debian's Chromium and fonts, where there are none
+	@command -v chromium >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y \
+	    chromium fonts-noto-cjk >/dev/null; \
+	else echo "Chromium is not on this machine: install it for the tests of the dashboard's pages"; fi
+
+vendored: $(READY) ## Make the files that pages load and others wrote anew; ARGS=--lock pins what package.json asks for
+	$(BIN)/python -m vendored $(ARGS)
+
 demo: $(READY) ## Run the whole product on a fake Gemini and print a report
 	$(BIN)/jangbu demo $(ARGS)
 
-test: $(READY) $(GENAI_OLDEST)/ready $(GENAI_MIDDLE)/ready $(EXAMPLES)/fastapi/ready $(EXAMPLES)/nextjs/ready ## Run every test in TESTERS processes (2), on the oldest and the latest google-genai
+test: $(READY) $(GENAI_OLDEST)/ready $(GENAI_MIDDLE)/ready $(EXAMPLES)/fastapi/ready $(EXAMPLES)/nextjs/ready $(VENDORED)/ready browser ## Run every test in TESTERS processes (2), on the oldest and the latest google-genai
 	$(BIN)/python -m pytest --ignore tests/clients --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-clients: $(READY) $(CLIENT_SETS:%=$(CLIENTS)/%/ready) $(CLIENTS)/node/ready ## Run every real client against the gateway

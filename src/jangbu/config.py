@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
@@ -177,6 +178,8 @@ class Settings(BaseSettings):
     )
     head_bytes_max: int = Field(16_384, ge=1024, description="The largest head of a request: its line and headers")
     workers: int = Field(1, ge=1, le=64, description="How many processes serve")
+    dashboard: bool = Field(True, description="Whether `jangbu serve` has the dashboard, at /dashboard")
+    time_zone: str = Field("UTC", description="The time zone that the dashboard begins with, like Asia/Seoul")
     metrics_token: SecretStr | None = Field(
         None, min_length=1, description="What /metrics asks for as a bearer token; without it everybody may read it"
     )
@@ -259,6 +262,14 @@ class Settings(BaseSettings):
             if origin != "*" and _ORIGIN.fullmatch(origin) is None:
                 raise ValueError(f"{origin[:40]!r} is no origin; write https://host or *")
         return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _be_a_time_zone(cls, value: str) -> str:
+        try:
+            return ZoneInfo(value).key
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{value[:40]!r} is no time zone; write one like Asia/Seoul") from None
 
     @property
     def can_call(self) -> bool:

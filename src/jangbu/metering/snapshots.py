@@ -8,10 +8,12 @@ from uuid import UUID
 
 from jangbu.domain.ledger import account_id
 from jangbu.metering.holds import unknown_user
-from jangbu.storage import accounts
+from jangbu.storage import accounts, names
 from jangbu.storage.database import Database, Reader
 
 __all__ = ["EVERYTHING", "Filters", "Snapshot", "snapshot"]
+
+_NAMES_MOST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,10 @@ class Snapshot:
         if found is None:
             raise unknown_user(user)
         return found.id
+
+    async def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Give the services and the models that there are to choose from."""
+        return await names.listed(self.reader, _NAMES_MOST)
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ There are only so many of both: services are bounded, and models are those that 
 
 from collections.abc import Iterable
 
-from jangbu.storage.database import Database
+from jangbu.storage.database import Database, Reader
 
 
 class Names:
@@ -54,3 +54,12 @@ class ServiceNames(Names):
                 self._known[name] = number
                 return True
         return False
+
+
+async def listed(reader: Reader, most: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give the names of services and of models that were ever used, at most so many of both together."""
+    rows = await reader.rows("name_list", most)
+    return (
+        tuple(row["name"] for row in rows if row["kind"] == "service"),
+        tuple(row["name"] for row in rows if row["kind"] == "model"),
+    )

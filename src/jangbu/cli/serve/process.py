@@ -21,6 +21,7 @@ from jangbu.cli.serve.protocol import Bounds, bounded
 from jangbu.cli.serve.served import Served, for_browsers
 from jangbu.cli.serve.stopping import Stopping
 from jangbu.config import Settings
+from jangbu.dashboard.app import Dashboard
 from jangbu.gateway.assembly import open_gateway
 from jangbu.metering.evidence import restated
 from jangbu.metering.verifier import Verifier
@@ -94,7 +95,8 @@ async def _serve(
             seconds=settings.verify_seconds,
         ),
     ):
-        observed = Observed(Served(own, for_browsers(gateway, settings.allowed_origins)))
+        dashboard = Dashboard(settings, metering) if settings.dashboard else None
+        observed = Observed(Served(own, for_browsers(gateway, settings.allowed_origins), dashboard))
         configured = _configured(settings, observed, certificate)
         server = _Server(configured, handshake_seconds=settings.head_seconds_max)
         stopping.begin(lambda: setattr(server, "should_exit", True))

@@ -25,18 +25,20 @@ _PREFLIGHT_SECONDS = 7_200
 
 
 class Served:
-    """One ASGI application of two: whose a request is, its path's first segment tells."""
+    """One ASGI application of three: whose a request is, its path's first segment tells."""
 
-    def __init__(self, own: App, gateway: App) -> None:
+    def __init__(self, own: App, gateway: App, dashboard: App | None) -> None:
         self._own = own
         self._gateway = gateway
+        self._dashboard = dashboard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request to whose it is."""
         first = scope["path"].lstrip("/").partition("/")[0]
         if first in OWN_PAGES:
             telemetry.emit("request.routed", verb=first)
-            await self._own(scope, receive, send)
+            own = self._dashboard if first == "dashboard" and self._dashboard is not None else self._own
+            await own(scope, receive, send)
         else:
             await self._gateway(scope, receive, send)
 

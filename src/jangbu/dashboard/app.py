@@ -1,0 +1,80 @@
+"""The dashboard as an ASGI application, which is made when its first page is asked for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from jangbu.config import Settings
+from jangbu.metering.meter import Metering
+
+__all__ = ["Dashboard", "build"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Dashboard:
+    """Serves ``/dashboard`` over a ledger that somebody else opens and closes."""
+
+    def __init__(self, settings: Settings, ledger: Metering) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._making = asyncio.Lock()
+        self._app: Starlette | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if self._app is None:
+            async with self._making:
+                if self._app is None:
+                    self._app = await asyncio.to_thread(build, self._settings, self._ledger)
+        await self._app(scope, receive, send)
+
+
+def build(settings: Settings, ledger: Metering) -> Starlette:
+    """Make the application; that takes a moment, for which calls of the gateway shall not wait."""
+    from jangbu.dashboard import assets
+    from jangbu.dashboard.frame import Frame
+    from jangbu.dashboard.look import PREFIX
+    from jangbu.dashboard.page import Page
+    from jangbu.dashboard.pages.all import PAGES
+    from jangbu.dashboard.signing_in import SigningIn
+
+    frame, door = Frame(ledger, settings, PAGES), SigningIn(ledger)
+
+    def shown(page: Page) -> Callable[[Request], Awaitable[Response]]:
+        async def show(request: Request) -> Response:
+            return await frame.show(page, request)
+
+        return show
+
+    def acted(page: Page) -> Callable[[Request], Awaitable[Response]]:
+        async def act(request: Request) -> Response:
+            return await frame.act(page, request)
+
+        return act
+
+    async def home(_request: Request) -> Response:
+        return RedirectResponse(f"{PREFIX}/", status_code=308)
+
+    routes: list[BaseRoute] = [
+        Route(PREFIX, home),
+        Route(f"{PREFIX}/static/{{digest}}/{{name:path}}", assets.serve),
+        Route(f"{PREFIX}/sign-in", door.show),
+        Route(f"{PREFIX}/sign-in", door.sign_in, methods=["POST"]),
+        Route(f"{PREFIX}/signed-in", door.check),
+        Route(f"{PREFIX}/sign-out", door.sign_out, methods=["POST"]),
+        Route(f"{PREFIX}/set-up", door.show_set_up),
+        Route(f"{PREFIX}/set-up", door.set_up, methods=["POST"]),
+    ]
+    for page in PAGES:
+        routes.append(Route(PREFIX + page.path, shown(page)))
+        if page.actions:
+            routes.append(Route(f"{PREFIX}{page.path.rstrip('/')}/{{action}}", acted(page), methods=["POST"]))
+    return Starlette(routes=routes)

@@ -1,0 +1,168 @@
+"""Charts, and beside each the table of the same figures: what is drawn and what is read are made from one series."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from jangbu.dashboard.look import Look
+from jangbu.domain.amounts import Amounts
+from jangbu.domain.windows import Bucket
+from jangbu.metering.series import Bar, Series
+
+__all__ = ["Figure", "Row", "kinds_figure", "parts_figure"]
+
+_NANO_A_DOLLAR = 10**9
+_OTHERS_AFTER = 5
+_KINDS = ("input", "cached", "output", "thinking")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table: what it is of, its figures as they are shown, and where they come from."""
+
+    name: str
+    cells: tuple[str, ...]
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A chart: ``drawn`` is what the script draws, ``summary`` says in a sentence what it shows."""
+
+    id: str
+    title: str
+    summary: str
+    drawn: dict[str, Any]
+    heads: tuple[str, ...]
+    rows: tuple[Row, ...]
+    totals: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class _Stack:
+    name: str
+    values: tuple[int, ...]
+
+
+def parts_figure(look: Look, id_: str, series: Series, metric: str, title: str) -> Figure:
+    """Draw a series by its parts, the largest first; the smallest are drawn together and stand apart in the table."""
+    value = _value_of(metric)
+    stacks = [_Stack(_part_name(look, series, line.name), tuple(map(value, line.amounts))) for line in series.lines]
+    if not stacks:
+        stacks = [_Stack(look.texts(metric), tuple(value(bar.amounts) for bar in series.bars))]
+    return _figure(look, id_, series, stacks, metric, title)
+
+
+def kinds_figure(look: Look, id_: str, series: Series, title: str) -> Figure:
+    """Draw a series of tokens by what they were used for."""
+    stacks = [_Stack(look.texts(kind), tuple(_of_kind(kind, bar.amounts) for bar in series.bars)) for kind in _KINDS]
+    return _figure(look, id_, series, stacks, "tokens", title)
+
+
+def _figure(look: Look, id_: str, series: Series, stacks: Sequence[_Stack], metric: str, title: str) -> Figure:
+    shown = look.formats.money if metric == "cost" else look.formats.number
+    sums = [sum(values) for values in zip(*(each.values for each in stacks), strict=True)]
+    links = [_narrowed(look, series, bar) for bar in series.bars]
+    rows = [
+        Row(_bar_name(look, series, bar), (*(shown(each.values[place]) for each in stacks), shown(sums[place])), link)
+        for place, (bar, link) in enumerate(zip(series.bars, links, strict=True))
+    ]
+    most = max(range(len(sums)), key=sums.__getitem__)
+    summary = look.texts(
+        f"chart.summary.{metric}",
+        total=shown(sum(sums)),
+        from_=look.formats.moment(series.window.start),
+        to=look.formats.moment(series.window.end),
+        most=shown(sums[most]),
+        most_at=rows[most].name,
+    )
+    return Figure(
+        id=id_,
+        title=title,
+        summary=summary,
+        drawn=_drawn(look, series, stacks, metric, links),
+        heads=(look.texts("time"), *(each.name for each in stacks), look.texts("total")),
+        rows=tuple(rows),
+        totals=(*(shown(sum(each.values)) for each in stacks), shown(sum(sums))),
+    )
+
+
+def _drawn(look: Look, series: Series, stacks: Sequence[_Stack], metric: str, links: Sequence[str]) -> dict[str, Any]:
+    drawn = list(stacks[:_OTHERS_AFTER])
+    others = stacks[_OTHERS_AFTER:]
+    if others:
+        values = tuple(map(sum, zip(*(each.values for each in others), strict=True)))
+        drawn.append(_Stack(look.texts("others", count=len(others), shown=look.formats.number(len(others))), values))
+    is_money = metric == "cost"
+    return {
+        "kind": "bar",
+        "money": is_money,
+        "buckets": [_bar_name(look, series, bar) for bar in series.bars],
+        "unfinished": series.as_of < series.bars[-1].end,
+        "links": list(links),
+        "series": [
+            {"name": each.name, "values": [_exact(value) if is_money else value for value in each.values]}
+            for each in drawn
+        ],
+    }
+
+
+def _exact(nano: int) -> str:
+    """Write nano-USD in dollars, to be drawn: as text, so that nothing is rounded on the way."""
+    whole, rest = divmod(abs(nano), _NANO_A_DOLLAR)
+    return f"{'-' if nano < 0 else ''}{whole}.{rest:09}"
+
+
+def _value_of(metric: str) -> Callable[[Amounts], int]:
+    match metric:
+        case "cost":
+            return lambda amounts: amounts.cost_nano
+        case "calls":
+            return lambda amounts: amounts.calls
+        case _:
+            return lambda amounts: amounts.total_tokens
+
+
+def _of_kind(kind: str, amounts: Amounts) -> int:
+    match kind:
+        case "input":
+            return amounts.input_tokens - amounts.cached_tokens
+        case "cached":
+            return amounts.cached_tokens
+        case "output":
+            return amounts.output_tokens
+        case _:
+            return amounts.thinking_tokens
+
+
+def _part_name(look: Look, series: Series, name: str) -> str:
+    return look.texts.known("service", name) if series.by == "service" else name
+
+
+def _bar_name(look: Look, series: Series, bar: Bar) -> str:
+    """Name a bar by when it begins; where the clock is put back, the hour that comes again is told by its offset."""
+    formats = look.formats
+    match series.window.bucket:
+        case Bucket.MINUTE | Bucket.HOUR:
+            name = formats.hour(bar.start)
+            return f"{name} {bar.start:%Z}" if _comes_twice(bar.start) else name
+        case Bucket.MONTH:
+            return formats.month(bar.start)
+        case _:
+            return formats.short_day(bar.start)
+
+
+def _comes_twice(at: datetime) -> bool:
+    return at.replace(fold=0).utcoffset() != at.replace(fold=1).utcoffset()
+
+
+def _narrowed(look: Look, series: Series, bar: Bar) -> str:
+    """Give the address of the same page for the days of a bar."""
+    if series.window.bucket in {Bucket.MINUTE, Bucket.HOUR}:
+        return ""
+    last = (bar.end.astimezone(series.window.zone)).date()
+    first = bar.start.astimezone(series.window.zone).date()
+    if (bar.end.hour, bar.end.minute) == (0, 0) and last > first:
+        last = last.fromordinal(last.toordinal() - 1)
+    return look.url(**{"range": None, "bucket": None, "from": first.isoformat(), "to": last.isoformat()})

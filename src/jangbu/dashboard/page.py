@@ -1,0 +1,42 @@
+"""What a page is: declared once, with the roles that may see it and those that may do what is done on it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jangbu.api.rest.declared import FIGURES, MONEY, OPERATIONS, READERS, WRITERS
+from jangbu.dashboard.look import Look
+from jangbu.domain.keys import Role
+
+__all__ = ["FIGURES", "MONEY", "OPERATIONS", "OWNERS", "READERS", "WRITERS", "Action", "Page", "Show"]
+
+OWNERS = frozenset({Role.OWNER})
+"""Who may say who else may see and do things."""
+
+Show = Callable[[Look], Awaitable[Mapping[str, Any]]]
+"""Reads what a page shows: the values of its template."""
+Act = Callable[[Look], Awaitable[str]]
+"""Does what a form asks for, and gives the address to go on to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something that is done by a form."""
+
+    act: Act
+    roles: frozenset[Role]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page. Its title is the text ``page.<name>`` and its template ``<name>.html``.
+
+    Its forms post to ``<path>/<action>``. ``in_menu`` says whether the menu leads there.
+    """
+
+    path: str
+    name: str
+    roles: frozenset[Role]
+    show: Show
+    actions: Mapping[str, Action] = field(default_factory=dict)
+    in_menu: bool = True

@@ -1,0 +1,1 @@
+"""The pages, and what can be done on each."""

@@ -1,0 +1,50 @@
+"""The overview: what was used and what it cost, who used most, and whether anything is wrong."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jangbu.dashboard.choices import chosen, filters_of, metric_of, window_of
+from jangbu.dashboard.figures import kinds_figure, parts_figure
+from jangbu.dashboard.look import Look
+from jangbu.dashboard.page import READERS, Page
+from jangbu.metering import series
+from jangbu.metering.reports import Reports
+from jangbu.metering.snapshots import snapshot
+
+__all__ = ["PAGE"]
+
+
+async def show(look: Look) -> Mapping[str, Any]:
+    """Read everything that is shown of one moment."""
+    window, filters, metric = window_of(look), filters_of(look), metric_of(look)
+    reports = Reports(look.ledger.database, look.settings.project)
+    async with snapshot(look.ledger.database, look.settings.project) as book:
+        by_model = await series.of(book, window, filters, "model")
+        by_service = await series.of(book, window, filters, "service")
+        before = None
+        if look.asked("compare"):
+            before = (await series.of(book, window.previous(book.as_of), filters)).total
+        choices = await chosen(look, book)
+    findings = await reports.findings(limit=10)
+    return {
+        "choices": choices,
+        "series": by_model,
+        "services": by_service.lines,
+        "before": before,
+        "users": (),
+        "findings": findings,
+        "is_new": not await look.ledger.accounts.page(limit=1),
+        "waiting": await _waiting(look),
+        "verified": await reports.verified(),
+        "chart": parts_figure(look, "by-model", by_model, metric, look.texts(f"overview.by_model.{metric}")),
+        "kinds": kinds_figure(look, "by-kind", by_model, look.texts("overview.by_kind")),
+    }
+
+
+async def _waiting(look: Look) -> int:
+    """Count the records that are on this machine's disk and not in the ledger yet."""
+    spooling = look.ledger.spooling
+    return 0 if spooling is None else (await spooling.backlog()).waiting
+
+
+PAGE = Page("/", "overview", READERS, show)

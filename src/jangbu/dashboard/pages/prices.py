@@ -1,0 +1,54 @@
+"""The price book in force, and those before it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jangbu.dashboard.look import Look
+from jangbu.dashboard.page import FIGURES, Page
+from jangbu.domain.price_book import Price
+from jangbu.errors import InvalidInput
+
+__all__ = ["PAGE"]
+
+_UNITS = {"1M": 1_000_000, "1K": 1_000, "1": 1}
+_VERSIONS_SHOWN = 50
+_INT_MAX = 2**31 - 1
+
+
+async def show(look: Look) -> Mapping[str, Any]:
+    """Read a book: the one in force, or the one that the URL names."""
+    pricing = look.ledger.pricing
+    version = _version(look.asked("version"))
+    edition = pricing.in_force if version is None else await pricing.edition(version)
+    wanted = look.asked("price_model")
+    rows = [row for row in edition.book.rows if wanted is None or row.model == wanted]
+    unit = look.asked("unit") or "1M"
+    if unit not in _UNITS:
+        raise InvalidInput(f"there is no unit {unit[:10]!r}", hint=f"one of {', '.join(_UNITS)}")
+    return {
+        "edition": edition,
+        "in_force": pricing.in_force.version,
+        "rows": [(row, _price(look, row, _UNITS[unit])) for row in rows],
+        "price_models": sorted({row.model for row in edition.book.rows}),
+        "unit": unit,
+        "units": tuple(_UNITS),
+        "versions": await pricing.history(_VERSIONS_SHOWN),
+    }
+
+
+def _price(look: Look, row: Price, unit: int) -> str:
+    """Write a price for as many tokens as was chosen; what is priced by the piece is priced for its own unit."""
+    size = unit if row.unit_size == _UNITS["1M"] else row.unit_size
+    price = look.formats.unit_price(row.price_nano, row.unit_size, size)
+    return look.texts("price.for", price=price, size=look.formats.number(size))
+
+
+def _version(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isdecimal() and text.isascii() and 0 < int(text) <= _INT_MAX):
+        raise InvalidInput(f"{text[:20]!r} is no version of the price book", hint="choose one below")
+    return int(text)
+
+
+PAGE = Page("/prices", "prices", FIGURES, show)

@@ -1,0 +1,55 @@
+"""Pages as HTML. Everything that is put into a template is escaped, and nothing that is missing is passed over."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from jangbu.dashboard import assets
+
+__all__ = ["HEADERS", "page"]
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS: Mapping[str, str] = {
+    "content-security-policy": _POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+    "cache-control": "no-store",
+}
+"""What goes with every page: nothing from elsewhere runs, nobody frames it, and nothing of it is kept."""
+
+
+def page(template: str, values: Mapping[str, Any], *, status: int = 200) -> HTMLResponse:
+    """Render a template."""
+    return HTMLResponse(_environment().get_template(template).render(values), status, dict(HEADERS))
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("jangbu.dashboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals["asset"] = assets.address
+    environment.filters["script_json"] = _script_json
+    return environment
+
+
+def _script_json(value: object) -> Markup:
+    """Write a value as JSON that may stand in a script element: nothing in it can end the element."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704 - escaped

@@ -1,0 +1,119 @@
+"""Signing in and out, and the first owner's set-up: the pages that nobody has to be signed in for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from jangbu import telemetry
+from jangbu.api.requests import current_id
+from jangbu.api.rest.problems import status_of
+from jangbu.dashboard.frame import COOKIE, form_of, language_of, require_same_site, scheme_of
+from jangbu.dashboard.look import PREFIX
+from jangbu.dashboard.rendered import page as rendered
+from jangbu.dashboard.texts import texts_of
+from jangbu.errors import JangbuError
+from jangbu.metering.meter import Metering
+
+__all__ = ["SigningIn"]
+
+_HOME = f"{PREFIX}/"
+
+
+@dataclass(frozen=True, slots=True)
+class SigningIn:
+    """Serves the forms by which people come in, and lets them out."""
+
+    ledger: Metering
+
+    async def show(self, request: Request) -> Response:
+        """Show the form, or how to begin where nobody can sign in yet."""
+        telemetry.emit("request.routed", verb="dashboard.sign_in")
+        is_new = await self.ledger.members.is_empty()
+        return self._page(request, "sign_in.html", {"is_new": is_new, "name": ""})
+
+    async def sign_in(self, request: Request) -> Response:
+        """Let somebody in whose name and password fit."""
+        telemetry.emit("request.routed", verb="dashboard.sign_in")
+        name = ""
+        try:
+            require_same_site(request)
+            form = await form_of(request)
+            name = form.get("name", "")
+            _, token = await self.ledger.sessions.sign_in(name, form.get("password", ""), _address(request))
+        except JangbuError as error:
+            return self._page(request, "sign_in.html", {"is_new": False, "name": name}, error)
+        return _with_session(_checked(form.get("next", "")), token)
+
+    async def check(self, request: Request) -> Response:
+        """See that the browser kept the cookie: over plain HTTP it does so for this machine only."""
+        token = request.cookies.get(COOKIE)
+        if token is None or await self.ledger.sessions.of(token) is None:
+            return self._page(request, "no_cookie.html", {})
+        return RedirectResponse(_within(request.query_params.get("next", "")), status_code=303)
+
+    async def sign_out(self, request: Request) -> Response:
+        """End the session."""
+        require_same_site(request)
+        token = request.cookies.get(COOKIE)
+        if token is not None:
+            await self.ledger.sessions.end(token)
+        response = RedirectResponse(f"{PREFIX}/sign-in", status_code=303)
+        response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+        return response
+
+    async def show_set_up(self, request: Request) -> Response:
+        """Show the form behind a link that lets somebody choose a name and a password."""
+        telemetry.emit("request.routed", verb="dashboard.set_up")
+        return self._page(request, "set_up.html", {"token": request.query_params.get("token", ""), "name": ""})
+
+    async def set_up(self, request: Request) -> Response:
+        """Make a member from such a link, and let them in."""
+        telemetry.emit("request.routed", verb="dashboard.set_up")
+        form: dict[str, str] = {}
+        try:
+            require_same_site(request)
+            form = await form_of(request)
+            name, password = form.get("name", ""), form.get("password", "")
+            await self.ledger.members.set_up(form.get("token", ""), name, password)
+            _, token = await self.ledger.sessions.sign_in(name, password, _address(request))
+        except JangbuError as error:
+            values = {"token": form.get("token", ""), "name": form.get("name", "")}
+            return self._page(request, "set_up.html", values, error)
+        return _with_session(_checked(""), token)
+
+    def _page(
+        self, request: Request, template: str, values: Mapping[str, Any], error: JangbuError | None = None
+    ) -> Response:
+        texts = texts_of(language_of(request))
+        shown = {
+            "t": texts,
+            "error": error,
+            "scheme": scheme_of(request),
+            "request_id": current_id(),
+            "next": request.query_params.get("next", ""),
+        }
+        return rendered(template, shown | dict(values), status=200 if error is None else status_of(error))
+
+
+def _address(request: Request) -> str:
+    return "" if request.client is None else request.client.host
+
+
+def _within(address: str) -> str:
+    """Give an address to go on to, if it is one of the dashboard's pages: a link must not lead elsewhere."""
+    is_own = address.startswith((_HOME, f"{PREFIX}?"))
+    return address if is_own and "\\" not in address and address.isprintable() else _HOME
+
+
+def _checked(address: str) -> str:
+    return f"{PREFIX}/signed-in?next={quote(_within(address), safe='')}"
+
+
+def _with_session(address: str, token: str) -> Response:
+    response = RedirectResponse(address, status_code=303)
+    response.set_cookie(COOKIE, token, path="/", secure=True, httponly=True, samesite="lax")
+    return response

@@ -1,0 +1,121 @@
+// What pages do by themselves: draw charts, copy tables, remember choices. Without it everything is there as tables.
+
+const root = document.documentElement;
+const chartsAddress = document.currentScript?.dataset.charts ?? document.querySelector("script[data-charts]").dataset.charts;
+const drawn = new Map();
+let drawing;
+
+function remember(name, value) {
+  document.cookie = `${name}=${value}; path=/dashboard; max-age=31536000; samesite=lax`;
+}
+
+function colour(name) {
+  return getComputedStyle(root).getPropertyValue(name).trim();
+}
+
+function option(data) {
+  const text = colour("--text");
+  const quiet = colour("--quiet");
+  const line = colour("--line");
+  return {
+    animation: false,
+    backgroundColor: "transparent",
+    color: [1, 2, 3, 4, 5, 6].map((number) => colour(`--series-${number}`)),
+    aria: { enabled: false, decal: { show: data.series.length > 1 } },
+    textStyle: { fontFamily: "inherit", color: text },
+    grid: { left: 8, right: 8, top: data.series.length > 1 ? 36 : 12, bottom: 8, containLabel: true },
+    legend: { show: data.series.length > 1, type: "scroll", top: 0, left: 0, textStyle: { color: text }, pageTextStyle: { color: text } },
+    tooltip: {
+      trigger: "axis", renderMode: "richText", axisPointer: { type: "shadow" }, confine: true,
+      backgroundColor: colour("--panel"), borderColor: line, textStyle: { color: text },
+    },
+    xAxis: { type: "category", data: data.buckets, axisLabel: { color: quiet, hideOverlap: true }, axisLine: { lineStyle: { color: line } } },
+    yAxis: { type: "value", axisLabel: { color: quiet, formatter: shortened(data) }, splitLine: { lineStyle: { color: line } } },
+    series: data.series.map((each) => ({
+      name: each.name, type: data.kind, stack: "all", data: fading(each.values, data), barMaxWidth: 28,
+      emphasis: { focus: "series" },
+    })),
+  };
+}
+
+// A bucket that has not ended yet is drawn fainter: it is still filling.
+function fading(values, data) {
+  if (!data.unfinished) return values;
+  return [...values.slice(0, -1), { value: values.at(-1), itemStyle: { opacity: 0.55 } }];
+}
+
+function shortened(data) {
+  const style = data.money ? { style: "currency", currency: "USD", notation: "compact" } : { notation: "compact" };
+  const format = new Intl.NumberFormat(root.lang, style);
+  return (value) => format.format(value);
+}
+
+async function draw(figure) {
+  if (drawn.has(figure)) return;
+  drawn.set(figure, null);
+  drawing ??= import(chartsAddress);
+  const { init } = await drawing;
+  const place = figure.querySelector(".drawn");
+  if (!place.isConnected) return;
+  const data = JSON.parse(figure.querySelector("script").textContent);
+  const chart = init(place, null, { renderer: "svg", locale: root.lang === "ko" ? "KO" : "EN" });
+  chart.setOption(option(data));
+  if (data.links) chart.on("click", (event) => { if (data.links[event.dataIndex]) location.assign(data.links[event.dataIndex]); });
+  drawn.set(figure, { chart, data });
+  new ResizeObserver(() => chart.resize()).observe(place);
+}
+
+function drawAll() {
+  for (const [figure, made] of drawn) {
+    if (!figure.isConnected) { made?.chart.dispose(); drawn.delete(figure); }
+  }
+  document.querySelectorAll("figure[data-chart]").forEach(draw);
+}
+
+function redrawAll() {
+  for (const made of drawn.values()) made?.chart.setOption(option(made.data));
+}
+
+function quoted(text) {
+  const safe = /^[=+\-@\t\r]/.test(text) && !/^-?[\d.,]+$/.test(text) ? `'${text}` : text;
+  return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+async function copy(button) {
+  const table = button.closest("details").querySelector("table");
+  const rows = [...table.tHead.rows, ...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.textContent.trim()));
+  const [heads, ...lines] = rows;
+  const text = button.dataset.copy === "csv"
+    ? rows.map((row) => row.map(quoted).join(",")).join("\r\n")
+    : JSON.stringify(lines.map((line) => Object.fromEntries(heads.map((head, place) => [head, line[place]]))), null, 2);
+  await navigator.clipboard.writeText(text);
+  const told = button.parentElement.querySelector("[data-said]");
+  told.textContent = told.dataset.said;
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (button) copy(button);
+  const language = event.target.closest("[data-language]");
+  if (language) remember("jangbu-language", language.dataset.language);
+});
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-scheme-choice]")) {
+    root.dataset.scheme = event.target.value;
+    remember("jangbu-scheme", event.target.value);
+    redrawAll();
+  } else if (event.target.form?.matches("form.filters") && !event.target.matches("[data-waits]")) {
+    event.target.form.requestSubmit();
+  }
+});
+
+// A choice that is left empty has no place in the address, so that what is shared is short and says what it means.
+document.addEventListener("formdata", (event) => {
+  if (!event.target.matches("form.filters")) return;
+  for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
+});
+
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
+new MutationObserver(drawAll).observe(document.body, { childList: true, subtree: true });
+drawAll();

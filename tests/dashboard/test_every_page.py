@@ -1,0 +1,85 @@
+"""Every page in both languages, both colour schemes and at phone width: nothing fails, axe finds nothing, all of it
+can be reached by keyboard. Each page's picture is kept below build/screenshots.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page
+from vendored.__main__ import INSTALLED
+
+from jangbu.dashboard.pages.all import PAGES
+from tests.dashboard.conftest import Opens
+from tests.dashboard.site import USERS, Site
+
+AXE = INSTALLED / "node_modules" / "axe-core" / "axe.min.js"
+PICTURES = Path(__file__).parents[2] / "build" / "screenshots"
+LOOKS = (("en", "light", 1280), ("ko", "dark", 1280), ("en", "dark", 390), ("ko", "light", 390))
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+def address_of(name: str, path: str, site: Site) -> str:
+    match name:
+        case "user":
+            return f"{path}?user={USERS[0]}"
+        case "call":
+            return f"{path}?call={site.call}&user={USERS[0]}"
+        case _:
+            return path
+
+
+@pytest.mark.parametrize(("language", "scheme", "width"), LOOKS, ids=str)
+@pytest.mark.parametrize("shown", PAGES, ids=lambda page: page.name)
+async def test_a_page_is_right_however_it_is_looked_at(
+    opens: Opens, site: Site, shown: Any, language: str, scheme: str, width: int
+) -> None:
+    page = await opens(address_of(shown.name, shown.path, site), language=language, scheme=scheme, width=width)
+    assert await page.locator("html").get_attribute("lang") == language
+    assert await page.locator("h1").count() == 1
+    await page.wait_for_function("[...document.querySelectorAll('.drawn')].every((each) => each.querySelector('svg'))")
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    await page.screenshot(path=PICTURES / f"{shown.name}-{language}-{scheme}-{width}.png", full_page=True)
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is wider than the window"
+    for details in await page.locator("details").all():
+        await details.evaluate("(each) => { each.open = true }")
+    assert await found_by_axe(page) == []
+
+
+@pytest.mark.parametrize("shown", PAGES, ids=lambda page: page.name)
+async def test_a_page_is_gone_through_by_keyboard(opens: Opens, site: Site, shown: Any) -> None:
+    page = await opens(address_of(shown.name, shown.path, site))
+    wanted = await page.evaluate(
+        "[...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary, "
+        '[tabindex="0"]\')].filter((each) => each.checkVisibility()).length'
+    )
+    await page.evaluate("document.activeElement.blur()")
+    await page.keyboard.press("Tab")
+    assert await page.evaluate("document.activeElement.className") == "skip"
+    seen = 0
+    for _ in range(wanted * 3 + 20):
+        seen += await page.evaluate(
+            "(() => { const at = document.activeElement; const isNew = !at.dataset.seen && at !== document.body;"
+            " at.dataset.seen = 1; return isNew ? 1 : 0 })()"
+        )
+        outlined = await page.evaluate(
+            "(() => { const at = document.activeElement; return at === document.body "
+            "|| getComputedStyle(at).outlineStyle !== 'none' })()"
+        )
+        assert outlined, await page.evaluate("document.activeElement.outerHTML.slice(0, 300)")
+        if seen >= wanted:
+            break
+        await page.keyboard.press("Tab")
+    assert seen >= wanted
+
+
+async def found_by_axe(page: Page) -> list[str]:
+    if not AXE.exists():
+        pytest.skip("node and npm are not here, so axe is not either")
+    # A page's own policy lets no script in but its own; one that the browser's driver evaluates passes.
+    await page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = await page.evaluate("async (rules) => (await axe.run(document, { runOnly: rules })).violations", RULES)
+    return [f"{each['id']}: {json.dumps([node['html'][:200] for node in each['nodes'][:3]])}" for each in found]

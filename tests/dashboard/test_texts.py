@@ -1,0 +1,91 @@
+"""The texts of the pages: complete in every language, and each one that is asked for is there."""
+
+import re
+import string
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import jangbu.dashboard
+from jangbu.dashboard.texts import LANGUAGES, Language, best_language, texts_of
+
+FOLDER = Path(jangbu.dashboard.__file__).parent
+# A text that is named whole; names that are put together are looked for by their beginning.
+NAMED = re.compile(r"""(?:\bt|texts)\(\s*["']([a-z_.0-9]+)["']\s*([,)~])""")
+BEGUN = re.compile(r"""(?:\bt|texts)\(\s*["']([a-z_.0-9]+\.)["']\s*~|(?:\bt|texts)\(\s*f["']([a-z_.]+\.)\{""")
+GROUPS = re.compile(r"""\.known\(\s*["']([a-z_]+)["']""")
+TILES = re.compile(r"""parts\.tile\(\s*["']([a-z_.]+)["']""")
+
+
+def sources() -> Iterator[tuple[Path, str]]:
+    for path in sorted(FOLDER.rglob("*")):
+        if path.suffix in {".html", ".py"}:
+            yield path, path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_language_has_every_text_and_no_other(language: Language) -> None:
+    assert set(texts_of(language).catalogue) == set(texts_of("en").catalogue)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_text_has_the_same_places_for_values_in_every_language(language: Language) -> None:
+    for key, text in texts_of("en").catalogue.items():
+        assert places(texts_of(language).catalogue[key]) == places(text), key
+
+
+@pytest.mark.parametrize("key", sorted(texts_of("en").catalogue))
+def test_korean_texts_are_korean(key: str) -> None:
+    text = texts_of("ko").catalogue[key]
+    shown = text if isinstance(text, str) else " ".join(text.values())
+    named = re.sub(r"\{[a-z_]+\}", "", shown)
+    assert re.search("[가-힣]", named) or not re.search("[a-zA-Z]", named), shown
+
+
+def test_every_text_that_a_page_asks_for_is_there() -> None:
+    known = texts_of("en").catalogue
+    for path, text in sources():
+        for name, after in NAMED.findall(text):
+            if after != "~":
+                assert name in known, f"{path.name} asks for {name}"
+        for begun in groups_of(text):
+            assert any(key.startswith(begun) for key in known), f"{path.name} asks for {begun}…"
+        for name in TILES.findall(text):
+            assert name in known, f"{path.name} has a tile {name}"
+
+
+def test_every_text_is_asked_for() -> None:
+    whole = "\n".join(text for _, text in sources())
+    groups = groups_of(whole)
+    for key in texts_of("en").catalogue:
+        assert f'"{key}"' in whole or f"'{key}'" in whole or any(key.startswith(group) for group in groups), key
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [
+        ("ko-KR,ko;q=0.9,en;q=0.8", "ko"), ("en-US,en;q=0.9,ko;q=0.8", "en"), ("fr, ko;q=0.3", "ko"), ("fr", "en"),
+        ("ko;q=0, en", "en"), ("en;q=0.2, ko;q=0.30", "ko"), ("", "en"), (";;q=x,,", "en"), ("ko;q=9", "en"),
+    ],
+)  # fmt: skip
+def test_a_browser_is_answered_in_the_language_that_it_prefers(accepted: str, language: Language) -> None:
+    assert best_language(None, accepted=accepted) == language
+    assert best_language("ko", accepted=accepted) == "ko"
+
+
+def test_a_text_counts_in_the_plural_of_its_language() -> None:
+    english, korean = texts_of("en"), texts_of("ko")
+    assert english("unpriced_calls", count=1, shown="1") == "1 call has no price"
+    assert english("unpriced_calls", count=2, shown="2") == "2 calls have no price"
+    assert korean("unpriced_calls", count=1, shown="1") == "1건은 가격 없음"
+
+
+def groups_of(text: str) -> set[str]:
+    return {first or second for first, second in BEGUN.findall(text)} | {f"{name}." for name in GROUPS.findall(text)}
+
+
+def places(text: Any) -> set[str]:
+    forms = [text] if isinstance(text, str) else text.values()
+    return {name for form in forms for _, name, _, _ in string.Formatter().parse(form) if name}
