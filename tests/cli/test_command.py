@@ -22,6 +22,8 @@ COMMANDS = [
     ("ledger", "adjust"), ("ledger", "void"), ("ledger", "export"),
     ("ledger", "check"), ("verify",), ("holds",), ("holds", "list"), ("holds", "resolve"),
     ("keys",), ("keys", "create"), ("keys", "list"), ("keys", "revoke"),
+    ("members",), ("members", "add"), ("members", "list"), ("members", "role"), ("members", "block"),
+    ("members", "unblock"), ("members", "reset"),
     ("prices",), ("prices", "list"), ("prices", "versions"), ("prices", "import"), ("prices", "diff"),
     ("prices", "set"), ("prices", "markup"), ("serve",),
     ("prices", "backfill"), ("db",), ("db", "upgrade"), ("db", "sql"), ("db", "retain"), ("db", "url"),
@@ -30,7 +32,7 @@ COMMANDS = [
     ("demo",), ("spool",), ("spool", "status"), ("spool", "drain"),
     ("alerts",), ("alerts", "list"), ("alerts", "test"), ("alerts", "rules"), ("alerts", "deliver"),
 ]  # fmt: skip
-NOUNS = ("accounts", "usage", "ledger", "holds", "keys", "prices", "db", "config", "spool", "alerts")
+NOUNS = ("accounts", "usage", "ledger", "holds", "keys", "members", "prices", "db", "config", "spool", "alerts")
 GROUPS = {(), *((noun,) for noun in NOUNS)}
 HEAVY = ("asyncpg", "google.genai", "pydantic", "alembic", "rich", "asyncio")
 

@@ -11,7 +11,17 @@ from uuid import UUID
 from jangbu.domain.keys import Key, Role
 from jangbu.errors import InvalidInput
 
-__all__ = ["Actor", "ActorKind", "Identity", "Member", "MemberRole", "Session", "known_as", "member_name"]
+__all__ = [
+    "Actor",
+    "ActorKind",
+    "Identity",
+    "Member",
+    "MemberRole",
+    "MemberState",
+    "Session",
+    "known_as",
+    "member_name",
+]
 
 _NAME_LENGTH_MAX = 200
 _CSRF = b"csrf:"
@@ -24,6 +34,14 @@ class MemberRole(StrEnum):
     FINANCE = "finance"
     DEVELOPER = "developer"
     VIEWER = "viewer"
+
+
+class MemberState(StrEnum):
+    """Whether a member is let in: yes, not before they have used their link, or no."""
+
+    ACTIVE = "active"
+    INVITED = "invited"
+    BLOCKED = "blocked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +69,13 @@ class Member:
     def roles(self) -> frozenset[Role]:
         """Give the role in the words of the API, whose routes declare who may use them."""
         return frozenset({Role(f"api:{self.role}")})
+
+    @property
+    def state(self) -> MemberState:
+        """Tell whether they are let in."""
+        if self.blocked_at is not None:
+            return MemberState.BLOCKED
+        return MemberState.ACTIVE if self.can_sign_in else MemberState.INVITED
 
     @property
     def can_sign_in(self) -> bool:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from jangbu.domain.flow import Receipt
     from jangbu.domain.keys import Key
     from jangbu.domain.ledger import Balance, Grant
+    from jangbu.domain.members import Member
     from jangbu.domain.usage import Usage
     from jangbu.metering.explain import Explanation
     from jangbu.metering.reports import Figures
@@ -28,6 +29,7 @@ __all__ = [
     "grant_facts",
     "has_no_price",
     "key_facts",
+    "member_facts",
     "money_facts",
     "receipt_facts",
 ]
@@ -112,6 +114,22 @@ def key_facts(key: "Key", now: "datetime") -> dict[str, Any]:
         "last_used_at": key.last_used_at,
         "revoked_at": key.revoked_at,
         "state": key.state(now),
+    }
+
+
+def member_facts(member: "Member") -> dict[str, Any]:
+    """Give a member as JSON; of the password only whether there is one."""
+    identity = member.identity
+    return {
+        "id": member.id,
+        "name": member.name,
+        "role": member.role,
+        "state": member.state,
+        "has_password": member.has_password,
+        "issuer": None if identity is None else identity.issuer,
+        "created_at": member.created_at,
+        "last_signed_in_at": member.last_signed_in_at,
+        "blocked_at": member.blocked_at,
     }
 
 
