@@ -13,6 +13,7 @@ from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import file_bytes, moment, parts_per_million, whole_number
 from jangbu.errors import InvalidInput
+from jangbu.metering.facts import price_change_facts
 
 if TYPE_CHECKING:
     from jangbu.domain.price_book import Price, PriceBook
@@ -100,17 +101,16 @@ async def import_book(
     """
     book, name = _book(file, genai_prices)
     async with session.ledger() as metering:
-        from jangbu.prices import append
+        from jangbu.metering.price_changes import changes_of, grown
 
-        edition = metering.pricing.in_force
-        grown = append(edition.base, book, metering.clock.now())
-        changes = _changes(edition.base, grown)
+        make = grown(book, metering.clock.now())
+        changes = changes_of(await metering.pricing.preview(make))
         if changes and not session.as_json:
             write_data(_changes_table(changes))
         if changes and not yes and not session.agrees(f"Put {counted(len(changes), 'change')} in force?"):
             raise InvalidInput(f"{counted(len(changes), 'change')} not written", hint="give --yes to write them")
-        version, is_new = await metering.pricing.put(grown, edition.terms, note or f"imported from {name}")
-    _show_version(session, version, is_new)
+        changed = await metering.pricing.change(make, note or f"imported from {name}")
+    _show_version(session, changed.version, changed.is_new)
 
 
 @command(prices, "diff")
@@ -118,20 +118,12 @@ async def diff(session: Session, file: BookFile = None, genai_prices: FromGenaiP
     """Show where a price book differs from the one in force; nothing is changed."""
     other, _ = _book(file, genai_prices)
     async with session.ledger() as metering:
+        from jangbu.metering.price_changes import differences
+
         edition = metering.pricing.in_force
-    changes = _changes(edition.base, other)
+        changes = differences(edition.base, other)
     session.show(
-        {
-            "version": edition.version,
-            "changes": [
-                {
-                    "kind": each.kind,
-                    "before": each.before and each.before.to_row(),
-                    "after": each.after and each.after.to_row(),
-                }
-                for each in changes
-            ],
-        },
+        {"version": edition.version, "changes": [price_change_facts(each) for each in changes]},
         lambda: _changes_table(changes),
     )
 
@@ -145,12 +137,10 @@ async def set_markup(
     """Set what users are charged on top of what calls cost, from now on."""
     parts = parts_per_million(percent)
     async with session.ledger() as metering:
-        from jangbu.domain.pricing import Terms
+        from jangbu.metering.price_changes import marked_up
 
-        edition = metering.pricing.in_force
-        terms = Terms(parts, edition.terms.overrides)
-        version, is_new = await metering.pricing.put(edition.base, terms, note or f"a mark-up of {percent}%")
-    _show_version(session, version, is_new)
+        changed = await metering.pricing.change(marked_up(parts), note or f"a mark-up of {percent}%")
+    _show_version(session, changed.version, changed.is_new)
 
 
 @command(prices, "set")
@@ -171,14 +161,10 @@ async def set_price(
     """Set an own price, which wins over the book's from now on."""
     row = _row(model, meter, usd, source, modality, tier, since, note)
     async with session.ledger() as metering:
-        from jangbu.domain.pricing import Terms
+        from jangbu.metering.price_changes import with_own
 
-        edition = metering.pricing.in_force
-        kept = [each for each in edition.terms.overrides if each.key != row.key]
-        terms = Terms(edition.terms.markup_parts_per_million, (*kept, row))
-        what = note or f"{meter} of {model} at {usd} USD"
-        version, is_new = await metering.pricing.put(edition.base, terms, what)
-    _show_version(session, version, is_new)
+        changed = await metering.pricing.change(with_own(row), note or f"{meter} of {model} at {usd} USD")
+    _show_version(session, changed.version, changed.is_new)
 
 
 @command(prices, "backfill")
@@ -201,12 +187,6 @@ def _book(file: str | None, genai_prices: bool) -> "tuple[PriceBook, str]":
         return shipped(), "the shipped book"
     file_bytes(file)
     return load(Path(file)), Path(file).name
-
-
-def _changes(old: "PriceBook", new: "PriceBook") -> "list[Change]":
-    from jangbu.prices import ChangeKind, diff
-
-    return [each for each in diff(old, new) if each.kind is not ChangeKind.UNCHANGED]
 
 
 def _changes_table(changes: "Sequence[Change]") -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jangbu.domain.usage import Usage
     from jangbu.metering.explain import Explanation
     from jangbu.metering.reports import Figures
+    from jangbu.prices import Change
     from jangbu.storage.accounts import AccountRow
     from jangbu.storage.alerts import AlertRow
     from jangbu.storage.entries import EntryRow
@@ -31,6 +32,7 @@ __all__ = [
     "key_facts",
     "member_facts",
     "money_facts",
+    "price_change_facts",
     "receipt_facts",
 ]
 
@@ -172,6 +174,15 @@ def figures_facts(figures: "Figures") -> dict[str, int | None]:
 def has_no_price(figures: "Figures") -> bool:
     """Tell whether calls were made, and none of them has a price."""
     return figures.calls > 0 and figures.unpriced == figures.calls
+
+
+def price_change_facts(change: "Change") -> dict[str, Any]:
+    """Give what differs between two price books in one row as JSON."""
+    return {
+        "kind": change.kind,
+        "before": change.before and change.before.to_row(),
+        "after": change.after and change.after.to_row(),
+    }
 
 
 def alert_facts(row: "AlertRow", text: str) -> dict[str, object]:

@@ -10,13 +10,15 @@ from typing import Any
 from uuid import UUID
 
 from jangbu import prices as shipped_prices
+from jangbu.domain.ledger import project_id
 from jangbu.domain.pricing import Cost, Price, PriceBook, Terms, charge, cost
 from jangbu.domain.usage import Usage
-from jangbu.errors import NotFound
+from jangbu.errors import IdempotencyConflict, NotFound
 from jangbu.metering.content import canonical, digest
 from jangbu.metering.evidence import restated
-from jangbu.storage import prices, usage
-from jangbu.storage.database import Database
+from jangbu.metering.once import own_key, used_otherwise
+from jangbu.storage import entries, prices, usage
+from jangbu.storage.database import Connection, Database
 from jangbu.storage.prices import PriceVersion
 from jangbu.storage.usage import UsageRecord
 
@@ -53,6 +55,24 @@ class Priced:
     version: int | None
 
 
+Make = Callable[[Edition], tuple[PriceBook, Terms]]
+"""Makes a book and terms of those that are in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a change of prices came to: the version in force, and whether the change made it.
+
+    ``before`` and ``after`` are the base books. ``replayed`` tells that it was made before with this key.
+    """
+
+    version: int
+    is_new: bool
+    before: PriceBook
+    after: PriceBook
+    replayed: bool = False
+
+
 class Pricing:
     """The price books of one project. ``refresh`` must have run once before anything is priced."""
 
@@ -81,10 +101,57 @@ class Pricing:
 
     async def put(self, book: PriceBook, terms: Terms, note: str) -> tuple[int, bool]:
         """Put a book and terms in force; give the version, and whether anything changed. Nothing is repriced."""
-        text = canonical({"rows": book.to_rows(), "terms": _terms_to_json(terms)})
-        added = await prices.add(self._database, self._project, digest(text), text, note)
+        changed = await self.change(lambda _: (book, terms), note)
+        return changed.version, changed.is_new
+
+    async def preview(self, make: Make) -> Changed:
+        """Tell what a change would come to; nothing is changed."""
         await self.refresh()
-        return added
+        edition = self.in_force
+        base, terms = await asyncio.to_thread(make, edition)
+        is_new = (base.rows, terms) != (edition.base.rows, edition.terms)
+        return Changed(edition.version, is_new, edition.base, base)
+
+    async def change(self, make: Make, note: str, *, once: tuple[str, bytes] | None = None) -> Changed:
+        """Put in force what is made of the newest book, which nobody else changes meanwhile. Nothing is repriced.
+
+        ``once`` is a key of the caller's and the digest of what it stands for: it is done once. Raises
+        IdempotencyConflict.
+        """
+        async with prices.writing(self._database, self._project) as connection:
+            version = None if once is None else await self._done(connection, *once)
+            if version is None:
+                changed = await self._change(connection, make, note)
+                if once is not None:
+                    await self._claim(connection, *once, changed.version)
+        # A task of its own sees what is committed: calls are not priced by a book that may still be undone.
+        await asyncio.create_task(self.refresh())
+        if version is None:
+            return changed
+        base = (await self.edition(version)).base
+        return Changed(version, False, base, base, replayed=True)
+
+    async def _change(self, connection: Connection, make: Make, note: str) -> Changed:
+        newest = await prices.newest(connection, self._project)
+        assert newest is not None, "a project has a price book"
+        before = await asyncio.to_thread(_read, newest)
+        base, terms = await asyncio.to_thread(make, before)
+        text = await asyncio.to_thread(_text, base, terms)
+        version, is_new = await prices.add(connection, self._project, digest(text), text, note)
+        return Changed(version, is_new, before.base, base)
+
+    async def _done(self, connection: Connection, key: str, content: bytes) -> int | None:
+        """Give the version that a key stands for, or None. Raises IdempotencyConflict."""
+        known = await entries.find_key(connection, project_id(self._project), own_key(key))
+        if known is not None and known.digest != content:
+            raise used_otherwise(own_key(key), known)
+        return None if known is None else known.result_id.int
+
+    async def _claim(self, connection: Connection, key: str, content: bytes, version: int) -> None:
+        """Let a key stand for a version. Changes of prices take turns, so whoever was quicker does something else."""
+        result = UUID(int=version)
+        if not await entries.reserve_key(connection, project_id(self._project), own_key(key), content, result):
+            raise IdempotencyConflict(f"key {key!r} is used for something else", hint="use a new key for a new request")
 
     async def edition(self, version: int) -> Edition:
         """Give an edition that was in force once. Raises NotFound."""
@@ -115,21 +182,29 @@ class Pricing:
 
     async def backfill(self, progress: Callable[[int], None] = lambda _done: None) -> int:
         """Price the calls that had no price when they came in, as far as the book in force can; give how many."""
-        after, done = _FIRST_ID, 0
-        while page := await usage.unpriced(self._database, self._project, after, _BACKFILL_ROWS):
-            after = page[-1][1]
-            rows = []
-            for account, usage_id in page:
-                record = await usage.find(self._database, account, usage_id)
-                assert record is not None, "a finding has its record"
-                now = _priced(self.in_force, self.in_force.cost(restated(record), record.model, record.created_at))
-                if now.cost_nano is not None and now.charge_nano is not None and now.version is not None:
-                    input_nano = now.input_cost_nano or 0
-                    rows.append((account, usage_id, now.cost_nano, input_nano, now.charge_nano, now.version))
-            if rows:
-                done += await usage.write_prices(self._database, rows, self._project, _BACKFILL_WRITER)
-            progress(len(page))
+        after: UUID | None = _FIRST_ID
+        done = 0
+        while after is not None:
+            looked_at, priced, after = await self.backfill_page(after)
+            done += priced
+            progress(looked_at)
         return done
+
+    async def backfill_page(self, after: UUID = _FIRST_ID) -> tuple[int, int, UUID | None]:
+        """Price some of them, from the call after ``after``; give how many were looked at and priced, and after which
+        call to go on, None at the end.
+        """
+        page = await usage.unpriced(self._database, self._project, after, _BACKFILL_ROWS)
+        rows = []
+        for account, usage_id in page:
+            record = await usage.find(self._database, account, usage_id)
+            assert record is not None, "a finding has its record"
+            now = _priced(self.in_force, self.in_force.cost(restated(record), record.model, record.created_at))
+            if now.cost_nano is not None and now.charge_nano is not None and now.version is not None:
+                input_nano = now.input_cost_nano or 0
+                rows.append((account, usage_id, now.cost_nano, input_nano, now.charge_nano, now.version))
+        done = await usage.write_prices(self._database, rows, self._project, _BACKFILL_WRITER) if rows else 0
+        return len(page), done, page[-1][1] if page else None
 
     async def _put_first(self, newest: PriceVersion | None) -> None:
         chosen = self._book_file
@@ -137,9 +212,10 @@ class Pricing:
             shipped_prices.shipped if chosen is None else lambda: shipped_prices.load(chosen)
         )
         terms = Terms() if newest is None else _read(newest).terms
-        text = canonical({"rows": book.to_rows(), "terms": _terms_to_json(terms)})
+        text = _text(book, terms)
         note = "the shipped book" if chosen is None else f"the book of {chosen.name}"
-        await prices.add(self._database, self._project, digest(text), text, note)
+        async with prices.writing(self._database, self._project) as connection:
+            await prices.add(connection, self._project, digest(text), text, note)
 
     def _keep(self, found: PriceVersion) -> Edition:
         self._editions[found.version] = _read(found)
@@ -155,11 +231,13 @@ def _read(found: PriceVersion) -> Edition:
     return Edition(found.version, base, terms, terms.book(base))
 
 
-def _terms_to_json(terms: Terms) -> dict[str, Any]:
-    return {
+def _text(base: PriceBook, terms: Terms) -> str:
+    """Write a book and terms as they are stored."""
+    kept: dict[str, Any] = {
         "markup_parts_per_million": terms.markup_parts_per_million,
         "overrides": [price.to_row() for price in terms.overrides],
     }
+    return canonical({"rows": base.to_rows(), "terms": kept})
 
 
 def _priced(edition: Edition, found: Cost) -> Priced:

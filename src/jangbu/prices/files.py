@@ -13,6 +13,7 @@ new entry with a later ``from``.
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
@@ -62,6 +63,14 @@ def load(path: Path) -> PriceBook:
     return _book((path,))
 
 
+def read(entries: Iterable[Any], name: str, *, rows_most: int) -> PriceBook:
+    """Read the entries of a price file that ``name`` stands for. Raises InvalidInput for more rows than that, too."""
+    rows: list[Price] = []
+    for number, entry in enumerate(entries, start=1):
+        _add(rows, entry, f"{name}: entry {number}{_named(entry)}", rows_most)
+    return PriceBook(tuple(rows))
+
+
 def write(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
     """Write entries as a price file, one line each, so that a review shows what changed."""
     lines = ",\n".join("  " + json.dumps(entry, ensure_ascii=False) for entry in entries)
@@ -86,12 +95,20 @@ def _book(paths: Iterable[Path]) -> PriceBook:
     rows: list[Price] = []
     for path in paths:
         for number, entry in enumerate(_entries(path), start=1):
-            try:
-                rows.extend(_rows(entry, rows))
-            except (InvalidInput, KeyError, TypeError, ValueError) as error:
-                message = f"no {error}" if isinstance(error, KeyError) else str(error)
-                raise InvalidInput(f"{path.name}: entry {number}{_named(entry)}: {message}") from error
+            _add(rows, entry, f"{path.name}: entry {number}{_named(entry)}")
     return PriceBook(tuple(rows))
+
+
+def _add(rows: list[Price], entry: Any, where: str, rows_most: int = sys.maxsize) -> None:
+    """Add the rows of an entry, which may refer to those before it. Raises InvalidInput, saying where."""
+    try:
+        for row in _rows(entry, rows):
+            if len(rows) >= rows_most:
+                raise ValueError(f"the book has more than {rows_most:,} rows")
+            rows.append(row)
+    except (InvalidInput, KeyError, TypeError, ValueError) as error:
+        message = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise InvalidInput(f"{where}: {message}") from error
 
 
 def _entries(path: Path) -> list[Any]:

@@ -77,9 +77,12 @@ async def returned(connection: Connection, account: UUID, asset: Asset, call: UU
     return found
 
 
-async def find_key(database: Database, account: UUID, key: str) -> KeyRow | None:
+async def find_key(source: Database | Connection, account: UUID, key: str) -> KeyRow | None:
     """Give what a key stands for, or None."""
-    row = await database.row("key_find", account, key)
+    if isinstance(source, Database):
+        row = await source.row("key_find", account, key)
+    else:
+        row = await source.fetchrow(statement("key_find"), account, key)
     return None if row is None else KeyRow(bytes(row["digest"]), row["result_id"], row["created_at"])
 
 

@@ -1,10 +1,11 @@
 """Price books that were ever in force, whole and unchanged."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from jangbu.storage.database import Database, Row
+from jangbu.storage.database import Connection, Database, Row
 from jangbu.storage.failures import translated
 from jangbu.storage.statements import statement
 
@@ -20,19 +21,27 @@ class PriceVersion:
     book: str = ""
 
 
-async def add(database: Database, project: str, digest: bytes, book: str, note: str) -> tuple[int, bool]:
-    """Put a book in force; give its version, and whether it is new."""
+@asynccontextmanager
+async def writing(database: Database, project: str) -> AsyncIterator[Connection]:
+    """Lend a connection in a transaction in which nobody else writes a book of the project."""
     with translated():
         async with database.connection() as connection, connection.transaction():
             await connection.execute(statement("price_version_lock"), project)
-            row = await connection.fetchrow(statement("price_version_add"), project, digest, book, note)
+            yield connection
+
+
+async def add(connection: Connection, project: str, digest: bytes, book: str, note: str) -> tuple[int, bool]:
+    """Put a book in force while ``writing``; give its version, and whether it is new."""
+    row = await connection.fetchrow(statement("price_version_add"), project, digest, book, note)
     assert row is not None, "a book is added or is there"
     return row["version"], row["is_new"]
 
 
-async def newest(database: Database, project: str) -> PriceVersion | None:
+async def newest(source: Database | Connection, project: str) -> PriceVersion | None:
     """Give the book in force, or None."""
-    return _version(await database.row("price_version_newest", project))
+    if isinstance(source, Database):
+        return _version(await source.row("price_version_newest", project))
+    return _version(await source.fetchrow(statement("price_version_newest"), project))
 
 
 async def find(database: Database, project: str, version: int) -> PriceVersion | None:

@@ -27,6 +27,10 @@ SENT = {
     "records.batch": {"records": [record()]},
     "holds.charge": {"answer": answer()},
     "holds.release": {"reason": "no answer came"},
+    "prices.write": {"entries": [{"models": ["gemini-99"], "usd": {"input": "1"}, "source": "s"}]},
+    "prices.write_own": {"model": "gemini-99", "meter": "input", "price_nano": 1, "source": "s"},
+    "prices.write_markup": {"parts_per_million": 5},
+    "prices.backfill": {},
     "keys.create": {"name": "new", "scopes": ["api:analytics"]},
 }
 MATRIX = {
@@ -59,6 +63,10 @@ MATRIX = {
     "holds.release": OPERATIONS,
     "prices.list_prices": FIGURES,
     "prices.versions": FIGURES,
+    "prices.write": MONEY,
+    "prices.write_own": MONEY,
+    "prices.write_markup": MONEY,
+    "prices.backfill": MONEY,
     "keys.create": OPERATIONS,
     "keys.list_keys": OPERATIONS,
     "keys.show": OPERATIONS,

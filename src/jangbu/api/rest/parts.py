@@ -8,6 +8,7 @@ from jangbu.api.rest.declared import Routes
 from jangbu.api.rest.holds import holds
 from jangbu.api.rest.keys import keys
 from jangbu.api.rest.money import money
+from jangbu.api.rest.price_changes import price_changes
 from jangbu.api.rest.prices import prices
 from jangbu.api.rest.records import records
 from jangbu.api.rest.reports import reports
@@ -23,6 +24,7 @@ ROUTES: tuple[Routes, ...] = (
     calls,
     holds,
     prices,
+    price_changes,
     keys,
     alerts,
     verification,

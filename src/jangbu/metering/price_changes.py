@@ -1,0 +1,48 @@
+"""The ways in which a project's prices change: the book grows, an own price is set, a mark-up is charged."""
+
+from datetime import datetime
+
+from jangbu.domain.price_book import Price, PriceBook
+from jangbu.domain.pricing import Terms
+from jangbu.metering.pricing import Changed, Edition, Make
+from jangbu.prices import Change, ChangeKind, append, diff
+
+__all__ = ["changes_of", "differences", "grown", "marked_up", "with_own"]
+
+
+def grown(book: PriceBook, at: datetime) -> Make:
+    """Grow the book by what another knows, changed prices from ``at`` on; own prices and the mark-up stay."""
+
+    def make(edition: Edition) -> tuple[PriceBook, Terms]:
+        return append(edition.base, book, at), edition.terms
+
+    return make
+
+
+def marked_up(parts_per_million: int) -> Make:
+    """Charge users so much on top of what calls cost."""
+
+    def make(edition: Edition) -> tuple[PriceBook, Terms]:
+        return edition.base, Terms(parts_per_million, edition.terms.overrides)
+
+    return make
+
+
+def with_own(row: Price) -> Make:
+    """Let an own price win over the book's; it takes the place of an own price for the same."""
+
+    def make(edition: Edition) -> tuple[PriceBook, Terms]:
+        kept = [each for each in edition.terms.overrides if each.key != row.key]
+        return edition.base, Terms(edition.terms.markup_parts_per_million, (*kept, row))
+
+    return make
+
+
+def differences(old: PriceBook, new: PriceBook) -> list[Change]:
+    """Compare two books; rows that are the same in both are left out."""
+    return [each for each in diff(old, new) if each.kind is not ChangeKind.UNCHANGED]
+
+
+def changes_of(changed: Changed) -> list[Change]:
+    """Give the rows of the book that a change adds."""
+    return differences(changed.before, changed.after)
