@@ -178,3 +178,26 @@ def test_records_that_were_put_aside_keep_no_other_from_being_sent_again(jangbu:
     again = jangbu.json("spool", "drain", "--again")
     assert again == {"drained": 0, "recorded_again": 1, "waiting": 0, "quarantined": 2}
     assert jangbu.json("balance", "kim")["used_tokens"] == 450
+
+
+def test_what_was_put_aside_is_a_mismatch_until_it_is_recorded_or_removed(jangbu: Jangbu, ledger: Path) -> None:
+    left = spooled(ledger, "nobody", "nobody")
+    left.append([b"cannot be read"])
+    left.close()
+    jangbu.ok("spool", "drain")
+    found = jangbu("verify", "--json")
+    assert (found.code, [each["invariant"] for each in found.json["mismatches"]]) == (6, ["spool"])
+    assert (found.json["mismatches"][0]["expected"], found.json["mismatches"][0]["found"]) == (0, 3)
+    assert "what is recorded adds up" in jangbu("verify").err
+    jangbu.ok("accounts", "create", "nobody")
+    # Also when what is kept for a fail-over is gone, the quarantine has all of it.
+    for name in (ledger / "a-process-that-died").glob("*.segment"):
+        name.unlink()
+    again = jangbu.json("spool", "drain", "--again")
+    assert (again["recorded_again"], again["quarantined"]) == (2, 1)
+    assert jangbu.json("balance", "nobody")["used_tokens"] == 900
+    assert jangbu.json("spool", "drain", "--again")["recorded_again"] == 0
+    (refused,) = (ledger / "a-process-that-died" / "quarantine").iterdir()
+    assert jangbu("verify").code == 6
+    refused.unlink()
+    assert jangbu("verify").code == 0

@@ -44,7 +44,7 @@ async def verify(
     async with session.ledger() as metering:
         from jangbu.cli.spool import spools_of
         from jangbu.metering.evidence import restated
-        from jangbu.metering.verify import Verification
+        from jangbu.metering.verify import Invariant, Verification
 
         with progress(session) as tell:
             report = await Verification(metering.database, project, spools=spools_of(settings)).run(
@@ -56,10 +56,10 @@ async def verify(
             )
     session.show(_facts(report), lambda: _text(report))
     if not report.is_clean:
-        raise IntegrityMismatch(
-            f"the book does not add up in {counted(len(report.mismatches), 'place')}",
-            hint="stop writing; restore a backup, or correct them by adjustments with a reason",
-        )
+        hint = "stop writing; restore a backup, or correct them by adjustments with a reason"
+        if all(each.invariant is Invariant.SPOOL for each in report.mismatches):
+            hint = "what is recorded adds up; see `jangbu spool status` for what is not"
+        raise IntegrityMismatch(f"the book does not add up in {counted(len(report.mismatches), 'place')}", hint=hint)
 
 
 def _facts(report: "Report") -> dict[str, object]:

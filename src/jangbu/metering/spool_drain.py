@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from jangbu import telemetry
 from jangbu.errors import InvalidInput
 from jangbu.metering.spool import Record, Spool, Spooled, decode_record, records_in
 from jangbu.metering.spool.disk import Disk
+from jangbu.metering.spool.recovery import QUARANTINE, aside_name, set_aside_in
 
 __all__ = ["Write", "drain", "drain_again"]
 
@@ -17,6 +19,8 @@ Write = Callable[[Sequence[Spooled]], Awaitable[Sequence[str | None]]]
 database raises: nothing is known then."""
 
 _BATCH_MAX = 256
+_NEVER = datetime.fromtimestamp(0, UTC)
+"""When a record was spooled of which that is not kept."""
 
 
 async def drain(spool: Spool, write: Write, answered: Callable[[], None] = lambda: None) -> int:
@@ -36,16 +40,30 @@ async def drain(spool: Spool, write: Write, answered: Callable[[], None] = lambd
 async def drain_again(directory: Path, write: Write, disk: Disk) -> int:
     """Record what a spool holds, also after its commit; give how many records the database has. Nothing is owned.
 
-    Among them are those that were put aside: they are refused again, and that was told before. What waits is sent, too:
-    that the former database had it may not be noted yet.
+    Among them are those that were put aside, also where their files are gone: those that are refused again stay in the
+    quarantine, and that was told before. What waits is sent, too: that the former database had it may not be noted yet.
     """
     recorded = 0
+    aside = await asyncio.to_thread(set_aside_in, disk, directory)
     records = records_in(directory, disk=disk)
     while batch := await asyncio.to_thread(_next_batch, records):
-        readable, _ = _decoded(batch)
-        reasons = await write([spooled for _, spooled in readable])
-        recorded += sum(reason is None for reason in reasons)
+        for record in await _recorded(batch, write):
+            recorded += 1
+            path = directory / QUARANTINE / aside_name(record.sequence, record.payload)
+            if aside.pop(path, None) is not None:
+                disk.remove(path)
+    for path, payload in aside.items():
+        if await _recorded([Record(0, _NEVER, payload)], write):
+            recorded += 1
+            disk.remove(path)
     return recorded
+
+
+async def _recorded(records: Sequence[Record], write: Write) -> list[Record]:
+    """Write records; give those that the database has."""
+    readable, _ = _decoded(records)
+    reasons = await write([spooled for _, spooled in readable])
+    return [record for (record, _), reason in zip(readable, reasons, strict=True) if reason is None]
 
 
 def _next_batch(records: Iterator[Record]) -> list[Record]:

@@ -132,6 +132,10 @@ def _waiting(spools: Sequence[Sight]) -> Iterator[Mismatch]:
     for each in spools:
         if each.oldest_seconds is not None and each.oldest_seconds >= SPOOL_SECONDS:
             yield Mismatch(Invariant.SPOOL, None, None, f"records that wait in {each.directory}", 0, each.waiting)
+        if each.unrecorded:
+            yield Mismatch(
+                Invariant.SPOOL, None, None, f"records in the quarantine of {each.directory}", 0, each.unrecorded
+            )
 
 
 def _tell_nobody(_step: str, _done: int, _total: int) -> None:

@@ -13,9 +13,24 @@ from jangbu.metering.spool.disk import Disk
 from jangbu.metering.spool.frames import Damage, Frame
 from jangbu.metering.spool.segment import Segment, Written, segment_names
 
-__all__ = ["QUARANTINE", "Entry", "Finding", "Found", "keep_aside", "look_through", "quarantine"]
+__all__ = [
+    "QUARANTINE",
+    "UNREADABLE",
+    "Entry",
+    "Finding",
+    "Found",
+    "aside_name",
+    "keep_aside",
+    "look_through",
+    "quarantine",
+    "set_aside_in",
+    "unrecorded_in",
+]
 
 QUARANTINE = "quarantine"
+UNREADABLE = "unreadable-"
+"""How the names of files begin that hold what the disk gave in the place of a record."""
+_ASIDE, _LOST = "record-", ".lost"
 
 
 @dataclass(slots=True)
@@ -83,7 +98,7 @@ def quarantine(disk: Disk, directory: Path, found: Found) -> list[Finding]:
         lost = tuple(_lost(written, found))
         # What is cut off or zeroed leaves nothing to keep, but that something is gone is told all the same.
         listed = ",".join(map(str, lost)).encode()
-        name = f"{segment.path.stem}-{zlib.crc32(listed):08x}.lost"
+        name = f"{segment.path.stem}-{zlib.crc32(listed):08x}{_LOST}"
         if lost and not _is_whole(disk, folder / name, len(listed)):
             contents.append((name, listed))
         if contents:
@@ -128,6 +143,46 @@ def keep_aside(disk: Disk, directory: Path, name: str, content: bytes) -> bool:
     except OSError:
         return False
     return True
+
+
+def aside_name(sequence: int, payload: bytes) -> str:
+    """Give the name in the quarantine of a record that the database refuses: sequences begin anew in a directory that
+    was empty once.
+    """
+    return f"{_ASIDE}{sequence}-{zlib.crc32(payload):08x}.bytes"
+
+
+def set_aside_in(disk: Disk, directory: Path) -> dict[Path, bytes]:
+    """Give the records in a quarantine that the database refused, by their files. The reason is their first line."""
+    found: dict[Path, bytes] = {}
+    for name in disk.names(directory / QUARANTINE):
+        if name.startswith(_ASIDE):
+            path = directory / QUARANTINE / name
+            found[path] = _content(disk, path).partition(b"\n")[2]
+    return found
+
+
+def unrecorded_in(disk: Disk, directory: Path) -> int:
+    """Give how many acknowledged records a quarantine tells of that were not recorded: refused, unreadable, or gone."""
+    number = 0
+    for name in disk.names(directory / QUARANTINE):
+        if name.startswith((_ASIDE, UNREADABLE)):
+            number += 1
+        elif name.endswith(_LOST):
+            number += len(_content(disk, directory / QUARANTINE / name).split(b","))
+    return number
+
+
+def _content(disk: Disk, path: Path) -> bytes:
+    """Read a file; whoever has looked at it may remove it meanwhile."""
+    try:
+        file = disk.open(path, writable=False)
+    except OSError:
+        return b""
+    try:
+        return file.read_at(file.size(), 0)
+    finally:
+        file.close()
 
 
 def _is_whole(disk: Disk, path: Path, size: int) -> bool:

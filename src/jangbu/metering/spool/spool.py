@@ -9,7 +9,6 @@ on which nothing is ever written here, does not touch the disk.
 """
 
 import threading
-import zlib
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from jangbu.clock import Clock
 from jangbu.errors import JangbuError, SpoolInUse, SpoolUnusable
 from jangbu.metering.spool.copies import Copies
 from jangbu.metering.spool.disk import Disk, Lock, RealDisk, refuse
-from jangbu.metering.spool.recovery import QUARANTINE, Finding, keep_aside
+from jangbu.metering.spool.recovery import QUARANTINE, Finding, aside_name, keep_aside
 from jangbu.metering.spool.reservation import Reservation
 from jangbu.metering.spool.segment import REFUSED
 from jangbu.metering.spool.store import Record, Store, milliseconds, moment
@@ -193,8 +192,7 @@ class Spool:
             if record is None:
                 return
             self._set_aside.add(sequence)
-            # Sequences begin anew in a directory that was empty once.
-            name = f"record-{sequence}-{zlib.crc32(record.payload):08x}.bytes"
+            name = aside_name(sequence, record.payload)
             content = reason.replace("\n", " ").encode() + b"\n" + record.payload
             if keep_aside(self._disk, self.directory, name, content):
                 self._store.note_committed([sequence], self._now())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jangbu.clock import Clock
 from jangbu.metering.spool.disk import Disk, RealDisk
-from jangbu.metering.spool.recovery import QUARANTINE, look_through
+from jangbu.metering.spool.recovery import QUARANTINE, look_through, unrecorded_in
 from jangbu.metering.spool.segment import REFUSED, segment_names
 from jangbu.metering.spool.spool import LOCK
 from jangbu.metering.spool.store import Record, milliseconds, moment
@@ -24,6 +24,8 @@ class Sight:
     oldest_seconds: int | None
     kept: int
     quarantined: int
+    unrecorded: int
+    """How many acknowledged records the quarantine tells of that are in no book, as far as anybody knows."""
     is_owned: bool
     """Whether a living process has it."""
 
@@ -43,6 +45,7 @@ def look(directory: Path, clock: Clock, *, disk: Disk | None = None) -> Sight:
         oldest_seconds=max(0, now - min(waiting)) // 1000 if waiting else None,
         kept=sum(bool(entry.committed_at) for entry in found.entries.values()),
         quarantined=len(chosen.names(directory / QUARANTINE)),
+        unrecorded=unrecorded_in(chosen, directory),
         is_owned=_is_owned(chosen, directory),
     )
 

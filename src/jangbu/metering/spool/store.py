@@ -14,7 +14,7 @@ from jangbu import telemetry
 from jangbu.errors import SpoolFull, SpoolUnusable
 from jangbu.metering.spool.disk import Disk, is_full, refuse
 from jangbu.metering.spool.frames import frame_bytes
-from jangbu.metering.spool.recovery import Entry, Finding, keep_aside, look_through, quarantine
+from jangbu.metering.spool.recovery import UNREADABLE, Entry, Finding, keep_aside, look_through, quarantine
 from jangbu.metering.spool.segment import Segment
 
 __all__ = ["Record", "Store", "milliseconds", "moment"]
@@ -247,7 +247,7 @@ class Store:
 
     def _tell_unreadable(self, sequence: int, entry: Entry) -> None:
         frame = entry.frame
-        name = f"{entry.segment.path.stem}-{frame.offset}.bytes"
+        name = f"{UNREADABLE}{entry.segment.path.stem}-{frame.offset}.bytes"
         try:
             content = entry.segment.raw(frame.offset, frame.end - frame.offset)
         except OSError:
