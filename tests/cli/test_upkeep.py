@@ -106,6 +106,18 @@ def test_the_schema_is_upgraded_once_and_its_sql_shown_to_whoever_asks(jangbu: J
     assert offline("db", "sql", "--from", "9999").error_line
 
 
+def test_the_sql_by_which_a_role_reads_its_own_rows_is_printed_or_put_in_force(offline: Jangbu, jangbu: Jangbu) -> None:
+    printed = offline.ok("db", "policies", "--role", "web", "--claim", "user_id").out
+    assert printed.startswith("BEGIN;")
+    assert printed.rstrip().endswith("COMMIT;")
+    assert "U&'web'" in printed
+    assert "U&'user_id'" in printed
+    facts = offline.json("db", "policies", "--whole-project")
+    assert (facts["role"], facts["claim"], facts["project"], facts["applied"]) == ("authenticated", None, "default", False)
+    assert "CREATE ROLE" in jangbu("db", "policies", "--role", "nobody_here", "--apply").err
+    assert offline("db", "policies", "--role", "").code == 2
+
+
 def test_the_address_of_ones_own_server_is_printed_without_its_password(offline: Jangbu) -> None:
     assert offline.ok("db", "url").out == "postgresql://kim:****@127.0.0.1:1/nowhere\n"
     assert offline.json("db", "url") == {"url": "postgresql://kim:****@127.0.0.1:1/nowhere", "stays_seconds": None}

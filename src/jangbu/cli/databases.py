@@ -107,6 +107,40 @@ async def url(session: Session) -> None:
         )
 
 
+@command(databases, "policies")
+async def policies(
+    session: Session,
+    role: Annotated[
+        str, typer.Option("--role", metavar="ROLE", help="The PostgreSQL role that may read.", show_default=True)
+    ] = "authenticated",
+    claim: Annotated[
+        str,
+        typer.Option("--claim", metavar="NAME", help="The claim of its JWT that names the user.", show_default=True),
+    ] = "sub",
+    whole_project: Annotated[
+        bool, typer.Option("--whole-project", help="Let it read all rows of the project, not one user's.")
+    ] = False,
+    is_applied: Annotated[bool, typer.Option("--apply", help="Put it in force here instead of printing it.")] = False,
+) -> None:
+    """Print the SQL by which a role reads its own rows and nothing else: row-level security, as Supabase has it."""
+    from jangbu.storage import policies as row_level
+
+    settings = session.settings()
+    text = row_level.policies_sql(role=role, project=settings.project, claim=None if whole_project else claim)
+    if is_applied:
+        from jangbu.wiring import database_address
+
+        async with database_address(settings) as dsn:
+            await row_level.apply(dsn, text)
+    facts = {"role": role, "claim": None if whole_project else claim, "project": settings.project, "sql": text}
+    if session.as_json:
+        session.show(facts | {"applied": is_applied}, lambda: text)
+    elif is_applied:
+        write_data(f"role {role} reads {'the project' if whole_project else 'its own rows'} from now on")
+    else:
+        write_data(f"BEGIN;\n\n{text.rstrip()}\n\nCOMMIT;")
+
+
 @command(databases, "sql")
 def sql(
     session: Session,
