@@ -117,7 +117,7 @@ def serving(
 ) -> Iterator[Service]:
     """Serve until the block ends; a gateway before ``gemini`` gets a user and an app's key first.
 
-    ``before`` are words that stand before the command.
+    ``before`` are words that stand before the command. There is no dashboard, which would offer itself.
     """
     upstream = {} if gemini is None else {"JANGBU_UPSTREAM_URL": gemini.url, "GEMINI_API_KEY": UPSTREAM_KEY}
     log = jangbu.directory / f"serve-{time.monotonic_ns()}.log"
@@ -125,7 +125,7 @@ def serving(
         process = subprocess.Popen(
             [*before, sys.executable, "-m", "jangbu", "serve", "--port", str(free_port()), "--json", *options],
             cwd=jangbu.directory,
-            env={**os.environ, **jangbu.environment, **upstream, **environment},
+            env={**os.environ, **jangbu.environment, "JANGBU_DASHBOARD": "false", **upstream, **environment},
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

@@ -26,7 +26,7 @@ def serving(jangbu: Jangbu, port: int) -> Iterator["subprocess.Popen[str]"]:
     process = subprocess.Popen(
         [sys.executable, "-m", "jangbu", "serve", "--port", str(port), "--json"],
         cwd=jangbu.directory,
-        env={**jangbu.environment, "JANGBU_VERTEX_PROJECT": "shop"},
+        env={**jangbu.environment, "JANGBU_VERTEX_PROJECT": "shop", "JANGBU_DASHBOARD": "false"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

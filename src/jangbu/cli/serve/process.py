@@ -5,7 +5,7 @@ import gc
 import logging
 import resource
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import cast
 
@@ -24,6 +24,7 @@ from jangbu.config import Settings
 from jangbu.dashboard.app import Dashboard
 from jangbu.gateway.assembly import open_gateway
 from jangbu.metering.evidence import restated
+from jangbu.metering.meter import Metering
 from jangbu.metering.verifier import Verifier
 from jangbu.wiring import open_metering
 
@@ -41,17 +42,26 @@ _FILES_KEPT = 128
 _FILES_LEAST = 64
 
 
+async def _open_silently(_metering: Metering) -> None:
+    """Say nothing about the ledger."""
+
+
 async def serve_on(
-    settings: Settings, listener: socket.socket, certificate: Certificate | None, ready: Callable[[Stopping], None]
+    settings: Settings,
+    listener: socket.socket,
+    certificate: Certificate | None,
+    ready: Callable[[Stopping], None],
+    opened: Callable[[Metering], Awaitable[None]] = _open_silently,
 ) -> None:
     """Serve until the process is asked to stop, then let calls finish and write what waits.
 
-    ``ready`` is called when connections are taken. Raises what the ledger and the settings raise, before that.
+    ``opened`` is called when the ledger is open, ``ready`` when connections are taken. Raises what the ledger and the
+    settings raise, before that.
     """
     stopping = Stopping()
     try:
         with logging_as_set(settings):
-            await _serve(settings, listener, certificate, stopping, ready)
+            await _serve(settings, listener, certificate, stopping, ready, opened)
     finally:
         stopping.end()
 
@@ -81,6 +91,7 @@ async def _serve(
     certificate: Certificate | None,
     stopping: Stopping,
     ready: Callable[[Stopping], None],
+    opened: Callable[[Metering], Awaitable[None]],
 ) -> None:
     has_key = settings.gemini_api_key is not None or settings.upstream_keys is not None
     async with (
@@ -102,6 +113,7 @@ async def _serve(
         stopping.begin(lambda: setattr(server, "should_exit", True))
         _collect_rarely()
         give_back_large_blocks()
+        await opened(metering)
         ready(stopping)
         if not settings.can_call:
             _log.warning("no call can be made: there is nothing to call Gemini with; %s", WHAT_TO_SET)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jangbu.cli.serve.certificate import Certificate, given_certificate, self_signed_certificate
+from jangbu.cli.serve.first_owner import offer_first_owner
 from jangbu.cli.serve.listening import address, listen
 from jangbu.cli.serve.loop import run
 from jangbu.cli.serve.process import serve_on
@@ -13,6 +14,7 @@ from jangbu.cli.serve.workers import serve_with_workers
 from jangbu.cli.session import Session
 from jangbu.config import Settings
 from jangbu.errors import InvalidSettings
+from jangbu.metering.meter import Metering
 
 __all__ = ["start"]
 
@@ -29,12 +31,15 @@ def start(session: Session, host: str, port: int, options: Mapping[str, Any], *,
             facts["certificate"] = str(certificate.chain)
         session.show(facts, lambda: _said(facts))
 
+    async def opened(metering: Metering) -> None:
+        await offer_first_owner(settings, metering, url)
+
     with listen(host, port, client_seconds=settings.client_seconds_max) as listener:
         if settings.workers == 1:
-            run(serve_on(settings, listener, certificate, ready))
+            run(serve_on(settings, listener, certificate, ready, opened))
         else:
             # The parent only watches: it gets Python's own loop, which can put a worker in a process group of its own.
-            asyncio.run(serve_with_workers(settings, session, listener, certificate, ready))
+            asyncio.run(serve_with_workers(settings, session, listener, certificate, ready, opened))
 
 
 def _certificate(settings: Settings, host: str, *, self_signed: bool) -> Certificate | None:

@@ -13,7 +13,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from jangbu.cli.session import Session
 from jangbu.config import Settings
 from jangbu.errors import JangbuError
 from jangbu.gateway.assembly import open_gateway
+from jangbu.metering.meter import Metering
 from jangbu.wiring import database_address, open_metering
 
 __all__ = ["METRICS_DIRECTORY", "READY", "serve_with_workers"]
@@ -73,6 +74,7 @@ async def serve_with_workers(
     listener: socket.socket,
     certificate: Certificate | None,
     ready: Callable[[Stopping], None],
+    opened: Callable[[Metering], Awaitable[None]],
 ) -> None:
     """Serve with so many processes until this one is asked to stop.
 
@@ -80,16 +82,16 @@ async def serve_with_workers(
     """
     with logging_as_set(settings), tempfile.TemporaryDirectory(prefix="jangbu-metrics-") as directory:
         async with database_address(settings):
-            await _try(settings)
+            await _try(settings, opened)
             task = Task(session, settings.log_format, certificate)
             crew = _Crew(settings, task, listener, Path(directory))
             await crew.serve(ready)
 
 
-async def _try(settings: Settings) -> None:
+async def _try(settings: Settings, opened: Callable[[Metering], Awaitable[None]]) -> None:
     """Open what the workers will open, once: the schema is brought up to date, and what is wrong is told here."""
     async with open_metering(settings) as metering, open_gateway(settings, metering):
-        pass
+        await opened(metering)
 
 
 class _Crew:
