@@ -1,11 +1,5 @@
-"""Settings: from arguments, then ``JANGBU_*`` variables, then a TOML file, then defaults.
+"""Every setting, with what it means and what it may be."""
 
-The TOML file is named by ``JANGBU_CONFIG``, else ``jangbu.toml`` in the working directory is read if it is there. A
-path that is empty is refused: it would silently mean the working directory.
-"""
-
-import difflib
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,17 +15,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from jangbu.config.reading import OWN_VARIABLES, PREFIX, names, readable, require_no_typo, settings_file
 from jangbu.errors import InvalidSettings
 
-__all__ = ["Settings"]
+__all__ = ["OWN_PAGES", "Settings"]
 
-_PREFIX = "JANGBU_"
 _SPOOL_BYTES_LEAST = 65_536
 """Room for the records of three calls at once; below 17 KB there is room for none."""
-_FILE_VARIABLE = "JANGBU_CONFIG"
-_DEFAULT_FILE = "jangbu.toml"
-_OWN_VARIABLES = {"gemini_api_key": "GEMINI_API_KEY"}
-"""Settings that are read from a variable which other programs know, too."""
 _FILES = ("price_book", "signing_key", "tls_certificate", "tls_key", "vertex_credentials")
 _PATHS = ("data_dir", "spool_dir", "backup_dir", *_FILES)
 
@@ -42,14 +32,12 @@ OWN_PAGES = frozenset({"healthz", "readyz", "metrics", "api", "dashboard", "open
 _PREFIX_PATH = re.compile(r"/*[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*/*|/+")
 _ORIGIN = re.compile(r"https?://[^\s/?#@:]+(?::[0-9]{1,5})?")
 _WEB_ADDRESS = re.compile(rf"{_ORIGIN.pattern}(?:[/?#]\S*)?")
-_NEAR = 0.8
-"""From where on a name that nobody knows is taken for a mistyped one: others may be anybody's."""
 
 
 class Settings(BaseSettings):
     """Every setting of Jangbu; immutable once loaded."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, populate_by_name=True)
 
     database_url: SecretStr | None = Field(None, description="A PostgreSQL 15+ server; without it one is embedded")
     data_dir: Path | None = Field(None, description="Where the embedded server keeps its data")
@@ -126,7 +114,7 @@ class Settings(BaseSettings):
     )
     gemini_api_key: SecretStr | None = Field(
         None,
-        validation_alias=_OWN_VARIABLES["gemini_api_key"],
+        validation_alias=OWN_VARIABLES["gemini_api_key"],
         description="The key with which the gateway calls Gemini",
     )
     upstream_keys: SecretStr | None = Field(
@@ -214,12 +202,12 @@ class Settings(BaseSettings):
     @classmethod
     def load(cls, **given: Any) -> Self:
         """Read all sources; ``given`` wins over them. Raises InvalidSettings with one line that names the setting."""
-        _require_no_typo()
+        require_no_typo(cls.model_fields)
         wanted = {name: value for name, value in given.items() if value is not None}
         try:
             return cls(**wanted)
         except ValidationError as error:
-            raise _readable(error) from None
+            raise readable(error) from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise InvalidSettings(f"the settings file {settings_file()} cannot be read: {reason}") from None
@@ -310,77 +298,9 @@ class Settings(BaseSettings):
         file = TomlConfigSettingsSource(kind, toml_file=settings_file())()
         return {
             name: "environment"
-            if _names(name) & environment.keys()
+            if names(name) & environment.keys()
             else "file"
-            if _names(name) & file.keys()
+            if names(name) & file.keys()
             else "default"
             for name in kind.model_fields
         }
-
-
-def settings_file() -> Path | None:
-    """Give the TOML file that settings are read from, or None where there is none.
-
-    Raises InvalidSettings where the one that was named is not there.
-    """
-    named = os.environ.get(_FILE_VARIABLE)
-    if named is None:
-        return Path(_DEFAULT_FILE) if Path(_DEFAULT_FILE).is_file() else None
-    if not named.strip():
-        raise InvalidSettings(f"{_FILE_VARIABLE} names nothing", hint="name a TOML file, or unset it")
-    if not Path(named).exists() or Path(named).is_dir():
-        raise InvalidSettings(f"there is no settings file {named}", hint=f"{_FILE_VARIABLE} names it")
-    return Path(named)
-
-
-def _require_no_typo() -> None:
-    """Refuse a variable that is named nearly as a setting is: it would do nothing, without a word.
-
-    Others are left alone: containers are given variables such as JANGBU_PORT, and apps have their own.
-    """
-    settings = {name.upper(): variable_of(name) for name in Settings.model_fields}
-    known = {*settings.values(), _FILE_VARIABLE}
-    for variable in map(str.upper, os.environ):
-        if variable.startswith(_PREFIX) and variable not in known:
-            near = difflib.get_close_matches(variable.removeprefix(_PREFIX), settings, 1, _NEAR)
-            if near:
-                raise InvalidSettings(f"there is no setting {variable[:60]}", hint=f"set {settings[near[0]]} instead")
-
-
-def variable_of(name: str) -> str:
-    """Give the environment variable of a setting."""
-    return _OWN_VARIABLES.get(name, _PREFIX + name.upper())
-
-
-def _names(name: str) -> set[str]:
-    """Give the names under which a source may hold a setting."""
-    return {name, _OWN_VARIABLES.get(name, name), _OWN_VARIABLES.get(name, name).lower()}
-
-
-def _readable(error: ValidationError) -> InvalidSettings:
-    """Say the first thing that is wrong in plain words; what may be a secret is not repeated."""
-    first = error.errors(include_url=False)[0]
-    name = ".".join(str(part) for part in first["loc"])
-    bounds = first.get("ctx", {})
-    match first["type"]:
-        case "value_error":
-            why = str(bounds["error"])
-        case "int_parsing" | "int_type" | "int_from_float" | "int_parsing_size":
-            why = f"{str(first['input'])[:40]!r} is no whole number"
-        case "bool_parsing" | "bool_type":
-            why = f"{str(first['input'])[:40]!r} is neither true nor false"
-        case "greater_than_equal":
-            why = f"{first['input']} is less than {bounds['ge']:,}"
-        case "less_than_equal":
-            why = f"{first['input']} is more than {bounds['le']:,}"
-        case "string_too_short":
-            why = "names nothing"
-        case "string_too_long":
-            why = f"is longer than {bounds['max_length']:,} characters"
-        case "literal_error":
-            why = f"{str(first['input'])[:40]!r} is none of {bounds['expected']}"
-        case "extra_forbidden":
-            return InvalidSettings(f"there is no setting {name[:60]!r}", hint="see `jangbu config show`")
-        case _:
-            why = "is no text"
-    return InvalidSettings(f"setting {name}: {why}", hint=f"{variable_of(name)} or the settings file sets it")
