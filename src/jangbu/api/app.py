@@ -36,7 +36,8 @@ async def open_app(
     )
     # Whatever else is asked for is the API's to answer: a route of its own would match the path decoded, which may be
     # anything.
-    app.router.default = Api(settings, metering)
+    api = Api(settings, metering)
+    app.router.default = api
     app.state.metering = metering
     app.state.readiness = Readiness(metering, settings.project, reaches_upstream, can_call=settings.can_call)
     app.state.metrics = metrics
@@ -44,6 +45,7 @@ async def open_app(
     try:
         yield app
     finally:
+        await api.close()
         await metrics.close()
 
 

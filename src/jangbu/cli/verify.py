@@ -12,6 +12,7 @@ from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import whole_number
 from jangbu.errors import IntegrityMismatch
+from jangbu.metering.facts import mismatch_facts
 
 if TYPE_CHECKING:
     from jangbu.metering.verify import Mismatch, Report
@@ -69,17 +70,7 @@ def _facts(report: "Report") -> dict[str, object]:
         "accounts": report.accounts,
         "records": report.records,
         "checked": report.checked,
-        "mismatches": [
-            {
-                "invariant": each.invariant,
-                "account_id": each.account,
-                "user": each.user,
-                "what": each.what,
-                "expected": each.expected,
-                "found": each.found,
-            }
-            for each in report.mismatches
-        ],
+        "mismatches": [mismatch_facts(each) for each in report.mismatches],
         "cut": sorted(report.cut),
     }
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jangbu.domain.usage import Usage
     from jangbu.metering.explain import Explanation
     from jangbu.metering.reports import Figures
+    from jangbu.metering.verify import Mismatch
     from jangbu.prices import Change
     from jangbu.storage.accounts import AccountRow
     from jangbu.storage.alerts import AlertRow
@@ -31,6 +32,7 @@ __all__ = [
     "has_no_price",
     "key_facts",
     "member_facts",
+    "mismatch_facts",
     "money_facts",
     "price_change_facts",
     "receipt_facts",
@@ -182,6 +184,18 @@ def price_change_facts(change: "Change") -> dict[str, Any]:
         "kind": change.kind,
         "before": change.before and change.before.to_row(),
         "after": change.after and change.after.to_row(),
+    }
+
+
+def mismatch_facts(mismatch: "Mismatch") -> dict[str, Any]:
+    """Give a figure that is not what it should be as JSON."""
+    return {
+        "invariant": mismatch.invariant,
+        "account_id": mismatch.account,
+        "user": mismatch.user,
+        "what": mismatch.what,
+        "expected": mismatch.expected,
+        "found": mismatch.found,
     }
 
 

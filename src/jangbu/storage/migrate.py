@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 10
 
-HEAD = "0011"
+HEAD = "0013"
 """The revision that this release needs."""
 
 

@@ -1,6 +1,5 @@
-"""Alerts and the last verification: what is wrong, and that nothing is."""
+"""Alerts: what is wrong, and whether somebody was told."""
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -14,23 +13,11 @@ from jangbu.api.rest.paging import Cursor, Limit, moment_and_id, page
 from jangbu.api.rest.values import Answer, Number, Part, example
 from jangbu.metering.facts import alert_facts
 
-__all__ = ["alerts", "verification"]
+__all__ = ["alerts"]
 
 alerts = Routes("alerts")
-verification = Routes("verification")
 
 _AT = "2026-01-31T09:00:00Z"
-_VERIFIED = {
-    "verified_to": _AT,
-    "full_at": _AT,
-    "started_at": _AT,
-    "ended_at": _AT,
-    "is_full": True,
-    "accounts": 10,
-    "records": 1_000,
-    "mismatches": 0,
-    "full_mismatches": 0,
-}
 
 
 class AlertFacts(Part):
@@ -81,28 +68,6 @@ class AlertList(Answer):
     next: str | None
 
 
-class Verified(Part):
-    """How a verification ended: how many figures did not add up, now and when everything was last looked at."""
-
-    verified_to: datetime | None
-    full_at: datetime | None
-    started_at: datetime
-    ended_at: datetime
-    is_full: bool
-    accounts: Number
-    records: Number
-    mismatches: Number
-    full_mismatches: Number
-
-
-class LastVerification(Answer):
-    """The last verification, null where none has ended yet; ``ok`` tells that nothing is known not to add up."""
-
-    model_config = example(schema_version=1, ok=True, verification=_VERIFIED)
-    ok: bool | None
-    verification: Verified | None
-
-
 @alerts.get("/alerts", roles=READERS, answer=AlertList)
 async def list_alerts(
     ask: Ask,
@@ -116,13 +81,3 @@ async def list_alerts(
     rows, following = page(found, limit, lambda row: (row.created_at, row.alert.id))
     shown = [alert_facts(row, text_of(row.alert, ask.parts.language)) for row in rows]
     return {"alerts": shown, "next": following}
-
-
-@verification.get("/verification", roles=READERS, answer=LastVerification)
-async def show(ask: Ask) -> dict[str, Any]:
-    """Show how the last verification of the book ended."""
-    found = await ask.reports.verified()
-    if found is None:
-        return {"ok": None, "verification": None}
-    facts = {name: value for name, value in asdict(found).items() if name != "age_seconds"}
-    return {"ok": found.known_mismatches == 0, "verification": facts}

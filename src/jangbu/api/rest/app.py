@@ -40,6 +40,11 @@ class Api:
         self._making = asyncio.Lock()
         self._app: FastAPI | None = None
 
+    async def close(self) -> None:
+        """End what goes on in the background."""
+        if self._app is not None:
+            await self._app.state.parts.runs.close()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request. Its path is matched as it was sent, so that a user's name may hold a slash."""
         if self._app is None:
@@ -60,6 +65,7 @@ def build(settings: Settings, ledger: Metering) -> "FastAPI":
     from jangbu.api.rest.frame import Route
     from jangbu.api.rest.parts import ROUTES
     from jangbu.api.rest.problems import unrouted
+    from jangbu.metering.verification_runs import VerificationRuns
 
     app = FastAPI(
         title="Jangbu",
@@ -76,6 +82,7 @@ def build(settings: Settings, ledger: Metering) -> "FastAPI":
         settings.project,
         settings.alert_language,
         Bodies(settings.body_bytes_max, seconds=settings.client_seconds_max),
+        VerificationRuns(ledger, settings.project),
     )
     Route.declarations = {declared.endpoint: declared for declared in chain.from_iterable(ROUTES)}
     app.router.route_class = Route

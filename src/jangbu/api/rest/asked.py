@@ -11,6 +11,7 @@ from jangbu.domain.keys import Key, KeyKind
 from jangbu.errors import InvalidInput, NotFound
 from jangbu.metering.meter import Metering
 from jangbu.metering.reports import Reports
+from jangbu.metering.verification_runs import VerificationRuns
 
 __all__ = ["Account", "Ask", "Asked", "Parts", "Somebody", "Whose"]
 
@@ -23,6 +24,7 @@ class Parts:
     project: str
     language: Literal["en", "ko"]
     bodies: Bodies
+    runs: VerificationRuns
 
 
 @dataclass(frozen=True, slots=True)

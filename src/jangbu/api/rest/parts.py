@@ -1,7 +1,7 @@
 """All routes of the API, part by part."""
 
 from jangbu.api.rest.accounts import accounts
-from jangbu.api.rest.alerts import alerts, verification
+from jangbu.api.rest.alerts import alerts
 from jangbu.api.rest.calls import calls
 from jangbu.api.rest.corrections import corrections
 from jangbu.api.rest.declared import Routes
@@ -12,6 +12,7 @@ from jangbu.api.rest.price_changes import price_changes
 from jangbu.api.rest.prices import prices
 from jangbu.api.rest.records import records
 from jangbu.api.rest.reports import reports
+from jangbu.api.rest.verification import verification
 
 __all__ = ["ROUTES"]
 
