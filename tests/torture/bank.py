@@ -89,6 +89,9 @@ class Bank:
         finally:
             connection.terminate()
         self._tally.looked(least)
+        # The fake never counts more than was held for, so nobody's balance has a reason to be below zero.
+        if least < 0:
+            self._tally.found(f"look {self._tally.looks}: {least} tokens are left to somebody")
         for each in wrong:
             self._tally.drift += 1
             self._tally.found(f"look {self._tally.looks}: {each}")
