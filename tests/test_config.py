@@ -17,6 +17,7 @@ WRONG = [
     ("top_up_url", "javascript:alert(1)", "no address"),
     ("spool_bytes_max", "12", "no room for calls"),
     ("allowed_origins", "https://shop.example/path", "no origin"),
+    ("oidc_issuer", "accounts.example", "no address"),
     ("allowed_origins", "https://shop.example, shop.example", "no origin"),
 ]
 RIGHT = [
@@ -62,3 +63,26 @@ def test_a_mistyped_variable_is_refused_with_the_name_that_was_meant(
 def test_what_a_container_or_an_app_sets_is_left_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "10.0.0.1")
     assert Settings.load().workers == 1
+
+
+PROVIDER = {"oidc_issuer": "https://accounts.example", "oidc_client_id": "jangbu"}
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"oidc_issuer": "https://accounts.example"}, "needs both"),
+        ({"oidc_client_id": "jangbu"}, "needs both"),
+        ({**PROVIDER, "oidc_default_role": "viewer"}, "for everybody"),
+        ({**PROVIDER, "oidc_default_role": "viewer", "oidc_allowed_domains": " "}, "for everybody"),
+    ],
+)
+def test_a_provider_that_would_let_in_nobody_or_all_the_world_is_refused(given: dict[str, str], why: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"setting oidc_allowed_domains: .*{why}"):
+        Settings.load(**given)
+
+
+def test_no_default_makes_an_owner() -> None:
+    with pytest.raises(InvalidSettings, match="oidc_default_role"):
+        Settings.load(**PROVIDER, oidc_default_role="owner", oidc_allowed_domains="shop.example")
+    assert Settings.load(**PROVIDER, oidc_default_role="viewer", oidc_allowed_domains="*").oidc_default_role == "viewer"

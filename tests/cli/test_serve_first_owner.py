@@ -1,10 +1,12 @@
 """The first owner's link: said once at the start, in the form of the other lines, where somebody could use it."""
 
+import logging
 import re
 from typing import Any
 
 import pytest
 
+from jangbu.cli.serve.lines import logging_to_stderr
 from tests.cli.conftest import Jangbu
 from tests.cli.service import Service, serving
 
@@ -34,3 +36,13 @@ def test_where_there_is_a_member_or_no_dashboard_nothing_is_offered(jangbu: Jang
     jangbu.ok("members", "add", "kim")
     with serving(jangbu, JANGBU_DASHBOARD="true") as service:
         assert offers(service) == []
+
+
+def test_what_lets_somebody_in_is_in_no_line_of_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    with logging_to_stderr("json"):
+        logging.getLogger("some.part").warning(
+            "GET /dashboard/set-up?token=Canary-1 and /returned?state=a&code=Canary_2"
+        )
+    told = capfd.readouterr().err
+    assert "/dashboard/set-up?token=***" in told
+    assert "Canary" not in told

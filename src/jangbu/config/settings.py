@@ -168,6 +168,22 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=64, description="How many processes serve")
     dashboard: bool = Field(True, description="Whether `jangbu serve` has the dashboard, at /dashboard")
     time_zone: str = Field("UTC", description="The time zone that the dashboard begins with, like Asia/Seoul")
+    oidc_issuer: str | None = Field(
+        None, description="An OpenID provider by which members may sign in, written as it names itself as the issuer"
+    )
+    oidc_client_id: str | None = Field(None, min_length=1, description="What the provider knows this dashboard as")
+    oidc_client_secret: SecretStr | None = Field(None, min_length=1, description="The secret that goes with it, if any")
+    oidc_role_claim: str | None = Field(
+        None, min_length=1, description="The claim that gives a member's role at each sign-in, like realm_access.roles"
+    )
+    oidc_default_role: Literal["finance", "developer", "viewer"] | None = Field(
+        None, description="As what people of the allowed domains come in who were not invited; without it they do not"
+    )
+    oidc_allowed_domains: str = Field(
+        "",
+        validate_default=True,
+        description="The domains of addresses that come in uninvited, apart by commas; * for all of the provider's",
+    )
     metrics_token: SecretStr | None = Field(
         None, min_length=1, description="What /metrics asks for as a bearer token; without it everybody may read it"
     )
@@ -236,11 +252,22 @@ class Settings(BaseSettings):
             raise ValueError(f"{value[:40]!r} is no path of letters, digits and .~_- between slashes")
         return value
 
-    @field_validator("public_url", "top_up_url")
+    @field_validator("public_url", "top_up_url", "oidc_issuer")
     @classmethod
     def _be_a_web_address(cls, value: str | None) -> str | None:
         if value is not None and _WEB_ADDRESS.fullmatch(value) is None:
             raise ValueError(f"{value[:40]!r} is no address; write https://host")
+        return value
+
+    @field_validator("oidc_allowed_domains")
+    @classmethod
+    def _be_enough_to_sign_in_by(cls, value: str, others: ValidationInfo) -> str:
+        if (others.data.get("oidc_issuer") is None) is not (others.data.get("oidc_client_id") is None):
+            raise ValueError("a provider needs both JANGBU_OIDC_ISSUER and JANGBU_OIDC_CLIENT_ID")
+        if others.data.get("oidc_default_role") and not value.strip():
+            raise ValueError(
+                "names none, and JANGBU_OIDC_DEFAULT_ROLE lets in whoever is of one; write * for everybody"
+            )
         return value
 
     @field_validator("allowed_origins")

@@ -14,11 +14,13 @@ from jangbu.errors import InvalidInput
 __all__ = [
     "Actor",
     "ActorKind",
+    "Admission",
     "Identity",
     "Member",
     "MemberRole",
     "MemberState",
     "Session",
+    "Vouched",
     "known_as",
     "member_name",
 ]
@@ -50,6 +52,35 @@ class Identity:
 
     issuer: str
     subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """What a provider proved of somebody. An e-mail address that it did not verify is None, as is no role."""
+
+    identity: Identity
+    email: str | None
+    role: MemberRole | None
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Who comes in by a provider's word without having been invited: with which role, and of which domains.
+
+    ``*`` among the domains stands for everybody; a role that the provider gives needs no domain where none is named.
+    """
+
+    role: MemberRole | None = None
+    domains: frozenset[str] = frozenset()
+
+    def role_for(self, vouched: Vouched) -> MemberRole | None:
+        """Give the role with which somebody may become a member, or None where they may not."""
+        if vouched.email is None:
+            return None
+        is_of_ours = "*" in self.domains or vouched.email.rpartition("@")[2].casefold() in self.domains
+        if self.domains and not is_of_ours:
+            return None
+        return vouched.role or (self.role if is_of_ours else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +136,14 @@ class Session:
 
 
 class ActorKind(StrEnum):
-    """Who acts: a member at the dashboard, an app's key at the API, or whoever runs the command on the machine."""
+    """Who acts: a member at the dashboard, an app's key at the API, whoever runs the command on the machine, or the
+    provider that says which role somebody has.
+    """
 
     MEMBER = "member"
     KEY = "key"
     COMMAND = "command"
+    PROVIDER = "provider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +169,11 @@ class Actor:
     def of_command(cls, person: str) -> Self:
         """Give whoever runs the command, by the name that the machine knows them by."""
         return cls(ActorKind.COMMAND, None, person)
+
+    @classmethod
+    def of_provider(cls, issuer: str) -> Self:
+        """Give an OpenID provider as who acts."""
+        return cls(ActorKind.PROVIDER, None, issuer)
 
 
 def member_name(name: str) -> str:

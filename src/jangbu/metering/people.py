@@ -7,6 +7,7 @@ from jangbu.metering.attempts import Attempts
 from jangbu.metering.audit import Audit
 from jangbu.metering.members import Members
 from jangbu.metering.passwords import Passwords
+from jangbu.metering.recognition import Recognition
 from jangbu.metering.sessions import Sessions
 from jangbu.storage.database import Database
 
@@ -26,8 +27,7 @@ def people_of(database: Database, clock: Clock, *, project: str, passwords: Pass
     """Put the parts together for one project."""
     audit, passwords = Audit(database, clock, project=project), passwords or Passwords()
     attempts = Attempts(database, project=project)
-    return People(
-        Members(database, clock, passwords, attempts, audit, project=project),
-        Sessions(database, clock, passwords, attempts, audit, project=project),
-        audit,
-    )
+    members = Members(database, clock, passwords, attempts, audit, project=project)
+    recognition = Recognition(database, clock, members, audit, project=project)
+    sessions = Sessions(database, clock, passwords, attempts, recognition, audit, project=project)
+    return People(members, sessions, audit)

@@ -5,12 +5,13 @@ from uuid import UUID
 
 from jangbu import telemetry
 from jangbu.clock import Clock, new_id
-from jangbu.domain.members import Actor, Member, Session, known_as, member_name
+from jangbu.domain.members import Actor, Admission, Member, Session, Vouched, known_as, member_name
 from jangbu.errors import InvalidInput, Unauthenticated
 from jangbu.metering.attempts import Attempts
 from jangbu.metering.audit import Audit, Change
 from jangbu.metering.members import target_of
 from jangbu.metering.passwords import Passwords
+from jangbu.metering.recognition import Recognition
 from jangbu.metering.tokens import digest_of, is_token, new_token
 from jangbu.storage import members, sessions
 from jangbu.storage.database import Connection, Database
@@ -37,20 +38,18 @@ class Sessions:
         clock: Clock,
         passwords: Passwords,
         attempts: Attempts,
+        recognition: Recognition,
         audit: Audit,
         *,
         project: str,
-        seconds: int = _SECONDS,
-        idle_seconds: int = _IDLE_SECONDS,
     ) -> None:
         self._database = database
         self._clock = clock
         self._passwords = passwords
         self._attempts = attempts
+        self._recognition = recognition
         self._audit = audit
         self._project = project
-        self._seconds = seconds
-        self._idle_seconds = idle_seconds
 
     async def sign_in(
         self, name: str, password: str, address: str | None, *, request_id: str | None = None
@@ -75,8 +74,14 @@ class Sessions:
             await self._renew(kept.member, password, digest)
         return begun
 
-    async def begin(self, member: Member, address: str | None, *, request_id: str | None = None) -> tuple[Session, str]:
-        """Let a member in for whom somebody else vouches. Raises Unauthenticated where they are blocked."""
+    async def sign_in_by(
+        self, vouched: Vouched, admission: Admission, address: str | None, *, request_id: str | None = None
+    ) -> tuple[Session, str]:
+        """Let somebody in for whom a provider vouches; give the session with its token.
+
+        Raises NotPermitted where they were not invited and are not admitted, Unauthenticated where they are blocked.
+        """
+        member = await self._recognition.member(vouched, admission)
         with translated():
             async with self._database.connection() as connection, connection.transaction():
                 return await self._begin(connection, member, address, request_id)
@@ -85,7 +90,7 @@ class Sessions:
         """Give the session of a token, with its member as they are now, or None where it is over or never was."""
         if not is_token(token):
             return None
-        return await sessions.find(self._database, self._project, digest_of(token), idle_seconds=self._idle_seconds)
+        return await sessions.find(self._database, self._project, digest_of(token), idle_seconds=_IDLE_SECONDS)
 
     async def end(self, token: str) -> None:
         """End a session. To end it again changes nothing."""
@@ -104,7 +109,7 @@ class Sessions:
 
     async def purge(self) -> None:
         """Remove what is over: sessions, links and failures to sign in."""
-        await sessions.purge(self._database, self._project, idle_seconds=self._idle_seconds)
+        await sessions.purge(self._database, self._project, idle_seconds=_IDLE_SECONDS)
         await members.purge_links(self._database, self._project)
         await self._attempts.purge()
 
@@ -132,7 +137,7 @@ class Sessions:
             session=new_id(self._clock),
             digest=digest_of(token),
             csrf_secret=secrets.token_bytes(_SECRET_BYTES),
-            seconds=self._seconds,
+            seconds=_SECONDS,
             password=password,
         )
         if session is None:

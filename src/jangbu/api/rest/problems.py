@@ -31,6 +31,7 @@ from jangbu.errors import (
     StillRunning,
     TooLarge,
     Unauthenticated,
+    UpstreamUnreachable,
 )
 
 __all__ = ["MEDIA_TYPE", "SCHEMA_VERSION", "InvalidFields", "facts_of", "problem", "status_of", "unrouted"]
@@ -50,6 +51,7 @@ _STATUSES: tuple[tuple[type[JangbuError], int], ...] = (
     (IdempotencyConflict, 409),
     (StillRunning, 409),
     (LimitReached, 429),
+    (UpstreamUnreachable, 502),
     (RecordingFailed, 503),
     (SpoolFull, 503),
     (SpoolUnusable, 503),

@@ -42,6 +42,8 @@ _SECRETS = re.compile(
     | AIza[0-9A-Za-z_-]{20,}          # keys of the provider
     | ya29\.[0-9A-Za-z._-]{20,}       # tokens of the provider
     | (?<=[?&]key=)[^&\s"']+
+    | (?<=[?&]token=)[^&\s"']+        # links by which members choose passwords
+    | (?<=[?&]code=)[^&\s"']+         # what a provider of identities sends back
     | (?<=bearer\s)[^\s"']+
     | (?<=://)[^/\s:@"']*:[^/\s@"']+(?=@)
     """,

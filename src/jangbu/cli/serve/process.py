@@ -79,6 +79,7 @@ def logging_as_set(settings: Settings) -> Iterator[None]:
         settings.database_url,
         settings.alert_webhook_url,
         settings.alert_webhook_secret,
+        settings.oidc_client_secret,
     ):
         secrets += [] if single is None else [single.get_secret_value()]
     with logging_to_stderr(log_format(settings.log_format), secrets):

@@ -64,7 +64,7 @@ CREATE TABLE jangbu.audit (
     audit_id uuid PRIMARY KEY,
     project text NOT NULL,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    actor_kind text NOT NULL CHECK (actor_kind IN ('member', 'key', 'command')),
+    actor_kind text NOT NULL CHECK (actor_kind IN ('member', 'key', 'command', 'provider')),
     actor_id uuid,
     actor_name text NOT NULL,
     action text NOT NULL,
@@ -72,7 +72,7 @@ CREATE TABLE jangbu.audit (
     before jsonb,
     after jsonb,
     request_id text,
-    CHECK ((actor_kind = 'command') = (actor_id IS NULL))
+    CHECK ((actor_kind IN ('command', 'provider')) = (actor_id IS NULL))
 );
 CREATE INDEX audit_by_time ON jangbu.audit (project, at, audit_id);
 CREATE INDEX audit_by_actor ON jangbu.audit (project, actor_id, at, audit_id);
