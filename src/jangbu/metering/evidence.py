@@ -13,15 +13,24 @@ from jangbu.storage.usage import UsageRecord
 _NO_UNITS = Units()
 
 
-def require_evidence(usage: Usage, otherwise: str) -> None:
-    """Let only an answer be charged that says what it used; ``otherwise`` tells what to do where there is none.
+def require_answer(usage: Usage) -> None:
+    """Let only what is an answer be recorded. Raises InvalidAnswer: an empty object is none that cost nothing."""
+    if usage.is_empty:
+        raise InvalidAnswer(
+            "the answer is empty, and says nothing of what it used",
+            hint="give it whole, as Gemini sent it; if there was no answer, there is nothing to record",
+        )
 
-    Raises InvalidAnswer: an empty object is no answer that cost nothing, and would be kept as one.
+
+def require_evidence(usage: Usage) -> None:
+    """Let only an answer end a hold that says what it used, or why it does not. Raises InvalidAnswer: what says
+    nothing (an empty object, an error, a run that is still under way) does not prove that nothing was used.
     """
     if usage.says_nothing:
         raise InvalidAnswer(
             "the answer says nothing of what it used",
-            hint=f"give it whole, as Gemini sent it, with its usage (`usageMetadata`); {otherwise}",
+            hint="give it whole, as Gemini sent it, with its usage (`usageMetadata`); if there was no answer, or an"
+            " error, release the hold and say why",
         )
 
 

@@ -20,7 +20,7 @@ from jangbu.metering.alerts import Alerts
 from jangbu.metering.content import digest, metadata_text, model_name, service_name
 from jangbu.metering.drafts import Draft
 from jangbu.metering.endings import Endings
-from jangbu.metering.evidence import evidence, require_evidence
+from jangbu.metering.evidence import evidence, require_answer
 from jangbu.metering.holds import Holds, unknown_user
 from jangbu.metering.keys import Keys
 from jangbu.metering.numbering import Numbering
@@ -139,9 +139,9 @@ class Metering:
         IdempotencyConflict; without one, other counts under the same answer's id do. Where the database is away the
         record waits in the spool, and its key is looked at when it drains.
 
-        Raises InvalidAnswer for what says nothing of what it used.
+        Raises InvalidAnswer for an empty answer.
         """
-        require_evidence(usage, "if there was no answer, there is nothing to record")
+        require_answer(usage)
         named, content = model_name(usage.model or model), metadata_text(metadata or {})
         key, made = drafts.answer_key(usage), new_id(self.clock)
         draft = Draft(user, service_name(service), named, usage, content, was_held=False, id=made, answer=key)

@@ -19,8 +19,6 @@ from jangbu.storage import usage as records
 
 __all__ = ["charge_hold", "release_hold", "settle_ended"]
 
-_NO_ANSWER = "if there was no answer, release the hold and say why"
-
 
 async def release_hold(ledger: Metering, hold: UUID, reason: str, *, key: str) -> tuple[bool, bool]:
     """Give a hold back; tell whether it was held until now, and whether that was asked for before with the key.
@@ -38,7 +36,7 @@ async def charge_hold(ledger: Metering, project: str, hold: UUID, usage: Usage, 
 
     Raises InvalidAnswer, NotFound, StillRunning or IdempotencyConflict.
     """
-    require_evidence(usage, _NO_ANSWER)
+    require_evidence(usage)
     content = digest("holds.charge", str(hold), evidence(usage))
     try:
         call = await ledger.holds.call_of(hold)
@@ -56,7 +54,7 @@ async def charge_hold(ledger: Metering, project: str, hold: UUID, usage: Usage, 
 
 async def settle_ended(ledger: Metering, call: Call, usage: Usage) -> Receipt:
     """Settle a call by evidence, once it is not under way any more. Raises InvalidAnswer or StillRunning."""
-    require_evidence(usage, _NO_ANSWER)
+    require_evidence(usage)
     await ledger.holds.require_ended(call.id)
     receipt = await ledger.execute(Settle(call, usage))
     assert isinstance(receipt, Receipt), "what is settled has a receipt"

@@ -41,6 +41,7 @@ class StreamMeter:
         self._recognised = False
         self._strange = 0
         self._seen = 0
+        self._is_empty = True
         self.error_seen = False
         """Whether the answer said of itself that it is an error: a stream may turn into one after a status of 200."""
 
@@ -78,6 +79,7 @@ class StreamMeter:
             self._strange += 1
             return
         self._seen += 1
+        self._is_empty = self._is_empty and not event
         self.error_seen = self.error_seen or event.get("error") is not None or event.get("event_type") == "error"
         if self._reader is None or not self._recognised:
             self._recognise(event)
@@ -96,6 +98,8 @@ class StreamMeter:
         assert self._reader is not None, "a reader was just made"
         whole = complete and not self._frames.broke_off and not self._decoder.broken and self._decoder.ended
         usage = self._reader.finish(Ending(whole=whole, done=self._frames.done))
+        if self._is_empty:
+            usage = replace(usage, is_empty=True)
         if self.is_unreadable and not usage.anomalies:
             return replace(usage, anomalies=(Anomaly.USAGE_MISSING,))
         return usage
