@@ -5,11 +5,14 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from jangbu.config import Settings
+from jangbu.errors import JangbuError
 from jangbu.metering.meter import Metering
 
 __all__ = ["Dashboard", "build"]
@@ -34,23 +37,25 @@ class Dashboard:
             async with self._making:
                 if self._app is None:
                     self._app = await asyncio.to_thread(build, self._settings, self._ledger)
-        await self._app(scope, receive, send)
+        await self._app(scope, receive, _guarded(send))
 
 
 def build(settings: Settings, ledger: Metering) -> Starlette:
     """Make the application; that takes a moment, for which calls of the gateway shall not wait."""
     from jangbu.dashboard import assets
+    from jangbu.dashboard.failing import failed, stopped, unrouted
     from jangbu.dashboard.frame import Frame
     from jangbu.dashboard.look import PREFIX
     from jangbu.dashboard.page import Page
     from jangbu.dashboard.pages.all import PAGES
+    from jangbu.dashboard.preferences import remembered
     from jangbu.dashboard.signing_in import SigningIn
 
     frame, door = Frame(ledger, settings, PAGES), SigningIn(ledger)
 
     def shown(page: Page) -> Callable[[Request], Awaitable[Response]]:
         async def show(request: Request) -> Response:
-            return await frame.show(page, request)
+            return remembered(request, await frame.show(page, request))
 
         return show
 
@@ -77,4 +82,23 @@ def build(settings: Settings, ledger: Metering) -> Starlette:
         routes.append(Route(PREFIX + page.path, shown(page)))
         if page.actions:
             routes.append(Route(f"{PREFIX}{page.path.rstrip('/')}/{{action}}", acted(page), methods=["POST"]))
-    return Starlette(routes=routes)
+    app = Starlette(
+        routes=routes, exception_handlers={HTTPException: unrouted, JangbuError: stopped, Exception: failed}
+    )
+    # An address with one slash too many is none: to correct it would lead to whatever host the request names.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _guarded(send: Send) -> Send:
+    """Put what goes with every answer into its head, whoever made it; what it says itself stands."""
+    from jangbu.dashboard.rendered import HEADERS
+
+    async def guarded(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return guarded

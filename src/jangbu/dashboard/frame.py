@@ -4,29 +4,29 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from urllib.parse import parse_qsl, quote
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from jangbu import telemetry
 from jangbu.api.requests import current_id
 from jangbu.api.rest.problems import status_of
 from jangbu.config import Settings
+from jangbu.dashboard.failing import by_script, missing, refused, told, unforeseen
 from jangbu.dashboard.formats import Formats
 from jangbu.dashboard.look import PREFIX, Look
 from jangbu.dashboard.page import Page
+from jangbu.dashboard.preferences import language_of, scheme_of
 from jangbu.dashboard.rendered import page as rendered
-from jangbu.dashboard.texts import Language, best_language, texts_of
+from jangbu.dashboard.texts import texts_of
+from jangbu.domain.windows import zone_named
 from jangbu.errors import InvalidInput, JangbuError, NotPermitted, TooLarge
 from jangbu.metering.meter import Metering
 
-__all__ = ["COOKIE", "Frame", "form_of", "language_of", "require_same_site", "scheme_of"]
+__all__ = ["COOKIE", "Frame", "form_of", "require_same_site"]
 
 COOKIE = "__Host-jangbu"
-_LANGUAGE_COOKIE = "jangbu-language"
-_SCHEME_COOKIE = "jangbu-scheme"
 _FORM_BYTES_MAX = 65_536
 _FIELDS_MAX = 100
 
@@ -44,44 +44,46 @@ class Frame:
     async def show(self, page: Page, request: Request) -> Response:
         """Answer a request for a page."""
         telemetry.emit("request.routed", verb=f"dashboard.{page.name}")
-        look = await self._look(request, {})
+        look = await self._look(page, request, {})
         if look is None:
-            return _to_sign_in(request)
+            return _to_sign_in(page, request)
         try:
             if not look.may(page.roles):
                 raise NotPermitted("your role does not include this page", hint="ask an owner for another role")
+            _require_readable(request)
             return rendered(f"{page.name}.html", self._values(look, request, page) | dict(await page.show(look)))
         except JangbuError as error:
             return self._failed(error, look, request, page)
         except Exception as error:
             _log.exception("a page failed")
-            return self._failed(_unforeseen(error), look, request, page)
+            return self._failed(unforeseen(error), look, request, page)
 
     async def act(self, page: Page, request: Request) -> Response:
         """Do what a form asks for. The form stays as it is where that fails."""
         name = request.path_params["action"]
+        action = page.actions.get(name)
+        if action is None:
+            return missing(request)
         telemetry.emit("request.routed", verb=f"dashboard.{page.name}.{name}")
         try:
             require_same_site(request)
             form = await form_of(request)
-            look = await self._look(request, form)
+            look = await self._look(page, request, form)
             if look is None:
-                return _to_sign_in(request)
-            action = page.actions.get(name)
-            if action is None:
-                return Response(status_code=404)
+                return _to_sign_in(page, request)
             if not look.session.accepts(form.get("csrf", "")):
                 raise NotPermitted("this form was not made for you", hint="load the page again and repeat what you did")
             if not look.may(action.roles):
                 raise NotPermitted("your role does not include this", hint="ask an owner for another role")
+            _require_readable(request)
             return _gone_on(request, await action.act(look))
         except JangbuError as error:
-            return self._refused(error, request)
+            return refused(request, error)
         except Exception as error:
             _log.exception("an action failed")
-            return self._refused(_unforeseen(error), request)
+            return refused(request, unforeseen(error))
 
-    async def _look(self, request: Request, form: Mapping[str, str]) -> Look | None:
+    async def _look(self, page: Page, request: Request, form: Mapping[str, str]) -> Look | None:
         token = request.cookies.get(COOKIE)
         session = None if token is None else await self.ledger.sessions.of(token)
         if session is None:
@@ -90,14 +92,16 @@ class Frame:
         texts = texts_of(language_of(request))
         zone = query.get("zone") or self.settings.time_zone
         try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            zone = query["zone"] = "UTC"
+            zone_named(zone)
+        except InvalidInput:
+            # The page that says so is shown in the zone that holds without one.
+            zone = self.settings.time_zone
+            query.pop("zone", None)
         return Look(
             ledger=self.ledger,
             settings=self.settings,
             session=session,
-            path=request.url.path,
+            path=PREFIX + page.path,
             query=query,
             texts=texts,
             formats=Formats(texts.language, zone),
@@ -119,30 +123,19 @@ class Frame:
         }
 
     def _failed(self, error: JangbuError, look: Look, request: Request, page: Page) -> Response:
-        return rendered("failed.html", self._values(look, request, page) | {"error": error}, status=status_of(error))
-
-    def _refused(self, error: JangbuError, request: Request) -> Response:
-        texts = texts_of(language_of(request))
-        values = {"error": error, "t": texts, "request_id": current_id(), "scheme": scheme_of(request)}
-        template = "problem.html" if _by_script(request) else "refused.html"
-        return rendered(template, values, status=status_of(error))
-
-
-def language_of(request: Request) -> Language:
-    """Give the language to answer in: what the URL says, what was chosen before, what the browser prefers."""
-    accepted = request.headers.get("accept-language", "")
-    return best_language(
-        request.query_params.get("lang"), request.cookies.get(_LANGUAGE_COOKIE), accepted=accepted[:200]
-    )
+        return rendered("failed.html", self._values(look, request, page) | told(error), status=status_of(error))
 
 
 async def form_of(request: Request) -> dict[str, str]:
     """Read a form's fields. Raises InvalidInput and TooLarge."""
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > _FORM_BYTES_MAX:
-            raise TooLarge("the form is too large", hint=f"at most {_FORM_BYTES_MAX:,} bytes")
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > _FORM_BYTES_MAX:
+                raise TooLarge("the form is too large", hint=f"at most {_FORM_BYTES_MAX:,} bytes")
+    except ClientDisconnect:
+        raise InvalidInput("the form broke off before its end") from None
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_FIELDS_MAX, errors="strict")
     except ValueError as error:
@@ -156,32 +149,28 @@ def require_same_site(request: Request) -> None:
     origin = request.headers.get("origin")
     if site in {"same-origin", "none"}:
         return
-    if site is None and (origin is None or urlsplit(origin).netloc == request.headers.get("host")):
+    host = request.headers.get("host", "")
+    # Compared as they stand: what speaks TLS may be a proxy, and what a client calls its origin need not be one.
+    if site is None and (origin is None or origin in {f"http://{host}", f"https://{host}"}):
         return
     raise NotPermitted("this form was sent by another site", hint="open the dashboard itself and repeat what you did")
 
 
-def _by_script(request: Request) -> bool:
-    return request.headers.get("hx-request") == "true"
+def _require_readable(request: Request) -> None:
+    """Refuse an address that no page can be made of, rather than show another one. Raises InvalidInput."""
+    if len(request.query_params.multi_items()) > _FIELDS_MAX:
+        raise InvalidInput("the address asks for too much at once", hint=f"at most {_FIELDS_MAX} values")
+    zone = request.query_params.get("zone")
+    if zone:
+        zone_named(zone)
 
 
 def _gone_on(request: Request, address: str) -> Response:
-    if _by_script(request):
+    if by_script(request):
         return Response(status_code=204, headers={"hx-redirect": address})
     return RedirectResponse(address, status_code=303)
 
 
-def _to_sign_in(request: Request) -> Response:
-    after = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    address = f"{PREFIX}/sign-in?next={quote(after, safe='')}" if request.method == "GET" else f"{PREFIX}/sign-in"
-    return _gone_on(request, address)
-
-
-def _unforeseen(error: Exception) -> JangbuError:
-    return JangbuError(f"an error of the dashboard's own: {type(error).__name__}", hint="try again; the log says more")
-
-
-def scheme_of(request: Request) -> str:
-    """Give the colour scheme that was chosen, ``auto`` for what the system prefers."""
-    chosen = request.cookies.get(_SCHEME_COOKIE)
-    return chosen if chosen in {"light", "dark"} else "auto"
+def _to_sign_in(page: Page, request: Request) -> Response:
+    after = PREFIX + page.path + (f"?{request.url.query}" if request.url.query else "")
+    return _gone_on(request, f"{PREFIX}/sign-in?next={quote(after, safe='')}")

@@ -26,12 +26,14 @@ HEADERS: Mapping[str, str] = {
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
     "cache-control": "no-store",
 }
-"""What goes with every page: nothing from elsewhere runs, nobody frames it, and nothing of it is kept."""
+"""What goes with every answer: nothing from elsewhere runs, nobody frames it, and nothing of it is kept."""
 
 
-def page(template: str, values: Mapping[str, Any], *, status: int = 200) -> HTMLResponse:
+def page(
+    template: str, values: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> HTMLResponse:
     """Render a template."""
-    return HTMLResponse(_environment().get_template(template).render(values), status, dict(HEADERS))
+    return HTMLResponse(_environment().get_template(template).render(values), status, headers)
 
 
 @cache

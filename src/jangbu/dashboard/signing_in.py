@@ -11,10 +11,13 @@ from starlette.responses import RedirectResponse, Response
 from jangbu import telemetry
 from jangbu.api.requests import current_id
 from jangbu.api.rest.problems import status_of
-from jangbu.dashboard.frame import COOKIE, form_of, language_of, require_same_site, scheme_of
+from jangbu.dashboard.failing import headers_of, told
+from jangbu.dashboard.frame import COOKIE, form_of, require_same_site
 from jangbu.dashboard.look import PREFIX
+from jangbu.dashboard.preferences import language_of, remembered, scheme_of
 from jangbu.dashboard.rendered import page as rendered
 from jangbu.dashboard.texts import texts_of
+from jangbu.domain.members import Session
 from jangbu.errors import JangbuError
 from jangbu.metering.meter import Metering
 
@@ -38,14 +41,14 @@ class SigningIn:
     async def sign_in(self, request: Request) -> Response:
         """Let somebody in whose name and password fit."""
         telemetry.emit("request.routed", verb="dashboard.sign_in")
-        name = ""
+        form: dict[str, str] = {}
         try:
             require_same_site(request)
             form = await form_of(request)
-            name = form.get("name", "")
-            _, token = await self.ledger.sessions.sign_in(name, form.get("password", ""), _address(request))
+            _, token = await self._let_in(request, form.get("name", ""), form.get("password", ""))
         except JangbuError as error:
-            return self._page(request, "sign_in.html", {"is_new": False, "name": name}, error)
+            values = {"is_new": False, "name": form.get("name", ""), "next": form.get("next", "")}
+            return self._page(request, "sign_in.html", values, error)
         return _with_session(_checked(form.get("next", "")), token)
 
     async def check(self, request: Request) -> Response:
@@ -91,12 +94,16 @@ class SigningIn:
         texts = texts_of(language_of(request))
         shown = {
             "t": texts,
-            "error": error,
+            **told(error),
             "scheme": scheme_of(request),
             "request_id": current_id(),
             "next": request.query_params.get("next", ""),
         }
-        return rendered(template, shown | dict(values), status=200 if error is None else status_of(error))
+        status = 200 if error is None else status_of(error)
+        return remembered(request, rendered(template, shown | dict(values), status=status, headers=headers_of(error)))
+
+    async def _let_in(self, request: Request, name: str, password: str) -> tuple[Session, str]:
+        return await self.ledger.sessions.sign_in(name, password, _address(request), request_id=current_id())
 
 
 def _address(request: Request) -> str:
