@@ -43,15 +43,18 @@ class Dashboard:
 def build(settings: Settings, ledger: Metering) -> Starlette:
     """Make the application; that takes a moment, for which calls of the gateway shall not wait."""
     from jangbu.dashboard import assets
+    from jangbu.dashboard.by_provider import ByProvider
     from jangbu.dashboard.failing import failed, stopped, unrouted
     from jangbu.dashboard.frame import Frame
     from jangbu.dashboard.look import PREFIX
+    from jangbu.dashboard.oidc import OpenId
     from jangbu.dashboard.page import Page
     from jangbu.dashboard.pages.all import PAGES
     from jangbu.dashboard.preferences import remembered
     from jangbu.dashboard.signing_in import SigningIn
 
-    frame, door = Frame(ledger, settings, PAGES), SigningIn(ledger)
+    provider = OpenId.of(settings, ledger.clock)
+    frame, door = Frame(ledger, settings, PAGES), SigningIn(ledger, has_provider=provider is not None)
 
     def shown(page: Page) -> Callable[[Request], Awaitable[Response]]:
         async def show(request: Request) -> Response:
@@ -78,6 +81,12 @@ def build(settings: Settings, ledger: Metering) -> Starlette:
         Route(f"{PREFIX}/set-up", door.show_set_up),
         Route(f"{PREFIX}/set-up", door.set_up, methods=["POST"]),
     ]
+    if provider is not None:
+        by_provider = ByProvider(ledger, settings, provider, door)
+        routes += [
+            Route(f"{PREFIX}/sign-in/provider", by_provider.leave),
+            Route(f"{PREFIX}/returned", by_provider.come_back),
+        ]
     for page in PAGES:
         routes.append(Route(PREFIX + page.path, shown(page)))
         if page.actions:

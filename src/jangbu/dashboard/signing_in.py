@@ -21,7 +21,7 @@ from jangbu.domain.members import Session
 from jangbu.errors import JangbuError
 from jangbu.metering.meter import Metering
 
-__all__ = ["SigningIn"]
+__all__ = ["SigningIn", "address_of", "checked", "with_session"]
 
 _HOME = f"{PREFIX}/"
 
@@ -31,6 +31,7 @@ class SigningIn:
     """Serves the forms by which people come in, and lets them out."""
 
     ledger: Metering
+    has_provider: bool = False
 
     async def show(self, request: Request) -> Response:
         """Show the form, or how to begin where nobody can sign in yet."""
@@ -49,7 +50,7 @@ class SigningIn:
         except JangbuError as error:
             values = {"is_new": False, "name": form.get("name", ""), "next": form.get("next", "")}
             return self._page(request, "sign_in.html", values, error)
-        return _with_session(_checked(form.get("next", "")), token)
+        return with_session(checked(form.get("next", "")), token)
 
     async def check(self, request: Request) -> Response:
         """See that the browser kept the cookie: over plain HTTP it does so for this machine only."""
@@ -82,11 +83,15 @@ class SigningIn:
             form = await form_of(request)
             name, password = form.get("name", ""), form.get("password", "")
             await self.ledger.members.set_up(form.get("token", ""), name, password)
-            _, token = await self.ledger.sessions.sign_in(name, password, _address(request))
+            _, token = await self.ledger.sessions.sign_in(name, password, address_of(request))
         except JangbuError as error:
             values = {"token": form.get("token", ""), "name": form.get("name", "")}
             return self._page(request, "set_up.html", values, error)
-        return _with_session(_checked(""), token)
+        return with_session(checked(""), token)
+
+    def refused(self, request: Request, error: JangbuError) -> Response:
+        """Show the form again, with the reason why nobody was let in."""
+        return self._page(request, "sign_in.html", {"is_new": False, "name": ""}, error)
 
     def _page(
         self, request: Request, template: str, values: Mapping[str, Any], error: JangbuError | None = None
@@ -94,6 +99,7 @@ class SigningIn:
         texts = texts_of(language_of(request))
         shown = {
             "t": texts,
+            "has_provider": self.has_provider,
             **told(error),
             "scheme": scheme_of(request),
             "request_id": current_id(),
@@ -103,10 +109,11 @@ class SigningIn:
         return remembered(request, rendered(template, shown | dict(values), status=status, headers=headers_of(error)))
 
     async def _let_in(self, request: Request, name: str, password: str) -> tuple[Session, str]:
-        return await self.ledger.sessions.sign_in(name, password, _address(request), request_id=current_id())
+        return await self.ledger.sessions.sign_in(name, password, address_of(request), request_id=current_id())
 
 
-def _address(request: Request) -> str:
+def address_of(request: Request) -> str:
+    """Give where a request comes from; an empty text where nobody knows."""
     return "" if request.client is None else request.client.host
 
 
@@ -116,11 +123,13 @@ def _within(address: str) -> str:
     return address if is_own and "\\" not in address and address.isprintable() else _HOME
 
 
-def _checked(address: str) -> str:
+def checked(address: str) -> str:
+    """Give the page that sees whether the cookie was kept, and goes on to an address then."""
     return f"{PREFIX}/signed-in?next={quote(_within(address), safe='')}"
 
 
-def _with_session(address: str, token: str) -> Response:
+def with_session(address: str, token: str) -> Response:
+    """Go on to an address, signed in."""
     response = RedirectResponse(address, status_code=303)
     response.set_cookie(COOKIE, token, path="/", secure=True, httponly=True, samesite="lax")
     return response
