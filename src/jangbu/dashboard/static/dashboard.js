@@ -50,30 +50,38 @@ function shortened(data) {
   return (value) => format.format(value);
 }
 
+// What a figure draws stands in its script; a page that updates itself puts another one there.
 async function draw(figure) {
-  if (drawn.has(figure)) return;
-  drawn.set(figure, null);
-  drawing ??= import(chartsAddress);
-  const { init } = await drawing;
   const place = figure.querySelector(".drawn");
-  if (!place.isConnected) return;
-  const data = JSON.parse(figure.querySelector("script").textContent);
-  const chart = init(place, null, { renderer: "svg", locale: root.lang === "ko" ? "KO" : "EN" });
-  chart.setOption(option(data));
-  if (data.links) chart.on("click", (event) => { if (data.links[event.dataIndex]) location.assign(data.links[event.dataIndex]); });
-  drawn.set(figure, { chart, data });
-  new ResizeObserver(() => chart.resize()).observe(place);
+  const script = figure.querySelector("script");
+  if (!drawn.has(figure)) {
+    drawn.set(figure, null);
+    drawing ??= import(chartsAddress);
+    const { init } = await drawing;
+    if (!place.isConnected) return;
+    const chart = init(place, null, { renderer: "svg", locale: root.lang === "ko" ? "KO" : "EN" });
+    const resizing = new ResizeObserver(() => chart.resize());
+    const made = { chart, resizing, text: "", data: null };
+    chart.on("click", (event) => { const link = made.data.links?.[event.dataIndex]; if (link) location.assign(link); });
+    drawn.set(figure, made);
+    resizing.observe(place);
+  }
+  const made = drawn.get(figure);
+  if (!made || made.text === script.textContent) return;
+  made.text = script.textContent;
+  made.data = JSON.parse(made.text);
+  made.chart.setOption(option(made.data), true);
 }
 
 function drawAll() {
   for (const [figure, made] of drawn) {
-    if (!figure.isConnected) { made?.chart.dispose(); drawn.delete(figure); }
+    if (!figure.isConnected) { made?.resizing.disconnect(); made?.chart.dispose(); drawn.delete(figure); }
   }
   document.querySelectorAll("figure[data-chart]").forEach(draw);
 }
 
 function redrawAll() {
-  for (const made of drawn.values()) made?.chart.setOption(option(made.data));
+  for (const made of drawn.values()) made?.chart.setOption(option(made.data), true);
 }
 
 function quoted(text) {
@@ -96,8 +104,6 @@ async function copy(button) {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy]");
   if (button) copy(button);
-  const language = event.target.closest("[data-language]");
-  if (language) remember("jangbu-language", language.dataset.language);
 });
 
 document.addEventListener("change", (event) => {
@@ -105,15 +111,22 @@ document.addEventListener("change", (event) => {
     root.dataset.scheme = event.target.value;
     remember("jangbu-scheme", event.target.value);
     redrawAll();
-  } else if (event.target.form?.matches("form.filters") && !event.target.matches("[data-waits]")) {
-    event.target.form.requestSubmit();
+  } else if (event.target.form?.matches("form.filters")) {
+    const { range, from, to } = event.target.form.elements;
+    // Days are a period of their own: to enter one chooses that, and whoever chooses that has to enter them yet.
+    if (event.target === from || event.target === to) range.value = "custom";
+    const isWaiting = event.target.matches("[data-waits]") || (event.target === range && range.value === "custom");
+    if (!isWaiting) event.target.form.requestSubmit();
   }
 });
 
-// A choice that is left empty has no place in the address, so that what is shared is short and says what it means.
+// A choice that is left empty, or that another one makes void, has no place in the address, so that what is shared is short and says what it means.
 document.addEventListener("formdata", (event) => {
   if (!event.target.matches("form.filters")) return;
-  for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
+  const isOfDays = event.formData.get("range") === "custom";
+  for (const [name, value] of [...event.formData]) {
+    if (value === "" || (!isOfDays && (name === "from" || name === "to"))) event.formData.delete(name);
+  }
 });
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
