@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -48,7 +49,13 @@ def _environment() -> Environment:
     )
     environment.globals["asset"] = assets.address
     environment.filters["script_json"] = _script_json
+    environment.filters["asked"] = _asked
     return environment
+
+
+def _asked(values: Mapping[str, str]) -> str:
+    """Write what an address asks for, without what is empty."""
+    return urlencode({name: value for name, value in values.items() if value})
 
 
 def _script_json(value: object) -> Markup:

@@ -18,7 +18,7 @@ from jangbu.dashboard.preferences import language_of, remembered, scheme_of
 from jangbu.dashboard.rendered import page as rendered
 from jangbu.dashboard.texts import texts_of
 from jangbu.domain.members import Session
-from jangbu.errors import JangbuError
+from jangbu.errors import JangbuError, LimitReached, NotFound
 from jangbu.metering.meter import Metering
 
 __all__ = ["SigningIn", "address_of", "checked", "with_session"]
@@ -70,28 +70,42 @@ class SigningIn:
         return response
 
     async def show_set_up(self, request: Request) -> Response:
-        """Show the form behind a link that lets somebody choose a name and a password."""
+        """Show the form behind a link that lets somebody choose a password, if the link is good still."""
         telemetry.emit("request.routed", verb="dashboard.set_up")
-        return self._page(request, "set_up.html", {"token": request.query_params.get("token", ""), "name": ""})
+        return await self._set_up_page(request, request.query_params.get("token", ""))
 
     async def set_up(self, request: Request) -> Response:
-        """Make a member from such a link, and let them in."""
+        """Make a member from such a link, or give one a password, and let them in."""
         telemetry.emit("request.routed", verb="dashboard.set_up")
         form: dict[str, str] = {}
         try:
             require_same_site(request)
             form = await form_of(request)
-            name, password = form.get("name", ""), form.get("password", "")
-            await self.ledger.members.set_up(form.get("token", ""), name, password)
-            _, token = await self.ledger.sessions.sign_in(name, password, address_of(request))
+            password = form.get("password", "")
+            member = await self.ledger.members.set_up(form.get("token", ""), form.get("name", ""), password)
         except JangbuError as error:
-            values = {"token": form.get("token", ""), "name": form.get("name", "")}
-            return self._page(request, "set_up.html", values, error)
+            return await self._set_up_page(request, form.get("token", ""), form.get("name", ""), error)
+        try:
+            _, token = await self._let_in(request, member.name, password)
+        except LimitReached as error:
+            # The link is used up: what is left to do is to sign in, a little later.
+            return self._page(request, "sign_in.html", {"is_new": False, "name": member.name}, error)
         return with_session(checked(""), token)
 
     def refused(self, request: Request, error: JangbuError) -> Response:
         """Show the form again, with the reason why nobody was let in."""
         return self._page(request, "sign_in.html", {"is_new": False, "name": ""}, error)
+
+    async def _set_up_page(
+        self, request: Request, token: str, name: str = "", error: JangbuError | None = None
+    ) -> Response:
+        """Show the form; what is wrong with the link comes before what is wrong with what was entered."""
+        try:
+            member = (await self.ledger.members.offered(token)).member
+        except NotFound as spent:
+            return self._page(request, "set_up.html", {"token": token, "name": "", "is_spent": True}, spent)
+        values = {"token": token, "name": name if member is None else member.name, "is_spent": False}
+        return self._page(request, "set_up.html", values | {"is_named": member is not None}, error)
 
     def _page(
         self, request: Request, template: str, values: Mapping[str, Any], error: JangbuError | None = None
@@ -104,6 +118,7 @@ class SigningIn:
             "scheme": scheme_of(request),
             "request_id": current_id(),
             "next": request.query_params.get("next", ""),
+            "token": "",
         }
         status = 200 if error is None else status_of(error)
         return remembered(request, rendered(template, shown | dict(values), status=status, headers=headers_of(error)))
