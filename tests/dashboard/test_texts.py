@@ -10,12 +10,14 @@ import pytest
 
 import jangbu.dashboard
 from jangbu.dashboard.texts import LANGUAGES, Language, best_language, texts_of
+from jangbu.domain.passwords import Weakness
 
 FOLDER = Path(jangbu.dashboard.__file__).parent
 # A text that is named whole; names that are put together are looked for by their beginning.
 NAMED = re.compile(r"""(?:\bt|texts)\(\s*["']([a-z_.0-9]+)["']\s*([,)~])""")
 BEGUN = re.compile(r"""(?:\bt|texts)\(\s*["']([a-z_.0-9]+\.)["']\s*~|(?:\bt|texts)\(\s*f["']([a-z_.]+\.)\{""")
 GROUPS = re.compile(r"""\.known\(\s*["']([a-z_]+)["']""")
+WRONG = re.compile(r"""\bWrong\(\s*["']([a-z_]+)["']""")
 TILES = re.compile(r"""parts\.tile\(\s*["']([a-z_.]+)["']""")
 
 
@@ -54,6 +56,12 @@ def test_every_text_that_a_page_asks_for_is_there() -> None:
             assert any(key.startswith(begun) for key in known), f"{path.name} asks for {begun}…"
         for name in TILES.findall(text):
             assert name in known, f"{path.name} has a tile {name}"
+
+
+def test_whatever_cannot_be_used_is_told_in_words_that_are_there() -> None:
+    said = {f"wrong.{name}" for _, text in sources() for name in WRONG.findall(text)}
+    said |= {f"weakness.{each.value}" for each in Weakness}
+    assert said == {key for key in texts_of("ko").catalogue if key.startswith(("wrong.", "weakness."))}
 
 
 def test_every_text_is_asked_for() -> None:

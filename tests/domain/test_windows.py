@@ -191,6 +191,11 @@ def test_the_window_before_has_as_many_days_or_is_as_long() -> None:
     assert (hours.previous().start, hours.previous().end) == (hours.start - DAY, hours.start)
 
 
+def test_before_the_first_window_there_is_none() -> None:
+    with pytest.raises(InvalidInput, match="no window before"):
+        Window.custom(FIRST, FIRST + DAY, zone_named("UTC")).previous()
+
+
 def test_the_window_before_may_end_where_this_one_has_come_to() -> None:
     window = Window.preset(Preset.MONTH, datetime(2026, 3, 10, 2, 34, 56, tzinfo=SEOUL), SEOUL)
 

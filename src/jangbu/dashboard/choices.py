@@ -1,34 +1,50 @@
 """What part of the book a page shows: the window and the filters, as the URL says them."""
 
-from datetime import date
-from enum import StrEnum
+from datetime import date, datetime
 from functools import cache
-from typing import TypeVar
 from zoneinfo import available_timezones
 
+from jangbu.dashboard.fields import Wrong, chosen_of, day_of, require_one_of
 from jangbu.dashboard.look import Look
-from jangbu.domain.windows import Bucket, Preset, Window, zone_named
+from jangbu.domain.windows import BUCKETS_MAX, Bucket, Preset, Window, zone_named
 from jangbu.errors import InvalidInput
 from jangbu.metering.snapshots import Filters, Snapshot
 
-__all__ = ["CUSTOM", "METRICS", "chosen", "filters_of", "metric_of", "window_of", "zones"]
-
-Kind = TypeVar("Kind", bound=StrEnum)
+__all__ = ["CUSTOM", "METRICS", "before_of", "chosen", "filters_of", "metric_of", "window_of", "zones"]
 
 CUSTOM = "custom"
 METRICS = ("tokens", "cost", "calls")
 
 
 def window_of(look: Look) -> Window:
-    """Give the window: the last 30 days where none is chosen. Raises InvalidInput."""
+    """Give the window: the last 30 days where none is chosen. Raises InvalidInput.
+
+    Days count where no period is chosen, or the one that they make.
+    """
     zone = zone_named(look.formats.zone)
-    bucket = _one_of(Bucket, look.asked("bucket"), "length of bars")
-    if look.asked("from") is not None or look.asked("to") is not None:
-        last = _day(look.asked("to")) or look.now.astimezone(zone).date()
-        first = _day(look.asked("from")) or last
+    bucket = chosen_of(Bucket, look.asked("bucket"))
+    try:
+        if not _is_custom(look):
+            asked = look.asked("range")
+            preset = None if asked == CUSTOM else chosen_of(Preset, asked)
+            return Window.preset(preset or Preset.MONTH, look.now, zone, bucket)
+        last = _day(look, "to") or look.now.astimezone(zone).date()
+        first = _day(look, "from") or last
+        if first > last:
+            raise Wrong("days", first=look.formats.day(first), last=look.formats.day(last))
         return Window.days(first, last, zone, bucket)
-    preset = _one_of(Preset, look.asked("range"), "period") or Preset.MONTH
-    return Window.preset(preset, look.now, zone, bucket)
+    except Wrong:
+        raise
+    except InvalidInput:
+        raise Wrong("bars", most=look.formats.number(BUCKETS_MAX)) from None
+
+
+def before_of(window: Window, until: datetime) -> Window:
+    """Give the window that one is compared with. Raises InvalidInput."""
+    try:
+        return window.previous(until)
+    except InvalidInput:
+        raise Wrong("before") from None
 
 
 def filters_of(look: Look) -> Filters:
@@ -42,17 +58,17 @@ def filters_of(look: Look) -> Filters:
 
 
 def metric_of(look: Look) -> str:
-    """Give what is counted: tokens where nothing else is chosen."""
-    asked = look.asked("metric")
-    return asked if asked in METRICS else METRICS[0]
+    """Give what is counted: tokens where nothing else is chosen. Raises InvalidInput."""
+    asked = look.asked("metric") or METRICS[0]
+    require_one_of(METRICS, asked)
+    return asked
 
 
 async def chosen(look: Look, book: Snapshot) -> dict[str, object]:
     """Give what the form of filters shows as chosen, and what there is to choose from."""
     services, models = await book.names()
-    is_custom = look.asked("from") is not None or look.asked("to") is not None
     return {
-        "range": CUSTOM if is_custom else look.asked("range") or Preset.MONTH.value,
+        "range": CUSTOM if _is_custom(look) else look.asked("range") or Preset.MONTH.value,
         "ranges": [*(each.value for each in Preset), CUSTOM],
         "buckets": [each.value for each in Bucket],
         "metric": metric_of(look),
@@ -74,20 +90,12 @@ def _with(names: tuple[str, ...], name: str | None) -> tuple[str, ...]:
     return names if name is None or name in names else (*names, name)
 
 
-def _day(text: str | None) -> date | None:
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(f"{text[:40]!r} is no date", hint="write it like 2027-01-31") from None
+def _is_custom(look: Look) -> bool:
+    """Whether the window is one of days: the form sends them along when a period is chosen instead."""
+    has_days = look.asked("from") is not None or look.asked("to") is not None
+    return has_days and look.asked("range") in {None, CUSTOM}
 
 
-def _one_of(kind: type[Kind], text: str | None, what: str) -> Kind | None:
-    if text is None:
-        return None
-    try:
-        return kind(text)
-    except ValueError:
-        names = ", ".join(each.value for each in kind)
-        raise InvalidInput(f"there is no {what} {text[:40]!r}", hint=f"one of {names}") from None
+def _day(look: Look, name: str) -> date | None:
+    text = look.asked(name)
+    return None if text is None else day_of(text)

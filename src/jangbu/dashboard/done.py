@@ -5,9 +5,9 @@ from typing import Any, TypeVar
 
 from jangbu.api.requests import current_id
 from jangbu.clock import new_id
+from jangbu.dashboard.fields import Wrong
 from jangbu.dashboard.look import Look
 from jangbu.domain.members import Actor
-from jangbu.errors import InvalidInput
 from jangbu.metering.audit import Change
 
 __all__ = ["actor_of", "done", "key_of", "new_key"]
@@ -41,6 +41,6 @@ def new_key(look: Look) -> str:
 def key_of(look: Look) -> str:
     """Give the key that a form was made with: sent twice, it is done once. Raises InvalidInput."""
     key = look.form.get("key", "")
-    if not 0 < len(key) <= _KEY_LENGTH_MAX:
-        raise InvalidInput("the form has no key", hint="load the page again")
+    if not (0 < len(key) <= _KEY_LENGTH_MAX and key.isprintable()):
+        raise Wrong("form")
     return f"dashboard:{key}"

@@ -75,7 +75,7 @@ class Frame:
                 raise NotPermitted("this form was not made for you", hint="load the page again and repeat what you did")
             if not look.may(action.roles):
                 raise NotPermitted("your role does not include this", hint="ask an owner for another role")
-            _require_readable(request)
+            _require_readable(request, form.get("zone"))
             return _gone_on(request, await action.act(look))
         except JangbuError as error:
             return refused(request, error)
@@ -89,6 +89,9 @@ class Frame:
         if session is None:
             return None
         query = dict(request.query_params)
+        if form.get("zone"):
+            # A form is filled in, and gone on from, in the time zone of the page that it stands on.
+            query["zone"] = form["zone"]
         texts = texts_of(language_of(request))
         zone = query.get("zone") or self.settings.time_zone
         try:
@@ -156,13 +159,13 @@ def require_same_site(request: Request) -> None:
     raise NotPermitted("this form was sent by another site", hint="open the dashboard itself and repeat what you did")
 
 
-def _require_readable(request: Request) -> None:
+def _require_readable(request: Request, zone: str | None = None) -> None:
     """Refuse an address that no page can be made of, rather than show another one. Raises InvalidInput."""
     if len(request.query_params.multi_items()) > _FIELDS_MAX:
         raise InvalidInput("the address asks for too much at once", hint=f"at most {_FIELDS_MAX} values")
-    zone = request.query_params.get("zone")
-    if zone:
-        zone_named(zone)
+    for named in (zone, request.query_params.get("zone")):
+        if named:
+            zone_named(named)
 
 
 def _gone_on(request: Request, address: str) -> Response:

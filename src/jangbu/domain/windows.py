@@ -130,12 +130,14 @@ class Window:
         """Give the window before this one: of as many days where this one has whole days, or else as long.
 
         With ``until``, a moment of this window, it ends as long after its beginning as that: for a comparison with what
-        is not over yet.
+        is not over yet. Raises InvalidInput where it would begin before ``FIRST``.
         """
         first, last = self.start.astimezone(self.zone).date(), self.end.astimezone(self.zone).date()
         start = self.start - (self.end - self.start)
         if day_start(first, self.zone) == self.start and day_start(last, self.zone) == self.end:
             start = day_start(first - (last - first), self.zone)
+        if start < FIRST:
+            raise InvalidInput("there is no window before this one", hint=f"windows begin from {FIRST.date()} on")
         end = self.start
         if until is not None and self.start < until < self.end:
             elapsed = until.astimezone(UTC).replace(second=0, microsecond=0) - self.start

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from jangbu.alerts.texts import text_of
 from jangbu.dashboard.done import done, key_of, new_key
+from jangbu.dashboard.fields import id_of, reason_of
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OPERATIONS, READERS, Action, Page
 from jangbu.domain.flow import Receipt
-from jangbu.errors import InvalidInput
 from jangbu.metering.facts import alert_state
 from jangbu.metering.reports import Reports
 from jangbu.metering.resolving import charge_hold, release_hold
@@ -36,7 +35,7 @@ async def show(look: Look) -> Mapping[str, Any]:
 
 async def release(look: Look) -> str:
     """Give held tokens back: there was no answer."""
-    hold, reason = _hold(look), look.form.get("reason", "")
+    hold, reason = id_of(look.form.get("hold")), reason_of(look)
 
     async def act() -> tuple[bool, bool]:
         return await release_hold(look.ledger, hold, reason, key=key_of(look))
@@ -50,7 +49,7 @@ async def charge(look: Look) -> str:
 
     The record goes its own way, so that it is durable whatever becomes of the audit's line, which follows it.
     """
-    hold, usage = _hold(look), parse(look.form.get("answer", "").encode())
+    hold, usage = id_of(look.form.get("hold")), parse(look.form.get("answer", "").encode())
     receipt = await charge_hold(look.ledger, look.settings.project, hold, usage, key=key_of(look))
 
     async def act() -> Receipt:
@@ -61,13 +60,6 @@ async def charge(look: Look) -> str:
         lambda found: None if found.replayed else {"charged_tokens": found.charged_tokens},
     )  # fmt: skip
     return look.url("/alerts", notice="charged")
-
-
-def _hold(look: Look) -> UUID:
-    try:
-        return UUID(look.form.get("hold", ""))
-    except ValueError:
-        raise InvalidInput("no hold is named", hint="load the page again") from None
 
 
 PAGE = Page(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jangbu.dashboard.choices import chosen, filters_of, metric_of, window_of
+from jangbu.dashboard.choices import before_of, chosen, filters_of, metric_of, window_of
 from jangbu.dashboard.figures import kinds_figure, parts_figure
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import READERS, Page
@@ -23,7 +23,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         by_service = await series.of(book, window, filters, "service")
         before = None
         if look.asked("compare"):
-            before = (await series.of(book, window.previous(book.as_of), filters)).total
+            before = (await series.of(book, before_of(window, book.as_of), filters)).total
         choices = await chosen(look, book)
     findings = await reports.findings(limit=10)
     return {

@@ -1,18 +1,20 @@
 """The price book in force, and those before it."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from jangbu.dashboard.fields import Wrong, require_one_of
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import FIGURES, Page
 from jangbu.domain.price_book import Price
-from jangbu.errors import InvalidInput
 
 __all__ = ["PAGE"]
 
 _UNITS = {"1M": 1_000_000, "1K": 1_000, "1": 1}
 _VERSIONS_SHOWN = 50
 _INT_MAX = 2**31 - 1
+_NUMBER = re.compile(r"[1-9][0-9]{0,9}")
 
 
 async def show(look: Look) -> Mapping[str, Any]:
@@ -23,8 +25,7 @@ async def show(look: Look) -> Mapping[str, Any]:
     wanted = look.asked("price_model")
     rows = [row for row in edition.book.rows if wanted is None or row.model == wanted]
     unit = look.asked("unit") or "1M"
-    if unit not in _UNITS:
-        raise InvalidInput(f"there is no unit {unit[:10]!r}", hint=f"one of {', '.join(_UNITS)}")
+    require_one_of(_UNITS, unit)
     return {
         "edition": edition,
         "in_force": pricing.in_force.version,
@@ -46,8 +47,8 @@ def _price(look: Look, row: Price, unit: int) -> str:
 def _version(text: str | None) -> int | None:
     if text is None:
         return None
-    if not (text.isdecimal() and text.isascii() and 0 < int(text) <= _INT_MAX):
-        raise InvalidInput(f"{text[:20]!r} is no version of the price book", hint="choose one below")
+    if not (_NUMBER.fullmatch(text) and int(text) <= _INT_MAX):
+        raise Wrong("version", text=text[:20])
     return int(text)
 
 

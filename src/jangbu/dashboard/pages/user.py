@@ -1,15 +1,13 @@
 """One user: what they have, what they used it for, and every call of theirs; grants and corrections are made here."""
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
-from uuid import UUID
 
 from jangbu.dashboard.done import done, key_of, new_key
+from jangbu.dashboard.fields import Wrong, day_of, id_of, reason_of, require_one_of, whole
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import MONEY, READERS, WRITERS, Action, Page
 from jangbu.domain.windows import day_start, zone_named
-from jangbu.errors import InvalidInput
 from jangbu.metering.accounts import Posted
 from jangbu.metering.reports import Reports, summed
 
@@ -17,6 +15,7 @@ __all__ = ["PAGE"]
 
 _CALLS_SHOWN = 50
 _ENTRIES_SHOWN = 20
+_SOURCES = ("purchase", "gift")
 
 
 async def show(look: Look) -> Mapping[str, Any]:
@@ -25,7 +24,7 @@ async def show(look: Look) -> Mapping[str, Any]:
     ledger, reports = look.ledger, Reports(look.ledger.database, look.settings.project)
     account = await ledger.accounts.find(user)
     after = look.asked("after")
-    calls = await reports.calls(user, before=_call_id(after), limit=_CALLS_SHOWN + 1)
+    calls = await reports.calls(user, before=None if after is None else id_of(after), limit=_CALLS_SHOWN + 1)
     totals = await reports.totals(user)
     return {
         "user": user,
@@ -44,9 +43,12 @@ async def show(look: Look) -> Mapping[str, Any]:
 
 async def grant(look: Look) -> str:
     """Give the user tokens that were bought or are a gift."""
-    user, amount, day = user_of(look), _whole(look, "amount"), look.form.get("expires_on")
-    expires_at = None if not day else day_start(_day(day), zone_named(look.formats.zone))
-    source = look.form.get("source") or "purchase"
+    user, amount, day = user_of(look), whole(look, "amount", least=1), look.form.get("expires_on")
+    expires_at = None if not day else day_start(day_of(day), zone_named(look.formats.zone))
+    if expires_at is not None and expires_at <= look.now:
+        raise Wrong("past", day=look.formats.day(expires_at))
+    source = look.form.get("source") or _SOURCES[0]
+    require_one_of(_SOURCES, source)
 
     async def act() -> Posted:
         return await look.ledger.accounts.grant(user, amount, key=key_of(look), source=source, expires_at=expires_at)
@@ -57,7 +59,9 @@ async def grant(look: Look) -> str:
 
 async def adjust(look: Look) -> str:
     """Correct the balance, for a reason that stays in the history."""
-    user, delta, reason = user_of(look), _whole(look, "delta"), look.form.get("reason", "")
+    user, delta, reason = user_of(look), whole(look, "delta"), reason_of(look)
+    if delta == 0:
+        raise Wrong("zero")
 
     async def act() -> Posted:
         return await look.ledger.accounts.adjust(user, delta, reason=reason, key=key_of(look))
@@ -80,7 +84,7 @@ def user_of(look: Look) -> str:
     """Give the user that the URL or the form names. Raises InvalidInput."""
     user = look.form.get("user") or look.asked("user")
     if user is None:
-        raise InvalidInput("no user is named", hint="choose one on the page of users")
+        raise Wrong("user")
     return user
 
 
@@ -101,28 +105,6 @@ async def _blocked(look: Look, blocked: bool) -> str:
 
 def _new(posted: Posted, **facts: object) -> Mapping[str, Any] | None:
     return None if posted.replayed else facts | {"id": str(posted.id)}
-
-
-def _whole(look: Look, name: str) -> int:
-    text = look.form.get(name, "").replace(",", "").replace("_", "")
-    try:
-        return int(text)
-    except ValueError:
-        raise InvalidInput(f"{text[:40]!r} is no whole number of tokens", hint="write it like 1,000,000") from None
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(f"{text[:40]!r} is no date", hint="write it like 2027-01-31") from None
-
-
-def _call_id(text: str | None) -> UUID | None:
-    try:
-        return None if text is None else UUID(text)
-    except ValueError:
-        raise InvalidInput("this is no page of calls", hint="go back to the first one") from None
 
 
 PAGE = Page(

@@ -1,0 +1,83 @@
+"""What people put into addresses and forms, read as what it means; what cannot be used is told in their language."""
+
+import re
+from collections.abc import Collection
+from datetime import date
+from enum import StrEnum
+from typing import TypeVar
+from uuid import UUID
+
+from jangbu.dashboard.look import Look
+from jangbu.dashboard.texts import texts_of
+from jangbu.domain.ledger import TOKENS_MAX
+from jangbu.domain.windows import FIRST, LAST
+from jangbu.errors import InvalidInput
+
+__all__ = ["Wrong", "chosen_of", "day_of", "id_of", "reason_of", "require_one_of", "whole"]
+
+Kind = TypeVar("Kind", bound=StrEnum)
+
+_WHOLE = re.compile(r"[+-]?(?:[0-9]{1,30}|[0-9]{1,3}(?:[,_][0-9]{3}){1,10})")
+"""Groups have to be whole ones: what somebody meant by 1,5 is not known."""
+_SHOWN = 40
+_REASON_LENGTH_MAX = 500
+
+
+class Wrong(InvalidInput):
+    """Something that was entered cannot be used. The text ``wrong.<name>`` says so, and what to enter instead."""
+
+    def __init__(self, name: str, **values: object) -> None:
+        super().__init__(texts_of("en")(f"wrong.{name}", **values))
+        self.wrong = name
+        self.values = values
+
+
+def whole(look: Look, name: str, *, least: int = -TOKENS_MAX, most: int = TOKENS_MAX) -> int:
+    """Give a whole number of a form, which may have its digits in groups."""
+    text = look.form.get(name, "")
+    number = int(text.replace(",", "").replace("_", "")) if _WHOLE.fullmatch(text) else None
+    if number is None or not least <= number <= most:
+        shown = look.formats.number
+        raise Wrong("number", text=text[:_SHOWN], least=shown(least), most=shown(most))
+    return number
+
+
+def day_of(text: str) -> date:
+    """Give a date, as forms write it."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise Wrong("day", text=text[:_SHOWN]) from None
+    if not FIRST.date() < day < LAST.date():
+        raise Wrong("day", text=text[:_SHOWN])
+    return day
+
+
+def reason_of(look: Look) -> str:
+    """Give the reason for what is done, which stays in the history."""
+    reason = look.form.get("reason", "")
+    if not 0 < len(reason) <= _REASON_LENGTH_MAX or "\x00" in reason:
+        raise Wrong("reason", most=look.formats.number(_REASON_LENGTH_MAX))
+    return reason
+
+
+def id_of(text: str | None) -> UUID:
+    """Give an id, as addresses and forms of pages name one."""
+    try:
+        return UUID(text or "")
+    except ValueError:
+        raise Wrong("id", text=(text or "")[:_SHOWN]) from None
+
+
+def chosen_of(kind: type[Kind], text: str | None) -> Kind | None:
+    """Give one of several choices, None where none is made."""
+    if text is None:
+        return None
+    require_one_of([each.value for each in kind], text)
+    return kind(text)
+
+
+def require_one_of(names: Collection[str], text: str) -> None:
+    """Refuse what is no choice."""
+    if text not in names:
+        raise Wrong("choice", text=text[:_SHOWN], names=", ".join(names))
