@@ -113,7 +113,10 @@ def test_the_sql_by_which_a_role_reads_its_own_rows_is_printed_or_put_in_force(o
     assert "U&'web'" in printed
     assert "U&'user_id'" in printed
     facts = offline.json("db", "policies", "--whole-project")
-    assert (facts["role"], facts["claim"], facts["project"], facts["applied"]) == ("authenticated", None, "default", False)
+    facts.pop("sql")
+    assert facts | {"schema_version": 1} == {
+        "role": "authenticated", "claim": None, "project": "default", "applied": False, "schema_version": 1
+    }  # fmt: skip
     assert "CREATE ROLE" in jangbu("db", "policies", "--role", "nobody_here", "--apply").err
     assert offline("db", "policies", "--role", "").code == 2
 

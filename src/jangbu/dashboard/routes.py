@@ -1,0 +1,73 @@
+"""Which address leads where: the doors that are open to everybody, and the pages behind them."""
+
+from collections.abc import Awaitable, Callable, Iterator
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from jangbu.config import Settings
+from jangbu.dashboard import assets
+from jangbu.dashboard.by_provider import ByProvider
+from jangbu.dashboard.frame import Frame
+from jangbu.dashboard.look import PREFIX
+from jangbu.dashboard.oidc import OpenId
+from jangbu.dashboard.page import Page
+from jangbu.dashboard.pages.all import PAGES
+from jangbu.dashboard.preferences import remembered
+from jangbu.dashboard.signing_in import SigningIn
+from jangbu.metering.meter import Metering
+
+__all__ = ["routes_of"]
+
+_Answer = Callable[[Request], Awaitable[Response]]
+
+
+def routes_of(settings: Settings, ledger: Metering) -> list[BaseRoute]:
+    """Give all routes of the dashboard."""
+    return [
+        Route(PREFIX, _home),
+        Route(f"{PREFIX}/static/{{digest}}/{{name:path}}", assets.serve),
+        *_doors(settings, ledger),
+        *_pages(Frame(ledger, settings, PAGES)),
+    ]
+
+
+def _doors(settings: Settings, ledger: Metering) -> Iterator[BaseRoute]:
+    provider = OpenId.of(settings, ledger.clock)
+    door = SigningIn(ledger, has_provider=provider is not None)
+    yield Route(f"{PREFIX}/sign-in", door.show)
+    yield Route(f"{PREFIX}/sign-in", door.sign_in, methods=["POST"])
+    yield Route(f"{PREFIX}/signed-in", door.check)
+    yield Route(f"{PREFIX}/sign-out", door.sign_out, methods=["POST"])
+    yield Route(f"{PREFIX}/set-up", door.show_set_up)
+    yield Route(f"{PREFIX}/set-up", door.set_up, methods=["POST"])
+    if provider is not None:
+        by_provider = ByProvider(ledger, settings, provider, door)
+        yield Route(f"{PREFIX}/sign-in/provider", by_provider.leave)
+        yield Route(f"{PREFIX}/returned", by_provider.come_back)
+
+
+def _pages(frame: Frame) -> Iterator[BaseRoute]:
+    for page in frame.pages:
+        yield Route(PREFIX + page.path, _shown(frame, page))
+        if page.actions:
+            yield Route(f"{PREFIX}{page.path.rstrip('/')}/{{action}}", _acted(frame, page), methods=["POST"])
+
+
+def _shown(frame: Frame, page: Page) -> _Answer:
+    async def show(request: Request) -> Response:
+        return remembered(request, await frame.show(page, request))
+
+    return show
+
+
+def _acted(frame: Frame, page: Page) -> _Answer:
+    async def act(request: Request) -> Response:
+        return await frame.act(page, request)
+
+    return act
+
+
+async def _home(_request: Request) -> Response:
+    return RedirectResponse(f"{PREFIX}/", status_code=308)
