@@ -14,7 +14,7 @@ from jangbu.domain.members import Actor, ActorKind
 from jangbu.errors import DatabaseUnreachable, InvalidInput
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.audit import Change
-from jangbu.metering.people import People
+from jangbu.metering.people import People, people_of
 from jangbu.storage.database import Database
 from jangbu.storage.statements import statement, statement_names
 
@@ -98,6 +98,19 @@ async def test_a_connection_that_is_lost_within_changes_nothing_and_is_told_soon
             await people.audit.done(KIM, CHANGE, act)
     assert (await accounts.balance("lee")).granted == 0
     assert await people.audit.page() == []
+
+
+async def test_behind_a_pooler_it_is_one_transaction_too(database_url: str) -> None:
+    pooled = await Database.connect(database_url, prepared_statements=False)
+    people = people_of(pooled, SystemClock(), project="shop")
+    accounts = Accounts(pooled, SystemClock(), project="shop", retry_seconds=2)
+    await people.audit.done(KIM, CHANGE, lambda: accounts.create("lee"))
+    nobody = Actor(ActorKind.MEMBER, None, "a member without an id")
+    with pytest.raises(InvalidInput):
+        await people.audit.done(nobody, CHANGE, lambda: accounts.grant("lee", 500, key="a"))
+    assert (await accounts.balance("lee")).granted == 0
+    assert len(await people.audit.page()) == 1
+    await pooled.close()
 
 
 async def test_other_tasks_are_no_part_of_the_transaction(
