@@ -111,7 +111,7 @@ serve: $(READY) ## Serve on http://127.0.0.1:8787
 lock: ## Pin what pyproject.toml asks for; what is pinned stays, ARGS=--upgrade takes the newest
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
-	build/lock/bin/uv pip compile pyproject.toml --extra alerts --extra gateway --group dev --universal --python-version 3.11 --generate-hashes \
+	build/lock/bin/uv pip compile pyproject.toml --extra alerts --extra gateway --extra parquet --group dev --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-emit-find-links --quiet --output-file requirements.lock $(ARGS)
 
 lock-clients: $(READY) ## Pin the clients that test-clients runs

@@ -31,6 +31,8 @@ async def test_every_operation_is_described_with_its_roles_and_its_problems(api:
         assert operation["security"] == [{"key": []}]
         assert {"400", "401", "403", "404", "429", "503", str(declared.status)} <= set(operation["responses"])
         assert "422" not in operation["responses"]
+        content = operation["responses"][str(declared.status)]["content"]
+        assert set(content) == set(declared.media_types or ("application/json",))
         named = {each["name"] for each in operation.get("parameters", ())}
         assert ("Idempotency-Key" in named) is declared.writes
 
@@ -52,7 +54,7 @@ async def test_everything_that_is_referred_to_is_there(api: Stage) -> None:
 
 def test_every_body_and_every_answer_has_an_example_that_is_one(api: Stage) -> None:
     build(api.settings, api.ledger)
-    models: set[type[BaseModel]] = {declared.answer for declared in DECLARED}
+    models: set[type[BaseModel]] = {declared.answer for declared in DECLARED if declared.answer is not None}
     for declared in DECLARED:
         for annotation in declared.endpoint.__annotations__.values():
             if isinstance(annotation, type) and issubclass(annotation, BaseModel):

@@ -1,5 +1,6 @@
 """Who may do what: every route declares its roles, serves them, and nobody else."""
 
+import json
 import re
 from uuid import UUID
 
@@ -33,6 +34,12 @@ SENT = {
     "prices.backfill": {},
     "verification.start": {"full": False},
     "keys.create": {"name": "new", "scopes": ["api:analytics"]},
+}
+QUERIES = {
+    "calls.list_calls": "?user={user}",
+    "exports.calls": "?user={user}",
+    "exports.entries": "?user={user}",
+    "exports.usage": "?user={user}&first=2026-01-01&last=2026-01-31",
 }
 MATRIX = {
     "accounts.create": WRITERS,
@@ -73,6 +80,9 @@ MATRIX = {
     "keys.show": OPERATIONS,
     "keys.revoke": OPERATIONS,
     "alerts.list_alerts": READERS,
+    "exports.calls": READERS | USER,
+    "exports.entries": READERS | USER,
+    "exports.usage": FIGURES | USER,
     "verification.show": READERS,
     "verification.start": WRITERS,
     "verification.show_run": READERS,
@@ -82,7 +92,7 @@ MATRIX = {
 
 def path_of(declared: Declared, user: str = "kim") -> str:
     path = re.sub(r"\{(call|hold|key|run)\}", str(NOBODY), declared.path).replace("{user}", user)
-    return f"{path}?user={user}" if declared.name == "calls.list_calls" else path
+    return path + QUERIES.get(declared.name, "").replace("{user}", user)
 
 
 def test_every_route_declares_its_roles(api: Stage) -> None:
@@ -138,6 +148,9 @@ async def test_a_user_sees_nothing_of_others(api: Stage) -> None:
 
 async def test_a_user_who_is_not_named_means_themself(api: Stage) -> None:
     await api.post("/records", record(user="이서연"))
+    for path in ("/exports/calls", "/exports/entries"):
+        content, _ = await api.file(f"{path}?format=jsonl", key="kim")
+        assert {json.loads(line)["user"] for line in content.splitlines()} <= {"kim"}, path
     for path in ("/usage/totals", "/usage/daily", "/cost", "/calls"):
         assert (await api.get(path, key="이서연")).ok["user"] == "이서연"
     assert (await api.get("/usage/totals", key="이서연")).ok["total"]["total_tokens"] == 450

@@ -65,6 +65,7 @@ def build(settings: Settings, ledger: Metering) -> "FastAPI":
     from jangbu.api.rest.frame import Route
     from jangbu.api.rest.parts import ROUTES
     from jangbu.api.rest.problems import unrouted
+    from jangbu.api.rest.streams import Streams
     from jangbu.metering.verification_runs import VerificationRuns
 
     app = FastAPI(
@@ -83,6 +84,7 @@ def build(settings: Settings, ledger: Metering) -> "FastAPI":
         settings.alert_language,
         Bodies(settings.body_bytes_max, seconds=settings.client_seconds_max),
         VerificationRuns(ledger, settings.project),
+        Streams(),
     )
     Route.declarations = {declared.endpoint: declared for declared in chain.from_iterable(ROUTES)}
     app.router.route_class = Route

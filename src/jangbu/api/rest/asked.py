@@ -7,6 +7,7 @@ from urllib.parse import unquote
 from fastapi import Depends, Path, Query, Request
 
 from jangbu.api.rest.bodies import Bodies
+from jangbu.api.rest.streams import Streams
 from jangbu.domain.keys import Key, KeyKind
 from jangbu.errors import InvalidInput, NotFound
 from jangbu.metering.meter import Metering
@@ -25,6 +26,7 @@ class Parts:
     language: Literal["en", "ko"]
     bodies: Bodies
     runs: VerificationRuns
+    streams: Streams
 
 
 @dataclass(frozen=True, slots=True)

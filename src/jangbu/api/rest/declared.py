@@ -29,17 +29,21 @@ _BODY_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """One route. ``body_bytes`` is how large its body may be, None where the settings decide."""
+    """One route. ``body_bytes`` is how large its body may be, None where the settings decide.
+
+    ``answer`` is None where it answers with a file, of one of the ``media_types``.
+    """
 
     method: str
     path: str
     roles: frozenset[Role]
     endpoint: Endpoint
-    answer: type[BaseModel]
+    answer: type[BaseModel] | None
     tag: str
-    status: int
-    also: tuple[int, ...]
-    body_bytes: int | None
+    status: int = 200
+    also: tuple[int, ...] = ()
+    body_bytes: int | None = _BODY_BYTES
+    media_types: tuple[str, ...] = ()
 
     @property
     def writes(self) -> bool:
@@ -65,7 +69,15 @@ class Routes:
 
     def get(self, path: str, *, roles: frozenset[Role], answer: type[BaseModel]) -> Callable[[Endpoint], Endpoint]:
         """Declare a route that reads."""
-        return self._add("GET", path, roles, answer, 200, (), _BODY_BYTES)
+        return self._adding(lambda endpoint: Declared("GET", path, roles, endpoint, answer, self._tag))
+
+    def file(
+        self, path: str, *, roles: frozenset[Role], media_types: tuple[str, ...]
+    ) -> Callable[[Endpoint], Endpoint]:
+        """Declare a route that answers with a file as long as there is something to say."""
+        return self._adding(
+            lambda endpoint: Declared("GET", path, roles, endpoint, None, self._tag, media_types=media_types)
+        )
 
     def post(
         self,
@@ -78,20 +90,13 @@ class Routes:
         body_bytes: int | None = _BODY_BYTES,
     ) -> Callable[[Endpoint], Endpoint]:
         """Declare a route that writes; ``also`` are further statuses of its success."""
-        return self._add("POST", path, roles, answer, status, also, body_bytes)
+        return self._adding(
+            lambda endpoint: Declared("POST", path, roles, endpoint, answer, self._tag, status, also, body_bytes)
+        )
 
-    def _add(
-        self,
-        method: str,
-        path: str,
-        roles: frozenset[Role],
-        answer: type[BaseModel],
-        status: int,
-        also: tuple[int, ...],
-        body_bytes: int | None,
-    ) -> Callable[[Endpoint], Endpoint]:
+    def _adding(self, declare: Callable[[Endpoint], Declared]) -> Callable[[Endpoint], Endpoint]:
         def declared(endpoint: Endpoint) -> Endpoint:
-            self._declared.append(Declared(method, path, roles, endpoint, answer, self._tag, status, also, body_bytes))
+            self._declared.append(declare(endpoint))
             return endpoint
 
         return declared

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from pydantic import BaseModel, ConfigDict
 
 from jangbu.api.rest.declared import Declared
@@ -71,7 +71,9 @@ def documented(declared: Declared) -> dict[str, Any]:
     if declared.writes:
         extra["parameters"] = [_KEY_PARAMETER]
     summary, _, _ = (declared.endpoint.__doc__ or "").partition("\n")
+    described = {"response_class": Response} if declared.answer is None else {}
     return {
+        **described,
         "methods": [declared.method],
         "response_model": declared.answer,
         "status_code": declared.status,
@@ -109,6 +111,9 @@ def _responses(declared: Declared) -> dict[int | str, dict[str, Any]]:
         status: {"description": words, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
         for status, words in sorted(wrong.items())
     }
+    if declared.media_types:
+        kinds = {each: {"schema": {"type": "string", "format": "binary"}} for each in declared.media_types}
+        found[declared.status] = {"description": "The file, which comes as it is written.", "content": kinds}
     for status in declared.also:
         found[status] = {"description": "The same, without anything new.", "model": declared.answer}
     return found

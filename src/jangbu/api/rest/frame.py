@@ -4,6 +4,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ from jangbu import telemetry
 from jangbu.api.rest.asked import Asked, Parts
 from jangbu.api.rest.declared import Declared, Endpoint
 from jangbu.api.rest.problems import InvalidFields, problem
+from jangbu.api.rest.streams import Streamed
 from jangbu.domain.keys import Key
 from jangbu.errors import InvalidInput, JangbuError, NotPermitted, Unauthenticated
 from jangbu.metering.keys import Keys
@@ -66,8 +68,13 @@ class Route(APIRoute):
             raise NotPermitted("this key may not do this", hint=f"it takes a key with one of these roles: {names}")
         if not key.has_limits:
             return await self._answer(request, declared, parts, key, handle)
-        async with parts.ledger.keys.limits.admitted(key):
-            return await self._answer(request, declared, parts, key, handle)
+        async with AsyncExitStack() as admission:
+            await admission.enter_async_context(parts.ledger.keys.limits.admitted(key))
+            response = await self._answer(request, declared, parts, key, handle)
+            if isinstance(response, Streamed):
+                # It is under way until its last byte was taken.
+                response.ending.push_async_exit(admission.pop_all())
+            return response
 
     async def _answer(
         self,
@@ -86,7 +93,7 @@ class Route(APIRoute):
             read = _Read(request, content)
             read.state.asked = Asked(parts, key, once)
             response = await handle(read)
-        if declared.writes:
+        if declared.writes or isinstance(response, Streamed):
             response.headers["cache-control"] = "no-store"
             return response
         return _tagged(request, response)

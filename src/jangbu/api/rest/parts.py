@@ -5,6 +5,7 @@ from jangbu.api.rest.alerts import alerts
 from jangbu.api.rest.calls import calls
 from jangbu.api.rest.corrections import corrections
 from jangbu.api.rest.declared import Routes
+from jangbu.api.rest.exports import exports
 from jangbu.api.rest.holds import holds
 from jangbu.api.rest.keys import keys
 from jangbu.api.rest.money import money
@@ -29,4 +30,5 @@ ROUTES: tuple[Routes, ...] = (
     keys,
     alerts,
     verification,
+    exports,
 )

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from jangbu.api.rest.problems import SCHEMA_VERSION
 from jangbu.domain.ledger import TOKENS_MAX
 
-__all__ = ["Answer", "Body", "Flag", "Moment", "Number", "Part", "Reason", "Text", "Tokens", "example"]
+__all__ = ["Answer", "Body", "Day", "Flag", "Moment", "Number", "Part", "Reason", "Text", "Tokens", "example"]
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -36,6 +36,7 @@ Tokens = Annotated[int, Field(strict=True, ge=1, le=TOKENS_MAX)]
 Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200)]
 Reason = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, pattern=r"\S")]
+Day = Annotated[str, StringConstraints(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 Moment = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_in_utc)]
 
 

@@ -1,0 +1,73 @@
+"""Answers that are longer than memory: sent as they are made, and never ended where they broke off."""
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, suppress
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from jangbu import telemetry
+from jangbu.errors import JangbuError, LimitReached
+
+__all__ = ["Streamed", "Streams"]
+
+_AT_ONCE = 8
+_AGAIN_SECONDS = 5
+
+_log = logging.getLogger("jangbu.api")
+
+
+class _BrokenOffError(Exception):
+    """What was to be sent could not be made."""
+
+
+class Streamed(StreamingResponse):
+    """An answer that comes in pieces. ``ending`` is left when all are sent, when it broke off, or when nobody took it.
+
+    One that broke off is left without its end: the server then breaks the connection off, and no client takes what it
+    has for the whole.
+    """
+
+    def __init__(self, pieces: AsyncIterator[bytes], headers: Mapping[str, str], ending: AsyncExitStack) -> None:
+        self.ending = ending
+        super().__init__(self._told(pieces), headers=headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        async with self.ending:
+            with suppress(ClientDisconnect, _BrokenOffError):
+                await super().__call__(scope, receive, send)
+
+    async def _told(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        try:
+            async for piece in pieces:
+                yield piece
+        except JangbuError as error:
+            _log.warning("an answer broke off: %s: %s", error.code, error)
+            telemetry.emit("gateway.refused", code=error.code)
+            raise _BrokenOffError from error
+        except Exception as error:
+            _log.exception("an answer broke off")
+            raise _BrokenOffError from error
+        # What counts it as under way is over before its client knows the end: the next request may follow at once.
+        await self.ending.aclose()
+
+
+class Streams:
+    """How many answers of this kind are under way in this process: few, because each asks the database all the time."""
+
+    def __init__(self, most: int = _AT_ONCE) -> None:
+        self._most = most
+        self._under_way = 0
+
+    def begin(self, ending: AsyncExitStack) -> None:
+        """Count one until ``ending`` is left. Raises LimitReached."""
+        if self._under_way >= self._most:
+            raise LimitReached("as many exports are under way as may be at once", seconds=_AGAIN_SECONDS)
+        self._under_way += 1
+        ending.callback(self._end)
+
+    def _end(self) -> None:
+        self._under_way -= 1

@@ -1,0 +1,9 @@
+"""Exports: what the lists show, whole, as a file. Rows are read page by page and written as they come, so that an
+export takes the same memory however long it is.
+"""
+
+from jangbu.metering.exports.files import MEDIA_TYPES, Format, written
+from jangbu.metering.exports.sources import Span, calls, entries, usage
+from jangbu.metering.exports.tables import Column, Kind, Table, begun
+
+__all__ = ["MEDIA_TYPES", "Column", "Format", "Kind", "Span", "Table", "begun", "calls", "entries", "usage", "written"]

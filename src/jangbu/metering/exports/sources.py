@@ -1,0 +1,236 @@
+"""What can be exported: calls, entries, and what was used in each bucket of a window.
+
+Each page is a statement of its own, and nothing is held between two of them: whoever takes an export slowly keeps no
+connection and no old rows. Calls and entries are never changed, but for a price that is filled in, and those that come
+in meanwhile are left out, so that the pages belong together all the same.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from jangbu.domain.amounts import Amounts
+from jangbu.domain.ledger import Asset, account_id
+from jangbu.domain.windows import Window
+from jangbu.errors import InvalidInput
+from jangbu.metering import series
+from jangbu.metering.exports.tables import Column, Kind, Page, Table
+from jangbu.metering.holds import unknown_user
+from jangbu.metering.snapshots import EVERYTHING, Filters, snapshot
+from jangbu.storage import accounts, exports
+from jangbu.storage.database import Database, Row
+from jangbu.storage.usage import first_id
+
+__all__ = ["Span", "calls", "entries", "usage"]
+
+Place = TypeVar("Place", UUID, int)
+
+_ROWS = 1_000
+"""How many rows a page has, or few more."""
+_OWNERS = 50
+_OF_EACH = _ROWS // _OWNERS
+"""How many rows of each account are read together with those of others; the rest of a busy one is read alone."""
+_BUCKETS = 50
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_CALLS = (
+    *(Column(name, Kind.TEXT) for name in ("user", "id")),
+    Column("created_at", Kind.MOMENT),
+    *(Column(name, Kind.TEXT) for name in ("service", "model", "surface", "tier", "source")),
+    *(Column(f"{name}_tokens", Kind.INTEGER) for name in ("prompt", "completion", "cached", "thinking", "total")),
+    *(Column(name, Kind.INTEGER) for name in ("cost_nano", "input_cost_nano", "charge_nano", "price_version")),
+    Column("response_id", Kind.TEXT),
+    Column("anomalies", Kind.WORDS),
+    Column("metadata", Kind.TEXT),
+)
+_ENTRIES = (
+    *(Column(name, Kind.TEXT) for name in ("user", "asset")),
+    Column("seq", Kind.INTEGER),
+    Column("created_at", Kind.MOMENT),
+    Column("kind", Kind.TEXT),
+    *(Column(name, Kind.INTEGER) for name in ("delta", "balance_after", "posting")),
+    *(Column(name, Kind.TEXT) for name in ("reference", "reason")),
+)
+_USAGE = (
+    Column("user", Kind.TEXT),
+    *(Column(name, Kind.MOMENT) for name in ("start", "end")),
+    Column("part", Kind.TEXT),
+    Column("calls", Kind.INTEGER),
+    *(Column(f"{name}_tokens", Kind.INTEGER) for name in ("prompt", "completion", "cached", "thinking", "total")),
+    *(Column(name, Kind.INTEGER) for name in ("cost_nano", "input_cost_nano", "charge_nano", "unpriced")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time from ``since`` to before ``until``; from the beginning, and up to now, where they are None."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        for moment in (self.since, self.until):
+            if moment is not None and moment < _EPOCH:
+                raise InvalidInput("there are no calls before the year 1970")
+
+
+async def calls(
+    database: Database, project: str, zone: ZoneInfo, filters: Filters = EVERYTHING, span: Span = Span()
+) -> Table:
+    """Export calls in the order of their users, each user's oldest first.
+
+    Raises NotFound for a user without an account.
+    """
+    as_of = await database.now()
+    owners = await _owners(database, project, filters.user)
+    until = as_of if span.until is None else min(span.until, as_of)
+    after = UUID(int=max(0, first_id(span.since or _EPOCH).int - 1))
+    before = first_id(until)
+
+    async def read(ids: Sequence[UUID], afters: Sequence[UUID], limit: int) -> Sequence[Row]:
+        return await exports.calls(database, ids, afters, before, limit)
+
+    async def pages() -> AsyncIterator[Page]:
+        async for user, rows in _walk(owners, read, after, "id"):
+            yield [
+                _call(user, row)
+                for row in rows
+                if (not filters.models or row["model"] in filters.models)
+                and (not filters.services or row["service"] in filters.services)
+            ]
+
+    return Table("calls", _CALLS, zone, as_of, _filled(pages()))
+
+
+async def entries(
+    database: Database,
+    project: str,
+    zone: ZoneInfo,
+    user: str | None = None,
+    asset: Asset = Asset.TOKENS,
+    span: Span = Span(),
+) -> Table:
+    """Export entries of an asset, each user's oldest first. Raises NotFound for a user without an account."""
+    as_of = await database.now()
+    owners = await _owners(database, project, user)
+    since, until = span.since or _EPOCH, as_of if span.until is None else min(span.until, as_of)
+
+    async def read(ids: Sequence[UUID], afters: Sequence[int], limit: int) -> Sequence[Row]:
+        return await exports.entries(database, ids, afters, asset, limit)
+
+    async def pages() -> AsyncIterator[Page]:
+        async for owner, rows in _walk(owners, read, 0, "seq"):
+            yield [_entry(owner, asset, row) for row in rows if since <= row["created_at"] < until]
+
+    return Table("entries", _ENTRIES, zone, as_of, _filled(pages()))
+
+
+async def usage(
+    database: Database, project: str, window: Window, filters: Filters = EVERYTHING, by: series.Part = "service"
+) -> Table:
+    """Export what was used in each bucket of a window, by service or by model; a bucket without calls has no row.
+
+    Raises NotFound for a user without an account.
+    """
+    async with snapshot(database, project) as look:
+        if filters.user is not None:
+            await look.account(filters.user)
+        as_of = look.as_of
+
+    async def pages() -> AsyncIterator[Page]:
+        edges = window.edges()
+        for at in range(0, len(edges) - 1, _BUCKETS):
+            slice_ = Window(edges[at], edges[min(at + _BUCKETS, len(edges) - 1)], window.zone, window.bucket)
+            async with snapshot(database, project) as look:
+                found = await series.of(look, slice_, filters, by)
+            yield [
+                (filters.user, bar.start, bar.end, line.name, *_amounts(line.amounts[place]))
+                for place, bar in enumerate(found.bars)
+                for line in found.lines
+                if line.amounts[place].calls
+            ]
+
+    columns = tuple(Column(by, each.kind) if each.name == "part" else each for each in _USAGE)
+    return Table("usage", columns, window.zone, as_of, pages())
+
+
+async def _owners(database: Database, project: str, user: str | None) -> AsyncIterator[dict[UUID, str]]:
+    """Give the users whose rows are meant by their accounts, some at a time, in the order of the users."""
+    if user is not None:
+        found = await accounts.find(database, account_id(project, user))
+        if found is None:
+            raise unknown_user(user)
+        return _one({found.id: user})
+    return _all_owners(database, project)
+
+
+async def _one(owners: dict[UUID, str]) -> AsyncIterator[dict[UUID, str]]:
+    yield owners
+
+
+async def _all_owners(database: Database, project: str) -> AsyncIterator[dict[UUID, str]]:
+    after = ""
+    while page := await accounts.page(database, project, after, _OWNERS):
+        yield {each.id: each.user for each in page}
+        after = page[-1].user
+
+
+async def _walk(
+    owners: AsyncIterator[dict[UUID, str]],
+    read: Callable[[Sequence[UUID], Sequence[Place], int], Awaitable[Sequence[Row]]],
+    start: Place,
+    place: str,
+) -> AsyncIterator[tuple[str, Sequence[Row]]]:
+    """Give the rows of each owner in order: the first of several owners at once, the rest of a busy one alone."""
+    async for some in owners:
+        firsts: dict[UUID, list[Row]] = {}
+        for row in await read(list(some), [start] * len(some), _OF_EACH):
+            firsts.setdefault(row["account_id"], []).append(row)
+        for account, user in some.items():
+            rows: Sequence[Row] = firsts.get(account, ())
+            limit = _OF_EACH
+            while rows:
+                yield user, rows
+                if len(rows) < limit:
+                    break
+                limit = _ROWS
+                rows = await read([account], [rows[-1][place]], limit)
+
+
+async def _filled(pages: AsyncIterator[Page]) -> AsyncIterator[Page]:
+    """Put small pages together."""
+    waiting: list[tuple[Any, ...]] = []
+    async for page in pages:
+        waiting += page
+        if len(waiting) >= _ROWS:
+            yield waiting
+            waiting = []
+    if waiting:
+        yield waiting
+
+
+def _call(user: str, row: Row) -> tuple[Any, ...]:
+    return (user, str(row["id"]), *row[2:-2], tuple(row["anomalies"] or ()), row["metadata"])
+
+
+def _entry(user: str, asset: Asset, row: Row) -> tuple[Any, ...]:
+    reference = row["reference"]
+    return (user, asset.name.lower(), *row[1:-2], None if reference is None else str(reference), row["reason"])
+
+
+def _amounts(found: Amounts) -> tuple[int | None, ...]:
+    """Give the figures of a row; money is None where none of the calls has a price."""
+    money = (found.cost_nano, found.input_cost_nano, found.charge_nano)
+    return (
+        found.calls,
+        found.input_tokens,
+        found.output_tokens + found.thinking_tokens,
+        found.cached_tokens,
+        found.thinking_tokens,
+        found.total_tokens,
+        *((None, None, None) if found.unpriced == found.calls else money),
+        found.unpriced,
+    )

@@ -1,0 +1,21 @@
+-- The next calls of some accounts, each from the one after a given id, oldest first: for each account a walk up the
+-- primary key that ends at the limit, however many calls there are. What is read is bounded by accounts times limit.
+SELECT
+    w.account_id, u.id, jangbu.uuid7_time(u.id) AS created_at, s.name AS service, m.name AS model, u.surface, u.tier,
+    u.source, u.prompt + u.tool AS prompt_tokens, u.candidates + u.thoughts AS completion_tokens,
+    u.cached AS cached_tokens, u.thoughts AS thinking_tokens, u.total AS total_tokens, u.cost_nano, u.input_cost_nano,
+    u.charge_nano, u.price_version, u.response_id, u.anomalies, u.metadata::text AS metadata
+FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS w (account_id, after, place)
+CROSS JOIN LATERAL (
+    SELECT
+        n.id, n.service_id, n.model_id, n.surface, n.tier, n.source, n.prompt, n.candidates, n.thoughts, n.tool,
+        n.cached, n.total, n.cost_nano, n.input_cost_nano, n.charge_nano, n.price_version, n.response_id, n.anomalies,
+        n.metadata
+    FROM jangbu.usage AS n
+    WHERE n.account_id = w.account_id AND n.id > w.after AND n.id < $3::uuid
+    ORDER BY n.id
+    LIMIT $4::integer
+) AS u
+JOIN jangbu.services AS s ON s.service_id = u.service_id
+JOIN jangbu.models AS m ON m.model_id = u.model_id
+ORDER BY w.place, u.id
