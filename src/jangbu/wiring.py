@@ -26,6 +26,7 @@ from jangbu.metering.people import people_of
 from jangbu.metering.pricing import Pricing
 from jangbu.metering.recorder import Recorder
 from jangbu.metering.resources import Resources
+from jangbu.metering.rollups import Rollups
 from jangbu.metering.services import Services
 from jangbu.metering.spooling import Spooling
 from jangbu.metering.sweeper import Sweeper
@@ -68,10 +69,12 @@ async def open_metering(
             metering.pricing,
             metering.sessions,
         )
+        rollups = Rollups(database)
         try:
             await metering.pricing.refresh()
             await sweeper.sweep()
             sweeper.start()
+            rollups.start()
             metering.alerts.listen()
             if delivers:
                 metering.alerts.start()
@@ -79,6 +82,7 @@ async def open_metering(
                 await _begin_spooling(metering.spooling)
             yield metering
         finally:
+            await rollups.stop()
             await sweeper.stop()
             await asyncio.shield(metering.close())
 

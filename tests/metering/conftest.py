@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,12 +12,14 @@ import pytest
 from jangbu.config import Settings
 from jangbu.metering.passwords import Passwords
 from jangbu.metering.people import People, people_of
+from jangbu.metering.rollups import Rollups
 from jangbu.storage import migrate
 from jangbu.storage.database import Database
 from jangbu.testing.clock import SettableClock
 from tests.alerts.receiver import SECRET, Receiver, receiving
 from tests.conftest import address, drop_database, execute
 from tests.faults.server import KillableServer, killable_server
+from tests.metering.charted import fill as fill_charted
 from tests.metering.traffic import open_shop, trade
 
 
@@ -35,6 +37,8 @@ async def _trade(dsn: str) -> None:
     database = await Database.connect(dsn)
     async with open_shop(database) as shop:
         await trade(shop)
+        yesterday = datetime.now(UTC) - timedelta(hours=30)
+        await Rollups(database).carry_before(yesterday, yesterday)
     await database.close()
 
 
@@ -105,3 +109,13 @@ async def people(database: Database) -> AsyncIterator[People]:
     opened = people_of(database, clock, project="shop", passwords=Passwords(memory_kib=64))
     yield opened
     opened.members.close()
+
+
+@pytest.fixture(scope="session")
+def charted(server: str, migrated: str) -> Iterator[str]:
+    """Give the name of a database with these calls, some of which are carried to where they last, of all times."""
+    name = f"charted_{uuid4().hex}"
+    asyncio.run(execute(server, f"CREATE DATABASE {name} TEMPLATE {migrated}"))
+    asyncio.run(fill_charted(address(server, name)))
+    yield name
+    asyncio.run(drop_database(server, name))

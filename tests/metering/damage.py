@@ -9,22 +9,45 @@ COLUMNS = (
 )  # fmt: skip
 OF_KIM = f"account_id = (SELECT account_id FROM jangbu.accounts WHERE user_id = '{KIM}' AND project = '{PROJECT}')"
 A_CALL = f"{OF_KIM} AND id = (SELECT id FROM jangbu.usage WHERE {OF_KIM} AND total > 0 ORDER BY id LIMIT 1)"
+_TIME = "jangbu.uuid7_time(u.id)"
+_QUARTER = f"date_bin('15 minutes', {_TIME}, '2000-01-01Z')"
 KEYS = {
-    "usage_total": "TRUE",
-    "usage_daily": "r.day = (jangbu.uuid7_time(u.id) AT TIME ZONE 'UTC')::date",
-    "usage_hourly": "r.hour = date_trunc('hour', jangbu.uuid7_time(u.id), 'UTC')",
+    "usage_lifetime": "TRUE",
+    "usage_recent": f"r.at = {_QUARTER}",
+    "usage_quarters": f"r.at = {_QUARTER}",
+    "usage_hours": f"r.at = date_trunc('hour', {_TIME}, 'UTC')",
+    "usage_days": f"r.day = ({_TIME} AT TIME ZONE 'UTC')::date",
+    "project_recent": f"r.at = date_trunc('minute', {_TIME}, 'UTC')",
+    "project_minutes": f"r.at = date_trunc('minute', {_TIME}, 'UTC')",
+    "project_quarters": f"r.at = {_QUARTER}",
+    "project_hours": f"r.at = date_trunc('hour', {_TIME}, 'UTC')",
+    "project_days": f"r.at = date_trunc('day', {_TIME}, 'UTC')",
 }
-DAMAGE_OF = {"usage_total": Invariant.TOTALS, "usage_daily": Invariant.DAILY, "usage_hourly": Invariant.HOURLY}
+"""The rollups, and which of their rows a call went into."""
+LASTING = [table for table in KEYS if not table.endswith("recent")]
+DAMAGE_OF = {
+    table: {Invariant.TOTALS}
+    if table == "usage_lifetime"
+    else {Invariant.TOTALS, Invariant.DAILY}
+    if table == "usage_recent"
+    else {Invariant.DAILY if table.startswith("usage") else Invariant.HOURLY}
+    for table in KEYS
+}
 
 
 def of_a_call(table: str) -> str:
-    """Give the clause that names the one row of a rollup that a call went into."""
-    account = "AND r.account_id = u.account_id"
-    if table == "usage_hourly":
-        account = "AND r.writer = (SELECT min(writer) FROM jangbu.usage_hourly WHERE hour = r.hour)"
+    """Give the clause that names the one row of a rollup that the first call went into which has any there."""
+    clauses = [KEYS[table]]
+    if table != "usage_days":
+        clauses.append("r.service_id = u.service_id AND r.model_id = u.model_id")
+    if table.startswith("usage"):
+        clauses.append("r.account_id = u.account_id")
+    if table == "project_recent":
+        clauses.append("r.writer = (SELECT min(writer) FROM jangbu.project_recent WHERE at = r.at)")
+    row = " AND ".join(clauses)
     return (
-        f"FROM jangbu.usage AS u WHERE {KEYS[table]} AND r.service_id = u.service_id AND r.model_id = u.model_id"
-        f" {account} AND u.id = (SELECT id FROM jangbu.usage WHERE {OF_KIM} AND total > 0 ORDER BY id LIMIT 1)"
+        f"FROM jangbu.usage AS u WHERE {row} AND u.id = (SELECT u.id FROM jangbu.usage AS u JOIN jangbu.{table} AS r"
+        f" ON {row} WHERE u.{OF_KIM} AND u.total > 0 ORDER BY u.id LIMIT 1)"
     )
 
 
@@ -141,7 +164,9 @@ DAMAGE = {
     "a cost was written by hand": (
         Invariant.COST,
         f"UPDATE jangbu.usage SET cost_nano = cost_nano + 1 WHERE {A_CALL};"
-        + ";".join(f"UPDATE jangbu.{table} AS r SET cost_nano = r.cost_nano + 1 {of_a_call(table)}" for table in KEYS),
+        + ";".join(
+            f"UPDATE jangbu.{table} AS r SET cost_nano = r.cost_nano + 1 {of_a_call(table)}" for table in LASTING
+        ),
     ),
     "an unknown price was made up": (
         Invariant.COST,

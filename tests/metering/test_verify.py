@@ -98,17 +98,16 @@ async def test_every_column_of_every_rollup_is_compared(shop: Shop, table: str) 
 
     report = await verify(shop)
 
-    assert broken(report) == {DAMAGE_OF[table]}
-    found = {m.what.split(" of ")[0]: int(m.found or 0) - int(m.expected or 0) for m in report.mismatches}
-    assert found == {column: number for number, column in enumerate(COLUMNS, 1)}
-    assert len(report.mismatches) == len(COLUMNS)
+    assert broken(report) == DAMAGE_OF[table]
+    found = {(m.what.split(" of ")[0], abs(int(m.found or 0) - int(m.expected or 0))) for m in report.mismatches}
+    assert found == {(column, number) for number, column in enumerate(COLUMNS, 1)}
 
 
 @pytest.mark.parametrize("table", KEYS)
 async def test_a_rollup_that_is_gone_is_missed(shop: Shop, table: str) -> None:
     await shop.execute(f"DELETE FROM jangbu.{table}")
 
-    assert broken(await verify(shop)) == {DAMAGE_OF[table]}
+    assert broken(await verify(shop)) == DAMAGE_OF[table]
 
 
 async def test_a_held_amount_below_zero_is_a_mismatch_even_where_the_holds_agree(shop: Shop) -> None:
@@ -235,7 +234,7 @@ async def test_each_project_has_its_own_hourly_figures(shop: Shop, database: Dat
         await usage.write_prices(database, [(unpriced.account_id, unpriced.id, 7, 1, 9, 1)], "another", 0)
         assert (await Verification(database, "another").run()).mismatches == ()
         assert (await verify(shop)).mismatches == ()
-        await other.execute("UPDATE jangbu.usage_hourly SET total = total + 1 WHERE project = 'another'")
+        await other.execute("UPDATE jangbu.project_recent SET total = total + 1 WHERE project = 'another'")
 
     assert (await verify(shop)).mismatches == ()
     assert broken(await Verification(database, "another").run()) == {Invariant.HOURLY}

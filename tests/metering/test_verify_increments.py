@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jangbu.domain.ledger import Asset
+from jangbu.metering.rollups import Rollups
 from jangbu.metering.verify import Invariant, Mismatch, Report, Verification
 from jangbu.storage import usage, verifications
 from jangbu.storage.database import Database
 from jangbu.storage.usage import UsageRecord
-from tests.metering.damage import DAMAGE, DAMAGE_OF, KEYS, OF_KIM
+from tests.metering.damage import DAMAGE, DAMAGE_OF, KEYS, LASTING, OF_KIM
 from tests.metering.traffic import KIM, LEE, PARK, PROJECT, Shop, open_shop, recompute, restate, trade
 
 NOW = timedelta(0)
@@ -117,15 +118,21 @@ async def test_damage_to_what_moved_is_found_as_a_full_verification_finds_it(sho
 async def test_a_rollup_of_these_hours_is_compared_with_the_records(shop: Shop, table: str) -> None:
     to_the_present(shop)
     await shop.record([shop.row(KIM), shop.row(LEE)])
+    if table in LASTING:
+        soon = datetime.now(UTC) + HOUR
+        await Rollups(shop.database).carry_before(soon, soon)
     assert (await verify(shop)).is_clean
-    since = "" if table == "usage_total" else "WHERE (day >= current_date)" if table == "usage_daily" else "WHERE TRUE"
-    if table == "usage_hourly":
-        since = "WHERE hour >= date_trunc('hour', now()) - interval '1 hour'"
-    await shop.execute(f"UPDATE jangbu.{table} SET total = total + 1 {since}")
+    since = {
+        "usage_lifetime": "TRUE",
+        "usage_days": "day >= (now() AT TIME ZONE 'UTC')::date",
+        "project_days": "at >= date_trunc('day', now(), 'UTC')",
+    }.get(table, "at >= date_trunc('hour', now()) - interval '1 hour'")
+    await shop.execute(f"UPDATE jangbu.{table} SET total = total + 1 WHERE {since}")
     found = broken(await verify(shop))
-    # The totals are compared with the daily figures, which are compared with the records.
-    assert found - {Invariant.TOTALS, Invariant.BALANCES} == {DAMAGE_OF[table]} - {Invariant.TOTALS}
-    assert (Invariant.TOTALS in found) == (table != "usage_hourly")
+    # Totals are compared with the figures by hours and with the balances; these figures are with the records.
+    assert found - {Invariant.TOTALS, Invariant.BALANCES} == DAMAGE_OF[table] - {Invariant.TOTALS}
+    assert (Invariant.TOTALS in found) == (table in {"usage_lifetime", "usage_hours"})
+    assert (Invariant.BALANCES in found) == (table in {"usage_lifetime", "usage_recent"})
 
 
 async def test_a_record_of_these_hours_is_read_again(shop: Shop) -> None:

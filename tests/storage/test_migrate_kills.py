@@ -93,7 +93,6 @@ class Look:
                 UNION ALL SELECT t::text FROM jangbu.usage AS t
                 UNION ALL SELECT t::text FROM jangbu.grants AS t
                 UNION ALL SELECT t::text FROM jangbu.idempotency_keys AS t
-                UNION ALL SELECT t::text FROM jangbu.usage_daily AS t
                 ORDER BY 1
                 """
             )

@@ -46,11 +46,11 @@ PLAIN = UsageRow(
 )
 BOOK = """
     SELECT (to_jsonb(t) - '{account_id,id,result_id,usage_id,created_at,updated_at,recorded_at,taken_at,expires_at,
-        closed_at,resolved_at,hash,head}'::text[])
+        closed_at,resolved_at,hash,head,at,seen_at}'::text[])
         || jsonb_build_object('is_resolved', to_jsonb(t) ->> 'resolved_at' IS NOT NULL)
     FROM jangbu.%s AS t WHERE t.account_id = $1 ORDER BY 1
 """
-TABLES = ("balances", "entries", "usage", "usage_daily", "usage_total", "idempotency_keys", "holds", "findings")
+TABLES = ("balances", "entries", "usage", "usage_recent", "idempotency_keys", "holds", "findings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,11 @@ class Ledger:
         async with self.database.connection() as connection:
             return {name: [row[0] for row in await connection.fetch(BOOK % name, account)] for name in TABLES}
 
-    async def hourly(self) -> list[str]:
+    async def of_everybody(self) -> dict[str, int]:
+        """Sum the figures of everybody, which may be of two minutes."""
+        sums = ", ".join(f"sum({name})::bigint AS {name}" for name in ("calls", "unpriced", *SUMMED))
         async with self.database.connection() as connection:
-            return [row[0] for row in await connection.fetch("SELECT to_jsonb(t) FROM jangbu.usage_hourly AS t")]
+            return dict(await connection.fetchrow(f"SELECT {sums} FROM jangbu.project_recent"))
 
 
 @pytest.fixture
@@ -187,8 +189,7 @@ async def test_plain_records_are_written_by_the_short_statement(ledger: Ledger, 
         assert recorded == Flushed(is_new=True, has_account=True, hold_amount=held, available=10_000 - used)
     book = await ledger.book(ALONE)
     assert [json.loads(entry)["balance_after"] for entry in book["entries"]] == [9_550, 9_100, 8_650]
-    for rollup in (*book["usage_daily"], *book["usage_total"], *await ledger.hourly()):
-        figures = json.loads(rollup)
+    for figures in [*map(json.loads, book["usage_recent"]), await ledger.of_everybody()]:
         assert {name: figures[name] for name in SUMMED} == {name: 3 * getattr(like, name) for name in SUMMED}
         assert (figures["calls"], figures["unpriced"]) == (3, 0)
 

@@ -1,8 +1,7 @@
 """Reports: what users, services and models used and cost, read from the rollups alone.
 
 What a report costs depends on how many users, services, models and days there are, never on how many calls; only a list
-of calls reads records, as many as it lists. Reports of everybody are of everybody in the project, and read the hourly
-rollup.
+of calls reads records, as many as it lists. Reports of everybody are of everybody in the project.
 """
 
 from collections.abc import Hashable, Iterable, Sequence

@@ -39,7 +39,8 @@ _OF_ALL: tuple[tuple[Invariant, _Check], ...] = (
 _OF_MOVED: tuple[tuple[Invariant, _Check], ...] = (
     (Invariant.POSTINGS, verification.postings),
     (Invariant.TOTALS, verification.totals),
-    (Invariant.DAILY, verification.daily),
+    (Invariant.DAILY, verification.user_quarters),
+    (Invariant.DAILY, verification.user_longer),
     (Invariant.GRANTS, verification.grants),
 )
 
@@ -153,22 +154,28 @@ class Walk:
                 return
 
     async def _check_hours(self, first: datetime | None) -> None:
-        """Check the hourly figures, month by month where all are; what seems to differ is looked at among all accounts,
-        because others may have made calls since the walk passed by.
+        """Check the figures of everybody, month by month where all are; what seems to differ is looked at among all
+        accounts, because others may have made calls since the walk passed by.
         """
+        months = _months(first, self.older_than)
         if self.scope.first_hour is not None:
-            suspects = await verification.hourly(
+            suspects = await verification.project_quarters(
                 self.database, self.project, self._moved, self.scope.first_hour, _END, self.findings.limit
             )
             spans = [(hour, next_hour(hour)) for hour in dict.fromkeys(hour for hour, _ in suspects)]
+            months = [(self.scope.first_hour.replace(hour=0), _END)]
         else:
-            spans = _months(first, self.older_than)
+            spans = months
         for begin, end in spans:
-            await self._rest()
-            room = self.findings.room(Invariant.HOURLY)
-            if room > 0:
-                for _, found in await verification.hourly(self.database, self.project, None, begin, end, room):
-                    self.findings.add_difference(Invariant.HOURLY, found)
+            await self._list(Invariant.HOURLY, partial(self._check_quarters, begin, end))
+        for begin, end in months:
+            await self._list(
+                Invariant.HOURLY, partial(verification.project_longer, self.database, self.project, begin, end)
+            )
+
+    async def _check_quarters(self, begin: datetime, end: datetime, room: int) -> Sequence[Difference]:
+        found = await verification.project_quarters(self.database, self.project, None, begin, end, room)
+        return [difference for _, difference in found]
 
     async def _list(self, invariant: Invariant, check: Callable[[int], Awaitable[Sequence[Difference]]]) -> None:
         room = self.findings.room(invariant)

@@ -61,7 +61,7 @@ async def totals(database: Database, account: UUID) -> Sequence[tuple[str, str, 
 
 
 async def overall(database: Database, project: str, since: datetime | None) -> Sequence[tuple[str, str, Sums]]:
-    """Give (service, model, sums) of all that a project used since the hour of a moment, the largest first."""
+    """Give (service, model, sums) of all that a project used since the day of a moment (UTC), the largest first."""
     rows = await database.rows("report_overall", project, since)
     return [(row["service"], row["model"], _sums(row)) for row in rows]
 

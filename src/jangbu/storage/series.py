@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from jangbu.domain.amounts import Amounts
+from jangbu.domain.spans import spans_of
 from jangbu.storage.database import Reader, Row
 
 _COLUMNS = tuple(each.name for each in fields(Amounts))
-_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,31 +33,22 @@ class Asked:
 
 async def of_project(reader: Reader, project: str, asked: Asked) -> Sequence[Cut]:
     """Give what everybody used."""
-    edges = asked.edges
-    hours = sorted({_hour(at) for at in edges if at != _hour(at)})
-    firsts, nexts = _parts(edges, hours)
-    rows = await reader.rows(
-        "series_project", project, edges, asked.by, asked.models, asked.services, _hour(edges[0]), edges[-1], hours,
-        firsts, nexts,
-    )  # fmt: skip
-    return [_cut(row) for row in rows]
+    return [_cut(row) for row in await reader.rows("series_project", project, *_arguments(asked, with_days=True))]
 
 
 async def of_user(reader: Reader, account: UUID, asked: Asked) -> Sequence[Cut]:
     """Give what one user used."""
+    # A user's figures by days are of all models and services.
+    with_days = asked.by is None and asked.models is None and asked.services is None
+    return [_cut(row) for row in await reader.rows("series_user", account, *_arguments(asked, with_days=with_days))]
+
+
+def _arguments(asked: Asked, *, with_days: bool) -> list[object]:
     edges = asked.edges
-    rows = await reader.rows("series_user", account, edges, asked.by, asked.models, asked.services, edges[0], edges[-1])
-    return [_cut(row) for row in rows]
-
-
-def _hour(at: datetime) -> datetime:
-    return at.replace(minute=0, second=0, microsecond=0)
-
-
-def _parts(edges: Sequence[datetime], hours: Sequence[datetime]) -> tuple[list[datetime], list[datetime]]:
-    """Give where the parts of hours begin and end that lie in the window, of the hours that edges cut."""
-    spans = [(max(hour, edges[0]), min(hour + _HOUR, edges[-1])) for hour in hours]
-    return [first for first, _ in spans], [end for _, end in spans]
+    spans = spans_of(edges, with_days=with_days)
+    runs = (spans.days, spans.hours, spans.quarters, spans.minutes)
+    times = [times for each in runs for times in (each.firsts, each.nexts)]
+    return [edges, asked.by, asked.models, asked.services, *times, edges[0], edges[-1]]
 
 
 def amounts_of(row: Row) -> Amounts:

@@ -104,13 +104,18 @@ async def postings(database: Database, ids: Sequence[UUID], scope: Scope, limit:
 
 
 async def totals(database: Database, ids: Sequence[UUID], scope: Scope, limit: int) -> Sequence[Difference]:
-    """Compare the users' running totals with the records, or since a checkpoint with the daily figures."""
+    """Compare the users' running totals with the records, or since a checkpoint with the figures by hours."""
     return await _differences(database, "verify_totals", ids, not scope.is_full, limit)
 
 
-async def daily(database: Database, ids: Sequence[UUID], scope: Scope, limit: int) -> Sequence[Difference]:
-    """Compare the users' daily figures with the records."""
-    return await _differences(database, "verify_daily", ids, scope.first_day, scope.first_of_day, limit)
+async def user_quarters(database: Database, ids: Sequence[UUID], scope: Scope, limit: int) -> Sequence[Difference]:
+    """Compare the users' figures by quarters of an hour with the records."""
+    return await _differences(database, "verify_user_quarters", ids, scope.first_day, scope.first_of_day, limit)
+
+
+async def user_longer(database: Database, ids: Sequence[UUID], scope: Scope, limit: int) -> Sequence[Difference]:
+    """Compare the users' figures by hours and days with those by quarters of an hour."""
+    return await _differences(database, "verify_user_longer", ids, scope.first_day, limit)
 
 
 async def grants(database: Database, ids: Sequence[UUID], _scope: Scope, limit: int) -> Sequence[Difference]:
@@ -123,19 +128,26 @@ async def overdue_holds(database: Database, project: str, limit: int, grace_seco
     return await _differences(database, "verify_overdue", project, limit, grace_seconds)
 
 
-async def hourly(
+async def project_quarters(
     database: Database, project: str, ids: Sequence[UUID] | None, first: datetime, end: datetime, limit: int
 ) -> Sequence[tuple[datetime, Difference]]:
-    """Compare a project's hourly figures with the records, from an hour to before another.
+    """Compare a project's figures by quarters of an hour with the records, from an hour to before another.
 
     With ``ids`` only the records of these accounts are read: all that had calls then.
     """
-    rows = await database.rows("verify_hourly", project, ids, first, end, limit)
+    rows = await database.rows("verify_project_quarters", project, ids, first, end, limit)
     return [(row["hour"], Difference(None, None, row["what"], int(row["expected"]), int(row["found"]))) for row in rows]
 
 
+async def project_longer(
+    database: Database, project: str, first: datetime, end: datetime, limit: int
+) -> Sequence[Difference]:
+    """Compare a project's figures by minutes, hours and days with those by quarters of an hour, between two days."""
+    return await _differences(database, "verify_project_longer", project, first, end, limit)
+
+
 async def size(database: Database, project: str) -> tuple[int, datetime | None]:
-    """Give how many accounts a project has, and the first hour of its hourly figures."""
+    """Give how many accounts a project has, and where its figures that know no user begin."""
     row = await database.row("verify_size", project)
     assert row is not None, "one row of counts"
     return row["accounts"], row["first_hour"]

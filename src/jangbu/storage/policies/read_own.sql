@@ -17,7 +17,8 @@ BEGIN
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA jangbu TO %I', reader);
     FOREACH named IN ARRAY ARRAY[
-        'accounts', 'balances', 'usage', 'usage_sealed', 'entries', 'holds', 'grants', 'usage_total', 'usage_daily'
+        'accounts', 'balances', 'usage', 'usage_sealed', 'entries', 'holds', 'grants', 'usage_recent', 'usage_quarters',
+        'usage_hours', 'usage_days', 'usage_lifetime'
     ] LOOP
         EXECUTE format('ALTER TABLE jangbu.%I ENABLE ROW LEVEL SECURITY', named);
         EXECUTE format('DROP POLICY IF EXISTS %I ON jangbu.%I', policy, named);
@@ -35,7 +36,7 @@ BEGIN
         EXECUTE format('GRANT SELECT ON jangbu.%I TO %I', named, reader);
     END LOOP;
     -- These views show what whoever asks may see, and not what their owner may.
-    FOREACH named IN ARRAY ARRAY['token_usage', 'user_tokens'] LOOP
+    FOREACH named IN ARRAY ARRAY['token_usage', 'user_tokens', 'usage_total', 'usage_daily'] LOOP
         EXECUTE format('ALTER VIEW jangbu.%I SET (security_invoker = true)', named);
         EXECUTE format('GRANT SELECT ON jangbu.%I TO %I', named, reader);
     END LOOP;

@@ -32,6 +32,7 @@ moved AS (
     SET granted = b.granted + $4::bigint,
         version = e.seq,
         head = e.hash,
+        is_listed = false,
         updated_at = e.at
     FROM entry AS e
     WHERE b.account_id = e.account_id AND b.asset = e.asset

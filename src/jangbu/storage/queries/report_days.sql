@@ -1,6 +1,6 @@
--- What one user used by day and service, newest day first, from the first day to the last one.
+-- What one user used by day and service, newest day first, from the first day to the last one; days are those of UTC.
 SELECT
-    r.day,
+    (r.at AT TIME ZONE 'UTC')::date AS day,
     s.name AS service,
     sum(r.calls)::bigint AS calls,
     sum(r.prompt + r.tool)::bigint AS prompt_tokens,
@@ -11,8 +11,25 @@ SELECT
     sum(r.input_cost_nano)::bigint AS input_cost_nano,
     sum(r.charge_nano)::bigint AS charge_nano,
     sum(r.unpriced)::bigint AS unpriced
-FROM jangbu.usage_daily AS r
+FROM (
+    SELECT
+        h.at, h.service_id,
+        h.calls, h.prompt, h.candidates, h.thoughts, h.tool, h.cached, h.total, h.cost_nano, h.input_cost_nano,
+        h.charge_nano, h.unpriced
+    FROM jangbu.usage_hours AS h
+    WHERE h.account_id = $1::uuid
+        AND h.at >= $2::date::timestamp AT TIME ZONE 'UTC'
+        AND h.at < ($3::date + 1)::timestamp AT TIME ZONE 'UTC'
+    UNION ALL
+    SELECT
+        n.at, n.service_id,
+        n.calls, n.prompt, n.candidates, n.thoughts, n.tool, n.cached, n.total, n.cost_nano, n.input_cost_nano,
+        n.charge_nano, n.unpriced
+    FROM jangbu.usage_recent AS n
+    WHERE n.account_id = $1::uuid
+        AND n.at >= $2::date::timestamp AT TIME ZONE 'UTC'
+        AND n.at < ($3::date + 1)::timestamp AT TIME ZONE 'UTC'
+) AS r
 JOIN jangbu.services AS s ON s.service_id = r.service_id
-WHERE r.account_id = $1::uuid AND r.day BETWEEN $2::date AND $3::date
-GROUP BY r.day, s.name
-ORDER BY r.day DESC, s.name
+GROUP BY 1, s.name
+ORDER BY 1 DESC, s.name

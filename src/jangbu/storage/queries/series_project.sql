@@ -1,33 +1,45 @@
--- What everybody in a project used in each bucket of a window: from the hourly figures, and where an edge cuts an hour
--- from the records of its parts. Buckets are numbered by their edges, from 1; part is the model or service, if asked for.
+-- What everybody in a project used in each bucket of a window: from the longest rollups that no edge cuts, in runs of
+-- days, hours, quarters of an hour and minutes, and from those by minutes that are recent. Buckets are numbered by their
+-- edges, from 1; part is the model or service, where that is asked for.
 WITH figure AS (
     SELECT
-        r.hour AS at, r.service_id, r.model_id, r.calls, r.prompt + r.tool AS input, r.candidates AS output,
-        r.thoughts AS thinking, r.cached, r.total, r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
-    FROM jangbu.usage_hourly AS r
-    WHERE r.project = $1::text
-        AND r.hour >= $6::timestamptz AND r.hour < $7::timestamptz
-        AND r.hour <> ALL ($8::timestamptz[])
+        r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+    FROM unnest($6::timestamptz[], $7::timestamptz[]) AS run (first, next)
+    JOIN jangbu.project_days AS r ON r.project = $1::text AND r.at >= run.first AND r.at < run.next
     UNION ALL
     SELECT
-        jangbu.uuid7_time(u.id), u.service_id, u.model_id, 1, u.prompt + u.tool, u.candidates,
-        u.thoughts, u.cached, u.total, coalesce(u.cost_nano, 0), coalesce(u.input_cost_nano, 0),
-        coalesce(u.charge_nano, 0), CASE WHEN u.cost_nano IS NULL THEN 1 ELSE 0 END
-    FROM unnest($9::timestamptz[], $10::timestamptz[]) AS p (first, next)
-    CROSS JOIN jangbu.accounts AS a
-    JOIN jangbu.usage AS u
-        ON u.account_id = a.account_id
-        AND u.id >= jangbu.uuid7_floor(p.first) AND u.id < jangbu.uuid7_floor(p.next)
-    WHERE a.project = $1::text
+        r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+    FROM unnest($8::timestamptz[], $9::timestamptz[]) AS run (first, next)
+    JOIN jangbu.project_hours AS r ON r.project = $1::text AND r.at >= run.first AND r.at < run.next
+    UNION ALL
+    SELECT
+        r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+    FROM unnest($10::timestamptz[], $11::timestamptz[]) AS run (first, next)
+    JOIN jangbu.project_quarters AS r ON r.project = $1::text AND r.at >= run.first AND r.at < run.next
+    UNION ALL
+    SELECT
+        r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+    FROM unnest($12::timestamptz[], $13::timestamptz[]) AS run (first, next)
+    JOIN jangbu.project_minutes AS r ON r.project = $1::text AND r.at >= run.first AND r.at < run.next
+    UNION ALL
+    SELECT
+        r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+    FROM jangbu.project_recent AS r
+    WHERE r.project = $1::text AND r.at >= $14::timestamptz AND r.at < $15::timestamptz
 ),
 summed AS (
     SELECT
         width_bucket(f.at, $2::timestamptz[]) AS bucket,
         CASE $3::text WHEN 'model' THEN f.model_id WHEN 'service' THEN f.service_id END AS part_id,
         jangbu.sum(f.calls) AS calls,
-        jangbu.sum(f.input) AS input_tokens,
-        jangbu.sum(f.output) AS output_tokens,
-        jangbu.sum(f.thinking) AS thinking_tokens,
+        jangbu.sum(f.prompt + f.tool) AS input_tokens,
+        jangbu.sum(f.candidates) AS output_tokens,
+        jangbu.sum(f.thoughts) AS thinking_tokens,
         jangbu.sum(f.cached) AS cached_tokens,
         jangbu.sum(f.total) AS total_tokens,
         jangbu.sum(f.cost_nano) AS cost_nano,

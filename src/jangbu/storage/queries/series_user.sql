@@ -1,22 +1,53 @@
--- What one user used in each bucket of a window, from the records and what is left of dropped ones. Buckets are numbered
--- by their edges, from 1; part is the model or service, if asked for.
+-- What one user used in each bucket of a window: from the longest rollups that no edge cuts, in runs of days (which are
+-- of everything), hours and quarters of an hour, from those that are recent, and from the records of quarters that edges
+-- cut. Buckets are numbered by their edges, from 1; part is the model or service, where that is asked for.
 WITH figure AS (
     SELECT
-        CASE WHEN u.calls = 1 THEN jangbu.uuid7_time(u.id) ELSE u.hour END AS at, u.service_id, u.model_id, u.calls,
-        u.prompt + u.tool AS input, u.candidates AS output, u.thoughts AS thinking, u.cached, u.total, u.cost_nano,
-        u.input_cost_nano, u.charge_nano, u.unpriced
-    FROM jangbu.usage_and_sealed AS u
-    WHERE u.account_id = $1::uuid
-        AND u.id >= jangbu.uuid7_floor($6::timestamptz) AND u.id < jangbu.uuid7_floor($7::timestamptz)
+        r.day::timestamp AT TIME ZONE 'UTC' AS at, NULL::smallint AS service_id, NULL::integer AS model_id,
+        r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+    FROM unnest($6::date[], $7::date[]) AS run (first, next)
+    JOIN jangbu.usage_days AS r ON r.account_id = $1::uuid AND r.day >= run.first AND r.day < run.next
+    UNION ALL
+    SELECT
+        r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+    FROM unnest($8::timestamptz[], $9::timestamptz[]) AS run (first, next)
+    JOIN jangbu.usage_hours AS r ON r.account_id = $1::uuid AND r.at >= run.first AND r.at < run.next
+    UNION ALL
+    SELECT
+        r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+    FROM unnest($10::timestamptz[], $11::timestamptz[]) AS run (first, next)
+    JOIN jangbu.usage_quarters AS r ON r.account_id = $1::uuid AND r.at >= run.first AND r.at < run.next
+    UNION ALL
+    SELECT
+        r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+    FROM jangbu.usage_recent AS r
+    WHERE r.account_id = $1::uuid AND r.at >= $14::timestamptz AND r.at < $15::timestamptz
+        AND NOT EXISTS (
+            SELECT
+            FROM unnest($12::timestamptz[], $13::timestamptz[]) AS run (first, next)
+            WHERE r.at >= date_bin('15 minutes', run.first, '2000-01-01Z') AND r.at < run.next
+        )
+    UNION ALL
+    SELECT
+        jangbu.uuid7_time(r.id), r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+    FROM unnest($12::timestamptz[], $13::timestamptz[]) AS run (first, next)
+    JOIN jangbu.usage_and_sealed AS r
+        ON r.account_id = $1::uuid
+        AND r.id >= jangbu.uuid7_floor(run.first) AND r.id < jangbu.uuid7_floor(run.next)
 ),
 summed AS (
     SELECT
         width_bucket(f.at, $2::timestamptz[]) AS bucket,
         CASE $3::text WHEN 'model' THEN f.model_id WHEN 'service' THEN f.service_id END AS part_id,
         jangbu.sum(f.calls) AS calls,
-        jangbu.sum(f.input) AS input_tokens,
-        jangbu.sum(f.output) AS output_tokens,
-        jangbu.sum(f.thinking) AS thinking_tokens,
+        jangbu.sum(f.prompt + f.tool) AS input_tokens,
+        jangbu.sum(f.candidates) AS output_tokens,
+        jangbu.sum(f.thoughts) AS thinking_tokens,
         jangbu.sum(f.cached) AS cached_tokens,
         jangbu.sum(f.total) AS total_tokens,
         jangbu.sum(f.cost_nano) AS cost_nano,

@@ -156,6 +156,9 @@ chained AS (
 given_back AS (
     SELECT account_id, 1::smallint AS asset, jangbu.sum(amount) AS held FROM closed GROUP BY account_id
 ),
+seen AS (
+    SELECT account_id, 1::smallint AS asset, max(at) AS at FROM fresh GROUP BY account_id
+),
 movement AS (
     SELECT
         account_id,
@@ -163,9 +166,11 @@ movement AS (
         coalesce(c.usage + c.overrun, 0) AS used,
         coalesce(g.held, 0) AS held,
         coalesce(c.entries, 0) AS entries,
-        c.head
+        c.head,
+        s.at AS seen_at
     FROM chained AS c
     FULL JOIN given_back AS g USING (account_id, asset)
+    FULL JOIN seen AS s USING (account_id, asset)
 ),
 moved AS (
     UPDATE jangbu.balances AS b
@@ -173,6 +178,8 @@ moved AS (
         held = b.held - m.held,
         version = b.version + m.entries,
         head = coalesce(m.head, b.head),
+        seen_at = greatest(b.seen_at, m.seen_at),
+        is_listed = b.is_listed AND m.seen_at IS NULL,
         updated_at = clock_timestamp()
     FROM movement AS m
     WHERE b.account_id = m.account_id AND b.asset = m.asset
@@ -204,21 +211,21 @@ found AS (
         AND p.applies
     ON CONFLICT DO NOTHING
 ),
-rolled_total AS (
-    INSERT INTO jangbu.usage_total AS r (
-        account_id, service_id, model_id, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
+rolled_user AS (
+    INSERT INTO jangbu.usage_recent AS r (
+        account_id, at, service_id, model_id, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
         input_cost_nano, charge_nano, unpriced
     )
     SELECT
-        f.account_id, f.service_id, f.model_id, count(*),
+        f.account_id, date_bin('15 minutes', f.at, '2000-01-01Z') AS quarter, f.service_id, f.model_id, count(*),
         jangbu.sum(f.prompt), jangbu.sum(f.candidates), jangbu.sum(f.thoughts), jangbu.sum(f.tool),
         jangbu.sum(f.cached), jangbu.sum(f.total), jangbu.sum(f.cost_nano), jangbu.sum(f.input_cost_nano),
         jangbu.sum(f.charge_nano),
         count(*) FILTER (WHERE f.cost_nano IS NULL)
     FROM fresh AS f
-    GROUP BY f.account_id, f.service_id, f.model_id
-    ORDER BY f.account_id, f.service_id, f.model_id
-    ON CONFLICT (account_id, service_id, model_id) DO UPDATE
+    GROUP BY f.account_id, quarter, f.service_id, f.model_id
+    ORDER BY f.account_id, quarter, f.service_id, f.model_id
+    ON CONFLICT (account_id, at, service_id, model_id) DO UPDATE
     SET calls = r.calls + excluded.calls,
         prompt = r.prompt + excluded.prompt,
         candidates = r.candidates + excluded.candidates,
@@ -231,49 +238,22 @@ rolled_total AS (
         charge_nano = r.charge_nano + excluded.charge_nano,
         unpriced = r.unpriced + excluded.unpriced
 ),
-rolled_daily AS (
-    INSERT INTO jangbu.usage_daily AS r (
-        account_id, day, service_id, model_id, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
-        input_cost_nano, charge_nano, unpriced
-    )
-    SELECT
-        f.account_id, (f.at AT TIME ZONE 'UTC')::date AS day, f.service_id, f.model_id, count(*),
-        jangbu.sum(f.prompt), jangbu.sum(f.candidates), jangbu.sum(f.thoughts), jangbu.sum(f.tool),
-        jangbu.sum(f.cached), jangbu.sum(f.total), jangbu.sum(f.cost_nano), jangbu.sum(f.input_cost_nano),
-        jangbu.sum(f.charge_nano),
-        count(*) FILTER (WHERE f.cost_nano IS NULL)
-    FROM fresh AS f
-    GROUP BY f.account_id, day, f.service_id, f.model_id
-    ORDER BY f.account_id, day, f.service_id, f.model_id
-    ON CONFLICT (account_id, day, service_id, model_id) DO UPDATE
-    SET calls = r.calls + excluded.calls,
-        prompt = r.prompt + excluded.prompt,
-        candidates = r.candidates + excluded.candidates,
-        thoughts = r.thoughts + excluded.thoughts,
-        tool = r.tool + excluded.tool,
-        cached = r.cached + excluded.cached,
-        total = r.total + excluded.total,
-        cost_nano = r.cost_nano + excluded.cost_nano,
-        input_cost_nano = r.input_cost_nano + excluded.input_cost_nano,
-        charge_nano = r.charge_nano + excluded.charge_nano,
-        unpriced = r.unpriced + excluded.unpriced
-),
-rolled_hourly AS (
-    INSERT INTO jangbu.usage_hourly AS r (
-        project, hour, service_id, model_id, writer, calls, prompt, candidates, thoughts, tool, cached, total,
+rolled_project AS (
+    INSERT INTO jangbu.project_recent AS r (
+        project, at, service_id, model_id, writer, calls, prompt, candidates, thoughts, tool, cached, total,
         cost_nano, input_cost_nano, charge_nano, unpriced
     )
     SELECT
-        $27::text, date_trunc('hour', f.at, 'UTC') AS hour, f.service_id, f.model_id,
+        $27::text, date_trunc('minute', f.at, 'UTC') AS minute, f.service_id, f.model_id,
         $26::smallint, count(*),
         jangbu.sum(f.prompt), jangbu.sum(f.candidates), jangbu.sum(f.thoughts), jangbu.sum(f.tool),
         jangbu.sum(f.cached), jangbu.sum(f.total), jangbu.sum(f.cost_nano), jangbu.sum(f.input_cost_nano),
         jangbu.sum(f.charge_nano),
         count(*) FILTER (WHERE f.cost_nano IS NULL)
     FROM fresh AS f
-    GROUP BY hour, f.service_id, f.model_id
-    ORDER BY hour, f.service_id, f.model_id
-    ON CONFLICT (project, hour, service_id, model_id, writer) DO UPDATE
+    GROUP BY minute, f.service_id, f.model_id
+    ORDER BY minute, f.service_id, f.model_id
+    ON CONFLICT (project, at, service_id, model_id, writer) DO UPDATE
     SET calls = r.calls + excluded.calls,
         prompt = r.prompt + excluded.prompt,
         candidates = r.candidates + excluded.candidates,

@@ -109,49 +109,35 @@ resolved AS (
     FROM priced AS p
     WHERE f.account_id = p.account_id AND f.usage_id = p.id AND f.kind = 'unpriced' AND f.resolved_at IS NULL
 ),
-rolled_total AS (
-    UPDATE jangbu.usage_total AS r
-    SET cost_nano = r.cost_nano + p.cost_nano,
-        input_cost_nano = r.input_cost_nano + p.input_cost_nano,
-        charge_nano = r.charge_nano + p.charge_nano,
-        unpriced = r.unpriced - p.calls
-    FROM (
-        SELECT
-            account_id, service_id, model_id, count(*) AS calls, sum(cost_nano)::bigint AS cost_nano,
-            sum(input_cost_nano)::bigint AS input_cost_nano, sum(charge_nano)::bigint AS charge_nano
-        FROM priced
-        GROUP BY account_id, service_id, model_id
-    ) AS p
-    WHERE r.account_id = p.account_id AND r.service_id = p.service_id AND r.model_id = p.model_id
+rolled_user AS (
+    INSERT INTO jangbu.usage_recent AS r (
+        account_id, at, service_id, model_id, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
+        input_cost_nano, charge_nano, unpriced
+    )
+    SELECT
+        account_id, date_bin('15 minutes', jangbu.uuid7_time(id), '2000-01-01Z') AS quarter, service_id, model_id,
+        0, 0, 0, 0, 0, 0, 0, sum(cost_nano), sum(input_cost_nano), sum(charge_nano), -count(*)
+    FROM priced
+    GROUP BY account_id, quarter, service_id, model_id
+    ORDER BY account_id, quarter, service_id, model_id
+    ON CONFLICT (account_id, at, service_id, model_id) DO UPDATE
+    SET cost_nano = r.cost_nano + excluded.cost_nano,
+        input_cost_nano = r.input_cost_nano + excluded.input_cost_nano,
+        charge_nano = r.charge_nano + excluded.charge_nano,
+        unpriced = r.unpriced + excluded.unpriced
 ),
-rolled_daily AS (
-    UPDATE jangbu.usage_daily AS r
-    SET cost_nano = r.cost_nano + p.cost_nano,
-        input_cost_nano = r.input_cost_nano + p.input_cost_nano,
-        charge_nano = r.charge_nano + p.charge_nano,
-        unpriced = r.unpriced - p.calls
-    FROM (
-        SELECT
-            account_id, (jangbu.uuid7_time(id) AT TIME ZONE 'UTC')::date AS day, service_id, model_id,
-            count(*) AS calls, sum(cost_nano)::bigint AS cost_nano, sum(input_cost_nano)::bigint AS input_cost_nano,
-            sum(charge_nano)::bigint AS charge_nano
-        FROM priced
-        GROUP BY account_id, 2, service_id, model_id
-    ) AS p
-    WHERE r.account_id = p.account_id AND r.day = p.day AND r.service_id = p.service_id AND r.model_id = p.model_id
-),
-rolled_hourly AS (
-    INSERT INTO jangbu.usage_hourly AS r (
-        project, hour, service_id, model_id, writer, calls, prompt, candidates, thoughts, tool, cached, total,
+rolled_project AS (
+    INSERT INTO jangbu.project_recent AS r (
+        project, at, service_id, model_id, writer, calls, prompt, candidates, thoughts, tool, cached, total,
         cost_nano, input_cost_nano, charge_nano, unpriced
     )
     SELECT
-        $8::text, date_trunc('hour', jangbu.uuid7_time(id), 'UTC') AS hour, service_id, model_id, $7::smallint,
+        $8::text, date_trunc('minute', jangbu.uuid7_time(id), 'UTC') AS minute, service_id, model_id, $7::smallint,
         0, 0, 0, 0, 0, 0, 0, sum(cost_nano), sum(input_cost_nano), sum(charge_nano), -count(*)
     FROM priced
-    GROUP BY hour, service_id, model_id
-    ORDER BY hour, service_id, model_id
-    ON CONFLICT (project, hour, service_id, model_id, writer) DO UPDATE
+    GROUP BY minute, service_id, model_id
+    ORDER BY minute, service_id, model_id
+    ON CONFLICT (project, at, service_id, model_id, writer) DO UPDATE
     SET cost_nano = r.cost_nano + excluded.cost_nano,
         input_cost_nano = r.input_cost_nano + excluded.input_cost_nano,
         charge_nano = r.charge_nano + excluded.charge_nano,

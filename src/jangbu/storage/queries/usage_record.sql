@@ -59,6 +59,8 @@ moved AS (
         held = b.held - coalesce(r.amount, 0),
         version = b.version + 1,
         head = r.hash,
+        seen_at = greatest(b.seen_at, r.at),
+        is_listed = false,
         updated_at = r.now
     FROM ready AS r
     WHERE b.account_id = $1::uuid AND b.asset = 1
@@ -69,37 +71,16 @@ entered AS (
         $1::uuid, 1, r.version + 1, 'usage', -$14::bigint, r.granted - r.used - $14::bigint, r.version, r.now, r.hash
     FROM ready AS r
 ),
-rolled_total AS (
-    INSERT INTO jangbu.usage_total AS t (
-        account_id, service_id, model_id, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
+rolled_user AS (
+    INSERT INTO jangbu.usage_recent AS t (
+        account_id, at, service_id, model_id, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
         input_cost_nano, charge_nano, unpriced
     )
     SELECT
-        $1::uuid, $3::smallint, $4::integer, 1, $9::bigint, $10::bigint, $11::bigint, $12::bigint, $13::bigint,
-        $14::bigint, $15::bigint, $16::bigint, $17::bigint, 0
-    FROM ready
-    ON CONFLICT (account_id, service_id, model_id) DO UPDATE
-    SET calls = t.calls + 1,
-        prompt = t.prompt + excluded.prompt,
-        candidates = t.candidates + excluded.candidates,
-        thoughts = t.thoughts + excluded.thoughts,
-        tool = t.tool + excluded.tool,
-        cached = t.cached + excluded.cached,
-        total = t.total + excluded.total,
-        cost_nano = t.cost_nano + excluded.cost_nano,
-        input_cost_nano = t.input_cost_nano + excluded.input_cost_nano,
-        charge_nano = t.charge_nano + excluded.charge_nano
-),
-rolled_daily AS (
-    INSERT INTO jangbu.usage_daily AS t (
-        account_id, day, service_id, model_id, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
-        input_cost_nano, charge_nano, unpriced
-    )
-    SELECT
-        $1::uuid, (r.at AT TIME ZONE 'UTC')::date, $3::smallint, $4::integer, 1, $9::bigint, $10::bigint,
+        $1::uuid, date_bin('15 minutes', r.at, '2000-01-01Z'), $3::smallint, $4::integer, 1, $9::bigint, $10::bigint,
         $11::bigint, $12::bigint, $13::bigint, $14::bigint, $15::bigint, $16::bigint, $17::bigint, 0
     FROM ready AS r
-    ON CONFLICT (account_id, day, service_id, model_id) DO UPDATE
+    ON CONFLICT (account_id, at, service_id, model_id) DO UPDATE
     SET calls = t.calls + 1,
         prompt = t.prompt + excluded.prompt,
         candidates = t.candidates + excluded.candidates,
@@ -111,16 +92,16 @@ rolled_daily AS (
         input_cost_nano = t.input_cost_nano + excluded.input_cost_nano,
         charge_nano = t.charge_nano + excluded.charge_nano
 ),
-rolled_hourly AS (
-    INSERT INTO jangbu.usage_hourly AS t (
-        project, hour, service_id, model_id, writer, calls, prompt, candidates, thoughts, tool, cached, total,
+rolled_project AS (
+    INSERT INTO jangbu.project_recent AS t (
+        project, at, service_id, model_id, writer, calls, prompt, candidates, thoughts, tool, cached, total,
         cost_nano, input_cost_nano, charge_nano, unpriced
     )
     SELECT
-        $27::text, date_trunc('hour', r.at, 'UTC'), $3::smallint, $4::integer, $26::smallint, 1, $9::bigint,
+        $27::text, date_trunc('minute', r.at, 'UTC'), $3::smallint, $4::integer, $26::smallint, 1, $9::bigint,
         $10::bigint, $11::bigint, $12::bigint, $13::bigint, $14::bigint, $15::bigint, $16::bigint, $17::bigint, 0
     FROM ready AS r
-    ON CONFLICT (project, hour, service_id, model_id, writer) DO UPDATE
+    ON CONFLICT (project, at, service_id, model_id, writer) DO UPDATE
     SET calls = t.calls + 1,
         prompt = t.prompt + excluded.prompt,
         candidates = t.candidates + excluded.candidates,

@@ -29,7 +29,9 @@ recorded AS (
         FROM (
             SELECT u.total FROM jangbu.usage_and_sealed AS u WHERE NOT $2::boolean AND u.account_id = a.account_id
             UNION ALL
-            SELECT r.total FROM jangbu.usage_total AS r WHERE $2::boolean AND r.account_id = a.account_id
+            SELECT r.total FROM jangbu.usage_lifetime AS r WHERE $2::boolean AND r.account_id = a.account_id
+            UNION ALL
+            SELECT n.total FROM jangbu.usage_recent AS n WHERE $2::boolean AND n.account_id = a.account_id
         ) AS t
     ) AS r
 ),

@@ -8,7 +8,8 @@ SELECT
         WHERE b.account_id = a.account_id AND b.version IS DISTINCT FROM v.seq
     )
     OR EXISTS (
-        SELECT FROM jangbu.usage_daily AS r WHERE r.account_id = a.account_id AND r.day >= $3::date
+        SELECT FROM jangbu.usage_by_quarter AS r
+        WHERE r.account_id = a.account_id AND r.at >= $3::date::timestamp AT TIME ZONE 'UTC'
     ) AS has_moved
 FROM jangbu.accounts AS a
 WHERE a.project = $1::text AND a.account_id > $2::uuid

@@ -1,5 +1,5 @@
--- Each user's running totals against the records, column by column; from a checkpoint on against the daily figures,
--- which are compared with the records apart.
+-- Each user's running totals against the records, column by column; from a checkpoint on against the figures by
+-- hours and the recent ones, which are compared with the records apart.
 WITH account AS (
     SELECT account_id, user_id FROM jangbu.accounts WHERE account_id = ANY ($1::uuid[])
 ),
@@ -31,20 +31,54 @@ recorded AS (
             WHERE NOT $2::boolean AND s.account_id = a.account_id
             UNION ALL
             SELECT
-                d.service_id, d.model_id, d.calls, d.prompt, d.candidates, d.thoughts, d.tool, d.cached, d.total,
-                d.cost_nano, d.input_cost_nano, d.charge_nano, d.unpriced
-            FROM jangbu.usage_daily AS d
-            WHERE $2::boolean AND d.account_id = a.account_id
+                h.service_id, h.model_id,
+                h.calls, h.prompt, h.candidates, h.thoughts, h.tool, h.cached, h.total, h.cost_nano,
+                h.input_cost_nano, h.charge_nano, h.unpriced
+            FROM jangbu.usage_hours AS h
+            WHERE $2::boolean AND h.account_id = a.account_id
+            UNION ALL
+            SELECT
+                n.service_id, n.model_id,
+                n.calls, n.prompt, n.candidates, n.thoughts, n.tool, n.cached, n.total, n.cost_nano,
+                n.input_cost_nano, n.charge_nano, n.unpriced
+            FROM jangbu.usage_recent AS n
+            WHERE $2::boolean AND n.account_id = a.account_id
         ) AS u
         GROUP BY u.service_id, u.model_id
     ) AS t
 ),
 rolled AS (
     SELECT
-        r.account_id, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached,
-        r.total, r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
-    FROM jangbu.usage_total AS r
-    JOIN account AS a ON a.account_id = r.account_id
+        t.account_id,
+        t.service_id,
+        t.model_id,
+        sum(t.calls) AS calls,
+        sum(t.prompt) AS prompt,
+        sum(t.candidates) AS candidates,
+        sum(t.thoughts) AS thoughts,
+        sum(t.tool) AS tool,
+        sum(t.cached) AS cached,
+        sum(t.total) AS total,
+        sum(t.cost_nano) AS cost_nano,
+        sum(t.input_cost_nano) AS input_cost_nano,
+        sum(t.charge_nano) AS charge_nano,
+        sum(t.unpriced) AS unpriced
+    FROM (
+        SELECT
+            r.account_id, r.service_id, r.model_id,
+            r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total, r.cost_nano, r.input_cost_nano,
+            r.charge_nano, r.unpriced
+        FROM jangbu.usage_lifetime AS r
+        JOIN account AS a ON a.account_id = r.account_id
+        UNION ALL
+        SELECT
+            n.account_id, n.service_id, n.model_id,
+            n.calls, n.prompt, n.candidates, n.thoughts, n.tool, n.cached, n.total, n.cost_nano, n.input_cost_nano,
+            n.charge_nano, n.unpriced
+        FROM jangbu.usage_recent AS n
+        JOIN account AS a ON a.account_id = n.account_id
+    ) AS t
+    GROUP BY t.account_id, t.service_id, t.model_id
 )
 SELECT
     account_id,

@@ -3,7 +3,7 @@
 from jangbu.storage.migrations.files import run_file
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 
 
 def upgrade() -> None:

@@ -1,5 +1,6 @@
--- The hourly figures of a project against the records of its accounts, column by column; they know no user. Hours from
--- one to before another, of some of the accounts or of all: those that had no call in these hours may be left out.
+-- The figures of a project by quarters of an hour against the records of its accounts, column by column; they know no
+-- user. From one hour to before another, of some of the accounts or of all: those that had no call in these hours may be
+-- left out. What is recent and what lasts count together.
 WITH account AS (
     SELECT account_id
     FROM jangbu.accounts
@@ -7,7 +8,7 @@ WITH account AS (
 ),
 recorded AS (
     SELECT
-        t.hour,
+        t.at,
         t.service_id,
         t.model_id,
         sum(t.calls) AS calls,
@@ -24,7 +25,7 @@ recorded AS (
     FROM account AS a
     CROSS JOIN LATERAL (
         SELECT
-            u.hour,
+            u.at,
             u.service_id,
             u.model_id,
             sum(u.calls) AS calls,
@@ -41,13 +42,13 @@ recorded AS (
         FROM jangbu.usage_and_sealed AS u
         WHERE u.account_id = a.account_id
             AND u.id >= jangbu.uuid7_floor($3::timestamptz) AND u.id < jangbu.uuid7_floor($4::timestamptz)
-        GROUP BY u.hour, u.service_id, u.model_id
+        GROUP BY u.at, u.service_id, u.model_id
     ) AS t
-    GROUP BY t.hour, t.service_id, t.model_id
+    GROUP BY t.at, t.service_id, t.model_id
 ),
 rolled AS (
     SELECT
-        r.hour,
+        r.at,
         r.service_id,
         r.model_id,
         sum(r.calls) AS calls,
@@ -61,21 +62,21 @@ rolled AS (
         sum(r.input_cost_nano) AS input_cost_nano,
         sum(r.charge_nano) AS charge_nano,
         sum(r.unpriced) AS unpriced
-    FROM jangbu.usage_hourly AS r
-    WHERE r.project = $1::text AND r.hour >= $3::timestamptz AND r.hour < $4::timestamptz
-    GROUP BY r.hour, r.service_id, r.model_id
+    FROM jangbu.project_by_quarter AS r
+    WHERE r.project = $1::text AND r.at >= $3::timestamptz AND r.at < $4::timestamptz
+    GROUP BY r.at, r.service_id, r.model_id
 )
 SELECT
     NULL::uuid AS account_id,
     NULL::text AS user_id,
     concat(
-        c.name, ' of ', to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:00'), ' UTC, ', s.name, ' on ', m.name
+        c.name, ' of ', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), ' UTC, ', s.name, ' on ', m.name
     ) AS what,
     c.expected::text AS expected,
     c.found::text AS found,
-    hour
+    date_trunc('hour', at, 'UTC') AS hour
 FROM recorded AS u
-FULL JOIN rolled AS r USING (hour, service_id, model_id)
+FULL JOIN rolled AS r USING (at, service_id, model_id)
 LEFT JOIN jangbu.services AS s USING (service_id)
 LEFT JOIN jangbu.models AS m USING (model_id)
 CROSS JOIN LATERAL (

@@ -1,16 +1,16 @@
--- Each user's daily figures from a day on against the records, column by column; a record's day is that of its id, in
--- UTC.
+-- Each user's figures by quarters of an hour, from a day on, against the records, column by column; a record's quarter is
+-- that of its id. What is recent and what lasts count together.
 WITH account AS (
     SELECT account_id, user_id FROM jangbu.accounts WHERE account_id = ANY ($1::uuid[])
 ),
 recorded AS (
-    SELECT
-        a.account_id, t.day, t.service_id, t.model_id, t.calls, t.prompt, t.candidates, t.thoughts, t.tool,
-        t.cached, t.total, t.cost_nano, t.input_cost_nano, t.charge_nano, t.unpriced
+    SELECT a.account_id, t.at, t.service_id, t.model_id,
+        t.calls, t.prompt, t.candidates, t.thoughts, t.tool, t.cached, t.total, t.cost_nano, t.input_cost_nano,
+        t.charge_nano, t.unpriced
     FROM account AS a
     CROSS JOIN LATERAL (
         SELECT
-            (u.hour AT TIME ZONE 'UTC')::date AS day,
+            u.at,
             u.service_id,
             u.model_id,
             sum(u.calls) AS calls,
@@ -26,25 +26,45 @@ recorded AS (
             sum(u.unpriced) AS unpriced
         FROM jangbu.usage_and_sealed AS u
         WHERE u.account_id = a.account_id AND u.id >= $3::uuid
-        GROUP BY 1, 2, 3
+        GROUP BY u.at, u.service_id, u.model_id
     ) AS t
 ),
 rolled AS (
-    SELECT
-        r.account_id, r.day, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached,
-        r.total, r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
-    FROM jangbu.usage_daily AS r
-    JOIN account AS a ON a.account_id = r.account_id
-    WHERE r.day >= $2::date
+    SELECT a.account_id, t.at, t.service_id, t.model_id,
+        t.calls, t.prompt, t.candidates, t.thoughts, t.tool, t.cached, t.total, t.cost_nano, t.input_cost_nano,
+        t.charge_nano, t.unpriced
+    FROM account AS a
+    CROSS JOIN LATERAL (
+        SELECT
+            r.at,
+            r.service_id,
+            r.model_id,
+            sum(r.calls) AS calls,
+            sum(r.prompt) AS prompt,
+            sum(r.candidates) AS candidates,
+            sum(r.thoughts) AS thoughts,
+            sum(r.tool) AS tool,
+            sum(r.cached) AS cached,
+            sum(r.total) AS total,
+            sum(r.cost_nano) AS cost_nano,
+            sum(r.input_cost_nano) AS input_cost_nano,
+            sum(r.charge_nano) AS charge_nano,
+            sum(r.unpriced) AS unpriced
+        FROM jangbu.usage_by_quarter AS r
+        WHERE r.account_id = a.account_id AND r.at >= $2::date::timestamp AT TIME ZONE 'UTC'
+        GROUP BY r.at, r.service_id, r.model_id
+    ) AS t
 )
 SELECT
     account_id,
     a.user_id,
-    concat(c.name, ' of ', day, ', ', s.name, ' on ', m.name) AS what,
+    concat(
+        c.name, ' of ', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), ' UTC, ', s.name, ' on ', m.name
+    ) AS what,
     c.expected::text AS expected,
     c.found::text AS found
 FROM recorded AS u
-FULL JOIN rolled AS r USING (account_id, day, service_id, model_id)
+FULL JOIN rolled AS r USING (account_id, at, service_id, model_id)
 JOIN account AS a USING (account_id)
 LEFT JOIN jangbu.services AS s USING (service_id)
 LEFT JOIN jangbu.models AS m USING (model_id)

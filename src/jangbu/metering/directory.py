@@ -1,0 +1,171 @@
+"""The users of a project: listed in any order, a page at a time, with what they have left and what they used.
+
+A page costs the same wherever it lies and however many users there are. It goes on from where the last one ended: who
+moves in the order meanwhile may be seen twice or not at all, everybody else once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from jangbu.domain.amounts import NOTHING, Amounts
+from jangbu.domain.ledger import Balance
+from jangbu.domain.windows import Window
+from jangbu.errors import InvalidInput
+from jangbu.metering.snapshots import Snapshot
+from jangbu.storage import directory, tops
+from jangbu.storage.directory import Details, Names, Place
+
+__all__ = ["BOUNDS", "Bin", "Listed", "Order", "Page", "Place", "State", "histogram", "page"]
+
+LIMIT_MAX = 1_000
+BOUNDS = (1, *(times * 10**power for power in range(3, 15) for times in (1, 2, 5)))
+"""Where the bins of a histogram begin, in tokens; before the first are those who used nothing."""
+
+_FEW = 1_000
+"""Of how many users with a prefix all are read and put in order: that costs less than to look for them in the order."""
+_LOW_PARTS = 10
+_LAST_CHARACTER = 0x10FFFF
+_SURROGATES = range(0xD800, 0xE000)
+
+
+class Order(StrEnum):
+    """What users are listed by."""
+
+    USER = "user"
+    """The app's own id of a user, in the order of code points."""
+    USED = "used"
+    """All tokens that they ever used."""
+    LEFT = "left"
+    """What is left of their balance, with what is on hold."""
+    SEEN = "seen"
+    """When they called last."""
+
+
+class State(StrEnum):
+    """How a user stands."""
+
+    OK = "ok"
+    LOW = "low"
+    """Less than a tenth of all that they ever had is available."""
+    EMPTY = "empty"
+    """Nothing is available."""
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A user in a list: ``lifetime`` is all that they ever used, ``period`` what they used in the window asked for."""
+
+    user: str
+    account: UUID
+    state: State
+    balance: Balance
+    seen_at: datetime | None
+    lifetime: Amounts
+    period: Amounts
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of users. ``next`` is where the next one goes on, None after the last."""
+
+    as_of: datetime
+    users: tuple[Listed, ...]
+    next: Place | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """How many users ever used from ``least`` to before ``below`` tokens; there is no end to the last bin."""
+
+    least: int
+    below: int | None
+    users: int
+
+
+async def page(
+    look: Snapshot,
+    window: Window,
+    *,
+    order: Order = Order.USED,
+    descending: bool = True,
+    prefix: str = "",
+    after: Place | None = None,
+    limit: int = 50,
+) -> Page:
+    """Give a page of the users whose names begin with a prefix, in an order, with what they used in a window."""
+    if not 1 <= limit <= LIMIT_MAX:
+        raise InvalidInput(f"{limit} users cannot be listed", hint=f"ask for 1 to {LIMIT_MAX:,}")
+    found = await _places(look, order, descending, _beginning_with(prefix), after, limit + 1)
+    accounts = [account for account, _ in found[:limit]]
+    known = await directory.details(look.reader, accounts)
+    used = await tops.amounts(look.reader, accounts, window.start, window.end) if accounts else ()
+    periods = {each.account: each.amounts for each in used}
+    return Page(
+        look.as_of,
+        tuple(_listed(known[account], periods.get(account, NOTHING)) for account in accounts),
+        found[limit - 1][1] if len(found) > limit else None,
+    )
+
+
+async def histogram(look: Snapshot, bounds: Sequence[int] = BOUNDS) -> tuple[Bin, ...]:
+    """Give how many users ever used how many tokens, from nothing to the most, without the empty bins at the end."""
+    numbers = await directory.histogram(look.reader, look.project, bounds)
+    edges = (0, *bounds)
+    return tuple(
+        Bin(least, edges[place + 1] if place + 1 < len(edges) else None, numbers.get(place, 0))
+        for place, least in enumerate(edges[: max(numbers, default=-1) + 1])
+    )
+
+
+async def _places(
+    look: Snapshot, order: Order, descending: bool, names: Names, after: Place | None, limit: int
+) -> Sequence[tuple[UUID, Place]]:
+    if names != Names() and order is not Order.USER:
+        few = await directory.few(look.reader, look.project, names, order.value, _FEW)
+        if few is not None:
+            return _cut(few, descending, after, limit)
+    return await directory.page(
+        look.reader, look.project, order.value, descending=descending, after=after, names=names, limit=limit
+    )
+
+
+def _cut(
+    found: Sequence[tuple[UUID, Place]], descending: bool, after: Place | None, limit: int
+) -> Sequence[tuple[UUID, Place]]:
+    """Put users in order, and give those after a place."""
+    ordered = sorted(found, key=lambda each: _order(each[1]), reverse=descending)
+    if after is not None:
+        last = _order(after)
+        ordered = [each for each in ordered if (_order(each[1]) < last if descending else _order(each[1]) > last)]
+    return ordered[:limit]
+
+
+def _order(place: Place) -> tuple[int, bytes]:
+    return place.key, place.user.encode()
+
+
+def _listed(known: Details, period: Amounts) -> Listed:
+    return Listed(known.user, known.account, _state(known), known.balance, known.seen_at, known.lifetime, period)
+
+
+def _state(known: Details) -> State:
+    if known.state == "blocked":
+        return State.BLOCKED
+    if known.balance.available <= 0:
+        return State.EMPTY
+    return State.LOW if known.balance.available * _LOW_PARTS < known.balance.granted else State.OK
+
+
+def _beginning_with(prefix: str) -> Names:
+    """Give the range of all names that begin with a prefix."""
+    if not prefix:
+        return Names()
+    kept = prefix.rstrip(chr(_LAST_CHARACTER))
+    if not kept:
+        return Names(prefix)
+    last = ord(kept[-1]) + 1
+    return Names(prefix, kept[:-1] + chr(_SURROGATES.stop if last in _SURROGATES else last))

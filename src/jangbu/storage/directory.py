@@ -1,0 +1,91 @@
+"""The users of a project in the orders in which they are listed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from jangbu.domain.amounts import Amounts
+from jangbu.domain.ledger import Balance
+from jangbu.storage.database import Reader
+from jangbu.storage.series import amounts_of
+
+HIGHEST = chr(0x10FFFF) * 201
+"""A name after all that there may be."""
+
+_BEFORE_ALL, _AFTER_ALL = (-(2**63), ""), (2**63 - 1, HIGHEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a user stands in an order: by a number, and among those of the same number by name."""
+
+    key: int
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """A range of names, in the order of their code points: from one to before another; all where none are given."""
+
+    first: str = ""
+    after: str = HIGHEST
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What is known of a user who is listed; ``lifetime`` is all that they ever used."""
+
+    account: UUID
+    user: str
+    state: str
+    balance: Balance
+    seen_at: datetime | None
+    lifetime: Amounts
+
+
+async def page(
+    reader: Reader, project: str, order: str, *, descending: bool, after: Place | None, names: Names, limit: int
+) -> Sequence[tuple[UUID, Place]]:
+    """Give the accounts that come after a place in an order ('user', 'used', 'left' or 'seen'), and their places."""
+    beginning = _AFTER_ALL if descending else _BEFORE_ALL
+    key, user = beginning if after is None else (after.key, after.user)
+    arguments = (project, order, key, user, names.first, names.after, limit)
+    if descending:
+        rows = await reader.rows("directory_descending", *arguments)
+    else:
+        rows = await reader.rows("directory_ascending", *arguments)
+    return [(row["account_id"], Place(row["key"], row["user_id"])) for row in rows]
+
+
+async def few(
+    reader: Reader, project: str, names: Names, order: str, limit: int
+) -> Sequence[tuple[UUID, Place]] | None:
+    """Give all accounts of a range of names with their places in an order, or None where they are more than a limit."""
+    rows = await reader.rows("directory_few", project, names.first, names.after, limit + 1)
+    if len(rows) > limit:
+        return None
+    column = {"used": "used", "left": "left_over", "seen": "seen_ms"}.get(order)
+    return [(row["account_id"], Place(row[column] if column else 0, row["user_id"])) for row in rows]
+
+
+async def details(reader: Reader, accounts: Sequence[UUID]) -> dict[UUID, Details]:
+    """Give what is known of users."""
+    rows = await reader.rows("directory_details", accounts)
+    return {
+        row["account_id"]: Details(
+            row["account_id"],
+            row["user_id"],
+            row["state"],
+            Balance(row["granted"], row["used"], row["held"]),
+            row["seen_at"],
+            amounts_of(row),
+        )
+        for row in rows
+    }
+
+
+async def histogram(reader: Reader, project: str, bounds: Sequence[int]) -> dict[int, int]:
+    """Give how many users used less than the first bound (0), from it to before the second (1), and so on."""
+    rows = await reader.rows("directory_histogram", project, bounds)
+    return {row["bin"]: row["users"] for row in rows}

@@ -1,0 +1,61 @@
+-- What each of some users used in a window, from the longest rollups that lie in it, from those that are recent, and from
+-- the records of quarters of an hour that the window cuts.
+WITH figure AS (
+    SELECT
+        r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+    FROM unnest($2::date[], $3::date[]) AS run (first, next)
+    JOIN jangbu.usage_days AS r ON r.account_id = ANY ($1::uuid[]) AND r.day >= run.first AND r.day < run.next
+    UNION ALL
+    SELECT
+        r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+    FROM unnest($4::timestamptz[], $5::timestamptz[]) AS run (first, next)
+    JOIN jangbu.usage_hours AS r ON r.account_id = ANY ($1::uuid[]) AND r.at >= run.first AND r.at < run.next
+    UNION ALL
+    SELECT
+        r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+    FROM unnest($6::timestamptz[], $7::timestamptz[]) AS run (first, next)
+    JOIN jangbu.usage_quarters AS r ON r.account_id = ANY ($1::uuid[]) AND r.at >= run.first AND r.at < run.next
+    UNION ALL
+    SELECT
+        r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+    FROM jangbu.usage_recent AS r
+    WHERE r.account_id = ANY ($1::uuid[]) AND r.at >= $10::timestamptz AND r.at < $11::timestamptz
+        AND NOT EXISTS (
+            SELECT
+            FROM unnest($8::timestamptz[], $9::timestamptz[]) AS run (first, next)
+            WHERE r.at >= date_bin('15 minutes', run.first, '2000-01-01Z') AND r.at < run.next
+        )
+    UNION ALL
+    SELECT
+        r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+    FROM unnest($8::timestamptz[], $9::timestamptz[]) AS run (first, next)
+    JOIN jangbu.usage_and_sealed AS r
+        ON r.account_id = ANY ($1::uuid[])
+        AND r.id >= jangbu.uuid7_floor(run.first) AND r.id < jangbu.uuid7_floor(run.next)
+),
+summed AS (
+    SELECT
+        f.account_id,
+        jangbu.sum(f.calls) AS calls,
+        jangbu.sum(f.prompt + f.tool) AS input_tokens,
+        jangbu.sum(f.candidates) AS output_tokens,
+        jangbu.sum(f.thoughts) AS thinking_tokens,
+        jangbu.sum(f.cached) AS cached_tokens,
+        jangbu.sum(f.total) AS total_tokens,
+        jangbu.sum(f.cost_nano) AS cost_nano,
+        jangbu.sum(f.input_cost_nano) AS input_cost_nano,
+        jangbu.sum(f.charge_nano) AS charge_nano,
+        jangbu.sum(f.unpriced) AS unpriced
+    FROM figure AS f
+    GROUP BY f.account_id
+)
+SELECT
+    s.account_id, a.user_id, s.calls, s.input_tokens, s.output_tokens, s.thinking_tokens, s.cached_tokens,
+    s.total_tokens, s.cost_nano, s.input_cost_nano, s.charge_nano, s.unpriced
+FROM summed AS s
+JOIN jangbu.accounts AS a ON a.account_id = s.account_id

@@ -1,0 +1,179 @@
+"""The users who used most, and what was used by service and model: what the records say, whatever the window."""
+
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import get_args
+
+import pytest
+
+from jangbu.domain.amounts import NOTHING, Amounts
+from jangbu.domain.windows import Window
+from jangbu.errors import InvalidInput, NotFound
+from jangbu.metering import tops
+from jangbu.metering.rollups import Rollups
+from jangbu.metering.snapshots import Filters, snapshot
+from jangbu.metering.tops import By, Spread
+from jangbu.storage.database import Database
+from tests.metering.charted import DAY, HOUR, KOLKATA, MINUTE, MOVED, NEW_YORK, SEOUL, Recorded, expected, recorded
+from tests.metering.traffic import FLASH, IMAGE, KIM, LEE, PRO, Shop, open_shop
+
+ALL = Window.days(MOVED.date() - 40 * DAY, MOVED.date() + 40 * DAY, SEOUL)
+WINDOWS = (
+    ALL,
+    Window.days(MOVED.date() - 29 * DAY, MOVED.date(), NEW_YORK),
+    Window.days(MOVED.date(), MOVED.date(), KOLKATA),
+    Window.custom(MOVED - 7 * DAY + 7 * MINUTE, MOVED + HOUR + MINUTE, KOLKATA),
+    Window.custom(MOVED - HOUR + MINUTE, MOVED + MINUTE, KOLKATA),
+    Window.custom(MOVED, MOVED + 3 * HOUR, SEOUL),
+    Window.custom(MOVED + 3 * MINUTE, MOVED + 4 * MINUTE, SEOUL),
+)
+FILTERS = (Filters(), Filters(user=KIM), Filters(models=(FLASH,), services=(IMAGE,)))
+SIZES = {"tokens": "total_tokens", "cost": "cost_nano", "calls": "calls"}
+
+
+@pytest.fixture
+def template(charted: str) -> str:
+    return charted
+
+
+@pytest.fixture
+async def shop(database: Database) -> AsyncIterator[Shop]:
+    async with open_shop(database) as opened:
+        yield opened
+
+
+async def top(shop: Shop, window: Window, by: By = "tokens", limit: int = 10) -> list[tuple[str, Amounts]]:
+    async with snapshot(shop.database, shop.project) as look:
+        return [(each.user, each.amounts) for each in await tops.users(look, window, by, limit)]
+
+
+def first(records: Sequence[Recorded], window: Window, by: str, limit: int) -> list[tuple[str, Amounts]]:
+    sums: dict[str, Amounts] = defaultdict(lambda: NOTHING)
+    for each in records:
+        if window.start <= each.at < window.end:
+            sums[each.user] += each.amounts
+    used = [(user, amounts) for user, amounts in sums.items() if getattr(amounts, SIZES[by]) > 0]
+    return sorted(used, key=lambda each: (-getattr(each[1], SIZES[by]), each[0]))[:limit]
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=range(len(WINDOWS)))
+@pytest.mark.parametrize("by", get_args(By))
+async def test_the_first_users_are_those_whose_records_sum_to_most(shop: Shop, window: Window, by: By) -> None:
+    records = await recorded(shop)
+    for limit in (1, 2, 10):
+        assert await top(shop, window, by, limit) == first(records, window, by, limit)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_of_many_users_the_first_are_found_however_alike_they_are(shop: Shop, seed: int) -> None:
+    """Some crowds are alike and some are not; a third of what they used is recent, and nobody else's is."""
+    chance = random.Random(seed)
+    users = [f"user-{number}" for number in range(60)]
+    for user in users:
+        await shop.accounts.create(user)
+    steepness = chance.choice((0.0, 0.5, 1.0, 2.0))
+    rows = []
+    for _ in range(900):
+        shop.clock.set(MOVED + chance.randint(-5 * 1440, 2 * 1440) * MINUTE)
+        [user] = chance.choices(users, [1 / (rank + 1) ** steepness for rank in range(len(users))])
+        rows.append(shop.row(user, prompt=int(chance.paretovariate(1)), model=chance.choice((FLASH, PRO))))
+    await shop.record(rows[:600])
+    carried = MOVED + chance.randint(-2, 2) * DAY
+    await Rollups(shop.database).carry_before(carried, carried)
+    await shop.record(rows[600:])
+    records = await recorded(shop)
+
+    for window in (
+        Window.days(MOVED.date() - 4 * DAY, MOVED.date() + DAY, SEOUL),
+        Window.custom(MOVED - 3 * DAY, MOVED - 2 * DAY + 17 * MINUTE, SEOUL),
+        Window.custom(MOVED - 2 * HOUR - 7 * MINUTE, MOVED, SEOUL),
+        Window.custom(MOVED + HOUR, MOVED + 5 * HOUR, SEOUL),
+    ):
+        for by in get_args(By):
+            for limit in (3, 10):
+                assert await top(shop, window, by, limit) == first(records, window, by, limit)
+
+
+@pytest.mark.parametrize("length", [HOUR, 30 * DAY])
+async def test_nobody_is_first_where_nothing_was_used(shop: Shop, length: timedelta) -> None:
+    later = datetime(2030, 1, 1, tzinfo=UTC)
+
+    assert await top(shop, Window.custom(later, later + length, SEOUL)) == []
+
+
+async def test_the_users_of_another_project_are_left_out(shop: Shop, database: Database) -> None:
+    before = [await top(shop, window) for window in WINDOWS]
+    async with open_shop(database, "another") as other:
+        other.clock.set(MOVED + HOUR)
+        await other.record([other.row(KIM, prompt=10**9)])
+        await Rollups(database).carry_before(MOVED + DAY, MOVED + DAY)
+        other.clock.set(MOVED + HOUR)
+        await other.record([other.row(LEE, prompt=10**9)])
+
+        assert [await top(shop, window) for window in WINDOWS] == before
+        assert [user for user, _ in await top(other, ALL)] == [KIM, LEE]
+
+
+@pytest.mark.parametrize("limit", [0, 101])
+async def test_so_many_users_are_no_list(shop: Shop, limit: int) -> None:
+    with pytest.raises(InvalidInput):
+        await top(shop, ALL, limit=limit)
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=range(len(WINDOWS)))
+@pytest.mark.parametrize(
+    "filters", [Filters(), Filters(user=KIM), Filters(models=(FLASH,), services=(IMAGE,))], ids=str
+)
+async def test_a_breakdown_is_what_was_recorded_of_each_service_and_model(
+    shop: Shop, window: Window, filters: Filters
+) -> None:
+    records = await recorded(shop)
+    edges = (window.start, window.end)
+
+    async with snapshot(shop.database, shop.project) as look:
+        found = await tops.breakdown(look, window, filters)
+
+    for cell in found.cells:
+        of_cell = [each for each in records if (each.service, each.model) == (cell.service, cell.model)]
+        assert [cell.amounts] == expected(of_cell, edges, filters)
+    for parts, name in ((found.models, "model"), (found.services, "service")):
+        for part in parts:
+            assert [part.amounts] == expected(
+                [each for each in records if getattr(each, name) == part.name], edges, filters
+            )
+        assert Amounts.sum(part.amounts for part in parts) == found.total
+    assert [found.total] == expected(records, edges, filters)
+    assert len({(cell.service, cell.model) for cell in found.cells}) == len(found.cells)
+
+
+async def test_an_average_is_over_the_calls(shop: Shop) -> None:
+    async with snapshot(shop.database, shop.project) as look:
+        [flash] = [part for part in (await tops.breakdown(look, ALL)).models if part.name == FLASH]
+
+    assert flash.average_tokens == round(flash.amounts.total_tokens / flash.amounts.calls)
+
+
+async def test_the_spread_of_a_users_calls_is_that_of_the_records(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = await recorded(shop)
+    async with snapshot(shop.database, shop.project) as look:
+        found = await tops.spreads(look, ALL, KIM)
+        assert found is not None
+        for (service, model), spread in found.items():
+            sizes = sorted(
+                each.amounts.total_tokens
+                for each in records
+                if (each.user, each.service, each.model) == (KIM, service, model) and ALL.start <= each.at < ALL.end
+            )
+            assert spread == Spread(sizes[-(-len(sizes) // 2) - 1], sizes[-(-len(sizes) * 95 // 100) - 1])
+        monkeypatch.setattr(tops, "SPREAD_CALLS_MAX", 5)
+        assert await tops.spreads(look, ALL, KIM) is None
+
+
+async def test_a_user_without_an_account_is_not_found(shop: Shop) -> None:
+    async with snapshot(shop.database, shop.project) as look:
+        with pytest.raises(NotFound):
+            await tops.breakdown(look, ALL, Filters(user="nobody"))
+        with pytest.raises(NotFound):
+            await tops.spreads(look, ALL, "nobody")
