@@ -41,7 +41,8 @@ DAMAGE = {
     ),
     "a total that dropped records are part of is changed": (
         {Invariant.TOTALS},
-        "UPDATE jangbu.usage_lifetime SET prompt = prompt + 1 WHERE ctid = (SELECT min(ctid) FROM jangbu.usage_lifetime)",
+        ("UPDATE jangbu.usage_lifetime SET prompt = prompt + 1"
+         " WHERE ctid = (SELECT min(ctid) FROM jangbu.usage_lifetime)"),
     ),
     "an hour of a dropped month is gone": (
         {Invariant.HOURLY},

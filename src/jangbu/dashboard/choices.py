@@ -9,11 +9,12 @@ from jangbu.dashboard.look import Look
 from jangbu.domain.windows import BUCKETS_MAX, Bucket, Preset, Window, zone_named
 from jangbu.errors import InvalidInput
 from jangbu.metering.snapshots import Filters, Snapshot
+from jangbu.metering.tops import By
 
 __all__ = ["CUSTOM", "METRICS", "before_of", "chosen", "filters_of", "metric_of", "window_of", "zones"]
 
 CUSTOM = "custom"
-METRICS = ("tokens", "cost", "calls")
+METRICS: tuple[By, ...] = ("tokens", "cost", "calls")
 
 
 def window_of(look: Look) -> Window:
@@ -57,11 +58,11 @@ def filters_of(look: Look) -> Filters:
     )
 
 
-def metric_of(look: Look) -> str:
+def metric_of(look: Look) -> By:
     """Give what is counted: tokens where nothing else is chosen. Raises InvalidInput."""
     asked = look.asked("metric") or METRICS[0]
     require_one_of(METRICS, asked)
-    return asked
+    return next(metric for metric in METRICS if metric == asked)
 
 
 async def chosen(look: Look, book: Snapshot) -> dict[str, object]:

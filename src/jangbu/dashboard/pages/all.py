@@ -1,8 +1,17 @@
 """All pages, in the order of the menu."""
 
 from jangbu.dashboard.page import Page
-from jangbu.dashboard.pages import alerts, call, overview, prices, user
+from jangbu.dashboard.pages import alerts, call, cost, models, overview, prices, user, users
 
 __all__ = ["PAGES"]
 
-PAGES: tuple[Page, ...] = (overview.PAGE, alerts.PAGE, prices.PAGE, user.PAGE, call.PAGE)
+PAGES: tuple[Page, ...] = (
+    overview.PAGE,
+    users.PAGE,
+    models.PAGE,
+    cost.PAGE,
+    alerts.PAGE,
+    prices.PAGE,
+    user.PAGE,
+    call.PAGE,
+)

@@ -7,11 +7,13 @@ from jangbu.dashboard.choices import before_of, chosen, filters_of, metric_of, w
 from jangbu.dashboard.figures import kinds_figure, parts_figure
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import READERS, Page
-from jangbu.metering import series
+from jangbu.metering import series, tops
 from jangbu.metering.reports import Reports
 from jangbu.metering.snapshots import snapshot
 
 __all__ = ["PAGE"]
+
+_TOP_USERS = 10
 
 
 async def show(look: Look) -> Mapping[str, Any]:
@@ -24,6 +26,8 @@ async def show(look: Look) -> Mapping[str, Any]:
         before = None
         if look.asked("compare"):
             before = (await series.of(book, before_of(window, book.as_of), filters)).total
+        # Of a part of the calls nobody keeps who made most of them.
+        users = None if look.is_filtered else await tops.users(book, window, metric, limit=_TOP_USERS)
         choices = await chosen(look, book)
     findings = await reports.findings(limit=10)
     return {
@@ -31,7 +35,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         "series": by_model,
         "services": by_service.lines,
         "before": before,
-        "users": (),
+        "users": users,
         "findings": findings,
         "is_new": not await look.ledger.accounts.page(limit=1),
         "waiting": await _waiting(look),

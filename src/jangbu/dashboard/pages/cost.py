@@ -1,0 +1,36 @@
+"""Cost: what Google asks for, and what users are charged for it, by model, service and user."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jangbu.dashboard.choices import chosen, filters_of, window_of
+from jangbu.dashboard.figures import parts_figure
+from jangbu.dashboard.look import Look
+from jangbu.dashboard.page import READERS, Page
+from jangbu.metering import series, tops
+from jangbu.metering.snapshots import snapshot
+
+__all__ = ["PAGE"]
+
+_TOP_USERS = 20
+
+
+async def show(look: Look) -> Mapping[str, Any]:
+    """Read the cost of a window; users are those who cost most, where no other part of it is chosen."""
+    window, filters = window_of(look), filters_of(look)
+    async with snapshot(look.ledger.database, look.settings.project) as book:
+        found = await tops.breakdown(book, window, filters)
+        by_service = await series.of(book, window, filters, "service")
+        users = () if look.is_filtered else await tops.users(book, window, "cost", limit=_TOP_USERS)
+        choices = await chosen(look, book)
+    return {
+        "choices": choices,
+        "series": by_service,
+        "found": found,
+        "users": users,
+        "markup": look.ledger.pricing.in_force.terms.markup_parts_per_million,
+        "chart": parts_figure(look, "by-service", by_service, "cost", look.texts("cost.by_service")),
+    }
+
+
+PAGE = Page("/cost", "cost", READERS, show)

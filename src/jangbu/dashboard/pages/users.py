@@ -1,0 +1,62 @@
+"""All users: what each has left and used, in any order, a page at a time; and how many used how much."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jangbu.dashboard.choices import chosen, window_of
+from jangbu.dashboard.fields import Wrong, chosen_of, require_one_of
+from jangbu.dashboard.look import Look
+from jangbu.dashboard.page import READERS, Page
+from jangbu.metering import directory
+from jangbu.metering.directory import Order, Place
+from jangbu.metering.snapshots import snapshot
+
+__all__ = ["PAGE"]
+
+_SHOWN = 50
+_WAYS = ("down", "up")
+_PREFIX_LENGTH_MAX = 200
+
+
+async def show(look: Look) -> Mapping[str, Any]:
+    """Read a page of users, and the histogram of all."""
+    window = window_of(look)
+    order = chosen_of(Order, look.asked("order")) or Order.USED
+    way = look.asked("way") or ("up" if order is Order.USER else "down")
+    require_one_of(_WAYS, way)
+    prefix = look.asked("search") or ""
+    if len(prefix) > _PREFIX_LENGTH_MAX or "\x00" in prefix:
+        raise Wrong("choice", text=prefix[:40], names=look.texts("users.search"))
+    async with snapshot(look.ledger.database, look.settings.project) as book:
+        page = await directory.page(
+            book, window, order=order, descending=way == "down", prefix=prefix, after=_place(look), limit=_SHOWN
+        )
+        bins = await directory.histogram(book)
+        choices = await chosen(look, book)
+    return {
+        "choices": choices,
+        "found": page,
+        "next": None if page.next is None else f"{page.next.key}:{page.next.user}",
+        "bins": [each for each in bins if each.users],
+        "most": max((each.users for each in bins), default=1) or 1,
+        "order": order.value,
+        "orders": [each.value for each in Order],
+        "way": way,
+        "ways": _WAYS,
+        "search": prefix,
+    }
+
+
+def _place(look: Look) -> Place | None:
+    """Give where the last page ended, as its link says."""
+    text = look.asked("after")
+    if text is None:
+        return None
+    number, found, user = text.partition(":")
+    digits = number.removeprefix("-")
+    if not (found and digits.isascii() and digits.isdecimal() and len(digits) <= 18) or "\x00" in user:
+        raise Wrong("id", text=text[:40])
+    return Place(int(number), user)
+
+
+PAGE = Page("/users", "users", READERS, show)
