@@ -5,12 +5,15 @@ import json
 
 import pytest
 
+from jangbu import telemetry
 from jangbu.clock import new_id
-from jangbu.domain.flow import Bounds, Call
+from jangbu.domain.flow import Bounds, Call, Settle
+from jangbu.domain.usage import Counts, Source, Surface, Usage
 from jangbu.errors import InvalidSettings
 from jangbu.gateway.calls import MeteredCall
 from jangbu.gateway.upstream_keys import read_keys
 from jangbu.testing import FakeGemini
+from tests.gateway.book import asked as query
 from tests.gateway.book import holds
 from tests.gateway.raw import none_open, post, provider, said, until, wire
 from tests.gateway.stage import FLASH, Stage, asked, stage
@@ -76,6 +79,40 @@ async def test_clients_that_leave_at_once_leave_nothing_open(served: Stage, gemi
 async def nothing_held(served: Stage) -> bool:
     """Tell whether nothing of kim's is held."""
     return (await served.used())[1] == 0
+
+
+@pytest.mark.parametrize(("evidence_id", "is_charged"), [(None, False), ("another-answer", True)])
+async def test_an_answer_reaches_its_client_though_its_call_was_settled_by_other_evidence_meanwhile(
+    served: Stage, gemini: FakeGemini, evidence_id: str | None, *, is_charged: bool
+) -> None:
+    """Where both bear ids, the provider made two answers; else what was charged stands, and it is told."""
+    told: list[str] = []
+    gemini.next("delay=0.5")
+    asking = asyncio.create_task(served.generate())
+    await until(lambda: is_any_held(served))
+    [row] = await query(served, "SELECT id FROM jangbu.holds")
+    typed = Usage(
+        Surface.GENERATE_CONTENT,
+        Counts(prompt=7, total=7),
+        Source.REPORTED,
+        FLASH,
+        evidence_id,
+        raw=({"promptTokenCount": 7, "totalTokenCount": 7},),
+    )
+    await served.ledger.execute(Settle(await served.ledger.holds.call_of(row["id"]), typed))
+    end = telemetry.subscribe(lambda event, _: told.append(event), "recorder.failed")
+    status, answer, headers = await asking
+    end()
+    total = answer["usageMetadata"]["totalTokenCount"]
+    assert (status, bool(answer["candidates"][0]["content"]["parts"][0]["text"])) == (200, True)
+    assert headers.get("x-jangbu-tokens-charged") == (str(total) if is_charged else None)
+    assert await served.used() == (7 + total * is_charged, 0)
+    assert told == ([] if is_charged else ["recorder.failed"])
+
+
+async def is_any_held(served: Stage) -> bool:
+    """Tell whether a call is under way."""
+    return await holds(served) == ["open"]
 
 
 async def test_tokens_a_minute_are_counted(served: Stage) -> None:

@@ -35,6 +35,7 @@ from tests.model.book import ModelAccount
 Result = TypeVar("Result")
 USERS = ("kim", "이서연")
 AMOUNTS = st.integers(1, 400)
+ANSWERS = st.sampled_from(["a", "b", "c"])
 KEYS = st.sampled_from(["k1", "k2", "k3", "k4", "k5", "k6"])
 
 
@@ -42,13 +43,14 @@ def call_of(user: str, call: UUID) -> Call:
     return Call(call, user, "text_generation", "gemini-2.5-flash", Bounds(0, 0, output_chosen=True))
 
 
-def usage_of(total: int) -> Usage:
+def usage_of(total: int, answer: str | None = None) -> Usage:
     counts = Counts(prompt=total, total=total)
     return Usage(
         Surface.GENERATE_CONTENT,
         counts,
         Source.REPORTED,
         "gemini-2.5-flash",
+        answer,
         raw=({"promptTokenCount": total, "totalTokenCount": total},),
     )
 
@@ -122,25 +124,41 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(call=calls, total=st.integers(0, 500))
     def settle(self, call: tuple[str, UUID], total: int) -> None:
-        user, call_id = call
-        expected = self.accounts[user].settle(call_id, total)
-        receipt = self.run(self.metering.execute(Settle(call_of(user, call_id), usage_of(total))))
+        expected = self.accounts[call[0]].settle(call[1], total)
+        self.judge(call[0], total, self.metering.execute(Settle(call_of(*call), usage_of(total))), expected)
+
+    @rule(call=calls, total=st.sampled_from([0, 90, 91]), answer=ANSWERS)
+    def settle_by_an_answer_with_an_id(self, call: tuple[str, UUID], total: int, answer: str) -> None:
+        expected = self.accounts[call[0]].settle(call[1], total, answer)
+        self.judge(call[0], total, self.metering.execute(Settle(call_of(*call), usage_of(total, answer))), expected)
+
+    @rule(user=st.sampled_from(USERS), total=st.sampled_from([0, 90, 91]), answer=ANSWERS)
+    def hand_over(self, user: str, total: int, answer: str) -> None:
+        expected = self.accounts[user].hand_over(total, answer)
+        self.judge(user, total, self.metering.record(user, "text_generation", usage_of(total, answer)), expected)
+
+    def judge(self, user: str, total: int, work: Coroutine[Any, Any, Any], expected: str) -> None:
+        """Whoever gets a receipt has this very answer recorded, and nobody gets one for another."""
+        try:
+            receipt = self.run(work)
+        except IdempotencyConflict:
+            assert expected == "conflict"
+            return
         assert isinstance(receipt, Receipt)
-        assert receipt.replayed == (expected == "replayed")
-        assert receipt.charged_tokens == self.accounts[user].usage[call_id].total
+        assert ("replayed" if receipt.replayed else "recorded") == expected
+        assert receipt.charged_tokens == total
         assert receipt.available == self.accounts[user].available
 
     @rule(calls_of_a_batch=st.lists(calls, min_size=2, max_size=6), total=st.integers(0, 90))
     def settle_many_at_once(self, calls_of_a_batch: list[tuple[str, UUID]], total: int) -> None:
-        for user, call_id in calls_of_a_batch:
-            self.accounts[user].settle(call_id, total)
+        expected = [self.accounts[user].settle(call_id, total) for user, call_id in calls_of_a_batch]
 
-        async def at_once() -> None:
-            await asyncio.gather(
-                *(self.metering.execute(Settle(call_of(*call), usage_of(total))) for call in calls_of_a_batch)
-            )
+        async def at_once() -> list[Receipt | BaseException | Any]:
+            settling = [self.metering.execute(Settle(call_of(*call), usage_of(total))) for call in calls_of_a_batch]
+            return await asyncio.gather(*settling, return_exceptions=True)
 
-        self.run(at_once())
+        told = [isinstance(each, IdempotencyConflict) for each in self.run(at_once())]
+        assert told == [each == "conflict" for each in expected]
 
     @rule(call=calls)
     def release(self, call: tuple[str, UUID]) -> None:

@@ -5,6 +5,7 @@ from typing import Literal
 from uuid import UUID
 
 HoldState = Literal["open", "unknown", "released", "expired", "settled"]
+Settled = Literal["recorded", "replayed", "conflict"]
 
 
 @dataclass
@@ -16,6 +17,7 @@ class ModelHold:
 @dataclass
 class ModelUsage:
     total: int
+    answer: str | None = None
     given_back: int = 0
     voided: bool = False
 
@@ -28,6 +30,10 @@ class ModelAccount:
     entries: int = 0
     holds: dict[UUID, ModelHold] = field(default_factory=dict)
     usage: dict[UUID, ModelUsage] = field(default_factory=dict)
+    others: dict[tuple[UUID, str], ModelUsage] = field(default_factory=dict)
+    """Answers of calls that other answers had settled."""
+    answers: dict[str, ModelUsage] = field(default_factory=dict)
+    """What an answer's own id stands for."""
     keys: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -59,16 +65,34 @@ class ModelAccount:
         self.holds[call] = ModelHold(amount, "open")
         return "held"
 
-    def settle(self, call: UUID, total: int) -> Literal["recorded", "replayed"]:
+    def settle(self, call: UUID, total: int, answer: str | None = None) -> Settled:
         hold = self.holds.get(call)
         if hold is not None and hold.state in ("open", "unknown"):
             hold.state = "settled"
-        if call in self.usage:
+        known = self.answers.get(answer or "")
+        if known is not None and known.total == total:
             return "replayed"
-        self.usage[call] = ModelUsage(total)
-        self.used += total
-        self.entries += total > 0
-        return "recorded"
+        first = self.usage.get(call)
+        if first is None:
+            self.usage[call] = self._recorded(total, answer)
+            return "recorded"
+        if answer and first.answer and answer != first.answer:
+            first = self.others.get((call, answer))
+            if first is None:
+                self.others[call, answer] = self._recorded(total, answer)
+                return "recorded"
+        if first.total != total:
+            return "conflict"
+        if answer:
+            self.answers.setdefault(answer, first)
+        return "replayed"
+
+    def hand_over(self, total: int, answer: str) -> Settled:
+        known = self.answers.get(answer)
+        if known is None:
+            self._recorded(total, answer)
+            return "recorded"
+        return "replayed" if known.total == total else "conflict"
 
     def release(self, call: UUID) -> None:
         hold = self.holds.get(call)
@@ -91,6 +115,14 @@ class ModelAccount:
         if outcome == "posted":
             record.given_back += amount
         return outcome
+
+    def _recorded(self, total: int, answer: str | None) -> ModelUsage:
+        self.used += total
+        self.entries += total > 0
+        usage = ModelUsage(total, answer)
+        if answer:
+            self.answers.setdefault(answer, usage)
+        return usage
 
     def _once(self, key: str, content: object, delta: int) -> Literal["posted", "replayed", "conflict"]:
         if key in self.keys:

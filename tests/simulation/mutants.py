@@ -14,7 +14,7 @@ from jangbu.errors import JangbuError
 from jangbu.metering import spool
 from jangbu.metering.holds import Holds
 from jangbu.metering.meter import Metering
-from jangbu.metering.recorder import Named, Recorder, Spooled
+from jangbu.metering.recorder import Named, Outcome, Recorder
 from jangbu.metering.spool.disk import File
 from jangbu.metering.spool_drain import Write
 from jangbu.metering.spooling import Spooling
@@ -29,7 +29,7 @@ from tests.simulation.tables import TOKENS, Row
 class NewIdAfterAmbiguousCommit(Recorder):
     """Sends a record again under another id, as whoever makes ids in the retry does."""
 
-    async def record(self, named: Named) -> Flushed | Spooled:
+    async def record(self, named: Named) -> Outcome:
         row = named.row
         try:
             async with self._database.connection() as connection:
@@ -41,7 +41,7 @@ class NewIdAfterAmbiguousCommit(Recorder):
 class AcknowledgedTooEarly(Recorder):
     """Tells its caller that a row is durable when the database only did not say no."""
 
-    async def record(self, named: Named) -> Flushed | Spooled:
+    async def record(self, named: Named) -> Outcome:
         try:
             async with self._database.connection() as connection:
                 return (await usage.flush(connection, [named.row], self._project, 1))[named.row.id]

@@ -131,8 +131,7 @@ class Sequences:
 
     def _usage_flush(self) -> Drawn:
         rows = [self._row(account, id_) for account, id_ in self._pairs(4)]
-        # Which of two rows of one batch takes a key is the planner's choice, and so is which of two takes an id.
-        rows = list({(row.account_id, row.key or row.id): row for row in rows}.values())
+        # Which of two rows of one batch takes an id is the planner's choice; where both want a key, neither gets it.
         rows = list({row.id: row for row in rows}.values())
         return Drawn("usage_flush", (*(list(column) for column in zip(*rows, strict=True)), 1, PROJECT))
 

@@ -23,9 +23,10 @@ class Using(Holding):
 
     def usage_flush(self, *arguments: Any) -> list[Row]:
         rows = [UsageRow(*values) for values in zip(*arguments[:25], strict=True)]
-        keyed, fresh = self._fresh(rows)
+        fresh, keyed = self._fresh(rows)
         self._check_partitions(fresh)
-        closed = self._close_holds(rows, {row.id for row in keyed})
+        self._check_keys(keyed)
+        closed = self._close_holds(rows)
         for row in keyed:
             assert row.key is not None
             self.accounts[row.account_id].keys[row.key] = Key(row.digest or b"", row.id, self.now(), self.commits)
@@ -105,37 +106,36 @@ class Using(Holding):
         raise NotImplementedError
 
     def _fresh(self, rows: Sequence[UsageRow]) -> tuple[list[UsageRow], list[UsageRow]]:
-        """Give the rows that take their keys, and those that are new."""
-        keyed: list[UsageRow] = []
+        """Give the rows that are new, and those of them that take their keys."""
         fresh: list[UsageRow] = []
-        taken: set[tuple[UUID, str]] = set()
+        keyed: list[UsageRow] = []
         for row in rows:
             account = self.accounts.get(row.account_id)
-            if account is None:
+            if account is None or row.id in account.usage:
                 continue
-            stands = row.key is None
-            if row.key is not None:
-                known = account.keys.get(row.key)
-                if known is None and (row.account_id, row.key) not in taken:
-                    taken.add((row.account_id, row.key))
-                    keyed.append(row)
-                    stands = True
-                elif row.was_held and known is not None and known.born <= self.seen:
-                    stands = known.digest != row.digest
-            if stands and row.id not in account.usage:
+            known = None if row.key is None else account.keys.get(row.key)
+            if known is not None and known.born > self.seen:
+                known = None
+            if known is None or (row.was_held and known.digest != row.digest):
                 fresh.append(row)
-        return keyed, fresh
+            if row.key is not None and known is None:
+                keyed.append(row)
+        return fresh, keyed
 
-    def _close_holds(self, rows: Sequence[UsageRow], keyed: set[UUID]) -> dict[UUID, int]:
-        """Close the holds of what is known, or will be after this; of whose key was taken just now, nothing is."""
+    def _check_keys(self, keyed: Sequence[UsageRow]) -> None:
+        """Refuse keys that were taken after the statement began, or that two of its rows bear."""
+        if any(row.key in self.accounts[row.account_id].keys for row in keyed):
+            raise _duplicate("idempotency_keys")
+        if len({(row.account_id, row.key) for row in keyed}) < len(keyed):
+            raise _duplicate("idempotency_keys")
+
+    def _close_holds(self, rows: Sequence[UsageRow]) -> dict[UUID, int]:
+        """Close the holds of what is known, or will be after this."""
         closed: dict[UUID, int] = {}
         for row in rows:
             account = self.accounts.get(row.account_id)
             hold = None if account is None or not row.was_held else account.holds.get(row.id)
             if account is None or hold is None or not hold.holds or not self._visible(hold):
-                continue
-            key = None if row.key is None else account.keys.get(row.key)
-            if row.key is not None and row.id not in keyed and (key is None or key.born > self.seen):
                 continue
             if hold.state == "unknown":
                 self._resolve(account, row.id)
@@ -162,7 +162,7 @@ class Using(Holding):
         found = (
             ("unpriced", row.cost_nano is None, "no price is known for what was used"),
             ("overrun", held is not None and row.total > held, f"used {row.total} of a hold of {held}"),
-            ("late", row.was_held and held is None, "settled after its hold was given back"),
+            ("late", row.was_held and held is None, "recorded when nothing was held for it any more"),
             ("partial", row.source == "partial", "the answer broke off; its last reported counts are charged"),
             ("anomaly", row.anomalies is not None, (row.anomalies or "").replace(",", ", ")),
         )

@@ -15,6 +15,7 @@ from jangbu.storage.database import Database
 from jangbu.storage.holds import HoldRequest
 from jangbu.storage.names import Names
 from jangbu.storage.usage import Flushed, UsageRow
+from tests.faults.waiting import become
 
 ALONE, IN_COMPANY, NEIGHBOUR = (account_id("p", user) for user in ("alone", "in company", "neighbour"))
 PLAIN = UsageRow(
@@ -49,6 +50,9 @@ BOOK = """
         closed_at,resolved_at,hash,head,at,seen_at}'::text[])
         || jsonb_build_object('is_resolved', to_jsonb(t) ->> 'resolved_at' IS NOT NULL)
     FROM jangbu.%s AS t WHERE t.account_id = $1 ORDER BY 1
+"""
+WAITING = """
+    SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
 TABLES = ("balances", "entries", "usage", "usage_recent", "idempotency_keys", "holds", "findings")
 
@@ -220,16 +224,55 @@ async def test_nobody_is_known_without_an_account(ledger: Ledger) -> None:
     assert (await ledger.write(row))[row.id] == Flushed(is_new=False, has_account=False, hold_amount=0, available=0)
 
 
-async def test_an_answer_whose_name_was_taken_in_the_same_moment_stays_held_until_it_is_recorded(
-    ledger: Ledger,
-) -> None:
-    """A process that died in between would otherwise leave an answer that is neither recorded nor held."""
+async def at_once(ledger: Ledger, *rows: UsageRow) -> list[Flushed]:
+    """Write rows that see nothing of each other: each begins while another keeps all of them from their balance."""
+    async with ledger.database.connection() as connection, ledger.database.connection() as watching:
+        async with connection.transaction():
+            await connection.execute("SELECT FROM jangbu.balances FOR NO KEY UPDATE")
+            writing = [asyncio.create_task(ledger.write(row)) for row in rows]
+
+            async def all_wait() -> bool:
+                return bool(await watching.fetchval(WAITING) == len(rows))
+
+            await become(all_wait)
+        return [(await each)[row.id] for each, row in zip(writing, rows, strict=True)]
+
+
+async def test_answers_whose_name_is_taken_in_the_same_moment_are_recorded_all_the_same(ledger: Ledger) -> None:
     rows = [ledger.row(ALONE, HELD), ledger.row(ALONE, HELD._replace(digest=b"other", total=500))]
     for row in rows:
-        await ledger.hold(row, 1_000)
-    first = await ledger.write(*rows)
-    assert sorted(each.is_new for each in first.values()) == [False, True]
-    assert (await accounts.balances(ledger.database, ALONE))[Asset.TOKENS].held == 1_000
-    await ledger.write(*rows)
+        await ledger.hold(row, 100)
+    assert [each.is_new for each in await at_once(ledger, *rows)] == [True, True]
     balance = (await accounts.balances(ledger.database, ALONE))[Asset.TOKENS]
     assert (balance.used, balance.held) == (950, 0)
+
+
+async def test_one_answer_of_two_calls_in_the_same_moment_is_recorded_once_and_holds_nothing(ledger: Ledger) -> None:
+    rows = [ledger.row(ALONE, HELD) for _ in range(2)]
+    for row in rows:
+        await ledger.hold(row, 100)
+    assert sorted(each.is_new for each in await at_once(ledger, *rows)) == [False, True]
+    balance = (await accounts.balances(ledger.database, ALONE))[Asset.TOKENS]
+    assert (balance.used, balance.held) == (450, 0)
+
+
+@pytest.mark.parametrize("like", [PLAIN, HELD])
+@pytest.mark.parametrize("is_moment", [False, True], ids=["afterwards", "in the same moment"])
+async def test_an_answer_claims_its_name_for_its_own_record_and_for_no_other(
+    ledger: Ledger, like: UsageRow, is_moment: bool
+) -> None:
+    """Two answers of one call: the one that is not recorded under it is recorded wherever else it comes."""
+    first = ledger.row(ALONE, like)
+    other = first._replace(response_id="another", key="answer:another", digest=b"another", total=500)
+    if is_moment:
+        assert sorted(each.is_new for each in await at_once(ledger, first, other)) == [False, True]
+    else:
+        assert [(await ledger.write(row))[row.id].is_new for row in (first, other)] == [True, False]
+    async with ledger.database.connection() as connection:
+        [recorded] = await connection.fetch("SELECT response_id FROM jangbu.usage WHERE id = $1", first.id)
+        claimed = await connection.fetch("SELECT key FROM jangbu.idempotency_keys")
+    assert [row["key"] for row in claimed] == [f"answer:{recorded['response_id']}"]
+    for each in (first, other):
+        again = each._replace(id=new_id(SystemClock()), was_held=False)
+        assert (await ledger.write(again))[again.id].is_new == (each.response_id != recorded["response_id"])
+    assert (await accounts.balances(ledger.database, ALONE))[Asset.TOKENS].used == 950

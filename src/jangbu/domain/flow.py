@@ -138,7 +138,9 @@ Outcome = Answered | Rejected | Lost
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Record the usage and replace the hold by it. The result is a ``Receipt``."""
+    """Record the usage and replace the hold by it. The result is a ``Receipt``, or None where the call was settled by
+    somebody else meanwhile, by evidence that says otherwise.
+    """
 
     call: Call
     usage: Usage
@@ -192,7 +194,7 @@ def metered_call(call: Call) -> Generator[Effect, Any, Receipt | None]:
     outcome: Outcome = yield Send(call, output_limit)
     match outcome:
         case Answered(usage):
-            receipt: Receipt = yield Settle(call, usage)
+            receipt: Receipt | None = yield Settle(call, usage)
             return receipt
         case Rejected(reason):
             yield Release(call, reason)

@@ -103,9 +103,9 @@ class MeteredCall:
     async def _written(self, effect: LedgerEffect) -> Any:
         """Write down how the call ended, also for a caller who is ended meanwhile: to repeat it is harmless."""
         try:
-            return await self._ledger.execute(effect)
+            return await self._ledger.end(effect)
         except asyncio.CancelledError:
-            await self._ledger.execute(effect)
+            await self._ledger.end(effect)
             raise
 
     def _judged(self, error: BaseException) -> Outcome:

@@ -14,7 +14,16 @@ from jangbu.metering.spool import Claim
 from jangbu.storage.entries import KeyRow
 from jangbu.storage.usage import Flushed, UsageRecord, UsageRow
 
-__all__ = ["Draft", "answer_key", "answer_name", "other_answer", "receipt_again", "receipt_of", "receipt_spooled"]
+__all__ = [
+    "Draft",
+    "answer_key",
+    "answer_name",
+    "other_answer",
+    "other_settlement",
+    "receipt_again",
+    "receipt_of",
+    "receipt_spooled",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +72,20 @@ class Draft:
             digest=self.answer[1] if self.answer else None,
         )
 
-    def is_of(self, record: UsageRecord) -> bool:
-        """Tell whether a record under this draft's id is of this very answer, as far as counts tell."""
-        counts = self.usage.counts
-        asked = (counts.prompt, counts.candidates, counts.thoughts, counts.tool, self.usage.total_tokens)
-        return asked == (record.prompt, record.candidates, record.thoughts, record.tool, record.total)
-
 
 def other_answer(key: str, known: KeyRow) -> IdempotencyConflict:
     """Say that a key was used before with another answer."""
     return IdempotencyConflict(
         f"{key!r} was recorded at {known.created_at:%Y-%m-%d %H:%M} UTC with another answer",
         hint="the first record stands; use a new call id for a new answer",
+    )
+
+
+def other_settlement(record: UsageRecord) -> IdempotencyConflict:
+    """Say that a call was settled before by another answer."""
+    return IdempotencyConflict(
+        f"call {record.id} was settled at {record.recorded_at:%Y-%m-%d %H:%M} UTC with another answer",
+        hint="the first record stands; hand the other answer over, if both were made",
     )
 
 

@@ -10,11 +10,12 @@ from uuid import UUID
 from jangbu import telemetry
 from jangbu.errors import InvalidInput
 from jangbu.metering.drafts import other_answer
+from jangbu.metering.first_records import first_record, id_on_its_own
 from jangbu.metering.flushing import flush_or_halve
 from jangbu.metering.retention import dropped_by_retention
 from jangbu.metering.retry import repeated
 from jangbu.metering.spool import Spooled, SpooledEnd, SpooledUsage
-from jangbu.storage import entries, holds, usage
+from jangbu.storage import entries, holds
 from jangbu.storage.database import Database
 from jangbu.storage.failures import is_of_one_row, translated
 from jangbu.storage.names import Names
@@ -110,11 +111,16 @@ class Draining:
         return _Numbered(spooled, row._replace(id=known.result_id))
 
     async def _of_project(self, project: str, records: dict[int, _Numbered]) -> dict[int, str | None]:
-        distinct = {each.row.id: each.row for each in records.values()}
-        results = await self._flush(list(distinct.values()), project)
-        known = {each.row.id: each for each in records.values()}
-        reasons = {each: await self._judged(project, known[each], result) for each, result in results.items()}
-        return {index: reasons[each.row.id] for index, each in records.items()}
+        first: dict[UUID, _Numbered] = {}
+        others: dict[int, _Numbered] = {}
+        for index, each in records.items():
+            if first.setdefault(each.row.id, each).row != each.row:
+                others[index] = each
+        results = await self._flush([each.row for each in first.values()], project)
+        reasons = {each: await self._judged(project, first[each], result) for each, result in results.items()}
+        told = {index: reasons[each.row.id] for index, each in records.items() if index not in others}
+        # Two answers of one call wait for each other: the second is compared with the record of the first.
+        return told | await self._of_project(project, others) if others else told
 
     async def _flush(self, rows: Sequence[UsageRow], project: str) -> dict[UUID, Flushed | Exception]:
         return await flush_or_halve(
@@ -141,27 +147,18 @@ class Draining:
     async def _known(self, project: str, record: _Numbered) -> str | None:
         """Tell whether the database has a record that was not new: by its own id, or by its answer's.
 
-        An answer's id that stands for other counts proves nothing where the call was held for, or has a key of its
-        caller's: then it is recorded without it, as it would have been.
+        Another answer of a call that was settled meanwhile is recorded on its own, as its caller was told. An answer's
+        id that stands for other counts proves nothing where there is a key of its caller's: it goes without it then.
         """
         row = record.row
-        if row.key is None:
-            return None
-        known = await entries.find_key(self._database, row.account_id, row.key)
-        if known is None or known.digest == row.digest:
-            if row.was_held and known is not None and known.result_id != row.id:
-                # Where two calls brought the answer in one moment, this one's hold is open until the other is seen.
-                again = (await self._flush([row], project))[row.id]
-                if isinstance(again, Exception):
-                    raise again
-            return None
-        if await usage.find(self._database, row.account_id, row.id) is not None:
-            return None
-        if not row.was_held and record.spooled.claim is None:
-            return f"answer {row.response_id!r} was recorded before with other counts"
-        alone = row._replace(key=None, digest=None)
-        result = (await self._flush([alone], project))[row.id]
-        return await self._judged(project, _Numbered(record.spooled, alone), result)
+        first = await first_record(self._database, row)
+        if first.is_another:
+            row = row._replace(id=id_on_its_own(row))
+        elif first.conflict is not None and first.record is None and record.spooled.claim is not None:
+            row = row._replace(key=None, digest=None)
+        else:
+            return None if first.conflict is None else first.conflict.message
+        return await self._judged(project, _Numbered(record.spooled, row), (await self._flush([row], project))[row.id])
 
 
 def _no_account(spooled: SpooledUsage) -> str:

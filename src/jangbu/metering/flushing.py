@@ -24,6 +24,19 @@ async def flush_or_halve(
     database: Database, rows: Sequence[UsageRow], project: str, writer: int, attempts: Attempts
 ) -> dict[UUID, Flushed | Exception]:
     """Record rows whose ids differ; give by id what became of each, or the error that keeps it from being recorded."""
+    keys = [row.key for row in rows if row.key is not None]
+    if len(set(keys)) == len(keys):
+        return await _flush_or_halve(database, rows, project, writer, attempts)
+    # Of those that bear one answer's id the first is recorded, and the others are compared with it.
+    first = {(row.account_id, row.key or row.id): row for row in reversed(rows)}
+    others = [row for row in rows if first[row.account_id, row.key or row.id] is not row]
+    results = await _flush_or_halve(database, list(first.values()), project, writer, attempts)
+    return results | await _flush_or_halve(database, others, project, writer, attempts)
+
+
+async def _flush_or_halve(
+    database: Database, rows: Sequence[UsageRow], project: str, writer: int, attempts: Attempts
+) -> dict[UUID, Flushed | Exception]:
     try:
         return dict(await attempts(lambda: flush(database, rows, project, writer)))
     except Exception as error:
@@ -31,8 +44,8 @@ async def flush_or_halve(
             return {row.id: error for row in rows}
     telemetry.emit("recorder.halved", rows=len(rows))
     middle = len(rows) // 2
-    first = await flush_or_halve(database, rows[:middle], project, writer, attempts)
-    return first | await flush_or_halve(database, rows[middle:], project, writer, attempts)
+    first = await _flush_or_halve(database, rows[:middle], project, writer, attempts)
+    return first | await _flush_or_halve(database, rows[middle:], project, writer, attempts)
 
 
 async def flush(database: Database, rows: Sequence[UsageRow], project: str, writer: int) -> Flushes:

@@ -23,13 +23,22 @@ class GroupCommit(Generic[Item, Result]):
     """Lanes of waiting items, each emptied by a task of its own. Belongs to one event loop.
 
     An item joins the first lane while fewer than ``spread_at`` wait there, else the lane of its key: two lanes then
-    rarely wait for the same account in the database.
+    rarely wait for the same account in the database. ``unheard`` is given what became of items whose submitters are
+    gone.
     """
 
     def __init__(
-        self, commit: Commit[Item, Result], *, lanes: int, batch_max: int, queue_max: int, spread_at: int = 32
+        self,
+        commit: Commit[Item, Result],
+        *,
+        lanes: int,
+        batch_max: int,
+        queue_max: int,
+        spread_at: int = 32,
+        unheard: Callable[[Result], None] | None = None,
     ) -> None:
         self._commit = commit
+        self._unheard = unheard
         self._batch_max = batch_max
         self._spread_at = spread_at
         self._room = asyncio.Semaphore(queue_max)
@@ -65,7 +74,12 @@ class GroupCommit(Generic[Item, Result]):
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         lane.waiting.append((item, future))
         lane.ready.set()
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if self._unheard is not None and future.done() and not future.cancelled() and future.exception() is None:
+                self._unheard(future.result())
+            raise
 
     async def close(self) -> None:
         """Take nothing new, write what still waits, then end the lanes."""
@@ -94,8 +108,9 @@ class GroupCommit(Generic[Item, Result]):
         for (_, future), result in zip(batch, results, strict=True):
             self._room.release()
             if future.done():
-                continue
-            if isinstance(result, BaseException):
+                if self._unheard is not None and not isinstance(result, BaseException):
+                    self._unheard(result)
+            elif isinstance(result, BaseException):
                 future.set_exception(result)
             else:
                 future.set_result(result)

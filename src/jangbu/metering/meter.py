@@ -17,16 +17,17 @@ from jangbu.errors import DatabaseUnreachable, HoldInDoubt, IdempotencyConflict,
 from jangbu.metering import drafts
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.alerts import Alerts
-from jangbu.metering.content import digest, metadata_text, model_name, service_name
+from jangbu.metering.content import digest, metadata_text, model_name, service_name, storable
 from jangbu.metering.drafts import Draft
 from jangbu.metering.endings import Endings
 from jangbu.metering.evidence import evidence, require_answer
+from jangbu.metering.first_records import first_record, id_on_its_own
 from jangbu.metering.holds import Holds, unknown_user
 from jangbu.metering.keys import Keys
 from jangbu.metering.numbering import Numbering
 from jangbu.metering.people import People
 from jangbu.metering.pricing import Pricing
-from jangbu.metering.recorder import Named, Recorder, Spooled
+from jangbu.metering.recorder import Known, Named, Recorder, Spooled
 from jangbu.metering.resources import Resources
 from jangbu.metering.retention import dropped_by_retention
 from jangbu.metering.retry import repeated
@@ -93,6 +94,27 @@ class Metering:
                 account, is_unknown = self.accounts.id_of(call.user), isinstance(effect, MarkUnknown)
                 await self._leaving(call.id, self._endings.end(account, call.id, reason, is_unknown=is_unknown))
         return None
+
+    async def end(self, effect: LedgerEffect) -> Held | Refused | Receipt | None:
+        """End a call as ``execute`` does, for whoever has its answer in hand and passes it on when this returns.
+
+        Where somebody settled the call meanwhile by evidence that says otherwise, that record stands: there is no
+        receipt then, and it is told what is not recorded.
+        """
+        try:
+            return await self.execute(effect)
+        except IdempotencyConflict as conflict:
+            if not isinstance(effect, Settle):
+                raise
+            telemetry.warn(
+                "recorder.failed",
+                str(conflict),
+                usage_id=str(effect.call.id),
+                account_id=str(self.accounts.id_of(effect.call.user)),
+                total=effect.usage.total_tokens,
+                evidence=storable(evidence(effect.usage)),
+            )
+            return None
 
     def leave(self, call: UUID) -> None:
         """Give back the room in the spool of a call that this process does not settle, or that it has settled."""
@@ -185,9 +207,10 @@ class Metering:
         return taken
 
     async def _settle(self, call: Call, reported: Usage) -> Receipt:
-        """Record what a call used. An answer that was recorded already, by whatever way, is not recorded again.
+        """Record what a call used. An answer that was recorded already, by whatever way, is not recorded again; another
+        answer of a call that was settled before is recorded on its own, where both bear ids.
 
-        Where two answers bear one id with other counts and meet in one moment, this one is recorded without it.
+        Raises IdempotencyConflict where nothing but its counts tells it from the one that settled the call.
         """
         draft = Draft(
             user=call.user,
@@ -199,18 +222,7 @@ class Metering:
             id=call.id,
             answer=drafts.answer_key(reported),
         )
-        try:
-            return await self._record(draft)
-        except IdempotencyConflict:
-            receipt = await self._record(replace(draft, answer=None))
-            if receipt.replayed and not await self._is_settled_by(draft):
-                raise
-            return receipt
-
-    async def _is_settled_by(self, draft: Draft) -> bool:
-        """Tell whether a call was only settled again, by the answer that it was settled by before."""
-        record = await self._patiently(lambda: usage.find(self.database, self.accounts.id_of(draft.user), draft.id))
-        return record is not None and draft.is_of(record)
+        return await self._record(draft)
 
     async def _record_once(self, draft: Draft, call_key: str) -> Receipt:
         """Record under a caller's own key. The key is claimed first and names the record's id from then on, so that a
@@ -277,26 +289,56 @@ class Metering:
                 return drafts.receipt_spooled(draft, row)
             case Flushed(has_account=False):
                 raise unknown_user(draft.user)
+            case Known(flushed=flushed, copy=copy):
+                return await self._of_copy(draft, row, flushed, copy)
             case _:
                 return await self._known_already(draft, named, outcome)
+
+    async def _of_copy(self, draft: Draft, row: UsageRow, flushed: Flushed, copy: int) -> Receipt:
+        """Give the receipt of the record that was there first, and tell the spool what becomes of the copy."""
+        assert self.spooling is not None, "who has a copy has a spool"
+        copies = self.spooling.copies
+        try:
+            receipt = await self._first_receipt(draft, row, flushed)
+        except IdempotencyConflict:
+            copies.refuse([copy])
+            raise
+        except DatabaseUnreachable:
+            copies.let_wait([copy])
+            return drafts.receipt_spooled(draft, row)
+        except BaseException:
+            copies.let_wait([copy])
+            raise
+        copies.settle([copy])
+        return receipt
 
     async def _known_already(self, draft: Draft, named: Named, flushed: Flushed) -> Receipt:
         """Give the receipt of the record that was there first; where the database does not say in time which that is,
         the spool finds out later.
         """
-        row, spooling = named.row, self.spooling
-        seconds = self.recorder.seconds if spooling is None else spooling.after_seconds
         try:
-            with translated():
-                receipt = await repeated("meter", lambda: self._replay(row, flushed), seconds=seconds)
+            return await self._first_receipt(draft, named.row, flushed)
         except DatabaseUnreachable:
-            if spooling is None or not await self.recorder.keep(named):
+            if self.spooling is None or not await self.recorder.keep(named):
                 raise
-            return drafts.receipt_spooled(draft, row)
-        if row.was_held and receipt.id != row.id:
-            # Where two calls brought it in one moment, the hold of this one is open until the other is seen.
-            await self.recorder.record(named)
-        return receipt
+            return drafts.receipt_spooled(draft, named.row)
+
+    async def _first_receipt(self, draft: Draft, row: UsageRow, flushed: Flushed) -> Receipt:
+        """Give the receipt of the record that was there first, or of the row's own where it is another answer's.
+
+        Raises IdempotencyConflict.
+        """
+        seconds = self.recorder.seconds if self.spooling is None else self.spooling.after_seconds
+        with translated():
+            first = await repeated("meter", lambda: first_record(self.database, row), seconds=seconds)
+            if first.is_another and row.was_held:
+                return await self._record(replace(draft, id=id_on_its_own(row)))
+            if first.conflict is not None:
+                raise first.conflict
+            if first.record is None:
+                dropped = await dropped_by_retention(self.database, first.id, account=row.account_id)
+                raise dropped or RecordingFailed(f"the record of call {first.id} cannot be found", hint="try again")
+        return drafts.receipt_again(first.record, flushed.available)
 
     async def _learn_names(self, draft: Draft) -> bool:
         """Have the names of a record numbered; False where the record is in the spool, because they cannot be now."""
@@ -322,19 +364,3 @@ class Metering:
     def _row(self, draft: Draft) -> UsageRow:
         priced = self.pricing.price(draft.usage, draft.model, usage.moment_of(draft.id))
         return draft.row(self.accounts.id_of(draft.user), self._numbering.of(draft), priced)
-
-    async def _replay(self, row: UsageRow, flushed: Flushed) -> Receipt:
-        """Give the receipt of the record that was there first."""
-        first = row.id
-        if row.key is not None:
-            known = await entries.find_key(self.database, row.account_id, row.key)
-            if known is None:
-                raise RecordingFailed(f"the record of answer {row.response_id!r} cannot be found", hint="try again")
-            if known.digest != row.digest:
-                raise drafts.other_answer(row.response_id or "", known)
-            first = known.result_id
-        record = await usage.find(self.database, row.account_id, first)
-        if record is None:
-            dropped = await dropped_by_retention(self.database, first, account=row.account_id)
-            raise dropped or RecordingFailed(f"the record of call {first} cannot be found", hint="try again")
-        return drafts.receipt_again(record, flushed.available)

@@ -22,7 +22,7 @@ from jangbu.storage.database import Database
 from jangbu.storage.failures import is_of_one_row, translated
 from jangbu.storage.usage import Flushed, UsageRow
 
-__all__ = ["Named", "Recorder", "Spooled"]
+__all__ = ["Known", "Named", "Outcome", "Recorder", "Spooled"]
 
 _WRITERS = 64
 _LEFT_BEHIND_SECONDS = 2
@@ -43,7 +43,16 @@ class Spooled(NamedTuple):
     """A row that is durable in the spool; what it does to the balance shows when it is drained."""
 
 
-Outcome = Flushed | Spooled
+class Known(NamedTuple):
+    """A row that was not new, and its copy in the spool: whoever finds out what was there first tells what becomes of
+    it.
+    """
+
+    flushed: Flushed
+    copy: int
+
+
+Outcome = Flushed | Spooled | Known
 _SPOOLED = Spooled()
 _Results = dict[UUID, Outcome | BaseException]
 
@@ -69,7 +78,9 @@ class Recorder:
         """How long a record is tried before its caller is told that it is not recorded."""
         self._first_writer = int.from_bytes(os.urandom(1)) % _WRITERS
         self._left_behind: set[asyncio.Task[dict[UUID, Flushed | Exception]]] = set()
-        self._queue = GroupCommit[Named, Outcome](self._commit, lanes=lanes, batch_max=batch_max, queue_max=queue_max)
+        self._queue = GroupCommit[Named, Outcome](
+            self._commit, lanes=lanes, batch_max=batch_max, queue_max=queue_max, unheard=self._let_wait
+        )
 
     async def record(self, named: Named) -> Outcome:
         """Wait until the row is durable. Raises RecordingFailed, which leaves nothing half done."""
@@ -94,7 +105,10 @@ class Recorder:
             await asyncio.wait(tuple(self._left_behind), timeout=_LEFT_BEHIND_SECONDS)
 
     async def _commit(self, records: Sequence[Named], lane: int) -> Sequence[Outcome | BaseException]:
-        distinct = {each.row.id: each for each in records}
+        distinct: dict[UUID, Named] = {}
+        others = [each for each in records if distinct.setdefault(each.row.id, each).row != each.row]
+        if others:
+            return await self._commit_apart(records, others, lane)
         results = await self._durably(list(distinct.values()), lane)
         failed = sum(isinstance(result, BaseException) for result in results.values())
         spooled = sum(isinstance(result, Spooled) for result in results.values())
@@ -102,6 +116,15 @@ class Recorder:
         if len(distinct) == len(records):
             return [results[each.row.id] for each in records]
         return _told_once(records, results)
+
+    async def _commit_apart(
+        self, records: Sequence[Named], others: Sequence[Named], lane: int
+    ) -> Sequence[Outcome | BaseException]:
+        """Write two answers of one call one after the other: of one id a flush takes one row."""
+        apart = {id(each) for each in others}
+        first = iter(await self._commit([each for each in records if id(each) not in apart], lane))
+        second = iter(await self._commit(others, lane))
+        return [next(second if id(each) in apart else first) for each in records]
 
     async def _durably(self, records: Sequence[Named], lane: int) -> _Results:
         if self.spooling is None:
@@ -166,10 +189,25 @@ class Recorder:
             spooling.note_away()
             spooling.copies.let_wait([known.pop(usage_id) for usage_id in late])
             results |= dict.fromkeys(late, _SPOOLED)
-        refused = [usage_id for usage_id in known if not _is_in_database(results[usage_id])]
-        spooling.copies.refuse([known.pop(usage_id) for usage_id in refused])
-        spooling.copies.settle(list(known.values()))
+        results |= self._told_of(known, results, spooling)
         return results
+
+    def _told_of(self, copies: dict[UUID, int], results: _Results, spooling: Spooling) -> dict[UUID, Known]:
+        """Tell the spool what became of copies; give those rows of which it is not known yet what was there first."""
+        recorded: list[int] = []
+        refused: list[int] = []
+        known: dict[UUID, Known] = {}
+        for usage_id, copy in copies.items():
+            match results[usage_id]:
+                case Flushed(is_new=True):
+                    recorded.append(copy)
+                case Flushed(has_account=True) as flushed:
+                    known[usage_id] = Known(flushed, copy)
+                case _:
+                    refused.append(copy)
+        spooling.copies.settle(recorded)
+        spooling.copies.refuse(refused)
+        return known
 
     async def _copied(self, records: Sequence[Named], spooling: Spooling) -> Sequence[Kept]:
         copies = await spooling.copy([(each.row.id, self._encoded(each)) for each in records])
@@ -183,6 +221,11 @@ class Recorder:
         return {
             each.row.id: _SPOOLED if failure is None else failure for each, failure in zip(records, kept, strict=True)
         }
+
+    def _let_wait(self, outcome: Outcome) -> None:
+        """Have the copy of a row drain that was not new, and whose caller is gone who would have found out more."""
+        if isinstance(outcome, Known) and self.spooling is not None:
+            self.spooling.copies.let_wait([outcome.copy])
 
     def _encoded(self, named: Named) -> bytes:
         return encode_record(
@@ -204,10 +247,6 @@ class Recorder:
 def _is_for_later(result: Outcome | BaseException) -> bool:
     """Tell whether the row was not recorded, and not for a reason that lies in itself."""
     return isinstance(result, Exception) and not is_of_one_row(result)
-
-
-def _is_in_database(result: Outcome | BaseException) -> bool:
-    return isinstance(result, Flushed) and result.has_account
 
 
 def _told_once(records: Sequence[Named], results: _Results) -> Sequence[Outcome | BaseException]:

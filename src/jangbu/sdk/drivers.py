@@ -198,7 +198,7 @@ class CallInProgress:
             effect = self._steps.send(outcome)
             while True:
                 assert not isinstance(effect, Send | CountInput), "a call is sent once"
-                effect = self._steps.send(await ledger.execute(effect))
+                effect = self._steps.send(await ledger.end(effect))
         except StopIteration as end:
             receipt: Receipt | None = end.value
             return receipt

@@ -99,15 +99,22 @@ class UsageRecord:
 async def flush(connection: Connection, rows: Sequence[UsageRow], project: str, writer: int) -> dict[UUID, Flushed]:
     """Record a batch of a project's with all that follows from it; give by id what became of each row.
 
-    Ids must differ within the batch. ``writer`` keeps the hourly rollups of flushers apart. A connection inside a
-    transaction is of no use: a race for one record may abort the first statement, and a second one is then sent.
+    Ids and an account's keys must differ within the batch. ``writer`` keeps the hourly rollups of flushers apart. A
+    connection inside a transaction is of no use: a race for one record may abort the first statement, and a second one
+    is then sent.
     """
     if len(rows) == 1 and rows[0].is_plain:
         recorded = await record_plain(connection, rows[0], project, writer)
         if recorded is not None:
             return {rows[0].id: recorded}
-    columns = zip(*rows, strict=True)
-    found = await connection.fetch(statement("usage_flush"), *columns, writer, project)
+    arguments = (*zip(*rows, strict=True), writer, project)
+    try:
+        found = await connection.fetch(statement("usage_flush"), *arguments)
+    except Exception as error:
+        if not is_known_already(error):
+            raise
+        # An answer's key was taken in the same moment, and nothing was done: what is new is seen by who looks again.
+        found = await connection.fetch(statement("usage_flush"), *arguments)
     return {row[0]: Flushed(row[1], row[2], row[3], row[4] or 0) for row in found}
 
 

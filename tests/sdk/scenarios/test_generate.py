@@ -8,6 +8,10 @@ from google import genai
 from google.genai import errors
 
 from jangbu import Balance, InsufficientBalance, InvalidMetadata, MissingUser
+from jangbu.domain.flow import Settle
+from jangbu.domain.usage import Counts, Source, Surface, Usage
+from jangbu.metering.meter import Metering
+from tests.faults.waiting import become
 from tests.sdk.scenarios.stage import BALANCE, MODEL, USER, Stage
 
 
@@ -226,3 +230,24 @@ def test_a_bound_function_brings_its_user_to_a_plain_thread(stage: Stage) -> Non
     thread.join()
     stage.assert_the_book_equals_the_log()
     assert len(stage.records()) == 1
+
+
+def test_an_answer_reaches_its_app_though_its_call_was_settled_by_other_evidence_meanwhile(stage: Stage) -> None:
+    async def settle(metering: Metering) -> None:
+        async def is_held() -> bool:
+            return bool(await metering.holds.page(None, ["open"], 1))
+
+        await become(is_held)
+        [hold] = await metering.holds.page(None, ["open"], 1)
+        counts, raw = Counts(prompt=7, total=7), {"promptTokenCount": 7, "totalTokenCount": 7}
+        typed = Usage(Surface.GENERATE_CONTENT, counts, Source.REPORTED, MODEL, raw=(raw,))
+        await metering.execute(Settle(await metering.holds.call_of(hold.id), typed))
+
+    stage.gemini.next("delay=0.5")
+    settling = threading.Thread(target=lambda: stage.meter._background.wait(settle))
+    settling.start()
+    with stage.meter.attribute(user=USER):
+        answer = stage.client.models.generate_content(model=MODEL, contents="hello")
+    settling.join()
+    assert answer.text
+    assert stage.balance == Balance(BALANCE, 7, 0)

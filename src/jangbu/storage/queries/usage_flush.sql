@@ -3,8 +3,9 @@
 -- deadlock and everything below sees their latest state; only rows that really were new move anything, so a replay
 -- changes nothing. A hold is closed whenever its usage is known, whoever brought it. An answer whose key is taken is
 -- not recorded again; where it was called for under a hold and the key stands for other counts, the key proves nothing
--- and the answer is recorded without it. Where the key was taken this very moment, nobody knows yet what it stands for:
--- such an answer is not recorded and its hold stays, until it is sent again.
+-- and the answer is recorded without it. A key is claimed by a row that really was new and by no other: one that stood
+-- for the record of another answer would keep its own from ever being recorded. Where a key was taken this very moment,
+-- which this statement does not see, it violates the key, does nothing, and is sent again.
 WITH item AS (
     SELECT *
     FROM unnest(
@@ -33,14 +34,10 @@ posting AS (
     FROM locked
     GROUP BY account_id
 ),
-keyed AS (
-    INSERT INTO jangbu.idempotency_keys (account_id, key, digest, result_id)
-    SELECT i.account_id, i.key, i.digest, i.id
+known AS (
+    SELECT i.account_id, i.id, x.digest
     FROM item AS i
-    JOIN locked AS l ON l.account_id = i.account_id AND l.asset = 1
-    WHERE i.key IS NOT NULL
-    ON CONFLICT DO NOTHING
-    RETURNING account_id, result_id
+    JOIN jangbu.idempotency_keys AS x ON x.account_id = i.account_id AND x.key = i.key
 ),
 closed AS (
     DELETE FROM jangbu.holds AS h
@@ -49,13 +46,6 @@ closed AS (
         AND l.account_id = i.account_id AND l.asset = 1
         AND h.account_id = i.account_id AND h.id = i.id
         AND h.state IN ('open', 'unknown')
-        AND (
-            i.key IS NULL
-            OR EXISTS (SELECT FROM keyed AS k WHERE k.account_id = i.account_id AND k.result_id = i.id)
-            OR EXISTS (
-                SELECT FROM jangbu.idempotency_keys AS x WHERE x.account_id = i.account_id AND x.key = i.key
-            )
-        )
     RETURNING h.account_id, h.id, h.amount, h.state
 ),
 resolved AS (
@@ -80,20 +70,20 @@ fresh AS (
     FROM item AS i
     JOIN posting AS p ON p.account_id = i.account_id AND p.tokens IS NOT NULL
     LEFT JOIN closed AS c ON c.account_id = i.account_id AND c.id = i.id
-    LEFT JOIN keyed AS k ON k.account_id = i.account_id AND k.result_id = i.id
-    WHERE i.key IS NULL
-        OR k.result_id IS NOT NULL
-        OR (
-            i.was_held
-            AND EXISTS (
-                SELECT FROM jangbu.idempotency_keys AS x
-                WHERE x.account_id = i.account_id AND x.key = i.key AND x.digest <> i.digest
-            )
-        )
+    LEFT JOIN known AS k ON k.account_id = i.account_id AND k.id = i.id
+    WHERE k.id IS NULL OR (i.was_held AND k.digest <> i.digest)
     ON CONFLICT DO NOTHING
     RETURNING
         account_id, id, service_id, model_id, source, prompt, candidates, thoughts, tool, cached, total, cost_nano,
         input_cost_nano, charge_nano, hold_amount, late, anomalies, jangbu.uuid7_time(id) AS at
+),
+keyed AS (
+    INSERT INTO jangbu.idempotency_keys (account_id, key, digest, result_id)
+    SELECT f.account_id, i.key, i.digest, f.id
+    FROM fresh AS f
+    JOIN item AS i ON i.account_id = f.account_id AND i.id = f.id
+    LEFT JOIN known AS k ON k.account_id = f.account_id AND k.id = f.id
+    WHERE i.key IS NOT NULL AND k.id IS NULL
 ),
 debit AS (
     SELECT
@@ -203,7 +193,7 @@ found AS (
         VALUES
             ('unpriced', f.cost_nano IS NULL, 'no price is known for what was used'),
             ('overrun', f.total > f.hold_amount, 'used ' || f.total || ' of a hold of ' || f.hold_amount),
-            ('late', f.late, 'settled after its hold was given back'),
+            ('late', f.late, 'recorded when nothing was held for it any more'),
             ('partial', f.source = 'partial', 'the answer broke off; its last reported counts are charged'),
             ('anomaly', f.anomalies IS NOT NULL, array_to_string(f.anomalies, ', '))
     ) AS p (kind, applies, detail)

@@ -1,0 +1,60 @@
+"""Which record was there first, where another of the same call or of the same answer was not new.
+
+A call is settled by one answer. Another one that comes for it, because somebody settled the call by other evidence
+while it was under way, is recorded on its own where both bear ids: those prove that the provider made two. Where
+nothing but the counts tells them apart, the first record stands and the other is a conflict.
+"""
+
+import hashlib
+from typing import NamedTuple
+from uuid import UUID
+
+from jangbu.errors import IdempotencyConflict
+from jangbu.metering.drafts import other_answer, other_settlement
+from jangbu.storage import entries, usage
+from jangbu.storage.database import Database
+from jangbu.storage.usage import UsageRecord, UsageRow
+
+__all__ = ["First", "first_record", "id_on_its_own"]
+
+
+class First(NamedTuple):
+    """The record that was there first, or None where retention dropped it. ``conflict`` says that it is of another
+    answer; ``is_another`` tells that this is certain, by the ids of both.
+    """
+
+    id: UUID
+    record: UsageRecord | None
+    conflict: IdempotencyConflict | None = None
+    is_another: bool = False
+
+
+async def first_record(database: Database, row: UsageRow) -> First:
+    """Give what kept a row from being new: the record of its answer, or that of its call."""
+    known = None if row.key is None else await entries.find_key(database, row.account_id, row.key)
+    if known is not None and known.digest == row.digest:
+        return First(known.result_id, await usage.find(database, row.account_id, known.result_id))
+    record = await usage.find(database, row.account_id, row.id)
+    if record is None:
+        return First(row.id, None, None if known is None else other_answer(row.response_id or "", known))
+    if None not in (row.response_id, record.response_id) and row.response_id != record.response_id:
+        return First(row.id, record, other_settlement(record), is_another=True)
+    if _counts(row) != _counts(record):
+        return First(row.id, record, other_settlement(record))
+    if row.key is not None and row.digest is not None and known is None:
+        # What settled the call bore no id: from now on the answer is known by its own, too.
+        await entries.claim_key(database, row.account_id, row.key, row.digest, row.id)
+    return First(row.id, record)
+
+
+def id_on_its_own(row: UsageRow) -> UUID:
+    """Give the id under which an answer is recorded whose call another one settled: of the time of its call, and the
+    same whoever records it, and however often.
+    """
+    drawn = int.from_bytes(hashlib.sha256(row.id.bytes + (row.response_id or "").encode()).digest()[:10])
+    random = (drawn >> 62 & 0xFFF) << 64 | drawn & (1 << 62) - 1
+    return UUID(int=row.id.int >> 80 << 80 | 7 << 76 | 2 << 62 | random)
+
+
+def _counts(of: UsageRow | UsageRecord) -> tuple[int, ...]:
+    return of.prompt, of.candidates, of.thoughts, of.tool, of.total
