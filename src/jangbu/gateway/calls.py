@@ -14,9 +14,7 @@ from jangbu.domain.flow import (
     Outcome,
     Receipt,
     Rejected,
-    Release,
     Send,
-    TakeHold,
     metered_call,
 )
 from jangbu.gateway.standing import require_able_to_pay
@@ -64,7 +62,7 @@ class MeteredCall:
                     await require_able_to_pay(self._ledger, self.call.user)
                 effect = self._steps.send(await count_input())
             else:
-                taken = await self._taken(effect)
+                taken = await self._ledger.execute(effect)
                 self.held_tokens = taken.amount if isinstance(taken, Held) else 0
                 effect = self._steps.send(taken)
         return effect.output_limit
@@ -89,16 +87,6 @@ class MeteredCall:
         """Leave the hold to whoever sees the result of the call later."""
         self._is_ended = True
         self._ledger.leave(self.call.id)
-
-    async def _taken(self, effect: LedgerEffect) -> Any:
-        """Take the hold. One that is taken for a caller who is ended meanwhile is given back."""
-        try:
-            return await self._ledger.execute(effect)
-        except asyncio.CancelledError:
-            # What was asked for cannot be taken back, but to ask for the same hold again waits for it.
-            if isinstance(effect, TakeHold) and isinstance(await self._ledger.execute(effect), Held):
-                await self._ledger.execute(Release(self.call, "the call was ended before it was made"))
-            raise
 
     async def _written(self, effect: LedgerEffect) -> Any:
         """Write down how the call ended, also for a caller who is ended meanwhile: to repeat it is harmless."""

@@ -201,6 +201,10 @@ class Metering:
         except HoldInDoubt:
             self._endings.give_back_later(account, call.id, "the database did not say in time that it was taken")
             raise
+        except asyncio.CancelledError:
+            # What was asked for goes on without its caller.
+            self._endings.give_back_later(account, call.id, "the call was ended before it was made")
+            raise
         finally:
             if not isinstance(taken, Held):
                 self.leave(call.id)

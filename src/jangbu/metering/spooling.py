@@ -11,7 +11,6 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
@@ -26,13 +25,10 @@ from jangbu.metering.spool.spool import LOCK
 from jangbu.metering.spool_copies import SpoolCopies
 from jangbu.metering.spool_drain import Write, drain, drain_again
 from jangbu.metering.spool_opening import LookedThrough, SpoolOpening
-from jangbu.metering.spool_rooms import SpoolRooms
+from jangbu.metering.spool_rooms import Kept, SpoolRooms
 from jangbu.metering.spool_telling import SpoolTelling, loop_seconds
 
 __all__ = ["Backlog", "Kept", "Spooling"]
-
-Kept = int | Exception
-"""A record's place in the order of the spool, or what kept it from the disk."""
 
 _BATCH_MAX = 256
 _QUEUE_MAX = 20_000
@@ -248,11 +244,12 @@ class Spooling:
 
     async def _keep_batch(self, groups: Sequence[_Group], _lane: int) -> Sequence[Sequence[Kept] | BaseException]:
         own = self._own or await self._opened()
-        records = [(*record, group.are_copies) for group in groups for record in group.records]
-        has_room = [call in self.rooms for call, _, _ in records]
-        copies = {index for index, (_, _, is_copy) in enumerate(records) if is_copy}
-        kept = iter(await asyncio.to_thread(own.append_each, [payload for _, payload, _ in records], has_room, copies))
-        return [list(islice(kept, len(group.records))) for group in groups]
+        asked: dict[tuple[UUID, bytes], bool] = {}
+        for group in groups:
+            for record in group.records:
+                asked[record] = group.are_copies and asked.get(record, True)
+        places = await self.rooms.append(own, asked)
+        return [[places[record] for record in group.records] for group in groups]
 
     def _let_wait(self, asked: "asyncio.Future[Sequence[Kept]]") -> None:
         if not asked.cancelled():
