@@ -175,3 +175,18 @@ def test_that_what_is_kept_goes_early_is_told_once_a_minute() -> None:
     end()
     assert told[0] == 4
     assert (len(told), sum(told)) == (3, 200 - spool.status().kept)
+
+
+def test_it_is_told_before_it_goes_so_that_no_process_dies_in_between_in_silence() -> None:
+    class Watched(MemoryDisk):
+        def remove(self, path: Path) -> None:
+            happened.append("removed")
+            super().remove(path)
+
+    happened: list[str] = []
+    end = telemetry.subscribe(lambda event, _: happened.append(event), "spool.kept_dropped")
+    spool = in_memory(Watched(), bytes_max=16_384)
+    while "removed" not in happened:
+        spool.copies.settle(copied(spool, bytes(4000)))
+    end()
+    assert happened[0] == "spool.kept_dropped"

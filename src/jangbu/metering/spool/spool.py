@@ -65,7 +65,9 @@ class Spool:
         self._reserved = 0
         self._set_aside: set[int] = set()
         self.copies = Copies()
+        self._dropped = 0
         self._told_dropped_at: int | None = None
+        store.drops = self._note_dropped
         self._is_closed = False
 
     @classmethod
@@ -267,12 +269,16 @@ class Spool:
             self._places = places
         self._tell_dropped()
 
+    def _note_dropped(self, records: int) -> None:
+        self._dropped += records
+        self._tell_dropped()
+
     def _tell_dropped(self) -> None:
         """Tell that records were not kept for as long as is set: not of each file, where many go."""
         now, told_at = self._now(), self._told_dropped_at
-        if not self._store.dropped or (told_at is not None and 0 <= now - told_at < _TELL_MS):
+        if not self._dropped or (told_at is not None and 0 <= now - told_at < _TELL_MS):
             return
-        self._told_dropped_at, dropped, self._store.dropped = now, self._store.dropped, 0
+        self._told_dropped_at, dropped, self._dropped = now, self._dropped, 0
         telemetry.warn(
             "spool.kept_dropped",
             f"{self.directory} needs room: {dropped:,} records go that were kept for a fail-over",

@@ -4,7 +4,7 @@ After a write or a sync that failed, nothing is written to that file again: whet
 known, so what the database does not have yet is written once more to another.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -48,8 +48,8 @@ class Store:
         self.segments: list[Segment] = []
         self.waiting: dict[int, Entry] = {}
         """The records that the database is not known to have, oldest first."""
-        self.dropped = 0
-        """How many records that the database has went early, because others needed room, until that is told."""
+        self.drops: Callable[[int], None] = lambda _records: None
+        """Hears how many records that the database has are about to go early, because others need room."""
 
     @property
     def places(self) -> int:
@@ -227,7 +227,9 @@ class Store:
         done = next((each for each in self.segments if not each.is_open and not each.waiting), None)
         if done is None or done.is_evidence:
             return False
-        self.dropped += self._remove([done])
+        # A process that dies in between has told of what is still there, and not kept silent about what is not.
+        self.drops(done.kept)
+        self._remove([done])
         return True
 
     def _remove(self, segments: Sequence[Segment]) -> int:
