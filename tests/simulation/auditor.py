@@ -6,10 +6,13 @@ from itertools import islice
 from uuid import UUID
 
 from jangbu.domain.flow import Receipt
+from jangbu.storage.usage import UsageRow
 from tests.simulation.book import TOKENS, Book
-from tests.simulation.plan import Answer, CallPlan, HandedPlan, Plan
-from tests.simulation.tables import Account, Balance, Usage
+from tests.simulation.plan import Answer, CallPlan, HandedPlan, Plan, TopUp
+from tests.simulation.tables import Account, Balance, Hold, Usage
 
+GIVEN_UP = "no answer"
+"""Why an operator gives a hold back."""
 _USES = ("usage", "overrun")
 
 
@@ -19,8 +22,9 @@ class _Seen:
 
     usage: int = 0
     used: int = 0
-    debt: int = 0
-    """By how much records exceeded what was held for them: so far may the balance be below zero."""
+    excess: int = 0
+    """By how much records exceeded what was held for them."""
+    available: int = 0
     entries: dict[int, int] = field(default_factory=dict)
     granted: dict[int, int] = field(default_factory=dict)
     given_back: set[UUID] = field(default_factory=set)
@@ -34,6 +38,7 @@ class Auditor:
         self._plan = plan
         self.calls: dict[UUID, CallPlan] = {}
         self._answers: dict[int, Answer] = {each.answer.serial: each.answer for each in plan.calls}
+        self._answers |= {each.wrong.serial: each.wrong for each in plan.calls if each.wrong is not None}
         self._handed: dict[int, HandedPlan] = {each.answer.serial: each for each in plan.handed}
         self._recorded: dict[int, UUID] = {}
         self._seen: dict[UUID, _Seen] = {}
@@ -45,6 +50,7 @@ class Auditor:
     def look(self, account: Account) -> None:
         """Compare an account after a statement that may have changed it."""
         seen = self._seen.setdefault(account.id, _Seen())
+        excess = seen.excess
         for asset, balance in account.balances.items():
             self._look_at_entries(account, asset, balance, seen)
         for usage in islice(account.usage.values(), seen.usage, None):
@@ -58,12 +64,15 @@ class Auditor:
         held = sum(hold.amount for hold in account.holds.values() if hold.holds)
         if balance.held != held:
             self.say(f"{account.user}: {balance.held} tokens are held by the balance, {held} by the holds")
-        if balance.available < -seen.debt:
-            self.say(f"{account.user}: {balance.available} tokens are left, and records exceed holds by {seen.debt}")
+        # Only what a record exceeded its hold by takes a balance below zero, and only as far as it did so just now.
+        excess = seen.excess - excess
+        if balance.available < min(seen.available, 0) - excess:
+            self.say(f"{account.user}: {balance.available} tokens are left of {seen.available}, and {excess} exceeded")
+        seen.available = balance.available
         for hold in account.holds.values():
             if hold.state in ("released", "expired") and hold.id not in seen.given_back:
                 seen.given_back.add(hold.id)
-                self._look_at_given_back(hold.id)
+                self._look_at_given_back(hold)
 
     def taken(self, account: Account, amount: int) -> None:
         """A hold was taken: it must have been affordable."""
@@ -81,10 +90,16 @@ class Auditor:
         call.is_released = True
         answer = call.answer
         is_spooled = receipt is not None and receipt.available is None
-        if answer.serial not in self._recorded and not is_spooled:
+        if receipt is None and self._is_settled_otherwise(call):
+            pass
+        elif answer.serial not in self._recorded and not is_spooled:
             self.say(f"call {self.number(call.id)} is released and not recorded")
         elif receipt is None or receipt.charged_tokens != answer.total:
             self.say(f"call {self.number(call.id)} is told {receipt and receipt.charged_tokens}, not {answer.total}")
+        hold = self._account(call.user).holds.get(call.id)
+        # Where the same answer was recorded for another call, a hold that is inserted after this is found by nobody.
+        if hold is not None and hold.holds and not is_spooled:
+            self.say(f"call {self.number(call.id)} is released, and tokens are held for it")
 
     def end(self) -> None:
         """Compare the whole, after the sweep: nothing is under way any more."""
@@ -100,11 +115,14 @@ class Auditor:
         for handed in self._plan.handed:
             if handed.is_told and handed.answer.serial not in self._recorded:
                 self.say(f"the answer {handed.answer.serial} that was handed over is not recorded")
+        for top_up in self._plan.top_ups:
+            if top_up.is_told and not self._is_granted(top_up):
+                self.say(f"{top_up.user} bought {top_up.amount} tokens, and they are not granted")
 
     def all_are_back(self) -> None:
         """Compare the book of a standby that was sent what the spools keep: no acknowledged answer may be missing."""
         for call in self.calls.values():
-            if call.is_released and not self.is_recorded(call.answer):
+            if call.is_released and not self.is_recorded(call.answer) and not self._is_settled_otherwise(call):
                 self.say(f"call {self.number(call.id)} was released, and is lost with a fail-over")
         for handed in self._plan.handed:
             if handed.is_told and not self.is_recorded(handed.answer):
@@ -117,16 +135,31 @@ class Auditor:
     def is_recorded(self, answer: Answer) -> bool:
         return answer.serial in self._recorded
 
+    def _account(self, user: str) -> Account:
+        return next(each for each in self._book.accounts.values() if each.user == user)
+
+    def _is_granted(self, top_up: TopUp) -> bool:
+        entries = self._account(top_up.user).balances[TOKENS].entries
+        return any(entry.kind == "grant" and entry.delta == top_up.amount for entry in entries)
+
     def _end_of_call(self, call: CallPlan) -> None:
-        account = next(each for each in self._book.accounts.values() if each.user == call.user)
+        account = self._account(call.user)
         hold = account.holds.get(call.id)
         is_held = hold is not None and hold.holds
+        # An operator who tried to end a call excuses nothing: what counts is what the book says they did.
+        is_over = _is_given_up(call, hold) or any(map(self.is_recorded, call.evidence))
         name = f"call {self.number(call.id)} ({call.mode.value})"
-        if call.is_released and not self.is_recorded(call.answer):
-            self.say(f"{name} was released and is not recorded")
-        if call.reported is not None and not self.is_recorded(call.reported) and not is_held and not call.given_up:
+        if not self.is_recorded(call.answer) and not self._is_settled_otherwise(call):
+            if call.is_released:
+                self.say(f"{name} was released and is not recorded")
+            if call.is_owed:
+                self.say(f"{name} was answered and written down, and is not recorded")
+        for evidence in call.charged:
+            if not self.is_recorded(evidence) and not self._is_settled_otherwise(call):
+                self.say(f"{name} was settled by the answer {evidence.serial}, and that is not recorded")
+        if call.reported is not None and not self.is_recorded(call.reported) and not is_held and not is_over:
             self.say(f"{name} was answered, and is neither recorded nor held")
-        if call.is_sent and not call.cost_nothing and call.reported is None and not is_held and not call.given_up:
+        if call.is_sent and not call.cost_nothing and call.reported is None and not is_held and not is_over:
             self.say(f"{name} left, nobody knows what became of it, and nothing is held for it")
 
     def _look_at_entries(self, account: Account, asset: int, balance: Balance, seen: _Seen) -> None:
@@ -151,22 +184,45 @@ class Auditor:
     def _look_at_usage(self, account: Account, usage: Usage, seen: _Seen) -> None:
         row = usage.row
         seen.used += row.total
-        seen.debt += max(0, row.total - (usage.hold_amount or 0))
+        seen.excess += max(0, row.total - (usage.hold_amount or 0))
         serial = json.loads(row.raw)["usage"][0]["serial"]
-        handed, call = self._handed.get(serial), self.calls.get(row.id)
+        handed = self._handed.get(serial)
         answer = handed.answer if handed is not None else self._answers.get(serial)
         if serial in self._recorded:
             self.say(f"{account.user}: answer {serial} is recorded twice")
         self._recorded[serial] = row.id
         if answer is None or row.total != answer.total:
             self.say(f"{account.user}: answer {serial} is recorded with {row.total} tokens")
-        elif handed is None and (call is None or call.reported is not answer or call.user != account.user):
+        elif handed is not None and handed.user != account.user:
+            self.say(f"{account.user}: answer {serial} is recorded, and {handed.user} handed it over")
+        elif handed is None and not self._may_be(row, answer, account):
             self.say(f"{account.user}: answer {serial} is recorded for a call that it does not belong to")
 
-    def _look_at_given_back(self, id_: UUID) -> None:
-        call = self.calls.get(id_)
-        if call is not None and call.is_sent and not call.cost_nothing and not call.given_up:
-            self.say(f"call {self.number(id_)} may have been answered, and its hold is given back")
+    def _may_be(self, row: UsageRow, answer: Answer, account: Account) -> bool:
+        """Tell whether an answer may stand under an id: its call's, or one of its own where another settled the call
+        and both bear ids.
+        """
+        call = self.calls.get(row.id)
+        if call is not None:
+            return call.user == account.user and _is_of(call, answer)
+        return row.response_id is not None and any(
+            each.user == account.user and _is_of(each, answer) and each.id in account.usage and each.wrong is not None
+            for each in self.calls.values()
+        )
+
+    def _is_settled_otherwise(self, call: CallPlan) -> bool:
+        """Tell whether a mistaken operator settled a call before its own answer did, and no ids tell the two apart, or
+        the other way round: the first record stands then.
+        """
+        if call.wrong is None or call.wrong not in call.evidence:
+            return False
+        first = self._account(call.user).usage.get(call.id)
+        return first is not None and None in (call.wrong.response_id, call.answer.response_id)
+
+    def _look_at_given_back(self, hold: Hold) -> None:
+        call = self.calls.get(hold.id)
+        if call is not None and call.is_sent and not call.cost_nothing and not _is_given_up(call, hold):
+            self.say(f"call {self.number(hold.id)} may have been answered, and its hold is given back")
 
     def _look_at_findings(self, account: Account) -> None:
         shown = {id_ for (id_, kind), each in account.findings.items() if kind == "unknown_outcome" and each.is_open}
@@ -175,3 +231,12 @@ class Auditor:
             self.say(f"call {self.number(id_)} is of unknown outcome, and nobody is told")
         for id_ in shown - unknown:
             self.say(f"call {self.number(id_)} is shown as of unknown outcome, and is not")
+
+
+def _is_given_up(call: CallPlan, hold: Hold | None) -> bool:
+    """Tell whether an operator gave a call's hold back, and nobody else."""
+    return call.given_up and hold is not None and hold.state == "released" and hold.reason == GIVEN_UP
+
+
+def _is_of(call: CallPlan, answer: Answer) -> bool:
+    return call.reported is answer or answer in call.evidence

@@ -142,6 +142,30 @@ class WithoutIdempotency(Book):
         return rows
 
 
+class ClaimedForNothing(Book):
+    """Lets an answer that is not recorded stand for the record of another one of its call."""
+
+    def usage_flush(self, *arguments: Any) -> list[Row]:
+        rows = super().usage_flush(*arguments)
+        for row, account_id, key, digest in zip(rows, arguments[0], arguments[23], arguments[24], strict=True):
+            if not row["is_new"] and key is not None and account_id in self.accounts:
+                self.key_claim(account_id, key, digest, row["id"])
+        return rows
+
+
+class PurchasedInWords(Book):
+    """Acknowledges what is bought beyond the first purchase, and writes nothing down."""
+
+    def entry_post(self, *arguments: Any) -> list[Row]:
+        rows = super().entry_post(*arguments)
+        balance = self.accounts[arguments[0]].balances[TOKENS]
+        if rows and arguments[2] == "grant" and arguments[6] != "key:first":
+            entry = balance.entries.pop()
+            balance.granted -= entry.delta
+            balance.version -= 1
+        return rows
+
+
 class ExpiredByTheClock(Book):
     """Gives holds back when their time is up, whatever may have left under them."""
 
@@ -197,6 +221,8 @@ MUTANTS = {
     "a call leaves before its hold is durable": with_parts(metering=SentWhileHolding),
     "a hold is taken twice": with_parts(holds=HeldTwice),
     "a replay is debited": with_parts(book=WithoutIdempotency),
+    "an answer is taken for another": with_parts(book=ClaimedForNothing),
+    "a purchase is acknowledged and not written": with_parts(book=PurchasedInWords),
     "the clock gives holds back": with_parts(book=ExpiredByTheClock),
     "holds are admitted beyond the balance": with_parts(book=HeldWithoutALock),
     "evidence leaves the hold open": with_parts(book=HoldsLeftOpen),

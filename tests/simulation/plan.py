@@ -60,10 +60,18 @@ class CallPlan:
     is_sent: bool = False
     reported: Answer | None = None
     """What its process was told by the provider."""
+    is_owed: bool = False
+    """Whether its process wrote down what it was told before its client, who was broken off, heard of the end."""
+    wrong: Answer | None = None
+    """What an operator takes for its answer who is mistaken."""
+    evidence: list[Answer] = field(default_factory=list)
+    """What operators tried to settle it by."""
+    charged: list[Answer] = field(default_factory=list)
+    """By what of that an operator was told that it is settled."""
     cost_nothing: bool = False
     """Whether its process was told by the provider that it cost nothing, or knows that it never left."""
     given_up: bool = False
-    """Whether an operator gave its hold back."""
+    """Whether an operator tried to give its hold back."""
     is_released: bool = False
     """Whether its client has the last byte."""
 
@@ -151,6 +159,8 @@ def draw(seed: int) -> tuple[Plan, random.Random]:
     calls: list[CallPlan] = []
     for number in range(chance.randint(4, 16)):
         calls.append(_call(chance, number, users, window, slots, serials, calls))
+        if number % 4 == 3:
+            calls[-1].wrong = _mistaken(number, calls[-1].answer)
     crashes = [(chance.random() * window, chance.choice((0.05, 2.0, 20.0, 70.0))) for _ in range(_few(chance))]
     return Plan(
         seed=seed,
@@ -257,6 +267,10 @@ def _call(
         cancelled_at=tuple(cancels),
         again=chance.random() < 0.15,
     )
+
+
+def _mistaken(number: int, answer: Answer) -> Answer:
+    return Answer(1_000 + number, answer.total + 1, None if number % 8 == 3 else f"mistaken-{number}")
 
 
 def _handed(

@@ -12,7 +12,7 @@ from jangbu.alerts.channels import Log
 from jangbu.alerts.local_outbox import LocalOutbox
 from jangbu.domain.flow import Answered, Bounds, Call, Lost, Outcome, Rejected, Settle, ShortBalance
 from jangbu.domain.usage import Counts, Source, Surface, Usage
-from jangbu.errors import InsufficientBalance, JangbuError, UncountedInput
+from jangbu.errors import IdempotencyConflict, InsufficientBalance, JangbuError, UncountedInput
 from jangbu.gateway.calls import MeteredCall
 from jangbu.gateway.upstream import UpstreamFailure
 from jangbu.metering.absence import Absence
@@ -32,6 +32,7 @@ from jangbu.metering.spooling import Spooling
 from jangbu.storage.database import Database
 from jangbu.storage.names import ServiceNames
 from tests.metering.spool.memory_disk import MemoryDisk
+from tests.simulation.auditor import GIVEN_UP
 from tests.simulation.book import EPOCH
 from tests.simulation.loop import OWNER, VirtualLoop
 from tests.simulation.machine import SPOOLS, ProcessDisk
@@ -197,7 +198,7 @@ class Process:
             if isinstance(outcome, Answered) and not self.reaches("last byte"):
                 self.world.spooled += receipt is not None and receipt.available is None
                 self.world.auditor.released(plan, receipt)
-                if plan.again:
+                if plan.again and receipt is not None:
                     await self.metering.execute(Settle(call, outcome.usage))
         except (InsufficientBalance, UncountedInput, UpstreamFailure) as told:
             self.world.note(self.number, f"told {told.code}")
@@ -208,6 +209,9 @@ class Process:
                 self.world.withheld(self.number, plan, told)
         except asyncio.CancelledError:
             self.world.note(self.number, "broken off")
+            # Whoever is ended a second time ends what is being written down after the first.
+            task = asyncio.current_task()
+            plan.is_owed = plan.reported is not None and task is not None and task.cancelling() == 1
 
     async def hand_over(self, plan: HandedPlan) -> None:
         """Record an answer that the app got by itself."""
@@ -238,10 +242,15 @@ class Process:
         try:
             if evidence is None:
                 plan.given_up = True
-                await self.metering.holds.release(self.metering.accounts.id_of(plan.user), plan.id, "no answer")
+                await self.metering.holds.release(self.metering.accounts.id_of(plan.user), plan.id, GIVEN_UP)
             else:
-                plan.reported = evidence
+                plan.evidence.append(evidence)
                 await self.metering.execute(Settle(call, usage_of(evidence, plan.model)))
+                plan.charged.append(evidence)
+        except IdempotencyConflict as told:
+            self.world.note(self.number, f"told {told.code}")
+            if plan.wrong not in plan.evidence:
+                self.world.auditor.say(f"an operator who is not mistaken is told: {told}")
         except JangbuError as told:
             self.world.told(self.number, told)
 

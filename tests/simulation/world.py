@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,13 +21,15 @@ from tests.simulation.auditor import Auditor
 from tests.simulation.book import Book
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.machine import waiting_records
-from tests.simulation.plan import PRICED, UNPRICED, CallPlan, HandedPlan, draw
+from tests.simulation.plan import PRICED, UNPRICED, Answer, CallPlan, HandedPlan, draw
 from tests.simulation.process import PROJECT, Parts, Process, ProcessClock, call_id
 from tests.simulation.standby import fail_over
 from tests.simulation.tables import MONEY, Account, Balance, Row
 from tests.simulation.weather import Weather
 
 _EXPECTED = (RecordingFailed, DatabaseUnreachable, SpoolFull, SpoolUnusable)
+_TOO_LATE = re.compile(r"(call [0-9a-f-]{36} is (unknown|released|expired)|the expiry has passed) already")
+"""What a caller is told whose hold was ended, or whose purchase expired, before the ledger knew of it."""
 _AMPLE_BYTES = 2**20
 _KEPT_SECONDS = 600
 """Longer than a history."""
@@ -130,8 +133,9 @@ class World:
     def told(self, number: int, error: JangbuError) -> None:
         """Note an error that a caller is told; only some may be."""
         self.note(number, f"told {error.code}")
-        is_expected = isinstance(error, _EXPECTED) or "already" in error.message
-        if not is_expected and "the ledger is closed" not in error.message:
+        is_expected = isinstance(error, _EXPECTED) or _TOO_LATE.fullmatch(error.message) is not None
+        is_closed = error.message == "the ledger is closed" and self.processes[number].is_stopping
+        if not is_expected and not is_closed:
             self.auditor.say(f"a caller is told: {type(error).__name__}: {error}")
 
     def machine_of(self, slot: int) -> MemoryDisk:
@@ -222,6 +226,9 @@ class World:
         for process in self.at_slot.values():
             process.fuel = None
         await asyncio.sleep(self.plan.hold_seconds + _SETTLING_SECONDS)
+        for process in self.at_slot.values():
+            if any(not task.done() for task in process.serving):
+                self.auditor.say(f"somebody waits for process {process.number}, and is never told anything")
         await self._fail_over()
         await self._sweep()
         self.auditor.end()
@@ -297,11 +304,15 @@ class World:
             self.server.die(seconds)
 
     def _operate(self) -> None:
-        """Have an operator look at the calls of unknown outcome, some of them rightly and some too early."""
+        """Have an operator look at the calls of unknown outcome: rightly, too early, or with the wrong evidence; who
+        is mistaken brings that for calls that were answered, too.
+        """
         for call in self.auditor.calls.values():
+            if call.is_released and call.wrong is not None:
+                self._resolve(call, True, call.wrong)
             hold = self.account(call.user).holds.get(call.id)
             if hold is not None and hold.state == "unknown" and self.chance.random() < 0.5:
-                self._resolve(call, self.chance.random() < 0.6)
+                self._resolve(call, self.chance.random() < 0.6, call.wrong or call.answer)
 
     async def _fail_over(self) -> None:
         """Where every record was kept, see whether a standby that has none of them is given all that was told."""
@@ -321,12 +332,12 @@ class World:
         for call in self.auditor.calls.values():
             hold = self.account(call.user).holds.get(call.id)
             if (hold is not None and hold.holds) or call.given_up:
-                self._resolve(call, call.reported is not None or self.chance.random() < 0.5)
+                self._resolve(call, call.reported is not None or self.chance.random() < 0.5, call.answer)
 
-    def _resolve(self, call: CallPlan, by_evidence: bool) -> None:
+    def _resolve(self, call: CallPlan, by_evidence: bool, evidence: Answer) -> None:
         process = next((each for slot in self.at_slot if (each := self._ready(slot)) is not None), None)
         if process is not None:
-            process.spawn(process.resolve, call, call.answer if by_evidence and call.is_sent else None)
+            process.spawn(process.resolve, call, evidence if by_evidence and call.is_sent else None)
 
     def _ready(self, slot: int) -> Process | None:
         process = self.at_slot.get(slot)
