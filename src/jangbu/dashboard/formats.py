@@ -2,11 +2,16 @@
 
 from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_skeleton, format_time
 from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
+
+if TYPE_CHECKING:
+    from jangbu.domain.amounts import Amounts
+    from jangbu.metering.reports import Figures
 
 __all__ = ["Formats"]
 
@@ -40,6 +45,15 @@ class Formats:
             return f"<{self._currency(Decimal(_LEAST_NANO) / _NANO)}"
         places = Decimal("0.01") if nano == 0 or abs(nano) >= _CENT_NANO else Decimal("0.000001")
         return self._currency((Decimal(nano) / _NANO).quantize(places, ROUND_HALF_EVEN))
+
+    def cost(self, sums: "Amounts | Figures", nano: int | None = None) -> str:
+        """Write what calls cost, or another sum of money over them: a dash where none of them has a price, and at
+        least so much where some have none.
+        """
+        if sums.unpriced and sums.unpriced == sums.calls:
+            return "–"
+        written = self.money(sums.cost_nano if nano is None else nano)
+        return f"≥ {written}" if sums.unpriced else written
 
     def money_exact(self, nano: int | None) -> str:
         """Write money to the last nano-USD."""
