@@ -6,16 +6,27 @@ One event loop serves all tests of pages, because the browser belongs to it.
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Dialog,
+    Page,
+    Response,
+    async_playwright,
+)
 
 from tests.conftest import address, drop_database, execute
 from tests.dashboard.site import OWNER, PASSWORD, Site, fill, serving
 
 CHROMIUM = os.environ.get("JANGBU_CHROMIUM") or shutil.which("chromium")
+_REFUSED = "Failed to load resource: the server responded with a status of 4"
 Opens = Callable[..., Awaitable[Page]]
 
 
@@ -33,10 +44,33 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def site(server: str, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     """Serve a ledger with calls of two months, for all tests that change nothing of it."""
+    async with site_of(server, migrated, tmp_path_factory.mktemp("site"), fill) as served:
+        yield served
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def own_site(server: str, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """Serve a ledger of the module's own, for tests that change it."""
+    async with site_of(server, migrated, tmp_path_factory.mktemp("site"), fill) as served:
+        yield served
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def opens_own(browser: Browser, own_site: Site) -> AsyncIterator[Opens]:
+    """Open a page of the module's own ledger."""
+    async with opening(browser, own_site) as open_page:
+        yield open_page
+
+
+@asynccontextmanager
+async def site_of(
+    server: str, migrated: str, folder: Path, filled: Callable[[str], Awaitable[str]]
+) -> AsyncIterator[Site]:
+    """Serve a ledger of its own, which was filled before."""
     name = f"site_{uuid4().hex}"
     await execute(server, f"CREATE DATABASE {name} TEMPLATE {migrated}")
-    call = await fill(address(server, name))
-    with serving(address(server, name), tmp_path_factory.mktemp("site"), call) as served:
+    call = await filled(address(server, name))
+    with serving(address(server, name), folder, call) as served:
         yield served
     await drop_database(server, name)
 
@@ -46,14 +80,37 @@ class Watched:
 
     def __init__(self, page: Page, url: str) -> None:
         self.wrong: list[str] = []
-        page.on("console", lambda said: self.wrong.append(said.text) if said.type in {"error", "warning"} else None)
+        page.on("console", self._hear)
+        page.on("response", self._see)
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.on("dialog", self._dismiss)
         page.on("request", lambda asked: None if asked.url.startswith((url, "data:")) else self.wrong.append(asked.url))
+
+    def _hear(self, said: ConsoleMessage) -> None:
+        if said.type in {"error", "warning"} and not said.text.startswith(_REFUSED):
+            self.wrong.append(said.text)
+
+    def _see(self, answer: Response) -> None:
+        """A page or a form may be refused, for a reason that is shown; what a page needs to be shown may not."""
+        is_asked_for = answer.request.resource_type in {"document", "fetch", "xhr"}
+        if answer.status >= (500 if is_asked_for else 400):
+            self.wrong.append(f"{answer.status} {answer.url}")
+
+    async def _dismiss(self, dialog: Dialog) -> None:
+        self.wrong.append(f"a dialog: {dialog.message}")
+        await dialog.dismiss()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def opens(browser: Browser, site: Site) -> AsyncIterator[Opens]:
     """Open a page as a member sees it; at the end no script failed, and nothing was asked of another host."""
+    async with opening(browser, site) as open_page:
+        yield open_page
+
+
+@asynccontextmanager
+async def opening(browser: Browser, site: Site) -> AsyncIterator[Opens]:
+    """Open pages of a site, each in a browser of its own; whatever went wrong in one is told at the end."""
     contexts: list[BrowserContext] = []
     watched: list[Watched] = []
 

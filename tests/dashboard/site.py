@@ -22,7 +22,8 @@ from jangbu.wiring import open_metering
 from tests.cli.service import free_port
 
 PASSWORD = "correct horse battery staple"
-OWNER, VIEWER = "owner", "viewer"
+OWNER, FINANCE, DEVELOPER, VIEWER = (role.value for role in MemberRole)
+"""The members: one of each role, named after it."""
 USERS = ("kim", "lee", "a/b?c=d&e", "<script>alert(1)</script>", '=HYPERLINK("x")', "이서연")
 MODELS = ("gemini-2.5-flash", "gemini-2.5-pro", "gemini-9-unpriced")
 SERVICES = ("text_generation", "image_generation", "chat")
@@ -59,11 +60,16 @@ async def fill(database_url: str) -> str:
             clock.set(now - timedelta(minutes=dice.randrange(DAYS * 24 * 60)))
             await _record(ledger, dice, number)
         clock.set(now)
-        for name, role in ((OWNER, MemberRole.OWNER), (VIEWER, MemberRole.VIEWER)):
-            _, link = await ledger.members.invite(name, role, Actor.of_command("test"))
-            await ledger.members.set_up(link.token, name, PASSWORD)
+        await let_in_members(ledger)
         [latest] = await Reports(ledger.database, settings.project).calls(USERS[0], limit=1)
         return str(latest.id)
+
+
+async def let_in_members(ledger: Metering) -> None:
+    """Make a member of each role, with the same password."""
+    for role in MemberRole:
+        _, link = await ledger.members.invite(role.value, role, Actor.of_command("test"))
+        await ledger.members.set_up(link.token, role.value, PASSWORD)
 
 
 async def _record(ledger: Metering, dice: random.Random, number: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 from vendored.__main__ import INSTALLED
 
 from jangbu.dashboard.pages.all import PAGES
@@ -40,7 +40,7 @@ async def test_a_page_is_right_however_it_is_looked_at(
     page = await opens(address_of(shown.name, shown.path, site), language=language, scheme=scheme, width=width)
     assert await page.locator("html").get_attribute("lang") == language
     assert await page.locator("h1").count() == 1
-    await page.wait_for_function("[...document.querySelectorAll('.drawn')].every((each) => each.querySelector('svg'))")
+    await expect(page.locator(".drawn:not(:has(svg))")).to_have_count(0)
     PICTURES.mkdir(parents=True, exist_ok=True)
     await page.screenshot(path=PICTURES / f"{shown.name}-{language}-{scheme}-{width}.png", full_page=True)
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is wider than the window"

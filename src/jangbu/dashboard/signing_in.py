@@ -77,11 +77,10 @@ class SigningIn:
     async def set_up(self, request: Request) -> Response:
         """Make a member from such a link, or give one a password, and let them in."""
         telemetry.emit("request.routed", verb="dashboard.set_up")
-        form: dict[str, str] = {}
+        require_same_site(request)
+        form = await form_of(request)
+        password = form.get("password", "")
         try:
-            require_same_site(request)
-            form = await form_of(request)
-            password = form.get("password", "")
             member = await self.ledger.members.set_up(form.get("token", ""), form.get("name", ""), password)
         except JangbuError as error:
             return await self._set_up_page(request, form.get("token", ""), form.get("name", ""), error)
