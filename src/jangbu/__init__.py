@@ -18,12 +18,14 @@ if TYPE_CHECKING:
         InvalidInput,
         InvalidMetadata,
         JangbuError,
+        LedgerUnreachable,
         MissingUser,
         NotFound,
         RecordingFailed,
     )
     from jangbu.metering.accounts import Posted
     from jangbu.sdk.attribution import Attribution
+    from jangbu.sdk.connected import ConnectedMeter
     from jangbu.sdk.meter import Meter
 
 __version__ = "0.1.0"
@@ -31,6 +33,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Attribution",
     "Balance",
+    "ConnectedMeter",
     "DatabaseUnreachable",
     "IdempotencyConflict",
     "InsufficientBalance",
@@ -38,6 +41,7 @@ __all__ = [
     "InvalidInput",
     "InvalidMetadata",
     "JangbuError",
+    "LedgerUnreachable",
     "Meter",
     "MissingUser",
     "NotFound",
@@ -50,6 +54,7 @@ __all__ = [
 _HOMES = {
     "Attribution": "jangbu.sdk.attribution",
     "Balance": "jangbu.domain.ledger",
+    "ConnectedMeter": "jangbu.sdk.connected",
     "Meter": "jangbu.sdk.meter",
     "Posted": "jangbu.metering.accounts",
     "Receipt": "jangbu.domain.flow",

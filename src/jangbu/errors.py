@@ -31,6 +31,7 @@
     │   └── SpoolInUse          another process owns it
     └── DatabaseUnreachable     PostgreSQL does not answer
         ├── HoldInDoubt         it did not say whether it took a hold; the call was not made
+        ├── LedgerUnreachable   the server whose API is asked does not answer
         ├── DataDirectoryInUse  another server owns the data directory
         └── DataDirectoryUnusable  the directory is of another major version, or damaged
 
@@ -250,6 +251,12 @@ class DatabaseUnreachable(JangbuError):
 
 class HoldInDoubt(DatabaseUnreachable):
     """PostgreSQL did not say whether it took a hold. The call was not made, and what is held is given back."""
+
+
+class LedgerUnreachable(DatabaseUnreachable):
+    """The server whose API a connected meter asks does not answer, or answers as no server of Jangbu's does."""
+
+    code = "ledger_unreachable"
 
 
 class DataDirectoryInUse(DatabaseUnreachable):

@@ -5,10 +5,11 @@ import json
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
-from tests.api.rest.stage import stage
+from tests.api.rest.stage import answer, stage
 
 from jangbu.api.rest.parts import ROUTES
 from jangbu.domain.keys import Role
@@ -32,6 +33,17 @@ async def test_the_commands_that_are_shown_do_what_they_say(database_url: str) -
     assert answers[1]["amount"] == 1_000_000
     assert (answers[2]["status"], answers[2]["charged_tokens"]) == ("created", 450)
     assert (answers[3]["used_tokens"], answers[3]["available"]) == (450, 1_999_550)
+
+
+async def test_the_code_that_is_shown_records_without_a_database(database_url: str, tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", SHOWN, re.DOTALL)
+    async with stage(database_url) as api:
+        given = f"url, key, response = {api.url!r}, {api.secrets[Role.DEVELOPER]!r}, {answer()!r}\n"
+        (tmp_path / "app.py").write_text(given + code)
+        nowhere = {**os.environ, "JANGBU_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/nothing"}
+        running = await asyncio.create_subprocess_exec(sys.executable, str(tmp_path / "app.py"), env=nowhere, stdout=-1)
+        said, _ = await running.communicate()
+    assert (running.returncode, said.decode()) == (0, "450 999550\n")
 
 
 def test_every_route_is_listed() -> None:

@@ -10,6 +10,7 @@ import jangbu
 NAMES = [
     "Attribution",
     "Balance",
+    "ConnectedMeter",
     "DatabaseUnreachable",
     "IdempotencyConflict",
     "InsufficientBalance",
@@ -17,6 +18,7 @@ NAMES = [
     "InvalidInput",
     "InvalidMetadata",
     "JangbuError",
+    "LedgerUnreachable",
     "Meter",
     "MissingUser",
     "NotFound",

@@ -17,6 +17,7 @@ from jangbu.sdk.background import Background
 if TYPE_CHECKING:
     from jangbu.metering.accounts import Posted
     from jangbu.metering.meter import Metering
+    from jangbu.sdk.connected import ConnectedMeter
 
 __all__ = ["Meter"]
 
@@ -54,6 +55,21 @@ class Meter:
         if not _loop_is_running():
             meter._background.opened().result()
         return meter
+
+    @classmethod
+    def connect(cls, url: str, key: str, *, patience_seconds: int = 30) -> "ConnectedMeter":
+        """Give a meter that records through the API of `jangbu serve` at ``url``, without a connection to the database.
+
+        ``key`` is one of Jangbu's, with a role. What is lost on the way is sent again, for ``patience_seconds`` at
+        most, and is recorded once. It does all that a meter does but for wrapping a client: tokens are held before a
+        call by a meter of ``open``, or by the gateway. Nothing is sent before it is used.
+
+        Raises InvalidInput for what is no address or no key; what is used raises LedgerUnreachable, and the errors that
+        the ledger itself would.
+        """
+        from jangbu.sdk.connected import ConnectedMeter
+
+        return ConnectedMeter(url, key, patience_seconds=patience_seconds)
 
     def close(self) -> None:
         """Refuse new calls, let those that were begun finish, and close the ledger.
@@ -125,7 +141,7 @@ class Meter:
         an event stream. ``model_name`` counts only where the answer names none. The same answer recorded twice gives
         the first receipt. Raises InvalidAnswer, NotFound, InvalidMetadata.
         """
-        return self._background.wait(_recording(user_id, service_type, model_name, response, metadata))
+        return self._background.wait(self._recording(user_id, service_type, model_name, response, metadata))
 
     async def arecord_token_usage(
         self,
@@ -136,7 +152,7 @@ class Meter:
         metadata: Mapping[str, Any] | None = None,
     ) -> Receipt:
         """Record as ``record_token_usage`` does."""
-        work = _recording(user_id, service_type, model_name, response, metadata)
+        work = self._recording(user_id, service_type, model_name, response, metadata)
         return await self._background.wait_async(work)
 
     def create(self, user: str) -> bool:
@@ -191,23 +207,22 @@ class Meter:
         await self._background.wait_for_detached_async()
         return await self._background.wait_async(lambda metering: metering.accounts.balance(user))
 
+    def _recording(
+        self, user: str, service: str, model: str, response: object, metadata: Mapping[str, Any] | None
+    ) -> "Callable[[Metering], Coroutine[Any, Any, Receipt]]":
+        """Read the answer here, where its error belongs; the ledger is given the result."""
+        from jangbu.providers.gemini import parse_object
+
+        usage = parse_object(response, model=model)
+        return lambda metering: metering.record(
+            user, attribution.checked_service(service), usage, model=model, metadata=metadata
+        )
+
 
 def _open(settings: Settings) -> Any:
     from jangbu.wiring import open_metering
 
     return open_metering(settings)
-
-
-def _recording(
-    user: str, service: str, model: str, response: object, metadata: Mapping[str, Any] | None
-) -> "Callable[[Metering], Coroutine[Any, Any, Receipt]]":
-    """Read the answer here, where its error belongs; the ledger is given the result."""
-    from jangbu.providers.gemini import parse_object
-
-    usage = parse_object(response, model=model)
-    return lambda metering: metering.record(
-        user, attribution.checked_service(service), usage, model=model, metadata=metadata
-    )
 
 
 def _loop_is_running() -> bool:

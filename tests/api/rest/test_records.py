@@ -117,9 +117,13 @@ def fields_of(schema: Any, document: Any, seen: set[str]) -> set[str]:
 async def test_nothing_that_is_sent_for_a_record_is_a_count(api: Stage) -> None:
     async with api.http.get(f"{api.url}/openapi.json") as found:
         document = await found.json()
+    record_fields = {"user", "service", "answer", "surface", "model", "service_tier", "metadata"}
     for path, known in (
-        ("/api/v1/records", {"user", "service", "answer", "surface", "model", "metadata"}),
-        ("/api/v1/records/batch", {"records", "user", "service", "answer", "surface", "model", "metadata", "call_id"}),
+        ("/api/v1/records", record_fields),
+        (
+            "/api/v1/records/batch",
+            {"records", "user", "service", "answer", "surface", "model", "metadata", "call_id", "service_tier"},
+        ),
         ("/api/v1/holds/{hold}/charge", {"answer", "surface", "model"}),
     ):
         operation = document["paths"][path]["post"]

@@ -68,6 +68,9 @@ class Record(Body):
     answer: AnswerText
     surface: Surface | None = Field(None, description="Where the answer came from, if it does not show.")
     model: Text | None = Field(None, description="The model, where the answer names none.")
+    service_tier: Text | None = Field(
+        None, description="What the answer's header x-gemini-service-tier said, where its body does not."
+    )
     metadata: dict[str, Any] = Field(default_factory=dict, description="What else is kept with the record.")
 
 
@@ -171,19 +174,25 @@ async def batch(ask: Ask, body: Batch) -> dict[str, Any]:
     return {"results": await asyncio.gather(*map(one, range(len(keys))))}
 
 
-async def read_answer(ask: Asked, answer: object, surface: Surface | None = None, model: str | None = None) -> Usage:
+async def read_answer(
+    ask: Asked,
+    answer: object,
+    surface: Surface | None = None,
+    model: str | None = None,
+    service_tier: str | None = None,
+) -> Usage:
     """Read what an answer used; a text is read beside the loop, but for a short one. Raises InvalidAnswer, and
     InvalidInput for a text that holds more values than a body may.
     """
     if isinstance(answer, str) and len(answer) > _SHORT:
-        return await ask.parts.bodies.aside(_read_text, answer, surface, model)
-    return parse_object(answer, surface=surface, model=model)
+        return await ask.parts.bodies.aside(_read_text, answer, surface, model, service_tier)
+    return parse_object(answer, surface=surface, model=model, service_tier=service_tier)
 
 
-def _read_text(answer: str, surface: Surface | None, model: str | None) -> Usage:
+def _read_text(answer: str, surface: Surface | None, model: str | None, service_tier: str | None) -> Usage:
     if holds_more_values(answer.encode(), VALUES_MOST):
         raise InvalidInput(f"the answer holds more than {VALUES_MOST:,} values")
-    return parse_object(answer, surface=surface, model=model)
+    return parse_object(answer, surface=surface, model=model, service_tier=service_tier)
 
 
 async def _result(ask: Asked, record: BatchRecord, key: str, away: list[DatabaseUnreachable]) -> Mapping[str, Any]:
@@ -201,7 +210,7 @@ async def _result(ask: Asked, record: BatchRecord, key: str, away: list[Database
 
 
 async def _recorded(ask: Asked, record: Record, key: str) -> tuple[dict[str, Any], Status]:
-    usage = await read_answer(ask, record.answer, record.surface, record.model)
+    usage = await read_answer(ask, record.answer, record.surface, record.model, record.service_tier)
     await ask.ledger.services.admit(record.service)
     receipt = await ask.ledger.record(
         record.user, record.service, usage, model=record.model, call_key=key, metadata=record.metadata

@@ -8,6 +8,8 @@ from jangbu.errors import InvalidAnswer
 from jangbu.providers.gemini.meter import StreamMeter
 from jangbu.providers.gemini.objects import answers_in
 
+_TIER_HEADER = "x-gemini-service-tier"
+
 
 def parse(
     body: bytes,
@@ -30,7 +32,7 @@ def parse(
         platform=platform,
         model=model,
         content_encoding=lowered.get("content-encoding"),
-        service_tier=lowered.get("x-gemini-service-tier"),
+        service_tier=lowered.get(_TIER_HEADER),
     )
     meter.feed(body)
     usage = meter.finish(complete)
@@ -45,26 +47,34 @@ def parse_object(
     surface: Surface | None = None,
     platform: Platform | None = None,
     model: str | None = None,
+    service_tier: str | None = None,
     complete: bool = True,
 ) -> Usage:
     """Read the usage of an answer in any form that a client holds it in.
 
     Bytes or text as sent; a dict; a response object of google-genai, google-generativeai, vertexai or openai; or a
-    list of chunks or of Live messages. Raises InvalidAnswer for anything else.
+    list of chunks or of Live messages. ``service_tier`` is what its header x-gemini-service-tier said, where the caller
+    has that apart from it. Raises InvalidAnswer for anything else.
     """
+    given = {} if service_tier is None else {_TIER_HEADER: service_tier}
     if isinstance(answer, str):
         answer = answer.encode("utf-8", "replace")
     if isinstance(answer, bytes | bytearray | memoryview):
-        return parse(bytes(answer), surface=surface, platform=platform, model=model, complete=complete)
+        return parse(bytes(answer), surface=surface, platform=platform, model=model, headers=given, complete=complete)
     found = answers_in(answer)
     if found.body is not None:
         return parse(
-            found.body, surface=surface, platform=platform, model=model, headers=found.headers, complete=complete
+            found.body,
+            surface=surface,
+            platform=platform,
+            model=model,
+            headers={**given, **found.headers},
+            complete=complete,
         )
     if surface in (None, Surface.GENERATE_CONTENT) and found.is_stream and _are_chunks(found.objects):
         surface = Surface.STREAM_GENERATE_CONTENT
     meter = StreamMeter(
-        surface, platform=platform, model=model, service_tier=found.headers.get("x-gemini-service-tier")
+        surface, platform=platform, model=model, service_tier=found.headers.get(_TIER_HEADER, service_tier)
     )
     for each in found.objects:
         meter.feed_object(each)
