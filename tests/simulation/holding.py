@@ -107,10 +107,18 @@ class Holding:
     def hold_mark_unknown(self, account_id: UUID, id_: UUID, reason: str) -> list[Row]:
         account = self.accounts.get(account_id)
         hold = None if account is None else account.holds.get(id_)
-        if account is not None and hold is not None and hold.state == "open" and self._visible(hold):
+        usage = None if account is None else account.usage.get(id_)
+        is_recorded = usage is not None and usage.born <= self.seen
+        if (
+            account is not None
+            and hold is not None
+            and hold.state == "open"
+            and self._visible(hold)
+            and not is_recorded
+        ):
             hold.become("unknown", self.commits)
             hold.reason = reason
-            self._find(account, id_, "unknown_outcome", f"{hold.amount} tokens stay held: {reason}")
+            self._find_unknown(account, id_, f"{hold.amount} tokens stay held: {reason}")
         return []
 
     def hold_extend(self, account_id: UUID, id_: UUID, seconds: int) -> list[Row]:
@@ -145,7 +153,7 @@ class Holding:
                 hold.closed_at = None if hold.may_have_left else now
             if state == "unknown":
                 detail = f"{hold.amount} tokens stay held: the hold's time was up"
-                self._find(account, hold.id, "unknown_outcome", detail)
+                self._find_unknown(account, hold.id, detail)
             else:
                 account.balances[TOKENS].held -= hold.amount
             ended.append(Row(account_id=account.id, id=hold.id, amount=hold.amount, state=state))
@@ -199,6 +207,12 @@ class Holding:
 
     def _find(self, account: Account, id_: UUID, kind: str, detail: str) -> None:
         account.findings.setdefault((id_, kind), Finding(detail, self.commits))
+
+    def _find_unknown(self, account: Account, id_: UUID, detail: str) -> None:
+        """Find an unknown outcome, also where one was found and closed before."""
+        known = account.findings.get((id_, "unknown_outcome"))
+        if known is None or not known.is_open:
+            account.findings[id_, "unknown_outcome"] = Finding(detail, self.commits)
 
     def _resolve(self, account: Account, id_: UUID) -> None:
         finding = account.findings.get((id_, "unknown_outcome"))

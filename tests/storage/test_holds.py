@@ -1,11 +1,14 @@
 """Holds as the database takes them, from several processes at once."""
 
 import asyncio
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
+from jangbu.clock import SystemClock, new_id
 from jangbu.config import Settings
+from jangbu.domain.flow import Bounds, Call, Settle
+from jangbu.domain.usage import Counts, Source, Surface, Usage
 from jangbu.storage import holds
 from jangbu.storage.database import Connection, Database
 from jangbu.storage.holds import HoldRequest
@@ -15,6 +18,18 @@ from jangbu.wiring import open_metering
 PROCESSES = 3
 HOLDS = 40
 OTHERS = 200
+ANSWER = Usage(
+    Surface.GENERATE_CONTENT,
+    Counts(prompt=7, total=7),
+    Source.REPORTED,
+    "gemini-2.5-flash",
+    "an-answer",
+    raw=({"promptTokenCount": 7, "totalTokenCount": 7},),
+)
+AGAIN = """
+    INSERT INTO jangbu.holds (account_id, id, amount, may_have_left, service, model, owner, expires_at)
+    VALUES ($1, $2, 10, true, 'a', 'm', 'a test', clock_timestamp())
+"""
 WAITS = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
 
 
@@ -106,6 +121,49 @@ async def test_a_hold_that_is_taken_while_it_is_given_back_does_not_stay(databas
         assert (await metering.accounts.balance("kim")).held == 0
         (left,) = await metering.holds.page(wanted.account, None, 10)
         assert (left.state, left.amount, left.reason) == ("released", 10, "it never left")
+
+
+async def test_a_hold_that_comes_again_after_its_settlement_ends_and_is_shown_until_it_has(
+    database_url: str, database: Database
+) -> None:
+    """A statement whose sender gave it up may be carried out at any time, and so may the one that marks its hold."""
+    async with open_metering(Settings.load(database_url=database_url)) as metering:
+        await metering.accounts.create("kim")
+        await metering.accounts.grant("kim", 100, key="first")
+        account = metering.accounts.id_of("kim")
+
+        async def take(hold: UUID) -> None:
+            await database.rows(
+                "hold_take", [account], [hold], [0], [10], [10], [False], ["a"], ["m"], True, "a test", 0
+            )
+
+        recorded, elsewhere = new_id(SystemClock()), new_id(SystemClock())
+        for call in (recorded, elsewhere):
+            await take(call)
+            await holds.mark_unknown(database, account, call, "it never came back")
+            bounds = Bounds(0, 0, output_chosen=True)
+            await metering.execute(Settle(Call(call, "kim", "chat", "m", bounds), ANSWER))
+        assert await shown(database) == []
+        # Neither takes anything by itself; only one that began before the settlement does.
+        async with database.connection() as connection:
+            for call in (recorded, elsewhere):
+                await connection.execute(AGAIN, account, call)
+            await connection.execute("UPDATE jangbu.balances SET held = held + 20 WHERE account_id = $1", account)
+        for call in (recorded, elsewhere):
+            await holds.mark_unknown(database, account, call, "it never came back")
+        assert await shown(database) == [elsewhere], "the answer is recorded for the other call, and nobody else knows"
+        await metering.holds.expire()
+        assert await metering.holds.release(account, elsewhere, "its answer is recorded")
+        assert await shown(database) == []
+        balance = await metering.accounts.balance("kim")
+        assert (balance.used, balance.held) == (7, 0)
+
+
+async def shown(database: Database) -> list[UUID]:
+    """Give the calls that are shown as of unknown outcome."""
+    async with database.connection() as connection:
+        rows = await connection.fetch("SELECT usage_id FROM jangbu.findings WHERE resolved_at IS NULL")
+    return [row["usage_id"] for row in rows]
 
 
 async def until_somebody_waits(watching: Connection, waiting: "asyncio.Task[bool]") -> None:

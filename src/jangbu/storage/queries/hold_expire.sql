@@ -1,6 +1,7 @@
 -- Ends holds whose time is up, by the database's clock. Where a call may have left, nobody knows the outcome: the hold
 -- becomes unknown and stays held. Where none can have left, it is given back. A hold whose usage is recorded was
--- settled by somebody else: it goes. Balances are locked first and in order, as everywhere.
+-- settled by somebody else: it goes. A finding that was closed before is opened again. Balances are locked first and in
+-- order, as everywhere.
 WITH due AS (
     SELECT
         h.account_id,
@@ -48,10 +49,12 @@ moved AS (
     WHERE b.account_id = e.account_id AND b.asset = 1
 ),
 found AS (
-    INSERT INTO jangbu.findings (account_id, usage_id, kind, detail)
+    INSERT INTO jangbu.findings AS f (account_id, usage_id, kind, detail)
     SELECT account_id, id, 'unknown_outcome', amount || ' tokens stay held: the hold''s time was up'
     FROM ended
     WHERE state = 'unknown'
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (account_id, usage_id, kind) DO UPDATE
+    SET detail = excluded.detail, created_at = excluded.created_at, resolved_at = NULL, alerted_at = NULL
+    WHERE f.resolved_at IS NOT NULL
 )
 SELECT account_id, id, amount, state FROM ended
