@@ -222,6 +222,27 @@ async def test_a_record_whose_disk_breaks_is_in_the_database_and_somebody_hears_
     assert [message.partition(":")[0] for message in told] == ["records are in the database alone"]
 
 
+async def test_a_record_for_which_the_spool_has_no_room_while_the_database_is_away_is_told_of_when_that_is_back(
+    killable: KillableServer, settings: Settings
+) -> None:
+    told: list[int] = []
+    narrow = settings.model_copy(update={"spool_bytes_max": 65_536})
+    async with opened(narrow, "kim") as metering:
+        await metering.record("kim", "text_generation", answer(0))
+        assert metering.spooling is not None
+        for _ in range(3):
+            await hold(metering, new_call("kim"))
+        end = telemetry.subscribe(lambda _, facts: told.append(facts["records"]), "spool.not_copied")
+        killable.crash()
+        metering.spooling.note_away()
+        recording = asyncio.create_task(metering.record("kim", "text_generation", answer(1)))
+        await asyncio.sleep(0.2)
+        killable.start()
+        receipt = await recording
+        end()
+        assert (receipt.available is not None, told) == (True, [1])
+
+
 async def test_what_a_caller_who_is_gone_had_copied_waits(tmp_path: Path) -> None:
     written: list[Spooled] = []
 

@@ -143,7 +143,10 @@ class Recorder:
         # What the spool does not take either is tried for as long as it is worth while.
         failed = [each for each in records if _is_for_later(results[each.row.id])]
         if failed:
+            refusal = results[failed[0].row.id]
             results |= await self._patiently(failed, lane)
+            if self.spooling.every_record:
+                _tell_not_copied(refusal, sum(isinstance(results[each.row.id], Flushed) for each in failed))
         return self._told(records, results)
 
     async def _patiently(self, records: Sequence[Named], lane: int) -> dict[UUID, Flushed | Exception]:
@@ -211,8 +214,9 @@ class Recorder:
 
     async def _copied(self, records: Sequence[Named], spooling: Spooling) -> Sequence[Kept]:
         copies = await spooling.copy([(each.row.id, self._encoded(each)) for each in records])
-        for failure in [copy for copy in copies if isinstance(copy, Exception)][:1]:
-            telemetry.warn("spool.not_copied", f"records are in the database alone: {failure}", records=len(copies))
+        failures = [copy for copy in copies if isinstance(copy, Exception)]
+        if failures:
+            _tell_not_copied(failures[0], len(failures))
         return copies
 
     async def _spool(self, records: Sequence[Named]) -> dict[UUID, Spooled | Exception]:
@@ -242,6 +246,11 @@ class Recorder:
             usage_id: _failure(rows[usage_id], result) if isinstance(result, BaseException) else result
             for usage_id, result in results.items()
         }
+
+
+def _tell_not_copied(refusal: object, records: int) -> None:
+    if records:
+        telemetry.warn("spool.not_copied", f"records are in the database alone: {refusal}", records=records)
 
 
 def _is_for_later(result: Outcome | BaseException) -> bool:
