@@ -97,8 +97,8 @@ class Auditor:
         elif receipt is None or receipt.charged_tokens != answer.total:
             self.say(f"call {self.number(call.id)} is told {receipt and receipt.charged_tokens}, not {answer.total}")
         hold = self._account(call.user).holds.get(call.id)
-        # Where the same answer was recorded for another call, a hold that is inserted after this is found by nobody.
-        if hold is not None and hold.holds and not is_spooled:
+        # A hold that is inserted again after its settlement is the sweeper's to close.
+        if hold is not None and hold.holds and not hold.is_again and not is_spooled:
             self.say(f"call {self.number(call.id)} is released, and tokens are held for it")
 
     def end(self) -> None:

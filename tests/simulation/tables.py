@@ -66,6 +66,11 @@ class Hold:
     def holds(self) -> bool:
         return self.state in ("open", "unknown")
 
+    @property
+    def is_again(self) -> bool:
+        """Tell whether it was inserted again after it had gone."""
+        return any(state is None for _, state in self.versions)
+
     def become(self, state: str | None, commit: int) -> None:
         self.state = state
         self.versions.append((commit, state))
