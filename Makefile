@@ -11,10 +11,13 @@ VENDORED := build/vendored
 CLIENT_SETS := genai-1 genai-2 genai-3 litellm
 PORT ?= 8787
 SEEDS ?= 10000
+ROWS ?= 100000
+USERS ?= 1000
+DATA ?= build/seed
 TESTERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser vendored demo test lint simulate torture bench bench-gateway serve lock clean test-clients lock-clients
+.PHONY: help setup browser vendored demo test lint simulate torture bench bench-gateway seed serve lock clean test-clients lock-clients
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -104,6 +107,9 @@ bench: $(READY) ## Measure recording beside the guide's design and write benchma
 
 bench-gateway: $(READY) ## Measure the gateway beside nginx, LiteLLM and Portkey and write benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks.gateway $(ARGS)
+
+seed: $(READY) ## Fill a ledger in DATA with ROWS made-up calls of USERS users, to look at or to measure
+	$(BIN)/python -m benchmarks.seed --rows $(ROWS) --users $(USERS) --data-dir $(DATA) $(ARGS)
 
 serve: $(READY) ## Serve on http://127.0.0.1:8787
 	$(BIN)/jangbu serve --port $(PORT)

@@ -194,7 +194,7 @@ class Database:
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
                 reader = _Snapshot(connection)
-                yield reader, await reader.value("clock_read")
+                yield reader, await reader.value("snapshot_begin")
 
     async def _check_server(self) -> None:
         """Refuse a server that is too old, or that may lose what it acknowledged."""

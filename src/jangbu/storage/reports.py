@@ -6,7 +6,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from jangbu.domain.ledger import EntryKind
-from jangbu.storage.database import Database, Row
+from jangbu.storage.database import Database, Reader, Row
 from jangbu.storage.entries import EntryRow
 
 
@@ -54,9 +54,9 @@ class FindingRow:
     created_at: datetime
 
 
-async def totals(database: Database, account: UUID) -> Sequence[tuple[str, str, Sums]]:
+async def totals(reader: Reader, account: UUID) -> Sequence[tuple[str, str, Sums]]:
     """Give (service, model, sums) of all that one user ever used, the largest first."""
-    rows = await database.rows("report_totals", account)
+    rows = await reader.rows("report_totals", account)
     return [(row["service"], row["model"], _sums(row)) for row in rows]
 
 
@@ -82,11 +82,11 @@ async def users(database: Database, project: str, *, by_cost: bool, limit: int) 
     return [(row["user_id"], _sums(row)) for row in rows]
 
 
-async def calls(database: Database, account: UUID, before: UUID | None, limit: int) -> Sequence[CallRow]:
+async def calls(reader: Reader, account: UUID, before: UUID | None, limit: int) -> Sequence[CallRow]:
     """Give a user's calls, newest first, from the one before ``before``."""
     return [
         CallRow(**{**row, "anomalies": tuple(row["anomalies"] or ())})
-        for row in await database.rows("report_calls", account, before, limit)
+        for row in await reader.rows("report_calls", account, before, limit)
     ]
 
 

@@ -5,25 +5,57 @@ WITH figure AS (
         r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($4::timestamptz[], $5::timestamptz[]) AS run (first, next)
-    JOIN jangbu.project_days AS r ON r.project = $1::text AND r.at >= run.first AND r.at < run.next
+    CROSS JOIN LATERAL (
+        SELECT
+            r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.project_days AS r
+        WHERE r.project = $1::text
+            AND r.at >= run.first AND r.at < run.next
+        OFFSET 0
+    ) AS r
     UNION ALL
     SELECT
         r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($6::timestamptz[], $7::timestamptz[]) AS run (first, next)
-    JOIN jangbu.project_hours AS r ON r.project = $1::text AND r.at >= run.first AND r.at < run.next
+    CROSS JOIN LATERAL (
+        SELECT
+            r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.project_hours AS r
+        WHERE r.project = $1::text
+            AND r.at >= run.first AND r.at < run.next
+        OFFSET 0
+    ) AS r
     UNION ALL
     SELECT
         r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($8::timestamptz[], $9::timestamptz[]) AS run (first, next)
-    JOIN jangbu.project_quarters AS r ON r.project = $1::text AND r.at >= run.first AND r.at < run.next
+    CROSS JOIN LATERAL (
+        SELECT
+            r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.project_quarters AS r
+        WHERE r.project = $1::text
+            AND r.at >= run.first AND r.at < run.next
+        OFFSET 0
+    ) AS r
     UNION ALL
     SELECT
         r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($10::timestamptz[], $11::timestamptz[]) AS run (first, next)
-    JOIN jangbu.project_minutes AS r ON r.project = $1::text AND r.at >= run.first AND r.at < run.next
+    CROSS JOIN LATERAL (
+        SELECT
+            r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.project_minutes AS r
+        WHERE r.project = $1::text
+            AND r.at >= run.first AND r.at < run.next
+        OFFSET 0
+    ) AS r
     UNION ALL
     SELECT
         r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,

@@ -5,13 +5,29 @@ WITH figure AS (
         r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($4::timestamptz[], $5::timestamptz[]) AS run (first, next)
-    JOIN jangbu.usage_hours AS r ON r.account_id = $1::uuid AND r.at >= run.first AND r.at < run.next
+    CROSS JOIN LATERAL (
+        SELECT
+            r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.usage_hours AS r
+        WHERE r.account_id = $1::uuid
+            AND r.at >= run.first AND r.at < run.next
+        OFFSET 0
+    ) AS r
     UNION ALL
     SELECT
         r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($6::timestamptz[], $7::timestamptz[]) AS run (first, next)
-    JOIN jangbu.usage_quarters AS r ON r.account_id = $1::uuid AND r.at >= run.first AND r.at < run.next
+    CROSS JOIN LATERAL (
+        SELECT
+            r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.usage_quarters AS r
+        WHERE r.account_id = $1::uuid
+            AND r.at >= run.first AND r.at < run.next
+        OFFSET 0
+    ) AS r
     UNION ALL
     SELECT
         r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
@@ -25,12 +41,19 @@ WITH figure AS (
         )
     UNION ALL
     SELECT
-        jangbu.uuid7_time(r.id), r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
-        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        jangbu.uuid7_time(r.id), r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool,
+        r.cached, r.total, r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($8::timestamptz[], $9::timestamptz[]) AS run (first, next)
-    JOIN jangbu.usage_and_sealed AS r
-        ON r.account_id = $1::uuid
-        AND r.id >= jangbu.uuid7_floor(run.first) AND r.id < jangbu.uuid7_floor(run.next)
+    CROSS JOIN LATERAL (
+        SELECT
+            r.id, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.usage_and_sealed AS r
+        WHERE r.account_id = $1::uuid
+            AND r.id >= jangbu.uuid7_floor(run.first) AND r.id < jangbu.uuid7_floor(run.next)
+            AND r.at >= date_bin('15 minutes', run.first, '2000-01-01Z') AND r.at < run.next
+        OFFSET 0
+    ) AS r
 ),
 summed AS (
     SELECT

@@ -1,6 +1,6 @@
--- A page of a project's users in ascending order of what is asked, from the one after a key: a walk along the index of that
--- order which ends at the limit, however many users there are. Where the directory is not up to date, it is read from
--- the balances: these are few. Names are in the order of their code points, from $5 to before $6.
+-- A page of a project's users in ascending order of what is asked, from the one after a key: a walk along the index of
+-- that order which ends at the limit, however many users there are. Where the directory is not up to date, it is read
+-- from the balances: these are few. Names are in the order of their code points, from $5 to before $6.
 WITH unlisted AS MATERIALIZED (
     SELECT
         b.account_id,

@@ -1,5 +1,5 @@
--- How many users of a project ever used how much: numbers of users between bounds, from 0 on. Where the directory is not
--- up to date, its word is taken back and that of the balance is counted.
+-- How many users of a project ever used how much: numbers of users between bounds, from 0 on. Where the directory is
+-- not up to date, its word is taken back and that of the balance is counted.
 SELECT s.bin, sum(s.users)::bigint AS users
 FROM (
     SELECT width_bucket(d.used, $2::bigint[]) AS bin, count(*) AS users

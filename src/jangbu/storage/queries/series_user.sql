@@ -1,25 +1,49 @@
--- What one user used in each bucket of a window: from the longest rollups that no edge cuts, in runs of days (which are
--- of everything), hours and quarters of an hour, from those that are recent, and from the records of quarters that edges
--- cut. Buckets are numbered by their edges, from 1; part is the model or service, where that is asked for.
+-- What one user used in each bucket of a window: from the longest rollups that no edge cuts, in runs of days (which
+-- are of everything), hours and quarters of an hour, from those that are recent, and from the records of quarters that
+-- edges cut. Buckets are numbered by their edges, from 1; part is the model or service, where that is asked for.
 WITH figure AS (
     SELECT
         r.day::timestamp AT TIME ZONE 'UTC' AS at, NULL::smallint AS service_id, NULL::integer AS model_id,
         r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($6::date[], $7::date[]) AS run (first, next)
-    JOIN jangbu.usage_days AS r ON r.account_id = $1::uuid AND r.day >= run.first AND r.day < run.next
+    CROSS JOIN LATERAL (
+        SELECT
+            r.day, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.usage_days AS r
+        WHERE r.account_id = $1::uuid
+            AND r.day >= run.first AND r.day < run.next
+        OFFSET 0
+    ) AS r
     UNION ALL
     SELECT
         r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($8::timestamptz[], $9::timestamptz[]) AS run (first, next)
-    JOIN jangbu.usage_hours AS r ON r.account_id = $1::uuid AND r.at >= run.first AND r.at < run.next
+    CROSS JOIN LATERAL (
+        SELECT
+            r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.usage_hours AS r
+        WHERE r.account_id = $1::uuid
+            AND r.at >= run.first AND r.at < run.next
+        OFFSET 0
+    ) AS r
     UNION ALL
     SELECT
         r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($10::timestamptz[], $11::timestamptz[]) AS run (first, next)
-    JOIN jangbu.usage_quarters AS r ON r.account_id = $1::uuid AND r.at >= run.first AND r.at < run.next
+    CROSS JOIN LATERAL (
+        SELECT
+            r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.usage_quarters AS r
+        WHERE r.account_id = $1::uuid
+            AND r.at >= run.first AND r.at < run.next
+        OFFSET 0
+    ) AS r
     UNION ALL
     SELECT
         r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
@@ -33,12 +57,19 @@ WITH figure AS (
         )
     UNION ALL
     SELECT
-        jangbu.uuid7_time(r.id), r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
-        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        jangbu.uuid7_time(r.id), r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool,
+        r.cached, r.total, r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($12::timestamptz[], $13::timestamptz[]) AS run (first, next)
-    JOIN jangbu.usage_and_sealed AS r
-        ON r.account_id = $1::uuid
-        AND r.id >= jangbu.uuid7_floor(run.first) AND r.id < jangbu.uuid7_floor(run.next)
+    CROSS JOIN LATERAL (
+        SELECT
+            r.id, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.usage_and_sealed AS r
+        WHERE r.account_id = $1::uuid
+            AND r.id >= jangbu.uuid7_floor(run.first) AND r.id < jangbu.uuid7_floor(run.next)
+            AND r.at >= date_bin('15 minutes', run.first, '2000-01-01Z') AND r.at < run.next
+        OFFSET 0
+    ) AS r
 ),
 summed AS (
     SELECT

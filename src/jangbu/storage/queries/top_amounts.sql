@@ -1,23 +1,50 @@
--- What each of some users used in a window, from the longest rollups that lie in it, from those that are recent, and from
--- the records of quarters of an hour that the window cuts.
+-- What each of some users used in a window, from the longest rollups that lie in it, from those that are recent, and
+-- from the records of quarters of an hour that the window cuts.
 WITH figure AS (
     SELECT
         r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
-    FROM unnest($2::date[], $3::date[]) AS run (first, next)
-    JOIN jangbu.usage_days AS r ON r.account_id = ANY ($1::uuid[]) AND r.day >= run.first AND r.day < run.next
+    FROM unnest($1::uuid[]) AS who (account_id)
+    CROSS JOIN unnest($2::date[], $3::date[]) AS run (first, next)
+    CROSS JOIN LATERAL (
+        SELECT
+            r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.usage_days AS r
+        WHERE r.account_id = who.account_id
+            AND r.day >= run.first AND r.day < run.next
+        OFFSET 0
+    ) AS r
     UNION ALL
     SELECT
         r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
-    FROM unnest($4::timestamptz[], $5::timestamptz[]) AS run (first, next)
-    JOIN jangbu.usage_hours AS r ON r.account_id = ANY ($1::uuid[]) AND r.at >= run.first AND r.at < run.next
+    FROM unnest($1::uuid[]) AS who (account_id)
+    CROSS JOIN unnest($4::timestamptz[], $5::timestamptz[]) AS run (first, next)
+    CROSS JOIN LATERAL (
+        SELECT
+            r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.usage_hours AS r
+        WHERE r.account_id = who.account_id
+            AND r.at >= run.first AND r.at < run.next
+        OFFSET 0
+    ) AS r
     UNION ALL
     SELECT
         r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
-    FROM unnest($6::timestamptz[], $7::timestamptz[]) AS run (first, next)
-    JOIN jangbu.usage_quarters AS r ON r.account_id = ANY ($1::uuid[]) AND r.at >= run.first AND r.at < run.next
+    FROM unnest($1::uuid[]) AS who (account_id)
+    CROSS JOIN unnest($6::timestamptz[], $7::timestamptz[]) AS run (first, next)
+    CROSS JOIN LATERAL (
+        SELECT
+            r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.usage_quarters AS r
+        WHERE r.account_id = who.account_id
+            AND r.at >= run.first AND r.at < run.next
+        OFFSET 0
+    ) AS r
     UNION ALL
     SELECT
         r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
@@ -33,10 +60,18 @@ WITH figure AS (
     SELECT
         r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
-    FROM unnest($8::timestamptz[], $9::timestamptz[]) AS run (first, next)
-    JOIN jangbu.usage_and_sealed AS r
-        ON r.account_id = ANY ($1::uuid[])
-        AND r.id >= jangbu.uuid7_floor(run.first) AND r.id < jangbu.uuid7_floor(run.next)
+    FROM unnest($1::uuid[]) AS who (account_id)
+    CROSS JOIN unnest($8::timestamptz[], $9::timestamptz[]) AS run (first, next)
+    CROSS JOIN LATERAL (
+        SELECT
+            r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.usage_and_sealed AS r
+        WHERE r.account_id = who.account_id
+            AND r.id >= jangbu.uuid7_floor(run.first) AND r.id < jangbu.uuid7_floor(run.next)
+            AND r.at >= date_bin('15 minutes', run.first, '2000-01-01Z') AND r.at < run.next
+        OFFSET 0
+    ) AS r
 ),
 summed AS (
     SELECT

@@ -1,5 +1,6 @@
--- Every user who may be among the first: whoever is of a higher class than $6 on one of some days of UTC, or whose recent
--- figures are larger than $7. size is what is known of them, days how many of the days are in it; $2 says what is asked.
+-- Every user who may be among the first: whoever is of a higher class than $6 on one of some days of UTC, or whose
+-- recent figures are larger than $7. size is what is known of them, days how many of the days are in it; $2 says what
+-- is asked.
 WITH known AS (
     SELECT u.account_id, u.calls AS size, 1 AS days
     FROM unnest($3::date[]) AS d (day)

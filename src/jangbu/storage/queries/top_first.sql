@@ -1,5 +1,6 @@
--- Some users who used much: of each of some days of UTC those of the highest classes, and those whose recent figures are
--- the largest. They say how much it takes at least to be among the first; $2 says what is asked: calls, total or cost.
+-- Some users who used much: of each of some days of UTC those of the highest classes, and those whose recent figures
+-- are the largest. They say how much it takes at least to be among the first; $2 says what is asked: calls, total or
+-- cost.
 (
     SELECT t.account_id
     FROM unnest($3::date[]) AS d (day)

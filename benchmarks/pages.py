@@ -1,0 +1,232 @@
+"""What the dashboard's pages ask for, measured at one and at ten million calls.
+
+    python -m benchmarks.pages DIRECTORY DIRECTORY [--runs N]
+
+The directories are those of two ledgers that `python -m benchmarks.seed` made, the smaller one first.
+"""
+
+import argparse
+import asyncio
+import os
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from benchmarks.results import measured_on, table, write_section
+from benchmarks.seeding import DAYS
+from jangbu.domain.ledger import account_id
+from jangbu.domain.windows import Preset, Window
+from jangbu.metering import directory, series, tops
+from jangbu.metering.directory import Order, Place
+from jangbu.metering.snapshots import EVERYTHING, Filters, Snapshot, snapshot
+from jangbu.storage import reports
+from jangbu.storage.database import Database
+from jangbu.storage.embedded import EmbeddedServer
+
+_PROJECT = "default"
+_SEOUL, _KOLKATA, _KATHMANDU, _NEW_YORK = (
+    ZoneInfo(name) for name in ("Asia/Seoul", "Asia/Kolkata", "Asia/Kathmandu", "America/New_York")
+)
+_FIRST, _HUNDREDTH, _LATE = "user-000001", "user-000100", "user-005000"
+_TO_REACH_MS = 20
+_METHOD = """\
+`python -m benchmarks.pages` prints these and writes this section. Two ledgers were made by `make seed`: the calls of
+10,000 users in {days} days, drawn by Zipf, so that the first user made about 7% of them and the 5,000th about 0.002%;
+for 5 services with 5 models, in 12 pairs. Everything is asked for as a page asks, in one snapshot, through the driver
+and into objects; a page asks for some of these. Figures are milliseconds: the median of {runs} runs and, in brackets,
+the least. The server has the settings that it is shipped with (128 MB of buffers). The first run of each, which may
+read from the disk, is left out.
+"""
+
+Ask = Callable[[Snapshot], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """A ledger that was made up: its connections, how many calls are in it, and when the last one was made."""
+
+    database: Database
+    rows: int
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """How long something took, in milliseconds."""
+
+    median: float
+    least: float
+    server_cpu: float
+    """What the server's process had of a processor, which others on the machine do not add to."""
+
+    def shown(self) -> str:
+        """Give all for a table's cell."""
+        return f"{self.median:.1f} ({self.least:.1f}); {self.server_cpu:.1f}"
+
+
+async def _asks(ledger: Ledger) -> dict[str, Ask]:
+    """Give what pages ask for, by what it is."""
+    return {**_of_all(ledger.now), **_of_users(ledger.now), **await _of_lists(ledger)}
+
+
+def _of_all(now: datetime) -> dict[str, Ask]:
+    found: dict[str, Ask] = {}
+    for preset in Preset:
+        for zone in (_SEOUL, _KOLKATA):
+            window = Window.preset(preset, now, zone)
+            found[f"all users, {preset.value} by {window.bucket.value}, by model, {zone.key}"] = _series(window)
+    year = Window.days(now.date().replace(year=now.year - 1), now.date(), _NEW_YORK)
+    found["all users, a year by week, by service, America/New_York"] = _series(year, by="service")
+    for preset in (Preset.MONTH, Preset.QUARTER):
+        window = Window.preset(preset, now, _KOLKATA)
+        found[f"all users, {preset.value} by service and model, Asia/Kolkata"] = _breakdown(window)
+    for preset in Preset:
+        window = Window.preset(preset, now, _KATHMANDU)
+        found[f"the 10 users of most tokens, {preset.value}, Asia/Kathmandu"] = _top(window, "tokens")
+    found["the 10 users who cost most, 30d, Asia/Seoul"] = _top(Window.preset(Preset.MONTH, now, _SEOUL), "cost")
+    return found
+
+
+def _of_users(now: datetime) -> dict[str, Ask]:
+    found: dict[str, Ask] = {}
+    for name, user in (("the first user", _FIRST), ("the 100th user", _HUNDREDTH), ("the 5,000th user", _LATE)):
+        for preset in Preset:
+            for zone in (_SEOUL, _KOLKATA):
+                window = Window.preset(preset, now, zone)
+                label = f"{name}, {preset.value} by {window.bucket.value}, by model, {zone.key}"
+                found[label] = _series(window, Filters(user))
+        window = Window.preset(Preset.QUARTER, now, _KATHMANDU)
+        found[f"{name}, 90d by service and model, Asia/Kathmandu"] = _breakdown(window, Filters(user))
+        found[f"{name}, all time by service and model"] = _totals(user)
+        found[f"{name}, the latest 100 calls"] = _calls(user)
+    days = Window.preset(Preset.MONTH, now, _SEOUL)
+    found["the first user, 30d by day, of everything, Asia/Seoul"] = _series(days, Filters(_FIRST), by=None)
+    window = Window.preset(Preset.QUARTER, now, _SEOUL)
+    found["the 5,000th user, how large calls were, 90d"] = lambda look: tops.spreads(look, window, _LATE)
+    return found
+
+
+async def _of_lists(ledger: Ledger) -> dict[str, Ask]:
+    window = Window.preset(Preset.MONTH, ledger.now, _SEOUL)
+    found: dict[str, Ask] = {}
+    for order in Order:
+        found[f"the first 50 users by {order.value}, with 30d"] = _page(window, order)
+    after = None
+    async with snapshot(ledger.database, _PROJECT) as look:
+        for _ in range(5):
+            after = (await directory.page(look, window, after=after, limit=1_000)).next
+    found["50 users by used, from the 5,000th on, with 30d"] = _page(window, Order.USED, after=after)
+    for prefix in ("user-00", "user-0012"):
+        label = f"50 users by used, of those who begin with {prefix}, with 30d"
+        found[label] = _page(window, Order.USED, prefix=prefix)
+    found["how many users used how much"] = directory.histogram
+    return found
+
+
+def _series(window: Window, filters: Filters = EVERYTHING, by: series.Part | None = "model") -> Ask:
+    return lambda look: series.of(look, window, filters, by)
+
+
+def _breakdown(window: Window, filters: Filters = EVERYTHING) -> Ask:
+    return lambda look: tops.breakdown(look, window, filters)
+
+
+def _top(window: Window, by: tops.By) -> Ask:
+    return lambda look: tops.users(look, window, by)
+
+
+def _page(window: Window, order: Order, prefix: str = "", after: Place | None = None) -> Ask:
+    return lambda look: directory.page(look, window, order=order, prefix=prefix, after=after)
+
+
+def _totals(user: str) -> Ask:
+    return lambda look: reports.totals(look.reader, account_id(_PROJECT, user))
+
+
+def _calls(user: str) -> Ask:
+    return lambda look: reports.calls(look.reader, account_id(_PROJECT, user), None, 100)
+
+
+async def _measure(ledger: Ledger, runs: int) -> dict[str, Time]:
+    """Measure everything, one thing after another."""
+    found = {}
+    async with ledger.database.connection() as connection:
+        server = Path(f"/proc/{connection.get_server_pid()}/stat")
+    for name, ask in (await _asks(ledger)).items():
+        times, used = [], 0.0
+        for _ in range(runs + 1):
+            async with snapshot(ledger.database, _PROJECT) as look:
+                began = time.perf_counter()
+                await ask(look)
+                times.append((time.perf_counter() - began) * 1000)
+            if len(times) == 1:
+                used = _cpu_ms(server)
+        found[name] = Time(statistics.median(times[1:]), min(times[1:]), (_cpu_ms(server) - used) / runs)
+        print(f"{ledger.rows:>10,} calls: {name}: {found[name].shown()} ms", flush=True)
+    return found
+
+
+def _cpu_ms(process: Path) -> float:
+    """Give how long a process had a processor so far, in milliseconds."""
+    fields = process.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+
+
+async def _ledger(dsn: str) -> Ledger:
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows, ends_at = await connection.fetchrow("SELECT rows, ends_at FROM seed.project")
+    finally:
+        await connection.close()
+    return Ledger(await Database.connect(dsn, size=1), rows, ends_at.astimezone(UTC))
+
+
+async def _run(dsns: Sequence[str], runs: int) -> list[tuple[int, dict[str, Time]]]:
+    found = []
+    for dsn in dsns:
+        ledger = await _ledger(dsn)
+        try:
+            found.append((ledger.rows, await _measure(ledger, runs)))
+        finally:
+            await ledger.database.close()
+    return found
+
+
+def _write(found: list[tuple[int, dict[str, Time]]], runs: int) -> None:
+    """Write the section into RESULTS.md."""
+    (fewer, before), (rows, after) = found
+    over = [name for name, each in after.items() if each.median > _TO_REACH_MS]
+    slower = [name for name, each in after.items() if each.median > 1.5 * before[name].median and each.median > 5]
+    heads = ["what", f"{fewer:,} calls", f"{rows:,} calls"]
+    lines = [[name, before[name].shown(), f"**{each.shown()}**"] for name, each in after.items()]
+    about = (
+        f"Measured {measured_on()}. Of {len(after)} things, {len(after) - len(over)} take at most {_TO_REACH_MS} ms at "
+        f"{rows:,} calls" + (f"; more take: {'; '.join(over)}." if over else ".")
+    )
+    growth = (
+        f"More than 5 ms and half as much again as at {fewer:,} calls: {'; '.join(slower) if slower else 'nothing'}."
+    )
+    method = _METHOD.format(runs=runs, days=DAYS)
+    write_section("Pages", "\n".join([method, about, growth, "", table(heads, lines), ""]))
+
+
+def main() -> None:
+    """Measure both ledgers and write benchmarks/RESULTS.md."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("directories", type=Path, nargs=2, help="the ledgers, the smaller one first")
+    parser.add_argument("--runs", type=int, default=15, help="how often everything is asked for")
+    options = parser.parse_args()
+    with ExitStack() as servers:
+        dsns = [servers.enter_context(EmbeddedServer(each)).dsn for each in options.directories]
+        _write(asyncio.run(_run(dsns, options.runs)), options.runs)
+
+
+if __name__ == "__main__":
+    main()
