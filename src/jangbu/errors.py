@@ -14,6 +14,7 @@
     ├── NotPermitted            the key or the account may not do this
     │   ├── LastOwner           nobody would be left who may give roles
     │   └── Unauthenticated     no key was given, or one that opens nothing
+    │       └── TokenExpired    what was given did open something, until its time was over
     ├── StillRunning            work has not ended, and what it will cost is not known yet
     ├── TooMuchKept             a user has the provider keep as much as one may
     ├── NotOffered              what was asked for is not offered, and was not passed on
@@ -135,6 +136,12 @@ class Unauthenticated(NotPermitted):
     """No key was given, or one that opens nothing, or a wrong password: which of them a guesser is not told."""
 
     code = "unauthenticated"
+
+
+class TokenExpired(Unauthenticated):
+    """What was given did open something, and its time is over: another one will do."""
+
+    code = "token_expired"
 
 
 class TooMuchKept(JangbuError):

@@ -30,6 +30,7 @@ from jangbu.metering.rollups import Rollups
 from jangbu.metering.services import Services
 from jangbu.metering.spooling import Spooling
 from jangbu.metering.sweeper import Sweeper
+from jangbu.metering.view_tokens import ViewTokens
 from jangbu.storage import migrate
 from jangbu.storage.database import Database
 from jangbu.storage.names import ServiceNames
@@ -200,6 +201,7 @@ def _assemble(settings: Settings, database: Database, clock: Clock, channels: Se
         services=Services(ServiceNames(database), most=settings.services_max),
         pricing=Pricing(database, project=settings.project, book_file=settings.price_book),
         people=people_of(database, clock, project=settings.project),
+        view_tokens=ViewTokens(database, clock, project=settings.project),
     )
 
 

@@ -69,6 +69,16 @@ def test_a_blocked_account_is_shown_as_blocked_until_it_is_unblocked(jangbu: Jan
     assert jangbu.ok("accounts", "block", "kim", "--unblock").out == "account of kim is active\n"
 
 
+def test_a_token_of_a_users_view_is_printed_alone(jangbu: Jangbu) -> None:
+    jangbu.ok("accounts", "create", "kim")
+    shown = jangbu.json("accounts", "view-token", "kim", "--seconds", "60")
+    assert (shown["user"], shown["token"].count(".")) == ("kim", 2)
+    assert jangbu.ok("accounts", "view-token", "kim").out.count("\n") == 1
+    assert jangbu.ok("accounts", "revoke-view-tokens").out.startswith("no token that was made until now")
+    assert jangbu("accounts", "view-token", "kim", "--seconds", "3601").code == 2
+    assert jangbu("accounts", "view-token", "lee").code == 3
+
+
 def test_accounts_are_listed_page_by_page(jangbu: Jangbu) -> None:
     for user in ("a", "b", "c"):
         jangbu.ok("accounts", "create", user)

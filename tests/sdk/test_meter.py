@@ -67,11 +67,19 @@ def test_a_user_without_an_account_is_not_found(meter: Meter) -> None:
         meter.grant("nobody", 1, key="order-1")
 
 
+def test_a_token_of_a_users_view_is_made_for_whom_there_is(meter: Meter) -> None:
+    meter.create(USER)
+    assert meter.view_token(USER, 60).count(".") == 2
+    with pytest.raises(NotFound):
+        meter.view_token("nobody")
+
+
 async def test_each_method_may_be_awaited(database_url: str) -> None:
     async with Meter.open(database_url) as meter:
         assert await meter.acreate(USER)
         await meter.agrant(USER, 1000, key="order-1")
         assert await meter.abalance(USER) == Balance(1000, 0, 0)
+        assert (await meter.aview_token(USER)).count(".") == 2
 
 
 async def test_where_a_loop_runs_the_first_use_waits_for_the_ledger(database_url: str) -> None:

@@ -29,6 +29,7 @@ from jangbu.metering.recorder import Recorder
 from jangbu.metering.resources import Resources
 from jangbu.metering.services import Services
 from jangbu.metering.spooling import Spooling
+from jangbu.metering.view_tokens import ViewTokens
 from jangbu.storage.database import Database
 from jangbu.storage.names import ServiceNames
 from tests.metering.spool.memory_disk import MemoryDisk
@@ -142,6 +143,7 @@ class Process:
             pricing=Pricing(database, project=PROJECT),
             services=Services(ServiceNames(database), most=100),
             people=people_of(database, self.clock, project=PROJECT),
+            view_tokens=ViewTokens(database, self.clock, project=PROJECT),
             alerts=self._alerts(database),
         )
         while True:

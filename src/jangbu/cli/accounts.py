@@ -89,6 +89,27 @@ async def block(
     session.show(account_facts(account), lambda: f"account of {account.user} is {account.state}")
 
 
+@command(accounts, "view-token")
+async def view_token(
+    session: Session,
+    user: User,
+    seconds: Annotated[str, typer.Option(metavar="N", help="For how many seconds it is good, at most 3600.")] = "900",
+) -> None:
+    """Make a token by which a user's own view may be read for a while; it is stored nowhere."""
+    lasting = whole_number(seconds, "the number of seconds")
+    async with session.ledger() as metering:
+        made = await metering.view_tokens.make(await metering.accounts.user_named(user), lasting)
+    session.show({"user": made.user, "token": made.text, "expires_at": made.expires_at}, lambda: made.text)
+
+
+@command(accounts, "revoke-view-tokens")
+async def revoke_view_tokens(session: Session) -> None:
+    """End all tokens of views that were made until now, everybody's, at once."""
+    async with session.ledger() as metering:
+        await metering.view_tokens.revoke_all()
+    session.show({"revoked": True}, lambda: "no token that was made until now opens a view any more")
+
+
 async def grant(
     session: Session,
     user: User,

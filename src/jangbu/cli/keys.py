@@ -45,8 +45,8 @@ Roles = Annotated[
     list[str] | None,
     typer.Option(
         metavar="R",
-        help="What an app's key may do through the API, again for each: owner, finance, developer, viewer, analytics; "
-        "it calls Gemini only with scopes beside them.",
+        help="What an app's key may do through the API, again for each: owner, finance, developer, viewer, analytics, "
+        "views; it calls Gemini only with scopes beside them.",
         show_default="none",
     ),
 ]

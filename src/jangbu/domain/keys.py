@@ -85,6 +85,8 @@ class Role(StrEnum):
     DEVELOPER = "api:developer"
     VIEWER = "api:viewer"
     ANALYTICS = "api:analytics"
+    VIEWS = "api:views"
+    """Makes tokens by which users see their own accounts, for an app that shall do nothing else."""
     USER = "user"
     """A user's own key: it reads its own account. No key is given this role, its kind tells."""
 

@@ -8,7 +8,7 @@ _READS = frozenset({Role.VIEWER, Role.ANALYTICS})
 _INCLUDED = {
     Role.OWNER: frozenset(Role) - {Role.USER},
     Role.FINANCE: _READS,
-    Role.DEVELOPER: _READS,
+    Role.DEVELOPER: _READS | {Role.VIEWS},
     Role.VIEWER: frozenset({Role.ANALYTICS}),
 }
 """The roles that may do nothing but what another role may do, too."""

@@ -33,6 +33,7 @@ from jangbu.metering.retention import dropped_by_retention
 from jangbu.metering.retry import repeated
 from jangbu.metering.services import Services
 from jangbu.metering.spool import Claim
+from jangbu.metering.view_tokens import ViewTokens
 from jangbu.storage import entries, usage
 from jangbu.storage.database import Database
 from jangbu.storage.entries import KeyRow
@@ -61,6 +62,7 @@ class Metering:
         pricing: Pricing,
         services: Services,
         people: People,
+        view_tokens: ViewTokens,
     ) -> None:
         self.database = database
         self.clock = accounts.clock
@@ -77,6 +79,7 @@ class Metering:
         self._endings = Endings(holds, self.spooling)
         self.services = services
         self.members, self.sessions, self.audit = people.members, people.sessions, people.audit
+        self.view_tokens = view_tokens
         self._numbering = Numbering(services, Names(database, "model"))
 
     async def execute(self, effect: LedgerEffect) -> Held | Refused | Receipt | None:

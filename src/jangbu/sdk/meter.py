@@ -207,6 +207,18 @@ class Meter:
         await self._background.wait_for_detached_async()
         return await self._background.wait_async(lambda metering: metering.accounts.balance(user))
 
+    def view_token(self, user: str, seconds: int = 900) -> str:
+        """Give a token by which a user's own view may be read for a while: for ``<token-meter>`` in the app's page.
+
+        Make it only for whom the app knows to be that user. Raises NotFound, and InvalidInput for more than an hour.
+        """
+        return self._background.wait(lambda metering: metering.view_tokens.make(user, seconds)).text
+
+    async def aview_token(self, user: str, seconds: int = 900) -> str:
+        """Give a token as ``view_token`` does."""
+        made = await self._background.wait_async(lambda metering: metering.view_tokens.make(user, seconds))
+        return made.text
+
     def _recording(
         self, user: str, service: str, model: str, response: object, metadata: Mapping[str, Any] | None
     ) -> "Callable[[Metering], Coroutine[Any, Any, Receipt]]":

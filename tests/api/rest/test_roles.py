@@ -8,7 +8,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from jangbu.api.rest.app import PREFIX, build
-from jangbu.api.rest.declared import FIGURES, MONEY, OPERATIONS, READERS, USER, WRITERS, Declared
+from jangbu.api.rest.declared import FIGURES, MONEY, OPERATIONS, READERS, USER, VIEWS, WRITERS, Declared
 from jangbu.api.rest.frame import Route
 from jangbu.api.rest.parts import ROUTES
 from jangbu.domain.keys import Role
@@ -79,6 +79,8 @@ MATRIX = {
     "keys.list_keys": OPERATIONS,
     "keys.show": OPERATIONS,
     "keys.revoke": OPERATIONS,
+    "view_tokens.create": OPERATIONS | VIEWS,
+    "view_tokens.revoke": OPERATIONS,
     "alerts.list_alerts": READERS,
     "exports.calls": READERS | USER,
     "exports.entries": READERS | USER,

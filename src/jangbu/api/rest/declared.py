@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from jangbu.domain.keys import Role
 
-__all__ = ["FIGURES", "MONEY", "OPERATIONS", "READERS", "USER", "WRITERS", "Declared", "Routes"]
+__all__ = ["FIGURES", "MONEY", "OPERATIONS", "READERS", "USER", "VIEWS", "WRITERS", "Declared", "Routes"]
 
 Endpoint = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -23,6 +23,8 @@ MONEY = frozenset({Role.OWNER, Role.FINANCE})
 OPERATIONS = frozenset({Role.OWNER, Role.DEVELOPER})
 """Who may record, settle and make keys."""
 WRITERS = MONEY | OPERATIONS
+VIEWS = frozenset({Role.VIEWS})
+"""What an app's backend needs to show its users their own accounts, and nothing more."""
 
 _BODY_BYTES = 65_536
 
@@ -31,7 +33,8 @@ _BODY_BYTES = 65_536
 class Declared:
     """One route. ``body_bytes`` is how large its body may be, None where the settings decide.
 
-    ``answer`` is None where it answers with a file, of one of the ``media_types``.
+    ``answer`` is None where it answers with a file, of one of the ``media_types``. ``is_kept`` tells that what it does
+    stays in the ledger, so that to do it twice would be something else.
     """
 
     method: str
@@ -44,11 +47,17 @@ class Declared:
     also: tuple[int, ...] = ()
     body_bytes: int | None = _BODY_BYTES
     media_types: tuple[str, ...] = ()
+    is_kept: bool = True
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether something is sent with it."""
+        return self.method != "GET"
 
     @property
     def writes(self) -> bool:
         """Whether it changes something, so that it needs an idempotency key."""
-        return self.method != "GET"
+        return self.takes_body and self.is_kept
 
     @property
     def name(self) -> str:
@@ -88,10 +97,13 @@ class Routes:
         status: int = 200,
         also: tuple[int, ...] = (),
         body_bytes: int | None = _BODY_BYTES,
+        is_kept: bool = True,
     ) -> Callable[[Endpoint], Endpoint]:
         """Declare a route that writes; ``also`` are further statuses of its success."""
         return self._adding(
-            lambda endpoint: Declared("POST", path, roles, endpoint, answer, self._tag, status, also, body_bytes)
+            lambda endpoint: Declared(
+                "POST", path, roles, endpoint, answer, self._tag, status, also, body_bytes, is_kept=is_kept
+            )
         )
 
     def _adding(self, declare: Callable[[Endpoint], Declared]) -> Callable[[Endpoint], Endpoint]:

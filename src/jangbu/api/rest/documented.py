@@ -29,8 +29,8 @@ _WRONG = {
 }
 _WRONG_WRITES = {
     409: "The idempotency key was used for something else; the first result stands.",
-    413: "The body is too large.",
 }
+_WRONG_BODIES = {413: "The body is too large."}
 
 
 class Problem(BaseModel):
@@ -106,7 +106,7 @@ def complete(app: FastAPI) -> None:
 
 
 def _responses(declared: Declared) -> dict[int | str, dict[str, Any]]:
-    wrong = _WRONG | (_WRONG_WRITES if declared.writes else {})
+    wrong = _WRONG | (_WRONG_WRITES if declared.writes else {}) | (_WRONG_BODIES if declared.takes_body else {})
     found: dict[int | str, dict[str, Any]] = {
         status: {"description": words, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
         for status, words in sorted(wrong.items())

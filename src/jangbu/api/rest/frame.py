@@ -28,6 +28,7 @@ __all__ = ["KEY_HEADER", "Route"]
 KEY_HEADER = "idempotency-key"
 _KEY = re.compile(r"[\x21-\x7e]{1,190}")
 _BEARER = "bearer "
+_JSON = (b"content-type", b"application/json")
 _REPEATED = frozenset({"state"})
 """The parameters that may be given several times."""
 
@@ -87,13 +88,13 @@ class Route(APIRoute):
         self._require_known(request)
         once = _idempotency_key(request) if declared.writes else ""
         with parts.bodies.share() as share:
-            content = await parts.bodies.read(request, share, declared.body_bytes) if declared.writes else {}
+            content = await parts.bodies.read(request, share, declared.body_bytes) if declared.takes_body else {}
             if content and self.body_field is None:
                 raise InvalidInput("nothing is sent with this", hint="leave the body empty")
             read = _Read(request, content)
             read.state.asked = Asked(parts, key, once)
             response = await handle(read)
-        if declared.writes or isinstance(response, Streamed):
+        if declared.takes_body or isinstance(response, Streamed):
             response.headers["cache-control"] = "no-store"
             return response
         return _tagged(request, response)
@@ -111,10 +112,13 @@ class Route(APIRoute):
 
 
 class _Read(Request):
-    """A request whose body was read already, by rules that are stricter than the framework's."""
+    """A request whose body was read already, by rules that are stricter than the framework's: it is JSON, also where
+    nothing was sent, which is an empty object.
+    """
 
     def __init__(self, request: Request, content: dict[str, Any]) -> None:
-        super().__init__(request.scope, request.receive)
+        headers = [each for each in request.scope["headers"] if each[0] != b"content-type"]
+        super().__init__({**request.scope, "headers": [*headers, _JSON]}, request.receive)
         self._content = content
 
     async def body(self) -> bytes:

@@ -14,6 +14,7 @@ from jangbu.api.rest.prices import prices
 from jangbu.api.rest.records import records
 from jangbu.api.rest.reports import reports
 from jangbu.api.rest.verification import verification
+from jangbu.api.rest.view_tokens import view_tokens
 
 __all__ = ["ROUTES"]
 
@@ -28,6 +29,7 @@ ROUTES: tuple[Routes, ...] = (
     prices,
     price_changes,
     keys,
+    view_tokens,
     alerts,
     verification,
     exports,
