@@ -23,7 +23,7 @@ TILES = re.compile(r"""parts\.tile\(\s*["']([a-z_.]+)["']""")
 
 def sources() -> Iterator[tuple[Path, str]]:
     for path in sorted(FOLDER.rglob("*")):
-        if path.suffix in {".html", ".py"}:
+        if path.suffix in {".html", ".py"} or path.name == "token-meter.js":
             yield path, path.read_text(encoding="utf-8")
 
 

@@ -30,7 +30,7 @@ OWN_PAGES = frozenset({"healthz", "readyz", "metrics", "api", "dashboard", "open
 """The first segments of paths that are Jangbu's own and none of Gemini's."""
 
 _PREFIX_PATH = re.compile(r"/*[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*/*|/+")
-_ORIGIN = re.compile(r"https?://[^\s/?#@:]+(?::[0-9]{1,5})?")
+_ORIGIN = re.compile(r"https?://[^\s/?#@:;'\"]+(?::[0-9]{1,5})?")
 _WEB_ADDRESS = re.compile(rf"{_ORIGIN.pattern}(?:[/?#]\S*)?")
 
 
@@ -184,6 +184,16 @@ class Settings(BaseSettings):
         validate_default=True,
         description="The domains of addresses that come in uninvited, apart by commas; * for all of the provider's",
     )
+    view_origins: str = Field(
+        "", description="The origins whose pages may show users their own accounts, apart by commas; * for all"
+    )
+    view_costs: bool = Field(False, description="Whether users see there what they are charged, beside their tokens")
+    low_balance: int | None = Field(
+        None,
+        ge=1,
+        description="From how many tokens on a user is told that few are left; without it, once they are fewer than"
+        " three days' use of the last week",
+    )
     metrics_token: SecretStr | None = Field(
         None, min_length=1, description="What /metrics asks for as a bearer token; without it everybody may read it"
     )
@@ -270,7 +280,7 @@ class Settings(BaseSettings):
             )
         return value
 
-    @field_validator("allowed_origins")
+    @field_validator("allowed_origins", "view_origins")
     @classmethod
     def _be_origins(cls, value: str) -> str:
         for origin in filter(None, map(str.strip, value.split(","))):

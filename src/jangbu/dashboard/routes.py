@@ -1,4 +1,4 @@
-"""Which address leads where: the doors that are open to everybody, and the pages behind them."""
+"""Which address leads where: the doors that are open to everybody, users' own views, and the pages behind the doors."""
 
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -16,6 +16,8 @@ from jangbu.dashboard.page import Page
 from jangbu.dashboard.pages.all import PAGES
 from jangbu.dashboard.preferences import remembered
 from jangbu.dashboard.signing_in import SigningIn
+from jangbu.dashboard.view.origins import Origins
+from jangbu.dashboard.view.serving import Views
 from jangbu.metering.meter import Metering
 
 __all__ = ["routes_of"]
@@ -29,6 +31,7 @@ def routes_of(settings: Settings, ledger: Metering) -> list[BaseRoute]:
         Route(PREFIX, _home),
         Route(f"{PREFIX}/static/{{digest}}/{{name:path}}", assets.serve),
         *_doors(settings, ledger),
+        *_views(Views(ledger, settings, Origins.read(settings.view_origins))),
         *_pages(Frame(ledger, settings, PAGES)),
     ]
 
@@ -46,6 +49,13 @@ def _doors(settings: Settings, ledger: Metering) -> Iterator[BaseRoute]:
         by_provider = ByProvider(ledger, settings, provider, door)
         yield Route(f"{PREFIX}/sign-in/provider", by_provider.leave)
         yield Route(f"{PREFIX}/returned", by_provider.come_back)
+
+
+def _views(views: Views) -> Iterator[BaseRoute]:
+    yield Route(f"{PREFIX}/view", views.page)
+    yield Route(f"{PREFIX}/view/data", views.data)
+    yield Route(f"{PREFIX}/view/data", views.preflight, methods=["OPTIONS"])
+    yield Route(f"{PREFIX}/view/token-meter.js", views.script)
 
 
 def _pages(frame: Frame) -> Iterator[BaseRoute]:
