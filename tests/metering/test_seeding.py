@@ -3,8 +3,8 @@
 from collections import Counter
 
 import pytest
-
 from benchmarks.seeding import seed
+
 from jangbu.metering.evidence import restated
 from jangbu.metering.pricing import Pricing
 from jangbu.metering.reports import Reports

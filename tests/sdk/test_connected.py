@@ -90,6 +90,13 @@ async def test_accounts_are_opened_granted_to_and_read(meter: ConnectedMeter) ->
     assert (await meter.agrant("..", 5, key="order-2")).balance.granted == 5
 
 
+async def test_tokens_of_views_are_made_over_the_api(api: Stage, meter: ConnectedMeter) -> None:
+    opened = await api.ledger.view_tokens.account_of(await meter.aview_token("kim", 60))
+    assert opened == api.ledger.accounts.id_of("kim")
+    with pytest.raises(NotFound):
+        await meter.aview_token("nobody-here")
+
+
 async def test_every_method_waits_for_who_is_not_asynchronous(api: Stage) -> None:
     def app() -> tuple[bool, Receipt, Balance]:
         with connected(api) as meter, meter.attribute(user="lee"):

@@ -24,6 +24,7 @@ from jangbu.domain.usage import Usage
 from jangbu.errors import InvalidAnswer, InvalidInput, JangbuError, LedgerUnreachable
 from jangbu.metering.accounts import Posted
 from jangbu.metering.content import metadata_text
+from jangbu.metering.view_tokens import ViewToken
 from jangbu.providers.gemini.objects import answers_in
 from jangbu.sdk.problems import error_of
 from jangbu.sdk.wire import Answer, Wire
@@ -51,6 +52,16 @@ class RemoteLedger:
     def accounts(self) -> "RemoteLedger":
         """The accounts, which are asked for here, too."""
         return self
+
+    @property
+    def view_tokens(self) -> "RemoteLedger":
+        """What makes tokens of users' views, which is asked for here, too."""
+        return self
+
+    async def make(self, user: str, seconds: int) -> ViewToken:
+        """Make a token by which a user's own view may be read for a while."""
+        made = await self._ask("POST", f"{_path_of(user)}/view-token", {"seconds": seconds})
+        return ViewToken(made["token"], made["user"], datetime.fromisoformat(made["expires_at"]))
 
     async def close(self) -> None:
         """Close what is open to the server."""
