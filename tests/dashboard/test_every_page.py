@@ -26,6 +26,8 @@ def address_of(name: str, path: str, site: Site) -> str:
     match name:
         case "user":
             return f"{path}?user={USERS[0]}"
+        case "ledger":
+            return f"{path}?user={USERS[0]}&entry=2"
         case "call":
             return f"{path}?call={site.call}&user={USERS[0]}"
         case _:

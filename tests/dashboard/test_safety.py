@@ -37,6 +37,10 @@ FIELDS = {
     "/user/adjust": {"user": USERS[0], "delta": "5", "reason": "why not", "key": "safety"},
     "/user/block": {"user": USERS[0], "key": "safety"},
     "/user/unblock": {"user": USERS[0], "key": "safety"},
+    "/ledger/refund": {"user": USERS[0], "call": NOBODY, "amount": "5", "reason": "why not", "key": "safety"},
+    "/ledger/void": {"user": USERS[0], "call": NOBODY, "reason": "why not", "key": "safety"},
+    "/ledger/verify": {"key": "safety"},
+    "/ledger/verify-full": {"key": "safety"},
     "/alerts/release": {"hold": NOBODY, "reason": "why not", "key": "safety"},
     "/alerts/charge": {"hold": NOBODY, "answer": "{}", "key": "safety"},
 }
@@ -65,7 +69,7 @@ async def standing(site: Site) -> object:
             "SELECT (SELECT count(*) FROM jangbu.entries), (SELECT count(*) FROM jangbu.idempotency_keys),"
             " (SELECT count(*) FROM jangbu.price_versions), (SELECT array_agg(state::text) FROM jangbu.accounts),"
             " (SELECT array_agg(role::text) FROM jangbu.members), (SELECT count(*) FROM jangbu.api_keys),"
-            " (SELECT count(*) FROM jangbu.audit WHERE action NOT LIKE 'sessions.%')"
+            " (SELECT count(*) FROM jangbu.verification_runs), (SELECT count(*) FROM jangbu.audit WHERE action NOT LIKE 'sessions.%')"
         )
     finally:
         await connection.close()
@@ -298,6 +302,7 @@ def heads(headers: Message) -> set[str]:
 PARAMETERS = (
     *("range", "from", "to", "zone", "bucket", "metric", "user", "model", "service", "compare", "live", "lang"),
     *("notice", "version", "unit", "price_model", "call", "after", "next", "token", "limit", "sort", "q"),
+    *("kind", "asset", "entry"),
 )
 VALUES = st.one_of(
     st.sampled_from(
@@ -345,7 +350,7 @@ async def differing(site: Site) -> int:
         await connection.close()
 
 
-FORM_FIELDS = ("user", "amount", "delta", "reason", "key", "source", "expires_on", "hold", "answer", "zone")
+FORM_FIELDS = ("user", "amount", "delta", "reason", "key", "source", "expires_on", "hold", "answer", "zone", "call")
 
 
 @settings(max_examples=250)

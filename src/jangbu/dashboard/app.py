@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from jangbu.config import Settings
 from jangbu.errors import JangbuError
 from jangbu.metering.meter import Metering
+from jangbu.metering.verification_runs import VerificationRuns
 
 __all__ = ["Dashboard", "build"]
 
@@ -25,6 +26,7 @@ class Dashboard:
     def __init__(self, settings: Settings, ledger: Metering) -> None:
         self._settings = settings
         self._ledger = ledger
+        self._runs = VerificationRuns(ledger, settings.project)
         self._making = asyncio.Lock()
         self._app: Starlette | None = None
 
@@ -33,17 +35,21 @@ class Dashboard:
         if self._app is None:
             async with self._making:
                 if self._app is None:
-                    self._app = await asyncio.to_thread(build, self._settings, self._ledger)
+                    self._app = await asyncio.to_thread(build, self._settings, self._ledger, self._runs)
         await self._app(scope, receive, _guarded(send))
 
+    async def close(self) -> None:
+        """End what goes on in the background."""
+        await self._runs.close()
 
-def build(settings: Settings, ledger: Metering) -> Starlette:
+
+def build(settings: Settings, ledger: Metering, runs: VerificationRuns) -> Starlette:
     """Make the application; that takes a moment, for which calls of the gateway shall not wait."""
     from jangbu.dashboard.failing import failed, stopped, unrouted
     from jangbu.dashboard.routes import routes_of
 
     app = Starlette(
-        routes=routes_of(settings, ledger),
+        routes=routes_of(settings, ledger, runs),
         exception_handlers={HTTPException: unrouted, JangbuError: stopped, Exception: failed},
     )
     # An address with one slash too many is none: to correct it would lead to whatever host the request names.

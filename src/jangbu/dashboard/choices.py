@@ -11,7 +11,7 @@ from jangbu.errors import InvalidInput
 from jangbu.metering.snapshots import Filters, Snapshot
 from jangbu.metering.tops import By
 
-__all__ = ["CUSTOM", "METRICS", "before_of", "chosen", "filters_of", "metric_of", "window_of", "zones"]
+__all__ = ["CUSTOM", "METRICS", "before_of", "chosen", "filters_of", "metric_of", "window_asked", "window_of", "zones"]
 
 CUSTOM = "custom"
 METRICS: tuple[By, ...] = ("tokens", "cost", "calls")
@@ -38,6 +38,12 @@ def window_of(look: Look) -> Window:
         raise
     except InvalidInput:
         raise Wrong("bars", most=look.formats.number(BUCKETS_MAX)) from None
+
+
+def window_asked(look: Look) -> Window | None:
+    """Give the window where one is chosen, for pages that begin with all there is. Raises InvalidInput."""
+    is_asked = _is_custom(look) or look.asked("range") not in {None, CUSTOM}
+    return window_of(look) if is_asked else None
 
 
 def before_of(window: Window, until: datetime) -> Window:

@@ -16,13 +16,14 @@ from jangbu.config import Settings
 from jangbu.dashboard.failing import by_script, missing, refused, told, unforeseen
 from jangbu.dashboard.formats import Formats
 from jangbu.dashboard.look import PREFIX, Look
-from jangbu.dashboard.page import Page
+from jangbu.dashboard.page import Answered, Page
 from jangbu.dashboard.preferences import language_of, scheme_of
 from jangbu.dashboard.rendered import page as rendered
 from jangbu.dashboard.texts import texts_of
 from jangbu.domain.windows import zone_named
 from jangbu.errors import InvalidInput, JangbuError, NotPermitted, TooLarge
 from jangbu.metering.meter import Metering
+from jangbu.metering.verification_runs import VerificationRuns
 
 __all__ = ["COOKIE", "Frame", "form_of", "require_same_site"]
 
@@ -38,6 +39,7 @@ class Frame:
     """Serves pages to who is signed in."""
 
     ledger: Metering
+    runs: VerificationRuns
     settings: Settings
     pages: tuple[Page, ...]
 
@@ -76,7 +78,8 @@ class Frame:
             if not look.may(action.roles):
                 raise NotPermitted("your role does not include this", hint="ask an owner for another role")
             _require_readable(request, form.get("zone"))
-            return _gone_on(request, await action.act(look))
+            result = await action.act(look)
+            return _gone_on(request, result) if isinstance(result, str) else self._answered(result, look, request, page)
         except JangbuError as error:
             return refused(request, error)
         except Exception as error:
@@ -102,6 +105,7 @@ class Frame:
             query.pop("zone", None)
         return Look(
             ledger=self.ledger,
+            runs=self.runs,
             settings=self.settings,
             session=session,
             path=PREFIX + page.path,
@@ -109,6 +113,7 @@ class Frame:
             texts=texts,
             formats=Formats(texts.language, zone),
             now=self.ledger.clock.now(),
+            origin=(self.settings.public_url or _origin(request)).rstrip("/"),
             form=form,
         )
 
@@ -124,6 +129,13 @@ class Frame:
             "request_id": current_id(),
             "project": self.settings.project,
         }
+
+    def _answered(self, answer: Answered, look: Look, request: Request, page: Page) -> Response:
+        """Answer a form with a page; where a script sent it, in the place of the page that it stood on."""
+        response = rendered(answer.template, self._values(look, request, page) | dict(answer.values))
+        if by_script(request):
+            response.headers.update({"hx-retarget": "#page", "hx-reselect": "#page", "hx-reswap": "outerHTML"})
+        return response
 
     def _failed(self, error: JangbuError, look: Look, request: Request, page: Page) -> Response:
         return rendered("failed.html", self._values(look, request, page) | told(error), status=status_of(error))
@@ -166,6 +178,12 @@ def _require_readable(request: Request, zone: str | None = None) -> None:
     for named in (zone, request.query_params.get("zone")):
         if named:
             zone_named(named)
+
+
+def _origin(request: Request) -> str:
+    """Give the address of the server as the browser has it, which may speak TLS to a proxy before it."""
+    origin, host = request.headers.get("origin", ""), request.headers.get("host", "")
+    return origin if origin in {f"http://{host}", f"https://{host}"} else f"{request.url.scheme}://{host}"
 
 
 def _gone_on(request: Request, address: str) -> Response:

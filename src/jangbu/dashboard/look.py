@@ -14,6 +14,7 @@ from jangbu.domain.members import Session
 if TYPE_CHECKING:
     from jangbu.config import Settings
     from jangbu.metering.meter import Metering
+    from jangbu.metering.verification_runs import VerificationRuns
 
 __all__ = ["FILTERS", "KEPT", "PREFIX", "Look"]
 
@@ -25,9 +26,10 @@ FILTERS = ("user", "model", "service")
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a page is made from."""
+    """What a page is made from. ``origin`` is where people reach the server, as in links that are sent to somebody."""
 
     ledger: "Metering"
+    runs: "VerificationRuns"
     settings: "Settings"
     session: Session
     path: str
@@ -35,6 +37,7 @@ class Look:
     texts: Texts
     formats: Formats
     now: datetime
+    origin: str = ""
     form: Mapping[str, str] = field(default_factory=dict)
 
     def asked(self, name: str) -> str | None:

@@ -8,15 +8,25 @@ from jangbu.api.rest.declared import FIGURES, MONEY, OPERATIONS, READERS, WRITER
 from jangbu.dashboard.look import Look
 from jangbu.domain.keys import Role
 
-__all__ = ["FIGURES", "MONEY", "OPERATIONS", "OWNERS", "READERS", "WRITERS", "Action", "Page", "Show"]
+__all__ = ["FIGURES", "MONEY", "OPERATIONS", "OWNERS", "READERS", "WRITERS", "Action", "Answered", "Page", "Show"]
 
 OWNERS = frozenset({Role.OWNER})
 """Who may say who else may see and do things."""
 
 Show = Callable[[Look], Awaitable[Mapping[str, Any]]]
 """Reads what a page shows: the values of its template."""
-Act = Callable[[Look], Awaitable[str]]
-"""Does what a form asks for, and gives the address to go on to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A page that answers a form itself, for what is shown once: no address leads to it again."""
+
+    template: str
+    values: Mapping[str, Any]
+
+
+Act = Callable[[Look], Awaitable[str | Answered]]
+"""Does what a form asks for, and gives the address to go on to, or the page that answers."""
 
 
 @dataclass(frozen=True, slots=True)

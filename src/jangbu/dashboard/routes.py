@@ -19,20 +19,21 @@ from jangbu.dashboard.signing_in import SigningIn
 from jangbu.dashboard.view.origins import Origins
 from jangbu.dashboard.view.serving import Views
 from jangbu.metering.meter import Metering
+from jangbu.metering.verification_runs import VerificationRuns
 
 __all__ = ["routes_of"]
 
 _Answer = Callable[[Request], Awaitable[Response]]
 
 
-def routes_of(settings: Settings, ledger: Metering) -> list[BaseRoute]:
+def routes_of(settings: Settings, ledger: Metering, runs: VerificationRuns) -> list[BaseRoute]:
     """Give all routes of the dashboard."""
     return [
         Route(PREFIX, _home),
         Route(f"{PREFIX}/static/{{digest}}/{{name:path}}", assets.serve),
         *_doors(settings, ledger),
         *_views(Views(ledger, settings, Origins.read(settings.view_origins))),
-        *_pages(Frame(ledger, settings, PAGES)),
+        *_pages(Frame(ledger, runs, settings, PAGES)),
     ]
 
 

@@ -64,6 +64,10 @@ class VerificationRuns:
             raise NotFound(f"there is no verification {run}")
         return found
 
+    async def latest(self) -> RunRow | None:
+        """Give the one that was begun last, or None where none ever was."""
+        return await verification_runs.latest(self._ledger.database, self._project)
+
     async def close(self) -> None:
         """End what this process carries on, and write down that it has no result."""
         tasks = dict(self._tasks)

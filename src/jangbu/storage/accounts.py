@@ -52,9 +52,9 @@ async def open_balance(database: Database, account: UUID, asset: Asset) -> None:
     await database.rows("balance_open", account, int(asset))
 
 
-async def balances(database: Database, account: UUID) -> dict[Asset, Balance]:
+async def balances(reader: Reader, account: UUID) -> dict[Asset, Balance]:
     """Give all balances of an account."""
-    return {Asset(row["asset"]): _balance(row) for row in await database.rows("balance_list", account)}
+    return {Asset(row["asset"]): _balance(row) for row in await reader.rows("balance_list", account)}
 
 
 async def lock_balance(connection: Connection, account: UUID, asset: Asset) -> Balance | None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from jangbu.domain.ledger import Asset, Balance, EntryKind, Grant
-from jangbu.storage.database import Connection, Database, Row
+from jangbu.storage.database import Connection, Database, Reader, Row
 from jangbu.storage.statements import statement
 
 
@@ -40,6 +40,7 @@ class EntryRow:
     posting: int | None = None
     reference: UUID | None = None
     reason: str | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,30 @@ async def page(database: Database, account: UUID, asset: Asset, before: int | No
     ]
 
 
+async def page_between(
+    reader: Reader, account: UUID, asset: Asset, kind: EntryKind | None, first: int, before: int, limit: int
+) -> Sequence[EntryRow]:
+    """Give an account's entries of a kind, or of all, newest first: from a number on and before another one."""
+    bounds = (account, int(asset), first, before)
+    if kind is None or kind is EntryKind.USAGE:
+        rows = await reader.rows("entry_page", *bounds, kind is not None, limit)
+    else:
+        rows = await reader.rows("entry_of_kind", *bounds, kind.value, limit)
+    return [_entry(row) for row in rows]
+
+
+async def show(reader: Reader, account: UUID, asset: Asset, seq: int) -> tuple[EntryRow, bytes | None] | None:
+    """Give one entry with its hash, or None."""
+    row = await reader.row("entry_show", account, int(asset), seq)
+    return None if row is None else (_entry(row), row["hash"])
+
+
+async def locate(reader: Reader, account: UUID, asset: Asset, at: datetime) -> int:
+    """Give the number of the first entry at or after a moment, or the one that the next entry will have."""
+    found: int | None = await reader.value("entry_locate", account, int(asset), at)
+    return 1 if found is None else found
+
+
 async def find_of_usage(
     database: Database, account: UUID, asset: Asset, posting: int, *, overrun: bool
 ) -> EntryRow | None:
@@ -162,6 +187,20 @@ async def write_burn_down(connection: Connection, account: UUID, grants: Sequenc
 async def accounts_with_due_grants(database: Database, after: UUID, limit: int) -> Sequence[tuple[UUID, Asset]]:
     """Give accounts that own a grant whose time is up, in the order of their ids, from the one after ``after``."""
     return [(row["account_id"], Asset(row["asset"])) for row in await database.rows("grant_due", after, limit)]
+
+
+def _entry(row: Row) -> EntryRow:
+    return EntryRow(
+        row["seq"],
+        EntryKind(row["kind"]),
+        row["delta"],
+        row["balance_after"],
+        row["created_at"],
+        row["posting"],
+        row["reference"],
+        row["reason"],
+        row["key"],
+    )
 
 
 def _grant(row: Row) -> Grant:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from jangbu.domain.ledger import EntryKind
+from jangbu.domain.ledger import Asset, EntryKind
 from jangbu.storage.database import Database, Reader, Row
 from jangbu.storage.entries import EntryRow
 
@@ -88,6 +88,20 @@ async def calls(reader: Reader, account: UUID, before: UUID | None, limit: int) 
         CallRow(**{**row, "anomalies": tuple(row["anomalies"] or ())})
         for row in await reader.rows("report_calls", account, before, limit)
     ]
+
+
+async def calls_of_entry(
+    reader: Reader, account: UUID, asset: Asset, entry: EntryRow, span: tuple[UUID, UUID], limit: int
+) -> Sequence[tuple[CallRow, int]]:
+    """Give the calls that a debit sums, newest first, each with what it adds; of those whose ids lie in the span."""
+    is_overrun = entry.kind is EntryKind.OVERRUN
+    rows = await reader.rows("entry_calls", account, int(asset), entry.posting, is_overrun, *span, limit)
+    found = []
+    for row in rows:
+        values = dict(row)
+        amount = values.pop("amount")
+        found.append((CallRow(**{**values, "anomalies": tuple(values["anomalies"] or ())}), amount))
+    return found
 
 
 async def findings(database: Database, project: str, limit: int) -> Sequence[FindingRow]:

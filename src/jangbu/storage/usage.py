@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from jangbu.storage.database import Connection, Database, Row
+from jangbu.storage.database import Connection, Database, Reader, Row
 from jangbu.storage.failures import is_known_already
 from jangbu.storage.statements import statement
 
@@ -134,9 +134,9 @@ async def make_partitions(database: Database, moments: Sequence[datetime]) -> No
     await database.rows("partition_make", moments)
 
 
-async def find(database: Database, account: UUID, usage_id: UUID) -> UsageRecord | None:
+async def find(reader: Reader, account: UUID, usage_id: UUID) -> UsageRecord | None:
     """Give one record, or None."""
-    row = await database.row("usage_find", account, usage_id)
+    row = await reader.row("usage_find", account, usage_id)
     return None if row is None else record_of(row)
 
 

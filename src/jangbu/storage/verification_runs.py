@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from jangbu.storage.database import Connection, Database
+from jangbu.storage.database import Connection, Database, Row
 from jangbu.storage.statements import statement
 
 
@@ -67,8 +67,16 @@ async def end(database: Database, run: UUID, outcome: Outcome) -> None:
 async def find(database: Database, project: str, run: UUID) -> RunRow | None:
     """Give one of a project, or None."""
     row = await database.row("verification_run_find", project, run)
-    if row is None:
-        return None
+    return None if row is None else _run(row)
+
+
+async def latest(database: Database, project: str) -> RunRow | None:
+    """Give the one of a project that was begun last, or None."""
+    row = await database.row("verification_run_latest", project)
+    return None if row is None else _run(row)
+
+
+def _run(row: Row) -> RunRow:
     outcome = Outcome(
         row["failure"],
         row["since"],

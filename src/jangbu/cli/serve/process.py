@@ -120,6 +120,8 @@ async def _serve(
             _log.warning("no call can be made: there is nothing to call Gemini with; %s", WHAT_TO_SET)
         await server.serve(sockets=[listener])
         await gateway.close(stopping.seconds_left(settings.stop_seconds_max))
+        if dashboard is not None:
+            await dashboard.close()
         observed.close()
 
 

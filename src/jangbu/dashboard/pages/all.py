@@ -1,7 +1,7 @@
 """All pages, in the order of the menu."""
 
 from jangbu.dashboard.page import Page
-from jangbu.dashboard.pages import alerts, call, cost, models, overview, prices, user, users
+from jangbu.dashboard.pages import alerts, call, cost, ledger, models, overview, prices, user, users
 
 __all__ = ["PAGES"]
 
@@ -10,6 +10,7 @@ PAGES: tuple[Page, ...] = (
     users.PAGE,
     models.PAGE,
     cost.PAGE,
+    ledger.PAGE,
     alerts.PAGE,
     prices.PAGE,
     user.PAGE,

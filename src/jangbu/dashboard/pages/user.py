@@ -11,7 +11,7 @@ from jangbu.domain.windows import day_start, zone_named
 from jangbu.metering.accounts import Posted
 from jangbu.metering.reports import Reports, summed
 
-__all__ = ["PAGE"]
+__all__ = ["PAGE", "target_of", "user_of"]
 
 _CALLS_SHOWN = 50
 _ENTRIES_SHOWN = 20

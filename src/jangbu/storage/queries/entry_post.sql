@@ -40,11 +40,11 @@ moved AS (
 ),
 entered AS (
     INSERT INTO jangbu.entries (
-        account_id, asset, seq, kind, delta, balance_after, reference, reason, created_at, hash
+        account_id, asset, seq, kind, delta, balance_after, reference, reason, created_at, hash, key
     )
     SELECT
         e.account_id, e.asset, e.seq, $3::text::jangbu.entry_kind, $4::bigint, e.balance, $6::uuid, $9::text, e.at,
-        e.hash
+        e.hash, $7::text
     FROM entry AS e
 ),
 made AS (

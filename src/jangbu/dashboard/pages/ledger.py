@@ -1,0 +1,191 @@
+"""The ledger: every entry of a user with the balance after it, the calls that it is of, and whether it all adds up."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jangbu.dashboard.choices import CUSTOM, window_asked, zones
+from jangbu.dashboard.done import done, key_of, new_key
+from jangbu.dashboard.failing import told
+from jangbu.dashboard.fields import Wrong, chosen_of, id_of, reason_of, require_one_of, whole
+from jangbu.dashboard.look import Look
+from jangbu.dashboard.page import MONEY, READERS, WRITERS, Action, Page
+from jangbu.dashboard.pages.user import target_of, user_of
+from jangbu.domain.ledger import Asset, EntryKind
+from jangbu.domain.windows import Preset
+from jangbu.errors import NotFound
+from jangbu.metering import history
+from jangbu.metering.accounts import Posted
+from jangbu.metering.reports import Reports
+from jangbu.metering.snapshots import snapshot
+from jangbu.storage.verification_runs import RunRow
+
+__all__ = ["PAGE"]
+
+_ENTRIES_SHOWN = 50
+_USERS_SHOWN = 50
+_DIGITS_MAX = 18
+_ASSETS = {"tokens": Asset.TOKENS, "money": Asset.MONEY}
+_FILTERS = ("kind", "range", "from_", "to")
+_CLEARED = dict.fromkeys((*_FILTERS, "after", "entry"))
+
+
+async def show(look: Look) -> Mapping[str, Any]:
+    """Read a user's entries of one moment where a user is chosen, and how the last verification ended."""
+    user = look.asked("user")
+    problem: NotFound | None = None
+    values: Mapping[str, Any] = {}
+    if user is not None:
+        try:
+            values = await _ledger_of(look, user)
+        except NotFound as error:
+            problem = error
+    listed = [] if values else await look.ledger.accounts.page(look.asked("after") or "", _USERS_SHOWN + 1)
+    latest = await look.runs.latest()
+    return {
+        **_choices(look),
+        "user": user,
+        **told(problem),
+        "is_chosen": bool(values),
+        "users": [row.user for row in listed[:_USERS_SHOWN]],
+        "next": listed[_USERS_SHOWN - 1].user if len(listed) > _USERS_SHOWN else None,
+        "verified": await Reports(look.ledger.database, look.settings.project).verified(),
+        "run": latest,
+        "is_running": latest is not None and latest.outcome is None,
+        "every_minutes": look.settings.verify_seconds // 60,
+        "may_verify": look.may(WRITERS),
+        "form_key": new_key(look),
+        **values,
+    }
+
+
+async def refund(look: Look) -> str:
+    """Give back part of what a call was charged, for a reason that stays in the history."""
+    user, call, amount, reason = (
+        user_of(look),
+        id_of(look.form.get("call")),
+        whole(look, "amount", least=1),
+        reason_of(look),
+    )
+
+    async def act() -> Posted:
+        return await look.ledger.accounts.refund(user, call, amount, reason=reason, key=key_of(look))
+
+    await done(
+        look, "account.refund", target_of(user), act,
+        lambda posted: _new(posted, call=str(call), amount=amount, reason=reason),
+    )  # fmt: skip
+    return look.url("/ledger", user=user, notice="refunded")
+
+
+async def void(look: Look) -> str:
+    """Give back all that a call was charged and was not given back yet, its tokens and its money."""
+    user, call, reason = user_of(look), id_of(look.form.get("call")), reason_of(look)
+
+    async def act() -> Posted:
+        return await look.ledger.accounts.void(user, call, reason=reason, key=key_of(look))
+
+    await done(
+        look, "account.void", target_of(user), act, lambda posted: _new(posted, call=str(call), reason=reason)
+    )  # fmt: skip
+    return look.url("/ledger", user=user, notice="voided")
+
+
+async def verify(look: Look) -> str:
+    """Begin a verification of what moved since the last one. It goes on by itself, whoever looks."""
+    return await _begun(look, is_full=False)
+
+
+async def verify_full(look: Look) -> str:
+    """Begin a verification of everything."""
+    return await _begun(look, is_full=True)
+
+
+async def _ledger_of(look: Look, user: str) -> Mapping[str, Any]:
+    asset, kind, window, seq = (
+        _asset(look),
+        chosen_of(EntryKind, look.asked("kind")),
+        window_asked(look),
+        _number(look, "entry"),
+    )
+    formats, is_tokens = look.formats, asset is Asset.TOKENS
+    async with snapshot(look.ledger.database, look.settings.project) as book:
+        balances = await history.balances_of(book, user)
+        entries = await history.entries_of(
+            book,
+            user,
+            asset,
+            kind=kind,
+            between=None if window is None else (window.start, window.end),
+            before=_number(look, "after"),
+            limit=_ENTRIES_SHOWN + 1,
+        )
+        traced = None if seq is None else await history.trace(book, user, asset, seq)
+    return {
+        "chosen_asset": asset.name.lower(),
+        "assets": [name for name, each in _ASSETS.items() if each in balances],
+        "balance": balances.get(asset),
+        "entries": entries[:_ENTRIES_SHOWN],
+        "next": entries[_ENTRIES_SHOWN - 1].seq if len(entries) > _ENTRIES_SHOWN else None,
+        "traced": traced,
+        "may_correct": look.may(MONEY) and traced is not None and bool(traced.calls),
+        "amount": formats.number if is_tokens else formats.money_exact,
+        "short": formats.compact if is_tokens else formats.money,
+    }
+
+
+def _choices(look: Look) -> Mapping[str, Any]:
+    has_days = look.asked("from") is not None or look.asked("to") is not None
+    return {
+        "range": look.asked("range") or (CUSTOM if has_days else ""),
+        "ranges": [*(each.value for each in Preset), CUSTOM],
+        "kinds": [each.value for each in EntryKind],
+        "zones": zones() if look.formats.zone in zones() else (*zones(), look.formats.zone),
+        "clear": look.url(**_CLEARED) if any(look.asked(name.rstrip("_")) for name in _FILTERS) else "",
+    }
+
+
+async def _begun(look: Look, *, is_full: bool) -> str:
+    """Begin a verification, and write down who wanted it: the line follows, because the work is a task of its own."""
+    begun = await look.runs.begin(is_full=is_full, key=key_of(look))
+
+    async def act() -> tuple[RunRow, bool]:
+        return begun
+
+    await done(
+        look, "verification.start", "ledger", act,
+        lambda found: None if found[1] else {"id": str(found[0].id), "full": is_full},
+    )  # fmt: skip
+    return look.url("/ledger", user=look.form.get("user") or None, notice="verifying")
+
+
+def _new(posted: Posted, **facts: object) -> Mapping[str, Any] | None:
+    return None if posted.replayed else facts | {"id": str(posted.id)}
+
+
+def _asset(look: Look) -> Asset:
+    name = look.asked("asset") or "tokens"
+    require_one_of(_ASSETS, name)
+    return _ASSETS[name]
+
+
+def _number(look: Look, name: str) -> int | None:
+    text = look.asked(name)
+    if text is None:
+        return None
+    if not (text.isdecimal() and text.isascii() and len(text) <= _DIGITS_MAX and int(text) > 0):
+        raise Wrong("id", text=text[:40])
+    return int(text)
+
+
+PAGE = Page(
+    "/ledger",
+    "ledger",
+    READERS,
+    show,
+    {
+        "refund": Action(refund, MONEY),
+        "void": Action(void, MONEY),
+        "verify": Action(verify, WRITERS),
+        "verify-full": Action(verify_full, WRITERS),
+    },
+)

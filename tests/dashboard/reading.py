@@ -1,0 +1,66 @@
+"""What tests of pages read: a table as it is shown, a form as it would be sent, and the database behind both."""
+
+import hmac
+from typing import Any
+
+import asyncpg
+from playwright.async_api import APIResponse, Locator, Page
+
+from tests.dashboard.site import Site
+
+
+async def rows(page: Page, section: str) -> list[list[str]]:
+    """Give the cells of the first table in a section."""
+    found: list[list[str]] = await page.evaluate(
+        "(id) => [...document.getElementById(id).closest('section').querySelector('table tbody')?.rows ?? []]"
+        ".map((row) => [...row.cells].map((cell) => cell.innerText.trim()))",
+        section,
+    )
+    return found
+
+
+async def facts(place: Locator) -> dict[str, str]:
+    """Give a list of facts by their names."""
+    found: dict[str, str] = await place.locator("dl.facts").first.evaluate(
+        "(list) => Object.fromEntries([...list.querySelectorAll('dt')]"
+        ".map((name) => [name.innerText, name.nextElementSibling.innerText]))"
+    )
+    return found
+
+
+async def fields(form: Locator) -> dict[str, str]:
+    """Give what a form would send."""
+    found: dict[str, str] = await form.evaluate("(form) => Object.fromEntries(new FormData(form))")
+    return found
+
+
+async def send(page: Page, form: Locator, **changes: str) -> APIResponse:
+    """Send what a form would send, as a browser without scripts does; it stays as it is and may be sent again."""
+    address = await form.evaluate("(form) => form.action")
+    return await page.request.post(address, form={**await fields(form), **changes}, max_redirects=0)
+
+
+async def ask(site: Site, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
+    """Ask the database itself."""
+    connection = await asyncpg.connect(site.database_url)
+    try:
+        return [tuple(row) for row in await connection.fetch(query, *arguments)]
+    finally:
+        await connection.close()
+
+
+async def csrf_of(site: Site, member: str) -> str:
+    """Give the token that the forms of a member carry who signed in last, for one that has no form to read it from."""
+    [(session, secret)] = await ask(
+        site,
+        "SELECT s.session_id, s.csrf_secret FROM jangbu.sessions AS s JOIN jangbu.members AS m USING (member_id)"
+        " WHERE m.name = $1 ORDER BY s.created_at DESC LIMIT 1",
+        member,
+    )
+    return hmac.digest(bytes(secret), b"csrf:" + session.bytes, "sha256").hex()
+
+
+async def audited(site: Site, action: str) -> list[tuple[str, str]]:
+    """Give who did something, and to what, oldest first."""
+    found = await ask(site, "SELECT actor_name, target FROM jangbu.audit WHERE action = $1 ORDER BY at", action)
+    return [(name, target) for name, target in found]
