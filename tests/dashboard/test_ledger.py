@@ -102,7 +102,7 @@ async def test_a_period_is_of_the_days_of_the_zone(opens: Opens, site: Site, zon
     )  # fmt: skip
     day = times[0][1].astimezone(ZoneInfo(zone)).date()
     page = await opens(ledger_of(KIM, zone=zone))
-    await page.get_by_label("From").fill(day.isoformat())
+    await page.locator("input[name=from]").fill(day.isoformat())
     await page.get_by_label("To", exact=True).fill(day.isoformat())
     await page.get_by_role("button", name="Apply").click()
     await page.wait_for_url("**from=*")

@@ -69,7 +69,8 @@ async def standing(site: Site) -> object:
             "SELECT (SELECT count(*) FROM jangbu.entries), (SELECT count(*) FROM jangbu.idempotency_keys),"
             " (SELECT count(*) FROM jangbu.price_versions), (SELECT array_agg(state::text) FROM jangbu.accounts),"
             " (SELECT array_agg(role::text) FROM jangbu.members), (SELECT count(*) FROM jangbu.api_keys),"
-            " (SELECT count(*) FROM jangbu.verification_runs), (SELECT count(*) FROM jangbu.audit WHERE action NOT LIKE 'sessions.%')"
+            " (SELECT count(*) FROM jangbu.verification_runs),"
+            " (SELECT count(*) FROM jangbu.audit WHERE action NOT LIKE 'sessions.%')"
         )
     finally:
         await connection.close()
