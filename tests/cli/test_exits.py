@@ -33,6 +33,7 @@ GIVEN = {
     errors.NotPermitted: 4,
     errors.LastOwner: 4,
     errors.Unauthenticated: 4,
+    errors.TokenExpired: 4,
     errors.InsufficientBalance: 5,
     errors.IntegrityMismatch: 6,
     errors.DatabaseUnreachable: 7,
