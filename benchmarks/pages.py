@@ -90,6 +90,9 @@ def _of_all(now: datetime) -> dict[str, Ask]:
     for preset in Preset:
         window = Window.preset(preset, now, _KATHMANDU)
         found[f"the 10 users of most tokens, {preset.value}, Asia/Kathmandu"] = _top(window, "tokens")
+    for preset in (Preset.LAST_DAY, Preset.MONTH):
+        label = f"all users, how large the calls were, {preset.value}, by a sample"
+        found[label] = _spreads(Window.preset(preset, now, _SEOUL), EVERYTHING)
     found["the 10 users who cost most, 30d, Asia/Seoul"] = _top(Window.preset(Preset.MONTH, now, _SEOUL), "cost")
     return found
 
@@ -109,7 +112,8 @@ def _of_users(now: datetime) -> dict[str, Ask]:
     days = Window.preset(Preset.MONTH, now, _SEOUL)
     found["the first user, 30d by day, of everything, Asia/Seoul"] = _series(days, Filters(_FIRST), by=None)
     window = Window.preset(Preset.QUARTER, now, _SEOUL)
-    found["the 5,000th user, how large calls were, 90d"] = lambda look: tops.spreads(look, window, _LATE)
+    for name, user in (("the first user", _FIRST), ("the 5,000th user", _LATE)):
+        found[f"{name}, how large the calls were, 90d"] = _spreads(window, Filters(user))
     return found
 
 
@@ -140,6 +144,10 @@ def _breakdown(window: Window, filters: Filters = EVERYTHING) -> Ask:
 
 def _top(window: Window, by: tops.By) -> Ask:
     return lambda look: tops.users(look, window, by)
+
+
+def _spreads(window: Window, filters: Filters) -> Ask:
+    return lambda look: tops.spreads(look, window, filters)
 
 
 def _page(window: Window, order: Order, prefix: str = "", after: Place | None = None) -> Ask:

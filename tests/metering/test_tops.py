@@ -1,7 +1,7 @@
 """The users who used most, and what was used by service and model: what the records say, whatever the window."""
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import get_args
@@ -14,7 +14,7 @@ from jangbu.errors import InvalidInput, NotFound
 from jangbu.metering import tops
 from jangbu.metering.rollups import Rollups
 from jangbu.metering.snapshots import Filters, snapshot
-from jangbu.metering.tops import By, Spread
+from jangbu.metering.tops import By
 from jangbu.storage.database import Database
 from tests.metering.charted import DAY, HOUR, KOLKATA, MINUTE, MOVED, NEW_YORK, SEOUL, Recorded, expected, recorded
 from tests.metering.traffic import FLASH, IMAGE, KIM, LEE, PRO, Shop, open_shop
@@ -155,20 +155,60 @@ async def test_an_average_is_over_the_calls(shop: Shop) -> None:
     assert flash.average_tokens == round(flash.amounts.total_tokens / flash.amounts.calls)
 
 
-async def test_the_spread_of_a_users_calls_is_that_of_the_records(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    records = await recorded(shop)
+@pytest.mark.parametrize("user", [KIM, None])
+async def test_spreads_of_few_calls_are_those_of_the_records(shop: Shop, user: str | None) -> None:
+    records = [each for each in await recorded(shop) if user in (each.user, None) and ALL.start <= each.at < ALL.end]
+
     async with snapshot(shop.database, shop.project) as look:
-        found = await tops.spreads(look, ALL, KIM)
-        assert found is not None
-        for (service, model), spread in found.items():
-            sizes = sorted(
-                each.amounts.total_tokens
-                for each in records
-                if (each.user, each.service, each.model) == (KIM, service, model) and ALL.start <= each.at < ALL.end
-            )
-            assert spread == Spread(sizes[-(-len(sizes) // 2) - 1], sizes[-(-len(sizes) * 95 // 100) - 1])
-        monkeypatch.setattr(tops, "SPREAD_CALLS_MAX", 5)
-        assert await tops.spreads(look, ALL, KIM) is None
+        found = await tops.spreads(look, ALL, Filters(user))
+
+    sizes: dict[tuple[str | None, str | None], list[int]] = defaultdict(list)
+    for each in records:
+        for pair in ((each.service, each.model), (each.service, None), (None, each.model)):
+            sizes[pair].append(each.amounts.total_tokens)
+    told = [*found.cells.values(), *found.services.values(), *found.models.values()]
+    assert {(each.service, each.model): (each.calls, each.p50, each.p95) for each in told} == {
+        pair: (len(ordered), ordered[-(-len(ordered) // 2) - 1], ordered[-(-len(ordered) * 95 // 100) - 1])
+        for pair, ordered in ((pair, sorted(of_pair)) for pair, of_pair in sizes.items())
+    }
+    assert all(found.cells[pair].model == pair[1] for pair in found.cells)
+    assert not found.is_sample
+
+
+async def test_of_many_calls_of_a_user_the_latest_are_looked_at(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tops, "SPREAD_CALLS_MAX", 7)
+    calls = sorted((each.at, each.model) for each in await recorded(shop) if each.user == KIM and each.at < ALL.end)
+
+    async with snapshot(shop.database, shop.project) as look:
+        found = await tops.spreads(look, ALL, Filters(KIM))
+
+    assert found.is_sample
+    assert {name: spread.calls for name, spread in found.models.items()} == Counter(model for _, model in calls[-7:])
+
+
+async def test_of_many_calls_of_everybody_a_sample_is_looked_at_that_stays_the_same(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What there are few of in it is not told, because that would say nothing."""
+    monkeypatch.setattr(tops, "_SAMPLE_CALLS", 300)
+    monkeypatch.setattr(tops, "_SAMPLE_LEAST", 20)
+    whole = len([each for each in await recorded(shop) if ALL.start <= each.at < ALL.end])
+
+    async with snapshot(shop.database, shop.project) as look:
+        found = await tops.spreads(look, ALL)
+        assert await tops.spreads(look, ALL) == found
+
+    assert found.is_sample
+    assert sum(spread.calls for spread in found.cells.values()) < whole
+    assert all(spread.calls >= 20 for spread in found.cells.values())
+
+
+async def test_nothing_has_no_spread(shop: Shop) -> None:
+    later = datetime(2030, 1, 1, tzinfo=UTC)
+    async with snapshot(shop.database, shop.project) as look:
+        found = await tops.spreads(look, Window.custom(later, later + HOUR, SEOUL))
+
+    assert (found.cells, found.models, found.is_sample) == ({}, {}, False)
 
 
 async def test_a_user_without_an_account_is_not_found(shop: Shop) -> None:
@@ -176,4 +216,4 @@ async def test_a_user_without_an_account_is_not_found(shop: Shop) -> None:
         with pytest.raises(NotFound):
             await tops.breakdown(look, ALL, Filters(user="nobody"))
         with pytest.raises(NotFound):
-            await tops.spreads(look, ALL, "nobody")
+            await tops.spreads(look, ALL, Filters(user="nobody"))

@@ -102,7 +102,7 @@ async def page(
     found = await _places(look, order, descending, _beginning_with(prefix), after, limit + 1)
     accounts = [account for account, _ in found[:limit]]
     known = await directory.details(look.reader, accounts)
-    used = await tops.amounts(look.reader, accounts, window.start, window.end) if accounts else ()
+    used = await tops.amounts(look.reader, look.project, accounts, window.start, window.end) if accounts else ()
     periods = {each.account: each.amounts for each in used}
     return Page(
         look.as_of,

@@ -8,6 +8,7 @@ alike users are, not on how many there are nor on how many calls they made.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import islice
 from typing import Literal
 from uuid import UUID
 
@@ -18,18 +19,24 @@ from jangbu.errors import InvalidInput
 from jangbu.metering.reports import average
 from jangbu.metering.snapshots import EVERYTHING, Filters, Snapshot
 from jangbu.storage import tops
-from jangbu.storage.tops import Candidate, Cell, Lists, Used
+from jangbu.storage.tops import Candidate, Cell, Lists, Spread, Used
 
-__all__ = ["Breakdown", "By", "Cell", "Part", "Spread", "TopUser", "breakdown", "spreads", "users"]
+__all__ = ["Breakdown", "By", "Cell", "Part", "Spread", "Spreads", "TopUser", "breakdown", "spreads", "users"]
 
 By = Literal["tokens", "cost", "calls"]
 
 USERS_MAX = 100
-SPREAD_CALLS_MAX = 5_000
+SPREAD_CALLS_MAX = 2_000
 """Of how many calls of a user the spread is told: they are read one by one."""
 
+_SAMPLE_CALLS, _SAMPLE_READ, _SAMPLE_LEAST = 3_000, 20_000, 100
+"""How many calls of a window are sampled, how many records are read for that at most, and how few tell nothing."""
+_MILLION = 1_000_000
+_RECENT = 200
+"""How many of the largest recent figures are read at first: those of others rarely matter."""
+
 _COLUMNS = {"tokens": "total", "cost": "cost", "calls": "calls"}
-_DAY = timedelta(days=1)
+_MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
 _SHORT = timedelta(hours=3)
 """The longest window of which all users are looked at by quarters of an hour."""
 _QUARTER_MINUTES = 15
@@ -68,11 +75,18 @@ class Breakdown:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
-    """How large calls were: half of them of ``p50`` tokens at most, 95% of them of ``p95``."""
+class Spreads:
+    """How large calls were, by pairs of service and model, and by each alone; exact unless ``is_sample``.
 
-    p50: int
-    p95: int
+    A user's calls are looked at from the latest on, up to ``SPREAD_CALLS_MAX``. Everybody's are a random sample of some
+    thousands, and what there are fewer than a hundred of in it is left out. Records that retention dropped are not
+    looked at.
+    """
+
+    cells: dict[tuple[str, str], Spread]
+    services: dict[str, Spread]
+    models: dict[str, Spread]
+    is_sample: bool
 
 
 async def users(look: Snapshot, window: Window, by: By = "tokens", limit: int = 10) -> tuple[TopUser, ...]:
@@ -103,28 +117,50 @@ async def breakdown(look: Snapshot, window: Window, filters: Filters = EVERYTHIN
     )
 
 
-async def spreads(look: Snapshot, window: Window, user: str) -> dict[tuple[str, str], Spread] | None:
-    """Give how large a user's calls were by service and model, from the records: exact, of those that still stand.
+async def spreads(look: Snapshot, window: Window, filters: Filters = EVERYTHING) -> Spreads:
+    """Give how large the calls of everybody or of one user were. Raises NotFound for a user without an account."""
+    if filters.user is not None:
+        account, most = await look.account(filters.user), SPREAD_CALLS_MAX
+        found = await tops.spreads_of_user(look.reader, account, window.start, window.end, most)
+        return _named(found, is_sample=sum(each.calls for each in found if each.service and each.model) == most)
+    first = window.start.replace(hour=0, minute=0)
+    after = (window.end - _MINUTE).replace(hour=0, minute=0) + _DAY
+    in_days, in_months = await tops.days_and_months(look.reader, look.project, first, after)
+    in_window = in_days * ((window.end - window.start) // _MINUTE) // ((after - first) // _MINUTE)
+    share = min(_SAMPLE_CALLS * _MILLION // max(in_window, 1), _SAMPLE_READ * _MILLION // max(in_months, 1), _MILLION)
+    found = await tops.spreads_of_sample(look.reader, look.project, window.start, window.end, share)
+    is_sample = share < _MILLION
+    return _named([each for each in found if each.calls >= _SAMPLE_LEAST or not is_sample], is_sample=is_sample)
 
-    None where there were more than ``SPREAD_CALLS_MAX``, which would take too long.
-    """
-    found = await breakdown(look, window, Filters(user))
-    if found.total.calls > SPREAD_CALLS_MAX:
-        return None
-    rows = await tops.spreads(look.reader, await look.account(user), window.start, window.end)
-    return {(service, model): Spread(*sizes) for service, model, sizes in rows}
+
+def _named(found: Sequence[Spread], *, is_sample: bool) -> Spreads:
+    return Spreads(
+        {(each.service, each.model): each for each in found if each.service is not None and each.model is not None},
+        {each.service: each for each in found if each.service is not None and each.model is None},
+        {each.model: each for each in found if each.service is None and each.model is not None},
+        is_sample,
+    )
 
 
 async def _known(look: Snapshot, window: Window, lists: Lists, by: By, limit: int) -> dict[UUID, Used]:
     """Give users among whom the first ones are, by days of UTC and what is recent."""
-    known = await _amounts(look, window, await tops.some(look.reader, look.project, lists, limit))
+    recent = await tops.recent(look.reader, lists, 1, _RECENT)
+    some = await tops.some(look.reader, look.project, lists, limit)
+    known = await _amounts(look, window, list({*some, *islice(recent, limit)}))
     least = _least(known, by, limit)
     # Who has no more than this in any list has less than the last of the first users in all.
     share = max(least - 1, 0) // (len(lists.days) + 1)
     above = _class_below(share)
-    may_be = await tops.candidates(look.reader, look.project, lists, above, share if least else -1)
-    others = [each for each in may_be if each.account not in known and _at_most(each, lists, above, share) >= least]
-    return known | await _amounts(look, window, [each.account for each in others])
+    if len(recent) == _RECENT and min(recent.values()) > share:
+        recent = await tops.recent(look.reader, lists, share + 1, None)
+    found = await tops.candidates(look.reader, look.project, lists, above if least else -1)
+    may_be = {each.account: each for each in found}
+    others = [
+        account
+        for account in may_be.keys() | {account for account, size in recent.items() if size > share}
+        if account not in known and _at_most(may_be.get(account), recent.get(account), lists, above, share) >= least
+    ]
+    return known | await _amounts(look, window, others)
 
 
 async def _known_of_short(look: Snapshot, window: Window, lists: Lists, by: By, limit: int) -> dict[UUID, Used]:
@@ -139,14 +175,14 @@ async def _known_of_short(look: Snapshot, window: Window, lists: Lists, by: By, 
 
 
 def _lists(window: Window, by: By) -> Lists:
-    first, last = window.start.date(), (window.end - timedelta(minutes=1)).date()
+    first, last = window.start.date(), (window.end - _MINUTE).date()
     days: list[date] = [first + number * _DAY for number in range((last - first).days + 1)]
     quarter = window.start.replace(minute=window.start.minute - window.start.minute % _QUARTER_MINUTES)
     return Lists(_COLUMNS[by], days, quarter, window.end)
 
 
 async def _amounts(look: Snapshot, window: Window, accounts: Sequence[UUID]) -> dict[UUID, Used]:
-    found = await tops.amounts(look.reader, accounts, window.start, window.end) if accounts else ()
+    found = await tops.amounts(look.reader, look.project, accounts, window.start, window.end) if accounts else ()
     return {each.account: each for each in found}
 
 
@@ -162,11 +198,11 @@ def _class_below(share: int) -> int:
     return number if class_limit(number) - 1 <= share else number - 1
 
 
-def _at_most(candidate: Candidate, lists: Lists, above: int, share: int) -> int:
-    """Give what a candidate used at most: on other days no more than the class says, and recently than the share."""
-    others = len(lists.days) - candidate.days
+def _at_most(found: Candidate | None, recent: int | None, lists: Lists, above: int, share: int) -> int:
+    """Give what a user used at most: on other days no more than the class says, and recently than the share."""
+    size, days = (0, 0) if found is None else (found.size, found.days)
     of_class = class_limit(above) - 1 if above >= 0 else 0
-    return candidate.size + others * of_class + (0 if candidate.has_recent else share)
+    return size + (len(lists.days) - days) * of_class + (share if recent is None else recent)
 
 
 def _size(amounts: Amounts, by: By) -> int:

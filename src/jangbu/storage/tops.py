@@ -7,7 +7,7 @@ from uuid import UUID
 
 from jangbu.domain.amounts import Amounts
 from jangbu.domain.spans import spans_of
-from jangbu.storage.database import Reader
+from jangbu.storage.database import Reader, Row
 from jangbu.storage.series import amounts_of
 
 
@@ -31,12 +31,11 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A user who may be among the first: ``size`` is known of them, from so many ``days`` and maybe recent figures."""
+    """A user who may be among the first: ``size`` is what they used on so many ``days``."""
 
     account: UUID
     size: int
     days: int
-    has_recent: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +52,21 @@ class Lists:
 
 
 async def some(reader: Reader, project: str, lists: Lists, limit: int) -> Sequence[UUID]:
-    """Give users who are high in the lists, ``limit`` of each."""
-    rows = await reader.rows("top_first", project, lists.by, lists.days, lists.first, lists.after, limit)
+    """Give users who used much on some day, about ``limit`` of each."""
+    rows = await reader.rows("top_first", project, lists.by, lists.days, limit)
     return [row["account_id"] for row in rows]
 
 
-async def candidates(reader: Reader, project: str, lists: Lists, above: int, recent: int) -> Sequence[Candidate]:
-    """Give all users who are above a class on one of the days, or whose recent figures are more than so much."""
-    rows = await reader.rows("top_candidates", project, lists.by, lists.days, lists.first, lists.after, above, recent)
-    return [Candidate(row["account_id"], row["size"], row["days"], row["has_recent"]) for row in rows]
+async def recent(reader: Reader, lists: Lists, least: int, limit: int | None) -> dict[UUID, int]:
+    """Give who has recent figures of at least so much, the first one first; users of other projects are among them."""
+    rows = await reader.rows("top_recent", lists.by, lists.first, lists.after, least, limit)
+    return {row["account_id"]: row["size"] for row in rows}
+
+
+async def candidates(reader: Reader, project: str, lists: Lists, above: int) -> Sequence[Candidate]:
+    """Give all users who are above a class on one of the days."""
+    rows = await reader.rows("top_candidates", project, lists.by, lists.days, above)
+    return [Candidate(row["account_id"], row["size"], row["days"]) for row in rows]
 
 
 async def short(
@@ -72,9 +77,11 @@ async def short(
     return [(row["account_id"], row["size"]) for row in rows]
 
 
-async def amounts(reader: Reader, accounts: Sequence[UUID], start: datetime, end: datetime) -> Sequence[Used]:
-    """Give what each of some users used in a window; those who used nothing are left out."""
-    rows = await reader.rows("top_amounts", accounts, *_runs(start, end, with_days=True))
+async def amounts(
+    reader: Reader, project: str, accounts: Sequence[UUID], start: datetime, end: datetime
+) -> Sequence[Used]:
+    """Give what each of some users used in a window; who used nothing, or is of another project, is left out."""
+    rows = await reader.rows("top_amounts", accounts, project, *_runs(start, end, with_days=True))
     return [Used(row["account_id"], row["user_id"], amounts_of(row)) for row in rows]
 
 
@@ -104,12 +111,43 @@ async def of_user(
     return [Cell(row["service"], row["model"], amounts_of(row)) for row in rows]
 
 
-async def spreads(
-    reader: Reader, account: UUID, start: datetime, end: datetime
-) -> Sequence[tuple[str, str, tuple[int, int]]]:
-    """Give service, model, and of how many tokens half and 95% of a user's calls were at most, from the records."""
-    rows = await reader.rows("spread_user", account, start, end)
-    return [(row["service"], row["model"], (row["half"], row["most"])) for row in rows]
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How large some calls were, in tokens: half of them at most ``p50``, 95% of them at most ``p95``.
+
+    They are of one model for one service, or of all that one of them is None for; ``calls`` is how many were looked at.
+    """
+
+    service: str | None
+    model: str | None
+    calls: int
+    p50: int
+    p95: int
+
+
+async def spreads_of_user(
+    reader: Reader, account: UUID, start: datetime, end: datetime, limit: int
+) -> Sequence[Spread]:
+    """Give the spreads of a user's latest calls of a window, up to a limit."""
+    return [_spread(row) for row in await reader.rows("spread_user", account, start, end, limit)]
+
+
+async def days_and_months(reader: Reader, project: str, start: datetime, end: datetime) -> tuple[int, int]:
+    """Give how many calls everybody made on days of UTC from one to before another, and in all of their months."""
+    row = await reader.row("spread_size", project, start, end)
+    assert row is not None, "one row of sums"
+    return row["in_days"], row["in_months"]
+
+
+async def spreads_of_sample(
+    reader: Reader, project: str, start: datetime, end: datetime, per_million: int
+) -> Sequence[Spread]:
+    """Give the spreads of everybody's calls of a window, in a sample of so many of a million pages of its months."""
+    return [_spread(row) for row in await reader.rows("spread_sample", project, start, end, per_million)]
+
+
+def _spread(row: Row) -> Spread:
+    return Spread(row["service"], row["model"], row["calls"], row["half"], row["most"])
 
 
 def _runs(start: datetime, end: datetime, *, with_days: bool) -> list[object]:

@@ -1,11 +1,11 @@
--- What each of some users used in a window, from the longest rollups that lie in it, from those that are recent, and
--- from the records of quarters of an hour that the window cuts.
+-- What each of some users of a project used in a window, from the longest rollups that lie in it, from those that are
+-- recent, and from the records of quarters of an hour that the window cuts.
 WITH figure AS (
     SELECT
         r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($1::uuid[]) AS who (account_id)
-    CROSS JOIN unnest($2::date[], $3::date[]) AS run (first, next)
+    CROSS JOIN unnest($3::date[], $4::date[]) AS run (first, next)
     CROSS JOIN LATERAL (
         SELECT
             r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
@@ -20,7 +20,7 @@ WITH figure AS (
         r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($1::uuid[]) AS who (account_id)
-    CROSS JOIN unnest($4::timestamptz[], $5::timestamptz[]) AS run (first, next)
+    CROSS JOIN unnest($5::timestamptz[], $6::timestamptz[]) AS run (first, next)
     CROSS JOIN LATERAL (
         SELECT
             r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
@@ -35,7 +35,7 @@ WITH figure AS (
         r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($1::uuid[]) AS who (account_id)
-    CROSS JOIN unnest($6::timestamptz[], $7::timestamptz[]) AS run (first, next)
+    CROSS JOIN unnest($7::timestamptz[], $8::timestamptz[]) AS run (first, next)
     CROSS JOIN LATERAL (
         SELECT
             r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
@@ -50,10 +50,10 @@ WITH figure AS (
         r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM jangbu.usage_recent AS r
-    WHERE r.account_id = ANY ($1::uuid[]) AND r.at >= $10::timestamptz AND r.at < $11::timestamptz
+    WHERE r.account_id = ANY ($1::uuid[]) AND r.at >= $11::timestamptz AND r.at < $12::timestamptz
         AND NOT EXISTS (
             SELECT
-            FROM unnest($8::timestamptz[], $9::timestamptz[]) AS run (first, next)
+            FROM unnest($9::timestamptz[], $10::timestamptz[]) AS run (first, next)
             WHERE r.at >= date_bin('15 minutes', run.first, '2000-01-01Z') AND r.at < run.next
         )
     UNION ALL
@@ -61,7 +61,7 @@ WITH figure AS (
         r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($1::uuid[]) AS who (account_id)
-    CROSS JOIN unnest($8::timestamptz[], $9::timestamptz[]) AS run (first, next)
+    CROSS JOIN unnest($9::timestamptz[], $10::timestamptz[]) AS run (first, next)
     CROSS JOIN LATERAL (
         SELECT
             r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
@@ -94,3 +94,4 @@ SELECT
     s.total_tokens, s.cost_nano, s.input_cost_nano, s.charge_nano, s.unpriced
 FROM summed AS s
 JOIN jangbu.accounts AS a ON a.account_id = s.account_id
+WHERE a.project = $2::text
