@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -40,9 +40,12 @@ _METHOD = """\
 `python -m benchmarks.pages` prints these and writes this section. Two ledgers were made by `make seed`: the calls of
 10,000 users in {days} days, drawn by Zipf, so that the first user made about 7% of them and the 5,000th about 0.002%;
 for 5 services with 5 models, in 12 pairs. Everything is asked for as a page asks, in one snapshot, through the driver
-and into objects; a page asks for some of these. Figures are milliseconds: the median of {runs} runs and, in brackets,
-the least. The server has the settings that it is shipped with (128 MB of buffers). The first run of each, which may
-read from the disk, is left out.
+and into objects; a page asks for some of these. Figures are milliseconds: the median of {runs} runs, in brackets the
+least, and then what of a processor the server had for one, to within a tick. The server has the settings that it is
+shipped with (128 MB of buffers). The first run of each, which may read from the disk, is left out.
+
+What everybody used takes as long however many calls there are. What users did takes longer with more calls until every
+quarter of an hour in which they could have called has its row, and no longer from then on.
 """
 
 Ask = Callable[[Snapshot], Awaitable[object]]
@@ -119,6 +122,7 @@ def _of_users(now: datetime) -> dict[str, Ask]:
 
 async def _of_lists(ledger: Ledger) -> dict[str, Ask]:
     window = Window.preset(Preset.MONTH, ledger.now, _SEOUL)
+    days = Window.preset(Preset.MONTH, datetime.now(UTC) + timedelta(days=1), _SEOUL)
     found: dict[str, Ask] = {}
     for order in Order:
         found[f"the first 50 users by {order.value}, with 30d"] = _page(window, order)
@@ -131,6 +135,7 @@ async def _of_lists(ledger: Ledger) -> dict[str, Ask]:
         label = f"50 users by used, of those who begin with {prefix}, with 30d"
         found[label] = _page(window, Order.USED, prefix=prefix)
     found["how many users used how much"] = directory.histogram
+    found["how many users called, 30d"] = lambda look: directory.active(look, days)
     return found
 
 
@@ -219,7 +224,7 @@ def _write(found: list[tuple[int, dict[str, Time]]], runs: int) -> None:
         f"{rows:,} calls" + (f"; more take: {'; '.join(over)}." if over else ".")
     )
     growth = (
-        f"More than 5 ms and half as much again as at {fewer:,} calls: {'; '.join(slower) if slower else 'nothing'}."
+        f"More than 5 ms, and half as much again as at {fewer:,} calls: {'; '.join(slower) if slower else 'nothing'}."
     )
     method = _METHOD.format(runs=runs, days=DAYS)
     write_section("Pages", "\n".join([method, about, growth, "", table(heads, lines), ""]))

@@ -146,6 +146,18 @@ async def test_a_late_call_does_not_make_a_user_seen_earlier(shop: Shop) -> None
     assert all(at and at - MOVED >= timedelta(days=9) for at in (seen[KIM], seen[LEE], seen[PARK]))
 
 
+async def test_who_called_in_a_window_that_is_not_over_is_counted(shop: Shop) -> None:
+    shop.clock.set(MOVED + timedelta(days=9))
+    await shop.record([shop.row(KIM)])
+    users = await listed(shop)
+    async with snapshot(shop.database, shop.project) as look:
+        for start in (MOVED, MOVED + timedelta(days=2), MOVED + timedelta(days=3000)):
+            seen = [each for each in users if each.seen_at is not None and each.seen_at >= start]
+            window = Window.custom(start, start + timedelta(days=3650), SEOUL)
+            assert await directory.active(look, window) == len(seen)
+        assert await directory.active(look, WINDOW) is None
+
+
 async def test_the_histogram_counts_every_user_once(shop: Shop) -> None:
     async with snapshot(shop.database, shop.project) as look:
         bins = await directory.histogram(look, (1, 100, 200, 300))

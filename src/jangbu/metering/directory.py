@@ -18,7 +18,7 @@ from jangbu.metering.snapshots import Snapshot
 from jangbu.storage import directory, tops
 from jangbu.storage.directory import Details, Names, Place
 
-__all__ = ["BOUNDS", "Bin", "Listed", "Order", "Page", "Place", "State", "histogram", "page"]
+__all__ = ["BOUNDS", "Bin", "Listed", "Order", "Page", "Place", "State", "active", "histogram", "page"]
 
 LIMIT_MAX = 1_000
 BOUNDS = (1, *(times * 10**power for power in range(3, 15) for times in (1, 2, 5)))
@@ -109,6 +109,11 @@ async def page(
         tuple(_listed(known[account], periods.get(account, NOTHING)) for account in accounts),
         found[limit - 1][1] if len(found) > limit else None,
     )
+
+
+async def active(look: Snapshot, window: Window) -> int | None:
+    """Give how many users called in a window; None for one that is over: of each only the latest call is known."""
+    return None if window.end <= look.as_of else await directory.active(look.reader, look.project, window.start)
 
 
 async def histogram(look: Snapshot, bounds: Sequence[int] = BOUNDS) -> tuple[Bin, ...]:

@@ -89,3 +89,9 @@ async def histogram(reader: Reader, project: str, bounds: Sequence[int]) -> dict
     """Give how many users used less than the first bound (0), from it to before the second (1), and so on."""
     rows = await reader.rows("directory_histogram", project, bounds)
     return {row["bin"]: row["users"] for row in rows}
+
+
+async def active(reader: Reader, project: str, since: datetime) -> int:
+    """Give how many users called since a moment."""
+    users: int = await reader.value("directory_active", project, since)
+    return users
