@@ -45,7 +45,7 @@ def test_a_user_key_is_made_with_its_limits(shop: Jangbu) -> None:
         "state": "active",
     }
     assert {name: made[name] for name in expected} == expected
-    assert set(made) - set(expected) == {"key", "id", "created_at"}
+    assert set(made) - set(expected) == {"key", "id", "created_at", "made_by"}
 
 
 def test_an_app_key_is_made_with_no_limit(shop: Jangbu) -> None:

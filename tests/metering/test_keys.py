@@ -200,7 +200,7 @@ async def test_a_revoked_key_is_refused_on_every_gateway_within_five_seconds(key
         watching = [asyncio.create_task(last_accepted(gate)) for gate in (first, second)]
         await asyncio.sleep(2.5)
         assert not any(task.done() for task in watching)
-        revoked, was_in_force = await keys.revoke(key.id)
+        revoked, was_in_force, _ = await keys.revoke(key.id)
         revoked_at = loop.time()
         assert (revoked.id, was_in_force) == (key.id, True)
         assert max(await asyncio.gather(*watching)) < revoked_at + 5
@@ -209,8 +209,8 @@ async def test_a_revoked_key_is_refused_on_every_gateway_within_five_seconds(key
 
 async def test_revoking_again_changes_nothing(keys: Keys) -> None:
     key, _ = await keys.create_for_app("old")
-    first, _ = await keys.revoke(key.id)
-    assert await keys.revoke(str(key.id)) == (first, False)
+    first, _, _ = await keys.revoke(key.id)
+    assert await keys.revoke(str(key.id)) == (first, False, 0)
 
 
 async def test_a_key_is_revoked_by_its_hint_its_name_or_itself(keys: Keys) -> None:

@@ -16,6 +16,7 @@ from jangbu.domain.ledger import Asset, EntryKind
 from jangbu.domain.pricing import Cost
 from jangbu.errors import InvalidInput, NotFound
 from jangbu.metering.reports import Figures, Reports, average
+from jangbu.metering.reports import summed as totalled
 from jangbu.storage import usage
 from jangbu.storage.database import Database
 from jangbu.storage.usage import UsageRecord
@@ -118,13 +119,17 @@ async def test_a_window_of_days_holds_its_first_and_its_last_day(shop: Shop, rep
 @pytest.mark.parametrize("by", ["model", "service", "user"])
 @pytest.mark.parametrize("user", USERS)
 async def test_costs_are_split_by_what_is_asked(shop: Shop, reports: Reports, user: str | None, by: Any) -> None:
-    lines = await reports.cost(user, by)
+    found = await reports.cost(user, by)
+    lines = found.lines
 
     expected = {key: figures for (key,), figures in (await summed(shop, user, by)).items()}
     assert {line.name: line.figures for line in lines} == expected
     costs = [line.figures.cost_nano for line in lines]
     assert costs == sorted(costs, reverse=True)
     assert sum(line.figures.unpriced for line in lines) == (3 if user is None else 0)
+    assert found.total == totalled([line.figures for line in lines])
+    (dearest,) = (await reports.cost(user, by, limit=1)).lines
+    assert (dearest, (await reports.cost(user, by, limit=1)).total) == (lines[0], found.total)
 
 
 async def test_averages_of_a_model_are_over_its_calls_and_its_priced_calls(shop: Shop, reports: Reports) -> None:
@@ -177,7 +182,7 @@ async def test_a_report_of_everybody_can_be_bounded_to_the_last_days(shop: Shop,
         if day == datetime.now(UTC).date()
     }
 
-    assert {line.name: line.figures for line in await reports.cost(by="service", days=1)} == last_day
+    assert {line.name: line.figures for line in (await reports.cost(by="service", days=1)).lines} == last_day
 
 
 async def test_open_findings_are_counted_and_listed_newest_first(shop: Shop, reports: Reports) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jangbu.cli.commands import command
-from jangbu.cli.figures import COLUMNS, Everybody, Somebody, cells, summed, whose
+from jangbu.cli.figures import COLUMNS, Everybody, Somebody, cells, whose
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import whole_number
@@ -46,8 +46,8 @@ async def cost(
         named = named and await metering.accounts.user_named(named)
         from jangbu.metering.reports import Reports
 
-        lines = await Reports(metering.database, project).cost(named, axis, days=last, limit=most)
-    total = summed([line.figures for line in lines])
+        found = await Reports(metering.database, project).cost(named, axis, days=last, limit=most)
+    lines, total = found.lines, found.total
 
     def text() -> str:
         rows = [(line.name, *cells(line.figures)) for line in lines]

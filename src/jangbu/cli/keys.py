@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jangbu.cli.commands import command, group
+from jangbu.cli.money import counted
 from jangbu.cli.output import shown_moment
 from jangbu.cli.session import Session
 from jangbu.cli.tables import pairs, table
@@ -137,14 +138,18 @@ async def revoke(
         str, typer.Argument(metavar="ID", help="The id of the key, or its hint, its name or the key, where one has it.")
     ],
 ) -> None:
-    """End a key for good: every gateway refuses it within five seconds. Again it changes nothing."""
+    """End a key for good, and the keys that it made over the API: every gateway refuses them within five seconds.
+
+    Again it changes nothing.
+    """
     async with session.ledger() as metering:
-        revoked, was_in_force = await metering.keys.revoke(key)
+        revoked, was_in_force, others = await metering.keys.revoke(key)
         now = await metering.database.now()
     said = "is revoked" if was_in_force else "was revoked before, nothing changed"
+    more = f", and {counted(others, 'key')} that it made" if others else ""
     session.show(
-        key_facts(revoked, now) | {"was_in_force": was_in_force},
-        lambda: f"key {revoked.id} ({revoked.hint}…, {revoked.name}) {said}",
+        key_facts(revoked, now) | {"was_in_force": was_in_force, "ended_with_it": others},
+        lambda: f"key {revoked.id} ({revoked.hint}…, {revoked.name}) {said}{more}",
     )
 
 

@@ -131,6 +131,9 @@ class Settings(BaseSettings):
     allowed_origins: str = Field(
         "", description="The origins whose pages may call the gateway from a browser, apart by commas; * for all"
     )
+    show_costs_to_users: bool = Field(
+        False, description="Whether a user's own key sees what its calls cost by the price list, and their metadata"
+    )
     top_up_url: str | None = Field(None, description="Where a user who runs dry is sent, shown in the refusal")
     body_bytes_max: int = Field(
         20_000_000,

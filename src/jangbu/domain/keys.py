@@ -95,7 +95,9 @@ class Role(StrEnum):
 class Key:
     """A key without its secret. ``user`` is None for an app's key.
 
-    A limit that is None limits nothing; an empty tuple of scopes or models allows nothing.
+    A limit that is None limits nothing; an empty tuple of scopes or models allows nothing. ``made_by`` is the key that
+    made it, None where people did; ``counted_under`` are those of its makers, near and far, that have limits: what it
+    uses counts under theirs, too.
     """
 
     id: UUID
@@ -112,6 +114,8 @@ class Key:
     created_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
+    made_by: UUID | None = None
+    counted_under: tuple[UUID, ...] = ()
 
     @property
     def has_limits(self) -> bool:
@@ -120,6 +124,7 @@ class Key:
             self.requests_per_minute is not None
             or self.tokens_per_minute is not None
             or self.concurrent_calls is not None
+            or bool(self.counted_under)
         )
 
     def allows_model(self, model: str) -> bool:

@@ -117,6 +117,7 @@ def key_facts(key: "Key", now: "datetime") -> dict[str, Any]:
         "created_at": key.created_at,
         "last_used_at": key.last_used_at,
         "revoked_at": key.revoked_at,
+        "made_by": key.made_by,
         "state": key.state(now),
     }
 

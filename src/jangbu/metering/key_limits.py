@@ -36,12 +36,16 @@ _BATCH_MAX = 256
 _QUEUE_MAX = 20_000
 
 
-class Admission:
-    """A call that was let in under the limits of its key. It counts as under way until ``end``."""
+_Wanted = tuple[UUID, Key]
+"""A key under whose limits a call wants to be let in: the caller's own, or one that made it; and the caller's."""
 
-    def __init__(self, limits: "KeyLimits", call: KeyCall) -> None:
+
+class Admission:
+    """A call that was let in under the limits of its key, and of those that made it. It is under way until ``end``."""
+
+    def __init__(self, limits: "KeyLimits", calls: Sequence[KeyCall]) -> None:
         self._limits = limits
-        self._call = call
+        self._calls = calls
         self._tokens = 0
         self._has_ended = False
 
@@ -53,7 +57,11 @@ class Admission:
         """End the call, durably; to end it again does nothing. A failure is told, and leaves the call to expire."""
         if not self._has_ended:
             self._has_ended = True
-            await self._limits.end(self._call, self._tokens)
+            own, *makers = self._calls
+            ends = [asyncio.ensure_future(self._limits.end(call, self._tokens)) for call in makers]
+            await self._limits.end(own, self._tokens)
+            for each in ends:
+                await asyncio.shield(each)
 
 
 class KeyLimits:
@@ -71,7 +79,7 @@ class KeyLimits:
         # A call that is counted again must not be ended at the same moment: it would be left behind.
         self._restoring = asyncio.Lock()
         self._expired_at = -math.inf
-        self._admitting = GroupCommit[Key, KeyCall](
+        self._admitting = GroupCommit[_Wanted, KeyCall](
             self._admit_batch, lanes=1, batch_max=_BATCH_MAX, queue_max=_QUEUE_MAX
         )
         self._ending = GroupCommit[tuple[KeyCall, int], None](
@@ -89,7 +97,19 @@ class KeyLimits:
 
     async def admit(self, key: Key) -> Admission:
         """Let a call in. Raises LimitReached, with the seconds to wait, or DatabaseUnreachable."""
-        asked = asyncio.ensure_future(self._admitting.submit(key, key.id))
+        calls: list[KeyCall] = []
+        try:
+            for holder in (key.id, *key.counted_under):
+                calls.append(await self._admit((holder, key)))
+        except BaseException:
+            await asyncio.gather(*(self.end(call, 0) for call in calls))
+            raise
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(self._renew())
+        return Admission(self, calls)
+
+    async def _admit(self, wanted: _Wanted) -> KeyCall:
+        asked = asyncio.ensure_future(self._admitting.submit(wanted, wanted[0]))
         try:
             call = await asyncio.shield(asked)
         except asyncio.CancelledError:
@@ -98,9 +118,7 @@ class KeyLimits:
                 await self.end(await asked, 0)
             raise
         self._under_way.add(call)
-        if self._renewing is None or self._renewing.done():
-            self._renewing = asyncio.create_task(self._renew())
-        return Admission(self, call)
+        return call
 
     async def end(self, call: KeyCall, tokens: int) -> None:
         """End a call that was let in, for ``Admission``. It is ended also where whoever waits for that is cancelled."""
@@ -136,21 +154,21 @@ class KeyLimits:
             self._renewing.cancel()
             await asyncio.gather(self._renewing, return_exceptions=True)
 
-    async def _admit_batch(self, keys: Sequence[Key], _lane: int) -> Sequence[KeyCall | LimitReached]:
+    async def _admit_batch(self, wanted: Sequence[_Wanted], _lane: int) -> Sequence[KeyCall | LimitReached]:
         async def attempt() -> tuple[Sequence[KeyCall], Sequence[KeyAnswer]]:
             # Each attempt has calls of its own: those of one whose answer was lost may be under way, and expire.
-            calls = [(key.id, new_id(self._clock)) for key in keys]
+            calls = [(holder, new_id(self._clock)) for holder, _ in wanted]
             return calls, await key_limits.admit(self._database, calls, self._alive_seconds)
 
         with translated():
             calls, answers = await repeated("key_limits", attempt, seconds=_PATIENCE_SECONDS)
         found = [
-            call if answer.reached is None else _refusal(key, answer)
-            for key, call, answer in zip(keys, calls, answers, strict=True)
+            call if answer.reached is None else _refusal(each, answer)
+            for each, call, answer in zip(wanted, calls, answers, strict=True)
         ]
         kept_out = [number for number, answer in enumerate(answers) if answer.reached == "calls"]
         if kept_out and await self._expired_now():
-            again = await self._admit_batch([keys[number] for number in kept_out], _lane)
+            again = await self._admit_batch([wanted[number] for number in kept_out], _lane)
             for number, answer in zip(kept_out, again, strict=True):
                 found[number] = answer
         return found
@@ -199,8 +217,12 @@ class KeyLimits:
                 await key_limits.restore(self._database, expired, self._alive_seconds)
 
 
-def _refusal(key: Key, answer: KeyAnswer) -> LimitReached:
+def _refusal(wanted: _Wanted, answer: KeyAnswer) -> LimitReached:
     """Say which limit was reached. Nobody knows when a call will end, so that is asked for again soon."""
+    holder, key = wanted
+    if holder != key.id:
+        seconds = 1 if answer.reached == "calls" else answer.seconds
+        return LimitReached("the key that made this one is at a limit, under which its keys count", seconds=seconds)
     match answer.reached:
         case "requests":
             return LimitReached(

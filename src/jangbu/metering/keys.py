@@ -35,6 +35,8 @@ from jangbu.storage.failures import translated
 _USE_SECONDS = 60
 _NOTING_SECONDS = 5
 _REMEMBERED_MAX = 10_000
+_LIMITED_MAKERS_MAX = 3
+"""How many keys with limits a key may count under beside its own: each call is counted under all of them."""
 
 _REFUSALS = {
     None: "the key is unknown",
@@ -141,10 +143,15 @@ class Keys:
         Where it was made before there is no secret: that is stored nowhere. Raises NotPermitted for one that may do
         more than its maker, and what making a key raises.
         """
+        if len(maker.counted_under) >= _LIMITED_MAKERS_MAX:
+            raise NotPermitted(
+                "keys with limits make keys that make keys only so deep", hint="make it with one of the first keys"
+            )
         if may_do_more(draft, maker):
             raise NotPermitted(
                 "a key makes no key that may do more than itself", hint="give it fewer scopes, models or less time"
             )
+        draft = replace(draft, made_by=maker.id)
         content = digest_of(
             "keys.create",
             *(draft.kind, draft.name, draft.user, draft.scopes, draft.models),
@@ -163,7 +170,7 @@ class Keys:
         known = await done_once(self._database, owner, once, content, draft.id, make)
         return (made, secret) if known == draft.id else (await self.find(known), None)
 
-    async def revoke_for(self, other: Key, named: UUID, *, once: str) -> tuple[Key, bool]:
+    async def revoke_for(self, other: Key, named: UUID, *, once: str) -> tuple[Key, bool, int]:
         """End a key in the name of another one. Raises NotPermitted where that one has not all rights that it has."""
         key = await self.find(named)
         if key.id != other.id and has_more_rights(key, other):
@@ -185,8 +192,9 @@ class Keys:
         account = None if user is None else account_id(self._project, user)
         return await api_keys.page(self._database, self._project, account, limit, before)
 
-    async def revoke(self, named: UUID | str) -> tuple[Key, bool]:
-        """End a key, by its id, hint, name or secret; give it, and whether it was in force until now.
+    async def revoke(self, named: UUID | str) -> tuple[Key, bool, int]:
+        """End a key, by its id, hint, name or secret, and all that it made, directly or not; give it, whether it was in
+        force until now, and how many others ended with it.
 
         Every gateway refuses it within seconds. Raises NotFound, and InvalidInput where several keys are meant.
         """
@@ -196,9 +204,12 @@ class Keys:
             raise InvalidInput(
                 "several keys in force are named so", hint="give the id of one; `jangbu keys list` shows them"
             )
-        revoked = await api_keys.revoke(self._database, self._project, found[0].id)
-        assert revoked is not None, "keys are never deleted"
-        return revoked, bool(in_force)
+        with translated():
+            async with self._database.connection() as connection, connection.transaction():
+                ended = await api_keys.revoke(connection, self._project, found[0].id)
+        assert ended is not None, "keys are never deleted"
+        revoked, others = ended
+        return revoked, bool(in_force), others
 
     async def authenticate(self, secret: str) -> Key:
         """Give the key that a caller shows.
@@ -243,6 +254,8 @@ class Keys:
         account = None if key.user is None else account_id(self._project, key.user)
         made_at = await api_keys.create(connection, self._project, key, digest(secret), account)
         if made_at is None:
+            if key.made_by is not None and not await self.is_active(key.made_by):
+                raise NotPermitted("the key that makes it was revoked", hint="use a key that is in force")
             assert key.user is not None, "an app's key needs no account"
             raise unknown_user(key.user)
         return replace(key, created_at=made_at), secret

@@ -19,7 +19,18 @@ from jangbu.storage.database import Database
 from jangbu.storage.reports import CallRow, FindingRow, Sums
 from jangbu.storage.verifications import Verified
 
-__all__ = ["CostLine", "DayLine", "Figures", "FindingReport", "ModelLine", "Reports", "TotalLine", "UserLine", "summed"]
+__all__ = [
+    "CostLine",
+    "CostReport",
+    "DayLine",
+    "Figures",
+    "FindingReport",
+    "ModelLine",
+    "Reports",
+    "TotalLine",
+    "UserLine",
+    "summed",
+]
 
 DAYS_MAX = 3660
 ROWS_MAX = 10_000
@@ -99,6 +110,14 @@ class CostLine:
 
 
 @dataclass(frozen=True, slots=True)
+class CostReport:
+    """The dearest lines, and the total of all, of those that are not listed too."""
+
+    lines: tuple[CostLine, ...]
+    total: Figures
+
+
+@dataclass(frozen=True, slots=True)
 class ModelLine:
     """What calls of one model use on average, in tokens, and cost in nano-USD; rounded half to even.
 
@@ -167,19 +186,20 @@ class Reports:
 
     async def cost(
         self, user: str | None = None, by: Axis = "model", *, days: int | None = None, limit: int = 100
-    ) -> tuple[CostLine, ...]:
+    ) -> CostReport:
         """Give what a user (or everybody) cost by model, service or user, the dearest first."""
+        most, rows = _rows(limit), await self._by_model(user, days)
+        total = Figures.of(sums for _, _, sums in rows)
         if by == "user" and user is None:
-            users = await reports.users(self._database, self._project, by_cost=True, limit=_rows(limit))
-            return tuple(CostLine(name, Figures.of([sums])) for name, sums in users)
-        rows = await self._by_model(user, days)
+            users = await reports.users(self._database, self._project, by_cost=True, limit=most)
+            return CostReport(tuple(CostLine(name, Figures.of([sums])) for name, sums in users), total)
         named = (
             (model if by == "model" else service if by == "service" else user or "", sums)
             for service, model, sums in rows
         )
         lines = [CostLine(name, figures) for name, figures in _grouped(named)]
         lines.sort(key=lambda line: (-line.figures.cost_nano, line.name))
-        return tuple(lines[: _rows(limit)])
+        return CostReport(tuple(lines[:most]), total)
 
     async def models(self, user: str | None = None, *, days: int | None = None) -> tuple[ModelLine, ...]:
         """Give what calls of each model use on average, the most used first."""

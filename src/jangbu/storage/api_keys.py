@@ -1,7 +1,7 @@
 """Keys of the gateway. A secret never comes here: keys are kept and asked for by its digest."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -21,7 +21,7 @@ class SeenKey:
 async def create(
     connection: Connection, project: str, key: Key, digest: bytes, account: UUID | None
 ) -> datetime | None:
-    """Keep a new key; give when it was made, or None where the account does not exist."""
+    """Keep a new key; give when it was made, or None where the account does not exist, or its maker is revoked."""
     made_at: datetime | None = await connection.fetchval(
         statement("apikey_create"),
         key.id,
@@ -38,6 +38,7 @@ async def create(
         key.tokens_per_minute,
         key.concurrent_calls,
         key.expires_at,
+        key.made_by,
     )
     return made_at
 
@@ -45,7 +46,10 @@ async def create(
 async def find(database: Database, project: str, digests: Sequence[bytes]) -> dict[bytes, SeenKey]:
     """Give the keys of a project that have these digests, by their digests."""
     rows = await database.rows("apikey_find", project, digests)
-    return {row["digest"]: SeenKey(_key(row), row["seen_at"]) for row in rows}
+    return {
+        row["digest"]: SeenKey(replace(_key(row), counted_under=tuple(row["counted_under"])), row["seen_at"])
+        for row in rows
+    }
 
 
 async def page(
@@ -72,10 +76,17 @@ async def is_active(database: Database, project: str, key: UUID) -> bool:
     return bool(await database.value("apikey_active", project, key))
 
 
-async def revoke(database: Database, project: str, key: UUID) -> Key | None:
-    """End a key, and give it as it is then, or None where there is none."""
-    row = await database.row("apikey_revoke", project, key)
-    return None if row is None else _key(row)
+async def revoke(connection: Connection, project: str, key: UUID) -> tuple[Key, int] | None:
+    """End a key and those that it made, in a transaction; give it as it is then and how many ended with it, or None
+    where there is none.
+    """
+    row = await connection.fetchrow(statement("apikey_revoke"), project, key)
+    if row is None:
+        return None
+    others = 0
+    while ended := await connection.fetch(statement("apikey_revoke_made"), key):
+        others += len(ended)
+    return _key(row), others
 
 
 async def note_use(database: Database, keys: Sequence[UUID]) -> None:
@@ -99,4 +110,5 @@ def _key(row: Row) -> Key:
         row["created_at"],
         row["last_used_at"],
         row["revoked_at"],
+        row["made_by"],
     )

@@ -173,6 +173,21 @@ async def test_what_is_not_there_is_a_problem_too(api: Stage, path: str) -> None
 async def test_other_methods_are_refused(api: Stage, method: str) -> None:
     found = await api.ask(method, "/accounts/kim")
     assert (found.status, found.code) == (405, "not_offered")
+    assert found.headers["allow"] == "GET"
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/accounts", "GET, POST"),
+        ("/accounts/a%2Fb/grants", "GET, POST"),
+        ("/accounts/kim/block", "POST"),
+        ("/usage/daily", "GET"),
+    ],
+)
+async def test_a_refused_method_is_told_which_there_are(api: Stage, path: str, allowed: str) -> None:
+    found = await api.ask("DELETE", path, key=None)
+    assert (found.status, found.headers["allow"]) == (405, allowed)
 
 
 @pytest.mark.parametrize("body", [b'{"blocked": false}', b"[]", b"x"])

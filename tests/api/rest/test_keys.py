@@ -115,3 +115,59 @@ async def test_keys_are_paged_newest_first(api: Stage) -> None:
     assert [each["id"] for each in first["keys"] + rest["keys"]] == [each["id"] for each in whole["keys"]]
     assert [each["name"] for each in (await api.get("/keys?user=kim")).ok["keys"]] == ["kim"]
     assert (await api.get("/keys?user=nobody")).code == "not_found"
+
+
+async def test_a_key_that_is_revoked_takes_those_with_it_that_it_made(api: Stage) -> None:
+    made = (await api.post("/keys", {"name": "backend", "scopes": ["api:developer"]})).ok
+    assert made["made_by"] == str((await api.ledger.keys.authenticate(api.secrets[Role.OWNER])).id)
+    child = (await api.post("/keys", {"name": "child", "scopes": ["api:developer"]}, key=made["key"])).ok
+    grandchild = (await api.post("/keys", {"name": "grandchild", "scopes": ["api:viewer"]}, key=child["key"])).ok
+    other = (await api.post("/keys", {"name": "other", "scopes": ["api:viewer"]})).ok
+    assert (child["made_by"], grandchild["made_by"]) == (made["id"], child["id"])
+    assert (await api.get("/accounts", key=grandchild["key"])).status == 200
+    ended = (await api.post(f"/keys/{made['id']}/revoke", once="end")).ok
+    assert (ended["was_in_force"], ended["ended_with_it"]) == (True, 2)
+    assert (await api.post(f"/keys/{made['id']}/revoke", once="end")).ok["ended_with_it"] == 0
+    for each in (child, grandchild):
+        assert (await api.get(f"/keys/{each['id']}")).ok["state"] == "revoked"
+    await asyncio.sleep(3.5)
+    for each in (made, child, grandchild):
+        assert (await api.get("/accounts", key=each["key"])).code == "unauthenticated"
+    assert (await api.get("/accounts", key=other["key"])).status == 200
+
+
+async def test_a_key_that_was_revoked_a_moment_ago_makes_none_that_outlives_it(api: Stage) -> None:
+    made = (await api.post("/keys", {"name": "backend", "scopes": ["api:developer"]})).ok
+    await api.get("/accounts", key=made["key"])
+    orders = [api.post("/keys", {"name": f"child-{n}", "scopes": ["api:viewer"]}, key=made["key"]) for n in range(20)]
+    ended, *answers = await asyncio.gather(api.post(f"/keys/{made['id']}/revoke"), *orders)
+    assert ended.status == 200
+    late = await api.post("/keys", {"name": "late", "scopes": ["api:viewer"]}, key=made["key"])
+    assert late.code in ("not_permitted", "unauthenticated")
+    assert {each.status for each in answers} <= {201, 403}
+    states = {each["name"]: each["state"] for each in (await api.get("/keys?limit=1000")).ok["keys"]}
+    assert {state for name, state in states.items() if name.startswith("child-")} <= {"revoked"}
+    assert "late" not in states
+
+
+async def test_a_key_gains_no_room_by_making_others(api: Stage) -> None:
+    _, secret = await api.ledger.keys.create_for_app("limited", scopes=[Role.DEVELOPER], requests_per_minute=6)
+    order = {"scopes": ["api:developer"], "requests_per_minute": 6}
+    child = (await api.post("/keys", {**order, "name": "child"}, key=secret)).ok
+    found = [await api.get("/accounts", key=child["key"]) for _ in range(6)]
+    statuses = [each.status for each in found]
+    if statuses == [200] * 6:
+        # A minute of the database's clock began in between.
+        found = [await api.get("/accounts", key=child["key"]) for _ in range(7)]
+    assert found[-1].code == "limit_reached"
+    assert (await api.get("/accounts", key=secret)).code == "limit_reached"
+
+
+async def test_limited_keys_make_keys_only_so_deep(api: Stage) -> None:
+    _, key = await api.ledger.keys.create_for_app("0", scopes=[Role.DEVELOPER], concurrent_calls=5)
+    order = {"scopes": ["api:developer"], "concurrent_calls": 5}
+    for depth in range(1, 4):
+        key = (await api.post("/keys", {**order, "name": f"{depth}"}, key=key)).ok["key"]
+    refused = await api.post("/keys", {**order, "name": "4"}, key=key)
+    assert refused.code == "not_permitted"
+    assert "so deep" in refused.body["detail"]

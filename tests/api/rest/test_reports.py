@@ -1,5 +1,6 @@
 """Reports: the figures of the command, over HTTP, paged and tagged."""
 
+import json
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from jangbu.clock import new_id
 from jangbu.domain.flow import Bounds, Call, Settle, TakeHold
 from jangbu.providers.gemini import parse_object
-from tests.api.rest.stage import Stage, answer, record
+from tests.api.rest.stage import Stage, answer, record, stage
 
 
 def floats(value: Any) -> bool:
@@ -163,3 +164,51 @@ async def test_a_cursor_that_is_none_of_this_list_is_refused(api: Stage, path: s
     found = await api.get(f"{path}{'&' if '?' in path else '?'}cursor={cursor}")
     is_right = (path, cursor) in {("/accounts", "WyJraW0iXQ"), ("/accounts/kim/entries", "WzFd")}
     assert found.status == 200 if is_right else found.code == "invalid_input"
+
+
+async def test_the_total_of_costs_is_that_of_all_and_not_of_what_is_listed(api: Stage) -> None:
+    await api.post("/records", record(1))
+    await api.post("/records", record(2, service="comics", answer=answer(2, model="gemini-2.5-pro")))
+    await api.post("/records", record(3, user="이서연"))
+    for by in ("model", "service", "user"):
+        whole = (await api.get(f"/cost?by={by}")).ok
+        short = (await api.get(f"/cost?by={by}&limit=1")).ok
+        assert short["costs"] == whole["costs"][:1] != whole["costs"]
+        assert short["total"] == whole["total"]
+        assert whole["total"]["cost_nano"] == sum(line["cost_nano"] for line in whole["costs"])
+
+
+COSTS = {"cost_nano", "input_cost_nano", "output_cost_nano", "charge_nano"}
+
+
+def costs_in(value: Any) -> list[Any]:
+    """Give all that an answer says of costs."""
+    if isinstance(value, list):
+        return [each for inner in value for each in costs_in(inner)]
+    if not isinstance(value, dict):
+        return []
+    own = [inner for name, inner in value.items() if name in COSTS and inner is not None]
+    return own + [each for inner in value.values() for each in costs_in(inner)]
+
+
+async def test_a_users_own_key_sees_no_costs_until_the_settings_show_them(database_url: str) -> None:
+    async with stage(database_url) as api:
+        made = (await api.post("/records", record(metadata={"margin": "high"}))).ok
+    paths = ("/usage/totals", "/usage/daily", "/cost", "/cost?by=user", "/calls", f"/calls/{made['id']}")
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
+    for shows in (False, True):
+        async with stage(database_url, show_costs_to_users=shows) as api:
+            for path in paths:
+                assert costs_in((await api.get(f"{path}{'&' if '?' in path else '?'}user=kim")).ok), path
+                assert bool(costs_in((await api.get(path, key="kim")).ok)) is shows, path
+            call = (await api.get(f"/calls/{made['id']}", key="kim")).ok
+            assert (call["metadata"] is not None, bool(call["price_lines"]), call["price_version"] is not None) == (
+                (shows,) * 3
+            )
+            assert call["net_tokens"] == 450
+            for path in ("/exports/calls?", f"/exports/usage?first={day}&last={day}&"):
+                content, _ = await api.file(f"{path}format=jsonl", key="kim")
+                line = json.loads(content.splitlines()[0])
+                assert line["total_tokens"] == 450
+                assert bool(COSTS & set(line)) is shows, path
+                assert ("metadata" in line) is (shows and "calls" in path)

@@ -83,6 +83,7 @@ def build(settings: Settings, ledger: Metering) -> "FastAPI":
         settings.project,
         settings.alert_language,
         Bodies(settings.body_bytes_max, seconds=settings.client_seconds_max),
+        settings.show_costs_to_users,
         VerificationRuns(ledger, settings.project),
         Streams(),
     )

@@ -19,12 +19,13 @@ __all__ = ["Account", "Ask", "Asked", "Parts", "Somebody", "Whose"]
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What all requests share. ``language`` is that of words for people."""
+    """What all requests share. ``language`` is that of words for people, ``shows_costs`` whether users see costs."""
 
     ledger: Metering
     project: str
     language: Literal["en", "ko"]
     bodies: Bodies
+    shows_costs: bool
     runs: VerificationRuns
     streams: Streams
 
@@ -51,6 +52,11 @@ class Asked:
     def own_user(self) -> str | None:
         """The only user whose things the key may see, None where it may see everybody's."""
         return self.key.user if self.key.kind is KeyKind.USER else None
+
+    @property
+    def sees_costs(self) -> bool:
+        """Whether the key may see what calls cost by the price list, and what the app noted with them."""
+        return self.own_user is None or self.parts.shows_costs
 
     def user(self, named: str) -> str:
         """Give the user who is named. To a user's own key others do not exist: raises NotFound."""

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from jangbu.api.rest.accounts import EntryFacts
 from jangbu.api.rest.asked import Ask, Somebody, Whose
+from jangbu.api.rest.costs import shown, shown_call
 from jangbu.api.rest.declared import READERS, USER, Routes
 from jangbu.api.rest.paging import Cursor, Limit, page, place
 from jangbu.api.rest.values import Answer, Number, Part, example
@@ -189,10 +190,10 @@ async def list_calls(ask: Ask, user: Whose, limit: Limit = 100, cursor: Cursor =
     (before,) = (None,) if cursor is None else place(cursor, UUID)
     found = await ask.reports.calls(user, before=before, limit=limit + 1)
     rows, following = page(found, limit, lambda row: (row.id,))
-    return {"user": user, "calls": [asdict(row) for row in rows], "next": following}
+    return {"user": user, "calls": [shown(ask, asdict(row)) for row in rows], "next": following}
 
 
 @calls.get("/calls/{call}", roles=READERS | USER, answer=Explained)
 async def explain(ask: Ask, call: UUID, user: Somebody) -> dict[str, Any]:
     """Show a call from the provider's own words to the debit."""
-    return explanation_facts(await ask.reports.explain(call, ask.ledger.pricing.lines, user=user))
+    return shown_call(ask, explanation_facts(await ask.reports.explain(call, ask.ledger.pricing.lines, user=user)))

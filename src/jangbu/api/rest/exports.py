@@ -11,6 +11,7 @@ from fastapi import Depends, Query
 from fastapi.responses import Response
 
 from jangbu.api.rest.asked import Ask, Asked, Somebody
+from jangbu.api.rest.costs import shown_table
 from jangbu.api.rest.declared import FIGURES, READERS, USER, Routes
 from jangbu.api.rest.streams import Streamed
 from jangbu.api.rest.values import Day, Moment
@@ -114,7 +115,7 @@ async def _sent(ask: Asked, form: Form, table: Table) -> Streamed:
     }
     async with AsyncExitStack() as ending:
         ask.parts.streams.begin(ending)
-        pieces = await asyncio.to_thread(written, await begun(table), form.how, bom=form.bom)
+        pieces = await asyncio.to_thread(written, await begun(shown_table(ask, table)), form.how, bom=form.bom)
         return Streamed(pieces, headers, ending.pop_all())
 
 

@@ -34,6 +34,7 @@ _KEY = {
     "created_at": "2026-01-31T09:00:00Z",
     "last_used_at": None,
     "revoked_at": None,
+    "made_by": None,
     "state": "active",
 }
 _LIMIT = Field(None, strict=True, ge=1, le=2**31 - 1)
@@ -72,6 +73,7 @@ class KeyFacts(Part):
     created_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
+    made_by: UUID | None
     state: KeyState
 
 
@@ -98,14 +100,16 @@ class ShownKey(Answer, KeyFacts):
 
 
 class RevokedKey(Answer, KeyFacts):
-    """A key that has ended, and whether it was in force until now."""
+    """A key that has ended, whether it was in force until now, and how many keys that it made ended with it."""
 
     model_config = example(
         schema_version=1,
         **{**_KEY, "revoked_at": "2026-01-31T10:00:00Z", "state": "revoked"},
         was_in_force=True,
+        ended_with_it=2,
     )
     was_in_force: bool
+    ended_with_it: Number
 
 
 @keys.post("/keys", roles=OPERATIONS, answer=MadeKey, status=201, also=(200,))
@@ -148,6 +152,7 @@ async def show(ask: Ask, key: UUID) -> dict[str, Any]:
 
 @keys.post("/keys/{key}/revoke", roles=OPERATIONS, answer=RevokedKey)
 async def revoke(ask: Ask, key: UUID) -> dict[str, Any]:
-    """End a key for good: every gateway refuses it within five seconds. Again it changes nothing."""
-    revoked, was_in_force = await ask.ledger.keys.revoke_for(ask.key, key, once=ask.once)
-    return key_facts(revoked, await ask.ledger.database.now()) | {"was_in_force": was_in_force}
+    """End a key for good, and the keys that it made: every gateway refuses them within five seconds."""
+    revoked, was_in_force, others = await ask.ledger.keys.revoke_for(ask.key, key, once=ask.once)
+    ended = {"was_in_force": was_in_force, "ended_with_it": others}
+    return key_facts(revoked, await ask.ledger.database.now()) | ended

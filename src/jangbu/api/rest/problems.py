@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from jangbu import telemetry
 from jangbu.api.requests import current_id
@@ -96,11 +97,14 @@ def facts_of(error: JangbuError) -> dict[str, Any]:
     return facts
 
 
-async def unrouted(_request: Request, error: Exception) -> Response:
+async def unrouted(request: Request, error: Exception) -> Response:
     """Answer a request that no route takes."""
     status = error.status_code if isinstance(error, HTTPException) else 404
     what = "path" if status == 404 else "method of this path"
-    return problem(NotOffered(f"the API has no such {what}", hint="see /openapi.json"), status=status)
+    response = problem(NotOffered(f"the API has no such {what}", hint="see /openapi.json"), status=status)
+    if status == 405:
+        response.headers["allow"] = ", ".join(sorted(_methods(request)))
+    return response
 
 
 def problem(error: JangbuError, *, status: int | None = None) -> Response:
@@ -124,6 +128,12 @@ def problem(error: JangbuError, *, status: int | None = None) -> Response:
         headers["www-authenticate"] = "Bearer"
     content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
     return Response(content, status, headers, MEDIA_TYPE)
+
+
+def _methods(request: Request) -> set[str]:
+    """Give the methods that a path has: each is a route of its own."""
+    matching = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+    return {method for route in matching for method in getattr(route, "methods", None) or ()}
 
 
 def _words(error: JangbuError) -> str:

@@ -5,13 +5,14 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
-from jangbu.api.rest.asked import Ask, Somebody
+from jangbu.api.rest.asked import Ask, Asked, Somebody
+from jangbu.api.rest.costs import shown
 from jangbu.api.rest.declared import FIGURES, USER, Routes
 from jangbu.api.rest.paging import Limit
 from jangbu.api.rest.values import Answer, Number, Part, example
 from jangbu.errors import InvalidInput
 from jangbu.metering.facts import figures_facts
-from jangbu.metering.reports import Axis, summed
+from jangbu.metering.reports import Axis, Figures, summed
 
 __all__ = ["reports"]
 
@@ -109,7 +110,7 @@ class Days(Answer):
 
 
 class Costs(Answer):
-    """Sums by model, service or user, the dearest first."""
+    """Sums by model, service or user, the dearest first; ``total`` is that of all, also of what is not listed."""
 
     model_config = example(
         schema_version=1,
@@ -128,8 +129,8 @@ class Costs(Answer):
 async def totals(ask: Ask, user: Somebody) -> dict[str, Any]:
     """Show what was used of each model for each service: sum, count and average."""
     lines = await ask.reports.totals(user)
-    found = [{"service": line.service, "model": line.model, **figures_facts(line.figures)} for line in lines]
-    return {"user": user, "totals": found, "total": figures_facts(summed([line.figures for line in lines]))}
+    found = [{"service": line.service, "model": line.model, **_figures(ask, line.figures)} for line in lines]
+    return {"user": user, "totals": found, "total": _figures(ask, summed([line.figures for line in lines]))}
 
 
 @reports.get("/usage/daily", roles=FIGURES | USER, answer=Days)
@@ -145,7 +146,7 @@ async def daily(
 ) -> dict[str, Any]:
     """Show what was used on each day (UTC) for each service, newest first."""
     lines = await ask.reports.daily(user, days, last=_day(until), zero_filled=zeros)
-    found = [{"day": line.day, "service": line.service, **figures_facts(line.figures)} for line in lines]
+    found = [{"day": line.day, "service": line.service, **_figures(ask, line.figures)} for line in lines]
     return {"user": user, "zone": "UTC", "days": found}
 
 
@@ -160,10 +161,13 @@ async def cost(
     """Show what calls cost, the dearest first, input and output apart; a call without a price counts as unpriced."""
     if days is not None and (user is not None or by == "user"):
         raise InvalidInput("days are not kept for users", hint="ask for everybody's, by model or by service")
-    lines = await ask.reports.cost(user, by, days=days, limit=limit)
-    found = [{by: line.name, **figures_facts(line.figures)} for line in lines]
-    total = figures_facts(summed([line.figures for line in lines]))
-    return {"user": user, "by": by, "costs": found, "total": total}
+    found = await ask.reports.cost(user, by, days=days, limit=limit)
+    costs = [{by: line.name, **_figures(ask, line.figures)} for line in found.lines]
+    return {"user": user, "by": by, "costs": costs, "total": _figures(ask, found.total)}
+
+
+def _figures(ask: Asked, figures: Figures) -> dict[str, Any]:
+    return shown(ask, figures_facts(figures))
 
 
 def _day(text: str | None) -> date | None:
