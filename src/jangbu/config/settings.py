@@ -129,7 +129,9 @@ class Settings(BaseSettings):
         "clamp", description="What the gateway does with a call that the balance does not cover as it is"
     )
     allowed_origins: str = Field(
-        "", description="The origins whose pages may call the gateway from a browser, apart by commas; * for all"
+        "",
+        description="The origins whose pages may call the gateway and read the API from a browser, apart by commas;"
+        " * for all",
     )
     show_costs_to_users: bool = Field(
         False, description="Whether a user's own key sees what its calls cost by the price list, and their metadata"

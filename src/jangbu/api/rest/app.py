@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from jangbu.api.rest.browsers import for_readers
 from jangbu.config import Settings
 from jangbu.metering.meter import Metering
 
@@ -39,6 +40,7 @@ class Api:
         self._ledger = ledger
         self._making = asyncio.Lock()
         self._app: FastAPI | None = None
+        self._for_pages = for_readers(self._serve, settings.allowed_origins)
 
     async def close(self) -> None:
         """End what goes on in the background."""
@@ -46,6 +48,11 @@ class Api:
             await self._app.state.parts.runs.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request; of what is served here, pages in a browser may read the API alone."""
+        is_api = scope["path"].startswith(f"{PREFIX}/")
+        await (self._for_pages if is_api else self._serve)(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request. Its path is matched as it was sent, so that a user's name may hold a slash."""
         if self._app is None:
             async with self._making:
