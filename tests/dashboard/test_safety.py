@@ -122,9 +122,10 @@ def test_nothing_is_done_without_a_session(site: Site, page: Page, name: str, ac
     path = path_of(page, name)
     with nothing_done(site):
         for visitor in (Visitor(site), Visitor(site, "x" * 43, "0" * 64)):
-            answer = visitor.send(path, FIELDS.get(path, {}))
-            assert (answer.status, answer.body) == (303, b"")
-            assert answer.leads_to.startswith(f"{PREFIX}/sign-in")
+            for head in ({}, {"referer": "http://["}, {"referer": "https://evil.example/x?y"}):
+                answer = visitor.send(path, FIELDS.get(path, {}), **head)
+                assert (answer.status, answer.body) == (303, b"")
+                assert answer.leads_to.startswith(f"{PREFIX}/sign-in?next=%2F")
 
 
 @pytest.mark.parametrize(("page", "name", "action"), ACTIONS, ids=named)

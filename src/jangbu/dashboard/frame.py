@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
@@ -193,5 +193,17 @@ def _gone_on(request: Request, address: str) -> Response:
 
 
 def _to_sign_in(page: Page, request: Request) -> Response:
+    """Have somebody sign in, and go on to the page then; after a form, to the one that it stood on."""
     after = PREFIX + page.path + (f"?{request.url.query}" if request.url.query else "")
+    if request.method != "GET":
+        after = _path_of(request.headers.get("referer", "")) or PREFIX + page.path
     return _gone_on(request, f"{PREFIX}/sign-in?next={quote(after, safe='')}")
+
+
+def _path_of(address: str) -> str:
+    """Give the path and query of an address; nothing where it is none. Whose address it is, signing in looks at."""
+    try:
+        found = urlsplit(address)
+    except ValueError:
+        return ""
+    return found.path + (f"?{found.query}" if found.query else "")
