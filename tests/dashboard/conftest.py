@@ -22,6 +22,9 @@ from playwright.async_api import (
     async_playwright,
 )
 
+from jangbu.config import Settings
+from jangbu.metering.meter import Metering
+from jangbu.wiring import open_metering
 from tests.conftest import address, drop_database, execute
 from tests.dashboard.site import OWNER, PASSWORD, Site, fill, serving
 
@@ -60,6 +63,13 @@ async def opens_own(browser: Browser, own_site: Site) -> AsyncIterator[Opens]:
     """Open a page of the module's own ledger."""
     async with opening(browser, own_site) as open_page:
         yield open_page
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def ledger(own_site: Site) -> AsyncIterator[Metering]:
+    """Give the module's own ledger itself, beside its pages."""
+    async with open_metering(Settings.load(database_url=own_site.database_url), delivers=False) as opened:
+        yield opened
 
 
 @asynccontextmanager

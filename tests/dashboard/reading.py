@@ -4,7 +4,7 @@ import hmac
 from typing import Any
 
 import asyncpg
-from playwright.async_api import APIResponse, Locator, Page
+from playwright.async_api import APIResponse, Locator, Page, expect
 
 from tests.dashboard.site import Site
 
@@ -64,3 +64,31 @@ async def audited(site: Site, action: str) -> list[tuple[str, str]]:
     """Give who did something, and to what, oldest first."""
     found = await ask(site, "SELECT actor_name, target FROM jangbu.audit WHERE action = $1 ORDER BY at", action)
     return [(name, target) for name, target in found]
+
+
+def form_of(page: Page, action: str) -> Locator:
+    return page.locator(f"form[action$='/{action}']")
+
+
+async def open_form(page: Page, summary: str, action: str, place: Locator | None = None) -> Locator:
+    """Open what a form stands in, and give it."""
+    within = place or page.locator("main")
+    await within.get_by_text(summary, exact=True).first.click()
+    return within.locator(f"form[action$='/{action}']")
+
+
+async def row_of(page: Page, name: str) -> Locator:
+    found = page.locator("tbody tr").filter(has=page.locator("th", has_text=name))
+    await expect(found).to_have_count(1)
+    return found
+
+
+async def stored_nowhere(site: Site, secret: str) -> None:
+    """See that a secret is in no table, and in no line of the server's log."""
+    tables = await ask(
+        site, "SELECT relname FROM pg_class WHERE relnamespace = 'jangbu'::regnamespace AND relkind = 'r'"
+    )
+    for (table,) in tables:
+        found = await ask(site, f"SELECT 1 FROM jangbu.{table} AS t WHERE strpos(t::text, $1) > 0", secret)
+        assert found == [], table
+    assert secret not in site.log.read_text()

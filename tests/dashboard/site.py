@@ -39,6 +39,8 @@ class Site:
     database_url: str
     call: str
     """The latest call of the first user."""
+    log: Path
+    """What the server writes down."""
 
 
 async def fill(database_url: str) -> str:
@@ -106,7 +108,7 @@ def serving(database_url: str, folder: Path, call: str = "", **environment: str)
     try:
         assert process.stdout is not None
         assert process.stdout.readline(), (folder / "serve.log").read_text()
-        yield Site(f"http://localhost:{port}", database_url, call)
+        yield Site(f"http://localhost:{port}", database_url, call, folder / "serve.log")
     finally:
         process.terminate()
         process.communicate(timeout=30)

@@ -7,9 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.async_api import Page, expect
 
-from jangbu.config import Settings
 from jangbu.domain.ledger import Asset, account_id
-from jangbu.wiring import open_metering
+from jangbu.metering.meter import Metering
 from tests.dashboard.conftest import Opens
 from tests.dashboard.reading import ask, audited, csrf_of, facts, rows, send
 from tests.dashboard.site import OWNER, USERS, VIEWER, Site
@@ -103,7 +102,7 @@ async def test_a_period_is_of_the_days_of_the_zone(opens: Opens, site: Site, zon
     day = times[0][1].astimezone(ZoneInfo(zone)).date()
     page = await opens(ledger_of(KIM, zone=zone))
     await page.locator("input[name=from]").fill(day.isoformat())
-    await page.get_by_label("To", exact=True).fill(day.isoformat())
+    await page.locator("input[name=to]").fill(day.isoformat())
     await page.get_by_role("button", name="Apply").click()
     await page.wait_for_url("**from=*")
     wanted = sorted((seq for seq, at in times if at.astimezone(ZoneInfo(zone)).date() == day), reverse=True)
@@ -201,10 +200,9 @@ async def test_a_call_is_voided_once_however_often_that_is_sent(opens_own: Opens
     assert (await rows(page, "entries"))[0][7] == f"void:{call}"
 
 
-async def test_the_money_of_a_user_has_a_ledger_of_its_own(opens_own: Opens, own_site: Site) -> None:
+async def test_the_money_of_a_user_has_a_ledger_of_its_own(opens_own: Opens, ledger: Metering) -> None:
     user = USERS[2]
-    async with open_metering(Settings.load(database_url=own_site.database_url), delivers=False) as ledger:
-        await ledger.accounts.grant(user, 1_234_567_891, key="money", asset=Asset.MONEY)
+    await ledger.accounts.grant(user, 1_234_567_891, key="money", asset=Asset.MONEY)
     page = await opens_own(ledger_of(user))
     await page.locator("select[name=asset]").select_option("money")
     await page.wait_for_url("**asset=money*")

@@ -41,6 +41,14 @@ FIELDS = {
     "/ledger/void": {"user": USERS[0], "call": NOBODY, "reason": "why not", "key": "safety"},
     "/ledger/verify": {"key": "safety"},
     "/ledger/verify-full": {"key": "safety"},
+    "/settings/keys/create-app": {"name": "safety", "gateway": "all", "key": "safety-app"},
+    "/settings/keys/create-user": {"user": USERS[0], "gateway": "all", "key": "safety-user"},
+    "/settings/keys/revoke": {"id": NOBODY, "key": "safety-revoke"},
+    "/settings/members/invite": {"name": "safety", "role": "viewer", "key": "safety-invite"},
+    "/settings/members/reset": {"member": NOBODY, "key": "safety-reset"},
+    "/settings/members/role": {"member": NOBODY, "role": "viewer"},
+    "/settings/members/block": {"member": NOBODY},
+    "/settings/members/unblock": {"member": NOBODY},
     "/alerts/release": {"hold": NOBODY, "reason": "why not", "key": "safety"},
     "/alerts/charge": {"hold": NOBODY, "answer": "{}", "key": "safety"},
 }
@@ -69,7 +77,8 @@ async def standing(site: Site) -> object:
             "SELECT (SELECT count(*) FROM jangbu.entries), (SELECT count(*) FROM jangbu.idempotency_keys),"
             " (SELECT count(*) FROM jangbu.price_versions), (SELECT array_agg(state::text) FROM jangbu.accounts),"
             " (SELECT array_agg(role::text) FROM jangbu.members), (SELECT count(*) FROM jangbu.api_keys),"
-            " (SELECT count(*) FROM jangbu.verification_runs),"
+            " (SELECT count(*) FROM jangbu.verification_runs), (SELECT array_agg(blocked_at) FROM jangbu.members),"
+            " (SELECT count(*) FROM jangbu.set_up_links), (SELECT array_agg(revoked_at) FROM jangbu.api_keys),"
             " (SELECT count(*) FROM jangbu.audit WHERE action NOT LIKE 'sessions.%')"
         )
     finally:
@@ -304,7 +313,7 @@ def heads(headers: Message) -> set[str]:
 PARAMETERS = (
     *("range", "from", "to", "zone", "bucket", "metric", "user", "model", "service", "compare", "live", "lang"),
     *("notice", "version", "unit", "price_model", "call", "after", "next", "token", "limit", "sort", "q"),
-    *("kind", "asset", "entry"),
+    *("kind", "asset", "entry", "member", "target"),
 )
 VALUES = st.one_of(
     st.sampled_from(
@@ -352,7 +361,11 @@ async def differing(site: Site) -> int:
         await connection.close()
 
 
-FORM_FIELDS = ("user", "amount", "delta", "reason", "key", "source", "expires_on", "hold", "answer", "zone", "call")
+FORM_FIELDS = (
+    "user", "amount", "delta", "reason", "key", "source", "expires_on", "hold", "answer", "zone", "call",
+    "name", "role", "gateway", "models", "requests_per_minute", "tokens_per_minute", "concurrent_calls", "id",
+    "role.api:owner",
+)  # fmt: skip
 
 
 @settings(max_examples=250)

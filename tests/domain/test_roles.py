@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jangbu.domain.keys import Key, KeyKind, Role, Scope, check
-from jangbu.domain.roles import has_more_rights, may_do_more
+from jangbu.domain.members import Member, MemberRole
+from jangbu.domain.roles import exceeds, has_more_rights
 from jangbu.errors import InvalidInput
 from tests.domain.test_keys import KEY, NOW
 
@@ -62,18 +64,18 @@ def test_a_role_allows_no_call_of_the_provider(role: Role) -> None:
 
 @given(keys)
 def test_a_key_with_scopes_may_do_no_more_than_itself(key: Key) -> None:
-    assert may_do_more(key, key) is (key.scopes is None)
+    assert exceeds(key, key) is (key.scopes is None)
 
 
 @given(keys, keys, keys)
 def test_what_a_key_makes_makes_nothing_that_its_maker_could_not(first: Key, second: Key, third: Key) -> None:
-    if not may_do_more(second, first) and not may_do_more(third, second):
-        assert not may_do_more(third, first)
+    if not exceeds(second, first) and not exceeds(third, second):
+        assert not exceeds(third, first)
 
 
 @given(keys, keys)
 def test_whoever_may_do_no_more_has_no_more_rights_models_limits_or_time(key: Key, maker: Key) -> None:
-    if may_do_more(key, maker):
+    if exceeds(key, maker):
         return
     assert Role.OWNER in maker.roles or Role.OWNER not in key.roles
     assert not has_more_rights(key, maker)
@@ -82,3 +84,36 @@ def test_whoever_may_do_no_more_has_no_more_rights_models_limits_or_time(key: Ke
     if maker.expires_at is not None:
         assert key.expires_at is not None
         assert key.expires_at <= maker.expires_at
+
+
+def member(role: MemberRole) -> Member:
+    return Member(UUID(int=1), "kim", role, True, None, NOW, None, None)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "makers"),
+    [
+        (None, "owner developer"),
+        ((Scope.GENERATE, Scope.LIVE), "owner developer"),
+        ((Scope.ACCOUNT,), "owner finance developer viewer"),
+        ((), "owner finance developer viewer"),
+        ((Role.ANALYTICS,), "owner finance developer viewer"),
+        ((Role.VIEWER,), "owner finance developer viewer"),
+        ((Role.DEVELOPER, Scope.GENERATE), "owner developer"),
+        ((Role.VIEWS,), "owner developer"),
+        ((Role.FINANCE,), "owner finance"),
+        ((Role.FINANCE, Scope.GENERATE), "owner"),
+        ((Role.OWNER,), "owner"),
+    ],
+)
+def test_a_member_makes_no_key_that_may_do_more_than_their_role(scopes: tuple[str, ...] | None, makers: str) -> None:
+    key = replace(APP, scopes=scopes, models=None, requests_per_minute=None)
+    assert {role for role in MemberRole if not exceeds(key, member(role))} == set(makers.split())
+
+
+@given(keys, keys, st.sampled_from(MemberRole))
+def test_a_key_that_a_member_may_make_makes_nothing_that_the_member_could_not(
+    first: Key, second: Key, role: MemberRole
+) -> None:
+    if not exceeds(first, member(role)) and not exceeds(second, first):
+        assert not exceeds(second, member(role))

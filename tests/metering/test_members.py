@@ -10,7 +10,15 @@ import pytest
 from jangbu.clock import SystemClock
 from jangbu.domain.keys import Role
 from jangbu.domain.members import Actor, Member, MemberRole
-from jangbu.errors import InvalidInput, LastOwner, NotFound, NotPermitted, PasswordRefused, Unauthenticated
+from jangbu.errors import (
+    IdempotencyConflict,
+    InvalidInput,
+    LastOwner,
+    NotFound,
+    NotPermitted,
+    PasswordRefused,
+    Unauthenticated,
+)
 from jangbu.metering.people import People, people_of
 from jangbu.storage.database import Database
 
@@ -255,3 +263,29 @@ async def test_only_owners_change_members(people: People) -> None:
         with pytest.raises(NotPermitted, match="owners"):
             await attempt
     assert [member.name for member in await people.members.list()] == ["kim", "lee"]
+
+
+async def test_an_invitation_under_a_key_is_made_once_and_its_link_given_once(people: People) -> None:
+    made, link = await people.members.invite_once("kim", MemberRole.FINANCE, ROOT, key="form-1")
+    assert link is not None
+    assert await people.members.invite_once("kim", MemberRole.FINANCE, ROOT, key="form-1") == (made, None)
+    with pytest.raises(IdempotencyConflict):
+        await people.members.invite_once("kim", MemberRole.OWNER, ROOT, key="form-1")
+    assert (await people.members.set_up(link.token, "kim", GOOD)).id == made.id
+    assert [action for action, *_ in await actions(people)] == ["members.invite", "members.set_password"]
+
+
+async def test_an_invitation_that_is_refused_leaves_its_key_free(people: People) -> None:
+    await people.members.invite("kim", MemberRole.VIEWER, ROOT)
+    with pytest.raises(InvalidInput, match="already"):
+        await people.members.invite_once("Kim", MemberRole.VIEWER, ROOT, key="form-1")
+    _, link = await people.members.invite_once("lee", MemberRole.VIEWER, ROOT, key="form-1")
+    assert link is not None
+
+
+async def test_a_reset_under_a_key_leaves_the_link_good_that_it_gave(people: People) -> None:
+    member = await invited(people, "kim")
+    link = await people.members.reset_once(member.id, ROOT, key="form-2")
+    assert link is not None
+    assert await people.members.reset_once(member.id, ROOT, key="form-2") is None
+    assert (await people.members.set_up(link.token, "", OTHER)).id == member.id

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import TypeVar
 from uuid import UUID
@@ -13,7 +13,19 @@ from jangbu.domain.ledger import TOKENS_MAX
 from jangbu.domain.windows import FIRST, LAST
 from jangbu.errors import InvalidInput
 
-__all__ = ["Wrong", "chosen_of", "day_of", "id_of", "reason_of", "require_one_of", "whole"]
+__all__ = [
+    "Wrong",
+    "chosen_of",
+    "day_of",
+    "id_of",
+    "name_of",
+    "place_of",
+    "placed",
+    "reason_of",
+    "require_one_of",
+    "whole",
+    "whole_or_none",
+]
 
 Kind = TypeVar("Kind", bound=StrEnum)
 
@@ -21,6 +33,7 @@ _WHOLE = re.compile(r"[+-]?(?:[0-9]{1,30}|[0-9]{1,3}(?:[,_][0-9]{3}){1,10})")
 """Groups have to be whole ones: what somebody meant by 1,5 is not known."""
 _SHOWN = 40
 _REASON_LENGTH_MAX = 500
+_NAME_LENGTH_MAX = 200
 
 
 class Wrong(InvalidInput):
@@ -40,6 +53,19 @@ def whole(look: Look, name: str, *, least: int = -TOKENS_MAX, most: int = TOKENS
         shown = look.formats.number
         raise Wrong("number", text=text[:_SHOWN], least=shown(least), most=shown(most))
     return number
+
+
+def whole_or_none(look: Look, name: str, *, most: int = TOKENS_MAX) -> int | None:
+    """Give a whole number from 1 on of a form, None where the field is empty."""
+    return whole(look, name, least=1, most=most) if look.form.get(name) else None
+
+
+def name_of(look: Look) -> str:
+    """Give the name that a form gives to something."""
+    name = look.form.get("name", "")
+    if not (0 < len(name) <= _NAME_LENGTH_MAX and name.isprintable()):
+        raise Wrong("name", most=look.formats.number(_NAME_LENGTH_MAX))
+    return name
 
 
 def day_of(text: str) -> date:
@@ -67,6 +93,26 @@ def id_of(text: str | None) -> UUID:
         return UUID(text or "")
     except ValueError:
         raise Wrong("id", text=(text or "")[:_SHOWN]) from None
+
+
+def placed(at: datetime, id_: UUID) -> str:
+    """Write the place at which a page of a list ends, for the link to the next one."""
+    return f"{at.isoformat()}_{id_}"
+
+
+def place_of(text: str | None) -> tuple[datetime, UUID] | None:
+    """Give the place after which a page of a list begins, None for the first one."""
+    if text is None:
+        return None
+    moment, _, rest = text.partition("_")
+    try:
+        at = datetime.fromisoformat(moment)
+        is_one = FIRST.date() < at.date() < LAST.date() and at.tzinfo is not None
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise Wrong("id", text=text[:_SHOWN])
+    return at, id_of(rest)
 
 
 def chosen_of(kind: type[Kind], text: str | None) -> Kind | None:

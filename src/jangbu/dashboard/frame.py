@@ -125,6 +125,7 @@ class Frame:
             "f": look.formats,
             "page": page,
             "menu": menu,
+            "beside": [each for each in self.pages if each.part == page.part and look.may(each.roles)],
             "scheme": scheme_of(request),
             "request_id": current_id(),
             "project": self.settings.project,

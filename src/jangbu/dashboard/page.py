@@ -50,3 +50,8 @@ class Page:
     show: Show
     actions: Mapping[str, Action] = field(default_factory=dict)
     in_menu: bool = True
+
+    @property
+    def part(self) -> str:
+        """Give the entry of the menu that the page belongs to: ``settings_keys`` is a page of ``settings``."""
+        return self.name.partition("_")[0]

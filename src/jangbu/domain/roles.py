@@ -1,8 +1,12 @@
-"""Whether one key may do more than another: a key makes and ends no key that may do what it may not do itself."""
+"""Whether one key may do more than another: a key makes and ends no key that may do what it may not do itself.
+
+Nor does a member. What a member may do is what their role says, and what whoever has it may let an app do.
+"""
 
 from jangbu.domain.keys import Key, Role, Scope
+from jangbu.domain.members import Member
 
-__all__ = ["has_more_rights", "may_do_more"]
+__all__ = ["exceeds", "has_more_rights", "rights_of"]
 
 _READS = frozenset({Role.VIEWER, Role.ANALYTICS})
 _INCLUDED = {
@@ -14,31 +18,48 @@ _INCLUDED = {
 """The roles that may do nothing but what another role may do, too."""
 
 
-def may_do_more(key: Key, maker: Key) -> bool:
+def rights_of(roles: frozenset[Role]) -> frozenset[str]:
+    """Give the roles and scopes that a member who has roles may give to a key.
+
+    Developers let apps call the provider: who may record whatever an app was answered may let it ask.
+    """
+    held = _with_included(roles)
+    return held | frozenset(Scope) if roles & {Role.OWNER, Role.DEVELOPER} else held
+
+
+def exceeds(key: Key, maker: Key | Member) -> bool:
     """Tell whether a key may do something that its maker may not: by its rights, models, limits, or for longer."""
+    return has_more_rights(key, maker) or (isinstance(maker, Key) and _is_looser(key, maker))
+
+
+def has_more_rights(key: Key, other: Key | Member) -> bool:
+    """Tell whether a key has a role or a scope that another one, or a member, does not have."""
+    if Role.OWNER in other.roles:
+        return False
+    if isinstance(other, Member):
+        # A key without scopes may call the provider in every way, and nothing else.
+        return not rights_of(other.roles).issuperset(Scope if key.scopes is None else key.scopes)
+    held = frozenset(other.scopes or ()) | _with_included(other.roles)
+    return key.scopes is None or not held.issuperset(key.scopes)
+
+
+def _is_looser(key: Key, maker: Key) -> bool:
     limits = (
         (key.requests_per_minute, maker.requests_per_minute),
         (key.tokens_per_minute, maker.tokens_per_minute),
         (key.concurrent_calls, maker.concurrent_calls),
     )
     return (
-        has_more_rights(key, maker)
-        or _calls_more_models(key, maker)
+        _calls_more_models(key, maker)
         or any(most is not None and (limit is None or limit > most) for limit, most in limits)
         or (maker.expires_at is not None and (key.expires_at is None or key.expires_at > maker.expires_at))
     )
 
 
-def has_more_rights(key: Key, other: Key) -> bool:
-    """Tell whether a key has a role or a scope that another one does not have."""
-    if Role.OWNER in other.roles:
-        return False
-    held = set(other.scopes or ())
-    for role in other.roles:
-        held |= _INCLUDED.get(role, frozenset())
-    if Role.VIEWER in held:
-        held.add(Scope.ACCOUNT)
-    return key.scopes is None or not set(key.scopes) <= held
+def _with_included(roles: frozenset[Role]) -> frozenset[str]:
+    """Give roles, those that they include, and the scope that lets a user's key read what a viewer may read."""
+    held: frozenset[str] = roles.union(*(_INCLUDED.get(role, frozenset()) for role in roles))
+    return held | {Scope.ACCOUNT} if Role.VIEWER in held else held
 
 
 def _calls_more_models(key: Key, maker: Key) -> bool:

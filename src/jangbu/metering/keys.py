@@ -21,7 +21,8 @@ from jangbu.domain.keys import (
     is_wellformed,
 )
 from jangbu.domain.ledger import account_id, project_id
-from jangbu.domain.roles import has_more_rights, may_do_more
+from jangbu.domain.members import Member
+from jangbu.domain.roles import exceeds, has_more_rights
 from jangbu.errors import InvalidInput, NotFound, NotPermitted
 from jangbu.metering.content import digest as digest_of
 from jangbu.metering.holds import unknown_user
@@ -137,21 +138,23 @@ class Keys:
         check(key)
         return key
 
-    async def make_for(self, maker: Key, draft: Key, *, once: str) -> tuple[Key, str | None]:
-        """Make a drafted key in the name of another one, once for a key of the caller's; give it with its secret.
+    async def make_for(self, maker: Key | Member, draft: Key, *, once: str) -> tuple[Key, str | None]:
+        """Make a drafted key in the name of another one, or of a member, once for a key of the caller's; give it with
+        its secret.
 
         Where it was made before there is no secret: that is stored nowhere. Raises NotPermitted for one that may do
         more than its maker, and what making a key raises.
         """
-        if len(maker.counted_under) >= _LIMITED_MAKERS_MAX:
+        if isinstance(maker, Key) and len(maker.counted_under) >= _LIMITED_MAKERS_MAX:
             raise NotPermitted(
                 "keys with limits make keys that make keys only so deep", hint="make it with one of the first keys"
             )
-        if may_do_more(draft, maker):
+        if exceeds(draft, maker):
             raise NotPermitted(
-                "a key makes no key that may do more than itself", hint="give it fewer scopes, models or less time"
+                "nobody makes a key that may do more than they may", hint="give it fewer scopes, models or less time"
             )
-        draft = replace(draft, made_by=maker.id)
+        if isinstance(maker, Key):
+            draft = replace(draft, made_by=maker.id)
         content = digest_of(
             "keys.create",
             *(draft.kind, draft.name, draft.user, draft.scopes, draft.models),
@@ -170,11 +173,13 @@ class Keys:
         known = await done_once(self._database, owner, once, content, draft.id, make)
         return (made, secret) if known == draft.id else (await self.find(known), None)
 
-    async def revoke_for(self, other: Key, named: UUID, *, once: str) -> tuple[Key, bool, int]:
-        """End a key in the name of another one. Raises NotPermitted where that one has not all rights that it has."""
+    async def revoke_for(self, other: Key | Member, named: UUID, *, once: str) -> tuple[Key, bool, int]:
+        """End a key in the name of another one, or of a member. Raises NotPermitted where those have not all rights
+        that it has.
+        """
         key = await self.find(named)
         if key.id != other.id and has_more_rights(key, other):
-            raise NotPermitted("a key ends no key that has more rights than itself", hint="use an owner's key")
+            raise NotPermitted("nobody ends a key that has more rights than they have", hint="have an owner do it")
         content = digest_of("keys.revoke", str(named))
         await done_once(self._database, project_id(self._project), once, content, named, nothing_more)
         return await self.revoke(named)

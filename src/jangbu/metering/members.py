@@ -12,6 +12,8 @@ from jangbu.domain.members import Actor, ActorKind, Member, MemberRole, known_as
 from jangbu.errors import InvalidInput, LastOwner, NotFound, NotPermitted
 from jangbu.metering.attempts import Attempts
 from jangbu.metering.audit import Audit, Change
+from jangbu.metering.content import digest
+from jangbu.metering.once import done_once, nothing_more
 from jangbu.metering.passwords import Passwords
 from jangbu.metering.tokens import digest_of, new_token
 from jangbu.storage import entries, members, sessions
@@ -109,6 +111,21 @@ class Members:
 
         return await self._as_owner(actor, renew)
 
+    async def invite_once(
+        self, name: str, role: MemberRole, actor: Actor, *, key: str
+    ) -> tuple[Member, SetUpLink | None]:
+        """Make a member once for a key of the caller's. Where it was done before there is no link: it is kept nowhere.
+
+        Raises what ``invite`` raises.
+        """
+        content = digest("members.invite", member_name(name), role)
+        made = await self._once(key, content, lambda: self.invite(name, role, actor))
+        return (await self.find(name), None) if made is None else made
+
+    async def reset_once(self, named: UUID, actor: Actor, *, key: str) -> SetUpLink | None:
+        """Give a member another link once for a key of the caller's, None where that was done before."""
+        return await self._once(key, digest("members.reset", str(named)), lambda: self.reset(named, actor))
+
     async def give_role(self, named: UUID | str, role: MemberRole, actor: Actor) -> Member:
         """Give a member another role, which open sessions have at once. Raises NotFound or LastOwner."""
         member = await self.find(named)
@@ -188,6 +205,14 @@ class Members:
         if made is None:
             raise _spent()
         return made
+
+    async def _once(self, key: str, content: bytes, act: Callable[[], Awaitable[Result]]) -> Result | None:
+        """Do something with the claim of a key, both or neither; nothing where that was done before."""
+        asked = new_id(self._clock)
+        with translated():
+            async with self._database.together():
+                known = await done_once(self._database, project_id(self._project), key, content, asked, nothing_more)
+                return await act() if known == asked else None
 
     async def _as_owner(
         self,

@@ -1,7 +1,21 @@
 """All pages, in the order of the menu."""
 
 from jangbu.dashboard.page import Page
-from jangbu.dashboard.pages import alerts, call, cost, ledger, models, overview, prices, user, users
+from jangbu.dashboard.pages import (
+    alerts,
+    call,
+    cost,
+    ledger,
+    models,
+    overview,
+    prices,
+    settings,
+    settings_audit,
+    settings_keys,
+    settings_members,
+    user,
+    users,
+)
 
 __all__ = ["PAGES"]
 
@@ -13,6 +27,10 @@ PAGES: tuple[Page, ...] = (
     ledger.PAGE,
     alerts.PAGE,
     prices.PAGE,
+    settings.PAGE,
+    settings_keys.PAGE,
+    settings_members.PAGE,
+    settings_audit.PAGE,
     user.PAGE,
     call.PAGE,
 )

@@ -96,6 +96,10 @@ async function copy(button) {
   const text = button.dataset.copy === "csv"
     ? rows.map((row) => row.map(quoted).join(",")).join("\r\n")
     : JSON.stringify(lines.map((line) => Object.fromEntries(heads.map((head, place) => [head, line[place]]))), null, 2);
+  await copied(button, text);
+}
+
+async function copied(button, text) {
   await navigator.clipboard.writeText(text);
   const told = button.parentElement.querySelector("[data-said]");
   told.textContent = told.dataset.said;
@@ -104,6 +108,8 @@ async function copy(button) {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy]");
   if (button) copy(button);
+  const single = event.target.closest("[data-copies]");
+  if (single) copied(single, document.getElementById(single.dataset.copies).textContent);
 });
 
 document.addEventListener("change", (event) => {

@@ -1,0 +1,76 @@
+"""The settings: which ledger this is, how it stands, and who changed what."""
+
+import pytest
+from playwright.async_api import expect
+
+from jangbu.domain.members import Actor, MemberRole
+from jangbu.metering.meter import Metering
+from jangbu.storage import migrate
+from tests.dashboard.conftest import Opens
+from tests.dashboard.reading import ask, facts, rows
+from tests.dashboard.site import OWNER, USERS, VIEWER, Site
+
+KIM = USERS[0]
+ME = Actor.of_command("test")
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest.mark.parametrize("member", list(MemberRole))
+async def test_everybody_sees_which_ledger_this_is_and_how_it_stands(
+    opens: Opens, site: Site, member: MemberRole
+) -> None:
+    page = await opens("/settings", member=member.value)
+    shown = await facts(page.locator("main"))
+    assert (shown["Project"], shown["Release of Jangbu"]) == ("default", "0.1.0")
+    assert shown["Time zone"].startswith("UTC")
+    parts = {cells[0]: cells[1:] for cells in await rows(page, "health")}
+    [(version,)] = await ask(site, "SELECT current_setting('server_version_num')::integer / 10000")
+    assert parts["Database"][0] == "well"
+    assert f"PostgreSQL {version}." in parts["Database"][1]
+    assert f"schema {migrate.HEAD}" in parts["Database"][1]
+    assert parts["Durability"] == ["well", "fsync on, full_page_writes on, synchronous_commit on"]
+    assert parts["Records on this machine's disk"] == ["well", "Nothing waits."]
+    assert parts["Ledger and balances"][0] == "look at this"
+    assert parts["Backup"] == ["", "Your own server is backed up by its own tools."]
+    tabs = await page.locator(".beside a").all_inner_texts()
+    assert tabs[1:] == {
+        MemberRole.OWNER: ["Keys", "Members", "Audit"], MemberRole.DEVELOPER: ["Keys"],
+    }.get(member, [])  # fmt: skip
+
+
+async def test_what_is_behind_leads_there(opens: Opens) -> None:
+    page = await opens("/settings")
+    await page.get_by_role("link", name="Nothing has been verified yet.").click()
+    await expect(page.locator("h1")).to_have_text("Ledger")
+
+
+async def test_the_audit_is_shown_newest_first_page_by_page_by_member_and_by_what_was_changed(
+    opens_own: Opens, own_site: Site, ledger: Metering
+) -> None:
+    developer = await ledger.members.find(MemberRole.DEVELOPER.value)
+    for number in range(60):
+        await ledger.members.give_role(
+            VIEWER, MemberRole.FINANCE if number % 2 == 0 else MemberRole.VIEWER, Actor.of_command("test")
+        )
+    page = await opens_own("/settings/audit")
+    [(count,)] = await ask(own_site, "SELECT count(*) FROM jangbu.audit")
+    shown = await rows(page, "audit")
+    while await page.locator("a[rel=next]").count():
+        await page.locator("a[rel=next]").click()
+        await page.wait_for_url("**after=*")
+        shown += await rows(page, "audit")
+    assert len(shown) == count
+    texts = [(cells[1].split()[0], cells[2]) for cells in shown]
+    assert texts.count(("test", "gave a role")) == 60
+    assert texts[0] == (OWNER, "signed in")
+    await page.goto(f"{own_site.url}/dashboard/settings/audit")
+    await page.get_by_label("Member").select_option(label=developer.name)
+    await page.wait_for_url(f"**member={developer.id}*")
+    assert {cells[1].split()[0] for cells in await rows(page, "audit")} == {developer.name}
+    await page.get_by_role("link", name="Clear the filters").click()
+    await page.get_by_role("link", name=f"member:{VIEWER}").first.click()
+    await page.wait_for_url("**target=*")
+    changed = await rows(page, "audit")
+    assert {cells[3] for cells in changed} == {f"member:{VIEWER}"}
+    assert (changed[0][4], changed[0][5]) == ('{"role": "finance"}', '{"role": "viewer"}')
