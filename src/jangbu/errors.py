@@ -209,9 +209,16 @@ class InsufficientBalance(JangbuError):
 
 
 class AlertUndelivered(JangbuError):
-    """A channel did not take an alert. Neither the message nor the hint holds anything of the channel's address."""
+    """A channel did not take an alert. Neither the message nor the hint holds anything of the channel's address.
+
+    ``is_gone`` tells that the receiver wants it never: it answered 410.
+    """
 
     code = "alert_undelivered"
+
+    def __init__(self, message: str, *, hint: str = "", is_gone: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.is_gone = is_gone
 
 
 class IntegrityMismatch(JangbuError):

@@ -24,6 +24,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _PORTS = {"http": 80, "https": 443}
 _HEAD_BYTES_MAX = 16_384
 _READ_BYTES = 4_096
+_GONE = 410
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _CLOSED = tuple(
     ipaddress.ip_network(each)
@@ -95,7 +96,7 @@ async def post(
     if 300 <= status < 400:
         raise AlertUndelivered(f"the receiver answered {status}; redirects are not followed")
     if not 200 <= status < 300:
-        raise AlertUndelivered(f"the receiver answered {status}")
+        raise AlertUndelivered(f"the receiver answered {status}", is_gone=status == _GONE)
 
 
 def is_public(address: Address) -> bool:

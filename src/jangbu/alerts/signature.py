@@ -17,7 +17,7 @@ SECRET_BYTES_LEAST = 16
 _PREFIX = "whsec_"
 
 
-def secret_bytes(secret: str) -> bytes:
+def secret_bytes(secret: str, setting: str = "alert_webhook_secret") -> bytes:
     """Give the key that a secret stands for: base64 after ``whsec_``, else the text itself.
 
     Raises InvalidSettings for one that is too short or cannot be read; the secret is never repeated.
@@ -26,9 +26,9 @@ def secret_bytes(secret: str) -> bytes:
     try:
         key = base64.b64decode(secret[len(_PREFIX) :], validate=True) if secret.startswith(_PREFIX) else secret.encode()
     except binascii.Error:
-        raise InvalidSettings("alert_webhook_secret has no base64 after whsec_", hint=hint) from None
+        raise InvalidSettings(f"{setting} has no base64 after whsec_", hint=hint) from None
     if len(key) < SECRET_BYTES_LEAST:
-        raise InvalidSettings(f"alert_webhook_secret is shorter than {SECRET_BYTES_LEAST} bytes", hint=hint)
+        raise InvalidSettings(f"{setting} is shorter than {SECRET_BYTES_LEAST} bytes", hint=hint)
     return key
 
 

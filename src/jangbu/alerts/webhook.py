@@ -1,19 +1,13 @@
 """The webhook: an alert as a JSON body, signed so that its receiver can tell it from a forgery and from a replay."""
 
 import json
-import time
 
-from jangbu.alerts.egress import Target, post
-from jangbu.alerts.signature import secret_bytes, signature_of
+from jangbu.alerts.signed import SignedPost, signed_post_of
 from jangbu.alerts.texts import Language, text_of
 from jangbu.config import Settings
 from jangbu.domain.alerts import Alert
-from jangbu.errors import InvalidSettings
 
 __all__ = ["Webhook", "body_of", "webhook_of"]
-
-SEND_SECONDS = 10
-_AGENT = "jangbu"
 
 
 class Webhook:
@@ -21,43 +15,24 @@ class Webhook:
 
     name = "webhook"
 
-    def __init__(self, target: Target, key: bytes, *, language: Language, allows_private: bool) -> None:
-        self._target = target
-        self._key = key
+    def __init__(self, posting: SignedPost, *, language: Language) -> None:
+        self._posting = posting
         self._language: Language = language
-        self._allows_private = allows_private
 
     async def send(self, alert: Alert) -> None:
         """Post the alert. Raises AlertUndelivered unless it is answered with a status of 200 to 299."""
-        body = body_of(alert, self._language)
-        timestamp = int(time.time())
-        headers = (
-            ("content-type", "application/json"),
-            ("user-agent", _AGENT),
-            ("webhook-id", str(alert.id)),
-            ("webhook-timestamp", str(timestamp)),
-            ("webhook-signature", signature_of(self._key, id_=str(alert.id), timestamp=timestamp, body=body)),
-        )
-        await post(self._target, body, headers, allows_private=self._allows_private, seconds=SEND_SECONDS)
+        await self._posting.send(str(alert.id), body_of(alert, self._language))
 
 
 def webhook_of(settings: Settings) -> Webhook | None:
     """Make the webhook that the settings name, or none. Raises InvalidSettings."""
-    if settings.alert_webhook_url is None:
-        if settings.alert_webhook_secret is not None:
-            raise InvalidSettings("alert_webhook_secret signs nothing", hint="set alert_webhook_url too")
-        return None
-    if settings.alert_webhook_secret is None:
-        raise InvalidSettings(
-            "alert_webhook_url has no secret to sign with",
-            hint="set JANGBU_ALERT_WEBHOOK_SECRET, for example to whsec_ and the output of `openssl rand -base64 32`",
-        )
-    return Webhook(
-        Target.read(settings.alert_webhook_url.get_secret_value(), "alert_webhook_url"),
-        secret_bytes(settings.alert_webhook_secret.get_secret_value()),
-        language=settings.alert_language,
+    posting = signed_post_of(
+        settings.alert_webhook_url,
+        settings.alert_webhook_secret,
+        "alert_webhook",
         allows_private=settings.alert_private_targets,
     )
+    return None if posting is None else Webhook(posting, language=settings.alert_language)
 
 
 def body_of(alert: Alert, language: Language) -> bytes:
