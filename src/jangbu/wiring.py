@@ -9,10 +9,12 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from jangbu import telemetry
+from jangbu.alerts.app_webhook import AppWebhook, app_webhook_of, wanted_kinds
 from jangbu.alerts.channels import Channel, Log, channels_of
 from jangbu.alerts.local_outbox import LocalOutbox
 from jangbu.clock import Clock, SystemClock
 from jangbu.config import Settings
+from jangbu.domain.webhooks import Low
 from jangbu.errors import InvalidSettings
 from jangbu.metering.absence import Absence
 from jangbu.metering.accounts import Accounts
@@ -31,6 +33,10 @@ from jangbu.metering.services import Services
 from jangbu.metering.spooling import Spooling
 from jangbu.metering.sweeper import Sweeper
 from jangbu.metering.view_tokens import ViewTokens
+from jangbu.metering.webhook_delivery import WebhookDelivery
+from jangbu.metering.webhook_finding import WebhookFinding
+from jangbu.metering.webhook_watch import Watch
+from jangbu.metering.webhooks import Telling, Webhooks
 from jangbu.storage import migrate
 from jangbu.storage.database import Database
 from jangbu.storage.names import ServiceNames
@@ -47,7 +53,8 @@ async def open_metering(
 ) -> AsyncIterator[Metering]:
     """Open the ledger that the settings name, starting the embedded server where they name none.
 
-    What goes wrong raises alerts; with ``delivers`` they are delivered while the context lasts, also those of others.
+    What goes wrong raises alerts; with ``delivers`` they are delivered while the context lasts, also those of others,
+    and the app is told of its users where it has a webhook.
     With ``adopts`` what dead processes left in their spools is recorded first, and then now and then: whoever looks at
     what is kept there does without, because what was kept for long enough goes.
 
@@ -55,12 +62,13 @@ async def open_metering(
     Leaving the context writes what waits.
     """
     channels = channels_of(settings) if delivers else ()
+    webhook = app_webhook_of(settings) if delivers else None
     async with database_address(settings) as dsn:
         await _upgrade(dsn, embedded=settings.database_url is None)
         database = await Database.connect(
             dsn, size=settings.pool_size, prepared_statements=settings.prepared_statements
         )
-        metering = _assemble(settings, database, clock or SystemClock(), channels)
+        metering = _assemble(settings, database, clock or SystemClock(), channels, webhook)
         sweeper = Sweeper(
             database,
             metering.accounts,
@@ -79,6 +87,7 @@ async def open_metering(
             metering.alerts.listen()
             if delivers:
                 metering.alerts.start()
+                metering.webhooks.start()
             if adopts:
                 await _begin_spooling(metering.spooling)
             yield metering
@@ -171,14 +180,17 @@ async def _upgrade(dsn: str, *, embedded: bool) -> None:
         migrate.require_head(await migrate.current(dsn))
 
 
-def _assemble(settings: Settings, database: Database, clock: Clock, channels: Sequence[Channel]) -> Metering:
+def _assemble(
+    settings: Settings, database: Database, clock: Clock, channels: Sequence[Channel], webhook: AppWebhook | None
+) -> Metering:
     seconds = settings.record_seconds_max
     absence = Absence(settings.hold_wait_seconds_max)
     spooling = _spooling(settings, database, clock, absence)
+    accounts = Accounts(database, clock, project=settings.project, retry_seconds=seconds)
     return Metering(
         database=database,
         alerts=_alerts(settings, database, clock, channels),
-        accounts=Accounts(database, clock, project=settings.project, retry_seconds=seconds),
+        accounts=accounts,
         holds=Holds(
             database,
             project=settings.project,
@@ -202,7 +214,22 @@ def _assemble(settings: Settings, database: Database, clock: Clock, channels: Se
         pricing=Pricing(database, project=settings.project, book_file=settings.price_book),
         people=people_of(database, clock, project=settings.project),
         view_tokens=ViewTokens(database, clock, project=settings.project),
+        webhooks=_webhooks(settings, database, accounts, webhook),
     )
+
+
+def _webhooks(settings: Settings, database: Database, accounts: Accounts, webhook: AppWebhook | None) -> Webhooks:
+    """Give the events of the project, and what tells them where there is a webhook."""
+    telling = None
+    if webhook is not None:
+        kinds, low = wanted_kinds(settings), Low(settings.low_balance_tokens) if settings.low_balance_tokens else None
+        watch = Watch(accounts.clock, kinds)
+        telling = Telling(
+            watch,
+            WebhookFinding(database, watch, accounts.burn, project=settings.project, kinds=kinds, low=low),
+            WebhookDelivery(database, webhook, project=settings.project),
+        )
+    return Webhooks(database, accounts.clock, project=settings.project, telling=telling)
 
 
 def _alerts(settings: Settings, database: Database, clock: Clock, channels: Sequence[Channel]) -> Alerts:

@@ -30,6 +30,7 @@ from jangbu.metering.resources import Resources
 from jangbu.metering.services import Services
 from jangbu.metering.spooling import Spooling
 from jangbu.metering.view_tokens import ViewTokens
+from jangbu.metering.webhooks import Webhooks
 from jangbu.storage.database import Database
 from jangbu.storage.names import ServiceNames
 from tests.metering.spool.memory_disk import MemoryDisk
@@ -145,6 +146,7 @@ class Process:
             people=people_of(database, self.clock, project=PROJECT),
             view_tokens=ViewTokens(database, self.clock, project=PROJECT),
             alerts=self._alerts(database),
+            webhooks=Webhooks(database, self.clock, project=PROJECT, telling=None),
         )
         while True:
             try:

@@ -219,7 +219,7 @@ async def _verified(settings: "Settings", ended: "Restored", tell: Progress | No
     # A drill must not drain the spool of the ledger that works into a copy of it.
     own = {"data_dir": ended.data_dir, "spool_dir": None, "wal_archive_dir": None}
     copied = settings.model_copy(update=own)
-    async with open_metering(copied) as metering:
+    async with open_metering(copied, delivers=False) as metering:
         report = await Verification(metering.database, settings.project).run(
             full=True, recompute=metering.pricing.reprice, restate=restated, progress=tell
         )

@@ -215,7 +215,7 @@ class Settings(BaseSettings):
         None, description="Addresses of Apprise (mail, Slack, Discord, Telegram and more), apart by spaces"
     )
     alert_private_targets: bool = Field(
-        False, description="Whether the webhook may lead into a private network, or to this machine"
+        False, description="Whether webhooks may lead into a private network, or to this machine"
     )
     alert_language: Literal["en", "ko"] = Field("en", description="The language of alerts: en or ko")
     alert_delay_seconds: int = Field(
@@ -226,6 +226,16 @@ class Settings(BaseSettings):
     )
     alert_give_up_seconds: int = Field(
         86_400, ge=60, description="How long an alert is tried until it counts as undelivered"
+    )
+    webhook_url: SecretStr | None = Field(
+        None, min_length=1, description="Where your app is told of its users as signed JSON; see Webhooks to your app"
+    )
+    webhook_secret: SecretStr | None = Field(
+        None, min_length=1, description="What signs that: whsec_ and base64, or any text of 16 bytes or more"
+    )
+    webhook_events: str = Field("", description="Which events your app is told, apart by commas; without it all")
+    low_balance_tokens: int = Field(
+        10_000, ge=0, description="Below how many tokens your app is told that a user's balance is low; 0: never"
     )
     tls_certificate: Path | None = Field(None, description="The certificate to serve with, and its chain, as PEM")
     tls_key: Path | None = Field(None, description="The key of the certificate, as PEM")

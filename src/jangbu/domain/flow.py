@@ -21,6 +21,8 @@ from uuid import UUID
 from jangbu.domain.usage import Usage
 from jangbu.errors import InsufficientBalance, UncountedInput
 
+_ANYTHING = -(2**63)
+"""However little is available."""
 OUTPUT_LIMIT_LEAST = 1024
 """The smallest output limit that is put in for a client that set none."""
 
@@ -77,6 +79,8 @@ class TakeHold:
     most: int
     take_all: bool = False
     """Hold as much as is available between ``least`` and ``most`` (clamping), instead of half."""
+    goes_on_with: int | None = None
+    """From how much available on a refusal is not the call's end, because less may be asked for; None: it always is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,12 +213,13 @@ def _take_hold(call: Call) -> Generator[Effect, Any, int | None]:
     input_most = bounds.input_most
     answer: Held | Refused | None = None
     if input_most is not None:
-        answer = yield _hold_for(call, input_most)
+        answer = yield _hold_for(call, input_most, goes_on_with=_least(bounds))
     if isinstance(answer, Refused) and answer.available < _least(bounds):
         raise InsufficientBalance(user=call.user, needed=answer.needed, available=answer.available)
     if input_most is None or isinstance(answer, Refused):
         input_most = yield from _count_input(call)
-        answer = yield _hold_for(call, input_most)
+        clamps = call.short_balance is ShortBalance.CLAMP
+        answer = yield _hold_for(call, input_most, goes_on_with=_ANYTHING if clamps else None)
     if isinstance(answer, Refused) and call.short_balance is ShortBalance.CLAMP:
         least = input_most + bounds.candidates
         most = input_most + bounds.output_most + bounds.fed_back_most
@@ -253,12 +258,12 @@ def _count_input(call: Call) -> Generator[Effect, Any, int]:
     return call.bounds.input_most
 
 
-def _hold_for(call: Call, input_most: int) -> TakeHold:
+def _hold_for(call: Call, input_most: int, *, goes_on_with: int | None) -> TakeHold:
     """Ask for the whole bound where the client chose it, else for what leaves room for the next call."""
     bounds = call.bounds
     most = least = input_most + bounds.output_most
     if not bounds.output_chosen:
         least = input_most + min(bounds.output_most, OUTPUT_LIMIT_LEAST * bounds.candidates)
     if bounds.fed_back_most:
-        return TakeHold(call, input_most, least, most + bounds.fed_back_most, take_all=True)
-    return TakeHold(call, input_most, least, most)
+        most += bounds.fed_back_most
+    return TakeHold(call, input_most, least, most, take_all=bounds.fed_back_most > 0, goes_on_with=goes_on_with)

@@ -18,6 +18,7 @@ async def require_able_to_pay(ledger: Metering, user: str) -> None:
     """Refuse a user without any tokens, too. Raises InsufficientBalance."""
     balance = (await _unblocked(ledger, user)).balance
     if balance.available < 1:
+        ledger.refused(user)
         raise InsufficientBalance(user=user, needed=1, available=balance.available)
 
 

@@ -122,7 +122,7 @@ class Accounts:
     async def grants(self, user: str, asset: Asset = Asset.TOKENS, *, spent_too: bool = False) -> tuple[Grant, ...]:
         """Give a user's grants as they stand now, in the order in which they burn."""
         account = self.id_of(user)
-        await self._burn(account, asset)
+        await self.burn(account, asset)
         return await entries.grants(self._database, account, asset, spent_too=spent_too)
 
     async def history(
@@ -154,7 +154,7 @@ class Accounts:
             raise InvalidInput("the expiry has passed already", hint="give a time to come, or none")
         if asset is not Asset.TOKENS:
             await accounts.open_balance(self._database, account, asset)
-        await self._burn(account, asset)
+        await self.burn(account, asset)
         content = digest("grant", int(asset), amount, source, priority, expires_at and expires_at.isoformat())
         return await self._post(
             user,
@@ -206,7 +206,7 @@ class Accounts:
         while due := await entries.accounts_with_due_grants(self._database, after, _SWEEP_MAX):
             for account, asset in due:
                 try:
-                    lost += await self._burn(account, asset) > 0
+                    lost += await self.burn(account, asset) > 0
                 except JangbuError as error:
                     telemetry.warn("accounts.expiry_failed", str(error), account_id=str(account))
             after = due[-1][0]
@@ -238,6 +238,7 @@ class Accounts:
         with translated():
             balance = await repeated("accounts", lambda: self._post_once(posting, charged), seconds=self._retry_seconds)
         if balance is not None:
+            telemetry.emit("accounts.posted", account=posting.account)
             return Posted(posting.id, balance, replayed=False)
         now = (await accounts.balances(self._database, posting.account)).get(posting.asset)
         known = await entries.find_key(self._database, posting.account, posting.key)
@@ -266,7 +267,7 @@ class Accounts:
                 return balance
             return await entries.post(connection, posting)
 
-    async def _burn(self, account: UUID, asset: Asset) -> int:
+    async def burn(self, account: UUID, asset: Asset) -> int:
         """Bring an account's grants up to its balance, and write an entry for what expired; give how much that was.
 
         To do it again burns nothing more, so it is repeated until it is done.

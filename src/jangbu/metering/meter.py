@@ -34,6 +34,7 @@ from jangbu.metering.retry import repeated
 from jangbu.metering.services import Services
 from jangbu.metering.spool import Claim
 from jangbu.metering.view_tokens import ViewTokens
+from jangbu.metering.webhooks import Webhooks
 from jangbu.storage import entries, usage
 from jangbu.storage.database import Database
 from jangbu.storage.entries import KeyRow
@@ -63,10 +64,13 @@ class Metering:
         services: Services,
         people: People,
         view_tokens: ViewTokens,
+        webhooks: Webhooks,
     ) -> None:
         self.database = database
         self.clock = accounts.clock
         self.alerts = alerts
+        self.webhooks = webhooks
+        self._watch = webhooks.watch
         self.accounts = accounts
         self.holds = holds
         self.absence = holds.absence
@@ -123,6 +127,11 @@ class Metering:
         """Give back the room in the spool of a call that this process does not settle, or that it has settled."""
         if self.spooling is not None:
             self.spooling.rooms.give(call)
+
+    def refused(self, user: str) -> None:
+        """Note that a call was not made because the user's balance does not cover it."""
+        if self._watch is not None:
+            self._watch.refused(self.accounts.id_of(user))
 
     async def briefly(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """Ask the database something before a call is made, for as long as a hold is waited for.
@@ -190,6 +199,7 @@ class Metering:
         await self.holds.close()
         await self.keys.close()
         self.members.close()
+        await self.webhooks.stop()
         await self.alerts.stop()
         await self.database.close()
 
@@ -211,6 +221,8 @@ class Metering:
         finally:
             if not isinstance(taken, Held):
                 self.leave(call.id)
+        if isinstance(taken, Refused) and (effect.goes_on_with is None or taken.available < effect.goes_on_with):
+            self.refused(call.user)
         return taken
 
     async def _settle(self, call: Call, reported: Usage) -> Receipt:
@@ -291,6 +303,8 @@ class Metering:
         match outcome:
             case Flushed(is_new=True):
                 telemetry.emit("meter.recorded", tokens=row.total, is_priced=row.cost_nano is not None)
+                if self._watch is not None:
+                    self._watch.recorded(row.account_id, outcome.available)
                 return drafts.receipt_of(draft, row, outcome)
             case Spooled():
                 return drafts.receipt_spooled(draft, row)
