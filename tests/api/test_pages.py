@@ -204,6 +204,8 @@ async def test_events_move_their_figures(pages: Pages) -> None:
         ("alerts.raised", {"condition": "overrun"}, 'jangbu_alerts_raised_total{condition="overrun"}'),
         ("alerts.delivered", {"channel": "slack"}, 'jangbu_alerts_sent_total{arrived="yes",channel="slack"}'),
         ("alerts.refused", {"channel": "webhook"}, 'jangbu_alerts_sent_total{arrived="no",channel="webhook"}'),
+        ("webhooks.delivered", {}, 'jangbu_webhook_events_sent_total{arrived="yes"}'),
+        ("webhooks.refused", {}, 'jangbu_webhook_events_sent_total{arrived="no"}'),
         ("upstream.answered", {"status": 429}, 'jangbu_upstream_answers_total{status="4xx"}'),
         ("upstream.failed", {"reason": "unreachable"}, 'jangbu_upstream_failures_total{reason="unreachable"}'),
         ("gateway.drains", {"under_way": 3}, "jangbu_drains"),

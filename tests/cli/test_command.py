@@ -32,8 +32,22 @@ COMMANDS = [
     ("config",), ("config", "show"), ("doctor",),
     ("demo",), ("spool",), ("spool", "status"), ("spool", "drain"),
     ("alerts",), ("alerts", "list"), ("alerts", "test"), ("alerts", "rules"), ("alerts", "deliver"),
+    ("webhooks",), ("webhooks", "list"), ("webhooks", "send-again"), ("webhooks", "test"),
 ]  # fmt: skip
-NOUNS = ("accounts", "usage", "ledger", "holds", "keys", "members", "prices", "db", "config", "spool", "alerts")
+NOUNS = (
+    "accounts",
+    "usage",
+    "ledger",
+    "holds",
+    "keys",
+    "members",
+    "prices",
+    "db",
+    "config",
+    "spool",
+    "alerts",
+    "webhooks",
+)
 GROUPS = {(), *((noun,) for noun in NOUNS)}
 HEAVY = ("asyncpg", "google.genai", "pydantic", "alembic", "rich", "asyncio")
 

@@ -20,7 +20,8 @@ from jangbu.alerts.webhook import body_of, webhook_of
 from jangbu.config import Settings
 from jangbu.domain.alerts import Alert, Condition, Phase
 
-SHOWN = (Path(__file__).parents[2] / "docs/operation.md").read_text()
+WHOLE = (Path(__file__).parents[2] / "docs/operation.md").read_text()
+SHOWN = WHOLE.partition("\n## Alerts\n")[2].partition("\n## ")[0]
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ALERT = Alert(
     uuid4(),

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from jangbu.config import Settings
+from jangbu.metering import alert_delivery, webhooks
 from jangbu.metering.passwords import Passwords
 from jangbu.metering.people import People, people_of
 from jangbu.metering.rollups import Rollups
@@ -99,6 +100,41 @@ def environment(database_url: str, receiver: Receiver, tmp_path: Path) -> dict[s
         "JANGBU_ALERT_WEBHOOK_SECRET": SECRET,
         "JANGBU_ALERT_PRIVATE_TARGETS": "true",
     }
+
+
+@pytest.fixture
+def telling(chosen: Callable[..., Settings], receiver: Receiver) -> Callable[..., Settings]:
+    """Give what makes settings whose app is told; a balance is low below 1,000 tokens, and no more from 1,100 on."""
+
+    def choose(**given: Any) -> Settings:
+        usual: dict[str, Any] = {
+            "alert_webhook_url": None,
+            "alert_webhook_secret": None,
+            "webhook_url": receiver.url,
+            "webhook_secret": SECRET,
+            "low_balance_tokens": 1_000,
+        }
+        return chosen(**(usual | given))
+
+    return choose
+
+
+@pytest.fixture
+def apart(environment: dict[str, str], receiver: Receiver) -> dict[str, str]:
+    """Give the same as variables, for a process of its own."""
+    usual = {name: value for name, value in environment.items() if "ALERT_WEBHOOK" not in name}
+    return usual | {
+        "JANGBU_WEBHOOK_URL": receiver.url,
+        "JANGBU_WEBHOOK_SECRET": SECRET,
+        "JANGBU_LOW_BALANCE_TOKENS": "1000",
+    }
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what failed tried again soon."""
+    monkeypatch.setattr(alert_delivery, "_FIRST_WAIT_MS", 200)
+    monkeypatch.setattr(webhooks, "_LOOK_SECONDS", 1)
 
 
 @pytest.fixture

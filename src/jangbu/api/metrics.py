@@ -123,6 +123,7 @@ class _Counts:
         self.alerts_sent = labelled(
             "jangbu_alerts_sent", "Attempts to send an alert, and whether it arrived", "channel", "arrived"
         )
+        self.events_sent = labelled("jangbu_webhook_events_sent", "Attempts to tell the app, and if told", "arrived")
         self.retries = counter("jangbu_recorder_retries", "Flushes that were tried again")
         self.queue = gauge("jangbu_recorder_queue", "Records that wait to be written")
         self.spooled = gauge("jangbu_spool_records", "Records that wait on the disk until the database has them")
@@ -153,6 +154,8 @@ class _Counts:
             "alerts.raised": lambda facts: self.alerts_raised(facts["condition"]).inc(),
             "alerts.delivered": lambda facts: self.alerts_sent(facts["channel"], "yes").inc(),
             "alerts.refused": lambda facts: self.alerts_sent(facts["channel"], "no").inc(),
+            "webhooks.delivered": lambda _: self.events_sent("yes").inc(),
+            "webhooks.refused": lambda _: self.events_sent("no").inc(),
             "recorder.retried": lambda _: self.retries.inc(),
             "spool.kept": lambda facts: self.kept.inc(facts["records"]),
             "spool.set_aside": lambda _: self.set_aside.inc(),

@@ -24,6 +24,7 @@ from jangbu.cli import (
     spool,
     usage,
     verify,
+    webhooks,
 )
 from jangbu.cli.commands import AsJson, DatabaseUrl, DataDir, Project, root_options
 from jangbu.cli.output import write_data
@@ -81,6 +82,7 @@ for part in (
     keys,
     members,
     alerts,
+    webhooks,
     prices,
     databases,
     backups,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jangbu.storage.accounts import AccountRow
     from jangbu.storage.alerts import AlertRow
     from jangbu.storage.entries import EntryRow
+    from jangbu.storage.webhooks import EventRow
 
 __all__ = [
     "account_facts",
@@ -26,6 +27,7 @@ __all__ = [
     "alert_state",
     "balance_facts",
     "entry_facts",
+    "event_facts",
     "explanation_facts",
     "figures_facts",
     "grant_facts",
@@ -221,8 +223,24 @@ def alert_facts(row: "AlertRow", text: str) -> dict[str, object]:
     }
 
 
-def alert_state(row: "AlertRow") -> str:
-    """Tell whether an alert arrived."""
+def event_facts(row: "EventRow") -> dict[str, object]:
+    """Give an event of the webhook to the app as JSON."""
+    event = row.event
+    return {
+        "id": event.id,
+        "type": event.kind,
+        "created_at": event.created_at,
+        "data": {"user": event.user, **event.facts},
+        "state": alert_state(row),
+        "attempts": row.attempts,
+        "error": row.error,
+        "delivered_at": row.delivered_at,
+        "given_up_at": row.given_up_at,
+    }
+
+
+def alert_state(row: "AlertRow | EventRow") -> str:
+    """Tell whether an alert, or an event, arrived."""
     if row.delivered_at is not None:
         return "delivered"
     return "waiting" if row.given_up_at is None else "given_up"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jangbu import telemetry
 from jangbu.errors import InvalidInput
-from jangbu.metering.spool import Record, Spool, Spooled, decode_record, records_in
+from jangbu.metering.spool import Record, Spool, Spooled, SpooledUsage, decode_record, records_in
 from jangbu.metering.spool.disk import Disk
 from jangbu.metering.spool.recovery import QUARANTINE, aside_name, set_aside_in
 
@@ -75,11 +75,12 @@ async def _drain_batch(spool: Spool, records: Sequence[Record], write: Write) ->
     readable, poisonous = _decoded(records)
     reasons = await write([spooled for _, spooled in readable])
     done: list[int] = []
-    for (record, _), reason in zip(readable, reasons, strict=True):
+    for (record, spooled), reason in zip(readable, reasons, strict=True):
         if reason is None:
             done.append(record.sequence)
         else:
             poisonous.append((record, reason))
+            _tell_lost(spooled)
     await asyncio.to_thread(spool.note_committed, done)
     for record, reason in poisonous:
         await asyncio.to_thread(spool.set_aside, record.sequence, reason)
@@ -90,6 +91,14 @@ async def _drain_batch(spool: Spool, records: Sequence[Record], write: Write) ->
             reason=reason,
         )
     return len(done)
+
+
+def _tell_lost(spooled: Spooled) -> None:
+    """Tell whose record it is that can never be recorded, of its content only the sum."""
+    if isinstance(spooled, SpooledUsage):
+        row = spooled.row
+        facts = {"usage_id": str(row.id), "account_id": str(row.account_id), "total": row.total}
+        telemetry.emit("spool.record_lost", **facts)
 
 
 def _decoded(records: Sequence[Record]) -> tuple[list[tuple[Record, Spooled]], list[tuple[Record, str]]]:

@@ -38,7 +38,7 @@ class Watch:
         self._failures: list[Failure] = []
         self._lock = threading.Lock()
         self._ends = [
-            telemetry.subscribe(self._hear_failure, "recorder.failed"),
+            telemetry.subscribe(self._hear_failure, "recorder.failed", "spool.record_lost"),
             telemetry.subscribe(self._hear_posting, "accounts.posted"),
         ]
 

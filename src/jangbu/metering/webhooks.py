@@ -131,27 +131,36 @@ class Webhooks:
             self._database, self._project, kinds=kinds, only_undelivered=only_undelivered, limit=limit, before=before
         )
 
-    async def send_again(self, event: UUID, *, key: str | None = None) -> EventRow | None:
+    async def find(self, event: UUID) -> EventRow:
+        """Give one event. Raises NotFound."""
+        found = await webhooks.find(self._database, self._project, event)
+        if found is None:
+            raise _unknown(event)
+        return found
+
+    async def send_again(self, event: UUID, *, key: str | None = None) -> tuple[EventRow, bool]:
         """Have an event sent again under its id, whatever became of it; give it. Raises NotFound.
 
-        Under a ``key`` that is done once; None where it was done before.
+        Under a ``key`` that is done once; tells whether it was done before.
         """
-        found: EventRow | None = None
 
         async def act(connection: Connection) -> None:
-            nonlocal found
-            found = await webhooks.send_again(connection, self._project, event)
-            if found is None:
-                raise NotFound(f"there is no event {event}", hint="`jangbu webhooks list` shows those of 30 days")
+            if await webhooks.send_again(connection, self._project, event) is None:
+                raise _unknown(event)
 
+        done = made = new_id(self._clock)
         if key is not None:
             content = digest("webhook-again", str(event))
-            await done_once(self._database, project_id(self._project), key, content, new_id(self._clock), act)
-            return found
-        with translated():
-            async with self._database.connection() as connection:
-                await act(connection)
-        return found
+            done = await done_once(self._database, project_id(self._project), key, content, made, act)
+        else:
+            with translated():
+                async with self._database.connection() as connection:
+                    await act(connection)
+        return await self.find(event), done != made
+
+
+def _unknown(event: UUID) -> NotFound:
+    return NotFound(f"there is no event {event}", hint="events are kept for 30 days; `jangbu webhooks list` shows them")
 
 
 async def _waited(event: asyncio.Event, seconds: int) -> None:

@@ -101,10 +101,16 @@ async def page(
     return [_row(row) for row in rows]
 
 
-async def send_again(connection: Connection, project: str, event: UUID) -> EventRow | None:
-    """Have an event sent again, whatever became of it; None where there is none."""
-    row = await connection.fetchrow(statement("webhook_again"), project, event)
+async def find(database: Database, project: str, event: UUID) -> EventRow | None:
+    """Give one event, None where there is none."""
+    row = await database.row("webhook_find", project, event, _KNOWN)
     return None if row is None else _row(row)
+
+
+async def send_again(connection: Connection, project: str, event: UUID) -> UUID | None:
+    """Have an event sent again, whatever became of it; None where there is none."""
+    found: UUID | None = await connection.fetchval(statement("webhook_again"), project, event)
+    return found
 
 
 async def look(database: Database, project: str, accounts: Sequence[UUID], low: Low | None) -> tuple[list[Seen], int]:

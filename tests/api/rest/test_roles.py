@@ -75,6 +75,8 @@ MATRIX = {
     "prices.write_own": MONEY,
     "prices.write_markup": MONEY,
     "prices.backfill": MONEY,
+    "webhooks.list_events": READERS,
+    "webhooks.send_again": OPERATIONS,
     "keys.create": OPERATIONS,
     "keys.list_keys": OPERATIONS,
     "keys.show": OPERATIONS,
@@ -93,7 +95,7 @@ MATRIX = {
 
 
 def path_of(declared: Declared, user: str = "kim") -> str:
-    path = re.sub(r"\{(call|hold|key|run)\}", str(NOBODY), declared.path).replace("{user}", user)
+    path = re.sub(r"\{(call|hold|key|run|event)\}", str(NOBODY), declared.path).replace("{user}", user)
     return path + QUERIES.get(declared.name, "").replace("{user}", user)
 
 

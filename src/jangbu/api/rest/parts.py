@@ -15,6 +15,7 @@ from jangbu.api.rest.records import records
 from jangbu.api.rest.reports import reports
 from jangbu.api.rest.verification import verification
 from jangbu.api.rest.view_tokens import view_tokens
+from jangbu.api.rest.webhooks import webhooks
 
 __all__ = ["ROUTES"]
 
@@ -33,4 +34,5 @@ ROUTES: tuple[Routes, ...] = (
     alerts,
     verification,
     exports,
+    webhooks,
 )

@@ -54,7 +54,7 @@ async def revoke(look: Look) -> str:
     """End a key for good."""
     key = id_of(look.form.get("id"))
 
-    async def act() -> tuple[Key, bool]:
+    async def act() -> tuple[Key, bool, int]:
         return await look.ledger.keys.revoke_for(look.session.member, key, once=key_of(look))
 
     await done(look, "keys.revoke", f"key:{key}", act, lambda found: {"name": found[0].name} if found[1] else None)

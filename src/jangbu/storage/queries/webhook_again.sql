@@ -7,6 +7,4 @@ SET turn = e.turn + 1,
     delivered_at = NULL,
     given_up_at = NULL
 WHERE e.project = $1::text AND e.id = $2::uuid
-RETURNING
-    e.id, e.project, e.kind, e.user_id, e.facts::text AS facts, e.created_at, e.due_at, e.attempts, e.error,
-    e.delivered_at, e.given_up_at
+RETURNING e.id
