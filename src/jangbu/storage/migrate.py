@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 10
 
-HEAD = "0016"
+HEAD = "0018"
 """The revision that this release needs."""
 
 

@@ -112,15 +112,12 @@ CREATE INDEX usage_days_by_total ON jangbu.usage_days (project, day, total_class
 CREATE INDEX usage_days_by_cost ON jangbu.usage_days (project, day, cost_class);
 
 -- The class of a size: four to each doubling. Sizes of one class have the first three binary digits in common, so that
--- a class says to a fifth how large a size is; jangbu.domain.sizes says what the largest of a class is. These digits and
--- their place are where a floating point number begins; what it rounds up, beyond 2^53, is a class too high at most.
+-- a class says to a fifth how large a size is; jangbu.domain.sizes says what the largest of a class is.
 CREATE FUNCTION jangbu.size_class(size bigint) RETURNS smallint
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
     SELECT CASE
         WHEN size < 4 THEN greatest(size, 0)
-        ELSE
-            ((get_byte(float8send(size::float8), 0) & 127) << 6)
-            + (get_byte(float8send(size::float8), 1) >> 2) - 4092
+        ELSE 4 * (64 - position('1' IN size::bit(64)::text)) + (size >> (62 - position('1' IN size::bit(64)::text))) - 4
     END::smallint
 $$;
 

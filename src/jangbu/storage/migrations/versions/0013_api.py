@@ -7,5 +7,5 @@ down_revision = "0012"
 
 
 def upgrade() -> None:
-    """Create the verifications that were asked for, and have keys tell which key made them."""
+    """Create the verifications that were asked for."""
     run_file("0013_api.sql")
