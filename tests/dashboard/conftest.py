@@ -88,13 +88,15 @@ async def site_of(
 class Watched:
     """What went wrong in a page without anybody seeing it."""
 
-    def __init__(self, page: Page, url: str) -> None:
+    def __init__(self, page: Page, *urls: str) -> None:
         self.wrong: list[str] = []
         page.on("console", self._hear)
         page.on("response", self._see)
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
         page.on("dialog", self._dismiss)
-        page.on("request", lambda asked: None if asked.url.startswith((url, "data:")) else self.wrong.append(asked.url))
+        page.on(
+            "request", lambda asked: None if asked.url.startswith((*urls, "data:")) else self.wrong.append(asked.url)
+        )
 
     def _hear(self, said: ConsoleMessage) -> None:
         if said.type in {"error", "warning"} and not said.text.startswith(_REFUSED):

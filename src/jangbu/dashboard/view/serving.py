@@ -14,7 +14,7 @@ from jangbu import telemetry
 from jangbu.api.requests import current_id
 from jangbu.api.rest.problems import problem, status_of
 from jangbu.config import Settings
-from jangbu.dashboard.failing import unforeseen
+from jangbu.dashboard.failing import told, unforeseen
 from jangbu.dashboard.formats import Formats
 from jangbu.dashboard.rendered import page as rendered
 from jangbu.dashboard.texts import Texts, best_language, texts_of
@@ -98,10 +98,10 @@ class Views:
             values = {"shown": shown(view, texts, formats, with_costs=self.settings.view_costs), "zone": zone.key}
             return self._rendered(request, texts, values)
         except JangbuError as error:
-            return self._rendered(request, texts, {"error": error}, status_of(error))
+            return self._rendered(request, texts, told(error), status_of(error))
         except Exception as error:
             _log.exception("a view failed")
-            return self._rendered(request, texts, {"error": unforeseen(error)}, 500)
+            return self._rendered(request, texts, told(unforeseen(error)), 500)
 
     async def _view(self, token: str, zone: ZoneInfo) -> View:
         if not token:

@@ -110,8 +110,7 @@ def _facts(view: View, t: Texts, f: Formats, with_costs: bool) -> tuple[Fact, ..
     if balance.held:
         facts.append(Fact(t("balance.held"), f.number(balance.held)))
     if with_costs:
-        has_no_price = 0 < used.calls == used.unpriced
-        facts.append(Fact(t("view.charge"), f.money(None if has_no_price else used.charge_nano)))
+        facts.append(Fact(t("view.charge"), f.cost(used, used.charge_nano)))
     return tuple(facts)
 
 

@@ -241,13 +241,16 @@ function standing(t, data) {
 function balance(t, write, data) {
   const fact = (name, shown, kind = "") => el("div", { class: kind }, el("dt", {}, name), el("dd", {}, shown));
   const { available, held_tokens: held } = data.balance;
-  const { calls, total_tokens: total, charge_nano: charge } = data.used;
+  const { calls, total_tokens: total, charge_nano: charge, unpriced } = data.used;
   const facts = [
     fact(t("balance.available"), write.number(available), data.is_low ? "main low" : "main"),
     fact(t("view.used"), write.number(total)), fact(t("view.calls"), write.number(calls)),
   ];
   if (held) facts.push(fact(t("balance.held"), write.number(held)));
-  if (charge !== undefined) facts.push(fact(t("view.charge"), charge === null ? "–" : write.money(charge)));
+  if (charge !== undefined) {
+    const least = unpriced ? "≥ " : "";
+    facts.push(fact(t("view.charge"), charge === null ? "–" : least + write.money(charge)));
+  }
   const list = el("dl", { class: "facts", part: "balance" }, ...facts);
   if (!/^https?:/.test(data.top_up_url ?? "")) return list;
   const buy = { class: data.is_low ? "buy main" : "buy", href: data.top_up_url, part: "top-up", "data-name": "buy" };
