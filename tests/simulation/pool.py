@@ -92,8 +92,10 @@ class Session:
             self._is_broken = True
             self._server.leave(flight)
             raise
-        except asyncpg.PostgresConnectionError:
-            self._is_broken = True
+        except Exception as error:
+            if not self._host.is_alive:
+                await never()
+            self._is_broken = self._is_broken or isinstance(error, asyncpg.PostgresConnectionError)
             raise
         if self._host.reaches(f"{name} answered"):
             await never()

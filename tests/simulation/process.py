@@ -203,7 +203,7 @@ class Process:
                 self.world.spooled += receipt is not None and receipt.available is None
                 self.world.auditor.released(plan, receipt)
                 if plan.again and receipt is not None:
-                    await self.metering.execute(Settle(call, outcome.usage))
+                    await self._settle_again(plan, Settle(call, outcome.usage))
         except (InsufficientBalance, UncountedInput, UpstreamFailure) as told:
             self.world.note(self.number, f"told {told.code}")
         except JangbuError as told:
@@ -216,6 +216,15 @@ class Process:
             # Whoever is ended a second time ends what is being written down after the first.
             task = asyncio.current_task()
             plan.is_owed = plan.reported is not None and task is not None and task.cancelling() == 1
+
+    async def _settle_again(self, plan: CallPlan, settle: Settle) -> None:
+        """Settle what was settled. Where an operator charged for no answer of it meanwhile, that is what is told."""
+        try:
+            await self.metering.execute(settle)
+        except IdempotencyConflict as told:
+            if all(charged == plan.answer for charged in plan.charged):
+                raise
+            self.world.note(self.number, f"told {told.code}")
 
     async def hand_over(self, plan: HandedPlan) -> None:
         """Record an answer that the app got by itself."""

@@ -232,11 +232,7 @@ class World:
         await self._fail_over()
         await self._sweep()
         self.auditor.end()
-        # On a broken disk it may not be noted that the database has a record, nor on one that the spool itself fills:
-        # it is sent again then, which is harmless.
-        disks = self.plan.disks
-        is_noted = not disks.faults and not (disks.every_record and disks.capacity < _AMPLE_BYTES)
-        if is_noted and (waiting := sum(map(waiting_records, self._machines))):
+        if not self.plan.disks.faults and (waiting := await self._waiting()):
             self.auditor.say(f"{waiting} records wait in spools, and the database is there")
         self._resolve_all()
         await asyncio.sleep(5.0)
@@ -246,6 +242,17 @@ class World:
             self.auditor.look(account)
             if any(balance.held for balance in account.balances.values()):
                 self.auditor.say(f"{account.user}: tokens are held after every call was resolved")
+
+    async def _waiting(self) -> int:
+        """Give how many records wait in spools.
+
+        On a disk that the spools fill it may not be noted that the database has a record: its process knows it, and
+        whoever comes after that sends the record again, which is harmless.
+        """
+        if self.plan.disks.capacity >= _AMPLE_BYTES:
+            return sum(map(waiting_records, self._machines))
+        spoolings = [each.metering.spooling for each in self.at_slot.values() if each.is_ready]
+        return sum([(await each.backlog()).waiting for each in spoolings if each is not None])
 
     async def _sweep(self) -> None:
         slot = next(slot for slot in self.at_slot if self._ready(slot) is not None)

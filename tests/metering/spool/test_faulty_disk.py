@@ -158,5 +158,20 @@ def test_what_is_put_aside_on_a_disk_that_fails_meanwhile_is_kept_whole_the_next
     assert (spool.status().waiting, spool.status().quarantined) == (0, 1)
 
 
+def test_what_found_no_room_in_the_quarantine_is_put_there_once_there_is_some() -> None:
+    disk = MemoryDisk()
+    spool = open_spool(disk)
+    (sequence,) = spool.append([b"never to be recorded"])
+    disk.fail["write"] = [errno.ENOSPC]
+    spool.set_aside(sequence, "nobody knows why")
+    assert spool.pending(10) == []
+    spool.trim()
+    (record,) = spool.pending(10)
+    spool.set_aside(record.sequence, "nobody knows why")
+    assert (spool.status().waiting, spool.status().quarantined) == (0, 1)
+    spool.trim()
+    assert spool.pending(10) == []
+
+
 def aside(payload: bytes) -> str:
     return f"record-1-{zlib.crc32(payload):08x}.bytes"

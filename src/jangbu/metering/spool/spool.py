@@ -200,8 +200,12 @@ class Spool:
                 self._store.note_committed([sequence], self._now())
 
     def trim(self) -> int:
-        """Remove files whose records the database has had for long enough; give how many records went."""
+        """Remove files whose records the database has had for long enough; give how many records went.
+
+        Records that could not be put aside, for want of room as a rule, wait again from now on.
+        """
         with self._writing:
+            self._set_aside.clear()
             self._note_settled()
             gone = self._store.drop(self._now() - self._keep_ms, self._reserved)
             self._count_places()
