@@ -91,7 +91,10 @@ class Look:
                     FROM jangbu.entries AS e WHERE e.account_id = a.account_id) AS e ON true
                 UNION ALL SELECT t::text FROM jangbu.token_usage AS t
                 UNION ALL SELECT t::text FROM jangbu.usage AS t
-                UNION ALL SELECT t::text FROM jangbu.grants AS t
+                UNION ALL SELECT t::text FROM (
+                    SELECT account_id, id, asset, amount, consumed, expired, source, priority, expires_at, created_at
+                    FROM jangbu.grants
+                ) AS t
                 UNION ALL SELECT t::text FROM jangbu.idempotency_keys AS t
                 ORDER BY 1
                 """

@@ -1,13 +1,11 @@
 """Keys: who may call the gateway and the API. They are made and revoked here, and known again on every call."""
 
-import asyncio
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from jangbu import telemetry
 from jangbu.clock import Clock, new_id
 from jangbu.domain.keys import (
     RANDOM_BYTES,
@@ -27,14 +25,13 @@ from jangbu.errors import InvalidInput, NotFound, NotPermitted
 from jangbu.metering.content import digest as digest_of
 from jangbu.metering.holds import unknown_user
 from jangbu.metering.key_limits import KeyLimits
-from jangbu.metering.known_keys import KnownKeys, remember
+from jangbu.metering.key_uses import KeyUses
+from jangbu.metering.known_keys import KnownKeys
 from jangbu.metering.once import done_once, nothing_more, was_done
 from jangbu.storage import api_keys
 from jangbu.storage.database import Connection, Database
 from jangbu.storage.failures import translated
 
-_USE_SECONDS = 60
-_NOTING_SECONDS = 5
 _REMEMBERED_MAX = 10_000
 _LIMITED_MAKERS_MAX = 3
 """How many keys with limits a key may count under beside its own: each call is counted under all of them."""
@@ -61,9 +58,7 @@ class Keys:
         self._remembered_max = remembered_max
         self._known = KnownKeys(database, project=project, remembered_max=remembered_max)
         self.limits = KeyLimits(database, clock)
-        self._use_noted_at: dict[UUID, float] = {}
-        self._used: set[UUID] = set()
-        self._noting: asyncio.Task[None] | None = None
+        self._uses = KeyUses(database, remembered_max=remembered_max)
 
     @property
     def remembered(self) -> tuple[int, int]:
@@ -228,7 +223,7 @@ class Keys:
         verdict = await self._known.verdict(digest(secret))
         if verdict.key is None or verdict.state is not KeyState.ACTIVE:
             raise NotPermitted(_REFUSALS[verdict.state])
-        self._note_use(verdict.key.id)
+        self._uses.note(verdict.key.id)
         return verdict.key
 
     async def is_active(self, key: UUID) -> bool:
@@ -239,8 +234,7 @@ class Keys:
         """Ask and note what waits, then stop."""
         await self.limits.close()
         await self._known.close()
-        if self._noting is not None:
-            await self._noting
+        await self._uses.close()
 
     async def _create(self, draft: Key) -> tuple[Key, str]:
         await self._require_time(draft)
@@ -278,27 +272,6 @@ class Keys:
         if not found:
             raise NotFound(f"there is no key {shown}", hint="`jangbu keys list` shows them")
         return found
-
-    def _note_use(self, key: UUID) -> None:
-        """Have the use of a key written, now and then, while nobody waits for it."""
-        now = asyncio.get_running_loop().time()
-        noted_at = self._use_noted_at.get(key)
-        if noted_at is not None and now < noted_at + _USE_SECONDS:
-            return
-        remember(self._use_noted_at, key, now, self._remembered_max)
-        self._used.add(key)
-        if self._noting is None or self._noting.done():
-            self._noting = asyncio.create_task(self._write_uses())
-
-    async def _write_uses(self) -> None:
-        while self._used:
-            batch, self._used = tuple(self._used), set()
-            try:
-                with translated():
-                    async with asyncio.timeout(_NOTING_SECONDS):
-                        await api_keys.note_use(self._database, batch)
-            except Exception as error:
-                telemetry.warn("keys.use_not_noted", str(error), keys=len(batch))
 
 
 def _may_be_secret(word: str) -> bool:
