@@ -30,8 +30,8 @@ async def stand(server: str, migrated: str, tmp_path_factory: pytest.TempPathFac
         async with open_metering(settings, clock=clock, delivers=False) as ledger:
             with serving(dsn, folder, **given) as site:
                 host.jangbu = stranger.jangbu = site.url
-                found = Stand(site, host, stranger, ledger, folder / "serve.log")
-                await fill(found, clock)
+                found = Stand(site, host, stranger, ledger, folder / "serve.log", clock)
+                await fill(found)
                 yield found
     await drop_database(server, name)
 

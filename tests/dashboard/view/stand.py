@@ -118,6 +118,7 @@ class Stand:
     stranger: Host
     ledger: Metering
     log: Path
+    clock: SettableClock
     numbers: "count[int]" = field(default_factory=count)
 
     async def token(self, user: str, seconds: int = 900) -> str:
@@ -142,7 +143,8 @@ class Stand:
     async def record(
         self, user: str, total: int, *, service: str = "text_generation", model: str = "gemini-2.5-flash"
     ) -> None:
-        """Record a call of a user."""
+        """Record a call of a user, later than those before it."""
+        self.clock.advance(timedelta(milliseconds=1))
         answer = {
             "candidates": [{"content": {"role": "model", "parts": [{"text": "hi"}]}}],
             "usageMetadata": {
@@ -157,9 +159,9 @@ class Stand:
         await self.ledger.record(user, service, found, metadata={"page": MARK})
 
 
-async def fill(stand: Stand, clock: SettableClock) -> None:
+async def fill(stand: Stand) -> None:
     """Open accounts of every kind, and record calls at all hours of the last days."""
-    now = datetime.now(UTC)
+    now, clock = datetime.now(UTC), stand.clock
     months = {(now - timedelta(days=day)).replace(day=1, hour=0) for day in range(0, DAYS + 31, 10)}
     await usage.make_partitions(stand.ledger.database, sorted(months))
     granted = {BUSY: 1_000_000_000, OTHER: 7_777_777, NEW: 1_000, LOW: 10_000, BROKE: 5_000, NAUGHTY: 1_000_000}
