@@ -206,7 +206,7 @@ class Auditor:
         if call is not None:
             return call.user == account.user and _is_of(call, answer)
         return row.response_id is not None and any(
-            each.user == account.user and _is_of(each, answer) and each.id in account.usage and each.wrong is not None
+            each.user == account.user and _is_of(each, answer) and each.wrong is not None and _is_settled(each, account)
             for each in self.calls.values()
         )
 
@@ -236,6 +236,14 @@ class Auditor:
 def _is_given_up(call: CallPlan, hold: Hold | None) -> bool:
     """Tell whether an operator gave a call's hold back, and nobody else."""
     return call.given_up and hold is not None and hold.state == "released" and hold.reason == GIVEN_UP
+
+
+def _is_settled(call: CallPlan, account: Account) -> bool:
+    """Tell whether a call is settled: by its own record, or by that of its answer, which may stand under another."""
+    given = call.answer.response_id
+    return call.id in account.usage or any(
+        given is not None and each.row.response_id == given for each in account.usage.values()
+    )
 
 
 def _is_of(call: CallPlan, answer: Answer) -> bool:

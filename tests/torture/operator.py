@@ -14,7 +14,7 @@ from uuid import UUID
 
 from jangbu.config import Settings
 from jangbu.domain.flow import Bounds, Call, Settle
-from jangbu.errors import JangbuError
+from jangbu.errors import DatabaseUnreachable, JangbuError
 from jangbu.metering.meter import Metering
 from jangbu.providers.gemini import parse
 from jangbu.storage import holds
@@ -32,13 +32,12 @@ _PAGE = 1_000
 async def operate(terms: Terms, answers: Path, whole: Container[str], tally: Tally) -> None:
     """Look for unknown holds again and again until cancelled; ``whole`` are the answers that apps have by now."""
     settings = Settings.load(**terms.settings(0))
-    async with open_metering(settings, delivers=False) as metering:
-        while True:
-            await asyncio.sleep(_PAUSE_SECONDS)
-            given = await asyncio.to_thread(given_answers, answers)
-            by_call = {each.call: each for each in given if each.answer not in whole}
-            with suppress(JangbuError, OSError):
-                await _settle_some(metering, settings, by_call, tally)
+    while True:
+        # The server may be restarted at the moment at which the book is opened.
+        with suppress(DatabaseUnreachable):
+            async with open_metering(settings, delivers=False) as metering:
+                await _operate(metering, settings, answers, whole, tally)
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 async def settle(metering: Metering, project: str, hold: UUID, answer: Given) -> bool:
@@ -50,6 +49,15 @@ async def settle(metering: Metering, project: str, hold: UUID, answer: Given) ->
     call = Call(hold, user, service, model, Bounds(input_most=0, output_most=0, output_chosen=True))
     await metering.execute(Settle(call, parse(_evidence(answer))))
     return True
+
+
+async def _operate(metering: Metering, settings: Settings, answers: Path, whole: Container[str], tally: Tally) -> None:
+    while True:
+        await asyncio.sleep(_PAUSE_SECONDS)
+        given = await asyncio.to_thread(given_answers, answers)
+        by_call = {each.call: each for each in given if each.answer not in whole}
+        with suppress(JangbuError, OSError):
+            await _settle_some(metering, settings, by_call, tally)
 
 
 async def _settle_some(
