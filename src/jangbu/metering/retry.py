@@ -24,8 +24,7 @@ async def repeated(what: str, attempt: Callable[[], Awaitable[Result]], *, secon
     deadline = loop.time() + seconds
     # Nearly every attempt is the only one, and setting up a retry costs more than it does.
     try:
-        async with asyncio.timeout_at(deadline):
-            return await attempt()
+        return await _until(deadline, attempt)
     except Exception as error:
         if not is_transient(error) or loop.time() + _WAIT_FIRST_SECONDS >= deadline:
             raise
@@ -71,6 +70,24 @@ async def has_ended(task: asyncio.Future[Any], *, seconds: int) -> bool:
     return task.done()
 
 
+async def _until(deadline: float, attempt: Callable[[], Awaitable[Result]]) -> Result:
+    """Wait for an attempt until a moment of the loop's clock, and raise TimeoutError then.
+
+    That holds also in a task that was cancelled and goes on, to write down what it must: up to Python 3.11.3
+    ``asyncio.timeout_at`` raises CancelledError there (https://github.com/python/cpython/issues/102780).
+    """
+    task = asyncio.current_task()
+    assert task is not None, "coroutines run in tasks"
+    cancelled, limit = task.cancelling(), asyncio.timeout_at(deadline)
+    try:
+        async with limit:
+            return await attempt()
+    except asyncio.CancelledError:
+        if limit.expired() and task.cancelling() <= cancelled:
+            raise TimeoutError from None
+        raise
+
+
 async def _repeated(
     what: str, attempt: Callable[[], Awaitable[Result]], deadline: float, repeats_on: Callable[[Exception], bool]
 ) -> Result:
@@ -87,6 +104,5 @@ async def _repeated(
         with each:
             number = each.num + 1
             telemetry.warn(f"{what}.retried", f"attempt {number} is made", attempt=number)
-            async with asyncio.timeout_at(deadline):
-                return await attempt()
+            return await _until(deadline, attempt)
     raise AssertionError("a retry context gives a result or raises")
