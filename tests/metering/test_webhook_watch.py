@@ -74,6 +74,15 @@ def test_records_that_failed_or_were_put_aside_are_kept_until_they_are_told(watc
     assert watch.failures() == (second,)
 
 
+def test_a_record_that_is_heard_of_again_is_one_event(watch: Watch) -> None:
+    lost = {"usage_id": str(uuid4()), "account_id": str(KIM), "total": 5}
+    telemetry.emit("recorder.failed", **lost)
+    (first,) = watch.failures()
+    watch.told([first])
+    telemetry.emit("spool.record_lost", **lost)
+    assert watch.failures() == (first,)
+
+
 def test_memory_is_bounded(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_KNOWN_MAX", "_WAITING_MAX", "_FAILURES_MAX"):
         monkeypatch.setattr(webhook_watch, name, 3)

@@ -8,10 +8,10 @@ is seen again at the user's next call, or by the periodic look.
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from jangbu import telemetry
-from jangbu.clock import Clock, new_id
+from jangbu.clock import Clock
 from jangbu.domain.webhooks import EventKind
 from jangbu.storage.webhooks import Failure, Refusals, Seen
 
@@ -112,7 +112,9 @@ class Watch:
         # Of what failed only the counts are kept: what it holds may be content.
         if not self._sees_failures:
             return
-        failure = Failure(new_id(self._clock), UUID(facts["account_id"]), UUID(facts["usage_id"]), facts["total"])
+        call = UUID(facts["usage_id"])
+        # However often it is heard of, by however many processes that try to save the record, there is one event.
+        failure = Failure(uuid5(call, EventKind.RECORD_FAILED), UUID(facts["account_id"]), call, facts["total"])
         with self._lock:
             if len(self._failures) < _FAILURES_MAX:
                 self._failures.append(failure)

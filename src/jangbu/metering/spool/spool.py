@@ -63,7 +63,8 @@ class Spool:
         self._counting = threading.Lock()
         self._places = 0
         self._reserved = 0
-        self._set_aside: set[int] = set()
+        self._to_set_aside: dict[int, str] = {}
+        """The reasons of records whose quarantine has no room yet."""
         self.copies = Copies()
         self._dropped = 0
         self._told_dropped_at: int | None = None
@@ -173,7 +174,7 @@ class Spool:
         """Give up to so many records that the database is not known to have, oldest first, behind ``after``."""
         with self._writing:
             self._note_settled()
-            passed_over = self._set_aside | self.copies.under_way()
+            passed_over = self._to_set_aside.keys() | self.copies.under_way()
             while True:
                 waiting = (each for each in self._store.waiting if each > after and each not in passed_over)
                 chosen = tuple(islice(waiting, limit))
@@ -188,24 +189,25 @@ class Spool:
             self._store.note_committed(sequences, self._now())
 
     def set_aside(self, sequence: int, reason: str) -> None:
-        """Put a record that can never be recorded into the quarantine, with the reason in the first line."""
-        with self._writing:
-            record = self._store.read(sequence)
-            if record is None:
-                return
-            self._set_aside.add(sequence)
-            name = aside_name(sequence, record.payload)
-            content = reason.replace("\n", " ").encode() + b"\n" + record.payload
-            if keep_aside(self._disk, self.directory, name, content):
-                self._store.note_committed([sequence], self._now())
-
-    def trim(self) -> int:
-        """Remove files whose records the database has had for long enough; give how many records went.
-
-        Records that could not be put aside, for want of room as a rule, wait again from now on.
+        """Put a record that can never be recorded into the quarantine, with the reason in the first line; where there
+        is no room for it, with a later ``trim``.
         """
         with self._writing:
-            self._set_aside.clear()
+            self._to_set_aside[sequence] = reason
+            record = self._store.read(sequence)
+            if record is not None:
+                name = aside_name(sequence, record.payload)
+                content = reason.replace("\n", " ").encode() + b"\n" + record.payload
+                if not keep_aside(self._disk, self.directory, name, content):
+                    return
+                self._store.note_committed([sequence], self._now())
+            del self._to_set_aside[sequence]
+
+    def trim(self) -> int:
+        """Remove files whose records the database has had for long enough; give how many records went."""
+        with self._writing:
+            for sequence, reason in list(self._to_set_aside.items()):
+                self.set_aside(sequence, reason)
             self._note_settled()
             gone = self._store.drop(self._now() - self._keep_ms, self._reserved)
             self._count_places()
