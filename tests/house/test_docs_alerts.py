@@ -1,28 +1,19 @@
 """The receiver that docs/operation.md shows takes what Jangbu sends, once, and nothing else."""
 
-import os
 import re
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from tests.cli.service import eventually, free_port
+from tests.house.receivers import SECRET, post, receiving, section, signed
 
-from jangbu.alerts.signature import secret_bytes, signature_of
 from jangbu.alerts.webhook import body_of, webhook_of
 from jangbu.config import Settings
 from jangbu.domain.alerts import Alert, Condition, Phase
 
-WHOLE = (Path(__file__).parents[2] / "docs/operation.md").read_text()
-SHOWN = WHOLE.partition("\n## Alerts\n")[2].partition("\n## ")[0]
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+SHOWN = section("Alerts")
 ALERT = Alert(
     uuid4(),
     "default",
@@ -38,42 +29,8 @@ ALERT = Alert(
 @pytest.fixture
 def receiver(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """Run the receiver that is shown; give its address, and what it writes."""
-    (code,) = re.findall(r"```python\n(.*?)```", SHOWN, re.DOTALL)
-    (tmp_path / "receiver.py").write_text(code)
-    port, said = free_port(), tmp_path / "said"
-    with said.open("w") as out, (tmp_path / "requests").open("w") as log:
-        running = subprocess.Popen(
-            [sys.executable, str(tmp_path / "receiver.py")],
-            env={**os.environ, "JANGBU_ALERT_WEBHOOK_SECRET": SECRET, "PORT": str(port)},
-            stdout=out,
-            stderr=log,
-        )
-    address = f"http://127.0.0.1:{port}/"
-    eventually(lambda: post(address, b"", {}) == 401)
-    yield address, said
-    running.kill()
-    running.wait()
-
-
-def post(address: str, body: bytes, headers: Mapping[str, str]) -> int:
-    """Post a body; give the status, or 0 where nobody listens yet."""
-    try:
-        with urllib.request.urlopen(urllib.request.Request(address, data=body, headers=dict(headers))) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code
-    except OSError:
-        return 0
-
-
-def signed(body: bytes, *, secret: str = SECRET, age: int = 0) -> dict[str, str]:
-    timestamp = int(time.time()) - age
-    return {
-        "webhook-id": str(ALERT.id),
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": signature_of(secret_bytes(secret), id_=str(ALERT.id), timestamp=timestamp, body=body),
-    }
+    with receiving(SHOWN, tmp_path, "JANGBU_ALERT_WEBHOOK_SECRET") as found:
+        yield found
 
 
 async def test_it_takes_an_alert_once_however_often_it_comes(receiver: tuple[str, Path]) -> None:

@@ -1,24 +1,20 @@
 """The receiver that docs/operation.md shows for an app takes the app's events, once, and nothing else."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from tests.cli.service import eventually, free_port
-from tests.house.test_docs_alerts import SECRET, WHOLE, post, signed
+from tests.house.receivers import SECRET, post, receiving, section, signed
 
 from jangbu.alerts.app_webhook import AppWebhook, app_webhook_of, event_body
 from jangbu.config import Settings
 from jangbu.domain.webhooks import Event, EventKind
 
-SHOWN = WHOLE.partition("\n## Webhooks to your app\n")[2].partition("\n## ")[0]
+SHOWN = section("Webhooks to your app")
 
 
 def event(kind: EventKind, **facts: int) -> Event:
@@ -33,21 +29,8 @@ LOW = event(
 @pytest.fixture
 def receiver(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """Run the receiver that is shown; give its address, and what it writes."""
-    (code,) = re.findall(r"```python\n(.*?)```", SHOWN, re.DOTALL)
-    (tmp_path / "receiver.py").write_text(code)
-    port, said = free_port(), tmp_path / "said"
-    with said.open("w") as out, (tmp_path / "requests").open("w") as log:
-        running = subprocess.Popen(
-            [sys.executable, str(tmp_path / "receiver.py")],
-            env={**os.environ, "JANGBU_WEBHOOK_SECRET": SECRET, "PORT": str(port)},
-            stdout=out,
-            stderr=log,
-        )
-    address = f"http://127.0.0.1:{port}/"
-    eventually(lambda: post(address, b"", {}) == 401)
-    yield address, said
-    running.kill()
-    running.wait()
+    with receiving(SHOWN, tmp_path, "JANGBU_WEBHOOK_SECRET") as found:
+        yield found
 
 
 def webhook(address: str) -> AppWebhook:

@@ -10,13 +10,14 @@ from uuid import UUID
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.texts import texts_of
 from jangbu.domain.ledger import TOKENS_MAX
-from jangbu.domain.windows import FIRST, LAST
+from jangbu.domain.windows import FIRST, LAST, day_start, zone_named
 from jangbu.errors import InvalidInput
 
 __all__ = [
     "Wrong",
     "chosen_of",
     "day_of",
+    "expiry_of",
     "id_of",
     "name_of",
     "place_of",
@@ -77,6 +78,15 @@ def day_of(text: str) -> date:
     if not FIRST.date() < day < LAST.date():
         raise Wrong("day", text=text[:_SHOWN])
     return day
+
+
+def expiry_of(look: Look) -> datetime | None:
+    """Give when what a form makes ends: with the beginning of the day that it names, None where it names none."""
+    day = look.form.get("expires_on")
+    expires_at = None if not day else day_start(day_of(day), zone_named(look.formats.zone))
+    if expires_at is not None and expires_at <= look.now:
+        raise Wrong("past", day=look.formats.day(expires_at))
+    return expires_at
 
 
 def reason_of(look: Look) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from jangbu.api.rest.browsers import for_readers
+from jangbu.api.browsers import for_readers
 from jangbu.config import Settings
 from jangbu.metering.meter import Metering
 

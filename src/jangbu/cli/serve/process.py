@@ -12,13 +12,14 @@ from typing import cast
 import uvicorn
 
 from jangbu.api.app import open_app
+from jangbu.api.browsers import for_callers
 from jangbu.api.readiness import WHAT_TO_SET
 from jangbu.api.requests import Observed
 from jangbu.cli.serve.certificate import Certificate
 from jangbu.cli.serve.lines import log_format, logging_to_stderr
 from jangbu.cli.serve.memory import give_back_large_blocks
 from jangbu.cli.serve.protocol import Bounds, bounded
-from jangbu.cli.serve.served import Served, for_browsers
+from jangbu.cli.serve.served import Served
 from jangbu.cli.serve.stopping import Stopping
 from jangbu.config import Settings
 from jangbu.dashboard.app import Dashboard
@@ -108,7 +109,7 @@ async def _serve(
         ),
     ):
         dashboard = Dashboard(settings, metering) if settings.dashboard else None
-        observed = Observed(Served(own, for_browsers(gateway, settings.allowed_origins), dashboard))
+        observed = Observed(Served(own, for_callers(gateway, settings.allowed_origins), dashboard))
         configured = _configured(settings, observed, certificate)
         server = _Server(configured, handshake_seconds=settings.head_seconds_max)
         stopping.begin(lambda: setattr(server, "should_exit", True))

@@ -1,17 +1,15 @@
 """Keys: who may call the gateway and the API. They are made here, shown once, and ended."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from jangbu.dashboard.done import done, key_of, new_key
-from jangbu.dashboard.fields import Wrong, day_of, id_of, name_of, place_of, placed, require_one_of, whole_or_none
+from jangbu.dashboard.fields import Wrong, expiry_of, id_of, name_of, place_of, placed, require_one_of, whole_or_none
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OPERATIONS, Action, Answered, Page
 from jangbu.dashboard.pages.user import user_of
 from jangbu.domain.keys import Key, KeyKind, Role, Scope
 from jangbu.domain.roles import has_more_rights, rights_of
-from jangbu.domain.windows import day_start, zone_named
 
 __all__ = ["PAGE"]
 
@@ -82,7 +80,7 @@ def _drafted(look: Look, kind: KeyKind, user: str | None) -> Key:
         whole_or_none(look, "concurrent_calls", most=_INTEGER_MAX),
     )
     name = user if user is not None and not look.form.get("name") else name_of(look)
-    return look.ledger.keys.drafted(kind, name, user, _scopes(look, kind), models or None, limits, _expiry(look))
+    return look.ledger.keys.drafted(kind, name, user, _scopes(look, kind), models or None, limits, expiry_of(look))
 
 
 def _scopes(look: Look, kind: KeyKind) -> tuple[str, ...] | None:
@@ -97,14 +95,6 @@ def _scopes(look: Look, kind: KeyKind) -> tuple[str, ...] | None:
     if not roles and not called:
         raise Wrong("rights")
     return (*roles, *called)
-
-
-def _expiry(look: Look) -> datetime | None:
-    day = look.form.get("expires_on")
-    expires_at = None if not day else day_start(day_of(day), zone_named(look.formats.zone))
-    if expires_at is not None and expires_at <= look.now:
-        raise Wrong("past", day=look.formats.day(expires_at))
-    return expires_at
 
 
 def _facts(key: Key) -> Mapping[str, Any]:

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from jangbu.dashboard.done import done, key_of, new_key
-from jangbu.dashboard.fields import Wrong, day_of, id_of, reason_of, require_one_of, whole
+from jangbu.dashboard.fields import Wrong, expiry_of, id_of, reason_of, require_one_of, whole
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import MONEY, READERS, WRITERS, Action, Page
-from jangbu.domain.windows import day_start, zone_named
 from jangbu.metering.accounts import Posted
 from jangbu.metering.reports import Reports, summed
 
@@ -43,10 +42,7 @@ async def show(look: Look) -> Mapping[str, Any]:
 
 async def grant(look: Look) -> str:
     """Give the user tokens that were bought or are a gift."""
-    user, amount, day = user_of(look), whole(look, "amount", least=1), look.form.get("expires_on")
-    expires_at = None if not day else day_start(day_of(day), zone_named(look.formats.zone))
-    if expires_at is not None and expires_at <= look.now:
-        raise Wrong("past", day=look.formats.day(expires_at))
+    user, amount, expires_at = user_of(look), whole(look, "amount", least=1), expiry_of(look)
     source = look.form.get("source") or _SOURCES[0]
     require_one_of(_SOURCES, source)
 
