@@ -59,4 +59,4 @@ def test_metadata_is_a_json_object(text: str) -> None:
 
 def test_a_call_is_named_by_its_id() -> None:
     with pytest.raises(InvalidInput, match="no id of a hold"):
-        call_id("first", "hold")
+        call_id("first", "a hold")

@@ -67,7 +67,7 @@ async def resolve(
     surface: SurfaceName = None,
 ) -> None:
     """End a hold by evidence (`--charge-from`) or by an operator's word (`--release --reason`)."""
-    named = call_id(hold, "hold")
+    named = call_id(hold, "a hold")
     if release == (charge_from is not None):
         raise InvalidInput("say how the hold ends", hint="give either --charge-from RESPONSE or --release --reason R")
     if release and not (reason or "").strip():

@@ -60,13 +60,13 @@ def moment(text: str, what: str) -> datetime:
         raise InvalidInput(f"{what} {text[:40]!r} is out of range") from None
 
 
-def call_id(text: str, what: str = "call") -> UUID:
-    """Read the id of a call or a hold. Raises InvalidInput."""
+def call_id(text: str, what: str = "a call") -> UUID:
+    """Read the id of a call, a hold or an event. Raises InvalidInput."""
     try:
         return UUID(text)
     except ValueError:
         raise InvalidInput(
-            f"{text[:60]!r} is no id of a {what}", hint="it looks like 01890a5d-ac96-774b-bcce-b302099a8057"
+            f"{text[:60]!r} is no id of {what}", hint="it looks like 01890a5d-ac96-774b-bcce-b302099a8057"
         ) from None
 
 

@@ -47,7 +47,7 @@ async def send_again(
     session: Session, event: Annotated[str, typer.Argument(metavar="ID", help="The event; `webhooks list` shows it.")]
 ) -> None:
     """Have an event sent again under its id, whatever became of it, by whatever process has the webhook."""
-    wanted = call_id(event, "event")
+    wanted = call_id(event, "an event")
     async with session.ledger() as metering:
         row, _ = await metering.webhooks.send_again(wanted)
     session.show(event_facts(row), lambda: f"event {row.event.id} ({row.event.kind}) is sent again")
