@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -62,7 +63,7 @@ async def test_a_stream_whose_client_asks_for_usage_passes_byte_for_byte(served:
     status, answer, _ = await served.post(CHAT, body)
     assert status == 200
     assert sent(served) == body
-    assert answer == await direct(served, body)
+    assert answer == await direct(served, body, answer)
     assert answer.count(b'"usage"') == 1
     [record] = await records(served)
     assert str(record.tokens).encode() in answer
@@ -80,7 +81,7 @@ async def test_a_stream_whose_client_does_not_ask_is_metered_without_its_noticin
     assert headers["content-type"].startswith("text/event-stream")
     assert sent(served)["stream_options"] == {"include_usage": True}
     assert {**sent(served), "stream_options": None} == {**body, "stream_options": None}
-    plain = await direct(served, body)
+    plain = await direct(served, body, answer)
     assert b'"usage"' not in answer
     assert answer.endswith(b"data: [DONE]\n\n")
     assert answer == plain
@@ -89,17 +90,21 @@ async def test_a_stream_whose_client_does_not_ask_is_metered_without_its_noticin
     assert await served.used() == (record.tokens, 0)
 
 
-async def direct(served: Stage, body: dict[str, Any]) -> bytes:
-    """Give what the provider answers to the same request, with the id and the moment of the last answer."""
+CREATED = re.compile(rb'"created":\d+')
+
+
+async def direct(served: Stage, body: dict[str, Any], like: bytes) -> bytes:
+    """Give what the provider answers to the same request, with the id of the last answer and the moment of `like`."""
     served.gemini.forget_behaviours()
     headers = {"x-goog-api-key": "AIza-the-upstream-key"}
     [logged] = [answer for answer in served.gemini.answers() if answer.surface == "openai_chat"][-1:]
-    async with served.http.post(served.gemini.url + CHAT, json=body, headers=headers) as answer:
-        content = await answer.read()
+    async with served.http.post(served.gemini.url + CHAT, json=body, headers=headers) as response:
+        content = await response.read()
     own = served.gemini.answers()[-1].response_id
     assert own is not None
     assert logged.response_id is not None
-    return content.replace(own.encode(), logged.response_id.encode())
+    [moment] = set(CREATED.findall(like))
+    return CREATED.sub(moment, content.replace(own.encode(), logged.response_id.encode()))
 
 
 EVENTS = [
