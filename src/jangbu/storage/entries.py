@@ -101,9 +101,9 @@ async def reserve_key(connection: Connection, owner: UUID, key: str, digest: byt
     return await connection.fetchval(statement("key_reserve"), owner, key, digest, result) is not None
 
 
-async def page(database: Database, account: UUID, asset: Asset, before: int | None, limit: int) -> Sequence[EntryRow]:
+async def page(reader: Reader, account: UUID, asset: Asset, before: int | None, limit: int) -> Sequence[EntryRow]:
     """Give an account's entries, newest first, from the one before ``before``."""
-    rows = await database.rows("entry_list", account, int(asset), before, limit)
+    rows = await reader.rows("entry_list", account, int(asset), before, limit)
     return [
         EntryRow(
             row["seq"],
@@ -162,14 +162,14 @@ async def find_of_usage(
 
 
 async def grants(
-    source: Database | Connection, account: UUID, asset: Asset, *, spent_too: bool = False
+    source: Reader | Connection, account: UUID, asset: Asset, *, spent_too: bool = False
 ) -> tuple[Grant, ...]:
     """Give an account's grants in the order in which they burn."""
     arguments = (account, int(asset), spent_too)
-    if isinstance(source, Database):
-        rows = await source.rows("grant_list", *arguments)
-    else:
+    if isinstance(source, Connection):
         rows = await source.fetch(statement("grant_list"), *arguments)
+    else:
+        rows = await source.rows("grant_list", *arguments)
     return tuple(_grant(row) for row in rows)
 
 

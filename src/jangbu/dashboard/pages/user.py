@@ -8,7 +8,9 @@ from jangbu.dashboard.fields import Wrong, expiry_of, id_of, reason_of, require_
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import MONEY, READERS, WRITERS, Action, Page
 from jangbu.metering.accounts import Posted
-from jangbu.metering.reports import Reports, summed
+from jangbu.metering.reports import summed
+from jangbu.metering.snapshots import snapshot
+from jangbu.metering.statements import statement_of
 
 __all__ = ["PAGE", "target_of", "user_of"]
 
@@ -18,22 +20,20 @@ _SOURCES = ("purchase", "gift")
 
 
 async def show(look: Look) -> Mapping[str, Any]:
-    """Read the account, its grants and entries, its use by service and model, and a page of its calls."""
-    user = user_of(look)
-    ledger, reports = look.ledger, Reports(look.ledger.database, look.settings.project)
-    account = await ledger.accounts.find(user)
-    after = look.asked("after")
-    calls = await reports.calls(user, before=None if after is None else id_of(after), limit=_CALLS_SHOWN + 1)
-    totals = await reports.totals(user)
+    """Read the account, its grants and entries, its use and a page of its calls, all of one moment."""
+    user, after = user_of(look), look.asked("after")
+    before = None if after is None else id_of(after)
+    async with snapshot(look.ledger.database, look.settings.project) as book:
+        found = await statement_of(book, user, calls=_CALLS_SHOWN + 1, entries_shown=_ENTRIES_SHOWN, before=before)
     return {
         "user": user,
-        "account": account,
-        "grants": await ledger.accounts.grants(user),
-        "entries": await ledger.accounts.history(user, limit=_ENTRIES_SHOWN),
-        "totals": totals,
-        "sum": summed([line.figures for line in totals]),
-        "calls": calls[:_CALLS_SHOWN],
-        "next": calls[_CALLS_SHOWN - 1].id if len(calls) > _CALLS_SHOWN else None,
+        "account": found.account,
+        "grants": found.grants,
+        "entries": found.entries,
+        "totals": found.totals,
+        "sum": summed([line.figures for line in found.totals]),
+        "calls": found.calls[:_CALLS_SHOWN],
+        "next": found.calls[_CALLS_SHOWN - 1].id if len(found.calls) > _CALLS_SHOWN else None,
         "may_grant": look.may(MONEY),
         "may_block": look.may(WRITERS),
         "form_key": new_key(look),

@@ -1,0 +1,54 @@
+"""A user's statement: what they have, what they used it for, and the latest calls and entries, all of one moment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from jangbu.domain.ledger import Asset, Grant, account_id, burn_down
+from jangbu.metering.holds import unknown_user
+from jangbu.metering.reports import Figures, TotalLine
+from jangbu.metering.snapshots import Snapshot
+from jangbu.storage import accounts, entries, reports
+from jangbu.storage.accounts import AccountRow
+from jangbu.storage.entries import EntryRow
+from jangbu.storage.reports import CallRow
+
+__all__ = ["Statement", "statement_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """An account as it was at the moment ``as_of``. ``grants`` are those that something is left of, as they burn;
+    ``totals`` are of all time, the most used first; ``calls`` and ``entries`` are lists, newest first.
+    """
+
+    as_of: datetime
+    account: AccountRow
+    grants: tuple[Grant, ...]
+    totals: tuple[TotalLine, ...]
+    calls: Sequence[CallRow]
+    entries: Sequence[EntryRow]
+
+
+async def statement_of(
+    book: Snapshot, user: str, *, calls: int, entries_shown: int, before: UUID | None = None
+) -> Statement:
+    """Read a user's statement, with so many calls from the one before ``before``, and entries. Raises NotFound.
+
+    What grants burn is worked out here and not written: to look changes nothing.
+    """
+    account = account_id(book.project, user)
+    found = await accounts.find(book.reader, account)
+    if found is None:
+        raise unknown_user(user)
+    grants = await entries.grants(book.reader, account, Asset.TOKENS)
+    totals = await reports.totals(book.reader, account)
+    return Statement(
+        as_of=book.as_of,
+        account=found,
+        grants=tuple(each for each in burn_down(grants, found.balance, book.as_of).grants if each.remaining),
+        totals=tuple(TotalLine(service, model, Figures.of([sums])) for service, model, sums in totals),
+        calls=await reports.calls(book.reader, account, before, calls),
+        entries=await entries.page(book.reader, account, Asset.TOKENS, None, entries_shown),
+    )

@@ -1,0 +1,150 @@
+"""The overview's figures are those of the records: of every bar, part and total, in any zone, whatever is chosen."""
+
+import json
+from datetime import date, timedelta
+
+import asyncpg
+import pytest
+from playwright.async_api import Page
+
+from tests.dashboard.figures.shop import (
+    FIRST,
+    KOLKATA,
+    LAST,
+    LORD_HOWE,
+    METRICS,
+    MODELS,
+    NEW_YORK,
+    ZONES,
+    Meant,
+    costed,
+    exactly,
+    page_of,
+    tiles_of,
+    written,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("metric", METRICS)
+async def test_every_day_part_and_total_is_that_of_the_records(
+    owner: Page, book: asyncpg.Connection, zone: str, metric: str
+) -> None:
+    page = await page_of(owner, zone=zone, metric=metric, bucket="day", **{"from": str(FIRST), "to": str(LAST)})
+    meant = Meant(book, zone)
+    days, cells = await meant.sums("clock::date"), await meant.sums("ARRAY[clock::date::text, model]")
+    models, services = await meant.sums("model"), await meant.sums("service")
+    table = page.table_of("by-model-title")
+    assert set(table.heads[1:-1]) == set(models)
+    every = [FIRST + timedelta(days=number) for number in range((LAST - FIRST).days + 1)]
+    assert len(table.rows) == len(every)
+    for day, row in zip(every, table.rows, strict=True):
+        assert row.name == f"{day:%b} {day.day}"
+        expected = [cells.get((str(day), model), {}).get(metric, 0) for model in table.heads[1:-1]]
+        assert row.cells == (
+            *(written(metric, value) for value in expected),
+            written(metric, days.get(day, {}).get(metric, 0)),
+        )
+    total = await meant.total()
+    assert table.total == (
+        *(written(metric, models[name][metric]) for name in table.heads[1:-1]),
+        written(metric, total[metric]),
+    )
+    assert tiles_of(page) == exactly(total)
+    by_service = page.table_of("services")
+    assert by_service.column("Calls") == {name: written("calls", sums["calls"]) for name, sums in services.items()}
+    assert by_service.column("Tokens") == {name: written("tokens", sums["tokens"]) for name, sums in services.items()}
+    assert by_service.column("Cost") == {name: costed(sums) for name, sums in services.items()}
+    kinds = page.table_of("by-kind-title")
+    expected = (total["input"] - total["cached"], *(total[kind] for kind in ("cached", "output", "thinking", "tokens")))
+    assert kinds.total == tuple(written("tokens", value) for value in expected)
+    assert [row.cells[-1] for row in kinds.rows] == [
+        written("tokens", days.get(day, {}).get("tokens", 0)) for day in every
+    ]
+    users = await meant.sums("user_id")
+    top = page.table_of("top-users")
+    assert top.column("Calls") == {name: written("calls", sums["calls"]) for name, sums in users.items()}
+    assert top.column("Tokens") == {name: written("tokens", sums["tokens"]) for name, sums in users.items()}
+    assert top.column("Cost") == {name: costed(sums) for name, sums in users.items()}
+    assert [row.name for row in top.rows] == sorted(users, key=lambda name: -users[name][metric])
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "bars"),
+    [
+        (NEW_YORK, date(2026, 11, 1), 25), (NEW_YORK, date(2026, 3, 8), 23), (KOLKATA, date(2026, 11, 1), 24),
+        (LORD_HOWE, date(2026, 10, 4), 24), (LORD_HOWE, date(2026, 4, 5), 25), ("UTC", date(2026, 11, 1), 24),
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_a_day_has_the_hours_that_its_clock_has(
+    owner: Page, book: asyncpg.Connection, zone: str, day: date, bars: int
+) -> None:
+    page = await page_of(owner, zone=zone, bucket="hour", **{"from": str(day), "to": str(day)})
+    meant = Meant(book, zone, day, day)
+    hours = await meant.sums("ARRAY[date_trunc('hour', clock)::text, (clock - at AT TIME ZONE 'UTC')::text]")
+    table = page.table_of("by-model-title")
+    assert len(table.rows) == bars
+    assert len({row.name for row in table.rows}) == bars, "an hour that comes twice is told apart"
+    filled = [row.cells[-1] for row in table.rows if row.cells[-1] != "0"]
+    assert filled == [written("tokens", sums["tokens"]) for sums in hours.values()]
+    assert len(filled) > 12
+    assert tiles_of(page) == exactly(await meant.total())
+
+
+@pytest.mark.parametrize("zone", [NEW_YORK, KOLKATA])
+@pytest.mark.parametrize("bucket", ["week", "month"])
+async def test_weeks_and_months_are_those_of_the_zone(
+    owner: Page, book: asyncpg.Connection, zone: str, bucket: str
+) -> None:
+    page = await page_of(owner, zone=zone, bucket=bucket, **{"from": str(FIRST), "to": str(LAST)})
+    parts = await Meant(book, zone).sums(f"date_trunc('{bucket}', clock)")
+    cells = [row.cells[-1] for row in page.table_of("by-model-title").rows]
+    assert cells == [written("tokens", sums["tokens"]) for sums in parts.values()]
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"model": MODELS[0]}, {"service": "chat"}, {"user": "kim"}, {"model": MODELS[1], "service": "search"},
+        {"user": "lee", "model": MODELS[0], "service": "chat"}, {"user": "kim", "model": "gemini-none"},
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_filters_leave_what_they_name(owner: Page, book: asyncpg.Connection, filters: dict[str, str]) -> None:
+    asked = {"zone": NEW_YORK, "bucket": "day", "from": str(FIRST), "to": str(LAST)}
+    page = await page_of(owner, **asked, **filters)
+    meant = Meant(book, NEW_YORK, **filters)
+    days = await meant.sums("clock::date")
+    total = await meant.total()
+    assert tiles_of(page) == exactly(total)
+    shown = {row.name: row.cells[-1] for row in page.table_of("by-model-title").rows}
+    for day, sums in days.items():
+        assert shown.pop(f"{day:%b} {day.day}") == written("tokens", sums["tokens"])
+    assert set(shown.values()) <= {"0"}, "a day without calls is there, and empty"
+    if not total["calls"]:
+        assert "Nothing matches these filters." in page.text
+
+
+async def test_what_is_compared_with_is_the_period_before(owner: Page, book: asyncpg.Connection) -> None:
+    page = await page_of(owner, zone=NEW_YORK, compare="1", **{"from": "2026-11-01", "to": "2026-11-04"})
+    before = await Meant(book, NEW_YORK, date(2026, 10, 28), date(2026, 10, 31)).total()
+    [tile] = [each for each in page.all("div", class_="tile") if each.one("dt").text == "Calls"]
+    assert tile.one("small").text == f"before: {before['calls']}"
+
+
+@pytest.mark.parametrize("zone", [NEW_YORK, LORD_HOWE])
+async def test_a_bar_leads_to_its_days_and_a_service_to_its_calls(owner: Page, zone: str) -> None:
+    for bucket in ("day", "week", "month"):
+        asked = {"zone": zone, "bucket": bucket, "from": str(FIRST), "to": str(LAST)}
+        page = await page_of(owner, **asked)
+        rows = page.table_of("by-model-title").rows
+        [drawn] = [json.loads(each.one("script").text) for each in page.all("figure", aria_labelledby="by-model-title")]
+        assert drawn["links"] == [row.link for row in rows], "the chart leads where its table does"
+        for row in (*rows[:3], *rows[-12:]):
+            assert tiles_of(await page_of(owner, row.link))["Tokens"] == row.cells[-1], row.name
+        for row in page.table_of("services").rows:
+            narrowed = tiles_of(await page_of(owner, row.link))
+            assert (narrowed["Calls"], narrowed["Tokens"]) == row.cells[:2]
