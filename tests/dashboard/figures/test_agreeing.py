@@ -2,20 +2,28 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from jangbu.config import Settings
 from jangbu.metering.reports import Reports
 from jangbu.wiring import open_metering
-from tests.dashboard.conftest import opening
-from tests.dashboard.figures.shop import KOLKATA, MODELS, USERS, ZONES, added, page_of, record
+from tests.dashboard.conftest import opening, site_of
+from tests.dashboard.figures.shop import KOLKATA, MODELS, USERS, ZONES, added, fill, page_of, record
 from tests.dashboard.shown import Node
 from tests.dashboard.site import VIEWER, Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shop(server: str, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """Serve a shop of these tests' own, in which more and more calls are made."""
+    async with site_of(server, migrated, tmp_path_factory.mktemp("busy"), fill) as served:
+        yield served
 
 
 async def test_no_two_totals_disagree_while_calls_come_in(shop: Site, owner: Page) -> None:

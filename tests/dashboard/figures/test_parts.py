@@ -1,0 +1,239 @@
+"""What was used by users, models and services, and call by call, is what the records say."""
+
+import json
+from datetime import date
+from typing import Any
+
+import asyncpg
+import pytest
+from playwright.async_api import Page
+
+from jangbu.config import Settings
+from jangbu.dashboard.formats import Formats
+from jangbu.metering.reports import average
+from jangbu.wiring import open_metering
+from tests.dashboard.figures.shop import (
+    FIRST,
+    KOLKATA,
+    LAST,
+    LORD_HOWE,
+    NEW_YORK,
+    USERS,
+    ZONES,
+    Meant,
+    costed,
+    exactly,
+    page_of,
+    written,
+)
+from tests.dashboard.shown import Node
+from tests.dashboard.site import Site
+
+ALL_TIME = (date(2000, 1, 1), date(2100, 1, 1))
+FORMATS = Formats("en", "UTC")
+BALANCES = """
+    SELECT a.user_id, a.account_id, g.granted, u.used, h.held
+    FROM jangbu.accounts AS a
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(e.delta), 0)::bigint AS granted FROM jangbu.entries AS e
+        WHERE e.account_id = a.account_id AND e.asset = 1 AND e.kind NOT IN ('usage', 'overrun')
+    ) AS g
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(r.total), 0)::bigint AS used FROM jangbu.usage AS r WHERE r.account_id = a.account_id
+    ) AS u
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(o.amount), 0)::bigint AS held FROM jangbu.holds AS o
+        WHERE o.account_id = a.account_id AND o.state IN ('open', 'unknown')
+    ) AS h
+"""
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_a_users_page_shows_what_the_records_add_up_to_and_lists_every_one(
+    owner: Page, book: asyncpg.Connection
+) -> None:
+    for user in USERS:
+        meant = Meant(book, "UTC", *ALL_TIME, user=user)
+        parts, total = await meant.sums("ARRAY[service, model]"), await meant.total()
+        page = await page_of(owner, "/user", user=user)
+        table = page.table_of("by-service")
+        shown = {(row.name, row.cells[0]): row.cells[1:3] for row in table.rows}
+        assert shown == {
+            part: (written("calls", sums["calls"]), written("tokens", sums["tokens"])) for part, sums in parts.items()
+        }
+        assert table.total[:2] == (written("calls", total["calls"]), written("tokens", total["tokens"]))
+        assert page.tiles["Cost"] == exactly(total)["Cost"]
+        assert page.tiles["Used"] == written("tokens", total["tokens"])
+        listed = await listed_calls(owner, page)
+        assert len(listed) == total["calls"] == len(set(listed))
+        assert sum(listed.values()) == total["tokens"]
+
+
+async def listed_calls(owner: Page, page: Node) -> dict[str, int]:
+    """Give the tokens of each call that a user's page lists, on all of its pages."""
+    listed: dict[str, int] = {}
+    while True:
+        for row in page.table_of("calls").rows:
+            listed[row.link] = int(row.cells[4].replace(",", ""))
+        onward = [each.attributes["href"] for each in page.all("a", rel="next")]
+        if not onward:
+            return listed
+        page = await page_of(owner, onward[0])
+
+
+async def test_a_call_leads_to_its_answer_its_price_and_its_entry(owner: Page, book: asyncpg.Connection) -> None:
+    page = await page_of(owner, "/user", user="kim")
+    for row in page.table_of("calls").rows[:10]:
+        call = await page_of(owner, row.link)
+        assert call.table_of("why").total == (row.cells[4],)
+        raw = [json.loads(each.text) for each in call.all("code") if each.text.startswith("{")]
+        assert int(row.cells[4].replace(",", "")) in values_of(raw)
+        identity = next(each.text for each in call.all("code"))
+        kept = await book.fetchrow(
+            "SELECT cost_nano, total, posting, account_id FROM jangbu.usage WHERE id = $1", identity
+        )
+        assert kept["total"] == int(row.cells[4].replace(",", ""))
+        if kept["cost_nano"] is not None:
+            lines = call.table_of("price")
+            assert lines.total == (Formats("en", "UTC").money_exact(kept["cost_nano"]),)
+        entries = call.table_of("ledger")
+        assert any(int(entry.name) in (kept["posting"] + 1, kept["posting"] + 2) for entry in entries.rows)
+
+
+def values_of(value: Any) -> set[Any]:
+    if isinstance(value, dict):
+        return set().union(*(values_of(each) for each in value.values()))
+    if isinstance(value, list):
+        return set().union(*(values_of(each) for each in value))
+    return {value}
+
+
+def balance_of(page: Node) -> list[str]:
+    return [page.tiles[name] for name in ("Granted in all", "Used", "Held for calls", "Tokens left")]
+
+
+async def test_balances_are_what_entries_records_and_holds_add_up_to(owner: Page, book: asyncpg.Connection) -> None:
+    found = await book.fetch(BALANCES)
+    listed = (await page_of(owner, "/users")).table_of("users")
+    assert {row.name for row in listed.rows} == {row["user_id"] for row in found} == set(USERS)
+    for row in found:
+        left = row["granted"] - row["used"] - row["held"]
+        expected = [written("tokens", value) for value in (row["granted"], row["used"], row["held"], left)]
+        assert balance_of(await page_of(owner, "/user", user=row["user_id"])) == expected
+        assert balance_of(await page_of(owner, "/ledger", user=row["user_id"])) == expected
+        assert listed.column("Tokens left")[row["user_id"]] == expected[-1]
+        grants = await book.fetch("SELECT amount FROM jangbu.grants WHERE account_id = $1", row["account_id"])
+        shown = (await page_of(owner, "/user", user=row["user_id"])).table_of("grants")
+        assert [each.cells[1] for each in shown.rows] == [written("tokens", each["amount"]) for each in grants]
+        assert sum(int(each.cells[2].replace(",", "")) for each in shown.rows) == row["granted"] - row["used"]
+
+
+async def test_every_entry_is_listed_with_the_balance_that_the_entries_up_to_it_make(
+    owner: Page, book: asyncpg.Connection
+) -> None:
+    stored = await book.fetch(
+        "SELECT e.seq, e.delta, sum(e.delta) OVER (ORDER BY e.seq)::bigint AS after FROM jangbu.entries AS e"
+        " JOIN jangbu.accounts AS a ON a.account_id = e.account_id WHERE a.user_id = 'kim' AND e.asset = 1"
+        " ORDER BY e.seq DESC"
+    )
+    page, shown = await page_of(owner, "/ledger", user="kim"), []
+    while True:
+        table = page.table_of("entries")
+        changes, afters = table.column("Change"), table.column("Balance after")
+        shown += [(number, changes[number], afters[number]) for number in changes]
+        onward = [each.attributes["href"] for each in page.all("a", rel="next")]
+        if not onward:
+            break
+        page = await page_of(owner, onward[0])
+    assert shown == [tuple(written("tokens", value) for value in row) for row in stored]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+async def test_users_used_in_the_period_and_in_all_what_their_records_say(
+    owner: Page, book: asyncpg.Connection, zone: str
+) -> None:
+    page = await page_of(owner, "/users", zone=zone, **{"from": "2026-10-30", "to": "2026-11-04"})
+    table = page.table_of("users")
+    period = await Meant(book, zone, date(2026, 10, 30), date(2026, 11, 4)).sums("user_id")
+    lifetime = await Meant(book, zone, *ALL_TIME).sums("user_id")
+    assert table.column("Used in the period") == {
+        name: written("tokens", sums["tokens"]) for name, sums in period.items()
+    }
+    for head, named in (("Used in all", "tokens"), ("Calls", "calls")):
+        assert table.column(head) == {name: written(named, sums[named]) for name, sums in lifetime.items()}
+    assert table.column("Cost") == {name: costed(sums) for name, sums in lifetime.items()}
+
+
+@pytest.mark.parametrize("zone", ZONES)
+async def test_models_used_and_cost_what_their_records_say(owner: Page, book: asyncpg.Connection, zone: str) -> None:
+    page = await page_of(owner, "/models", zone=zone, **{"from": str(FIRST), "to": str(LAST)})
+    meant = Meant(book, zone)
+    models, total = await meant.sums("model"), await meant.total()
+    table = page.table_of("models")
+    shown = {next(name for name in models if row.name.startswith(name)): row.cells for row in table.rows}
+    assert shown == {
+        name: (
+            written("calls", sums["calls"]),
+            written("tokens", sums["tokens"]),
+            written("tokens", average(sums["tokens"], sums["calls"])),
+            FORMATS.percent(sums["cached"], sums["input"]),
+            FORMATS.percent(sums["thinking"], sums["tokens"]),
+            costed(sums),
+            "–" if sums["unpriced"] else written("cost", average(sums["cost"], sums["calls"])),
+            "–" if sums["unpriced"] else written("cost", average(sums["cost"] * 1_000_000, sums["tokens"])),
+        )
+        for name, sums in models.items()
+    }
+    assert table.total[:2] == (written("calls", total["calls"]), written("tokens", total["tokens"]))
+    assert table.total[5] == costed(total)
+
+
+@pytest.mark.parametrize("zone", [NEW_YORK, KOLKATA, LORD_HOWE])
+async def test_cost_is_that_of_the_records_by_model_service_and_user(
+    owner: Page, book: asyncpg.Connection, zone: str
+) -> None:
+    page = await page_of(owner, "/cost", zone=zone, bucket="day", **{"from": str(FIRST), "to": str(LAST)})
+    meant = Meant(book, zone)
+    total, days = await meant.total(), await meant.sums("clock::date")
+    of_output = total["cost"] - total["input_cost"]
+    for name, value in (
+        ("Google's price", total["cost"]), ("Charged to users", total["charge"]),
+        ("Of it for input", total["input_cost"]), ("Of it for output", of_output),
+    ):  # fmt: skip
+        assert page.tiles[name] == FORMATS.money_exact(value)
+    for named, by in (("cost-models", "model"), ("cost-services", "service"), ("cost-users", "user_id")):
+        table, parts = page.table_of(named), await meant.sums(by)
+        assert table.column("Calls") == {name: written("calls", sums["calls"]) for name, sums in parts.items()}
+        assert table.column("Google's price") == {name: costed(sums) for name, sums in parts.items()}
+        assert table.column("Charged to users") == {name: costed(sums, "charge") for name, sums in parts.items()}
+    bars = [row.cells[-1] for row in page.table_of("by-service-title").rows]
+    assert [each for each in bars if each != "$0.00"] == [
+        written("cost", sums["cost"]) for sums in days.values() if sums["cost"]
+    ]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+async def test_users_see_of_themselves_what_their_records_say(
+    shop: Site, owner: Page, book: asyncpg.Connection, zone: str
+) -> None:
+    async with open_metering(Settings.load(database_url=shop.database_url), delivers=False) as ledger:
+        token = (await ledger.view_tokens.make("kim")).text
+    page = await page_of(owner, "/view", token=token, zone=zone, lang="en")
+    first, last = await book.fetchrow("SELECT (now() AT TIME ZONE $1)::date - 29, (now() AT TIME ZONE $1)::date", zone)
+    meant = Meant(book, zone, first, last, user="kim")
+    total = await meant.total()
+    facts = dict(zip((each.text for each in page.all("dt")), (each.text for each in page.all("dd")), strict=True))
+    assert facts["Used in 30 days"] == written("tokens", total["tokens"])
+    assert facts["Calls in 30 days"] == written("calls", total["calls"])
+    days, services, models, *_ = page.tables
+    found = await meant.sums("clock::date")
+    assert len(days.rows) == 30
+    assert [row.cells for row in days.rows if row.cells[-1] != "0"] == [
+        (written("calls", sums["calls"]), written("tokens", sums["tokens"])) for sums in reversed(found.values())
+    ]
+    for table, by in ((services, "service"), (models, "model")):
+        parts = await meant.sums(by)
+        assert {row.name: row.cells for row in table.rows} == {
+            name: (written("calls", sums["calls"]), written("tokens", sums["tokens"])) for name, sums in parts.items()
+        }
