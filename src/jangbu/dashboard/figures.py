@@ -45,13 +45,16 @@ class _Stack:
     values: tuple[int, ...]
 
 
-def parts_figure(look: Look, id_: str, series: Series, metric: str, title: str) -> Figure:
-    """Draw a series by its parts, the largest first; the smallest are drawn together and stand apart in the table."""
+def parts_figure(look: Look, id_: str, series: Series, metric: str, title: str, path: str | None = None) -> Figure:
+    """Draw a series by its parts, the largest first; the smallest are drawn together and stand apart in the table.
+
+    Its bars lead to their days on this page, or on that of another path.
+    """
     value = _value_of(metric)
     stacks = [_Stack(_part_name(look, series, line.name), tuple(map(value, line.amounts))) for line in series.lines]
     if not stacks:
         stacks = [_Stack(look.texts(metric), tuple(value(bar.amounts) for bar in series.bars))]
-    return _figure(look, id_, series, stacks, metric, title)
+    return _figure(look, id_, series, stacks, metric, title, path)
 
 
 def kinds_figure(look: Look, id_: str, series: Series, title: str) -> Figure:
@@ -60,10 +63,12 @@ def kinds_figure(look: Look, id_: str, series: Series, title: str) -> Figure:
     return _figure(look, id_, series, stacks, "tokens", title)
 
 
-def _figure(look: Look, id_: str, series: Series, stacks: Sequence[_Stack], metric: str, title: str) -> Figure:
+def _figure(
+    look: Look, id_: str, series: Series, stacks: Sequence[_Stack], metric: str, title: str, path: str | None = None
+) -> Figure:
     shown = look.formats.money if metric == "cost" else look.formats.number
     sums = [sum(values) for values in zip(*(each.values for each in stacks), strict=True)]
-    links = [_narrowed(look, series, bar) for bar in series.bars]
+    links = [_narrowed(look, series, bar, path) for bar in series.bars]
     rows = [
         Row(_bar_name(look, series, bar), (*(shown(each.values[place]) for each in stacks), shown(sums[place])), link)
         for place, (bar, link) in enumerate(zip(series.bars, links, strict=True))
@@ -157,12 +162,12 @@ def _comes_twice(at: datetime) -> bool:
     return at.replace(fold=0).utcoffset() != at.replace(fold=1).utcoffset()
 
 
-def _narrowed(look: Look, series: Series, bar: Bar) -> str:
-    """Give the address of the same page for the days of a bar."""
+def _narrowed(look: Look, series: Series, bar: Bar, path: str | None) -> str:
+    """Give the address of the same page, or of another one, for the days of a bar."""
     if series.window.bucket in {Bucket.MINUTE, Bucket.HOUR}:
         return ""
     last = (bar.end.astimezone(series.window.zone)).date()
     first = bar.start.astimezone(series.window.zone).date()
     if (bar.end.hour, bar.end.minute) == (0, 0) and last > first:
         last = last.fromordinal(last.toordinal() - 1)
-    return look.url(**{"range": None, "bucket": None, "from": first.isoformat(), "to": last.isoformat()})
+    return look.url(path, **{"range": None, "bucket": None, "from": first.isoformat(), "to": last.isoformat()})

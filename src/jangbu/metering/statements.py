@@ -4,11 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
+from jangbu.domain.forecast import days_left
 from jangbu.domain.ledger import Asset, Grant, account_id, burn_down
+from jangbu.domain.standing import LATELY_DAYS
+from jangbu.domain.windows import Preset, Window
+from jangbu.metering import series
 from jangbu.metering.holds import unknown_user
 from jangbu.metering.reports import Figures, TotalLine
-from jangbu.metering.snapshots import Snapshot
+from jangbu.metering.series import Series
+from jangbu.metering.snapshots import Filters, Snapshot
 from jangbu.storage import accounts, entries, reports
 from jangbu.storage.accounts import AccountRow
 from jangbu.storage.entries import EntryRow
@@ -21,18 +27,23 @@ __all__ = ["Statement", "statement_of"]
 class Statement:
     """An account as it was at the moment ``as_of``. ``grants`` are those that something is left of, as they burn;
     ``totals`` are of all time, the most used first; ``calls`` and ``entries`` are lists, newest first.
+
+    ``used`` has a bar for each of the last 30 days, today's under way; ``days_left`` tells how long the balance lasts
+    at the pace of the days just before today, None where nothing was used on them.
     """
 
     as_of: datetime
     account: AccountRow
     grants: tuple[Grant, ...]
     totals: tuple[TotalLine, ...]
+    used: Series
+    days_left: int | None
     calls: Sequence[CallRow]
     entries: Sequence[EntryRow]
 
 
 async def statement_of(
-    book: Snapshot, user: str, *, calls: int, entries_shown: int, before: UUID | None = None
+    book: Snapshot, user: str, zone: ZoneInfo, *, calls: int, entries_shown: int, before: UUID | None = None
 ) -> Statement:
     """Read a user's statement, with so many calls from the one before ``before``, and entries. Raises NotFound.
 
@@ -44,11 +55,15 @@ async def statement_of(
         raise unknown_user(user)
     grants = await entries.grants(book.reader, account, Asset.TOKENS)
     totals = await reports.totals(book.reader, account)
+    used = await series.of(book, Window.preset(Preset.MONTH, book.as_of, zone), Filters(user=user), "model")
+    whole_days = [bar.amounts.total_tokens for bar in used.bars[:-1]]
     return Statement(
         as_of=book.as_of,
         account=found,
         grants=tuple(each for each in burn_down(grants, found.balance, book.as_of).grants if each.remaining),
         totals=tuple(TotalLine(service, model, Figures.of([sums])) for service, model, sums in totals),
+        used=used,
+        days_left=days_left(found.balance.available, whole_days[-LATELY_DAYS:]),
         calls=await reports.calls(book.reader, account, before, calls),
         entries=await entries.page(book.reader, account, Asset.TOKENS, None, entries_shown),
     )

@@ -5,8 +5,11 @@ from typing import Any
 
 from jangbu.dashboard.done import done, key_of, new_key
 from jangbu.dashboard.fields import Wrong, expiry_of, id_of, reason_of, require_one_of, whole
+from jangbu.dashboard.figures import parts_figure
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import MONEY, READERS, WRITERS, Action, Page
+from jangbu.domain.standing import LATELY_DAYS
+from jangbu.domain.windows import day_start, zone_named
 from jangbu.metering.accounts import Posted
 from jangbu.metering.reports import summed
 from jangbu.metering.snapshots import snapshot
@@ -23,13 +26,18 @@ async def show(look: Look) -> Mapping[str, Any]:
     """Read the account, its grants and entries, its use and a page of its calls, all of one moment."""
     user, after = user_of(look), look.asked("after")
     before = None if after is None else id_of(after)
+    zone = zone_named(look.formats.zone)
     async with snapshot(look.ledger.database, look.settings.project) as book:
-        found = await statement_of(book, user, calls=_CALLS_SHOWN + 1, entries_shown=_ENTRIES_SHOWN, before=before)
+        found = await statement_of(
+            book, user, zone, calls=_CALLS_SHOWN + 1, entries_shown=_ENTRIES_SHOWN, before=before
+        )
     return {
         "user": user,
         "account": found.account,
         "grants": found.grants,
         "entries": found.entries,
+        "lasts": _lasting(look, found.days_left),
+        "chart": parts_figure(look, "by-day", found.used, "tokens", look.texts("user.by_day"), path="/"),
         "totals": found.totals,
         "sum": summed([line.figures for line in found.totals]),
         "calls": found.calls[:_CALLS_SHOWN],
@@ -74,6 +82,13 @@ async def block(look: Look) -> str:
 async def unblock(look: Look) -> str:
     """Admit the user's calls again."""
     return await _blocked(look, False)
+
+
+def _lasting(look: Look, days: int | None) -> str:
+    """Say for how many days the balance lasts."""
+    if days is None:
+        return look.texts("user.not_lately", days=LATELY_DAYS)
+    return look.texts("user.lasts", count=days, shown=look.formats.number(days), days=LATELY_DAYS)
 
 
 def user_of(look: Look) -> str:

@@ -1,0 +1,50 @@
+"""A user's page draws their 30 days and tells how long the balance lasts, as the raw records say."""
+
+from datetime import date, timedelta
+
+import asyncpg
+import pytest
+from playwright.async_api import Page
+
+from tests.dashboard.conftest import Opens
+from tests.dashboard.figures.shop import USERS, ZONES, Meant, page_of, tiles_of, written
+from tests.dashboard.site import USERS as BUSY
+from tests.dashboard.site import Site
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest.mark.parametrize("zone", ZONES)
+async def test_thirty_days_are_drawn_and_each_leads_to_its_calls(
+    owner: Page, book: asyncpg.Connection, zone: str
+) -> None:
+    first, last = await book.fetchrow("SELECT (now() AT TIME ZONE $1)::date - 29, (now() AT TIME ZONE $1)::date", zone)
+    found = await Meant(book, zone, first, last, user="kim").sums("clock::date")
+    rows = (await page_of(owner, "/user", user="kim", zone=zone)).table_of("by-day-title").rows
+    assert len(rows) == 30
+    assert {row.name: row.cells[-1] for row in rows if row.cells[-1] != "0"} == {
+        f"{day:%b} {day.day}": written("tokens", sums["tokens"]) for day, sums in found.items()
+    }
+    busiest = max(rows, key=lambda row: int(row.cells[-1].replace(",", "")))
+    assert tiles_of(await page_of(owner, busiest.link))["Tokens"] == busiest.cells[-1]
+
+
+@pytest.mark.parametrize("user", USERS)
+async def test_who_did_not_use_anything_lately_is_told_so_and_no_number(owner: Page, user: str) -> None:
+    page = await page_of(owner, "/user", user=user, zone="UTC")
+    assert "not used in the 7 days before today" in page.text
+
+
+@pytest.mark.parametrize("zone", ZONES)
+async def test_the_days_are_those_that_the_seven_before_today_fit_into_what_is_left(
+    opens: Opens, site: Site, zone: str
+) -> None:
+    page = await opens(f"/user?user={BUSY[0]}&zone={zone}")
+    shown = await page_of(page, "/user", user=BUSY[0], zone=zone)
+    connection = await asyncpg.connect(site.database_url)
+    today: date = await connection.fetchval("SELECT (now() AT TIME ZONE $1)::date", zone)
+    lately = Meant(connection, zone, today - timedelta(days=7), today - timedelta(days=1), user=BUSY[0])
+    used = (await lately.total())["tokens"]
+    await connection.close()
+    days = int(shown.tiles["Tokens left"].replace(",", "")) * 7 // used
+    assert f"lasts {days:,} more days at the pace of the 7 days before today" in shown.text
