@@ -83,7 +83,7 @@ async def test_an_address_shows_the_same_to_whoever_it_is_sent_to(shop: Site, br
         page = await opens("/")
         for name, value in (("zone", KOLKATA), ("service", "chat"), ("model", MODELS[0]), ("bucket", "day")):
             await page.locator(f".filters [name={name}]").select_option(value)
-            await page.wait_for_url(lambda url, name=name: f"{name}=" in url)
+            await page.wait_for_url(f"**{name}=*")
         await page.locator(".filters [name=from]").fill("2026-10-30")
         await page.locator(".filters [name=to]").fill("2026-11-05")
         await page.locator(".filters [name=metric]").select_option("calls")

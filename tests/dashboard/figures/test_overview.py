@@ -58,8 +58,8 @@ async def test_every_day_part_and_total_is_that_of_the_records(
     assert by_service.column("Tokens") == {name: written("tokens", sums["tokens"]) for name, sums in services.items()}
     assert by_service.column("Cost") == {name: costed(sums) for name, sums in services.items()}
     kinds = page.table_of("by-kind-title")
-    expected = (total["input"] - total["cached"], *(total[kind] for kind in ("cached", "output", "thinking", "tokens")))
-    assert kinds.total == tuple(written("tokens", value) for value in expected)
+    of_kinds = (total["input"] - total["cached"], *(total[kind] for kind in ("cached", "output", "thinking", "tokens")))
+    assert kinds.total == tuple(written("tokens", value) for value in of_kinds)
     assert [row.cells[-1] for row in kinds.rows] == [
         written("tokens", days.get(day, {}).get("tokens", 0)) for day in every
     ]
@@ -116,7 +116,7 @@ async def test_weeks_and_months_are_those_of_the_zone(
 async def test_filters_leave_what_they_name(owner: Page, book: asyncpg.Connection, filters: dict[str, str]) -> None:
     asked = {"zone": NEW_YORK, "bucket": "day", "from": str(FIRST), "to": str(LAST)}
     page = await page_of(owner, **asked, **filters)
-    meant = Meant(book, NEW_YORK, **filters)
+    meant = Meant(book, NEW_YORK, model=filters.get("model"), service=filters.get("service"), user=filters.get("user"))
     days = await meant.sums("clock::date")
     total = await meant.total()
     assert tiles_of(page) == exactly(total)
