@@ -281,7 +281,7 @@ class Accounts:
             balance = await accounts.lock_balance(connection, account, asset)
             if balance is None:
                 return 0
-            before = await entries.grants(connection, account, asset)
+            before = await entries.grants_within(connection, account, asset)
             after = burn_down(before, balance, now)
             touched = changed(before, after.grants)
             if touched:

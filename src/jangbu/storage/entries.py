@@ -161,16 +161,14 @@ async def find_of_usage(
     )
 
 
-async def grants(
-    source: Reader | Connection, account: UUID, asset: Asset, *, spent_too: bool = False
-) -> tuple[Grant, ...]:
+async def grants(reader: Reader, account: UUID, asset: Asset, *, spent_too: bool = False) -> tuple[Grant, ...]:
     """Give an account's grants in the order in which they burn."""
-    arguments = (account, int(asset), spent_too)
-    if isinstance(source, Connection):
-        rows = await source.fetch(statement("grant_list"), *arguments)
-    else:
-        rows = await source.rows("grant_list", *arguments)
-    return tuple(_grant(row) for row in rows)
+    return tuple(_grant(row) for row in await reader.rows("grant_list", account, int(asset), spent_too))
+
+
+async def grants_within(connection: Connection, account: UUID, asset: Asset) -> tuple[Grant, ...]:
+    """Give an account's grants that are not spent, as a transaction that is under way sees them."""
+    return tuple(_grant(row) for row in await connection.fetch(statement("grant_list"), account, int(asset), False))
 
 
 async def write_burn_down(connection: Connection, account: UUID, grants: Sequence[Grant]) -> None:
