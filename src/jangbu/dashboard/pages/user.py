@@ -9,7 +9,7 @@ from jangbu.dashboard.figures import parts_figure
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import MONEY, READERS, WRITERS, Action, Page
 from jangbu.domain.standing import LATELY_DAYS
-from jangbu.domain.windows import day_start, zone_named
+from jangbu.domain.windows import zone_named
 from jangbu.metering.accounts import Posted
 from jangbu.metering.reports import summed
 from jangbu.metering.snapshots import snapshot
