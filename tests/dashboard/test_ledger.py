@@ -1,6 +1,9 @@
 """The page of the ledger: its figures are those of the database, and what is done on it is done once."""
 
-from datetime import date
+import csv
+import io
+import json
+from datetime import date, datetime
 from urllib.parse import parse_qs, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -132,6 +135,47 @@ async def test_a_debit_leads_to_its_calls_and_they_to_their_evidence(opens: Open
     assert await ask(site, "SELECT total FROM jangbu.usage WHERE id = $1", call) == [
         (int(calls[0][5].replace(",", "")),)
     ]
+
+
+async def download(page: Page, name: str) -> str:
+    async with page.expect_download() as begun:
+        await page.get_by_role("link", name=name).click()
+    file = await begun.value
+    assert file.suggested_filename.startswith("entries-")
+    return (await file.path()).read_bytes().decode("utf-8-sig")
+
+
+@pytest.mark.parametrize("zone", ["Asia/Seoul", "America/New_York"])
+async def test_all_that_the_filters_let_through_is_had_as_a_file(opens: Opens, site: Site, zone: str) -> None:
+    page = await opens(ledger_of(KIM, kind="usage", zone=zone, range="7d"), member=VIEWER)
+    stored = [row for row in await ask(site, ENTRIES, account_id("default", KIM), 1) if row[1] == "usage"][::-1]
+    assert len(stored) > len(await rows(page, "entries")), "the file is more than a page"
+    table = [*csv.DictReader(io.StringIO(await download(page, "as CSV")))]
+    assert [(int(row["seq"]), int(row["delta"]), int(row["balance_after"])) for row in table] == [
+        (seq, delta, after) for seq, _, delta, after, *_ in stored
+    ]
+    at = datetime.fromisoformat(table[0][f"created_at ({zone})"])
+    assert at.utcoffset() == ZoneInfo(zone).utcoffset(at.replace(tzinfo=None))
+    lines = [json.loads(line) for line in (await download(page, "as JSON lines")).splitlines()]
+    assert [(line["seq"], line["kind"], line["user"]) for line in lines] == [(row[0], "usage", KIM) for row in stored]
+
+
+async def test_a_file_of_odd_users_computes_nothing_and_of_nobody_is_refused(opens: Opens, site: Site) -> None:
+    page = await opens(ledger_of('=HYPERLINK("x")'))
+    text = await download(page, "as CSV")
+    assert """"'=HYPERLINK(""x"")",tokens,1,""" in text
+    for path, status in (
+        ("entries.csv", 400),
+        ("entries.csv?user=nobody", 404),
+        ("entries.xls?user=kim", 404),
+        ("calls.csv?user=kim", 404),
+        ("entries.csv?user=kim&range=x", 400),
+    ):
+        assert (await page.request.get(f"{site.url}/dashboard/ledger/{path}")).status == status, path
+    stranger = await page.context.browser.new_context()  # type: ignore[union-attr]
+    answer = await stranger.request.get(f"{site.url}/dashboard/ledger/entries.csv?user=kim", max_redirects=0)
+    assert (answer.status, await answer.body()) == (303, b"")
+    await stranger.close()
 
 
 async def test_an_address_that_was_tampered_with_is_refused_in_words(opens: Opens) -> None:

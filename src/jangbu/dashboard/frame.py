@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from jangbu import telemetry
 from jangbu.api.requests import current_id
 from jangbu.api.rest.problems import status_of
+from jangbu.api.rest.streams import Streams
 from jangbu.config import Settings
 from jangbu.dashboard.failing import by_script, missing, refused, told, unforeseen
 from jangbu.dashboard.formats import Formats
@@ -22,6 +23,7 @@ from jangbu.dashboard.rendered import page as rendered
 from jangbu.dashboard.texts import texts_of
 from jangbu.domain.windows import zone_named
 from jangbu.errors import InvalidInput, JangbuError, NotPermitted, TooLarge
+from jangbu.metering.exports import Format, offered
 from jangbu.metering.meter import Metering
 from jangbu.metering.verification_runs import VerificationRuns
 
@@ -42,6 +44,7 @@ class Frame:
     runs: VerificationRuns
     settings: Settings
     pages: tuple[Page, ...]
+    streams: Streams = field(default_factory=Streams)
 
     async def show(self, page: Page, request: Request) -> Response:
         """Answer a request for a page."""
@@ -58,6 +61,28 @@ class Frame:
             return self._failed(error, look, request, page)
         except Exception as error:
             _log.exception("a page failed")
+            return self._failed(unforeseen(error), look, request, page)
+
+    async def send(self, page: Page, request: Request) -> Response:
+        """Answer a request for a file of what a page shows."""
+        name, _, ending = request.path_params["file"].rpartition(".")
+        read = page.files.get(name)
+        if read is None or ending not in offered():
+            return missing(request)
+        telemetry.emit("request.routed", verb=f"dashboard.{page.name}.{name}")
+        look = await self._look(page, request, {})
+        if look is None:
+            return _to_sign_in(page, request)
+        try:
+            if not look.may(page.roles):
+                raise NotPermitted("your role does not include this page", hint="ask an owner for another role")
+            _require_readable(request)
+            # Excel takes a CSV without a byte-order mark for text of another encoding than UTF-8.
+            return await self.streams.file(await read(look), Format(ending), bom=ending == Format.CSV)
+        except JangbuError as error:
+            return self._failed(error, look, request, page)
+        except Exception as error:
+            _log.exception("a file failed")
             return self._failed(unforeseen(error), look, request, page)
 
     async def act(self, page: Page, request: Request) -> Response:

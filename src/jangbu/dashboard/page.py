@@ -7,6 +7,7 @@ from typing import Any
 from jangbu.api.rest.declared import FIGURES, MONEY, OPERATIONS, READERS, WRITERS
 from jangbu.dashboard.look import Look
 from jangbu.domain.keys import Role
+from jangbu.metering.exports import Table
 
 __all__ = ["FIGURES", "MONEY", "OPERATIONS", "OWNERS", "READERS", "WRITERS", "Action", "Answered", "Page", "Show"]
 
@@ -37,11 +38,16 @@ class Action:
     roles: frozenset[Role]
 
 
+Read = Callable[[Look], Awaitable[Table]]
+"""Reads what a page shows a part of, whole, for a file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page. Its title is the text ``page.<name>`` and its template ``<name>.html``.
 
-    Its forms post to ``<path>/<action>``. ``in_menu`` says whether the menu leads there.
+    Its forms post to ``<path>/<action>``; its files are at ``<path>/<name>.<format>``, for whoever may see the page.
+    ``in_menu`` says whether the menu leads there.
     """
 
     path: str
@@ -50,6 +56,7 @@ class Page:
     show: Show
     actions: Mapping[str, Action] = field(default_factory=dict)
     in_menu: bool = True
+    files: Mapping[str, Read] = field(default_factory=dict)
 
     @property
     def part(self) -> str:

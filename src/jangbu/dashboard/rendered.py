@@ -11,6 +11,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from jangbu.dashboard import assets
+from jangbu.metering.exports import offered
 
 __all__ = ["HEADERS", "page"]
 
@@ -48,6 +49,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.globals["asset"] = assets.address
+    environment.globals["file_formats"] = offered()
     environment.filters["script_json"] = _script_json
     environment.filters["asked"] = _asked
     return environment

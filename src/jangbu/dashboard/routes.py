@@ -64,6 +64,10 @@ def _pages(frame: Frame) -> Iterator[BaseRoute]:
         yield Route(PREFIX + page.path, _shown(frame, page))
         if page.actions:
             yield Route(f"{PREFIX}{page.path.rstrip('/')}/{{action}}", _acted(frame, page), methods=["POST"])
+    # Behind all pages: the files of the first one lie where they do.
+    for page in frame.pages:
+        if page.files:
+            yield Route(f"{PREFIX}{page.path.rstrip('/')}/{{file}}", _sent(frame, page))
 
 
 def _shown(frame: Frame, page: Page) -> _Answer:
@@ -71,6 +75,13 @@ def _shown(frame: Frame, page: Page) -> _Answer:
         return remembered(request, await frame.show(page, request))
 
     return show
+
+
+def _sent(frame: Frame, page: Page) -> _Answer:
+    async def send(request: Request) -> Response:
+        return await frame.send(page, request)
+
+    return send
 
 
 def _acted(frame: Frame, page: Page) -> _Answer:

@@ -1,7 +1,5 @@
 """Exports: what the lists show, whole, as a file that is sent while it is written."""
 
-import asyncio
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Literal
@@ -13,12 +11,11 @@ from fastapi.responses import Response
 from jangbu.api.rest.asked import Ask, Asked, Somebody
 from jangbu.api.rest.costs import shown_table
 from jangbu.api.rest.declared import FIGURES, READERS, USER, Routes
-from jangbu.api.rest.streams import Streamed
 from jangbu.api.rest.values import Day, Moment
 from jangbu.domain.ledger import Asset
 from jangbu.domain.windows import Bucket, Window, zone_named
 from jangbu.errors import InvalidInput
-from jangbu.metering.exports import MEDIA_TYPES, Format, Span, Table, begun, written
+from jangbu.metering.exports import MEDIA_TYPES, Format, Span, Table
 from jangbu.metering.exports import calls as exported_calls
 from jangbu.metering.exports import entries as exported_entries
 from jangbu.metering.exports import usage as exported_usage
@@ -106,17 +103,8 @@ async def usage(
     return await _sent(ask, form, await exported_usage(ask.ledger.database, ask.parts.project, window, filters, by))
 
 
-async def _sent(ask: Asked, form: Form, table: Table) -> Streamed:
-    """Answer with a table once its first page is there: what is wrong from the beginning is refused as everywhere."""
-    headers = {
-        "content-type": MEDIA_TYPES[form.how],
-        "content-disposition": f'attachment; filename="{table.name}-{table.as_of:%Y%m%dT%H%M%SZ}.{form.how}"',
-        "x-jangbu-time-zone": form.zone.key,
-    }
-    async with AsyncExitStack() as ending:
-        ask.parts.streams.begin(ending)
-        pieces = await asyncio.to_thread(written, await begun(shown_table(ask, table)), form.how, bom=form.bom)
-        return Streamed(pieces, headers, ending.pop_all())
+async def _sent(ask: Asked, form: Form, table: Table) -> Response:
+    return await ask.parts.streams.file(shown_table(ask, table), form.how, bom=form.bom)
 
 
 def _day(text: str) -> date:

@@ -1,5 +1,6 @@
 """Answers that are longer than memory: sent as they are made, and never ended where they broke off."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, suppress
@@ -10,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from jangbu import telemetry
 from jangbu.errors import JangbuError, LimitReached
+from jangbu.metering.exports import MEDIA_TYPES, Format, Table, begun, written
 
 __all__ = ["Streamed", "Streams"]
 
@@ -68,6 +70,21 @@ class Streams:
             raise LimitReached("as many exports are under way as may be at once", seconds=_AGAIN_SECONDS)
         self._under_way += 1
         ending.callback(self._end)
+
+    async def file(self, table: Table, how: Format, *, bom: bool = False) -> Streamed:
+        """Answer with a table once its first page is there: what is wrong from the beginning is refused as everywhere.
+
+        Raises LimitReached, and what reading and writing the table raise.
+        """
+        headers = {
+            "content-type": MEDIA_TYPES[how],
+            "content-disposition": f'attachment; filename="{table.name}-{table.as_of:%Y%m%dT%H%M%SZ}.{how}"',
+            "x-jangbu-time-zone": table.zone.key,
+        }
+        async with AsyncExitStack() as ending:
+            self.begin(ending)
+            pieces = await asyncio.to_thread(written, await begun(table), how, bom=bom)
+            return Streamed(pieces, headers, ending.pop_all())
 
     def _end(self) -> None:
         self._under_way -= 1

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jangbu.dashboard import files
 from jangbu.dashboard.choices import chosen, filters_of, window_of
 from jangbu.dashboard.figures import parts_figure
 from jangbu.dashboard.look import Look
@@ -33,4 +34,4 @@ async def show(look: Look) -> Mapping[str, Any]:
     }
 
 
-PAGE = Page("/cost", "cost", READERS, show)
+PAGE = Page("/cost", "cost", READERS, show, files={"usage": files.usage("service")})

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jangbu.dashboard import files
 from jangbu.dashboard.choices import CUSTOM, window_asked, zones
 from jangbu.dashboard.done import done, key_of, new_key
 from jangbu.dashboard.failing import told
-from jangbu.dashboard.fields import Wrong, chosen_of, id_of, reason_of, require_one_of, whole
+from jangbu.dashboard.fields import Wrong, chosen_of, id_of, reason_of, whole
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import MONEY, READERS, WRITERS, Action, Page
 from jangbu.dashboard.pages.user import target_of, user_of
@@ -24,7 +25,6 @@ __all__ = ["PAGE"]
 _ENTRIES_SHOWN = 50
 _USERS_SHOWN = 50
 _DIGITS_MAX = 18
-_ASSETS = {"tokens": Asset.TOKENS, "money": Asset.MONEY}
 _FILTERS = ("kind", "range", "from_", "to")
 _CLEARED = dict.fromkeys((*_FILTERS, "after", "entry"))
 
@@ -102,7 +102,7 @@ async def verify_full(look: Look) -> str:
 
 async def _ledger_of(look: Look, user: str) -> Mapping[str, Any]:
     asset, kind, window, seq = (
-        _asset(look),
+        files.asset_of(look),
         chosen_of(EntryKind, look.asked("kind")),
         window_asked(look),
         _number(look, "entry"),
@@ -122,7 +122,7 @@ async def _ledger_of(look: Look, user: str) -> Mapping[str, Any]:
         traced = None if seq is None else await history.trace(book, user, asset, seq)
     return {
         "chosen_asset": asset.name.lower(),
-        "assets": [name for name, each in _ASSETS.items() if each in balances],
+        "assets": [each.name.lower() for each in Asset if each in balances],
         "balance": balances.get(asset),
         "entries": entries[:_ENTRIES_SHOWN],
         "next": entries[_ENTRIES_SHOWN - 1].seq if len(entries) > _ENTRIES_SHOWN else None,
@@ -162,12 +162,6 @@ def _new(posted: Posted, **facts: object) -> Mapping[str, Any] | None:
     return None if posted.replayed else facts | {"id": str(posted.id)}
 
 
-def _asset(look: Look) -> Asset:
-    name = look.asked("asset") or "tokens"
-    require_one_of(_ASSETS, name)
-    return _ASSETS[name]
-
-
 def _number(look: Look, name: str) -> int | None:
     text = look.asked(name)
     if text is None:
@@ -188,4 +182,5 @@ PAGE = Page(
         "verify": Action(verify, WRITERS),
         "verify-full": Action(verify_full, WRITERS),
     },
+    files={"entries": files.entries},
 )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jangbu.dashboard import files
 from jangbu.dashboard.choices import chosen, filters_of, metric_of, window_of
 from jangbu.dashboard.figures import parts_figure
 from jangbu.dashboard.look import Look
@@ -47,4 +48,4 @@ def _per_call(amounts: Amounts) -> int | None:
     return average(amounts.cost_nano, priced) if priced else None
 
 
-PAGE = Page("/models", "models", FIGURES, show)
+PAGE = Page("/models", "models", FIGURES, show, files={"usage": files.usage("model")})

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jangbu.dashboard import files
 from jangbu.dashboard.choices import before_of, chosen, filters_of, metric_of, window_of
 from jangbu.dashboard.figures import kinds_figure, parts_figure
 from jangbu.dashboard.look import Look
@@ -51,4 +52,4 @@ async def _waiting(look: Look) -> int:
     return 0 if spooling is None else (await spooling.backlog()).waiting
 
 
-PAGE = Page("/", "overview", READERS, show)
+PAGE = Page("/", "overview", READERS, show, files={"usage": files.usage("model")})

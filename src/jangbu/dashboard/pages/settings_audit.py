@@ -3,10 +3,13 @@
 import json
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from jangbu.dashboard.fields import Wrong, id_of, place_of, placed
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OWNERS, Page
+from jangbu.domain.windows import zone_named
+from jangbu.metering.exports import Table, audited
 from jangbu.storage.audit import AuditRow
 
 __all__ = ["PAGE"]
@@ -20,14 +23,8 @@ _ACCOUNT = "account:"
 async def show(look: Look) -> Mapping[str, Any]:
     """Read a page of the audit: of everything, of what one member did, or of what was done to one thing."""
     member, target = look.asked("member"), look.asked("target")
-    if target is not None and (len(target) > _TARGET_LENGTH_MAX or "\x00" in target):
-        raise Wrong("id", text=target[:40])
-    lines = await look.ledger.audit.page(
-        _SHOWN + 1,
-        place_of(look.asked("after")),
-        actor=None if member is None else id_of(member),
-        target=target if member is None else None,
-    )
+    actor, of_target = _chosen(look)
+    lines = await look.ledger.audit.page(_SHOWN + 1, place_of(look.asked("after")), actor=actor, target=of_target)
     last = lines[_SHOWN - 1] if len(lines) > _SHOWN else None
     return {
         "lines": [(line, _user(line), _written(line.before), _written(line.after)) for line in lines[:_SHOWN]],
@@ -36,6 +33,22 @@ async def show(look: Look) -> Mapping[str, Any]:
         "member": member,
         "target": target,
     }
+
+
+async def audit(look: Look) -> Table:
+    """Read all lines of the audit that the filters let through."""
+    actor, target = _chosen(look)
+    return await audited(
+        look.ledger.audit, look.ledger.database, zone_named(look.formats.zone), actor=actor, target=target
+    )
+
+
+def _chosen(look: Look) -> tuple[UUID | None, str | None]:
+    """Give whose lines are shown, or else of what."""
+    member, target = look.asked("member"), look.asked("target")
+    if target is not None and (len(target) > _TARGET_LENGTH_MAX or "\x00" in target):
+        raise Wrong("id", text=target[:40])
+    return (None, target) if member is None else (id_of(member), None)
 
 
 def _user(line: AuditRow) -> str | None:
@@ -50,4 +63,4 @@ def _written(facts: Mapping[str, Any] | None) -> str:
     return json.dumps({name: value for name, value in facts.items() if value is not None}, ensure_ascii=False)
 
 
-PAGE = Page("/settings/audit", "settings_audit", OWNERS, show, in_menu=False)
+PAGE = Page("/settings/audit", "settings_audit", OWNERS, show, in_menu=False, files={"audit": audit})

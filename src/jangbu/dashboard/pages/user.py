@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jangbu.dashboard import files
 from jangbu.dashboard.done import done, key_of, new_key
 from jangbu.dashboard.fields import Wrong, expiry_of, id_of, reason_of, require_one_of, whole
 from jangbu.dashboard.figures import parts_figure
@@ -130,4 +131,5 @@ PAGE = Page(
         "unblock": Action(unblock, WRITERS),
     },
     in_menu=False,
+    files={"calls": files.calls, "entries": files.entries, "usage": files.usage("service")},
 )

@@ -9,6 +9,8 @@ from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import READERS, Page
 from jangbu.metering import directory
 from jangbu.metering.directory import Order, Place
+from jangbu.metering.exports import Table
+from jangbu.metering.exports import users as exported_users
 from jangbu.metering.snapshots import snapshot
 
 __all__ = ["PAGE"]
@@ -24,9 +26,7 @@ async def show(look: Look) -> Mapping[str, Any]:
     order = chosen_of(Order, look.asked("order")) or Order.USED
     way = look.asked("way") or ("up" if order is Order.USER else "down")
     require_one_of(_WAYS, way)
-    prefix = look.asked("search") or ""
-    if len(prefix) > _PREFIX_LENGTH_MAX or "\x00" in prefix:
-        raise Wrong("choice", text=prefix[:40], names=look.texts("users.search"))
+    prefix = _prefix(look)
     async with snapshot(look.ledger.database, look.settings.project) as book:
         page = await directory.page(
             book, window, order=order, descending=way == "down", prefix=prefix, after=_place(look), limit=_SHOWN
@@ -47,6 +47,18 @@ async def show(look: Look) -> Mapping[str, Any]:
     }
 
 
+async def users(look: Look) -> Table:
+    """Read all users whose names begin as is searched for, in the order of their names."""
+    return await exported_users(look.ledger.database, look.settings.project, window_of(look), _prefix(look))
+
+
+def _prefix(look: Look) -> str:
+    prefix = look.asked("search") or ""
+    if len(prefix) > _PREFIX_LENGTH_MAX or "\x00" in prefix:
+        raise Wrong("choice", text=prefix[:40], names=look.texts("users.search"))
+    return prefix
+
+
 def _place(look: Look) -> Place | None:
     """Give where the last page ended, as its link says."""
     text = look.asked("after")
@@ -59,4 +71,4 @@ def _place(look: Look) -> Place | None:
     return Place(int(number), user)
 
 
-PAGE = Page("/users", "users", READERS, show)
+PAGE = Page("/users", "users", READERS, show, files={"users": users})

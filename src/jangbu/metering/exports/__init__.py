@@ -2,8 +2,24 @@
 export takes the same memory however long it is.
 """
 
-from jangbu.metering.exports.files import MEDIA_TYPES, Format, written
+from jangbu.metering.exports.files import MEDIA_TYPES, Format, offered, written
+from jangbu.metering.exports.people import audited, users
 from jangbu.metering.exports.sources import Span, calls, entries, usage
 from jangbu.metering.exports.tables import Column, Kind, Table, begun
 
-__all__ = ["MEDIA_TYPES", "Column", "Format", "Kind", "Span", "Table", "begun", "calls", "entries", "usage", "written"]
+__all__ = [
+    "MEDIA_TYPES",
+    "Column",
+    "Format",
+    "Kind",
+    "Span",
+    "Table",
+    "audited",
+    "begun",
+    "calls",
+    "entries",
+    "offered",
+    "usage",
+    "users",
+    "written",
+]

@@ -10,6 +10,8 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
+from importlib.util import find_spec
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,7 +19,7 @@ from jangbu.errors import JangbuError
 from jangbu.metering.exports.parquet import parquet
 from jangbu.metering.exports.tables import Column, Kind, Table
 
-__all__ = ["MEDIA_TYPES", "Format", "written"]
+__all__ = ["MEDIA_TYPES", "Format", "offered", "written"]
 
 _BOM = "\ufeff"
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
@@ -39,6 +41,12 @@ MEDIA_TYPES: Mapping[Format, str] = {
     Format.JSON_LINES: "application/x-ndjson; charset=utf-8",
     Format.PARQUET: "application/vnd.apache.parquet",
 }
+
+
+@cache
+def offered() -> tuple[Format, ...]:
+    """Give the formats that there are here: Parquet takes pyarrow."""
+    return tuple(Format) if find_spec("pyarrow") else (Format.CSV, Format.JSON_LINES)
 
 
 def written(table: Table, how: Format, *, bom: bool = False) -> AsyncIterator[bytes]:

@@ -13,7 +13,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from jangbu.domain.amounts import Amounts
-from jangbu.domain.ledger import Asset, account_id
+from jangbu.domain.ledger import Asset, EntryKind, account_id
 from jangbu.domain.windows import Window
 from jangbu.errors import InvalidInput
 from jangbu.metering import series
@@ -112,6 +112,7 @@ async def entries(
     user: str | None = None,
     asset: Asset = Asset.TOKENS,
     span: Span = Span(),
+    kind: EntryKind | None = None,
 ) -> Table:
     """Export entries of an asset, each user's oldest first. Raises NotFound for a user without an account."""
     as_of = await database.now()
@@ -123,7 +124,11 @@ async def entries(
 
     async def pages() -> AsyncIterator[Page]:
         async for owner, rows in _walk(owners, read, 0, "seq"):
-            yield [_entry(owner, asset, row) for row in rows if since <= row["created_at"] < until]
+            yield [
+                _entry(owner, asset, row)
+                for row in rows
+                if since <= row["created_at"] < until and (kind is None or row["kind"] == kind)
+            ]
 
     return Table("entries", _ENTRIES, zone, as_of, _filled(pages()))
 
