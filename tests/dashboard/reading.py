@@ -1,6 +1,10 @@
 """What tests of pages read: a table as it is shown, a form as it would be sent, and the database behind both."""
 
+import csv
 import hmac
+import io
+import json
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -17,6 +21,38 @@ async def rows(page: Page, section: str) -> list[list[str]]:
         section,
     )
     return found
+
+
+@dataclass(frozen=True)
+class File:
+    """What a browser wrote to the disk."""
+
+    name: str
+    data: bytes
+
+    @property
+    def text(self) -> str:
+        return self.data.decode()
+
+    @property
+    def table(self) -> list[dict[str, str]]:
+        """The lines of a CSV by the names of its columns, without the zone that stands behind those of moments."""
+        heads, *lines = csv.reader(io.StringIO(self.text.removeprefix("\ufeff")))
+        names = [head.partition(" ")[0] for head in heads]
+        return [dict(zip(names, line, strict=True)) for line in lines]
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The lines of JSON Lines."""
+        return [json.loads(line) for line in self.text.splitlines()]
+
+
+async def downloaded(page: Page, name: str) -> File:
+    """Follow the link to a file, and give what comes."""
+    async with page.expect_download() as begun:
+        await page.get_by_role("link", name=name, exact=True).first.click()
+    file = await begun.value
+    return File(file.suggested_filename, (await file.path()).read_bytes())
 
 
 async def facts(place: Locator) -> dict[str, str]:

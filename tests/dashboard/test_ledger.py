@@ -13,7 +13,7 @@ from playwright.async_api import Page, expect
 from jangbu.domain.ledger import Asset, account_id
 from jangbu.metering.meter import Metering
 from tests.dashboard.conftest import Opens
-from tests.dashboard.reading import ask, audited, csrf_of, facts, rows, send
+from tests.dashboard.reading import ask, audited, csrf_of, downloaded, facts, rows, send
 from tests.dashboard.site import OWNER, USERS, VIEWER, Site
 
 KIM = USERS[0]
@@ -68,7 +68,7 @@ async def test_a_user_is_chosen_from_the_list_by_name_or_from_their_page(opens: 
     await expect(page.locator("h1")).to_have_text("Ledger · 이서연")
     await page.get_by_role("link", name="Grant tokens or correct").click()
     await expect(page.locator("h1")).to_contain_text("이서연")
-    await page.get_by_role("link", name="All entries").click()
+    await page.get_by_role("link", name="All entries, and what each is of").click()
     await expect(page.locator("h1")).to_have_text("Ledger · 이서연")
 
 
@@ -137,32 +137,26 @@ async def test_a_debit_leads_to_its_calls_and_they_to_their_evidence(opens: Open
     ]
 
 
-async def download(page: Page, name: str) -> str:
-    async with page.expect_download() as begun:
-        await page.get_by_role("link", name=name).click()
-    file = await begun.value
-    assert file.suggested_filename.startswith("entries-")
-    return (await file.path()).read_bytes().decode("utf-8-sig")
-
-
 @pytest.mark.parametrize("zone", ["Asia/Seoul", "America/New_York"])
 async def test_all_that_the_filters_let_through_is_had_as_a_file(opens: Opens, site: Site, zone: str) -> None:
     page = await opens(ledger_of(KIM, kind="usage", zone=zone, range="7d"), member=VIEWER)
     stored = [row for row in await ask(site, ENTRIES, account_id("default", KIM), 1) if row[1] == "usage"][::-1]
     assert len(stored) > len(await rows(page, "entries")), "the file is more than a page"
-    table = [*csv.DictReader(io.StringIO(await download(page, "as CSV")))]
+    table = [*csv.DictReader(io.StringIO((await downloaded(page, "All entries as a file: CSV")).text))]
     assert [(int(row["seq"]), int(row["delta"]), int(row["balance_after"])) for row in table] == [
         (seq, delta, after) for seq, _, delta, after, *_ in stored
     ]
     at = datetime.fromisoformat(table[0][f"created_at ({zone})"])
     assert at.utcoffset() == ZoneInfo(zone).utcoffset(at.replace(tzinfo=None))
-    lines = [json.loads(line) for line in (await download(page, "as JSON lines")).splitlines()]
+    lines = [
+        json.loads(line) for line in (await downloaded(page, "All entries as a file: JSON Lines")).text.splitlines()
+    ]
     assert [(line["seq"], line["kind"], line["user"]) for line in lines] == [(row[0], "usage", KIM) for row in stored]
 
 
 async def test_a_file_of_odd_users_computes_nothing_and_of_nobody_is_refused(opens: Opens, site: Site) -> None:
     page = await opens(ledger_of('=HYPERLINK("x")'))
-    text = await download(page, "as CSV")
+    text = (await downloaded(page, "All entries as a file: CSV")).text
     assert """"'=HYPERLINK(""x"")",tokens,1,""" in text
     for path, status in (
         ("entries.csv", 400),

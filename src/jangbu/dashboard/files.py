@@ -1,7 +1,7 @@
 """What pages give as files: all that their filters let through, not only what fits on a page."""
 
 from jangbu.dashboard.choices import filters_of, window_asked, window_of
-from jangbu.dashboard.fields import chosen_of, require_one_of
+from jangbu.dashboard.fields import Wrong, chosen_of, require_one_of
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import Read
 from jangbu.domain.ledger import Asset, EntryKind
@@ -9,8 +9,9 @@ from jangbu.domain.windows import zone_named
 from jangbu.metering import exports
 from jangbu.metering.exports import Span, Table
 from jangbu.metering.series import Part
+from jangbu.metering.snapshots import Filters
 
-__all__ = ["asset_of", "calls", "entries", "usage"]
+__all__ = ["all_calls", "all_entries", "asset_of", "entries", "parts", "usage"]
 
 _ASSETS = {asset.name.lower(): asset for asset in Asset}
 
@@ -25,21 +26,38 @@ def usage(by: Part) -> Read:
     return read
 
 
-async def calls(look: Look) -> Table:
-    """Read all calls that the filters let through, each user's oldest first."""
-    zone = zone_named(look.formats.zone)
-    return await exports.calls(look.ledger.database, look.settings.project, zone, filters_of(look), _span(look))
+def parts(by: Part) -> Read:
+    """Give what was used in the whole of the page's window, a line for each service or model."""
+
+    async def read(look: Look) -> Table:
+        project = look.settings.project
+        return await exports.parts(look.ledger.database, project, window_of(look), filters_of(look), by)
+
+    return read
+
+
+async def all_calls(look: Look) -> Table:
+    """Read all calls of a user, oldest first. Their page has no other filter, so the file heeds none either."""
+    zone, project = zone_named(look.formats.zone), look.settings.project
+    return await exports.calls(look.ledger.database, project, zone, Filters(user=_user_of(look)))
+
+
+async def all_entries(look: Look) -> Table:
+    """Read all entries of a user's tokens, oldest first. Their page has no other filter, so the file heeds none."""
+    zone, project = zone_named(look.formats.zone), look.settings.project
+    return await exports.entries(look.ledger.database, project, zone, _user_of(look))
 
 
 async def entries(look: Look) -> Table:
-    """Read all entries that the filters let through, each user's oldest first."""
+    """Read all entries of a user that the ledger's filters let through, oldest first."""
+    window = window_asked(look)
     return await exports.entries(
         look.ledger.database,
         look.settings.project,
         zone_named(look.formats.zone),
-        look.asked("user"),
+        _user_of(look),
         asset_of(look),
-        _span(look),
+        Span() if window is None else Span(window.start, window.end),
         chosen_of(EntryKind, look.asked("kind")),
     )
 
@@ -51,6 +69,8 @@ def asset_of(look: Look) -> Asset:
     return _ASSETS[asked]
 
 
-def _span(look: Look) -> Span:
-    window = window_asked(look)
-    return Span() if window is None else Span(window.start, window.end)
+def _user_of(look: Look) -> str:
+    user = look.asked("user")
+    if user is None:
+        raise Wrong("user")
+    return user

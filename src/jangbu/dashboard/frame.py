@@ -1,7 +1,7 @@
 """What happens around every page: who looks, whether they may, in which language, and what is shown if it fails."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -14,10 +14,11 @@ from jangbu.api.requests import current_id
 from jangbu.api.rest.problems import status_of
 from jangbu.api.rest.streams import Streams
 from jangbu.config import Settings
-from jangbu.dashboard.failing import by_script, missing, refused, told, unforeseen
+from jangbu.dashboard.failing import by_script, headers_of, missing, refused, told, unforeseen
+from jangbu.dashboard.fields import require_one_of
 from jangbu.dashboard.formats import Formats
 from jangbu.dashboard.look import PREFIX, Look
-from jangbu.dashboard.page import Answered, Page
+from jangbu.dashboard.page import WITH_BOM, Answered, Page
 from jangbu.dashboard.preferences import language_of, scheme_of
 from jangbu.dashboard.rendered import page as rendered
 from jangbu.dashboard.texts import texts_of
@@ -48,20 +49,11 @@ class Frame:
 
     async def show(self, page: Page, request: Request) -> Response:
         """Answer a request for a page."""
-        telemetry.emit("request.routed", verb=f"dashboard.{page.name}")
-        look = await self._look(page, request, {})
-        if look is None:
-            return _to_sign_in(page, request)
-        try:
-            if not look.may(page.roles):
-                raise NotPermitted("your role does not include this page", hint="ask an owner for another role")
-            _require_readable(request)
+
+        async def show(look: Look) -> Response:
             return rendered(f"{page.name}.html", self._values(look, request, page) | dict(await page.show(look)))
-        except JangbuError as error:
-            return self._failed(error, look, request, page)
-        except Exception as error:
-            _log.exception("a page failed")
-            return self._failed(unforeseen(error), look, request, page)
+
+        return await self._given(page, request, page.name, show)
 
     async def send(self, page: Page, request: Request) -> Response:
         """Answer a request for a file of what a page shows."""
@@ -69,21 +61,14 @@ class Frame:
         read = page.files.get(name)
         if read is None or ending not in offered():
             return missing(request)
-        telemetry.emit("request.routed", verb=f"dashboard.{page.name}.{name}")
-        look = await self._look(page, request, {})
-        if look is None:
-            return _to_sign_in(page, request)
-        try:
-            if not look.may(page.roles):
-                raise NotPermitted("your role does not include this page", hint="ask an owner for another role")
-            _require_readable(request)
-            # Excel takes a CSV without a byte-order mark for text of another encoding than UTF-8.
-            return await self.streams.file(await read(look), Format(ending), bom=ending == Format.CSV)
-        except JangbuError as error:
-            return self._failed(error, look, request, page)
-        except Exception as error:
-            _log.exception("a file failed")
-            return self._failed(unforeseen(error), look, request, page)
+
+        async def send(look: Look) -> Response:
+            marked = look.asked("bom")
+            if marked is not None:
+                require_one_of((WITH_BOM,), marked)
+            return await self.streams.file(await read(look), Format(ending), bom=marked is not None)
+
+        return await self._given(page, request, f"{page.name}.{name}", send)
 
     async def act(self, page: Page, request: Request) -> Response:
         """Do what a form asks for. The form stays as it is where that fails."""
@@ -110,6 +95,25 @@ class Frame:
         except Exception as error:
             _log.exception("an action failed")
             return refused(request, unforeseen(error))
+
+    async def _given(
+        self, page: Page, request: Request, verb: str, give: Callable[[Look], Awaitable[Response]]
+    ) -> Response:
+        """Answer whoever may see a page with what is made for their look at it, or say why not."""
+        telemetry.emit("request.routed", verb=f"dashboard.{verb}")
+        look = await self._look(page, request, {})
+        if look is None:
+            return _to_sign_in(page, request)
+        try:
+            if not look.may(page.roles):
+                raise NotPermitted("your role does not include this page", hint="ask an owner for another role")
+            _require_readable(request)
+            return await give(look)
+        except JangbuError as error:
+            return self._failed(error, look, request, page)
+        except Exception as error:
+            _log.exception("a page failed")
+            return self._failed(unforeseen(error), look, request, page)
 
     async def _look(self, page: Page, request: Request, form: Mapping[str, str]) -> Look | None:
         token = request.cookies.get(COOKIE)
@@ -164,7 +168,8 @@ class Frame:
         return response
 
     def _failed(self, error: JangbuError, look: Look, request: Request, page: Page) -> Response:
-        return rendered("failed.html", self._values(look, request, page) | told(error), status=status_of(error))
+        values = self._values(look, request, page) | told(error)
+        return rendered("failed.html", values, status=status_of(error), headers=headers_of(error))
 
 
 async def form_of(request: Request) -> dict[str, str]:

@@ -9,7 +9,20 @@ from jangbu.dashboard.look import Look
 from jangbu.domain.keys import Role
 from jangbu.metering.exports import Table
 
-__all__ = ["FIGURES", "MONEY", "OPERATIONS", "OWNERS", "READERS", "WRITERS", "Action", "Answered", "Page", "Show"]
+__all__ = [
+    "FIGURES",
+    "MONEY",
+    "OPERATIONS",
+    "OWNERS",
+    "READERS",
+    "WITH_BOM",
+    "WRITERS",
+    "Action",
+    "Answered",
+    "Page",
+    "Read",
+    "Show",
+]
 
 OWNERS = frozenset({Role.OWNER})
 """Who may say who else may see and do things."""
@@ -40,6 +53,8 @@ class Action:
 
 Read = Callable[[Look], Awaitable[Table]]
 """Reads what a page shows a part of, whole, for a file."""
+WITH_BOM = "1"
+"""What an address asks for under ``bom`` to have a CSV begin with a byte-order mark."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from jangbu.dashboard import assets
-from jangbu.metering.exports import offered
+from jangbu.dashboard.page import WITH_BOM
+from jangbu.metering.exports import Format, offered
 
 __all__ = ["HEADERS", "page"]
 
@@ -49,10 +50,19 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.globals["asset"] = assets.address
-    environment.globals["file_formats"] = offered()
+    environment.globals["file_forms"] = _file_forms()
     environment.filters["script_json"] = _script_json
     environment.filters["asked"] = _asked
     return environment
+
+
+def _file_forms() -> tuple[tuple[str, str, str | None], ...]:
+    """Give in which forms a file is offered: what each is called, how its name ends, and whether with a mark.
+
+    Excel takes a CSV without a byte-order mark for text of another encoding than UTF-8.
+    """
+    plain: list[tuple[str, str, str | None]] = [(each.value, each.value, None) for each in offered()]
+    return (plain[0], ("excel", Format.CSV.value, WITH_BOM), *plain[1:])
 
 
 def _asked(values: Mapping[str, str]) -> str:

@@ -34,4 +34,10 @@ async def show(look: Look) -> Mapping[str, Any]:
     }
 
 
-PAGE = Page("/cost", "cost", READERS, show, files={"usage": files.usage("service")})
+PAGE = Page(
+    "/cost",
+    "cost",
+    READERS,
+    show,
+    files={"usage": files.usage("service"), "models": files.parts("model"), "services": files.parts("service")},
+)

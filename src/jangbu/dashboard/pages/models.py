@@ -48,4 +48,4 @@ def _per_call(amounts: Amounts) -> int | None:
     return average(amounts.cost_nano, priced) if priced else None
 
 
-PAGE = Page("/models", "models", FIGURES, show, files={"usage": files.usage("model")})
+PAGE = Page("/models", "models", FIGURES, show, files={"usage": files.usage("model"), "models": files.parts("model")})

@@ -52,4 +52,4 @@ async def _waiting(look: Look) -> int:
     return 0 if spooling is None else (await spooling.backlog()).waiting
 
 
-PAGE = Page("/", "overview", READERS, show, files={"usage": files.usage("model")})
+PAGE = Page("/", "overview", READERS, show, files={"usage": files.usage("model"), "services": files.parts("service")})

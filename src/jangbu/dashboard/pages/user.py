@@ -131,5 +131,5 @@ PAGE = Page(
         "unblock": Action(unblock, WRITERS),
     },
     in_menu=False,
-    files={"calls": files.calls, "entries": files.entries, "usage": files.usage("service")},
+    files={"calls": files.all_calls, "entries": files.all_entries},
 )

@@ -4,7 +4,7 @@ export takes the same memory however long it is.
 
 from jangbu.metering.exports.files import MEDIA_TYPES, Format, offered, written
 from jangbu.metering.exports.people import audited, users
-from jangbu.metering.exports.sources import Span, calls, entries, usage
+from jangbu.metering.exports.sources import Span, calls, entries, parts, usage
 from jangbu.metering.exports.tables import Column, Kind, Table, begun
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "calls",
     "entries",
     "offered",
+    "parts",
     "usage",
     "users",
     "written",

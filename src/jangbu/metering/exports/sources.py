@@ -16,7 +16,7 @@ from jangbu.domain.amounts import Amounts
 from jangbu.domain.ledger import Asset, EntryKind, account_id
 from jangbu.domain.windows import Window
 from jangbu.errors import InvalidInput
-from jangbu.metering import series
+from jangbu.metering import series, tops
 from jangbu.metering.exports.tables import Column, Kind, Page, Table
 from jangbu.metering.holds import unknown_user
 from jangbu.metering.snapshots import EVERYTHING, Filters, snapshot
@@ -24,7 +24,7 @@ from jangbu.storage import accounts, exports
 from jangbu.storage.database import Database, Row
 from jangbu.storage.usage import first_id
 
-__all__ = ["Span", "calls", "entries", "usage"]
+__all__ = ["Span", "calls", "entries", "parts", "usage"]
 
 Place = TypeVar("Place", UUID, int)
 
@@ -158,8 +158,24 @@ async def usage(
                 if line.amounts[place].calls
             ]
 
-    columns = tuple(Column(by, each.kind) if each.name == "part" else each for each in _USAGE)
-    return Table("usage", columns, window.zone, as_of, pages())
+    return Table("usage", _usage_of(by), window.zone, as_of, pages())
+
+
+async def parts(
+    database: Database, project: str, window: Window, filters: Filters = EVERYTHING, by: series.Part = "service"
+) -> Table:
+    """Export what was used in the whole of a window, a row for each service or model, the most used first.
+
+    Raises NotFound for a user without an account.
+    """
+    async with snapshot(database, project) as look:
+        found = await tops.breakdown(look, window, filters)
+    lines = found.services if by == "service" else found.models
+
+    async def pages() -> AsyncIterator[Page]:
+        yield [(filters.user, window.start, window.end, part.name, *_amounts(part.amounts)) for part in lines]
+
+    return Table(f"{by}s", _usage_of(by), window.zone, found.as_of, pages())
 
 
 async def _owners(database: Database, project: str, user: str | None) -> AsyncIterator[dict[UUID, str]]:
@@ -224,6 +240,10 @@ def _call(user: str, row: Row) -> tuple[Any, ...]:
 def _entry(user: str, asset: Asset, row: Row) -> tuple[Any, ...]:
     reference = row["reference"]
     return (user, asset.name.lower(), *row[1:-2], None if reference is None else str(reference), row["reason"])
+
+
+def _usage_of(by: series.Part) -> tuple[Column, ...]:
+    return tuple(Column(by, each.kind) if each.name == "part" else each for each in _USAGE)
 
 
 def _amounts(found: Amounts) -> tuple[int | None, ...]:
