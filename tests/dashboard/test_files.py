@@ -1,6 +1,7 @@
 """The files of the pages: each figure is the one on the page, and the one that the raw records add up to."""
 
 import io
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -227,6 +228,9 @@ async def test_a_users_calls_and_entries_are_all_of_theirs_as_on_their_page(open
     table = (await downloaded(tab, "All calls as a file: CSV")).table
     names = ("prompt_tokens", "completion_tokens", "total_tokens", "cost_nano")
     assert [(line["id"], *(int(line[name]) if line[name] else None for name in names)) for line in table] == stored
+    asked_with_filters = tab.url.replace("/user?", "/user/calls.jsonl?")
+    text = await (await tab.request.get(asked_with_filters)).text()
+    assert [json.loads(line)["id"] for line in text.splitlines()] == [row[0] for row in stored]
     newest = [[number(row[1]), number(row[2]), number(row[3]), FORMATS.money(row[4])] for row in stored[::-1]]
     shown = await rows(tab, "calls")
     assert [cells[3:] for cells in shown] == newest[: len(shown)]
