@@ -213,3 +213,29 @@ def test_a_service_delivers_what_others_raised_and_shows_it(jangbu: Jangbu) -> N
         assert b'jangbu_alerts_undelivered{state="waiting"}' in text
         assert service.stop(signal.SIGTERM) == 0
         assert CANARY not in service.log.read_text()
+
+
+def test_a_condition_is_muted_listed_and_unmuted(jangbu: Jangbu) -> None:
+    muted = jangbu.json("alerts", "mute", "unpriced", "--for", "8h", "--reason", "a new model tomorrow")
+    assert (muted["condition"], muted["reason"]) == ("unpriced", "a new model tomorrow")
+    [listed] = jangbu.json("alerts", "mutes")["mutes"]
+    assert listed == muted
+    assert jangbu.ok("alerts", "unmute", "unpriced").out == "unpriced is muted no more\n"
+    assert jangbu.ok("alerts", "unmute", "unpriced").out == "unpriced was not muted\n"
+
+
+def test_recording_is_not_muted_for_long_nor_what_is_no_condition(jangbu: Jangbu) -> None:
+    why = ("--reason", "too loud")
+    assert jangbu("alerts", "mute", "recording_failed", "--for", "2h", *why).code == 2
+    assert jangbu("alerts", "mute", "test", "--for", "1h", *why).code == 2
+    assert jangbu("alerts", "mute", "unpriced", "--for", "soon", *why).code == 2
+    assert jangbu("alerts", "mute", "unpriced", *why).code == 2
+    assert jangbu.json("alerts", "mutes")["mutes"] == []
+
+
+def test_one_channel_is_tested(jangbu: Jangbu) -> None:
+    with inbox() as box:
+        tested = jangbu.json("alerts", "test", "--channel", "webhook", **box.webhook)
+        assert [each["channel"] for each in tested["channels"]] == ["webhook"]
+        assert jangbu("alerts", "test", "--channel", "pigeon", **box.webhook).code == 3
+    assert len(box.told) == 1

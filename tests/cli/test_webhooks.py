@@ -72,3 +72,9 @@ def test_a_webhook_that_is_not_set_right_is_refused_without_being_repeated(offli
         assert "webhook_" in ended.error_line
         assert CANARY not in ended.err
     assert CANARY not in offline.ok("config", "show", **address | {"JANGBU_WEBHOOK_SECRET": SECRET}).out
+
+
+def test_events_are_found_by_user_and_type_and_nothing_given_up_is_sent_again(jangbu: Jangbu) -> None:
+    assert jangbu.json("webhooks", "list", "--user", "kim", "--type", "balance.low")["events"] == []
+    assert jangbu("webhooks", "list", "--type", "no.such").code == 2
+    assert jangbu.json("webhooks", "send-all-again", "--user", "kim")["sent_again"] == 0

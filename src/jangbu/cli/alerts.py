@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jangbu.cli import alert_mutes as mutes
 from jangbu.cli.commands import command, group
 from jangbu.cli.exits import ExitCode
 from jangbu.cli.money import counted
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-alerts = group("alerts", "Show alerts and whether they arrived, test their channels, list their rules.")
+alerts = group("alerts", "Show alerts and whether they arrived, test their channels, list their rules, mute them.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
+    mutes.register(alerts)
     app.add_typer(alerts)
 
 
@@ -54,13 +56,22 @@ async def list_alerts(
 
 
 @command(alerts, "test")
-async def test(session: Session) -> None:
+async def try_channels(
+    session: Session,
+    channel: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this one; `alerts rules` lists them.", show_default=False)
+    ] = None,
+) -> None:
     """Send a test alert through every channel now, and say where it arrived; exit 1 unless it arrived everywhere."""
     settings = session.settings()
     from jangbu.clock import SystemClock
+    from jangbu.errors import NotFound
     from jangbu.wiring import alert_delivery
 
-    results = await alert_delivery(settings, SystemClock()).test()
+    delivery = alert_delivery(settings, SystemClock())
+    results = await delivery.test(channel)
+    if not results:
+        raise NotFound(f"there is no channel {(channel or '')[:40]!r}", hint=f"there are {', '.join(delivery.names)}")
     failed = any(results.values())
     session.show(
         {"ok": not failed, "channels": [_result(name, error) for name, error in results.items()]},

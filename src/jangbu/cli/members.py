@@ -1,10 +1,10 @@
 """``members``: who may sign in at the dashboard."""
 
-import getpass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jangbu.cli.acting import me
 from jangbu.cli.commands import command, group
 from jangbu.cli.output import shown_moment
 from jangbu.cli.session import Session
@@ -14,7 +14,7 @@ from jangbu.errors import InvalidInput
 from jangbu.metering.facts import member_facts
 
 if TYPE_CHECKING:
-    from jangbu.domain.members import Actor, Member, MemberRole
+    from jangbu.domain.members import Member, MemberRole
     from jangbu.metering.members import SetUpLink
 
 __all__ = ["linked", "register"]
@@ -44,7 +44,7 @@ async def add(
     """Make a member, and show a link by which they choose a password, once."""
     given = _role(role)
     async with session.ledger() as metering:
-        member, link = await metering.members.invite(name, given, _me())
+        member, link = await metering.members.invite(name, given, me())
     _show_link(session, member, link)
 
 
@@ -75,7 +75,7 @@ async def give_role(
     """Give a member another role; where they are signed in they have it at once. The last owner stays one."""
     given = _role(role)
     async with session.ledger() as metering:
-        member = await metering.members.give_role(name, given, _me())
+        member = await metering.members.give_role(name, given, me())
     session.show(member_facts(member), lambda: f"{member.name} is {member.role} now")
 
 
@@ -83,7 +83,7 @@ async def give_role(
 async def block(session: Session, name: Name) -> None:
     """Keep a member out and end their sessions. The last owner cannot be kept out."""
     async with session.ledger() as metering:
-        member = await metering.members.block(name, actor=_me())
+        member = await metering.members.block(name, actor=me())
     session.show(member_facts(member), lambda: f"{member.name} is blocked, and signed out everywhere")
 
 
@@ -91,7 +91,7 @@ async def block(session: Session, name: Name) -> None:
 async def unblock(session: Session, name: Name) -> None:
     """Let a member in again, also one who guessed at their own password for too long."""
     async with session.ledger() as metering:
-        member = await metering.members.block(name, False, actor=_me())
+        member = await metering.members.block(name, False, actor=me())
     session.show(member_facts(member), lambda: f"{member.name} may sign in")
 
 
@@ -99,7 +99,7 @@ async def unblock(session: Session, name: Name) -> None:
 async def reset(session: Session, name: Name) -> None:
     """Show a link by which a member chooses another password; the old one holds until then."""
     async with session.ledger() as metering:
-        link = await metering.members.reset(name, _me())
+        link = await metering.members.reset(name, me())
     assert link.member is not None, "it was made for one"
     _show_link(session, link.member, link)
 
@@ -129,16 +129,6 @@ def _role(name: str) -> "MemberRole":
         return MemberRole(name.lower())
     except ValueError:
         raise InvalidInput(f"{name[:40]!r} is no role of a member", hint=f"one of {', '.join(MemberRole)}") from None
-
-
-def _me() -> "Actor":
-    """Give whoever runs the command, for the audit."""
-    from jangbu.domain.members import Actor
-
-    try:
-        return Actor.of_command(getpass.getuser())
-    except (OSError, KeyError, ImportError):
-        return Actor.of_command("somebody at the machine")
 
 
 def _cells(member: "Member") -> tuple[str, ...]:

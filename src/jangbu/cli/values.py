@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ from uuid import UUID
 
 from jangbu.errors import InvalidInput, InvalidMetadata
 
-__all__ = ["call_id", "file_bytes", "json_object", "moment", "parts_per_million", "whole_number"]
+__all__ = ["call_id", "file_bytes", "json_object", "moment", "parts_per_million", "span", "whole_number"]
 
 _PERCENT = re.compile(r"-?[0-9]{1,5}(?:\.[0-9]{1,4})?")
+_SPAN = re.compile(r"([0-9]{1,4})([mhd])")
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _BIGINT_MAX = 2**63 - 1
 _NUMBER = re.compile(r"([+-]?)([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:_[0-9]{3})+)")
 
@@ -58,6 +60,14 @@ def moment(text: str, what: str) -> datetime:
         return found.astimezone(UTC)
     except OverflowError:
         raise InvalidInput(f"{what} {text[:40]!r} is out of range") from None
+
+
+def span(text: str, what: str) -> timedelta:
+    """Read a span of time, like 30m, 8h or 2d. Raises InvalidInput."""
+    found = _SPAN.fullmatch(text.strip())
+    if found is None:
+        raise InvalidInput(f"{what} {text[:40]!r} is no span of time", hint="write it like 30m, 8h or 2d")
+    return int(found[1]) * _UNITS[found[2]]
 
 
 def call_id(text: str, what: str = "a call") -> UUID:

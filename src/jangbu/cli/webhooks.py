@@ -4,15 +4,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jangbu.cli.acting import me
 from jangbu.cli.commands import command, group
 from jangbu.cli.exits import ExitCode
+from jangbu.cli.money import counted
 from jangbu.cli.output import shown_moment
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import call_id, whole_number
+from jangbu.errors import InvalidInput
 from jangbu.metering.facts import alert_state, event_facts
 
 if TYPE_CHECKING:
+    from jangbu.domain.webhooks import EventKind
     from jangbu.storage.webhooks import EventRow
 
 __all__ = ["register"]
@@ -29,12 +33,17 @@ def register(app: typer.Typer) -> None:
 async def list_events(
     session: Session,
     undelivered: Annotated[bool, typer.Option("--undelivered", help="Only those that did not arrive.")] = False,
+    user: Annotated[str | None, typer.Option(metavar="U", help="Only those of this user.", show_default=False)] = None,
+    kind: Annotated[
+        str | None, typer.Option("--type", metavar="T", help="Only those of a type.", show_default=False)
+    ] = None,
     limit: Annotated[str, typer.Option(metavar="N", help="How many at most.")] = "100",
 ) -> None:
     """List events, newest first."""
     most = whole_number(limit, "limit", least=1, most=100_000)
+    kinds = _kinds(kind)
     async with session.ledger() as metering:
-        found = await metering.webhooks.page(only_undelivered=undelivered, limit=most)
+        found = await metering.webhooks.page(kinds=kinds, only_undelivered=undelivered, user=user, limit=most)
     columns = ("id", "told", "event", "user", "state", "tries>", "why not", "what")
     session.show(
         {"events": [event_facts(row) for row in found]},
@@ -51,6 +60,30 @@ async def send_again(
     async with session.ledger() as metering:
         row, _ = await metering.webhooks.send_again(wanted)
     session.show(event_facts(row), lambda: f"event {row.event.id} ({row.event.kind}) is sent again")
+
+
+@command(webhooks, "send-all-again")
+async def send_all_again(
+    session: Session,
+    user: Annotated[str | None, typer.Option(metavar="U", help="Only those of this user.", show_default=False)] = None,
+    kind: Annotated[
+        str | None, typer.Option("--type", metavar="T", help="Only those of a type.", show_default=False)
+    ] = None,
+) -> None:
+    """Have all events that were given up sent again under their ids, up to 10,000 at once."""
+    from jangbu.metering.audit import Change
+
+    kinds = _kinds(kind)
+    async with session.ledger() as metering:
+        sent = await metering.audit.done(
+            me(),
+            Change("webhook.send_again", "events"),
+            lambda: metering.webhooks.send_all_again(kinds=kinds, user=user),
+            lambda events: {"events": events, "kind": kind, "user": user} if events else None,
+        )
+    session.show(
+        {"sent_again": sent}, lambda: f"{counted(sent, 'event')} sent again" if sent else "nothing was given up"
+    )
 
 
 @command(webhooks, "test")
@@ -79,6 +112,15 @@ async def test(session: Session) -> None:
     )
     if error is not None:
         raise typer.Exit(ExitCode.FAILURE)
+
+
+def _kinds(name: str | None) -> "tuple[EventKind, ...]":
+    from jangbu.domain.webhooks import EventKind
+
+    known = tuple(EventKind)
+    if name is not None and name not in {each.value for each in known}:
+        raise InvalidInput(f"{name[:40]!r} is no event", hint=f"there are {', '.join(known)}")
+    return known if name is None else (EventKind(name),)
 
 
 def _cells(row: "EventRow") -> tuple[str, ...]:

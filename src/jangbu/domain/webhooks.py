@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-__all__ = ["Event", "EventKind", "Low", "Told"]
+__all__ = ["Event", "EventKind", "EventState", "Low", "Told"]
 
 Told = int | str | list[str]
 """What an event tells besides its user: counts, ids and kinds; never a key or content."""
@@ -21,6 +21,14 @@ class EventKind(StrEnum):
     RECORD_FAILED = "record.failed"
     CALL_ANOMALY = "call.anomaly"
     TEST = "webhook.test"
+
+
+class EventState(StrEnum):
+    """Whether an event arrived."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    GIVEN_UP = "given_up"
 
 
 @dataclass(frozen=True, slots=True)

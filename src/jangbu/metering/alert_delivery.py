@@ -12,8 +12,9 @@ from jangbu.alerts.channels import Channel, Log
 from jangbu.alerts.local_outbox import LocalOutbox, Waiting, with_outcome
 from jangbu.clock import Clock, new_id
 from jangbu.domain.alerts import HOLD_LEAK_SECONDS, RULES, Alert, Condition, Phase
+from jangbu.domain.mutes import Mute
 from jangbu.errors import AlertUndelivered, DatabaseUnreachable, JangbuError
-from jangbu.storage import alerts
+from jangbu.storage import alerts, mutes
 from jangbu.storage.database import Database
 
 __all__ = ["AlertBounds", "Delivery", "Outcome", "attempted", "told_as", "wait_ms_after"]
@@ -86,6 +87,7 @@ class Delivery:
         self._bounds = bounds
         self._due: dict[UUID, float] = {}
         self._looked_at: float | None = None
+        self._mutes: Sequence[Mute] = ()
         self.handed_over = asyncio.Event()
         """Set when the database has got an alert from here."""
 
@@ -97,14 +99,21 @@ class Delivery:
             self._outbox.close()
             return Outcome()
         now = time.monotonic()
-        due = [each for each in left if not each.is_settled and self._due.get(each.alert.id, 0) <= now]
+        due = [each for each in left if self._is_due_here(each, now)]
         arrived = await asyncio.gather(*(self._deliver_here(each) for each in due))
         return Outcome(arrived.count(True), arrived.count(False))
 
-    async def test(self) -> Mapping[str, AlertUndelivered | None]:
-        """Send a test alert through every channel, the log too; give why it did not arrive, or None where it did."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all channels, the log's first."""
+        return (self._log.name, *(channel.name for channel in self._channels))
+
+    async def test(self, only: str | None = None) -> Mapping[str, AlertUndelivered | None]:
+        """Send a test alert through every channel, the log too, or through one of them; give why it did not arrive, or
+        None where it did. Nothing mutes a test.
+        """
         alert = self._new(Condition.TEST, {})
-        channels = (self._log, *self._channels)
+        channels = [each for each in (self._log, *self._channels) if only in {None, each.name}]
         results = await asyncio.gather(*(_sent(channel, alert) for channel in channels))
         return {channel.name: result for channel, result in zip(channels, results, strict=True)}
 
@@ -124,6 +133,9 @@ class Delivery:
         if self._looked_at is None or time.monotonic() - self._looked_at >= _LOOK_SECONDS:
             self._looked_at = time.monotonic()
             await self._look(self._database)
+        # What is muted holds here for a while, also where the database goes away meanwhile.
+        self._mutes = await mutes.lately(self._database, self._project, self._bounds.give_up_seconds)
+        await alerts.mute(self._database, self._project)
         outcome = Outcome()
         while self._channels and (
             claims := await alerts.claim(self._database, self._project, limit=_CLAIMS_MAX, lease_seconds=_LEASE_SECONDS)
@@ -212,6 +224,12 @@ class Delivery:
         if is_given_up:
             _tell_given_up(1)
         return is_delivered
+
+    def _is_due_here(self, waiting: Waiting, now: float) -> bool:
+        """Tell whether to deliver an alert from here; one that is muted waits for the database, which keeps it."""
+        if waiting.is_settled or self._due.get(waiting.alert.id, 0) > now:
+            return False
+        return waiting.attempts > 0 or not any(mute.covers(waiting.alert) for mute in self._mutes)
 
     async def _deliver_claimed(self, database: Database, claimed: alerts.Claimed) -> bool:
         delivered_to, errors = await self._send(claimed.alert, claimed.delivered_to)

@@ -18,6 +18,7 @@ from jangbu.alerts.channels import Log
 from jangbu.alerts.local_outbox import LocalOutbox, Waiting
 from jangbu.clock import Clock, new_id
 from jangbu.domain.alerts import RULES, Alert, Condition, Fact, Phase
+from jangbu.errors import AlertUndelivered, NotFound
 from jangbu.metering.alert_delivery import AlertBounds, Delivery, attempted, told_as
 from jangbu.metering.alert_events import AlertEvents
 from jangbu.storage import alerts
@@ -105,6 +106,18 @@ class Alerts:
         if self._has_raised:
             await self._delivery.hand_over()
         self._delivery.close()
+
+    @property
+    def channels(self) -> Sequence[str]:
+        """The names of the channels that this process has, the log's first."""
+        return self._delivery.names
+
+    async def test(self, channel: str) -> AlertUndelivered | None:
+        """Send a test alert through one channel now; give why it did not arrive, None where it did. Raises NotFound."""
+        results = await self._delivery.test(channel)
+        if channel not in results:
+            raise NotFound(f"there is no channel {channel[:40]!r}", hint=f"there are {', '.join(self.channels)}")
+        return results[channel]
 
     async def page(
         self, *, only_undelivered: bool, limit: int, before: tuple[datetime, UUID] | None = None

@@ -220,6 +220,7 @@ def alert_facts(row: "AlertRow", text: str) -> dict[str, object]:
         "errors": row.errors,
         "delivered_at": row.delivered_at,
         "given_up_at": row.given_up_at,
+        "muted_at": row.muted_at,
     }
 
 
@@ -243,4 +244,6 @@ def alert_state(row: "AlertRow | EventRow") -> str:
     """Tell whether an alert, or an event, arrived."""
     if row.delivered_at is not None:
         return "delivered"
+    if getattr(row, "muted_at", None) is not None:
+        return "muted"
     return "waiting" if row.given_up_at is None else "given_up"

@@ -4,6 +4,7 @@ import asyncio
 
 from jangbu import telemetry
 from jangbu.alerts.app_webhook import AppWebhook
+from jangbu.domain.webhooks import Event
 from jangbu.errors import AlertUndelivered
 from jangbu.metering.alert_delivery import Outcome, wait_ms_after
 from jangbu.storage import webhooks
@@ -41,6 +42,10 @@ class WebhookDelivery:
                 break
         return outcome
 
+    async def test(self, event: Event) -> AlertUndelivered | None:
+        """Send a test event now, which is kept nowhere; give why it did not arrive, or None where it did."""
+        return await self._attempted(event)
+
     async def tidy(self) -> None:
         """Give up events whose time is up, and forget those of long ago."""
         if given_up := await webhooks.expire(self._database, self._project):
@@ -49,7 +54,7 @@ class WebhookDelivery:
 
     async def _deliver(self, claimed: ClaimedEvent) -> bool:
         """Send an event and note what became of it; tell whether it arrived."""
-        error = await self._send(claimed)
+        error = await self._attempted(claimed.event)
         is_given_up = await webhooks.note(
             self._database,
             claimed,
@@ -61,13 +66,13 @@ class WebhookDelivery:
             _tell_given_up(1)
         return error is None
 
-    async def _send(self, claimed: ClaimedEvent) -> AlertUndelivered | None:
+    async def _attempted(self, event: Event) -> AlertUndelivered | None:
         try:
-            await self._webhook.send(claimed.event)
+            await self._webhook.send(event)
         except Exception as error:
             # Whatever it fails with, the other events have to leave; and what it says may hold the address.
             why = error if isinstance(error, AlertUndelivered) else AlertUndelivered(f"failed: {type(error).__name__}")
-            telemetry.warn("webhooks.refused", f"event {claimed.event.id} did not arrive: {why}")
+            telemetry.warn("webhooks.refused", f"event {event.id} did not arrive: {why}")
             return why
         telemetry.emit("webhooks.delivered")
         return None

@@ -13,8 +13,8 @@ from uuid import UUID
 
 from jangbu.clock import Clock, new_id
 from jangbu.domain.ledger import project_id
-from jangbu.domain.webhooks import EventKind
-from jangbu.errors import NotFound
+from jangbu.domain.webhooks import Event, EventKind, EventState
+from jangbu.errors import AlertUndelivered, NotConfigured, NotFound
 from jangbu.metering.alert_delivery import attempted
 from jangbu.metering.content import digest
 from jangbu.metering.once import done_once
@@ -24,9 +24,12 @@ from jangbu.metering.webhook_watch import Watch
 from jangbu.storage import webhooks
 from jangbu.storage.database import Connection, Database
 from jangbu.storage.failures import translated
-from jangbu.storage.webhooks import EventRow
+from jangbu.storage.webhooks import EventRow, WebhookStanding
 
-__all__ = ["Telling", "Webhooks"]
+__all__ = ["AGAIN_MAX", "Telling", "Webhooks"]
+
+AGAIN_MAX = 10_000
+"""How many events are sent again at once, at most."""
 
 _WATCH_SECONDS = 1
 _LOOK_SECONDS = 5
@@ -42,7 +45,7 @@ class Telling:
     def __init__(self, watch: Watch, finding: WebhookFinding, delivery: WebhookDelivery) -> None:
         self.watch = watch
         self._finding = finding
-        self._delivery = delivery
+        self.delivery = delivery
         self._made = asyncio.Event()
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -86,10 +89,10 @@ class Telling:
         tidy_at = time.monotonic()
         while not self._stopping.is_set():
             await attempted("webhooks", self._finding.find)
-            await attempted("webhooks", self._delivery.deliver)
+            await attempted("webhooks", self.delivery.deliver)
             if time.monotonic() >= tidy_at:
                 tidy_at = time.monotonic() + _TIDY_SECONDS
-                await attempted("webhooks", self._delivery.tidy)
+                await attempted("webhooks", self.delivery.tidy)
             await _waited(self._made, _LOOK_SECONDS)
             self._made.clear()
 
@@ -123,13 +126,40 @@ class Webhooks:
         *,
         kinds: Collection[EventKind] = tuple(EventKind),
         only_undelivered: bool = False,
+        state: EventState | None = None,
+        user: str | None = None,
         limit: int = 100,
         before: tuple[datetime, UUID] | None = None,
     ) -> Sequence[EventRow]:
-        """Give events, newest first, from the one before that of this time and id. Raises DatabaseUnreachable."""
+        """Give events, newest first, from the one before that of this time and id; of one user or state where that is
+        asked for. Raises DatabaseUnreachable.
+        """
+        asked = "undelivered" if only_undelivered and state is None else state and state.value
         return await webhooks.page(
-            self._database, self._project, kinds=kinds, only_undelivered=only_undelivered, limit=limit, before=before
+            self._database, self._project, kinds=kinds, state=asked, user=user, limit=limit, before=before
         )
+
+    async def standing(self) -> WebhookStanding:
+        """Give what waits and was given up, and how the latest ended. Raises DatabaseUnreachable."""
+        return await webhooks.standing(self._database, self._project)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether this process has the webhook."""
+        return self._telling is not None
+
+    async def test(self) -> AlertUndelivered | None:
+        """Send a test event to the app now; give why it did not arrive, or None where it did. Raises NotConfigured."""
+        if self._telling is None:
+            raise NotConfigured("there is no webhook", hint="set JANGBU_WEBHOOK_URL and JANGBU_WEBHOOK_SECRET")
+        made = new_id(self._clock), self._project, EventKind.TEST
+        return await self._telling.delivery.test(Event(*made, "nobody", self._clock.now(), {}))
+
+    async def send_all_again(
+        self, *, kinds: Collection[EventKind] = tuple(EventKind), user: str | None = None, limit: int = AGAIN_MAX
+    ) -> int:
+        """Have all events that were given up sent again under their ids; give how many, at most so many at once."""
+        return await webhooks.send_all_again(self._database, self._project, kinds=kinds, user=user, limit=limit)
 
     async def find(self, event: UUID) -> EventRow:
         """Give one event. Raises NotFound."""

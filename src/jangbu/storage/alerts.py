@@ -24,7 +24,9 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """An alert as somebody looks at it. ``errors`` are the reasons by channel of the latest attempt."""
+    """An alert as somebody looks at it. ``errors`` are the reasons by channel of the latest attempt; ``muted_at`` says
+    that it is kept and never sent.
+    """
 
     alert: Alert
     created_at: datetime
@@ -34,6 +36,7 @@ class AlertRow:
     errors: Mapping[str, str]
     delivered_at: datetime | None
     given_up_at: datetime | None
+    muted_at: datetime | None = None
 
 
 async def raise_(database: Database, alert: Alert, *, told_as: str, repeat_ms: int) -> bool:
@@ -108,6 +111,11 @@ async def note(
     )
 
 
+async def mute(database: Database, project: str) -> int:
+    """Mark alerts that were raised while their condition was muted; give how many."""
+    return len(await database.rows("alert_mute", project))
+
+
 async def expire(database: Database, project: str, seconds: int) -> int:
     """Give up alerts that nobody delivered for so long; give how many."""
     return len(await database.rows("alert_expire", project, seconds))
@@ -138,6 +146,7 @@ async def page(
             json.loads(row["errors"]),
             row["delivered_at"],
             row["given_up_at"],
+            row["muted_at"],
         )
         for row in await database.rows("alert_list", project, only_undelivered, limit, _KNOWN, created_at, last)
     ]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 10
 
-HEAD = "0018"
+HEAD = "0019"
 """The revision that this release needs."""
 
 

@@ -35,6 +35,16 @@ class EventRow:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookStanding:
+    """How many events wait, and were given up and may be sent again; when one arrived last, and why one did not."""
+
+    waiting: int
+    given_up: int
+    delivered_at: datetime | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """A balance that was looked at: there is nothing to tell while more than ``level`` is left, None for ever."""
 
@@ -90,14 +100,15 @@ async def page(
     project: str,
     *,
     kinds: Collection[EventKind] = tuple(EventKind),
-    only_undelivered: bool,
+    state: str | None = None,
+    user: str | None = None,
     limit: int,
     before: tuple[datetime, UUID] | None = None,
 ) -> Sequence[EventRow]:
-    """Give events, newest first, from the one before ``before``."""
+    """Give events, newest first, from the one before ``before``; of one user or state where that is asked for."""
     created_at, last = (None, None) if before is None else before
     wanted = [kind.value for kind in kinds]
-    rows = await database.rows("webhook_list", project, wanted, only_undelivered, limit, created_at, last)
+    rows = await database.rows("webhook_list", project, wanted, state, limit, created_at, last, user)
     return [_row(row) for row in rows]
 
 
@@ -111,6 +122,21 @@ async def send_again(connection: Connection, project: str, event: UUID) -> UUID 
     """Have an event sent again, whatever became of it; None where there is none."""
     found: UUID | None = await connection.fetchval(statement("webhook_again"), project, event)
     return found
+
+
+async def send_all_again(
+    database: Database, project: str, *, kinds: Collection[EventKind], user: str | None, limit: int
+) -> int:
+    """Have events that were given up sent again; give how many."""
+    wanted = [kind.value for kind in kinds]
+    return len(await database.rows("webhook_again_all", project, wanted, user, limit))
+
+
+async def standing(database: Database, project: str) -> WebhookStanding:
+    """Give how the webhook stands."""
+    row = await database.row("webhook_sum", project)
+    assert row is not None, "one row of counts"
+    return WebhookStanding(*row.values())
 
 
 async def look(database: Database, project: str, accounts: Sequence[UUID], low: Low | None) -> tuple[list[Seen], int]:

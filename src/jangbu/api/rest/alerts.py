@@ -37,6 +37,7 @@ class AlertFacts(Part):
     errors: dict[str, str]
     delivered_at: datetime | None
     given_up_at: datetime | None
+    muted_at: datetime | None
 
 
 class AlertList(Answer):
@@ -60,6 +61,7 @@ class AlertList(Answer):
                 "errors": {},
                 "delivered_at": _AT,
                 "given_up_at": None,
+                "muted_at": None,
             }
         ],
         next=None,

@@ -10,7 +10,7 @@ from jangbu.api.rest.asked import Ask
 from jangbu.api.rest.declared import OPERATIONS, READERS, Routes
 from jangbu.api.rest.paging import Cursor, Limit, moment_and_id, page
 from jangbu.api.rest.values import Answer, Number, Part, example
-from jangbu.domain.webhooks import EventKind
+from jangbu.domain.webhooks import EventKind, EventState
 from jangbu.metering.facts import event_facts
 
 __all__ = ["webhooks"]
@@ -64,13 +64,17 @@ async def list_events(
     ask: Ask,
     undelivered: Annotated[bool, Query(description="Only those that did not arrive.")] = False,
     kind: Annotated[EventKind | None, Query(alias="type", description="Only those of one type.")] = None,
+    user: Annotated[str | None, Query(description="Only those of one user.", max_length=200)] = None,
+    state: Annotated[EventState | None, Query(description="Only those in one state.")] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> dict[str, Any]:
     """List what the app was told by the webhook, newest first."""
     before = moment_and_id(cursor)
     kinds = tuple(EventKind) if kind is None else (kind,)
-    found = await ask.ledger.webhooks.page(kinds=kinds, only_undelivered=undelivered, limit=limit + 1, before=before)
+    found = await ask.ledger.webhooks.page(
+        kinds=kinds, only_undelivered=undelivered, state=state, user=user, limit=limit + 1, before=before
+    )
     rows, following = page(found, limit, lambda row: (row.event.created_at, row.event.id))
     return {"events": [event_facts(row) for row in rows], "next": following}
 

@@ -9,3 +9,4 @@ SET delivered_to = $3::text[],
             THEN clock_timestamp()
     END
 WHERE a.id = $1::uuid AND a.attempts = $2::integer AND a.delivered_at IS NULL AND a.given_up_at IS NULL
+    AND a.muted_at IS NULL

@@ -4,6 +4,7 @@ SELECT
         SELECT count(*)
         FROM jangbu.alerts AS a
         WHERE a.project = $1::text AND a.delivered_at IS NULL AND a.given_up_at IS NULL
+            AND a.muted_at IS NULL
     ) AS waiting,
     (
         SELECT count(*)

@@ -11,5 +11,6 @@ INSERT INTO jangbu.findings AS f (account_id, usage_id, kind, detail)
 SELECT account_id, id, 'unknown_outcome', amount || ' tokens stay held: ' || reason
 FROM marked
 ON CONFLICT (account_id, usage_id, kind) DO UPDATE
-SET detail = excluded.detail, created_at = excluded.created_at, resolved_at = NULL, alerted_at = NULL
+SET detail = excluded.detail, created_at = excluded.created_at, resolved_at = NULL, alerted_at = NULL,
+    acknowledged_at = NULL, acknowledged_by = NULL, resolved_by = NULL, resolution = NULL
 WHERE f.resolved_at IS NOT NULL

@@ -1,0 +1,60 @@
+"""Findings: what somebody should look at, who does, and what came of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from jangbu.storage.database import Database
+
+Place = tuple[datetime, UUID, str]
+"""Where a page of findings ends: the time, the call and the kind of its last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboxRow:
+    """A finding. What was ``held`` and ``used`` is None where the call has no record, or none of that was held."""
+
+    call: UUID
+    user: str
+    kind: str
+    detail: str
+    created_at: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    resolved_at: datetime | None
+    resolved_by: str | None
+    resolution: str | None
+    held: int | None
+    used: int | None
+
+
+async def page(
+    database: Database,
+    project: str,
+    *,
+    state: str,
+    kind: str | None,
+    user: str | None,
+    before: Place | None,
+    limit: int,
+) -> Sequence[InboxRow]:
+    """Give findings, newest first, from the one before ``before``."""
+    place = (None, None, None) if before is None else before
+    rows = await database.rows("finding_list", project, state, kind, user, *place, limit)
+    return [InboxRow(*row.values()) for row in rows]
+
+
+async def acknowledge(database: Database, account: UUID, call: UUID, kind: str, by: str) -> bool:
+    """Note that somebody looks into a finding; tell whether nobody did so far."""
+    return await database.value("finding_acknowledge", account, call, kind, by) is not None
+
+
+async def resolve(database: Database, account: UUID, call: UUID, kind: str, by: str, reason: str) -> bool:
+    """Resolve a finding; tell whether it was open."""
+    return await database.value("finding_resolve", account, call, kind, by, reason) is not None
+
+
+async def is_there(database: Database, account: UUID, call: UUID, kind: str) -> bool:
+    """Tell whether there is a finding, whatever became of it."""
+    return bool(await database.value("finding_find", account, call, kind))

@@ -1,0 +1,104 @@
+"""Mutes: what is raised meanwhile is kept and never sent, on any machine, also while the database is away."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from jangbu.clock import SystemClock
+from jangbu.config import Settings
+from jangbu.domain.alerts import Condition
+from jangbu.domain.mutes import MUTABLE, longest
+from jangbu.errors import InvalidInput
+from jangbu.metering.facts import alert_state
+from jangbu.metering.meter import Metering
+from jangbu.metering.mutes import Mutes, MuteTooLong
+from jangbu.storage.database import Database
+from jangbu.wiring import open_metering
+from tests.alerts.receiver import Receiver, until
+
+pytestmark = pytest.mark.usefixtures("soon")
+
+
+def mutes_of(ledger: Metering) -> Mutes:
+    return Mutes(ledger.database, ledger.clock, project="default")
+
+
+async def for_minutes(mutes: Mutes, ledger: Metering, condition: Condition, minutes: int) -> None:
+    end = await ledger.database.now() + timedelta(minutes=minutes)
+    await mutes.mute(condition, end, reason="maintenance", by="kim")
+
+
+async def state_of(ledger: Metering, condition: Condition) -> list[str]:
+    found = await ledger.alerts.page(only_undelivered=False, limit=10)
+    return [alert_state(row) for row in found if row.alert.condition is condition]
+
+
+async def test_what_is_muted_is_kept_and_another_condition_is_sent(
+    chosen: Callable[..., Settings], receiver: Receiver
+) -> None:
+    async with open_metering(chosen()) as ledger:
+        await for_minutes(mutes_of(ledger), ledger, Condition.RECORDING_SPOOLED, 30)
+        ledger.alerts.raise_(Condition.RECORDING_SPOOLED)
+        heard = ledger.alerts.raise_(Condition.VERIFY_MISMATCH, {"mismatches": 1, "invariants": "balance"})
+        assert heard is not None
+        await receiver.until(1)
+
+        async def is_muted() -> bool:
+            return await state_of(ledger, Condition.RECORDING_SPOOLED) == ["muted"]
+
+        await until(is_muted)
+        assert receiver.ids == [str(heard.id)]
+        assert await ledger.alerts.page(only_undelivered=True, limit=10) == [], "what was not to be sent is not missed"
+
+
+async def test_what_was_muted_stays_unsent_when_the_mute_is_ended(
+    chosen: Callable[..., Settings], receiver: Receiver
+) -> None:
+    async with open_metering(chosen(alert_repeat_seconds=60), delivers=False) as ledger:
+        await for_minutes(mutes_of(ledger), ledger, Condition.RECORDING_SPOOLED, 30)
+        ledger.alerts.raise_(Condition.RECORDING_SPOOLED)
+        [ended] = await mutes_of(ledger).unmute(Condition.RECORDING_SPOOLED)
+        assert ended.ended_at is not None
+        assert await mutes_of(ledger).now() == {}
+    async with open_metering(chosen()) as ledger:
+        heard = ledger.alerts.raise_(Condition.VERIFY_MISMATCH, {"mismatches": 1, "invariants": "balance"})
+        assert heard is not None
+        await receiver.until(1)
+
+        async def is_muted() -> bool:
+            return await state_of(ledger, Condition.RECORDING_SPOOLED) == ["muted"]
+
+        await until(is_muted)
+        assert receiver.ids == [str(heard.id)]
+
+
+async def test_a_mute_holds_while_the_database_is_away(chosen: Callable[..., Settings], receiver: Receiver) -> None:
+    async with open_metering(chosen()) as ledger:
+        await for_minutes(mutes_of(ledger), ledger, Condition.RECORDING_SPOOLED, 30)
+        # The process hears of mutes when it looks what is due, and this alert is due after the mute was made.
+        first = ledger.alerts.raise_(Condition.VERIFY_MISMATCH, {"mismatches": 1, "invariants": "balance"})
+        assert first is not None
+        await receiver.until(1)
+        await ledger.database.close()
+        ledger.alerts.raise_(Condition.RECORDING_SPOOLED)
+        heard = ledger.alerts.raise_(Condition.HOLD_LEAK, {"holds": 1, "tokens": 10})
+        assert heard is not None
+        await receiver.until(2)
+        assert receiver.ids == [str(first.id), str(heard.id)]
+
+
+async def test_recording_is_muted_for_an_hour_at_most_and_a_test_never(database: Database) -> None:
+    mutes = Mutes(database, SystemClock(), project="default")
+    now = await database.now()
+    for condition in MUTABLE:
+        with pytest.raises(MuteTooLong):
+            await mutes.mute(condition, now + longest(condition) + timedelta(minutes=1), reason="r", by="kim")
+    with pytest.raises(MuteTooLong):
+        await mutes.mute(Condition.UNPRICED, datetime(2001, 1, 1, tzinfo=UTC), reason="r", by="kim")
+    with pytest.raises(InvalidInput):
+        await mutes.mute(Condition.TEST, now + timedelta(minutes=1), reason="r", by="kim")
+    with pytest.raises(InvalidInput):
+        await mutes.mute(Condition.UNPRICED, now + timedelta(minutes=1), reason=" ", by="kim")
+    assert longest(Condition.RECORDING_FAILED) == timedelta(hours=1)
+    assert await mutes.lately() == []
