@@ -37,6 +37,7 @@ FIELDS = {
     "/user/adjust": {"user": USERS[0], "delta": "5", "reason": "why not", "key": "safety"},
     "/user/block": {"user": USERS[0], "key": "safety"},
     "/user/unblock": {"user": USERS[0], "key": "safety"},
+    "/call/record-test": {"key": "safety"},
     "/ledger/refund": {"user": USERS[0], "call": NOBODY, "amount": "5", "reason": "why not", "key": "safety"},
     "/ledger/void": {"user": USERS[0], "call": NOBODY, "reason": "why not", "key": "safety"},
     "/ledger/verify": {"key": "safety"},
@@ -51,6 +52,13 @@ FIELDS = {
     "/settings/members/unblock": {"member": NOBODY},
     "/alerts/release": {"hold": NOBODY, "reason": "why not", "key": "safety"},
     "/alerts/charge": {"hold": NOBODY, "answer": "{}", "key": "safety"},
+    "/alerts/acknowledge": {"user": USERS[0], "call": NOBODY, "of_kind": "overrun"},
+    "/alerts/resolve": {"user": USERS[0], "call": NOBODY, "of_kind": "overrun", "reason": "why not"},
+    "/alerts/events/again": {"event": NOBODY, "key": "safety"},
+    "/alerts/events/again-all": {},
+    "/alerts/channels/test": {"channel": "log"},
+    "/alerts/rules/mute": {"condition": "unpriced", "minutes": "15", "reason": "why not"},
+    "/alerts/rules/unmute": {"condition": "unpriced"},
 }
 """What a form holds that would be done, if it were its sender's to send; one that is not listed is sent empty."""
 MARK = "<i>mark</i>"
@@ -78,6 +86,8 @@ async def standing(site: Site) -> object:
             " (SELECT count(*) FROM jangbu.price_versions), (SELECT array_agg(state::text) FROM jangbu.accounts),"
             " (SELECT array_agg(role::text) FROM jangbu.members), (SELECT count(*) FROM jangbu.api_keys),"
             " (SELECT count(*) FROM jangbu.verification_runs), (SELECT array_agg(blocked_at) FROM jangbu.members),"
+            " (SELECT count(*) FROM jangbu.alert_mutes), (SELECT count(*) FROM jangbu.channel_tests),"
+            " (SELECT count(*) FROM jangbu.findings WHERE acknowledged_at IS NOT NULL OR resolved_at IS NOT NULL),"
             " (SELECT count(*) FROM jangbu.set_up_links), (SELECT array_agg(revoked_at) FROM jangbu.api_keys),"
             " (SELECT count(*) FROM jangbu.audit WHERE action NOT LIKE 'sessions.%')"
         )

@@ -1,36 +1,82 @@
-"""What is wrong or may be: open findings, calls whose outcome nobody knows, and whether alerts arrived."""
+"""The inbox: calls whose outcome nobody knows, and findings: what is new, who looks into it, and what came of it."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from jangbu.alerts.texts import text_of
 from jangbu.dashboard.done import done, key_of, new_key
-from jangbu.dashboard.fields import id_of, reason_of
+from jangbu.dashboard.fields import Wrong, chosen_of, id_of, place_of, placed, reason_of, require_one_of
 from jangbu.dashboard.look import Look
-from jangbu.dashboard.page import OPERATIONS, READERS, Action, Page
+from jangbu.dashboard.page import OPERATIONS, READERS, WRITERS, Action, Page
+from jangbu.dashboard.pages.user import user_of
+from jangbu.dashboard.why import why_finding
 from jangbu.domain.flow import Receipt
-from jangbu.metering.facts import alert_state
+from jangbu.metering.inbox import FindingKind, Inbox, InboxState, resolves_itself, state_of
 from jangbu.metering.reports import Reports
 from jangbu.metering.resolving import charge_hold, release_hold
 from jangbu.providers.gemini.parse import parse
+from jangbu.storage.findings import Place
 
 __all__ = ["PAGE"]
 
 _SHOWN = 50
+_CLEARED = dict.fromkeys(("state", "kind", "user", "after"))
 
 
 async def show(look: Look) -> Mapping[str, Any]:
-    """Read the findings, the unknown holds and the last alerts."""
+    """Read the unknown holds, and a page of the findings."""
     ledger = look.ledger
-    reports = Reports(ledger.database, look.settings.project)
-    alerts = await ledger.alerts.page(only_undelivered=False, limit=_SHOWN)
+    state = chosen_of(InboxState, look.asked("state")) or InboxState.OPEN
+    kind, user = chosen_of(FindingKind, look.asked("kind")), look.asked("user")
+    found = await _inbox(look).page(
+        state=state, kind=kind, user=user, before=_place(look.asked("after")), limit=_SHOWN + 1
+    )
+    last = found[_SHOWN - 1] if len(found) > _SHOWN else None
+    counts = await Reports(ledger.database, look.settings.project).findings(limit=1)
     return {
-        "findings": await reports.findings(limit=_SHOWN),
         "holds": await ledger.holds.page(None, ["unknown"], _SHOWN),
-        "alerts": [(row, text_of(row.alert, look.texts.language), alert_state(row)) for row in alerts],
+        "counts": counts.counts,
+        "findings": [
+            (row, state_of(row).value, why_finding(look, row), resolves_itself(row.kind)) for row in found[:_SHOWN]
+        ],
+        "next": None if last is None else f"{placed(last.created_at, last.call)}_{last.kind}",
+        "states": [each.value for each in InboxState],
+        "kinds": [each.value for each in FindingKind],
+        "state": state.value,
+        "clear": look.url(**_CLEARED) if any(look.asked(name) for name in ("state", "kind", "user")) else "",
         "may_resolve": look.may(OPERATIONS),
+        "may_look_into": look.may(WRITERS),
         "form_key": new_key(look),
     }
+
+
+async def acknowledge(look: Look) -> str:
+    """Say that the member looks into a finding."""
+    user, call, kind = _finding(look)
+
+    async def act() -> bool:
+        return await _inbox(look).acknowledge(user, call, kind, by=look.session.member.name)
+
+    await done(
+        look, "finding.acknowledge", f"call:{call}", act, lambda new: {"user": user, "kind": kind} if new else None
+    )
+    return _back(look, "acknowledged")
+
+
+async def resolve(look: Look) -> str:
+    """Resolve a finding by the member's word, for a reason that stays with it."""
+    user, call, kind = _finding(look)
+    reason = reason_of(look)
+    if resolves_itself(kind):
+        raise Wrong("ends_itself")
+
+    async def act() -> bool:
+        return await _inbox(look).resolve(user, call, kind, reason=reason, by=look.session.member.name)
+
+    await done(
+        look, "finding.resolve", f"call:{call}", act,
+        lambda new: {"user": user, "kind": kind, "reason": reason} if new else None,
+    )  # fmt: skip
+    return _back(look, "resolved")
 
 
 async def release(look: Look) -> str:
@@ -62,6 +108,44 @@ async def charge(look: Look) -> str:
     return look.url("/alerts", notice="charged")
 
 
+def _inbox(look: Look) -> Inbox:
+    return Inbox(look.ledger.database, look.ledger.accounts, project=look.settings.project)
+
+
+def _finding(look: Look) -> tuple[str, Any, FindingKind]:
+    """Give the finding that a form names: the user, the call and the kind."""
+    kind = look.form.get("of_kind", "")
+    require_one_of([each.value for each in FindingKind], kind)
+    return user_of(look), id_of(look.form.get("call")), FindingKind(kind)
+
+
+def _back(look: Look, notice: str) -> str:
+    """Go on with the list as it was filtered."""
+    kept = {name: look.form.get(name) or None for name in ("state", "kind")}
+    return look.url("/alerts", **kept, user=look.form.get("of_user") or None, notice=notice)
+
+
+def _place(text: str | None) -> Place | None:
+    """Give the place after which the page of findings begins."""
+    if text is None:
+        return None
+    rest, _, kind = text.rpartition("_")
+    if kind == "outcome":
+        rest, kind = rest.removesuffix("_unknown"), "unknown_outcome"
+    require_one_of([each.value for each in FindingKind], kind)
+    place = place_of(rest)
+    return None if place is None else (*place, kind)
+
+
 PAGE = Page(
-    "/alerts", "alerts", READERS, show, {"release": Action(release, OPERATIONS), "charge": Action(charge, OPERATIONS)}
+    "/alerts",
+    "alerts",
+    READERS,
+    show,
+    {
+        "acknowledge": Action(acknowledge, WRITERS),
+        "resolve": Action(resolve, WRITERS),
+        "release": Action(release, OPERATIONS),
+        "charge": Action(charge, OPERATIONS),
+    },
 )

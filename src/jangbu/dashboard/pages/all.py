@@ -3,6 +3,10 @@
 from jangbu.dashboard.page import Page
 from jangbu.dashboard.pages import (
     alerts,
+    alerts_channels,
+    alerts_events,
+    alerts_rules,
+    alerts_told,
     call,
     cost,
     ledger,
@@ -26,6 +30,10 @@ PAGES: tuple[Page, ...] = (
     cost.PAGE,
     ledger.PAGE,
     alerts.PAGE,
+    alerts_told.PAGE,
+    alerts_events.PAGE,
+    alerts_channels.PAGE,
+    alerts_rules.PAGE,
     prices.PAGE,
     settings.PAGE,
     settings_keys.PAGE,

@@ -1,0 +1,70 @@
+"""Why something was found or told, in words, with what was expected and what was observed where both are known."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jangbu.alerts.texts import text_of
+from jangbu.dashboard.look import Look
+from jangbu.domain.alerts import HOLD_LEAK_SECONDS, Alert, Condition, Phase
+from jangbu.storage.findings import InboxRow
+
+__all__ = ["Why", "why_alert", "why_finding"]
+
+_OBSERVED: Mapping[Condition, tuple[str, ...]] = {
+    Condition.RECORDING_FAILED: ("failures", "seconds"),
+    Condition.RECORDING_DELAYED: ("seconds",),
+    Condition.RECORDING_SPOOLED: ("records",),
+    Condition.UNKNOWN_OUTCOME: ("findings",),
+    Condition.OVERRUN: ("findings",),
+    Condition.LATE: ("findings",),
+    Condition.UNPRICED: ("findings", "models"),
+    Condition.HOLD_LEAK: ("holds", "tokens"),
+    Condition.VERIFY_MISMATCH: ("mismatches", "invariants"),
+}
+"""The facts that say what was observed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """A sentence, and what was expected and observed; both are empty where one is not known."""
+
+    text: str
+    expected: str = ""
+    observed: str = ""
+
+
+def why_alert(look: Look, alert: Alert) -> Why:
+    """Say why an alert was raised. That a trouble ended leaves nothing to compare."""
+    text, needed = text_of(alert, look.texts.language), _OBSERVED.get(alert.condition)
+    if needed is None or alert.phase is Phase.ENDED or not all(name in alert.facts for name in needed):
+        return Why(text)
+    shown = {name: _shown(look, alert.facts[name]) for name in needed}
+    limit = _limit(look, alert.condition)
+    return Why(
+        text,
+        look.texts(f"why.expected.{alert.condition.value}", limit=limit),
+        look.texts(f"why.observed.{alert.condition.value}", **shown),
+    )
+
+
+def why_finding(look: Look, row: InboxRow) -> Why:
+    """Say why there is a finding: an overrun by its tokens, another one by what its statement wrote down."""
+    text = look.texts(f"why.finding.{row.kind}")
+    if row.kind == "overrun" and row.held is not None and row.used is not None:
+        number = look.formats.number
+        return Why(
+            text,
+            look.texts("why.held", shown=number(row.held), count=row.held),
+            look.texts("why.used", shown=number(row.used), count=row.used),
+        )
+    return Why(text)
+
+
+def _shown(look: Look, fact: int | str) -> str:
+    return look.formats.number(fact) if isinstance(fact, int) else fact
+
+
+def _limit(look: Look, condition: Condition) -> str:
+    if condition is Condition.RECORDING_DELAYED:
+        return look.formats.number(look.settings.alert_delay_seconds)
+    return look.formats.number(HOLD_LEAK_SECONDS)
