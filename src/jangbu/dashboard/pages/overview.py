@@ -5,9 +5,10 @@ from typing import Any
 
 from jangbu.dashboard import files
 from jangbu.dashboard.choices import before_of, chosen, filters_of, metric_of, window_of
+from jangbu.dashboard.done import new_key
 from jangbu.dashboard.figures import kinds_figure, parts_figure
 from jangbu.dashboard.look import Look
-from jangbu.dashboard.page import READERS, Page
+from jangbu.dashboard.page import OPERATIONS, READERS, Page
 from jangbu.metering import series, tops
 from jangbu.metering.reports import Reports
 from jangbu.metering.snapshots import snapshot
@@ -38,7 +39,9 @@ async def show(look: Look) -> Mapping[str, Any]:
         "before": before,
         "users": users,
         "findings": findings,
-        "is_new": not await look.ledger.accounts.page(limit=1),
+        "is_new": not by_model.total.calls and not await reports.totals(),
+        "may_record": look.may(OPERATIONS),
+        "form_key": new_key(look),
         "waiting": await _waiting(look),
         "verified": await reports.verified(),
         "chart": parts_figure(look, "by-model", by_model, metric, look.texts(f"overview.by_model.{metric}")),
