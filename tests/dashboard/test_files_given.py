@@ -16,6 +16,10 @@ from tests.dashboard.test_every_page import address_of
 WITHOUT_FILES = {
     "call": "one call, whose answer and price are on the page word for word",
     "alerts": "what is open and to be ended, not what was recorded",
+    "alerts_channels": "where alerts go, without a figure",
+    "alerts_events": "what the app was told, which is sent again and kept for 30 days, not what was recorded",
+    "alerts_rules": "what is looked for, without a figure of usage",
+    "alerts_told": "what was told of alerts, not what was recorded",
     "prices": "the book in force, and no record",
     "settings": "how the ledger stands",
     "settings_keys": "who may call, without a figure",
