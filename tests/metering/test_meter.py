@@ -158,9 +158,30 @@ async def test_odd_words_in_the_usage_object_lose_nothing(metering: Metering) ->
     assert receipt.cost_nano == 100 * 300 + 50 * 2500
 
 
+def nested(depth: int) -> dict[str, Any]:
+    """Give an object within an object, and so on."""
+    found: dict[str, Any] = {}
+    for _ in range(depth):
+        found = {"a": found}
+    return found
+
+
 @pytest.mark.parametrize(
     "metadata",
-    [{"a": "\x00"}, {"a": "x" * 5000}, {str(n): n for n in range(40)}, {"a": {"b": {"c": {}}}}, {"a": float("nan")}],
+    [
+        {"a": "\x00"},
+        {"a\x00": 1},
+        {"a": "\ud800"},
+        {"a": "x" * 5000},
+        {str(n): n for n in range(40)},
+        {"a": {"b": {"c": {}}}},
+        {"a": nested(100_000)},
+        {"a": float("nan")},
+        {"a": float("inf")},
+        {"a": 10**5_000},
+        {"a": object()},
+        {"a": 1, "b": {1: "one", "1": "another"}},
+    ],
 )
 async def test_metadata_that_cannot_be_stored_is_refused_before_the_call(
     metering: Metering, metadata: dict[str, Any]

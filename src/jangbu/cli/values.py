@@ -103,9 +103,19 @@ def json_object(text: str | None, what: str) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        found = json.loads(text, object_pairs_hook=_named_once)
+    except RecursionError:
+        raise InvalidMetadata(f"{what} is nested too deep", hint="keep it flat") from None
+    except ValueError as error:
         raise InvalidMetadata(f"{what} is no JSON: {error}", hint='write it like {"requestType": "script"}') from None
     if not isinstance(found, dict):
         raise InvalidMetadata(f"{what} is no JSON object", hint='write it like {"requestType": "script"}')
+    return found
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Take an object whose names are all different: of two values under one name one would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is given twice")
     return found

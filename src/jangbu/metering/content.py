@@ -49,6 +49,8 @@ def metadata_text(metadata: Mapping[str, Any]) -> str | None:
         text = json.dumps(dict(metadata), separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise InvalidMetadata(f"metadata is no JSON: {error}") from None
+    except RecursionError:
+        raise InvalidMetadata(f"metadata is nested deeper than {METADATA_DEPTH_MAX}") from None
     if len(text) > METADATA_BYTES_MAX:
         raise InvalidMetadata(f"metadata has {len(text):,} bytes", hint=f"keep it to {METADATA_BYTES_MAX:,}")
     if len(metadata) > METADATA_KEYS_MAX:
@@ -57,7 +59,14 @@ def metadata_text(metadata: Mapping[str, Any]) -> str | None:
         raise InvalidMetadata(f"metadata is nested deeper than {METADATA_DEPTH_MAX}")
     if not _is_storable(text):
         raise InvalidMetadata("metadata holds NUL or a broken character", hint="send text only")
+    json.loads(text, object_pairs_hook=_named_once)
     return text
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> None:
+    """Refuse names that are different in Python and one in JSON, like 1 and "1": one of their values would be lost."""
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise InvalidMetadata("metadata gives a name twice", hint="write names as text")
 
 
 def _is_storable(text: str) -> bool:

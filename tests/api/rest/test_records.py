@@ -164,6 +164,50 @@ async def test_what_cannot_be_recorded_changes_nothing(api: Stage, more: dict[st
     assert await used(api) == 0
 
 
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        r'{"a": "\u0000"}',
+        r'{"a\u0000": 1}',
+        r'{"a": "\ud800"}',
+        '{"a": NaN}',
+        '{"a": -Infinity}',
+        '{"a": 1e999}',
+        '{"a": ' + "9" * 5_000 + "}",
+        '{"a": 1, "a": 2}',
+        '{"a":' * 50 + "1" + "}" * 50,
+        '{"a":' * 5_000 + "1" + "}" * 5_000,
+        json.dumps({str(number): number for number in range(33)}),
+    ],
+    ids=lambda text: text[:20],
+)
+async def test_metadata_that_cannot_be_kept_is_refused_with_the_reason(api: Stage, metadata: str) -> None:
+    whole = json.dumps(record(metadata="-")).replace('"-"', metadata).encode()
+    refused = await api.post("/records", whole)
+    assert (refused.status, refused.code in ("invalid_input", "invalid_metadata")) == (400, True)
+    assert refused.body["detail"]
+    together = b'{"records": [' + json.dumps(record(2)).encode() + b", " + whole + b"]}"
+    answered = await api.post("/records/batch", together)
+    if answered.status == 200:
+        # What can be read is judged one by one: the record beside it is not lost.
+        assert [each["status"] for each in answered.ok["results"]] == ["created", "failed"]
+        assert answered.ok["results"][1]["error"]["code"] == "invalid_metadata"
+        assert await used(api) == 450
+    else:
+        assert (answered.status, answered.code, await used(api)) == (400, "invalid_input", 0)
+
+
+async def test_names_at_their_bounds_are_taken_and_beyond_them_refused(api: Stage) -> None:
+    longest = await api.open("가" * 200)
+    named = {"service": "s" * 50, "model": "m" * 200, "metadata": {"a": {"b": {"c": 1}}}}
+    assert (await api.post("/records", record(user=longest, **named))).ok["user"] == longest
+    for user in ("가" * 201, "a\0b", ""):
+        refused = await api.post("/records", record(2, user=user))
+        assert 400 <= refused.status < 500
+        assert refused.code in ("invalid_input", "not_found")
+    assert (await api.post("/records", record(2, model="m" * 201))).code == "invalid_input"
+
+
 async def test_a_text_is_bounded_and_read_while_the_loop_serves_others(api: Stage) -> None:
     many = json.dumps([{}] * 200_001, separators=(",", ":"))
     assert (await api.post("/records", record(answer=many))).code == "invalid_input"

@@ -65,6 +65,22 @@ def test_a_service_that_is_too_long_is_refused(meter: Meter) -> None:
         meter.record_token_usage(USER, "x" * 51, "model", ANSWER)
 
 
+@pytest.mark.parametrize(
+    "metadata",
+    [{"a": "\x00"}, {"a": "\ud800"}, {"a": "x" * 5_000}, {"a": float("nan")}, {1: "one", "1": "another"}, None],
+)
+def test_metadata_that_cannot_be_kept_is_refused_and_nothing_changes(
+    meter: Meter, metadata: dict[Any, Any] | None
+) -> None:
+    if metadata is None:
+        metadata = {}
+        for _ in range(100_000):
+            metadata = {"a": metadata}
+    with pytest.raises(InvalidMetadata):
+        meter.record_token_usage(USER, "script", MODEL, ANSWER, metadata)
+    assert meter.balance(USER).used == 0
+
+
 def test_a_user_without_an_account_is_not_found(meter: Meter) -> None:
     with pytest.raises(NotFound):
         meter.record_token_usage("nobody", "script", "model", ANSWER)
