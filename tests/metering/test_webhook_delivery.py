@@ -12,10 +12,14 @@ from uuid import uuid4
 
 import pytest
 
+from jangbu.alerts.app_webhook import AppWebhook
+from jangbu.alerts.egress import Target
+from jangbu.alerts.signed import SignedPost
 from jangbu.config import Settings
 from jangbu.domain.webhooks import EventKind
 from jangbu.errors import NotFound
 from jangbu.metering.meter import Metering
+from jangbu.metering.webhook_delivery import WebhookDelivery
 from jangbu.storage.database import Database
 from jangbu.storage.webhooks import EventRow
 from jangbu.wiring import open_metering
@@ -287,3 +291,18 @@ async def test_without_a_webhook_nothing_is_written_and_no_event_is_made(
     async with database.connection() as connection:
         for table in ("webhook_events", "low_balances", "refused_calls", "webhook_walks"):
             assert await connection.fetchval(f"SELECT count(*) FROM jangbu.{table}") == 0
+
+
+async def test_however_many_events_are_old_they_are_all_forgotten_in_one_round(database: Database) -> None:
+    # Were it a part of them a minute, an app of many users would be told more than is ever forgotten.
+    async with database.connection() as connection:
+        await connection.execute(
+            "INSERT INTO jangbu.webhook_events (id, project, kind, user_id, facts, created_at)"
+            " SELECT gen_random_uuid(), 'default', 'call.refused', 'kim', '{}',"
+            " clock_timestamp() - (CASE WHEN number > 1200 THEN 1 ELSE 31 END) * interval '1 day'"
+            " FROM generate_series(1, 1203) AS number"
+        )
+        key, here = b"k" * 32, Target.read("https://app.example/events", "webhook_url")
+        webhook = AppWebhook(SignedPost(here, key, allows_private=False))
+        await WebhookDelivery(database, webhook, project="default").tidy()
+        assert await connection.fetchval("SELECT count(*) FROM jangbu.webhook_events") == 3

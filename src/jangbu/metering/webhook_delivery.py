@@ -17,6 +17,8 @@ _CLAIMS_MAX = 20
 _LEASE_SECONDS = 60
 """Longer than an attempt may take: only a node that died, or froze, leaves an event to others."""
 _PURGED_MAX = 500
+_PURGES_MAX = 200
+"""How often that in one round, so that more can be forgotten in a minute than is made in one."""
 
 
 class WebhookDelivery:
@@ -50,7 +52,9 @@ class WebhookDelivery:
         """Give up events whose time is up, and forget those of long ago."""
         if given_up := await webhooks.expire(self._database, self._project):
             _tell_given_up(given_up)
-        await webhooks.purge(self._database, self._project, _PURGED_MAX)
+        for _ in range(_PURGES_MAX):
+            if await webhooks.purge(self._database, self._project, _PURGED_MAX) < _PURGED_MAX:
+                break
 
     async def _deliver(self, claimed: ClaimedEvent) -> bool:
         """Send an event and note what became of it; tell whether it arrived."""

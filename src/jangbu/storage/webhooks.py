@@ -91,7 +91,7 @@ async def expire(database: Database, project: str) -> int:
 
 
 async def purge(database: Database, project: str, limit: int) -> int:
-    """Forget what was told long ago; give how many events."""
+    """Forget what was told long ago, at most ``limit`` of each kind; give how many of the more frequent one."""
     return int(await database.value("webhook_purge", project, limit))
 
 

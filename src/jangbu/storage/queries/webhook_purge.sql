@@ -25,5 +25,6 @@ forgotten AS (
     DELETE FROM jangbu.refused_calls AS r
     USING told AS t
     WHERE r.account_id = t.account_id
+    RETURNING r.account_id
 )
-SELECT count(*) FROM gone
+SELECT greatest((SELECT count(*) FROM gone), (SELECT count(*) FROM forgotten))
