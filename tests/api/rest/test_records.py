@@ -199,7 +199,7 @@ async def test_metadata_that_cannot_be_kept_is_refused_with_the_reason(api: Stag
 
 async def test_names_at_their_bounds_are_taken_and_beyond_them_refused(api: Stage) -> None:
     longest = await api.open("가" * 200)
-    named = {"service": "s" * 50, "model": "m" * 200, "metadata": {"a": {"b": {"c": 1}}}}
+    named: dict[str, Any] = {"service": "s" * 50, "model": "m" * 200, "metadata": {"a": {"b": {"c": 1}}}}
     assert (await api.post("/records", record(user=longest, **named))).ok["user"] == longest
     for user in ("가" * 201, "a\0b", ""):
         refused = await api.post("/records", record(2, user=user))
