@@ -38,6 +38,12 @@ def test_a_text_has_the_same_places_for_values_in_every_language(language: Langu
         assert places(texts_of(language).catalogue[key]) == places(text), key
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_text_says_what_it_says_once(language: Language) -> None:
+    for key, text in texts_of(language).catalogue.items():
+        assert all("//" not in each for each in ([text] if isinstance(text, str) else text.values())), key
+
+
 @pytest.mark.parametrize("key", sorted(texts_of("en").catalogue))
 def test_korean_texts_are_korean(key: str) -> None:
     text = texts_of("ko").catalogue[key]
