@@ -14,6 +14,7 @@ from typing import Any
 
 import asyncpg
 
+from jangbu.clock import SystemClock
 from jangbu.domain.ledger import account_id
 from jangbu.domain.pricing import cost
 from jangbu.domain.usage import Platform, Source, Surface, Tier, Units
@@ -158,7 +159,7 @@ async def _begin(
     if await connection.fetchval("SELECT EXISTS (SELECT FROM jangbu.accounts)"):
         raise ValueError("there are accounts in this ledger: calls are made up in an empty one only")
     begun = Seed(rows, users, datetime.now(UTC).replace(microsecond=0))
-    pricing = Pricing(database, project=project)
+    pricing = Pricing(database, SystemClock(), project=project)
     await pricing.refresh()
     kinds = await _kinds(database, pricing, begun)
     months = {begun.first_day + timedelta(days=number) for number in range(DAYS)}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         NotFound,
         RecordingFailed,
     )
-    from jangbu.metering.accounts import Posted
+    from jangbu.metering.postings import Posted
     from jangbu.sdk.attribution import Attribution
     from jangbu.sdk.connected import ConnectedMeter
     from jangbu.sdk.meter import Meter

@@ -211,7 +211,7 @@ def _assemble(
             spooling=spooling,
         ),
         services=Services(ServiceNames(database), most=settings.services_max),
-        pricing=Pricing(database, project=settings.project, book_file=settings.price_book),
+        pricing=Pricing(database, clock, project=settings.project, book_file=settings.price_book),
         people=people_of(database, clock, project=settings.project),
         view_tokens=ViewTokens(database, clock, project=settings.project),
         webhooks=_webhooks(settings, database, accounts, webhook),

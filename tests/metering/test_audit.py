@@ -1,6 +1,7 @@
 """The audit: a change and its line are done together, and nothing takes a line away."""
 
 import asyncio
+import getpass
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from jangbu.clock import SystemClock
 from jangbu.domain.members import Actor, ActorKind
 from jangbu.errors import DatabaseUnreachable, InvalidInput
 from jangbu.metering.accounts import Accounts
-from jangbu.metering.audit import Change
+from jangbu.metering.audit import Change, acting_as
 from jangbu.metering.people import People, people_of
 from jangbu.storage.database import Database
 from jangbu.storage.statements import statement, statement_names
@@ -25,7 +26,8 @@ CHANGE = Change("accounts.grant", "user:lee")
 @pytest.fixture
 async def accounts(database: Database) -> Accounts:
     opened = Accounts(database, SystemClock(), project="shop", retry_seconds=2)
-    await opened.create("lee")
+    # Opened beneath the use case, which would write a line of its own.
+    await database.rows("account_create", opened.id_of("lee"), "shop", "lee")
     return opened
 
 
@@ -65,6 +67,53 @@ async def test_an_old_request_that_is_sent_again_has_one_line(people: People, ac
             lambda made: None if made.replayed else {"granted": made.balance.granted},
         )
     assert [line.after for line in await people.audit.page()] == [{"granted": 500}]
+
+
+async def test_a_use_case_writes_its_own_line_in_the_name_of_whoever_acts(people: People, accounts: Accounts) -> None:
+    with acting_as(KIM):
+        posted = await accounts.grant("lee", 500, key="a", source="gift")
+    (line,) = await people.audit.page()
+    assert (line.actor, line.action, line.target) == (KIM, "account.grant", "account:lee")
+    assert line.after == {
+        "amount": 500,
+        "source": "gift",
+        "priority": 0,
+        "expires_at": None,
+        "id": str(posted.id),
+    }
+
+
+async def test_where_no_door_says_who_acts_it_is_whoever_runs_the_process(people: People, accounts: Accounts) -> None:
+    await accounts.block("lee")
+    (line,) = await people.audit.page()
+    assert line.actor == Actor.of_command(getpass.getuser())
+
+
+async def test_what_was_done_before_has_no_line_of_its_own(people: People, accounts: Accounts) -> None:
+    for _ in range(2):
+        await accounts.grant("lee", 500, key="a")
+        await accounts.adjust("lee", -100, reason="twice by hand", key="b")
+        await accounts.create("park")
+        await accounts.block("lee")
+        await accounts.block("lee", key="c")
+    said = sorted((line.action, line.target) for line in await people.audit.page())
+    assert said == [
+        ("account.adjust", "account:lee"),
+        ("account.block", "account:lee"),
+        ("account.create", "account:park"),
+        ("account.grant", "account:lee"),
+    ]
+
+
+async def test_a_use_case_whose_line_fails_changes_nothing(people: People, accounts: Accounts) -> None:
+    with acting_as(Actor(ActorKind.MEMBER, None, "a member without an id")):
+        with pytest.raises(InvalidInput):
+            await accounts.grant("lee", 500, key="a")
+        with pytest.raises(InvalidInput):
+            await accounts.block("lee")
+    assert (await accounts.balance("lee")).granted == 0
+    assert (await accounts.find("lee")).state == "active"
+    assert await people.audit.page() == []
 
 
 async def test_what_fails_within_and_is_mended_does_not_spoil_the_rest(

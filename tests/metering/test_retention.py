@@ -11,6 +11,7 @@ from jangbu.config import Settings
 from jangbu.domain.ledger import Asset
 from jangbu.domain.usage import Counts, Source, Surface, Usage
 from jangbu.errors import InvalidInput, JangbuError, NotFound
+from jangbu.metering.audit import Audit
 from jangbu.metering.reports import Reports
 from jangbu.metering.retention import Partition, Retention, month_start
 from jangbu.metering.rollups import Rollups
@@ -107,8 +108,12 @@ def broken(report: Report) -> set[Invariant]:
     return {mismatch.invariant for mismatch in report.mismatches}
 
 
+def retention_of(shop: Shop) -> Retention:
+    return Retention(shop.database, Audit(shop.database, shop.clock, project=shop.project))
+
+
 async def retain(shop: Shop, months: int) -> int:
-    retention = Retention(shop.database)
+    retention = retention_of(shop)
     return sum([await retention.drop(partition) for partition in await retention.due(months)])
 
 
@@ -145,7 +150,7 @@ async def test_a_book_that_lost_its_old_records_still_adds_up(shop: Shop) -> Non
 
 
 async def test_what_would_go_is_shown_before_it_goes(shop: Shop) -> None:
-    due = await Retention(shop.database).due(3)
+    due = await retention_of(shop).due(3)
 
     assert [(partition.name, partition.records) for partition in due] == [(name_of(5), 45), (name_of(4), 45)]
     assert all(partition.bytes > 0 for partition in due)
@@ -154,7 +159,7 @@ async def test_what_would_go_is_shown_before_it_goes(shop: Shop) -> None:
 
 
 async def test_so_many_full_months_are_kept_and_the_month_under_way(shop: Shop) -> None:
-    retention = Retention(shop.database)
+    retention = retention_of(shop)
 
     for months, oldest_that_stays in ((5, 5), (4, 4), (1, 1)):
         assert {partition.name for partition in await retention.due(months)} == {
@@ -166,13 +171,13 @@ async def test_so_many_full_months_are_kept_and_the_month_under_way(shop: Shop) 
 
 
 async def test_a_second_run_does_nothing(shop: Shop) -> None:
-    first = await Retention(shop.database).due(1)
+    first = await retention_of(shop).due(1)
     assert await retain(shop, 1) > 0
     sealed = await shop.rows("SELECT sum(calls), sum(total) FROM jangbu.usage_sealed")
 
     assert await retain(shop, 1) == 0
     with pytest.raises(JangbuError, match="changed meanwhile"):
-        await Retention(shop.database).drop(first[0])
+        await retention_of(shop).drop(first[0])
 
     assert await shop.rows("SELECT sum(calls), sum(total) FROM jangbu.usage_sealed") == sealed
     assert (await verify(shop)).mismatches == ()
@@ -247,8 +252,8 @@ async def test_an_answer_that_comes_again_after_its_record_was_dropped_is_not_ch
     async with open_metering(Settings.load(database_url=database_url), clock=clock) as metering:
         await metering.accounts.create(KIM)
         await metering.record(KIM, TEXT, answer, call_key="job-1")
-        [partition] = await Retention(metering.database).due(1)
-        await Retention(metering.database).drop(partition)
+        [partition] = await Retention(metering.database, metering.audit).due(1)
+        await Retention(metering.database, metering.audit).drop(partition)
         clock.set(middle_of(0))
 
         with pytest.raises(NotFound, match="retention dropped"):
@@ -284,7 +289,7 @@ async def test_a_month_with_a_call_that_is_not_finished_is_kept(shop: Shop) -> N
 
 async def refused(shop: Shop, months_ago: int, reason: str) -> None:
     """Expect a partition to be kept for a reason, also where the caller has not heard of it yet."""
-    retention = Retention(shop.database)
+    retention = retention_of(shop)
     [partition] = [each for each in await retention.due(1) if each.name == name_of(months_ago)]
     with pytest.raises(JangbuError, match=reason):
         await retention.drop(partition)
@@ -296,7 +301,7 @@ async def refused(shop: Shop, months_ago: int, reason: str) -> None:
 
 async def test_others_at_work_are_never_disturbed_and_the_drop_may_be_tried_again(shop: Shop) -> None:
     """A writer that came first, then wants the very partition that is being dropped, would be a deadlock."""
-    retention = Retention(shop.database)
+    retention = retention_of(shop)
     due = await retention.due(1)
     async with shop.database.connection() as writer:
         transaction = writer.transaction()
@@ -337,9 +342,9 @@ async def test_calls_are_recorded_while_old_ones_are_dropped(shop: Shop) -> None
     writers = [asyncio.create_task(write(ago)) for ago in (0, 0, 1)]
     dropped, hints = 0, set()
     try:
-        while partitions := await Retention(shop.database).due(1):
+        while partitions := await retention_of(shop).due(1):
             try:
-                dropped += await Retention(shop.database).drop(partitions[0])
+                dropped += await retention_of(shop).drop(partitions[0])
             except JangbuError as error:
                 hints.add(error.hint)
     finally:

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 from benchmarks.seeding import seed
 
+from jangbu.clock import SystemClock
 from jangbu.metering.evidence import restated
 from jangbu.metering.pricing import Pricing
 from jangbu.metering.reports import Reports
@@ -21,7 +22,7 @@ async def test_a_ledger_that_was_made_up_is_sound(database_url: str, database: D
     while not await seed(database_url, "default", ROWS, USERS, seconds=0.3, tell=told.append):
         stops += 1
 
-    pricing = Pricing(database, project="default")
+    pricing = Pricing(database, SystemClock(), project="default")
     await pricing.refresh()
     report = await Verification(database, "default").run(recompute=pricing.reprice, restate=restated)
     assert (report.mismatches, report.accounts, report.records) == ((), USERS, ROWS)

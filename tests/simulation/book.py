@@ -2,7 +2,7 @@
 
 ``run`` is given the number of the commit that was the latest when the statement began: other rows that were inserted
 since are not seen by it, as in PostgreSQL's READ COMMITTED, where a statement may wait for a balance and act on an old
-view of everything else. Rollups and the hashes of entries are left out: nothing here reads them.
+view of everything else. Rollups, the hashes of entries and the audit are left out: nothing here reads them.
 """
 
 import json
@@ -89,8 +89,9 @@ class Book(Using):
         account = self.accounts.get(account_id)
         if account is None:
             return []
+        was_blocked = account.states[-1][1] == "blocked"
         account.states.append((self.commits, "blocked" if blocked else "active"))
-        return [Row(account_id=account_id)]
+        return [Row(was_blocked=was_blocked)]
 
     def balance_open(self, account_id: UUID, asset: int) -> list[Row]:
         account = self.accounts.get(account_id)
@@ -127,6 +128,9 @@ class Book(Using):
         if kind == "grant":
             account.grants[asset][id_] = Grant(id_, delta, source, priority, expires_at, self.now())
         return [_amounts(balance)]
+
+    def audit_write(self, *_line: Any) -> list[Row]:
+        return []
 
     def entry_returned(self, account_id: UUID, asset: int, call: UUID) -> list[Row]:
         balance = self._balance(account_id, asset)

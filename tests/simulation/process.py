@@ -141,7 +141,7 @@ class Process:
                 seconds=plan.retry_seconds,
                 spooling=spooling,
             ),
-            pricing=Pricing(database, project=PROJECT),
+            pricing=Pricing(database, self.clock, project=PROJECT),
             services=Services(ServiceNames(database), most=100),
             people=people_of(database, self.clock, project=PROJECT),
             view_tokens=ViewTokens(database, self.clock, project=PROJECT),

@@ -13,7 +13,8 @@ from jangbu.cli.commands import command
 from jangbu.cli.databases import databases
 from jangbu.cli.money import counted
 from jangbu.cli.output import shown_moment, write_message
-from jangbu.cli.progress import Progress, progress
+from jangbu.cli.progress import progress
+from jangbu.cli.restored import put_to_work
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import moment, whole_number
@@ -155,7 +156,7 @@ async def restore(
     target = settings.data_dir or default_data_dir()
     with progress(session) as tell:
         ended = await _beside(restored_from, found, target, goal, replace=replace, progress=tell or _untold)
-        mismatches = None if unverified else await _verified(settings, ended, tell)
+        mismatches = await put_to_work(settings, found, ended, tell, verifies=not unverified)
     facts = {**asdict(ended), "backup": _facts(found), "mismatches": mismatches}
     session.show(facts, lambda: _told(found, goal, ended, mismatches))
     if mismatches:
@@ -208,22 +209,6 @@ async def _source(settings: "Settings") -> "AsyncIterator[Source]":
             )
         finally:
             await database.close()
-
-
-async def _verified(settings: "Settings", ended: "Restored", tell: Progress | None) -> int:
-    """Give how many figures of the restored book do not add up; its archive begins when it is put to work."""
-    from jangbu.metering.evidence import restated
-    from jangbu.metering.verify import Verification
-    from jangbu.wiring import open_metering
-
-    # A drill must not drain the spool of the ledger that works into a copy of it.
-    own = {"data_dir": ended.data_dir, "spool_dir": None, "wal_archive_dir": None}
-    copied = settings.model_copy(update=own)
-    async with open_metering(copied, delivers=False) as metering:
-        report = await Verification(metering.database, settings.project).run(
-            full=True, recompute=metering.pricing.reprice, restate=restated, progress=tell
-        )
-    return len(report.mismatches)
 
 
 async def _beside(work: Callable[..., Result], *given: Any, **named: Any) -> Result:

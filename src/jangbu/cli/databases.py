@@ -1,8 +1,8 @@
 """``db``: the schema, for those who run their own PostgreSQL."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,7 @@ from jangbu.cli.values import whole_number
 from jangbu.errors import JangbuError
 
 if TYPE_CHECKING:
+    from jangbu.config import Settings
     from jangbu.metering.retention import Partition
 
 __all__ = ["databases", "register"]
@@ -34,11 +35,18 @@ def register(app: typer.Typer) -> None:
 async def upgrade(session: Session) -> None:
     """Bring the database to the schema of this release; again it changes nothing."""
     settings = session.settings()
+    from jangbu.clock import SystemClock
+    from jangbu.metering.audit import Change, note_beside
     from jangbu.storage import migrate
     from jangbu.wiring import database_address
 
+    async def note(connection: Any, before: str | None) -> None:
+        former = None if before is None else {"revision": before}
+        change = Change("schema.upgrade", "schema", former, {"revision": migrate.HEAD})
+        await note_beside(connection, SystemClock(), settings.project, change)
+
     async with database_address(settings) as dsn:
-        before, after = await migrate.upgrade(dsn)
+        before, after = await migrate.upgrade(dsn, note)
     if before == after:
         said = f"the schema is at revision {after} already"
     else:
@@ -60,7 +68,7 @@ async def retain(
     async with session.ledger() as metering:
         from jangbu.metering.retention import Retention, refusal
 
-        retention = Retention(metering.database)
+        retention = Retention(metering.database, metering.audit)
         found = await retention.due(kept)
         refused = [f"{each.name} is kept: {reason}" for each in found if (reason := refusal(each))]
         dropping = [each for each in found if not refusal(each)]
@@ -123,15 +131,12 @@ async def policies(
     is_applied: Annotated[bool, typer.Option("--apply", help="Put it in force here instead of printing it.")] = False,
 ) -> None:
     """Print the SQL by which a role reads its own rows and nothing else: row-level security, as Supabase has it."""
-    from jangbu.storage import policies as row_level
+    from jangbu.storage.policies import policies_sql
 
     settings = session.settings()
-    text = row_level.policies_sql(role=role, project=settings.project, claim=None if whole_project else claim)
+    text = policies_sql(role=role, project=settings.project, claim=None if whole_project else claim)
     if is_applied:
-        from jangbu.wiring import database_address
-
-        async with database_address(settings) as dsn:
-            await row_level.apply(dsn, text)
+        await _apply(settings, text, {"claim": None if whole_project else claim}, f"role:{role}")
     facts = {"role": role, "claim": None if whole_project else claim, "project": settings.project, "sql": text}
     if session.as_json:
         session.show(facts | {"applied": is_applied}, lambda: text)
@@ -139,6 +144,19 @@ async def policies(
         write_data(f"role {role} reads {'the project' if whole_project else 'its own rows'} from now on")
     else:
         write_data(f"BEGIN;\n\n{text.rstrip()}\n\nCOMMIT;")
+
+
+async def _apply(settings: "Settings", text: str, facts: Mapping[str, object], role: str) -> None:
+    from jangbu.clock import SystemClock
+    from jangbu.metering.audit import Change, note_beside
+    from jangbu.storage.policies import apply
+    from jangbu.wiring import database_address
+
+    async def note(connection: Any) -> None:
+        await note_beside(connection, SystemClock(), settings.project, Change("policies.apply", role, after=facts))
+
+    async with database_address(settings) as dsn:
+        await apply(dsn, text, note)
 
 
 @command(databases, "sql")

@@ -73,16 +73,15 @@ async def resolve(
     if release and not (reason or "").strip():
         raise InvalidInput("a release needs a reason", hint="add --reason")
     usage = None if charge_from is None else answer_usage(charge_from, surface)
-    from jangbu.metering.resolving import settle_ended
+    from jangbu.metering.resolving import charge_hold, release_hold
 
     async with session.ledger() as metering:
-        call = await metering.holds.call_of(named)
         if usage is not None:
-            receipt = await settle_ended(metering, call, usage)
+            receipt = await charge_hold(metering, session.settings().project, named, usage)
             lines = [receipt_line(receipt), *receipt_notes(receipt, usage)]
             session.show(receipt_facts(receipt, usage), lambda: "\n".join(lines))
             return
-        released = await metering.holds.release(metering.accounts.id_of(call.user), named, reason or "")
+        released, _ = await release_hold(metering, named, reason or "")
     said = "released" if released else "was closed before, nothing changed"
     session.show({"id": named, "released": released}, lambda: f"hold {named} {said}")
 

@@ -13,7 +13,7 @@ from jangbu.cli.values import call_id, whole_number
 from jangbu.metering.facts import balance_facts, entry_facts
 
 if TYPE_CHECKING:
-    from jangbu.metering.accounts import Posted
+    from jangbu.metering.postings import Posted
     from jangbu.storage.entries import EntryRow
 
 __all__ = ["CallId", "Key", "Reason", "ledger", "register"]

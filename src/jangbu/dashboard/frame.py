@@ -14,6 +14,7 @@ from jangbu.api.requests import current_id
 from jangbu.api.rest.problems import status_of
 from jangbu.api.rest.streams import Streams
 from jangbu.config import Settings
+from jangbu.dashboard.done import actor_of
 from jangbu.dashboard.failing import by_script, headers_of, missing, refused, told, unforeseen
 from jangbu.dashboard.fields import require_one_of
 from jangbu.dashboard.formats import Formats
@@ -24,6 +25,7 @@ from jangbu.dashboard.rendered import page as rendered
 from jangbu.dashboard.texts import texts_of
 from jangbu.domain.windows import zone_named
 from jangbu.errors import InvalidInput, JangbuError, NotPermitted, TooLarge
+from jangbu.metering.audit import acting_as
 from jangbu.metering.exports import Format, offered
 from jangbu.metering.meter import Metering
 from jangbu.metering.verification_runs import VerificationRuns
@@ -88,7 +90,8 @@ class Frame:
             if not look.may(action.roles):
                 raise NotPermitted("your role does not include this", hint="ask an owner for another role")
             _require_readable(request, form.get("zone"))
-            result = await action.act(look)
+            with acting_as(actor_of(look)):
+                result = await action.act(look)
             return _gone_on(request, result) if isinstance(result, str) else self._answered(result, look, request, page)
         except JangbuError as error:
             return refused(request, error)

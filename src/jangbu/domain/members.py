@@ -136,8 +136,8 @@ class Session:
 
 
 class ActorKind(StrEnum):
-    """Who acts: a member at the dashboard, an app's key at the API, whoever runs the command on the machine, or the
-    provider that says which role somebody has.
+    """Who acts: a member at the dashboard, an app's key at the API, whoever runs the command (or an app with the ledger
+    in it) on the machine, or the provider that says which role somebody has.
     """
 
     MEMBER = "member"

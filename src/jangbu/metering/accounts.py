@@ -1,7 +1,6 @@
 """Accounts: opening them, granting to them, correcting them. Corrections are entries with a reason, never edits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -17,29 +16,20 @@ from jangbu.domain.ledger import (
     burn_down,
     changed,
 )
-from jangbu.errors import InvalidInput, JangbuError, NotFound
+from jangbu.errors import InvalidInput, JangbuError
+from jangbu.metering.audit import Audit, Change
 from jangbu.metering.content import digest
 from jangbu.metering.holds import unknown_user
-from jangbu.metering.once import done_once, nothing_more, own_key, used_otherwise
-from jangbu.metering.retention import dropped_by_retention
+from jangbu.metering.once import done_once, nothing_more, own_key
+from jangbu.metering.postings import Posted, Postings, account_target
 from jangbu.metering.retry import repeated
-from jangbu.storage import accounts, entries, usage
+from jangbu.storage import accounts, entries
 from jangbu.storage.accounts import AccountRow
 from jangbu.storage.database import Connection, Database
 from jangbu.storage.entries import EntryRow, Posting
 from jangbu.storage.failures import translated
-from jangbu.storage.usage import UsageRecord
 
 _SWEEP_MAX = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """An entry that stands, and the balance. ``replayed`` tells that its key was used before with the same content."""
-
-    id: UUID
-    balance: Balance
-    replayed: bool
 
 
 class Accounts:
@@ -50,6 +40,8 @@ class Accounts:
         self.clock = clock
         self._project = project
         self._retry_seconds = retry_seconds
+        self._audit = Audit(database, clock, project=project)
+        self._postings = Postings(database, self._audit, retry_seconds=retry_seconds)
 
     def id_of(self, user: str) -> UUID:
         """Give the account id of a user of this project, whether it was opened or not."""
@@ -70,12 +62,12 @@ class Accounts:
     async def create(self, user: str, *, key: str | None = None) -> bool:
         """Open an account for a user; tell whether it is new. A ``key`` stands for that from then on."""
         account, is_new = self.id_of(user), False
-        if key is None:
-            return await accounts.create(self._database, account, self._project, user)
 
         async def open_it(connection: Connection) -> None:
             nonlocal is_new
             is_new = await accounts.create(connection, account, self._project, user)
+            if is_new:
+                await self._audit.note(connection, Change("account.create", account_target(user)))
 
         await done_once(self._database, account, key, digest("create", user), new_id(self.clock), open_it)
         return is_new
@@ -99,13 +91,14 @@ class Accounts:
         """
         account, made = self.id_of(user), new_id(self.clock)
 
-        async def act(source: Database | Connection) -> None:
-            if not await accounts.block(source, account, blocked):
+        async def act(connection: Connection) -> None:
+            was_blocked = await accounts.block(connection, account, blocked)
+            if was_blocked is None:
                 raise unknown_user(user)
+            if was_blocked is not blocked:
+                action = "account.block" if blocked else "account.unblock"
+                await self._audit.note(connection, Change(action, account_target(user)))
 
-        if key is None:
-            await act(self._database)
-            return True
         return await done_once(self._database, account, key, digest("block", blocked), made, act) == made
 
     async def balance(self, user: str, asset: Asset = Asset.TOKENS) -> Balance:
@@ -156,7 +149,7 @@ class Accounts:
             await accounts.open_balance(self._database, account, asset)
         await self.burn(account, asset)
         content = digest("grant", int(asset), amount, source, priority, expires_at and expires_at.isoformat())
-        return await self._post(
+        return await self._postings.post(
             user,
             Posting(
                 account,
@@ -188,7 +181,7 @@ class Accounts:
         """Give back all of what a call was charged and was not given back yet, once: its tokens, and the money where a
         money balance was debited for it. The record stays as it is. A ``key`` stands for that from then on.
         """
-        record = await self._record(user, call)
+        record = await self._postings.record(user, self.id_of(user), call)
         if key is not None:
             # Claimed first and done then: to void a call again changes nothing, so a claim that was left is made good.
             content = digest("void", str(call), reason)
@@ -212,14 +205,6 @@ class Accounts:
             after = due[-1][0]
         return lost
 
-    async def _record(self, user: str, call: UUID) -> UsageRecord:
-        account = self.id_of(user)
-        record = await usage.find(self._database, account, call)
-        if record is None:
-            dropped = await dropped_by_retention(self._database, call, account=account)
-            raise dropped or NotFound(f"user {user!r} has no call {call}")
-        return record
-
     async def _correct(
         self, user: str, kind: EntryKind, delta: int, call: UUID | None, reason: str, key: str, asset: Asset
     ) -> Posted:
@@ -228,44 +213,7 @@ class Accounts:
         content = digest(kind.value, int(asset), delta, call and str(call), reason)
         account = self.id_of(user)
         posting = Posting(account, asset, kind, delta, new_id(self.clock), key, content, reference=call, reason=reason)
-        return await self._post(user, posting)
-
-    async def _post(self, user: str, posting: Posting) -> Posted:
-        charged = 0
-        if posting.reference is not None:
-            record = await self._record(user, posting.reference)
-            charged = record.total if posting.asset is Asset.TOKENS else record.charge_nano or 0
-        with translated():
-            balance = await repeated("accounts", lambda: self._post_once(posting, charged), seconds=self._retry_seconds)
-        if balance is not None:
-            telemetry.emit("accounts.posted", account=posting.account)
-            return Posted(posting.id, balance, replayed=False)
-        now = (await accounts.balances(self._database, posting.account)).get(posting.asset)
-        known = await entries.find_key(self._database, posting.account, posting.key)
-        if known is None or now is None:
-            await self.find(user)
-            raise NotFound(f"user {user!r} has no balance of {posting.asset.name.lower()}", hint="a grant opens one")
-        if known.digest != posting.digest:
-            raise used_otherwise(posting.key, known)
-        return Posted(known.result_id, now, replayed=known.result_id != posting.id)
-
-    async def _post_once(self, posting: Posting, charged: int) -> Balance | None:
-        """Write the entry; what is given back of a call is checked under the lock of the balance."""
-        async with self._database.connection() as connection, connection.transaction():
-            if posting.reference is not None:
-                await accounts.lock_balance(connection, posting.account, posting.asset)
-                returned = await entries.returned(connection, posting.account, posting.asset, posting.reference)
-                if posting.kind is EntryKind.VOID:
-                    posting = replace(posting, delta=charged - returned)
-                balance = await entries.post(connection, posting)
-                if balance is not None and not 0 < posting.delta <= charged - returned:
-                    what = "tokens" if posting.asset is Asset.TOKENS else "nano-USD"
-                    raise InvalidInput(
-                        f"{posting.delta:,} {what} cannot be given back: the call was charged {charged:,} "
-                        f"and {returned:,} were given back already"
-                    )
-                return balance
-            return await entries.post(connection, posting)
+        return await self._postings.post(user, posting)
 
     async def burn(self, account: UUID, asset: Asset) -> int:
         """Bring an account's grants up to its balance, and write an entry for what expired; give how much that was.

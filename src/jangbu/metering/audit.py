@@ -1,6 +1,13 @@
-"""The audit: who changed what. A change and its line are one transaction, so neither is ever without the other."""
+"""The audit: who changed what. A change and its line are one transaction, so neither is ever without the other.
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+A use case that changes something notes it where it does so, by whichever door it was reached: it alone knows whether
+there was something left to do. The door says who acts, once for all that is done behind it.
+"""
+
+import getpass
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -14,12 +21,36 @@ from jangbu.storage.audit import AuditRow
 from jangbu.storage.database import Connection, Database
 from jangbu.storage.failures import translated
 
-__all__ = ["Audit", "Change"]
+__all__ = ["Audit", "Change", "acting_as", "note_beside", "whoever_acts"]
 
 Result = TypeVar("Result")
 
 _BYTES_MAX = 4_096
 _KEPT = 1_000
+
+_actor: ContextVar[Actor | None] = ContextVar("jangbu_actor", default=None)
+_is_told: ContextVar[bool] = ContextVar("jangbu_audit_is_told", default=False)
+
+
+@contextmanager
+def acting_as(actor: Actor) -> Iterator[None]:
+    """Have all that is done meanwhile be done in an actor's name."""
+    token = _actor.set(actor)
+    try:
+        yield
+    finally:
+        _actor.reset(token)
+
+
+def whoever_acts() -> Actor:
+    """Give in whose name something is done: where no door says it, whoever runs the process, as the machine has it."""
+    named = _actor.get()
+    if named is not None:
+        return named
+    try:
+        return Actor.of_command(getpass.getuser())
+    except (OSError, KeyError, ImportError):
+        return Actor.of_command("somebody at the machine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +82,29 @@ class Audit:
 
         ``act`` may be any use case of the ledger that needs no other task to write for it: what it asks of the database
         is part of the transaction. ``after`` tells what came of it, or None where nothing was changed (an old request
-        that was sent again): then nothing is written down. Raises what ``act`` raises, and DatabaseUnreachable.
+        that was sent again): then nothing is written down. What use cases note within is a part of this and has no line
+        of its own. Raises what ``act`` raises, and DatabaseUnreachable.
         """
         with translated():
             async with self._database.together() as connection:
-                result = await act()
+                token = _is_told.set(True)
+                try:
+                    result = await act()
+                finally:
+                    _is_told.reset(token)
                 found = change if after is None else replace(change, after=after(result))
                 if after is None or found.after is not None:
                     await self.write(connection, actor, found)
                 return result
 
+    async def note(self, connection: Connection, change: Change) -> None:
+        """Write down a change in the name of whoever acts, in the transaction that makes it."""
+        if not _is_told.get():
+            await self.write(connection, whoever_acts(), change)
+
     async def write(self, connection: Connection, actor: Actor, change: Change) -> None:
         """Write down a change in the transaction that makes it."""
-        await audit.write(
-            connection,
-            self._project,
-            new_id(self._clock),
-            actor,
-            change.action,
-            change.target,
-            before=_shortened(change.before),
-            after=_shortened(change.after),
-        )
+        await _write(connection, self._clock, self._project, actor, change)
 
     async def page(
         self,
@@ -86,6 +118,24 @@ class Audit:
         target, where that is asked for.
         """
         return await audit.page(self._database, self._project, limit, before, actor=actor, target=target)
+
+
+async def note_beside(connection: Connection, clock: Clock, project: str, change: Change) -> None:
+    """Write down a change of the database itself, which is made beside any ledger that is open."""
+    await _write(connection, clock, project, whoever_acts(), change)
+
+
+async def _write(connection: Connection, clock: Clock, project: str, actor: Actor, change: Change) -> None:
+    await audit.write(
+        connection,
+        project,
+        new_id(clock),
+        actor,
+        change.action,
+        change.target,
+        before=_shortened(change.before),
+        after=_shortened(change.after),
+    )
 
 
 def _shortened(facts: Mapping[str, Any] | None) -> str | None:

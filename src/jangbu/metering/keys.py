@@ -22,7 +22,9 @@ from jangbu.domain.ledger import account_id, project_id
 from jangbu.domain.members import Member
 from jangbu.domain.roles import exceeds, has_more_rights
 from jangbu.errors import InvalidInput, NotFound, NotPermitted
+from jangbu.metering.audit import Audit, Change
 from jangbu.metering.content import digest as digest_of
+from jangbu.metering.facts import key_facts
 from jangbu.metering.holds import unknown_user
 from jangbu.metering.key_limits import KeyLimits
 from jangbu.metering.key_uses import KeyUses
@@ -35,6 +37,13 @@ from jangbu.storage.failures import translated
 _REMEMBERED_MAX = 10_000
 _LIMITED_MAKERS_MAX = 3
 """How many keys with limits a key may count under beside its own: each call is counted under all of them."""
+
+_TOLD = frozenset({"kind", "name", "user", "scopes", "models", "expires_at"}) | {
+    "requests_per_minute",
+    "tokens_per_minute",
+    "concurrent_calls",
+}
+"""What the audit says of a key that is made."""
 
 _REFUSALS = {
     None: "the key is unknown",
@@ -55,6 +64,7 @@ class Keys:
         self._database = database
         self._clock = clock
         self._project = project
+        self._audit = Audit(database, clock, project=project)
         self._remembered_max = remembered_max
         self._known = KnownKeys(database, project=project, remembered_max=remembered_max)
         self.limits = KeyLimits(database, clock)
@@ -207,8 +217,11 @@ class Keys:
         with translated():
             async with self._database.connection() as connection, connection.transaction():
                 ended = await api_keys.revoke(connection, self._project, found[0].id)
-        assert ended is not None, "keys are never deleted"
-        revoked, others = ended
+                assert ended is not None, "keys are never deleted"
+                revoked, others = ended
+                if in_force or others:
+                    facts = {"name": revoked.name, "ended_with_it": others}
+                    await self._audit.note(connection, Change("keys.revoke", f"key:{revoked.id}", after=facts))
         return revoked, bool(in_force), others
 
     async def authenticate(self, secret: str) -> Key:
@@ -239,7 +252,7 @@ class Keys:
     async def _create(self, draft: Key) -> tuple[Key, str]:
         await self._require_time(draft)
         with translated():
-            async with self._database.connection() as connection:
+            async with self._database.connection() as connection, connection.transaction():
                 return await self._write(connection, draft)
 
     async def _require_time(self, draft: Key) -> None:
@@ -257,7 +270,10 @@ class Keys:
                 raise NotPermitted("the key that makes it was revoked", hint="use a key that is in force")
             assert key.user is not None, "an app's key needs no account"
             raise unknown_user(key.user)
-        return replace(key, created_at=made_at), secret
+        made = replace(key, created_at=made_at)
+        facts = {name: value for name, value in key_facts(made, made_at).items() if name in _TOLD}
+        await self._audit.note(connection, Change("keys.create", f"key:{made.id}", after=facts))
+        return made, secret
 
     async def _named(self, word: str) -> Sequence[Key]:
         """Give the keys that a person names, the one to revoke first. What may be a secret is repeated nowhere."""

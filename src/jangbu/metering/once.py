@@ -38,7 +38,7 @@ def used_otherwise(key: str, known: KeyRow) -> IdempotencyConflict:
 async def done_once(
     database: Database,
     owner: UUID,
-    key: str,
+    key: str | None,
     content: bytes,
     result: UUID,
     act: Callable[[Connection], Awaitable[None]],
@@ -46,12 +46,13 @@ async def done_once(
     """Act in one transaction with the claim of a key; give the result that the key stands for.
 
     Where that is another one than ``result``, it was done before and nothing was done now. What ``act`` raises leaves
-    the key unclaimed. Raises IdempotencyConflict where the key was used with other content.
+    the key unclaimed. Without a key it is done each time. Raises IdempotencyConflict where the key was used with other
+    content.
     """
-    named = own_key(key)
+    named = None if key is None else own_key(key)
     with translated():
         async with database.connection() as connection, connection.transaction():
-            if await entries.reserve_key(connection, owner, named, content, result):
+            if named is None or await entries.reserve_key(connection, owner, named, content, result):
                 await act(connection)
                 return result
         known = await entries.find_key(database, owner, named)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -10,15 +10,18 @@ from typing import Any
 from uuid import UUID
 
 from jangbu import prices as shipped_prices
+from jangbu.clock import Clock
 from jangbu.domain.ledger import project_id
 from jangbu.domain.pricing import Cost, Price, PriceBook, Terms, charge, cost
 from jangbu.domain.usage import Usage
 from jangbu.errors import IdempotencyConflict, NotFound
+from jangbu.metering.audit import Audit, Change
 from jangbu.metering.content import canonical, digest
 from jangbu.metering.evidence import restated
 from jangbu.metering.once import own_key, used_otherwise
 from jangbu.storage import entries, prices, usage
 from jangbu.storage.database import Connection, Database
+from jangbu.storage.failures import translated
 from jangbu.storage.prices import PriceVersion
 from jangbu.storage.usage import UsageRecord
 
@@ -76,9 +79,10 @@ class Changed:
 class Pricing:
     """The price books of one project. ``refresh`` must have run once before anything is priced."""
 
-    def __init__(self, database: Database, *, project: str, book_file: Path | None = None) -> None:
+    def __init__(self, database: Database, clock: Clock, *, project: str, book_file: Path | None = None) -> None:
         self._database = database
         self._project = project
+        self._audit = Audit(database, clock, project=project)
         self._book_file = book_file
         self._editions: dict[int, Edition] = {}
         self._in_force: Edition | None = None
@@ -138,6 +142,10 @@ class Pricing:
         base, terms = await asyncio.to_thread(make, before)
         text = await asyncio.to_thread(_text, base, terms)
         version, is_new = await prices.add(connection, self._project, digest(text), text, note)
+        if is_new:
+            former = _told(before.version, before.base, before.terms)
+            change = Change("prices.change", "prices", former, {**_told(version, base, terms), "note": note})
+            await self._audit.note(connection, change)
         return Changed(version, is_new, before.base, base)
 
     async def _done(self, connection: Connection, key: str, content: bytes) -> int | None:
@@ -203,18 +211,31 @@ class Pricing:
             if now.cost_nano is not None and now.charge_nano is not None and now.version is not None:
                 input_nano = now.input_cost_nano or 0
                 rows.append((account, usage_id, now.cost_nano, input_nano, now.charge_nano, now.version))
-        done = await usage.write_prices(self._database, rows, self._project, _BACKFILL_WRITER) if rows else 0
-        return len(page), done, page[-1][1] if page else None
+        return len(page), await self._fill_in(rows), page[-1][1] if page else None
+
+    async def _fill_in(self, rows: Sequence[tuple[UUID, UUID, int, int, int, int]]) -> int:
+        """Write prices in one transaction with the line that tells of them; give how many calls had none."""
+        if not rows:
+            return 0
+        with translated():
+            async with self._database.together() as connection:
+                done = await usage.write_prices(self._database, rows, self._project, _BACKFILL_WRITER)
+                if done:
+                    facts = {"priced": done, "version": self.in_force.version}
+                    await self._audit.note(connection, Change("prices.backfill", "prices", after=facts))
+                return done
 
     async def _put_first(self, newest: PriceVersion | None) -> None:
         chosen = self._book_file
         book = await asyncio.to_thread(
             shipped_prices.shipped if chosen is None else lambda: shipped_prices.load(chosen)
         )
-        terms = Terms() if newest is None else _read(newest).terms
-        text = _text(book, terms)
         note = "the shipped book" if chosen is None else f"the book of {chosen.name}"
         async with prices.writing(self._database, self._project) as connection:
+            if newest is not None:
+                await self._change(connection, lambda edition: (book, edition.terms), note)
+                return
+            text = _text(book, Terms())
             await prices.add(connection, self._project, digest(text), text, note)
 
     def _keep(self, found: PriceVersion) -> Edition:
@@ -238,6 +259,16 @@ def _text(base: PriceBook, terms: Terms) -> str:
         "overrides": [price.to_row() for price in terms.overrides],
     }
     return canonical({"rows": base.to_rows(), "terms": kept})
+
+
+def _told(version: int, base: PriceBook, terms: Terms) -> Mapping[str, int]:
+    """Say in short what was in force, for the audit; who wants more compares the versions, which stay."""
+    return {
+        "version": version,
+        "rows": len(base.rows),
+        "own_prices": len(terms.overrides),
+        "markup_parts_per_million": terms.markup_parts_per_million,
+    }
 
 
 def _priced(edition: Edition, found: Cost) -> Priced:

@@ -1,37 +1,51 @@
 """Holds that an operator ends: by the answer that came after all, or by their word that there was none.
 
-What is done under a caller's own key is claimed first and done then: to do it again changes nothing, so that a claim
-after which nothing was done is made good by the next attempt.
+A hold is given back in one transaction with its key and its line in the audit. A charge goes the way of all records, so
+its key is claimed first and its line follows: to do either again changes nothing, so what was left out is made good by
+the next attempt.
 """
 
 from uuid import UUID
 
 from jangbu.clock import new_id
-from jangbu.domain.flow import Call, Receipt, Settle
+from jangbu.domain.flow import Receipt, Settle
 from jangbu.domain.usage import Usage
 from jangbu.errors import NotFound
+from jangbu.metering.audit import Change
 from jangbu.metering.content import digest
 from jangbu.metering.drafts import receipt_again
 from jangbu.metering.evidence import evidence, require_evidence
 from jangbu.metering.meter import Metering
 from jangbu.metering.once import done_once, nothing_more, was_done
+from jangbu.storage import entries, holds
 from jangbu.storage import usage as records
+from jangbu.storage.database import Connection
+from jangbu.storage.failures import translated
 
-__all__ = ["charge_hold", "release_hold", "settle_ended"]
+__all__ = ["charge_hold", "release_hold"]
 
 
-async def release_hold(ledger: Metering, hold: UUID, reason: str, *, key: str) -> tuple[bool, bool]:
+async def release_hold(ledger: Metering, hold: UUID, reason: str, *, key: str | None = None) -> tuple[bool, bool]:
     """Give a hold back; tell whether it was held until now, and whether that was asked for before with the key.
 
     Raises NotFound or IdempotencyConflict.
     """
-    account = ledger.accounts.id_of((await ledger.holds.call_of(hold)).user)
+    user, released = (await ledger.holds.call_of(hold)).user, False
+    account = ledger.accounts.id_of(user)
+
+    async def release(connection: Connection) -> None:
+        nonlocal released
+        (released,) = await holds.release(connection, [(account, hold, reason)])
+        if released:
+            facts = {"user": user, "reason": reason}
+            await ledger.audit.note(connection, Change("hold.release", f"hold:{hold}", after=facts))
+
     asked, content = new_id(ledger.clock), digest("holds.release", str(hold), reason)
-    known = await done_once(ledger.database, account, key, content, asked, nothing_more)
-    return await ledger.holds.release(account, hold, reason), known != asked
+    known = await done_once(ledger.database, account, key, content, asked, release)
+    return released, known != asked
 
 
-async def charge_hold(ledger: Metering, project: str, hold: UUID, usage: Usage, *, key: str) -> Receipt:
+async def charge_hold(ledger: Metering, project: str, hold: UUID, usage: Usage, *, key: str | None = None) -> Receipt:
     """Settle a hold by an answer; where it is settled already, give the receipt again to who settled it.
 
     Raises InvalidAnswer, NotFound, StillRunning or IdempotencyConflict.
@@ -45,17 +59,25 @@ async def charge_hold(ledger: Metering, project: str, hold: UUID, usage: Usage, 
         record = None if account is None else await records.find(ledger.database, account, hold)
         if account is None or record is None:
             raise
-        if not await was_done(ledger.database, account, key, content):
+        if key is None or not await was_done(ledger.database, account, key, content):
             raise
-        return receipt_again(record, (await ledger.accounts.balance(record.user)).available)
-    await done_once(ledger.database, ledger.accounts.id_of(call.user), key, content, hold, nothing_more)
-    return await settle_ended(ledger, call, usage)
+        receipt = receipt_again(record, (await ledger.accounts.balance(record.user)).available)
+        await _tell(ledger, account, receipt)
+        return receipt
+    account = ledger.accounts.id_of(call.user)
+    await done_once(ledger.database, account, key, content, hold, nothing_more)
+    await ledger.holds.require_ended(hold)
+    settled = await ledger.execute(Settle(call, usage))
+    assert isinstance(settled, Receipt), "what is settled has a receipt"
+    if not settled.replayed:
+        await _tell(ledger, account, settled)
+    return settled
 
 
-async def settle_ended(ledger: Metering, call: Call, usage: Usage) -> Receipt:
-    """Settle a call by evidence, once it is not under way any more. Raises InvalidAnswer or StillRunning."""
-    require_evidence(usage)
-    await ledger.holds.require_ended(call.id)
-    receipt = await ledger.execute(Settle(call, usage))
-    assert isinstance(receipt, Receipt), "what is settled has a receipt"
-    return receipt
+async def _tell(ledger: Metering, account: UUID, receipt: Receipt) -> None:
+    """Write down once that somebody had a hold charged."""
+    facts = {"user": receipt.user, "charged_tokens": receipt.charged_tokens}
+    with translated():
+        async with ledger.database.connection() as connection, connection.transaction():
+            if await entries.reserve_key(connection, account, f"told:{receipt.id}", b"", receipt.id):
+                await ledger.audit.note(connection, Change("hold.charge", f"hold:{receipt.id}", after=facts))

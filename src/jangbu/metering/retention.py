@@ -12,9 +12,10 @@ from uuid import UUID
 
 from jangbu import telemetry
 from jangbu.errors import InvalidInput, JangbuError, NotFound
+from jangbu.metering.audit import Audit, Change
 from jangbu.storage import retention
 from jangbu.storage.database import Database
-from jangbu.storage.failures import lacks_lock
+from jangbu.storage.failures import lacks_lock, translated
 from jangbu.storage.retention import Partition
 from jangbu.storage.usage import moment_of
 
@@ -26,8 +27,9 @@ MONTHS_MAX = 1200
 class Retention:
     """Drops the old records of a database, of all its projects."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, audit: Audit) -> None:
         self._database = database
+        self._audit = audit
 
     async def due(self, months: int) -> Sequence[Partition]:
         """Give the partitions that are older than so many full months, by the database's clock, oldest first.
@@ -46,7 +48,12 @@ class Retention:
         if reason := refusal(partition):
             raise JangbuError(f"{partition.name} is kept: {reason}")
         try:
-            dropped = await retention.drop(self._database, partition.month)
+            with translated():
+                async with self._database.together() as connection:
+                    dropped = await retention.drop(self._database, partition.month)
+                    if dropped is not None:
+                        change = Change("retention.drop", f"partition:{partition.name}", after={"records": dropped})
+                        await self._audit.note(connection, change)
         except Exception as error:
             if not lacks_lock(error):
                 raise

@@ -12,6 +12,7 @@ from jangbu import telemetry
 from jangbu.clock import new_id
 from jangbu.domain.ledger import project_id
 from jangbu.errors import JangbuError, NotFound, StillRunning
+from jangbu.metering.audit import Change
 from jangbu.metering.content import digest
 from jangbu.metering.evidence import restated
 from jangbu.metering.facts import mismatch_facts
@@ -49,6 +50,8 @@ class VerificationRuns:
                 connection, self._project, run, is_full=is_full, seconds=_LEASE_SECONDS
             ):
                 raise StillRunning("a verification is under way", hint="wait until it has ended")
+            facts = {"id": str(run), "full": is_full}
+            await self._ledger.audit.note(connection, Change("verification.start", "ledger", after=facts))
 
         content = digest("verification.start", is_full)
         known = await done_once(self._ledger.database, project_id(self._project), key, content, run, insert)

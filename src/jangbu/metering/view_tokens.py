@@ -16,12 +16,12 @@ from uuid import UUID
 from jangbu.clock import Clock, new_id
 from jangbu.domain.ledger import account_id, project_id
 from jangbu.errors import InvalidInput, TokenExpired, Unauthenticated
+from jangbu.metering.audit import Audit, Change
 from jangbu.metering.content import digest
 from jangbu.metering.holds import unknown_user
 from jangbu.metering.once import done_once
 from jangbu.storage import accounts, view_keys
 from jangbu.storage.database import Connection, Database
-from jangbu.storage.failures import translated
 
 __all__ = ["SECONDS", "SECONDS_LEAST", "SECONDS_MAX", "ViewToken", "ViewTokens"]
 
@@ -52,6 +52,7 @@ class ViewTokens:
         self._database = database
         self._clock = clock
         self._project = project
+        self._audit = Audit(database, clock, project=project)
 
     async def make(self, user: str, seconds: int = SECONDS) -> ViewToken:
         """Make a token for a user. Raises NotFound, and InvalidInput for one that would live too long."""
@@ -103,14 +104,10 @@ class ViewTokens:
 
         async def replace(connection: Connection) -> None:
             await view_keys.replace(connection, self._project, made)
+            await self._audit.note(connection, Change("view_tokens.revoke", "view_tokens"))
 
-        if once is not None:
-            content = digest("view_tokens.revoke")
-            return await done_once(self._database, project_id(self._project), once, content, result, replace) == result
-        with translated():
-            async with self._database.connection() as connection:
-                await replace(connection)
-        return True
+        content = digest("view_tokens.revoke")
+        return await done_once(self._database, project_id(self._project), once, content, result, replace) == result
 
     async def _key(self) -> tuple[bytes, datetime]:
         known = await view_keys.find(self._database, self._project)

@@ -16,6 +16,7 @@ from jangbu.domain.ledger import project_id
 from jangbu.domain.webhooks import Event, EventKind, EventState
 from jangbu.errors import AlertUndelivered, NotConfigured, NotFound
 from jangbu.metering.alert_delivery import attempted
+from jangbu.metering.audit import Audit, Change
 from jangbu.metering.content import digest
 from jangbu.metering.once import done_once
 from jangbu.metering.webhook_delivery import WebhookDelivery
@@ -23,7 +24,6 @@ from jangbu.metering.webhook_finding import WebhookFinding
 from jangbu.metering.webhook_watch import Watch
 from jangbu.storage import webhooks
 from jangbu.storage.database import Connection, Database
-from jangbu.storage.failures import translated
 from jangbu.storage.webhooks import EventRow, WebhookStanding
 
 __all__ = ["AGAIN_MAX", "Telling", "Webhooks"]
@@ -107,6 +107,7 @@ class Webhooks:
         self._database = database
         self._clock = clock
         self._project = project
+        self._audit = Audit(database, clock, project=project)
         self._telling = telling
         self.watch = None if telling is None else telling.watch
         """What notes what happens to users, None where the app is not told."""
@@ -177,15 +178,10 @@ class Webhooks:
         async def act(connection: Connection) -> None:
             if await webhooks.send_again(connection, self._project, event) is None:
                 raise _unknown(event)
+            await self._audit.note(connection, Change("webhook.send_again", f"event:{event}"))
 
-        done = made = new_id(self._clock)
-        if key is not None:
-            content = digest("webhook-again", str(event))
-            done = await done_once(self._database, project_id(self._project), key, content, made, act)
-        else:
-            with translated():
-                async with self._database.connection() as connection:
-                    await act(connection)
+        made, content = new_id(self._clock), digest("webhook-again", str(event))
+        done = await done_once(self._database, project_id(self._project), key, content, made, act)
         return await self.find(event), done != made
 
 

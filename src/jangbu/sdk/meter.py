@@ -15,8 +15,8 @@ from jangbu.sdk.attribution import Attribution
 from jangbu.sdk.background import Background
 
 if TYPE_CHECKING:
-    from jangbu.metering.accounts import Posted
     from jangbu.metering.meter import Metering
+    from jangbu.metering.postings import Posted
     from jangbu.sdk.connected import ConnectedMeter
 
 __all__ = ["Meter"]

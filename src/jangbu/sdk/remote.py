@@ -22,8 +22,8 @@ from jangbu.domain.flow import Receipt
 from jangbu.domain.ledger import Balance, account_id
 from jangbu.domain.usage import Usage
 from jangbu.errors import InvalidAnswer, InvalidInput, JangbuError, LedgerUnreachable
-from jangbu.metering.accounts import Posted
 from jangbu.metering.content import metadata_text
+from jangbu.metering.postings import Posted
 from jangbu.metering.view_tokens import ViewToken
 from jangbu.providers.gemini.objects import answers_in
 from jangbu.sdk.problems import error_of

@@ -40,11 +40,10 @@ async def page(database: Database, project: str, after: str, limit: int) -> Sequ
     return [_account(row) for row in await database.rows("account_list", project, after, limit)]
 
 
-async def block(source: Database | Connection, account: UUID, blocked: bool) -> bool:
-    """Block or unblock an account; tell whether it exists."""
-    if isinstance(source, Database):
-        return await source.value("account_block", account, blocked) is not None
-    return await source.fetchval(statement("account_block"), account, blocked) is not None
+async def block(connection: Connection, account: UUID, blocked: bool) -> bool | None:
+    """Block or unblock an account; tell whether it was blocked before, None where there is none."""
+    was_blocked: bool | None = await connection.fetchval(statement("account_block"), account, blocked)
+    return was_blocked
 
 
 async def open_balance(database: Database, account: UUID, asset: Asset) -> None:

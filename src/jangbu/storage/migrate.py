@@ -7,9 +7,10 @@ runs of a command find nothing to do.
 """
 
 import io
+from collections.abc import Awaitable, Callable
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
@@ -23,12 +24,16 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 10
 
+Note = Callable[[Any, str | None], Awaitable[None]]
+
 HEAD = "0019"
 """The revision that this release needs."""
 
 
-async def upgrade(dsn: str) -> tuple[str | None, str]:
+async def upgrade(dsn: str, note: Note | None = None) -> tuple[str | None, str]:
     """Bring the database to HEAD; give the revision it had (None for an empty one) and the one it has.
+
+    ``note`` is told of an upgrade in its transaction, with the revision that there was.
 
     Safe to run by many at once and to run again: whoever comes second finds nothing to do, and one that is killed is
     gone on with. Raises
@@ -42,6 +47,8 @@ async def upgrade(dsn: str) -> tuple[str | None, str]:
                 before = await _revision(connection)
                 if before != HEAD:
                     await connection.execute(upgrade_sql(before))
+                    if note is not None:
+                        await note(connection, before)
             await complete_chains(connection)
             return before, HEAD
         finally:

@@ -11,8 +11,8 @@ from jangbu.api.rest.asked import Account, Ask
 from jangbu.api.rest.declared import MONEY, Routes
 from jangbu.api.rest.values import Answer, Body, Tokens, example
 from jangbu.domain.ledger import TOKENS_MAX
-from jangbu.metering.accounts import Posted
 from jangbu.metering.facts import balance_facts
+from jangbu.metering.postings import Posted
 
 __all__ = ["Delta", "Why", "corrections"]
 

@@ -15,12 +15,15 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
 from jangbu import telemetry
+from jangbu.api.requests import current_id
 from jangbu.api.rest.asked import Asked, Parts
 from jangbu.api.rest.declared import Declared, Endpoint
 from jangbu.api.rest.problems import InvalidFields, problem
 from jangbu.api.rest.streams import Streamed
 from jangbu.domain.keys import Key
+from jangbu.domain.members import Actor
 from jangbu.errors import InvalidInput, JangbuError, NotPermitted, Unauthenticated
+from jangbu.metering.audit import acting_as
 from jangbu.metering.keys import Keys
 
 __all__ = ["KEY_HEADER", "Route"]
@@ -93,7 +96,8 @@ class Route(APIRoute):
                 raise InvalidInput("nothing is sent with this", hint="leave the body empty")
             read = _Read(request, content)
             read.state.asked = Asked(parts, key, once)
-            response = await handle(read)
+            with acting_as(Actor.of_key(key, current_id())):
+                response = await handle(read)
         if declared.takes_body or isinstance(response, Streamed):
             response.headers["cache-control"] = "no-store"
             return response

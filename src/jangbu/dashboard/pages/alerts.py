@@ -9,7 +9,6 @@ from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OPERATIONS, READERS, WRITERS, Action, Page
 from jangbu.dashboard.pages.user import user_of
 from jangbu.dashboard.why import why_finding
-from jangbu.domain.flow import Receipt
 from jangbu.metering.inbox import FindingKind, Inbox, InboxState, resolves_itself, state_of
 from jangbu.metering.reports import Reports
 from jangbu.metering.resolving import charge_hold, release_hold
@@ -82,29 +81,14 @@ async def resolve(look: Look) -> str:
 async def release(look: Look) -> str:
     """Give held tokens back: there was no answer."""
     hold, reason = id_of(look.form.get("hold")), reason_of(look)
-
-    async def act() -> tuple[bool, bool]:
-        return await release_hold(look.ledger, hold, reason, key=key_of(look))
-
-    await done(look, "hold.release", f"hold:{hold}", act, lambda found: {"reason": reason} if found[0] else None)
+    await release_hold(look.ledger, hold, reason, key=key_of(look))
     return look.url("/alerts", notice="released")
 
 
 async def charge(look: Look) -> str:
-    """Charge a call by the answer of it that came after all.
-
-    The record goes its own way, so that it is durable whatever becomes of the audit's line, which follows it.
-    """
+    """Charge a call by the answer of it that came after all."""
     hold, usage = id_of(look.form.get("hold")), parse(look.form.get("answer", "").encode())
-    receipt = await charge_hold(look.ledger, look.settings.project, hold, usage, key=key_of(look))
-
-    async def act() -> Receipt:
-        return receipt
-
-    await done(
-        look, "hold.charge", f"hold:{hold}", act,
-        lambda found: None if found.replayed else {"charged_tokens": found.charged_tokens},
-    )  # fmt: skip
+    await charge_hold(look.ledger, look.settings.project, hold, usage, key=key_of(look))
     return look.url("/alerts", notice="charged")
 
 

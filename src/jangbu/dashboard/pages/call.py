@@ -8,8 +8,8 @@ from jangbu.dashboard.done import done, key_of
 from jangbu.dashboard.fields import id_of
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OPERATIONS, READERS, Action, Page
-from jangbu.dashboard.pages.user import target_of
 from jangbu.domain.flow import Receipt
+from jangbu.metering.postings import account_target
 from jangbu.metering.reports import Reports
 from jangbu.providers.gemini.parse import parse
 
@@ -52,7 +52,7 @@ async def record_test(look: Look) -> str:
         return receipt
 
     await done(
-        look, "test_record.make", target_of(_TEST_USER), act,
+        look, "test_record.make", account_target(_TEST_USER), act,
         lambda made: None if made.replayed else {"call": str(made.id)},
     )  # fmt: skip
     return look.url("/call", call=receipt.id, user=_TEST_USER, notice="test_recorded")

@@ -5,20 +5,18 @@ from typing import Any
 
 from jangbu.dashboard import files
 from jangbu.dashboard.choices import CUSTOM, window_asked, zones
-from jangbu.dashboard.done import done, key_of, new_key
+from jangbu.dashboard.done import key_of, new_key
 from jangbu.dashboard.failing import told
 from jangbu.dashboard.fields import Wrong, chosen_of, id_of, reason_of, whole
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import MONEY, READERS, WRITERS, Action, Page
-from jangbu.dashboard.pages.user import target_of, user_of
+from jangbu.dashboard.pages.user import user_of
 from jangbu.domain.ledger import Asset, EntryKind
 from jangbu.domain.windows import Preset
 from jangbu.errors import NotFound
 from jangbu.metering import history
-from jangbu.metering.accounts import Posted
 from jangbu.metering.reports import Reports
 from jangbu.metering.snapshots import snapshot
-from jangbu.storage.verification_runs import RunRow
 
 __all__ = ["PAGE"]
 
@@ -66,27 +64,14 @@ async def refund(look: Look) -> str:
         whole(look, "amount", least=1),
         reason_of(look),
     )
-
-    async def act() -> Posted:
-        return await look.ledger.accounts.refund(user, call, amount, reason=reason, key=key_of(look))
-
-    await done(
-        look, "account.refund", target_of(user), act,
-        lambda posted: _new(posted, call=str(call), amount=amount, reason=reason),
-    )  # fmt: skip
+    await look.ledger.accounts.refund(user, call, amount, reason=reason, key=key_of(look))
     return look.url("/ledger", user=user, notice="refunded")
 
 
 async def void(look: Look) -> str:
     """Give back all that a call was charged and was not given back yet, its tokens and its money."""
     user, call, reason = user_of(look), id_of(look.form.get("call")), reason_of(look)
-
-    async def act() -> Posted:
-        return await look.ledger.accounts.void(user, call, reason=reason, key=key_of(look))
-
-    await done(
-        look, "account.void", target_of(user), act, lambda posted: _new(posted, call=str(call), reason=reason)
-    )  # fmt: skip
+    await look.ledger.accounts.void(user, call, reason=reason, key=key_of(look))
     return look.url("/ledger", user=user, notice="voided")
 
 
@@ -145,21 +130,8 @@ def _choices(look: Look) -> Mapping[str, Any]:
 
 
 async def _begun(look: Look, *, is_full: bool) -> str:
-    """Begin a verification, and write down who wanted it: the line follows, because the work is a task of its own."""
-    begun = await look.runs.begin(is_full=is_full, key=key_of(look))
-
-    async def act() -> tuple[RunRow, bool]:
-        return begun
-
-    await done(
-        look, "verification.start", "ledger", act,
-        lambda found: None if found[1] else {"id": str(found[0].id), "full": is_full},
-    )  # fmt: skip
+    await look.runs.begin(is_full=is_full, key=key_of(look))
     return look.url("/ledger", user=look.form.get("user") or None, notice="verifying")
-
-
-def _new(posted: Posted, **facts: object) -> Mapping[str, Any] | None:
-    return None if posted.replayed else facts | {"id": str(posted.id)}
 
 
 def _number(look: Look, name: str) -> int | None:

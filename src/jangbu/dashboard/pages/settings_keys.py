@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jangbu.dashboard.done import done, key_of, new_key
+from jangbu.dashboard.done import key_of, new_key
 from jangbu.dashboard.fields import Wrong, expiry_of, id_of, name_of, place_of, placed, require_one_of, whole_or_none
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OPERATIONS, Action, Answered, Page
@@ -51,24 +51,14 @@ async def create_user(look: Look) -> Answered:
 async def revoke(look: Look) -> str:
     """End a key for good."""
     key = id_of(look.form.get("id"))
-
-    async def act() -> tuple[Key, bool, int]:
-        return await look.ledger.keys.revoke_for(look.session.member, key, once=key_of(look))
-
-    await done(look, "keys.revoke", f"key:{key}", act, lambda found: {"name": found[0].name} if found[1] else None)
+    await look.ledger.keys.revoke_for(look.session.member, key, once=key_of(look))
     return look.url("/settings/keys", notice="revoked")
 
 
 async def _made(look: Look, kind: KeyKind, user: str | None) -> Answered:
     """Make a key, and show its secret on the page that answers: nowhere else, and never again."""
     draft = _drafted(look, kind, user)
-
-    async def act() -> tuple[Key, str | None]:
-        return await look.ledger.keys.make_for(look.session.member, draft, once=key_of(look))
-
-    key, secret = await done(
-        look, "keys.create", f"key:{draft.id}", act, lambda made: None if made[1] is None else _facts(made[0])
-    )
+    key, secret = await look.ledger.keys.make_for(look.session.member, draft, once=key_of(look))
     return Answered("settings_key_made.html", {"key": key, "secret": secret})
 
 
@@ -95,20 +85,6 @@ def _scopes(look: Look, kind: KeyKind) -> tuple[str, ...] | None:
     if not roles and not called:
         raise Wrong("rights")
     return (*roles, *called)
-
-
-def _facts(key: Key) -> Mapping[str, Any]:
-    return {
-        "kind": key.kind,
-        "name": key.name,
-        "user": key.user,
-        "scopes": key.scopes,
-        "models": key.models,
-        "requests_per_minute": key.requests_per_minute,
-        "tokens_per_minute": key.tokens_per_minute,
-        "concurrent_calls": key.concurrent_calls,
-        "expires_at": key.expires_at and key.expires_at.isoformat(),
-    }
 
 
 def _values(scopes: tuple[Scope, ...] | type[Scope]) -> tuple[str, ...]:

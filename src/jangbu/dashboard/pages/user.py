@@ -4,19 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from jangbu.dashboard import files
-from jangbu.dashboard.done import done, key_of, new_key
+from jangbu.dashboard.done import key_of, new_key
 from jangbu.dashboard.fields import Wrong, expiry_of, id_of, reason_of, require_one_of, whole
 from jangbu.dashboard.figures import parts_figure
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import MONEY, READERS, WRITERS, Action, Page
 from jangbu.domain.standing import LATELY_DAYS
 from jangbu.domain.windows import zone_named
-from jangbu.metering.accounts import Posted
 from jangbu.metering.reports import summed
 from jangbu.metering.snapshots import snapshot
 from jangbu.metering.statements import statement_of
 
-__all__ = ["PAGE", "target_of", "user_of"]
+__all__ = ["PAGE", "user_of"]
 
 _CALLS_SHOWN = 50
 _ENTRIES_SHOWN = 20
@@ -54,11 +53,7 @@ async def grant(look: Look) -> str:
     user, amount, expires_at = user_of(look), whole(look, "amount", least=1), expiry_of(look)
     source = look.form.get("source") or _SOURCES[0]
     require_one_of(_SOURCES, source)
-
-    async def act() -> Posted:
-        return await look.ledger.accounts.grant(user, amount, key=key_of(look), source=source, expires_at=expires_at)
-
-    await done(look, "account.grant", target_of(user), act, lambda posted: _new(posted, amount=amount, source=source))
+    await look.ledger.accounts.grant(user, amount, key=key_of(look), source=source, expires_at=expires_at)
     return look.url("/user", user=user, notice="granted")
 
 
@@ -67,11 +62,7 @@ async def adjust(look: Look) -> str:
     user, delta, reason = user_of(look), whole(look, "delta"), reason_of(look)
     if delta == 0:
         raise Wrong("zero")
-
-    async def act() -> Posted:
-        return await look.ledger.accounts.adjust(user, delta, reason=reason, key=key_of(look))
-
-    await done(look, "account.adjust", target_of(user), act, lambda posted: _new(posted, delta=delta, reason=reason))
+    await look.ledger.accounts.adjust(user, delta, reason=reason, key=key_of(look))
     return look.url("/user", user=user, notice="adjusted")
 
 
@@ -100,23 +91,10 @@ def user_of(look: Look) -> str:
     return user
 
 
-def target_of(user: str) -> str:
-    """Name a user's account in the audit."""
-    return f"account:{user}"
-
-
 async def _blocked(look: Look, blocked: bool) -> str:
     user = user_of(look)
-
-    async def act() -> bool:
-        return await look.ledger.accounts.block(user, blocked)
-
-    await done(look, "account.block" if blocked else "account.unblock", target_of(user), act)
+    await look.ledger.accounts.block(user, blocked)
     return look.url("/user", user=user, notice="blocked" if blocked else "unblocked")
-
-
-def _new(posted: Posted, **facts: object) -> Mapping[str, Any] | None:
-    return None if posted.replayed else facts | {"id": str(posted.id)}
 
 
 PAGE = Page(

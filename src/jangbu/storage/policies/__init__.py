@@ -1,6 +1,8 @@
 """Row-level security: what roles other than the ledger's owner may read of it."""
 
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
+from typing import Any
 
 import asyncpg
 
@@ -29,13 +31,18 @@ def policies_sql(*, role: str, project: str, claim: str | None) -> str:
     return f"SELECT {settings};\n{text}"
 
 
-async def apply(dsn: str, sql: str) -> None:
-    """Put policies in force, all or none; again it changes nothing. Raises NotFound where there is no such role."""
+async def apply(dsn: str, sql: str, note: Callable[[Any], Awaitable[None]] | None = None) -> None:
+    """Put policies in force, all or none, with what ``note`` writes in their transaction; again it changes nothing.
+
+    Raises NotFound where there is no such role.
+    """
     with translated():
         connection = await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS)
         try:
             async with connection.transaction():
                 await connection.execute(sql)
+                if note is not None:
+                    await note(connection)
         except asyncpg.UndefinedObjectError as error:
             raise NotFound(str(error), hint="create the role first: CREATE ROLE name NOLOGIN") from error
         finally:

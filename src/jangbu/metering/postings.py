@@ -1,0 +1,128 @@
+"""Entries that somebody makes by hand: grants, corrections and what is given back, each once for a key.
+
+The line of the audit is written with the entry, so what is sent again writes neither.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from jangbu import telemetry
+from jangbu.domain.ledger import Asset, Balance, EntryKind
+from jangbu.errors import InvalidInput, NotFound
+from jangbu.metering.audit import Audit, Change
+from jangbu.metering.holds import unknown_user
+from jangbu.metering.once import used_otherwise
+from jangbu.metering.retention import dropped_by_retention
+from jangbu.metering.retry import repeated
+from jangbu.storage import accounts, entries, usage
+from jangbu.storage.database import Database
+from jangbu.storage.entries import Posting
+from jangbu.storage.failures import translated
+from jangbu.storage.usage import UsageRecord
+
+__all__ = ["Posted", "Postings", "account_target"]
+
+_ACTIONS = {
+    EntryKind.GRANT: "account.grant",
+    EntryKind.ADJUSTMENT: "account.adjust",
+    EntryKind.REFUND: "account.refund",
+    EntryKind.VOID: "account.void",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """An entry that stands, and the balance. ``replayed`` tells that its key was used before with the same content."""
+
+    id: UUID
+    balance: Balance
+    replayed: bool
+
+
+class Postings:
+    """Writes entries to the accounts of one project."""
+
+    def __init__(self, database: Database, audit: Audit, *, retry_seconds: int) -> None:
+        self._database = database
+        self._audit = audit
+        self._retry_seconds = retry_seconds
+
+    async def post(self, user: str, posting: Posting) -> Posted:
+        """Write an entry, once for its key. Raises NotFound, IdempotencyConflict, and InvalidInput where more would be
+        given back of a call than it was charged.
+        """
+        charged = 0
+        if posting.reference is not None:
+            record = await self.record(user, posting.account, posting.reference)
+            charged = record.total if posting.asset is Asset.TOKENS else record.charge_nano or 0
+        with translated():
+            balance = await repeated(
+                "accounts", lambda: self._post_once(user, posting, charged), seconds=self._retry_seconds
+            )
+        if balance is not None:
+            telemetry.emit("accounts.posted", account=posting.account)
+            return Posted(posting.id, balance, replayed=False)
+        now = (await accounts.balances(self._database, posting.account)).get(posting.asset)
+        known = await entries.find_key(self._database, posting.account, posting.key)
+        if known is None or now is None:
+            if await accounts.find(self._database, posting.account) is None:
+                raise unknown_user(user)
+            raise NotFound(f"user {user!r} has no balance of {posting.asset.name.lower()}", hint="a grant opens one")
+        if known.digest != posting.digest:
+            raise used_otherwise(posting.key, known)
+        return Posted(known.result_id, now, replayed=known.result_id != posting.id)
+
+    async def record(self, user: str, account: UUID, call: UUID) -> UsageRecord:
+        """Give the record of a user's call. Raises NotFound."""
+        record = await usage.find(self._database, account, call)
+        if record is None:
+            dropped = await dropped_by_retention(self._database, call, account=account)
+            raise dropped or NotFound(f"user {user!r} has no call {call}")
+        return record
+
+    async def _post_once(self, user: str, posting: Posting, charged: int) -> Balance | None:
+        """Write the entry; what is given back of a call is checked under the lock of the balance."""
+        async with self._database.connection() as connection, connection.transaction():
+            returned = 0
+            if posting.reference is not None:
+                await accounts.lock_balance(connection, posting.account, posting.asset)
+                returned = await entries.returned(connection, posting.account, posting.asset, posting.reference)
+                if posting.kind is EntryKind.VOID:
+                    posting = replace(posting, delta=charged - returned)
+            balance = await entries.post(connection, posting)
+            if balance is None:
+                return None
+            if posting.reference is not None and not 0 < posting.delta <= charged - returned:
+                what = "tokens" if posting.asset is Asset.TOKENS else "nano-USD"
+                raise InvalidInput(
+                    f"{posting.delta:,} {what} cannot be given back: the call was charged {charged:,} "
+                    f"and {returned:,} were given back already"
+                )
+            if not (posting.kind is EntryKind.VOID and posting.asset is Asset.MONEY):
+                # The money of a call that is voided goes the way of its tokens, whose line tells of both.
+                change = Change(_ACTIONS[posting.kind], account_target(user), after=_facts(posting))
+                await self._audit.note(connection, change)
+            return balance
+
+
+def account_target(user: str) -> str:
+    """Name a user's account in the audit."""
+    return f"account:{user}"
+
+
+def _facts(posting: Posting) -> Mapping[str, Any]:
+    facts: dict[str, Any] = {} if posting.asset is Asset.TOKENS else {"asset": posting.asset.name.lower()}
+    if posting.reference is not None:
+        facts["call"] = str(posting.reference)
+    if posting.kind is EntryKind.ADJUSTMENT:
+        facts["delta"] = posting.delta
+    else:
+        facts["amount"] = posting.delta
+    if posting.kind is EntryKind.GRANT:
+        expires_at = posting.expires_at and posting.expires_at.isoformat()
+        facts |= {"source": posting.source, "priority": posting.priority, "expires_at": expires_at}
+    else:
+        facts["reason"] = posting.reason
+    return facts | {"id": str(posting.id)}
