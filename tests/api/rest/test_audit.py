@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -14,6 +14,7 @@ from jangbu.domain.members import ActorKind
 from tests.api.rest.stage import Stage, answer, record
 
 DREAM = "gemini-99-dream"
+NOBODYS = UUID(int=1)
 WITHOUT_A_LINE = {
     "records.create": "a record of usage is the ledger itself",
     "records.batch": "a record of usage is the ledger itself",
@@ -114,8 +115,8 @@ def test_a_new_route_that_writes_is_in_the_audit_or_says_why_not() -> None:
         ("/accounts/nobody/grants", {"amount": 5}),
         ("/accounts/kim/grants", {"amount": 0}),
         ("/accounts/nobody/block", None),
-        (f"/keys/{uuid4()}/revoke", None),
-        (f"/holds/{uuid4()}/release", {"reason": "no answer"}),
+        (f"/keys/{NOBODYS}/revoke", None),
+        (f"/holds/{NOBODYS}/release", {"reason": "no answer"}),
         ("/prices/own", {"model": DREAM, "meter": "output", "price_nano": -1, "source": "s"}),
     ],
 )
