@@ -20,7 +20,7 @@ WITHOUT_FILES = {
     "alerts_events": "what the app was told, which is sent again and kept for 30 days, not what was recorded",
     "alerts_rules": "what is looked for, without a figure of usage",
     "alerts_told": "what was told of alerts, not what was recorded",
-    "prices": "the book in force, and no record",
+    "prices_change": "a change that is tried; the prices themselves are on their page",
     "settings": "how the ledger stands",
     "settings_keys": "who may call, without a figure",
     "settings_members": "who may sign in, without a figure",

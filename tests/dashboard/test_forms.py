@@ -59,7 +59,8 @@ def pages_of(user: str) -> list[str]:
     """Give the addresses on which forms stand."""
     named = urlencode({"user": user})
     entries = [f"/ledger?{named}&entry={number}" for number in (1, 2, 3, 4)]
-    return [f"/user?{named}", *entries, "/alerts", "/settings/keys", f"/settings/keys?{named}", "/settings/members"]
+    settings = ["/settings/keys", f"/settings/keys?{named}", "/settings/members"]
+    return [f"/user?{named}", *entries, "/alerts", *settings, "/prices", "/prices/change?do=markup&markup=5"]
 
 
 def shown_forms(owner: Visitor) -> dict[str, dict[str, str]]:

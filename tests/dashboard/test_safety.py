@@ -59,6 +59,8 @@ FIELDS = {
     "/alerts/channels/test": {"channel": "log"},
     "/alerts/rules/mute": {"condition": "unpriced", "minutes": "15", "reason": "why not"},
     "/alerts/rules/unmute": {"condition": "unpriced"},
+    "/prices/backfill": {"key": "safety-backfill"},
+    "/prices/change/put": {"do": "markup", "markup": "5", "confirmation": "0" * 64, "key": "safety-put"},
 }
 """What a form holds that would be done, if it were its sender's to send; one that is not listed is sent empty."""
 MARK = "<i>mark</i>"

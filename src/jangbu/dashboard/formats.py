@@ -70,6 +70,10 @@ class Formats:
         share = (Decimal(part) / Decimal(whole)).quantize(Decimal("0.001"), ROUND_HALF_EVEN)
         return str(format_percent(share, format="#,##0.0%", locale=self._locale))
 
+    def percent_exact(self, parts_per_million: int) -> str:
+        """Write parts per million in hundredths, with all their digits."""
+        return str(format_percent(Decimal(parts_per_million) / 10**6, format="#,##0.####%", locale=self._locale))
+
     def moment(self, when: datetime | None) -> str:
         """Write a date and a time to the second; a dash where there is none."""
         if when is None:

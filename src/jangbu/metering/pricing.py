@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -39,6 +40,13 @@ class Edition:
     terms: Terms
     book: PriceBook
     """The base with the project's own prices laid over it: what calls are priced by."""
+    since: datetime | None = None
+    """When it was put in force, None where it was not."""
+    note: str = ""
+
+    def is_like(self, other: "Edition") -> bool:
+        """Tell whether two editions price calls by the same rows, in the same order, on the same terms."""
+        return (self.base.rows, self.terms) == (other.base.rows, other.terms)
 
     def cost(self, usage: Usage, model: str, at: datetime) -> Cost:
         """Price an answer; ``model`` stands in where the answer names none."""
@@ -110,11 +118,15 @@ class Pricing:
 
     async def preview(self, make: Make) -> Changed:
         """Tell what a change would come to; nothing is changed."""
+        before, after = await self.tried(make)
+        return Changed(before.version, not after.is_like(before), before.base, after.base)
+
+    async def tried(self, make: Make) -> tuple[Edition, Edition]:
+        """Give the newest edition, and the one that a change would make of it; nothing is changed."""
         await self.refresh()
-        edition = self.in_force
-        base, terms = await asyncio.to_thread(make, edition)
-        is_new = (base.rows, terms) != (edition.base.rows, edition.terms)
-        return Changed(edition.version, is_new, edition.base, base)
+        before = self.in_force
+        base, terms = await asyncio.to_thread(make, before)
+        return before, Edition(0, base, terms, await asyncio.to_thread(terms.book, base))
 
     async def change(self, make: Make, note: str, *, once: tuple[str, bytes] | None = None) -> Changed:
         """Put in force what is made of the newest book, which nobody else changes meanwhile. Nothing is repriced.
@@ -198,6 +210,17 @@ class Pricing:
             progress(looked_at)
         return done
 
+    async def backfill_for(self, seconds: int, after: UUID = _FIRST_ID) -> tuple[int, int, UUID | None]:
+        """Price as many of them as can be in some seconds, by the newest book; say the same of all as of a page."""
+        await self.refresh()
+        looked_at, priced, until = 0, 0, time.monotonic() + seconds
+        while True:
+            seen, done, following = await self.backfill_page(after)
+            looked_at, priced = looked_at + seen, priced + done
+            if following is None or time.monotonic() >= until:
+                return looked_at, priced, following
+            after = following
+
     async def backfill_page(self, after: UUID = _FIRST_ID) -> tuple[int, int, UUID | None]:
         """Price some of them, from the call after ``after``; give how many were looked at and priced, and after which
         call to go on, None at the end.
@@ -249,7 +272,7 @@ def _read(found: PriceVersion) -> Edition:
         kept["terms"]["markup_parts_per_million"], tuple(Price.from_row(row) for row in kept["terms"]["overrides"])
     )
     base = PriceBook.from_rows(kept["rows"], found.version)
-    return Edition(found.version, base, terms, terms.book(base))
+    return Edition(found.version, base, terms, terms.book(base), found.created_at, found.note)
 
 
 def _text(base: PriceBook, terms: Terms) -> str:

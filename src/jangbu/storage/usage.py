@@ -154,6 +154,23 @@ async def find_account(database: Database, project: str, usage_id: UUID) -> UUID
     return found
 
 
+async def window(
+    database: Database,
+    project: str,
+    span: tuple[datetime, datetime],
+    models: Sequence[str] | None,
+    after: tuple[UUID, UUID],
+    limit: int,
+) -> Sequence[UsageRecord]:
+    """Give records from a span of time by account and id, from the one after ``after``: of all models, or of some.
+
+    A model is a name, or the beginning of names and a final ``*``.
+    """
+    first, last = (first_id(at) for at in span)
+    rows = await database.rows("usage_window", project, *after, first, last, models, limit)
+    return [record_of(row) for row in rows]
+
+
 async def unpriced(database: Database, project: str, after: UUID, limit: int) -> Sequence[tuple[UUID, UUID]]:
     """Give (account, id) of calls without a price, oldest first, from the one after ``after``."""
     rows = await database.rows("usage_unpriced", project, after, limit)

@@ -1,6 +1,5 @@
 """Changes of prices: a book that grows, own prices, the mark-up, and calls that had no price. Nothing is repriced."""
 
-import time
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -195,14 +194,8 @@ async def backfill(ask: Ask, body: Backfill) -> dict[str, Any]:
     content = digest("prices.backfill", body.after and str(body.after))
     owner, asked = project_id(ask.parts.project), new_id(ask.ledger.clock)
     await done_once(ask.ledger.database, owner, ask.once, content, asked, nothing_more)
-    await ask.ledger.pricing.refresh()
-    after, priced, until = body.after or UUID(int=0), 0, time.monotonic() + _BACKFILL_SECONDS
-    while True:
-        _, done, following = await ask.ledger.pricing.backfill_page(after)
-        priced += done
-        if following is None or time.monotonic() >= until:
-            return {"priced": priced, "next": following}
-        after = following
+    _, priced, following = await ask.ledger.pricing.backfill_for(_BACKFILL_SECONDS, body.after or UUID(int=0))
+    return {"priced": priced, "next": following}
 
 
 def _read(body: BookOrder) -> Any:

@@ -2,6 +2,7 @@
 export takes the same memory however long it is.
 """
 
+from jangbu.metering.exports.books import prices
 from jangbu.metering.exports.files import MEDIA_TYPES, Format, offered, written
 from jangbu.metering.exports.people import audited, users
 from jangbu.metering.exports.sources import Span, calls, entries, parts, usage
@@ -20,6 +21,7 @@ __all__ = [
     "entries",
     "offered",
     "parts",
+    "prices",
     "usage",
     "users",
     "written",

@@ -1,0 +1,154 @@
+"""A change of prices: written into a form, tried without changing anything, and put in force as it was tried."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from jangbu.dashboard.choices import CUSTOM, window_of, zones
+from jangbu.dashboard.done import key_of, new_key
+from jangbu.dashboard.failing import told
+from jangbu.dashboard.fields import Wrong
+from jangbu.dashboard.look import Look
+from jangbu.dashboard.page import MONEY, Action, Page
+from jangbu.dashboard.price_drafts import KINDS, UNITS, Draft, asked_of, draft_of
+from jangbu.domain.price_book import Meter, Modality, Price
+from jangbu.domain.usage import Platform, Tier
+from jangbu.domain.windows import Preset
+from jangbu.metering.content import digest
+from jangbu.metering.price_trials import BookMoved, Compared, Line, Sums, Trial, as_tried, compared, tried
+
+__all__ = ["PAGE"]
+
+_CONFIRMATION_LENGTH = 64
+
+
+async def show(look: Look) -> Mapping[str, Any]:
+    """Show the forms as the address fills them in, and what the change that it names comes to. Nothing is changed."""
+    look = replace(look, form={name: value.strip() for name, value in look.query.items()})
+    problem: Wrong | None = None
+    values: Mapping[str, Any] = {}
+    if look.form.get("do"):
+        try:
+            values = await _tried(look)
+        except Wrong as error:
+            problem = error
+    return {
+        **_choices(look),
+        **told(problem),
+        "kind": look.form.get("do") if look.form.get("do") in KINDS else KINDS[0],
+        "form": look.form,
+        "markup": look.ledger.pricing.in_force.terms.markup_parts_per_million,
+        "is_tried": bool(values),
+        **values,
+    }
+
+
+async def put(look: Look) -> str:
+    """Put a change in force, if it still is what was tried, on the prices that it was tried on."""
+    draft, confirmation, key = draft_of(look), look.form.get("confirmation", ""), key_of(look)
+    if len(confirmation) != _CONFIRMATION_LENGTH:
+        raise Wrong("form")
+    content = digest("dashboard.prices", confirmation, draft.note)
+    try:
+        await look.ledger.pricing.change(as_tried(draft.make, confirmation), draft.note, once=(key, content))
+    except BookMoved as error:
+        raise Wrong("book_moved", version=error.version) from error
+    model = None if draft.row is None else draft.row.model
+    return look.url("/prices", price_model=model, notice="prices_changed")
+
+
+async def _tried(look: Look) -> Mapping[str, Any]:
+    draft, window = draft_of(look), window_of(look)
+    trial = await tried(look.ledger.pricing, draft.make, look.now)
+    as_of = draft.as_of(window, look.now)
+    found = await compared(look.ledger.database, look.settings.project, window, draft.models, trial, as_of)
+    kept = asked_of(look.form) | ({"at": look.now.isoformat()} if draft.models and not draft.row else {})
+    return {
+        "trial": trial,
+        "lines": [_line(look, each) for each in trial.lines],
+        "window": window,
+        "as_of": as_of,
+        "compared": found,
+        "sums": [_sum(look, found, name) for name in ("recorded", "before", "after")],
+        "difference": _difference(found.recorded, found.after),
+        "markups": _markups(trial),
+        "kept": kept,
+        "form_key": new_key(look),
+        "again": look.url(),
+        "about": _about(draft),
+    }
+
+
+def _line(look: Look, line: Line) -> Mapping[str, Any]:
+    """Say what a row changes, with the prices for the unit in which the book quotes them."""
+    before, after = line.before, line.after
+    return {
+        "row": line.row,
+        "at": _begins(look, line),
+        "before": _price(look, before),
+        "after": _price(look, after),
+        "is_same": before is not None and after is not None and _each(before) == _each(after),
+    }
+
+
+def _begins(look: Look, line: Line) -> datetime | None:
+    starts = line.row.valid_from
+    return None if starts is None or starts < look.now else starts
+
+
+def _price(look: Look, row: Price | None) -> str:
+    if row is None:
+        return look.texts("prices.none")
+    price = look.formats.unit_price(row.price_nano, row.unit_size, row.unit_size)
+    return look.texts("price.for", price=price, size=look.formats.number(row.unit_size))
+
+
+def _each(row: Price) -> tuple[int, int]:
+    return row.price_nano, row.unit_size
+
+
+def _sum(look: Look, found: Compared, name: str) -> Mapping[str, Any]:
+    """Write a sum of the calls: at least so much where some have no price, a dash where none of them has one."""
+    sums: Sums = getattr(found, name)
+
+    def shown(nano: int) -> str:
+        if sums.unpriced and sums.unpriced == found.calls:
+            return look.formats.money(None)
+        written = look.formats.money(nano)
+        return f"≥ {written}" if sums.unpriced else written
+
+    return {"name": name, "sums": sums, "cost": shown(sums.cost_nano), "charge": shown(sums.charge_nano)}
+
+
+def _difference(before: Sums, after: Sums) -> Sums | None:
+    """Give what changes, where the same calls have a price on both sides."""
+    if before.unpriced or after.unpriced:
+        return None
+    return Sums(after.cost_nano - before.cost_nano, after.charge_nano - before.charge_nano)
+
+
+def _markups(trial: Trial) -> tuple[int, int]:
+    return trial.before.terms.markup_parts_per_million, trial.after.terms.markup_parts_per_million
+
+
+def _about(draft: Draft) -> str | None:
+    return None if draft.row is None else draft.row.model
+
+
+def _choices(look: Look) -> Mapping[str, Any]:
+    has_days = look.asked("from") is not None or look.asked("to") is not None
+    return {
+        "range": look.asked("range") or (CUSTOM if has_days else Preset.MONTH.value),
+        "ranges": [*(each.value for each in Preset), CUSTOM],
+        "zones": zones() if look.formats.zone in zones() else (*zones(), look.formats.zone),
+        "models": look.ledger.pricing.in_force.book.models,
+        "meters": [each.value for each in Meter],
+        "modalities": [each.value for each in Modality],
+        "tiers": [each.value for each in Tier],
+        "platforms": [each.value for each in Platform],
+        "units": tuple(UNITS),
+    }
+
+
+PAGE = Page("/prices/change", "prices_change", MONEY, show, {"put": Action(put, MONEY)}, in_menu=False)

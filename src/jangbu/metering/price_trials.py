@@ -1,0 +1,165 @@
+"""Trying a change of prices: what would differ, what usage would have cost under it, and that this is what is done."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from jangbu.domain.price_book import Price, PriceBook
+from jangbu.domain.price_dates import held
+from jangbu.domain.pricing import Terms, charge
+from jangbu.domain.windows import Window
+from jangbu.errors import InvalidInput
+from jangbu.metering.content import digest
+from jangbu.metering.evidence import restated
+from jangbu.metering.price_changes import differences
+from jangbu.metering.pricing import Edition, Make, Pricing
+from jangbu.storage import usage
+from jangbu.storage.database import Database
+from jangbu.storage.usage import UsageRecord
+
+__all__ = ["BookMoved", "Compared", "Line", "Sums", "Trial", "as_tried", "compared", "tried"]
+
+_ROWS = 500
+_SECONDS = 8
+_FIRST = UUID(int=0)
+
+
+class BookMoved(InvalidInput):
+    """The prices changed since a change of them was tried, or it is not the change that was tried."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(
+            f"the prices in force are no longer those that this was tried on, but version {version}",
+            hint="try it again, and look at what it comes to now",
+        )
+        self.version = version
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row that a change adds or replaces, and the prices that hold for what it prices before and after the change.
+
+    They are those of the moment ``at``: now, or when the row begins.
+    """
+
+    row: Price
+    at: datetime
+    before: Price | None
+    after: Price | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a change would come to. ``confirmation`` stands for it, on the edition that it was tried on."""
+
+    before: Edition
+    after: Edition
+    lines: tuple[Line, ...]
+    is_new: bool
+    confirmation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What calls cost and what users are charged for them, in nano-USD; ``unpriced`` calls add nothing to either."""
+
+    cost_nano: int = 0
+    charge_nano: int = 0
+    unpriced: int = 0
+
+    def plus(self, cost_nano: int | None, charge_nano: int | None) -> "Sums":
+        """Add a call."""
+        if cost_nano is None or charge_nano is None:
+            return Sums(self.cost_nano, self.charge_nano, self.unpriced + 1)
+        return Sums(self.cost_nano + cost_nano, self.charge_nano + charge_nano, self.unpriced)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The same calls as they were recorded, by the prices in force, and by those that are tried.
+
+    ``is_whole`` tells whether they are all calls of the window, or as many as could be looked at in time.
+    """
+
+    calls: int
+    recorded: Sums
+    before: Sums
+    after: Sums
+    is_whole: bool
+
+
+async def tried(pricing: Pricing, make: Make, at: datetime) -> Trial:
+    """Tell what a change would come to; nothing is changed."""
+    before, after = await pricing.tried(make)
+    lines = await asyncio.to_thread(_lines, before, after, at)
+    return Trial(before, after, lines, not after.is_like(before), _confirmation(before, after.base, after.terms))
+
+
+def as_tried(make: Make, confirmation: str) -> Make:
+    """Let a change be made only as it was tried, of the edition that it was tried on. Raises BookMoved."""
+
+    def checked(edition: Edition) -> tuple[PriceBook, Terms]:
+        base, terms = make(edition)
+        if _confirmation(edition, base, terms) != confirmation:
+            raise BookMoved(edition.version)
+        return base, terms
+
+    return checked
+
+
+async def compared(
+    database: Database,
+    project: str,
+    window: Window,
+    models: Sequence[str] | None,
+    trial: Trial,
+    at: datetime | None,
+    *,
+    seconds: int = _SECONDS,
+    rows: int = _ROWS,
+) -> Compared:
+    """Price the calls of a window by both editions, for some seconds at most; nothing is changed.
+
+    They are priced as of ``at``, or each as of its own time where that is None. ``models`` are names, or beginnings of
+    names with a final ``*``; None are all. ``rows`` are read at a time.
+    """
+    found = Compared(0, Sums(), Sums(), Sums(), is_whole=False)
+    after, until = (_FIRST, _FIRST), time.monotonic() + seconds
+    while time.monotonic() < until:
+        page = await usage.window(database, project, (window.start, window.end), models, after, rows)
+        found = await asyncio.to_thread(_added, found, page, trial, at)
+        if len(page) < rows:
+            return Compared(found.calls, found.recorded, found.before, found.after, is_whole=True)
+        after = (page[-1].account_id, page[-1].id)
+    return found
+
+
+def _added(found: Compared, page: Sequence[UsageRecord], trial: Trial, at: datetime | None) -> Compared:
+    recorded, before, after = found.recorded, found.before, found.after
+    for record in page:
+        recorded = recorded.plus(record.cost_nano, record.charge_nano)
+        before = before.plus(*_priced(trial.before, record, at))
+        after = after.plus(*_priced(trial.after, record, at))
+    return Compared(found.calls + len(page), recorded, before, after, is_whole=False)
+
+
+def _priced(edition: Edition, record: UsageRecord, at: datetime | None) -> tuple[int | None, int | None]:
+    cost = edition.cost(restated(record), record.model, at or record.created_at)
+    return cost.amount_nano, charge(cost, edition.terms)
+
+
+def _lines(before: Edition, after: Edition, now: datetime) -> tuple[Line, ...]:
+    own = differences(PriceBook(before.terms.overrides), PriceBook(after.terms.overrides))
+    lines = []
+    for change in (*own, *differences(before.base, after.base)):
+        at = max(now, change.row.valid_from or now)
+        lines.append(Line(change.row, at, held(before.book, change.row, at), held(after.book, change.row, at)))
+    return tuple(lines)
+
+
+def _confirmation(before: Edition, base: PriceBook, terms: Terms) -> str:
+    kept = [row.to_row() for row in terms.overrides]
+    return digest(before.version, base.digest().hex(), terms.markup_parts_per_million, kept).hex()
