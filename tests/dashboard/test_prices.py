@@ -428,6 +428,29 @@ async def test_the_page_shows_the_rows_of_the_book_and_gives_them_as_a_file(
     await expect(page.locator("#later")).to_have_count(0)
 
 
+async def test_days_that_are_entered_are_the_window_and_what_is_empty_has_no_place_in_the_address(
+    opens_own: Opens, own_site: Site
+) -> None:
+    page = await opens_own("/prices/change")
+    form = page.locator("form", has=page.locator("input[name=do][value=markup]"))
+    await form.get_by_label("Mark-up in percent").fill("10")
+    await form.get_by_label("From", exact=True).fill("2026-01-05")
+    await form.get_by_label("To", exact=True).fill("2026-01-06")
+    assert page.url == f"{own_site.url}/dashboard/prices/change", "nothing is tried before it is asked for"
+    await form.get_by_role("button", name="Dry run").click()
+    await page.wait_for_url("**markup=10*")
+    wanted = {
+        "do": "markup",
+        "markup": "10",
+        "range": "custom",
+        "from": "2026-01-05",
+        "to": "2026-01-06",
+        "zone": "UTC",
+    }
+    assert asked_of(page.url) == wanted
+    await expect(page.locator("[aria-labelledby=trial]")).to_contain_text("0 calls from Jan 5, 2026")
+
+
 @pytest.mark.parametrize(("language", "scheme", "width"), [("en", "dark", 390), ("ko", "light", 1280)])
 async def test_a_dry_run_is_right_however_it_is_looked_at(
     opens_own: Opens, language: str, scheme: str, width: int

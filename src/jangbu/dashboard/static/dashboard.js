@@ -117,18 +117,18 @@ document.addEventListener("change", (event) => {
     root.dataset.scheme = event.target.value;
     remember("jangbu-scheme", event.target.value);
     redrawAll();
-  } else if (event.target.form?.matches("form.filters")) {
+  } else if (event.target.form?.matches("form.filters, form[data-waits]")) {
     const { range, from, to } = event.target.form.elements;
     // Days are a period of their own: to enter one chooses that, and whoever chooses that has to enter them yet.
     if (event.target === from || event.target === to) range.value = "custom";
-    const isWaiting = event.target.matches("[data-waits]") || (event.target === range && range.value === "custom");
+    const isWaiting = event.target.closest("[data-waits]") || (event.target === range && range.value === "custom");
     if (!isWaiting) event.target.form.requestSubmit();
   }
 });
 
 // A choice that is left empty, or that another one makes void, has no place in the address, so that what is shared is short and says what it means.
 document.addEventListener("formdata", (event) => {
-  if (!event.target.matches("form.filters")) return;
+  if (!event.target.matches("form.filters, form[data-waits]")) return;
   const isOfDays = event.formData.get("range") === "custom";
   for (const [name, value] of [...event.formData]) {
     if (value === "" || (!isOfDays && (name === "from" || name === "to"))) event.formData.delete(name);
