@@ -60,10 +60,10 @@ async def test_another_project_and_another_time_are_no_part_of_it(database_url: 
 async def test_pages_add_up_and_what_there_is_no_time_for_is_told(database_url: str) -> None:
     settings = Settings.load(database_url=database_url)
     async with open_metering(settings, delivers=False) as ledger:
-        await recorded(ledger, *range(1, 12))
+        await recorded(ledger, *range(1, 48))
         trial = await tried(ledger.pricing, with_own(ROW), ledger.clock.now())
-        found = await compared(ledger.database, settings.project, days(ledger), None, trial, None, rows=4)
-        assert (found.calls, found.after.cost_nano, found.is_whole) == (11, 66 * 500, True)
+        found = await compared(ledger.database, settings.project, days(ledger), None, trial, None)
+        assert (found.calls, found.after.cost_nano, found.is_whole) == (47, 1_128 * 500, True)
         none = await compared(ledger.database, settings.project, days(ledger), None, trial, None, seconds=0)
         assert (none.calls, none.is_whole) == (0, False)
 

@@ -2,29 +2,31 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from jangbu.domain.price_book import Price, PriceBook
 from jangbu.domain.price_dates import held
 from jangbu.domain.pricing import Terms, charge
+from jangbu.domain.usage import Usage
 from jangbu.domain.windows import Window
 from jangbu.errors import InvalidInput
 from jangbu.metering.content import digest
 from jangbu.metering.evidence import restated
 from jangbu.metering.price_changes import differences
 from jangbu.metering.pricing import Edition, Make, Pricing
+from jangbu.metering.walks import all_owners, walk
 from jangbu.storage import usage
-from jangbu.storage.database import Database
-from jangbu.storage.usage import UsageRecord
+from jangbu.storage.database import Database, Row
+from jangbu.storage.usage import UsageRecord, first_id, record_of
 
 __all__ = ["BookMoved", "Compared", "Line", "Sums", "Trial", "as_tried", "compared", "tried"]
 
 _ROWS = 500
 _SECONDS = 8
-_FIRST = UUID(int=0)
 
 
 class BookMoved(InvalidInput):
@@ -119,35 +121,51 @@ async def compared(
     at: datetime | None,
     *,
     seconds: int = _SECONDS,
-    rows: int = _ROWS,
 ) -> Compared:
     """Price the calls of a window by both editions, for some seconds at most; nothing is changed.
 
     They are priced as of ``at``, or each as of its own time where that is None. ``models`` are names, or beginnings of
-    names with a final ``*``; None are all. ``rows`` are read at a time.
+    names with a final ``*``; None are all.
     """
-    found = Compared(0, Sums(), Sums(), Sums(), is_whole=False)
-    after, until = (_FIRST, _FIRST), time.monotonic() + seconds
-    while time.monotonic() < until:
-        page = await usage.window(database, project, (window.start, window.end), models, after, rows)
-        found = await asyncio.to_thread(_added, found, page, trial, at)
-        if len(page) < rows:
-            return Compared(found.calls, found.recorded, found.before, found.after, is_whole=True)
-        after = (page[-1].account_id, page[-1].id)
-    return found
+    found, waiting = Compared(0, Sums(), Sums(), Sums(), is_whole=False), list[UsageRecord]()
+    until = time.monotonic() + seconds
+    first, last = UUID(int=first_id(window.start).int - 1), first_id(window.end)
+
+    async def read(ids: Sequence[UUID], afters: Sequence[UUID], limit: int) -> Sequence[Row]:
+        return await usage.window(database, ids, afters, last, models, limit)
+
+    async with aclosing(walk(_in_time(all_owners(database, project), until), read, first, "id")) as walked:
+        async for _, page in walked:
+            waiting += map(record_of, page)
+            if len(waiting) >= _ROWS:
+                found = await asyncio.to_thread(_added, found, waiting, trial, at)
+                waiting = []
+            if time.monotonic() >= until:
+                break
+    found = await asyncio.to_thread(_added, found, waiting, trial, at)
+    return replace(found, is_whole=time.monotonic() < until)
+
+
+async def _in_time(owners: AsyncIterator[dict[UUID, str]], until: float) -> AsyncIterator[dict[UUID, str]]:
+    """Give owners until the time is over, also where none of them has anything to look at."""
+    async for some in owners:
+        if time.monotonic() >= until:
+            return
+        yield some
 
 
 def _added(found: Compared, page: Sequence[UsageRecord], trial: Trial, at: datetime | None) -> Compared:
     recorded, before, after = found.recorded, found.before, found.after
     for record in page:
         recorded = recorded.plus(record.cost_nano, record.charge_nano)
-        before = before.plus(*_priced(trial.before, record, at))
-        after = after.plus(*_priced(trial.after, record, at))
+        used, priced_at = restated(record), at or record.created_at
+        before = before.plus(*_priced(trial.before, used, record.model, priced_at))
+        after = after.plus(*_priced(trial.after, used, record.model, priced_at))
     return Compared(found.calls + len(page), recorded, before, after, is_whole=False)
 
 
-def _priced(edition: Edition, record: UsageRecord, at: datetime | None) -> tuple[int | None, int | None]:
-    cost = edition.cost(restated(record), record.model, at or record.created_at)
+def _priced(edition: Edition, used: Usage, model: str, at: datetime) -> tuple[int | None, int | None]:
+    cost = edition.cost(used, model, at)
     return cost.amount_nano, charge(cost, edition.terms)
 
 

@@ -156,19 +156,17 @@ async def find_account(database: Database, project: str, usage_id: UUID) -> UUID
 
 async def window(
     database: Database,
-    project: str,
-    span: tuple[datetime, datetime],
+    accounts: Sequence[UUID],
+    afters: Sequence[UUID],
+    before: UUID,
     models: Sequence[str] | None,
-    after: tuple[UUID, UUID],
     limit: int,
-) -> Sequence[UsageRecord]:
-    """Give records from a span of time by account and id, from the one after ``after``: of all models, or of some.
+) -> Sequence[Row]:
+    """Give the next records of each account, at most ``limit`` of each, from the one after its place to before an id.
 
-    A model is a name, or the beginning of names and a final ``*``.
+    They are of all models, or of some: a model is a name, or the beginning of names and a final ``*``.
     """
-    first, last = (first_id(at) for at in span)
-    rows = await database.rows("usage_window", project, *after, first, last, models, limit)
-    return [record_of(row) for row in rows]
+    return await database.rows("usage_window", accounts, afters, before, models, limit)
 
 
 async def unpriced(database: Database, project: str, after: UUID, limit: int) -> Sequence[tuple[UUID, UUID]]:

@@ -5,10 +5,10 @@ connection and no old rows. Calls and entries are never changed, but for a price
 in meanwhile are left out, so that the pages belong together all the same.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -20,19 +20,13 @@ from jangbu.metering import series, tops
 from jangbu.metering.exports.tables import Column, Kind, Page, Table
 from jangbu.metering.holds import unknown_user
 from jangbu.metering.snapshots import EVERYTHING, Filters, snapshot
+from jangbu.metering.walks import ROWS, all_owners, walk
 from jangbu.storage import accounts, exports
 from jangbu.storage.database import Database, Row
 from jangbu.storage.usage import first_id
 
 __all__ = ["Span", "calls", "entries", "parts", "usage"]
 
-Place = TypeVar("Place", UUID, int)
-
-_ROWS = 1_000
-"""How many rows a page has, or few more."""
-_OWNERS = 50
-_OF_EACH = _ROWS // _OWNERS
-"""How many rows of each account are read together with those of others; the rest of a busy one is read alone."""
 _BUCKETS = 50
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -94,7 +88,7 @@ async def calls(
         return await exports.calls(database, ids, afters, before, limit)
 
     async def pages() -> AsyncIterator[Page]:
-        async for user, rows in _walk(owners, read, after, "id"):
+        async for user, rows in walk(owners, read, after, "id"):
             yield [
                 _call(user, row)
                 for row in rows
@@ -123,7 +117,7 @@ async def entries(
         return await exports.entries(database, ids, afters, asset, limit)
 
     async def pages() -> AsyncIterator[Page]:
-        async for owner, rows in _walk(owners, read, 0, "seq"):
+        async for owner, rows in walk(owners, read, 0, "seq"):
             yield [
                 _entry(owner, asset, row)
                 for row in rows
@@ -185,40 +179,11 @@ async def _owners(database: Database, project: str, user: str | None) -> AsyncIt
         if found is None:
             raise unknown_user(user)
         return _one({found.id: user})
-    return _all_owners(database, project)
+    return all_owners(database, project)
 
 
 async def _one(owners: dict[UUID, str]) -> AsyncIterator[dict[UUID, str]]:
     yield owners
-
-
-async def _all_owners(database: Database, project: str) -> AsyncIterator[dict[UUID, str]]:
-    after = ""
-    while page := await accounts.page(database, project, after, _OWNERS):
-        yield {each.id: each.user for each in page}
-        after = page[-1].user
-
-
-async def _walk(
-    owners: AsyncIterator[dict[UUID, str]],
-    read: Callable[[Sequence[UUID], Sequence[Place], int], Awaitable[Sequence[Row]]],
-    start: Place,
-    place: str,
-) -> AsyncIterator[tuple[str, Sequence[Row]]]:
-    """Give the rows of each owner in order: the first of several owners at once, the rest of a busy one alone."""
-    async for some in owners:
-        firsts: dict[UUID, list[Row]] = {}
-        for row in await read(list(some), [start] * len(some), _OF_EACH):
-            firsts.setdefault(row["account_id"], []).append(row)
-        for account, user in some.items():
-            rows: Sequence[Row] = firsts.get(account, ())
-            limit = _OF_EACH
-            while rows:
-                yield user, rows
-                if len(rows) < limit:
-                    break
-                limit = _ROWS
-                rows = await read([account], [rows[-1][place]], limit)
 
 
 async def _filled(pages: AsyncIterator[Page]) -> AsyncIterator[Page]:
@@ -226,7 +191,7 @@ async def _filled(pages: AsyncIterator[Page]) -> AsyncIterator[Page]:
     waiting: list[tuple[Any, ...]] = []
     async for page in pages:
         waiting += page
-        if len(waiting) >= _ROWS:
+        if len(waiting) >= ROWS:
             yield waiting
             waiting = []
     if waiting:
