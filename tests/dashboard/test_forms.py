@@ -22,7 +22,7 @@ from tests.dashboard.test_safety import ACTIONS, FIELDS
 MARKUP = tuple(each for each in PAYLOADS if "<" in each)
 UNSHOWN = {"csrf", "zone"}
 """What every form carries, and ``test_safety`` tries."""
-IDS = {"user", "member", "id", "key", "condition", "event"}
+IDS = {"user", "member", "id", "key", "condition", "event", "session"}
 """What a form holds in which nobody writes; some of those stand only where somebody is blocked."""
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -60,7 +60,7 @@ def pages_of(user: str) -> list[str]:
     named = urlencode({"user": user})
     entries = [f"/ledger?{named}&entry={number}" for number in (1, 2, 3, 4)]
     alerts = ["/alerts", "/alerts/rules", "/alerts/channels", "/alerts/events"]
-    settings = ["/settings/keys", f"/settings/keys?{named}", "/settings/members"]
+    settings = ["/settings/keys", f"/settings/keys?{named}", "/settings/members", "/profile"]
     prices = ["/prices", "/prices/change?do=markup&markup=5"]
     return [f"/user?{named}", *entries, *alerts, *settings, *prices]
 

@@ -143,7 +143,7 @@ async def test_only_owners_see_and_change_members_and_the_audit(opens_own: Opens
     [(owner,)] = await ask(own_site, "SELECT member_id::text FROM jangbu.members WHERE name = 'owner'")
     for path in ("members", "audit"):
         assert (await page.request.get(f"{own_site.url}/dashboard/settings/{path}")).status == 403
-    for action in ("invite", "reset", "role", "block", "unblock"):
+    for action in ("invite", "reset", "role", "block", "unblock", "end-sessions"):
         address = f"{own_site.url}/dashboard/settings/members/{action}"
         assert (await page.request.post(address, form={**fields, "member": owner})).status == 403
     assert await ask(own_site, "SELECT 1 FROM jangbu.members WHERE name = 'mine'") == []

@@ -10,9 +10,10 @@ from starlette.responses import RedirectResponse, Response
 from jangbu import telemetry
 from jangbu.api.requests import current_id
 from jangbu.config import Settings
+from jangbu.dashboard.frame import address_of
 from jangbu.dashboard.look import PREFIX
 from jangbu.dashboard.oidc import Journey, OpenId, admission_of
-from jangbu.dashboard.signing_in import SigningIn, address_of, checked, with_session
+from jangbu.dashboard.signing_in import SigningIn, checked, with_session
 from jangbu.errors import JangbuError, Unauthenticated
 from jangbu.metering.meter import Metering
 

@@ -30,7 +30,7 @@ from jangbu.metering.exports import Format, offered
 from jangbu.metering.meter import Metering
 from jangbu.metering.verification_runs import VerificationRuns
 
-__all__ = ["COOKIE", "Frame", "form_of", "require_same_site"]
+__all__ = ["COOKIE", "Frame", "address_of", "form_of", "require_same_site"]
 
 COOKIE = "__Host-jangbu"
 _FORM_BYTES_MAX = 65_536
@@ -146,6 +146,7 @@ class Frame:
             formats=Formats(texts.language, zone),
             now=self.ledger.clock.now(),
             origin=(self.settings.public_url or _origin(request)).rstrip("/"),
+            address=address_of(request),
             form=form,
         )
 
@@ -190,6 +191,11 @@ async def form_of(request: Request) -> dict[str, str]:
     except ValueError as error:
         raise InvalidInput("the form cannot be read", hint="load the page again") from error
     return {name: value.replace("\r\n", "\n").strip() for name, value in pairs}
+
+
+def address_of(request: Request) -> str:
+    """Give where a request comes from; an empty text where nobody knows."""
+    return "" if request.client is None else request.client.host
 
 
 def require_same_site(request: Request) -> None:

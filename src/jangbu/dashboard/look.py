@@ -26,7 +26,8 @@ FILTERS = ("user", "model", "service")
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a page is made from. ``origin`` is where people reach the server, as in links that are sent to somebody."""
+    """What a page is made from. ``origin`` is where people reach the server, as in links that are sent to
+    somebody; ``address`` is where who looks comes from, an empty text where nobody knows."""
 
     ledger: "Metering"
     runs: "VerificationRuns"
@@ -38,6 +39,7 @@ class Look:
     formats: Formats
     now: datetime
     origin: str = ""
+    address: str = ""
     form: Mapping[str, str] = field(default_factory=dict)
 
     def asked(self, name: str) -> str | None:

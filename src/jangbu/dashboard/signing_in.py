@@ -12,7 +12,7 @@ from jangbu import telemetry
 from jangbu.api.requests import current_id
 from jangbu.api.rest.problems import status_of
 from jangbu.dashboard.failing import headers_of, told
-from jangbu.dashboard.frame import COOKIE, form_of, require_same_site
+from jangbu.dashboard.frame import COOKIE, address_of, form_of, require_same_site
 from jangbu.dashboard.look import PREFIX
 from jangbu.dashboard.preferences import language_of, remembered, scheme_of
 from jangbu.dashboard.rendered import page as rendered
@@ -21,7 +21,7 @@ from jangbu.domain.members import Session
 from jangbu.errors import JangbuError, LimitReached, NotFound
 from jangbu.metering.meter import Metering
 
-__all__ = ["SigningIn", "address_of", "checked", "with_session"]
+__all__ = ["SigningIn", "checked", "with_session"]
 
 _HOME = f"{PREFIX}/"
 
@@ -124,11 +124,6 @@ class SigningIn:
 
     async def _let_in(self, request: Request, name: str, password: str) -> tuple[Session, str]:
         return await self.ledger.sessions.sign_in(name, password, address_of(request), request_id=current_id())
-
-
-def address_of(request: Request) -> str:
-    """Give where a request comes from; an empty text where nobody knows."""
-    return "" if request.client is None else request.client.host
 
 
 def _within(address: str) -> str:

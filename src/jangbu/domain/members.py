@@ -19,6 +19,7 @@ __all__ = [
     "Member",
     "MemberRole",
     "MemberState",
+    "OpenSession",
     "Session",
     "Vouched",
     "known_as",
@@ -133,6 +134,16 @@ class Session:
     def accepts(self, token: str) -> bool:
         """Tell whether a form carries this session's token; how much of it is right shows in no time."""
         return hmac.compare_digest(self.csrf_token.encode(), token.encode("utf-8", "surrogatepass"))
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A session that is in force, as its member sees it beside their others: it holds nothing that opens it."""
+
+    id: UUID
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
 
 
 class ActorKind(StrEnum):

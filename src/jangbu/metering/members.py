@@ -157,6 +157,19 @@ class Members:
 
         return await self._as_owner(actor, act, losing=member.id if blocked else None)
 
+    async def end_sessions(self, named: UUID | str, actor: Actor) -> int:
+        """Sign a member out everywhere; they may sign in again. Give how many sessions that ended. Raises NotFound."""
+        member = await self.find(named)
+
+        async def end(connection: Connection) -> int:
+            ended = await sessions.end_all(connection, self._project, member.id)
+            if ended:
+                change = Change("sessions.end", target_of(member), after={"sessions": ended})
+                await self._audit.write(connection, actor, change)
+            return ended
+
+        return await self._as_owner(actor, end)
+
     async def first_link(self) -> SetUpLink:
         """Give a link that makes the first owner, for a ledger that nobody can sign in to yet."""
         with translated():

@@ -1,12 +1,13 @@
 """Sessions: who is signed in. A browser holds a token, the ledger its digest; what ends here is over everywhere."""
 
 import secrets
+from collections.abc import Sequence
 from uuid import UUID
 
 from jangbu import telemetry
 from jangbu.clock import Clock, new_id
-from jangbu.domain.members import Actor, Admission, Member, Session, Vouched, known_as, member_name
-from jangbu.errors import InvalidInput, Unauthenticated
+from jangbu.domain.members import Actor, Admission, Member, OpenSession, Session, Vouched, known_as, member_name
+from jangbu.errors import InvalidInput, NotPermitted, Unauthenticated
 from jangbu.metering.attempts import Attempts
 from jangbu.metering.audit import Audit, Change
 from jangbu.metering.members import target_of
@@ -23,6 +24,7 @@ __all__ = ["Sessions"]
 _SECONDS = 12 * 3_600
 _IDLE_SECONDS = 3_600
 _SECRET_BYTES = 32
+_LISTED_MOST = 200
 
 
 class Sessions:
@@ -105,6 +107,52 @@ class Sessions:
                 if ended:
                     change = Change("sessions.end", target_of(member), after={"sessions": ended})
                     await self._audit.write(connection, actor, change)
+                return ended
+
+    async def end_one(self, member: Member, session: UUID, actor: Actor) -> None:
+        """End one session of a member. To end it again, or what is not theirs, changes nothing."""
+        with translated():
+            async with self._database.connection() as connection, connection.transaction():
+                if await sessions.end_one(connection, self._project, member.id, session):
+                    change = Change("sessions.end", target_of(member), after={"sessions": 1})
+                    await self._audit.write(connection, actor, change)
+
+    async def list(self, member: Member) -> Sequence[OpenSession]:
+        """Give the sessions of a member that are in force, the one that was seen last first."""
+        return await sessions.of_member(
+            self._database, self._project, member.id, idle_seconds=_IDLE_SECONDS, limit=_LISTED_MOST
+        )
+
+    async def change_password(
+        self, session: Session, present: str, chosen: str, address: str | None, actor: Actor
+    ) -> int:
+        """Give the member of a session another password; give how many of their other sessions that ended.
+
+        Who holds a session need not be who knows the password: the present one is asked for, and to guess it is held
+        up as at the door. Raises NotPermitted where there is none, Unauthenticated where it is another one,
+        PasswordRefused, and LimitReached.
+        """
+        member = session.member
+        if not member.has_password:
+            raise NotPermitted("there is no password to change", hint="a provider vouches for this member")
+        self._passwords.require_good(chosen, member.name)
+        self._passwords.require_room()
+        await self._attempts.count(member.name, address)
+        kept = await members.find(self._database, self._project, member=member.id)
+        digest = None if kept is None else kept.password
+        if not await self._passwords.matches(present, digest) or digest is None:
+            raise Unauthenticated("this is not the present password", hint="enter the one that you signed in with")
+        renewed = await self._passwords.hashed(chosen)
+        with translated():
+            async with self._database.connection() as connection, connection.transaction():
+                if await members.keep_password(connection, self._project, member.id, renewed, former=digest) is None:
+                    raise Unauthenticated("the password was changed meanwhile", hint="sign in again")
+                # A link that was sent before would undo what the member just did.
+                await members.withdraw_links(connection, self._project, member.id)
+                ended = await sessions.end_all(connection, self._project, member.id, but=session.id)
+                await self._attempts.take_back(connection, member.name, address)
+                change = Change("members.set_password", target_of(member), after={"sessions": ended})
+                await self._audit.write(connection, actor, change)
                 return ended
 
     async def purge(self) -> None:

@@ -1,10 +1,11 @@
 """Sessions of members, and attempts to sign in. Neither a token nor a password ever comes here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from jangbu.domain.members import Session
+from jangbu.domain.members import OpenSession, Session
 from jangbu.storage.database import Connection, Database, Row
 from jangbu.storage.members import member_of
 from jangbu.storage.statements import statement
@@ -59,6 +60,19 @@ async def end(database: Database, project: str, digest: bytes) -> UUID | None:
 async def end_all(connection: Connection, project: str, member: UUID, *, but: UUID | None = None) -> int:
     """End all sessions of a member but one; give how many."""
     return len(await connection.fetch(statement("session_end_all"), project, member, but))
+
+
+async def end_one(connection: Connection, project: str, member: UUID, session: UUID) -> bool:
+    """End one session of a member; tell whether it was there."""
+    return await connection.fetchval(statement("session_end_one"), project, member, session) is not None
+
+
+async def of_member(
+    database: Database, project: str, member: UUID, *, idle_seconds: int, limit: int
+) -> Sequence[OpenSession]:
+    """Give the sessions of a member that are in force, the one that was seen last first."""
+    rows = await database.rows("session_list", project, member, idle_seconds, limit)
+    return [OpenSession(row["session_id"], row["created_at"], row["last_seen_at"], row["expires_at"]) for row in rows]
 
 
 async def purge(database: Database, project: str, *, idle_seconds: int) -> None:

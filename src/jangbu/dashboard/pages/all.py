@@ -14,6 +14,7 @@ from jangbu.dashboard.pages import (
     overview,
     prices,
     prices_change,
+    profile,
     settings,
     settings_audit,
     settings_keys,
@@ -43,4 +44,5 @@ PAGES: tuple[Page, ...] = (
     settings_audit.PAGE,
     user.PAGE,
     call.PAGE,
+    profile.PAGE,
 )

@@ -68,6 +68,12 @@ async def unblock(look: Look) -> str:
     return look.url("/settings/members", notice="member_unblocked")
 
 
+async def end_sessions(look: Look) -> str:
+    """Sign a member out everywhere; they may sign in again."""
+    await look.ledger.members.end_sessions(_id(look), actor_of(look))
+    return look.url("/settings/members", notice="member_signed_out")
+
+
 def _linked(look: Look, member: Member, link: SetUpLink | None) -> Answered:
     """Show a link on the page that answers: nowhere else, and never again."""
     values = {
@@ -99,6 +105,7 @@ PAGE = Page(
         "role": Action(give_role, OWNERS),
         "block": Action(block, OWNERS),
         "unblock": Action(unblock, OWNERS),
+        "end-sessions": Action(end_sessions, OWNERS),
     },
     in_menu=False,
 )
