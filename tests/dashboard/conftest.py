@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,8 +26,9 @@ from playwright.async_api import (
 from jangbu.config import Settings
 from jangbu.metering.meter import Metering
 from jangbu.wiring import open_metering
+from tests.alerts.receiver import SECRET, Receiver, receiving
 from tests.conftest import address, drop_database, execute
-from tests.dashboard.site import OWNER, PASSWORD, Site, fill, serving
+from tests.dashboard.site import OWNER, PASSWORD, Site, fill, let_in_members, serving
 
 CHROMIUM = os.environ.get("JANGBU_CHROMIUM") or shutil.which("chromium")
 _REFUSED = "Failed to load resource: the server responded with a status of 4"
@@ -70,6 +72,32 @@ async def ledger(own_site: Site) -> AsyncIterator[Metering]:
     """Give the module's own ledger itself, beside its pages."""
     async with open_metering(Settings.load(database_url=own_site.database_url), delivers=False) as opened:
         yield opened
+
+
+@dataclass(frozen=True)
+class Told:
+    """A ledger whose alerts go to one receiver, and what its app is told to another."""
+
+    site: Site
+    operator: Receiver
+    app: Receiver
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def told(server: str, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Told]:
+    name, folder = f"told_{uuid4().hex}", tmp_path_factory.mktemp("told")
+    await execute(server, f"CREATE DATABASE {name} TEMPLATE {migrated}")
+    async with open_metering(Settings.load(database_url=address(server, name)), delivers=False) as ledger:
+        await let_in_members(ledger)
+    async with receiving() as operator, receiving() as app:
+        with serving(
+            address(server, name), folder,
+            JANGBU_ALERT_WEBHOOK_URL=operator.url, JANGBU_ALERT_WEBHOOK_SECRET=SECRET,
+            JANGBU_WEBHOOK_URL=app.url, JANGBU_WEBHOOK_SECRET=SECRET, JANGBU_WEBHOOK_EVENTS="balance.low",
+            JANGBU_ALERT_PRIVATE_TARGETS="true", JANGBU_TIME_ZONE="Asia/Seoul",
+        ) as site:  # fmt: skip
+            yield Told(site, operator, app)
+    await drop_database(server, name)
 
 
 @asynccontextmanager

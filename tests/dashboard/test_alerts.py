@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -19,40 +18,13 @@ from jangbu.domain.webhooks import EventKind
 from jangbu.metering.meter import Metering
 from jangbu.storage import alerts as outbox
 from jangbu.wiring import open_metering
-from tests.alerts.receiver import SECRET, Receiver, receiving, until
-from tests.conftest import address, drop_database, execute
-from tests.dashboard.conftest import Opens, opening
+from tests.alerts.receiver import until
+from tests.dashboard.conftest import Opens, Told, opening
 from tests.dashboard.reading import ask, audited, form_of, open_form, row_of, rows, send
-from tests.dashboard.site import DEVELOPER, FINANCE, OWNER, VIEWER, Site, let_in_members, serving
+from tests.dashboard.site import DEVELOPER, FINANCE, OWNER, VIEWER, Site
 from tests.metering.telling import UNPRICED, answer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-@dataclass(frozen=True)
-class Told:
-    """A ledger whose alerts go to one receiver, and what its app is told to another."""
-
-    site: Site
-    operator: Receiver
-    app: Receiver
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def told(server: str, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Told]:
-    name, folder = f"told_{uuid4().hex}", tmp_path_factory.mktemp("told")
-    await execute(server, f"CREATE DATABASE {name} TEMPLATE {migrated}")
-    async with open_metering(Settings.load(database_url=address(server, name)), delivers=False) as ledger:
-        await let_in_members(ledger)
-    async with receiving() as operator, receiving() as app:
-        with serving(
-            address(server, name), folder,
-            JANGBU_ALERT_WEBHOOK_URL=operator.url, JANGBU_ALERT_WEBHOOK_SECRET=SECRET,
-            JANGBU_WEBHOOK_URL=app.url, JANGBU_WEBHOOK_SECRET=SECRET, JANGBU_WEBHOOK_EVENTS="balance.low",
-            JANGBU_ALERT_PRIVATE_TARGETS="true", JANGBU_TIME_ZONE="Asia/Seoul",
-        ) as site:  # fmt: skip
-            yield Told(site, operator, app)
-    await drop_database(server, name)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
