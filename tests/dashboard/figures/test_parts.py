@@ -1,7 +1,8 @@
 """What was used by users, models and services, and call by call, is what the records say."""
 
+import calendar
 import json
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import asyncpg
@@ -10,6 +11,7 @@ from playwright.async_api import Page
 
 from jangbu.config import Settings
 from jangbu.dashboard.formats import Formats
+from jangbu.domain.forecast import month_end
 from jangbu.metering.reports import average
 from jangbu.wiring import open_metering
 from tests.dashboard.figures.shop import (
@@ -211,6 +213,27 @@ async def test_cost_is_that_of_the_records_by_model_service_and_user(
     assert [each for each in bars if each != "$0.00"] == [
         written("cost", sums["cost"]) for sums in days.values() if sums["cost"]
     ]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+async def test_the_month_ends_as_the_records_of_its_days_and_of_the_weeks_before_say(
+    owner: Page, book: asyncpg.Connection, zone: str
+) -> None:
+    page = await page_of(owner, "/cost", zone=zone)
+    today: date = await book.fetchval("SELECT (now() AT TIME ZONE $1)::date", zone)
+    first, day = today.replace(day=1), timedelta(days=1)
+    to_come = calendar.monthrange(today.year, today.month)[1] - today.day + 1
+    found = await Meant(book, zone, min(first, today - 28 * day), today).sums("clock::date")
+    rows = {row.name: row.cells for row in page.table_of("cost-month").rows}
+    for name, amount in (("Google's price", "cost"), ("Charged to users", "charge")):
+        days = {each: sums[amount] for each, sums in found.items()}
+        so_far = sum(value for each, value in days.items() if each >= first)
+        lately = [days.get(today - number * day, 0) for number in range(28, 0, -1)]
+        ahead = month_end(lately, so_far - days.get(today, 0), days.get(today, 0), to_come)
+        told = ("–", "–", "–") if ahead is None else (
+            written("cost", ahead.expected), written("cost", ahead.least), written("cost", ahead.most)
+        )  # fmt: skip
+        assert rows[name] == (written("cost", so_far), *told)
 
 
 @pytest.mark.parametrize("zone", ZONES)

@@ -9,6 +9,7 @@ from jangbu.dashboard.figures import parts_figure
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import READERS, Page
 from jangbu.metering import series, tops
+from jangbu.metering.months import outlook
 from jangbu.metering.snapshots import snapshot
 
 __all__ = ["PAGE"]
@@ -23,12 +24,14 @@ async def show(look: Look) -> Mapping[str, Any]:
         found = await tops.breakdown(book, window, filters)
         by_service = await series.of(book, window, filters, "service")
         users = () if look.is_filtered else await tops.users(book, window, "cost", limit=_TOP_USERS)
+        month = await outlook(book, window.zone, filters)
         choices = await chosen(look, book)
     return {
         "choices": choices,
         "series": by_service,
         "found": found,
         "users": users,
+        "month": month,
         "markup": look.ledger.pricing.in_force.terms.markup_parts_per_million,
         "chart": parts_figure(look, "by-service", by_service, "cost", look.texts("cost.by_service")),
     }

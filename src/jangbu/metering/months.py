@@ -1,0 +1,50 @@
+"""How the running month ends by the days of a zone: read from the rollups of its days and of the weeks before today."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+from jangbu.domain.amounts import Amounts
+from jangbu.domain.forecast import LATELY_WEEKS, Range, month_end
+from jangbu.domain.windows import Bucket, Window
+from jangbu.metering import series
+from jangbu.metering.snapshots import Filters, Snapshot
+
+__all__ = ["Outlook", "outlook"]
+
+_DAY = timedelta(days=1)
+_LATELY_DAYS = 7 * LATELY_WEEKS
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """The month so far, from ``first`` to ``today``, and what it will come to; None where too little tells of it."""
+
+    first: date
+    today: date
+    last: date
+    so_far: Amounts
+    cost: Range | None
+    charge: Range | None
+
+
+async def outlook(book: Snapshot, zone: ZoneInfo, filters: Filters) -> Outlook:
+    """Give how the month that is under way ends. Raises NotFound for a user without an account."""
+    today = book.as_of.astimezone(zone).date()
+    first = today.replace(day=1)
+    last = (today.replace(day=28) + 4 * _DAY).replace(day=1) - _DAY
+    window = Window.days(min(first, today - _LATELY_DAYS * _DAY), today, zone, Bucket.DAY)
+    read = await series.of(book, window, filters)
+    by_day = {bar.start.date(): bar.amounts for bar in read.bars}
+
+    def ahead(amount: Callable[[Amounts], int]) -> Range | None:
+        def on(day: date) -> int:
+            return amount(by_day[day]) if day in by_day else 0
+
+        lately = [on(today - number * _DAY) for number in range(_LATELY_DAYS, 0, -1)]
+        before_today = sum(on(first + number * _DAY) for number in range((today - first).days))
+        return month_end(lately, before_today, on(today), (last - today).days + 1)
+
+    so_far = Amounts.sum(amounts for day, amounts in by_day.items() if day >= first)
+    return Outlook(first, today, last, so_far, ahead(lambda each: each.cost_nano), ahead(lambda each: each.charge_nano))
