@@ -39,7 +39,7 @@ WITHOUT_A_LINE = {
         (
             *("balance", "explain", "cost", "doctor", "accounts show", "accounts list", "usage parse", "usage totals"),
             *("usage daily", "usage calls", "ledger show", "ledger export", "ledger check", "holds list"),
-            *("spool status", "keys list", "members list", "alerts list", "alerts rules", "webhooks list"),
+            *("spool status", "keys list", "members list", "alerts list", "alerts rules", "alerts mutes", "webhooks list"),
             *("prices list", "prices versions", "prices diff", "db url", "db sql", "db backups", "config show"),
         ),
         "it reads",
@@ -67,6 +67,9 @@ CHANGES: dict[str, tuple[str, str, str | None]] = {
     "prices set": (f"{DREAM} output 0.4 --source contract", "prices.change", "prices"),
     "prices markup": ("12.5", "prices.change", "prices"),
     "prices backfill": ("", "prices.backfill", "prices"),
+    "alerts mute": ("unpriced --for 1h --reason r", "alerts.mute", "condition:unpriced"),
+    "alerts unmute": ("unpriced", "alerts.unmute", "condition:unpriced"),
+    "webhooks send-all-again": ("", "webhook.send_again", "events"),
     "webhooks send-again": ("{event}", "webhook.send_again", "event:{event}"),
     "db retain": ("--months 2 --yes", "retention.drop", f"partition:usage_{OLD:%Y%m}"),
     "db policies": ("--role pg_monitor --apply", "policies.apply", "role:pg_monitor"),
@@ -119,11 +122,12 @@ async def things(
         await metering.execute(TakeHold(held, 10, 50, 50))
         await metering.execute(MarkUnknown(held, "the connection broke"))
     event = uuid4()
-    await connection.execute(
-        "INSERT INTO jangbu.webhook_events (id, project, kind, user_id, facts, delivered_at)"
-        " VALUES ($1, 'default', 'call.refused', 'kim', '{\"calls\": 3}', clock_timestamp())",
-        event,
-    )
+    for each, ended in ((event, "delivered_at"), (uuid4(), "given_up_at")):
+        await connection.execute(
+            f"INSERT INTO jangbu.webhook_events (id, project, kind, user_id, facts, {ended})"
+            " VALUES ($1, 'default', 'call.refused', 'kim', '{\"calls\": 3}', clock_timestamp())",
+            each,
+        )
     return {"call": call, "hold": str(held.id), "event": str(event)}
 
 

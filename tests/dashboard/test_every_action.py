@@ -21,7 +21,7 @@ from jangbu.domain.webhooks import EventKind
 from jangbu.metering.meter import Metering
 from jangbu.wiring import open_metering
 from tests.alerts.receiver import until
-from tests.dashboard import test_nothing_yet
+from tests.dashboard import test_nothing_yet, test_prices, test_prices_change
 from tests.dashboard.conftest import Opens, Told, opening
 from tests.dashboard.raw import signed_in
 from tests.dashboard.reading import ask, row_of
@@ -45,8 +45,12 @@ MUTED = (
     "SELECT count(*) FROM jangbu.alert_mutes"
     " WHERE $1::text <> '' AND condition = 'unpriced' AND ended_at IS NULL AND until > clock_timestamp()"
 )
-ELSEWHERE = {"/call/record-test": test_nothing_yet.test_a_test_record_is_seen_as_one_and_changes_nobodys_money}
-"""What stands only on the pages of a ledger in which nothing was recorded yet."""
+ELSEWHERE = {
+    "/call/record-test": test_nothing_yet.test_a_test_record_is_seen_as_one_and_changes_nobodys_money,
+    "/prices/backfill": test_prices.test_calls_without_a_price_are_priced_by_a_job_that_reports,
+    "/prices/change/put": test_prices_change.test_a_price_is_tried_put_in_force_and_the_next_call_costs_it,
+}
+"""What stands only in a ledger in which nothing was recorded yet, has no price yet, or was tried before."""
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
