@@ -41,6 +41,8 @@ OWN = "own-52c0de"
 MANY = 40
 """How many calls and holds that tenant has: each is corrected, charged or released once."""
 DESCRIBED = ("status_code_conformance", "content_type_conformance", "response_schema_conformance")
+DAYS = {"first": "2026-11-01", "last": "2026-11-20"}
+"""Days of which there are figures; two that are drawn are hardly ever in order."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +236,8 @@ def drawn(data: Any, operation: Any, document: Any, tenants: tuple[Tenant, Tenan
             case.query[name] = named(name)
     if mode is positive and case.method == "GET" and data.draw(st.booleans()):
         # Cursors and windows that nobody gave out are refused, so most drawn queries are.
-        case.query = {name: value for name, value in (case.query or {}).items() if name in ("user", "limit", "by")}
+        kept = ("user", "limit", "by", *DAYS)
+        case.query = {name: DAYS.get(name, value) for name, value in (case.query or {}).items() if name in kept}
     if case.method == "POST" and data.draw(st.integers(0, 7)):
         case.headers["Idempotency-Key"] = f"case-{number}"
     if case.method == "POST" and data.draw(st.integers(0, 2)):
