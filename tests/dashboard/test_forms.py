@@ -16,8 +16,9 @@ from tests.dashboard import hostile
 from tests.dashboard.conftest import site_of
 from tests.dashboard.hostile import FORMULAS, PAYLOADS
 from tests.dashboard.raw import Visitor, signed_in
+from tests.dashboard.sent import FIELDS
 from tests.dashboard.site import OWNER, Site
-from tests.dashboard.test_safety import ACTIONS, FIELDS
+from tests.dashboard.test_safety import ACTIONS
 
 MARKUP = tuple(each for each in PAYLOADS if "<" in each)
 UNSHOWN = {"csrf", "zone"}
