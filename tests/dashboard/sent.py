@@ -24,6 +24,7 @@ FIELDS = {
     "/settings/members/end-sessions": {"member": NOBODY},
     "/profile/change-password": {"present": PASSWORD, "password": "another horse battery staple"},
     "/profile/end": {"session": NOBODY},
+    "/profile/end-others": {},
     "/alerts/release": {"hold": NOBODY, "reason": "why not", "key": "safety"},
     "/alerts/charge": {"hold": NOBODY, "answer": "{}", "key": "safety"},
     "/alerts/acknowledge": {"user": USERS[0], "call": NOBODY, "of_kind": "overrun"},

@@ -21,6 +21,7 @@ WITHOUT_FILES = {
     "alerts_rules": "what is looked for, without a figure of usage",
     "alerts_told": "what was told of alerts, not what was recorded",
     "prices_change": "a change that is tried; the prices themselves are on their page",
+    "profile": "one's own sign-in, without a figure",
     "settings": "how the ledger stands",
     "settings_keys": "who may call, without a figure",
     "settings_members": "who may sign in, without a figure",
