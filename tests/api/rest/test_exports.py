@@ -19,6 +19,7 @@ import pytest
 from jangbu.api.rest.streams import Streams
 from jangbu.domain.keys import Role
 from jangbu.errors import DatabaseUnreachable, LimitReached
+from jangbu.metering import walks
 from jangbu.metering.exports import sources
 from jangbu.storage import exports
 from tests.api.rest.stage import USERS, Stage, answer, record
@@ -30,8 +31,11 @@ DAYS = f"first={datetime.now(UTC) - timedelta(days=2):%Y-%m-%d}&last={datetime.n
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every row be near the edge of a page."""
-    for name, number in (("_ROWS", 3), ("_OWNERS", 2), ("_OF_EACH", 2), ("_BUCKETS", 2)):
-        monkeypatch.setattr(sources, name, number)
+    for module, name, number in (
+        *((walks, "ROWS", 3), (walks, "_OWNERS", 2), (walks, "_OF_EACH", 2)),
+        *((sources, "ROWS", 3), (sources, "_BUCKETS", 2)),
+    ):
+        monkeypatch.setattr(module, name, number)
 
 
 async def lines(api: Stage, path: str, **more: str) -> list[dict[str, Any]]:
