@@ -44,7 +44,7 @@ async def mute(
 
     wanted = _condition(condition)
     if (length is None) == (until is None):
-        raise InvalidInput("until when?", hint="give either --for or --until")
+        raise InvalidInput("it is not said until when", hint="give either --for or --until")
     lasting = None if length is None else span(length, "--for")
     asked = None if until is None else moment(until, "--until")
     async with session.ledger() as metering:

@@ -43,7 +43,7 @@ class Mutes:
         if not now < until <= now + longest(condition):
             raise MuteTooLong(condition, now + longest(condition))
         if not 0 < len(reason.strip()) <= _REASON_LENGTH_MAX or "\x00" in reason:
-            raise InvalidInput("why is it muted?", hint=f"give a reason of 1 to {_REASON_LENGTH_MAX} characters")
+            raise InvalidInput("a reason is missing", hint=f"give a reason of 1 to {_REASON_LENGTH_MAX} characters")
         return await mutes.add(
             self._database, self._project, Mute(new_id(self._clock), condition, now, until, reason.strip(), by)
         )
