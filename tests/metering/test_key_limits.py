@@ -195,6 +195,7 @@ async def test_what_a_killed_process_left_keeps_nobody_out_once_its_time_is_up(
 async def test_a_call_that_expired_while_its_process_could_not_renew_it_counts_again(
     database: Database, keys: Keys, two: KeyLimits, database_url: str
 ) -> None:
+    await in_a_fresh_minute(database)
     key = await limited(keys, concurrent_calls=1, tokens_per_minute=10_000)
     async with gateway(database_url, alive_seconds=3) as paused:
         late = await paused.admit(key)
