@@ -78,12 +78,10 @@ async def test_every_line_of_the_audit_is_in_the_file_once_newest_first(
     monkeypatch.setattr("jangbu.metering.exports.people._ROWS", rows)
     kim, lee = (Actor(ActorKind.MEMBER, uuid4(), name, "request") for name in ("kim", "=lee"))
 
-    async def act() -> None:
-        return None
-
     for number in range(5):
         change = Change("accounts.grant", f"user:{number % 2}", None, {"granted": number, "of": "이서연"})
-        await people.audit.done(kim if number < 3 else lee, change, act)
+        async with database.connection() as connection:
+            await people.audit.write(connection, kim if number < 3 else lee, change)
 
     found = await lines(await audited(people.audit, database, ZoneInfo("Asia/Seoul")))
     assert [json.loads(line["after"])["granted"] for line in found] == [4, 3, 2, 1, 0]

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jangbu.cli.acting import me
 from jangbu.cli.commands import command, group
 from jangbu.cli.exits import ExitCode
 from jangbu.cli.money import counted
@@ -71,16 +70,9 @@ async def send_all_again(
     ] = None,
 ) -> None:
     """Have all events that were given up sent again under their ids, up to 10,000 at once."""
-    from jangbu.metering.audit import Change
-
-    kinds = _kinds(kind)
+    wanted = None if kind is None else _kinds(kind)[0]
     async with session.ledger() as metering:
-        sent = await metering.audit.done(
-            me(),
-            Change("webhook.send_again", "events"),
-            lambda: metering.webhooks.send_all_again(kinds=kinds, user=user),
-            lambda events: {"events": events, "kind": kind, "user": user} if events else None,
-        )
+        sent, _ = await metering.webhooks.send_all_again(wanted, user=user)
     session.show(
         {"sent_again": sent}, lambda: f"{counted(sent, 'event')} sent again" if sent else "nothing was given up"
     )

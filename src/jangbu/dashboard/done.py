@@ -1,31 +1,14 @@
-"""What is done by a form: in the member's name, once however often it is sent, and written down with its change."""
-
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+"""What is done by a form: in the member's name, and once however often it is sent."""
 
 from jangbu.api.requests import current_id
 from jangbu.clock import new_id
 from jangbu.dashboard.fields import Wrong
 from jangbu.dashboard.look import Look
 from jangbu.domain.members import Actor
-from jangbu.metering.audit import Change
 
-__all__ = ["actor_of", "done", "key_of", "new_key"]
-
-Result = TypeVar("Result")
+__all__ = ["actor_of", "key_of", "new_key"]
 
 _KEY_LENGTH_MAX = 100
-
-
-async def done(
-    look: Look,
-    action: str,
-    target: str,
-    act: Callable[[], Awaitable[Result]],
-    after: Callable[[Result], Mapping[str, Any] | None] | None = None,
-) -> Result:
-    """Do something and write it down, both or neither. ``after`` says what came of it, None where nothing did."""
-    return await look.ledger.audit.done(actor_of(look), Change(action, target), act, after)
 
 
 def actor_of(look: Look) -> Actor:

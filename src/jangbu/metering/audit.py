@@ -5,12 +5,12 @@ there was something left to do. The door says who acts, once for all that is don
 """
 
 import getpass
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from jangbu.clock import Clock, new_id
@@ -19,17 +19,13 @@ from jangbu.metering.content import storable
 from jangbu.storage import audit
 from jangbu.storage.audit import AuditRow
 from jangbu.storage.database import Connection, Database
-from jangbu.storage.failures import translated
 
 __all__ = ["Audit", "Change", "acting_as", "note_beside", "whoever_acts"]
-
-Result = TypeVar("Result")
 
 _BYTES_MAX = 4_096
 _KEPT = 1_000
 
 _actor: ContextVar[Actor | None] = ContextVar("jangbu_actor", default=None)
-_is_told: ContextVar[bool] = ContextVar("jangbu_audit_is_told", default=False)
 
 
 @contextmanager
@@ -71,36 +67,9 @@ class Audit:
         self._clock = clock
         self._project = project
 
-    async def done(
-        self,
-        actor: Actor,
-        change: Change,
-        act: Callable[[], Awaitable[Result]],
-        after: Callable[[Result], Mapping[str, Any] | None] | None = None,
-    ) -> Result:
-        """Do something in an actor's name and write it down, both or neither; give what it gave.
-
-        ``act`` may be any use case of the ledger that needs no other task to write for it: what it asks of the database
-        is part of the transaction. ``after`` tells what came of it, or None where nothing was changed (an old request
-        that was sent again): then nothing is written down. What use cases note within is a part of this and has no line
-        of its own. Raises what ``act`` raises, and DatabaseUnreachable.
-        """
-        with translated():
-            async with self._database.together() as connection:
-                token = _is_told.set(True)
-                try:
-                    result = await act()
-                finally:
-                    _is_told.reset(token)
-                found = change if after is None else replace(change, after=after(result))
-                if after is None or found.after is not None:
-                    await self.write(connection, actor, found)
-                return result
-
     async def note(self, connection: Connection, change: Change) -> None:
         """Write down a change in the name of whoever acts, in the transaction that makes it."""
-        if not _is_told.get():
-            await self.write(connection, whoever_acts(), change)
+        await self.write(connection, whoever_acts(), change)
 
     async def write(self, connection: Connection, actor: Actor, change: Change) -> None:
         """Write down a change in the transaction that makes it."""

@@ -1,15 +1,19 @@
 """Channels: how they stand, and tests of them, which nobody can make into a flood."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
+from jangbu.clock import Clock, new_id
+from jangbu.domain.ledger import project_id
 from jangbu.errors import AlertUndelivered, LimitReached
+from jangbu.metering.audit import Audit, Change, whoever_acts
+from jangbu.metering.content import digest
+from jangbu.metering.once import done_once
 from jangbu.storage import channels
 from jangbu.storage.channels import ChannelRow
-from jangbu.storage.database import Database
+from jangbu.storage.database import Connection, Database
 
-__all__ = ["APP", "ChannelTest", "Channels"]
+__all__ = ["APP", "Channels"]
 
 APP = "app"
 """The webhook to the app, among the channels of the operator: no channel of theirs is called so."""
@@ -17,38 +21,49 @@ _EVERY_SECONDS = 30
 _ERROR_LENGTH_MAX = 500
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelTest:
-    """A test that began."""
-
-    channel: str
-    began_at: datetime
-
-
 class Channels:
     """The channels of one project."""
 
-    def __init__(self, database: Database, *, project: str) -> None:
+    def __init__(self, database: Database, clock: Clock, *, project: str) -> None:
         self._database = database
+        self._clock = clock
         self._project = project
+        self._audit = Audit(database, clock, project=project)
 
     async def states(self, names: Sequence[str]) -> Sequence[ChannelRow]:
         """Give how channels stand."""
         return await channels.states(self._database, self._project, names)
 
-    async def begin(self, channel: str, by: str) -> ChannelTest:
-        """Begin a test of a channel, which may be done twice a minute, whoever wants it. Raises LimitReached."""
-        began = await channels.begin_test(self._database, self._project, channel, by, _EVERY_SECONDS)
-        if began is None:
-            left = await channels.seconds_left(self._database, self._project, channel, _EVERY_SECONDS)
-            raise LimitReached(f"{channel} was tested a moment ago", seconds=left, hint=f"wait {left} s")
-        return ChannelTest(channel, began)
+    async def test(
+        self, channel: str, send: Callable[[], Awaitable[AlertUndelivered | None]], *, key: str | None = None
+    ) -> tuple[ChannelRow, bool]:
+        """Send a test through a channel, which may be done twice a minute, whoever wants it; give how the channel
+        stands then. Raises LimitReached.
 
-    async def finish(self, test: ChannelTest, send: Callable[[], Awaitable[AlertUndelivered | None]]) -> str | None:
-        """Send the test and note how it ended; give why it did not arrive, None where it did."""
-        refused = await send()
-        error = None
-        if refused is not None:
-            error = "; ".join(filter(None, (refused.message, refused.hint)))[:_ERROR_LENGTH_MAX]
-        await channels.end_test(self._database, self._project, test.channel, test.began_at, error)
-        return error
+        That it was wanted is written down before anything leaves. Under a ``key`` that is done once; tells whether it
+        was done before.
+        """
+        began: datetime | None = None
+
+        async def begin(connection: Connection) -> None:
+            nonlocal began
+            who = whoever_acts().name
+            began = await channels.begin_test(connection, self._project, channel, who, _EVERY_SECONDS)
+            if began is None:
+                left = await channels.seconds_left(connection, self._project, channel, _EVERY_SECONDS)
+                raise LimitReached(f"{channel} was tested a moment ago", seconds=left, hint=f"wait {left} s")
+            await self._audit.note(connection, Change("channel.test", f"channel:{channel}"))
+
+        made, content = new_id(self._clock), digest("channels.test", channel)
+        await done_once(self._database, project_id(self._project), key, content, made, begin)
+        if began is not None:
+            refused = await send()
+            await channels.end_test(self._database, self._project, channel, began, _why(refused))
+        (row,) = await self.states((channel,))
+        return row, began is None
+
+
+def _why(refused: AlertUndelivered | None) -> str | None:
+    if refused is None:
+        return None
+    return "; ".join(filter(None, (refused.message, refused.hint)))[:_ERROR_LENGTH_MAX]

@@ -1,16 +1,22 @@
 """The inbox of findings: what is new, who looks into it, and what came of it."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from jangbu.clock import new_id
 from jangbu.errors import InvalidInput, NotFound
 from jangbu.metering.accounts import Accounts
+from jangbu.metering.audit import Audit, Change, whoever_acts
+from jangbu.metering.content import digest
+from jangbu.metering.facts import finding_state
+from jangbu.metering.once import done_once
 from jangbu.storage import findings
-from jangbu.storage.database import Database
+from jangbu.storage.database import Connection, Database
 from jangbu.storage.findings import InboxRow, Place
 
-__all__ = ["FindingKind", "Inbox", "InboxState", "resolves_itself", "state_of"]
+__all__ = ["FindingKind", "Inbox", "InboxState", "Looked", "resolves_itself", "state_of"]
 
 
 class FindingKind(StrEnum):
@@ -38,6 +44,7 @@ _ENDED_BY = {
     FindingKind.UNPRICED: "give the model a price (0 where it costs nothing) and run `jangbu prices backfill`",
 }
 """What resolves a finding where nobody's word can: money depends on it."""
+_REASON_LENGTH_MAX = 500
 
 
 def resolves_itself(kind: str) -> bool:
@@ -47,9 +54,18 @@ def resolves_itself(kind: str) -> bool:
 
 def state_of(row: InboxRow) -> InboxState:
     """Give how far somebody is with a finding."""
-    if row.resolved_at is not None:
-        return InboxState.RESOLVED
-    return InboxState.NEW if row.acknowledged_at is None else InboxState.ACKNOWLEDGED
+    return InboxState(finding_state(row))
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What somebody did about a finding: how that stands now, whether this changed it, and whether it was asked for
+    before with the same key.
+    """
+
+    finding: InboxRow
+    is_new: bool
+    replayed: bool
 
 
 class Inbox:
@@ -59,6 +75,7 @@ class Inbox:
         self._database = database
         self._accounts = accounts
         self._project = project
+        self._audit = Audit(database, accounts.clock, project=project)
 
     async def page(
         self,
@@ -80,26 +97,59 @@ class Inbox:
             limit=limit,
         )
 
-    async def acknowledge(self, user: str, call: UUID, kind: FindingKind, *, by: str) -> bool:
-        """Say that somebody looks into a finding; tell whether nobody did so far. Raises NotFound."""
-        account = self._accounts.id_of(user)
-        if await findings.acknowledge(self._database, account, call, kind.value, by):
-            return True
-        await self._require(account, call, kind)
-        return False
+    async def acknowledge(self, user: str, call: UUID, kind: FindingKind, *, key: str | None = None) -> Looked:
+        """Say that whoever acts looks into a finding. Under a ``key`` that is done once. Raises NotFound."""
+        account, who = self._accounts.id_of(user), whoever_acts().name
 
-    async def resolve(self, user: str, call: UUID, kind: FindingKind, *, reason: str, by: str) -> bool:
-        """Resolve a finding by somebody's word; tell whether it was open. Raises NotFound, and InvalidInput for what is
-        resolved only by what is done about it.
+        async def act(connection: Connection) -> bool:
+            return await findings.acknowledge(connection, account, call, kind.value, who)
+
+        change = Change("finding.acknowledge", f"call:{call}", after={"user": user, "kind": kind.value})
+        return await self._once(account, call, kind, key, change, act)
+
+    async def resolve(self, user: str, call: UUID, kind: FindingKind, *, reason: str, key: str | None = None) -> Looked:
+        """Resolve a finding by the word of whoever acts. Under a ``key`` that is done once.
+
+        Raises NotFound, and InvalidInput for what is resolved only by what is done about it.
         """
         if resolves_itself(kind):
             raise InvalidInput(f"a finding of this kind ({kind.value}) ends by itself", hint=_ENDED_BY[kind])
-        account = self._accounts.id_of(user)
-        if await findings.resolve(self._database, account, call, kind.value, by, reason):
-            return True
-        await self._require(account, call, kind)
-        return False
+        if not 0 < len(reason.strip()) <= _REASON_LENGTH_MAX or "\x00" in reason:
+            raise InvalidInput("why is it resolved?", hint=f"give a reason of 1 to {_REASON_LENGTH_MAX} characters")
+        account, who, why = self._accounts.id_of(user), whoever_acts().name, reason.strip()
 
-    async def _require(self, account: UUID, call: UUID, kind: FindingKind) -> None:
-        if not await findings.is_there(self._database, account, call, kind.value):
-            raise NotFound(f"there is no finding {kind.value} of call {call}", hint="load the page again")
+        async def act(connection: Connection) -> bool:
+            return await findings.resolve(connection, account, call, kind.value, who, why)
+
+        facts = {"user": user, "kind": kind.value, "reason": why}
+        return await self._once(account, call, kind, key, Change("finding.resolve", f"call:{call}", after=facts), act)
+
+    async def _once(
+        self,
+        account: UUID,
+        call: UUID,
+        kind: FindingKind,
+        key: str | None,
+        change: Change,
+        act: Callable[[Connection], Awaitable[bool]],
+    ) -> Looked:
+        await self._find(account, call, kind)
+        is_new = False
+
+        async def noted(connection: Connection) -> None:
+            nonlocal is_new
+            is_new = await act(connection)
+            if is_new:
+                await self._audit.note(connection, change)
+
+        made, content = new_id(self._accounts.clock), digest(change.action, change.target, change.after)
+        known = await done_once(self._database, account, key, content, made, noted)
+        return Looked(await self._find(account, call, kind), is_new, known != made)
+
+    async def _find(self, account: UUID, call: UUID, kind: FindingKind) -> InboxRow:
+        found = await findings.find(self._database, account, call, kind.value)
+        if found is None:
+            raise NotFound(
+                f"there is no finding {kind.value} of call {call}", hint="`jangbu alerts findings` lists them"
+            )
+        return found

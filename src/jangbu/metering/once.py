@@ -8,12 +8,13 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from jangbu.errors import IdempotencyConflict, InvalidInput
+from jangbu.metering.audit import Audit, Change
 from jangbu.storage import entries
 from jangbu.storage.database import Connection, Database
 from jangbu.storage.entries import KeyRow
 from jangbu.storage.failures import translated
 
-__all__ = ["done_once", "nothing_more", "own_key", "used_otherwise", "was_done"]
+__all__ = ["done_once", "note_once", "nothing_more", "own_key", "used_otherwise", "was_done"]
 
 _KEY_LENGTH_MAX = 250
 _OWN = "key:"
@@ -70,3 +71,13 @@ async def was_done(database: Database, owner: UUID, key: str, content: bytes) ->
 
 async def nothing_more(_connection: Connection) -> None:
     """Only claim a key, for what may be done again without changing anything."""
+
+
+async def note_once(database: Database, audit: Audit, account: UUID, record: UUID, change: Change) -> None:
+    """Write down once that somebody had a record made. The record went its own way, so its line follows it: whoever
+    asks for it again makes good what was left out.
+    """
+    with translated():
+        async with database.connection() as connection, connection.transaction():
+            if await entries.reserve_key(connection, account, f"told:{record}", b"", record):
+                await audit.note(connection, change)

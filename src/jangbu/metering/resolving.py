@@ -16,11 +16,10 @@ from jangbu.metering.content import digest
 from jangbu.metering.drafts import receipt_again
 from jangbu.metering.evidence import evidence, require_evidence
 from jangbu.metering.meter import Metering
-from jangbu.metering.once import done_once, nothing_more, was_done
-from jangbu.storage import entries, holds
+from jangbu.metering.once import done_once, note_once, nothing_more, was_done
+from jangbu.storage import holds
 from jangbu.storage import usage as records
 from jangbu.storage.database import Connection
-from jangbu.storage.failures import translated
 
 __all__ = ["charge_hold", "release_hold"]
 
@@ -75,9 +74,6 @@ async def charge_hold(ledger: Metering, project: str, hold: UUID, usage: Usage, 
 
 
 async def _tell(ledger: Metering, account: UUID, receipt: Receipt) -> None:
-    """Write down once that somebody had a hold charged."""
     facts = {"user": receipt.user, "charged_tokens": receipt.charged_tokens}
-    with translated():
-        async with ledger.database.connection() as connection, connection.transaction():
-            if await entries.reserve_key(connection, account, f"told:{receipt.id}", b"", receipt.id):
-                await ledger.audit.note(connection, Change("hold.charge", f"hold:{receipt.id}", after=facts))
+    change = Change("hold.charge", f"hold:{receipt.id}", after=facts)
+    await note_once(ledger.database, ledger.audit, account, receipt.id, change)

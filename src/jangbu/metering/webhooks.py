@@ -157,10 +157,25 @@ class Webhooks:
         return await self._telling.delivery.test(Event(*made, "nobody", self._clock.now(), {}))
 
     async def send_all_again(
-        self, *, kinds: Collection[EventKind] = tuple(EventKind), user: str | None = None, limit: int = AGAIN_MAX
-    ) -> int:
-        """Have all events that were given up sent again under their ids; give how many, at most so many at once."""
-        return await webhooks.send_all_again(self._database, self._project, kinds=kinds, user=user, limit=limit)
+        self, kind: EventKind | None = None, *, user: str | None = None, key: str | None = None
+    ) -> tuple[int, bool]:
+        """Have all events that were given up sent again under their ids, or those of one kind or user; give how many
+        now, at most ``AGAIN_MAX``.
+
+        Under a ``key`` that is done once; tells whether it was done before.
+        """
+        kinds, sent = tuple(EventKind) if kind is None else (kind,), 0
+
+        async def act(connection: Connection) -> None:
+            nonlocal sent
+            sent = await webhooks.send_all_again(connection, self._project, kinds=kinds, user=user, limit=AGAIN_MAX)
+            if sent:
+                facts = {"events": sent, "kind": kind, "user": user}
+                await self._audit.note(connection, Change("webhook.send_again", "events", after=facts))
+
+        made, content = new_id(self._clock), digest("webhook-again-all", kind, user)
+        done = await done_once(self._database, project_id(self._project), key, content, made, act)
+        return sent, done != made
 
     async def find(self, event: UUID) -> EventRow:
         """Give one event. Raises NotFound."""
@@ -176,9 +191,11 @@ class Webhooks:
         """
 
         async def act(connection: Connection) -> None:
-            if await webhooks.send_again(connection, self._project, event) is None:
+            found = await webhooks.send_again(connection, self._project, event)
+            if found is None:
                 raise _unknown(event)
-            await self._audit.note(connection, Change("webhook.send_again", f"event:{event}"))
+            facts = dict(zip(("kind", "user"), found, strict=True))
+            await self._audit.note(connection, Change("webhook.send_again", f"event:{event}", after=facts))
 
         made, content = new_id(self._clock), digest("webhook-again", str(event))
         done = await done_once(self._database, project_id(self._project), key, content, made, act)

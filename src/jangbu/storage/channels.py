@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from jangbu.storage.database import Database
+from jangbu.storage.database import Connection, Database
+from jangbu.storage.statements import statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +29,15 @@ async def states(database: Database, project: str, channels: Sequence[str]) -> S
     return [ChannelRow(*row.values()) for row in await database.rows("channel_list", project, list(channels))]
 
 
-async def begin_test(database: Database, project: str, channel: str, by: str, seconds: int) -> datetime | None:
+async def begin_test(connection: Connection, project: str, channel: str, by: str, seconds: int) -> datetime | None:
     """Begin a test of a channel; None where one began within so many seconds."""
-    began: datetime | None = await database.value("channel_test_begin", project, channel, by, seconds)
+    began: datetime | None = await connection.fetchval(statement("channel_test_begin"), project, channel, by, seconds)
     return began
 
 
-async def seconds_left(database: Database, project: str, channel: str, seconds: int) -> int:
+async def seconds_left(connection: Connection, project: str, channel: str, seconds: int) -> int:
     """Give in how many seconds a channel may be tested again."""
-    return int(await database.value("channel_test_wait", project, channel, seconds) or 1)
+    return int(await connection.fetchval(statement("channel_test_wait"), project, channel, seconds) or 1)
 
 
 async def end_test(database: Database, project: str, channel: str, began: datetime, error: str | None) -> None:

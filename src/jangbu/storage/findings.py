@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from jangbu.storage.database import Database
+from jangbu.storage.database import Connection, Database
+from jangbu.storage.statements import statement
 
 Place = tuple[datetime, UUID, str]
 """Where a page of findings ends: the time, the call and the kind of its last one."""
@@ -45,16 +46,17 @@ async def page(
     return [InboxRow(*row.values()) for row in rows]
 
 
-async def acknowledge(database: Database, account: UUID, call: UUID, kind: str, by: str) -> bool:
+async def find(database: Database, account: UUID, call: UUID, kind: str) -> InboxRow | None:
+    """Give a finding, whatever became of it; None where there is none."""
+    row = await database.row("finding_find", account, call, kind)
+    return None if row is None else InboxRow(*row.values())
+
+
+async def acknowledge(connection: Connection, account: UUID, call: UUID, kind: str, by: str) -> bool:
     """Note that somebody looks into a finding; tell whether nobody did so far."""
-    return await database.value("finding_acknowledge", account, call, kind, by) is not None
+    return await connection.fetchval(statement("finding_acknowledge"), account, call, kind, by) is not None
 
 
-async def resolve(database: Database, account: UUID, call: UUID, kind: str, by: str, reason: str) -> bool:
+async def resolve(connection: Connection, account: UUID, call: UUID, kind: str, by: str, reason: str) -> bool:
     """Resolve a finding; tell whether it was open."""
-    return await database.value("finding_resolve", account, call, kind, by, reason) is not None
-
-
-async def is_there(database: Database, account: UUID, call: UUID, kind: str) -> bool:
-    """Tell whether there is a finding, whatever became of it."""
-    return bool(await database.value("finding_find", account, call, kind))
+    return await connection.fetchval(statement("finding_resolve"), account, call, kind, by, reason) is not None

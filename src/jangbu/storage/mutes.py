@@ -6,21 +6,27 @@ from uuid import UUID
 
 from jangbu.domain.alerts import Condition
 from jangbu.domain.mutes import Mute
-from jangbu.storage.database import Database, Row
+from jangbu.storage.database import Connection, Database, Row
+from jangbu.storage.statements import statement
 
 _KNOWN = [condition.value for condition in Condition]
 
 
-async def add(database: Database, project: str, mute: Mute) -> Mute:
+async def add(connection: Connection, project: str, mute: Mute) -> None:
     """Mute a condition from now on, by the database's clock."""
-    row = await database.row("mute_add", mute.id, project, mute.condition.value, mute.until, mute.reason, mute.muted_by)
-    assert row is not None, "what is written is given back"
-    return _mute(row)
+    what = mute.id, project, mute.condition.value, mute.until, mute.reason, mute.muted_by
+    await connection.execute(statement("mute_add"), *what)
 
 
-async def end(database: Database, project: str, condition: Condition) -> Sequence[Mute]:
-    """End what mutes a condition; give what did."""
-    return [_mute(row) for row in await database.rows("mute_end", project, condition.value)]
+async def find(database: Database, project: str, mute: UUID) -> Mute | None:
+    """Give a mute, also one that is over; None where there is none."""
+    row = await database.row("mute_find", project, mute)
+    return None if row is None else _mute(row)
+
+
+async def end(connection: Connection, project: str, condition: Condition) -> int:
+    """End what mutes a condition; give how many mutes did."""
+    return len(await connection.fetch(statement("mute_end"), project, condition.value))
 
 
 async def lately(database: Database, project: str, seconds: int) -> Sequence[Mute]:

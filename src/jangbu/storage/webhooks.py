@@ -118,18 +118,18 @@ async def find(database: Database, project: str, event: UUID) -> EventRow | None
     return None if row is None else _row(row)
 
 
-async def send_again(connection: Connection, project: str, event: UUID) -> UUID | None:
-    """Have an event sent again, whatever became of it; None where there is none."""
-    found: UUID | None = await connection.fetchval(statement("webhook_again"), project, event)
-    return found
+async def send_again(connection: Connection, project: str, event: UUID) -> tuple[str, str] | None:
+    """Have an event sent again, whatever became of it; give its kind and whom it is about, None where there is none."""
+    row = await connection.fetchrow(statement("webhook_again"), project, event)
+    return None if row is None else (row["kind"], row["user_id"])
 
 
 async def send_all_again(
-    database: Database, project: str, *, kinds: Collection[EventKind], user: str | None, limit: int
+    connection: Connection, project: str, *, kinds: Collection[EventKind], user: str | None, limit: int
 ) -> int:
     """Have events that were given up sent again; give how many."""
     wanted = [kind.value for kind in kinds]
-    return len(await database.rows("webhook_again_all", project, wanted, user, limit))
+    return len(await connection.fetch(statement("webhook_again_all"), project, wanted, user, limit))
 
 
 async def standing(database: Database, project: str) -> WebhookStanding:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
-from jangbu.dashboard.done import done, key_of, new_key
+from jangbu.dashboard.done import key_of, new_key
 from jangbu.dashboard.fields import Wrong, chosen_of, id_of, place_of, placed, reason_of, require_one_of
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OPERATIONS, READERS, WRITERS, Action, Page
@@ -50,14 +51,7 @@ async def show(look: Look) -> Mapping[str, Any]:
 
 async def acknowledge(look: Look) -> str:
     """Say that the member looks into a finding."""
-    user, call, kind = _finding(look)
-
-    async def act() -> bool:
-        return await _inbox(look).acknowledge(user, call, kind, by=look.session.member.name)
-
-    await done(
-        look, "finding.acknowledge", f"call:{call}", act, lambda new: {"user": user, "kind": kind} if new else None
-    )
+    await _inbox(look).acknowledge(*_finding(look))
     return _back(look, "acknowledged")
 
 
@@ -67,14 +61,7 @@ async def resolve(look: Look) -> str:
     reason = reason_of(look)
     if resolves_itself(kind):
         raise Wrong("ends_itself")
-
-    async def act() -> bool:
-        return await _inbox(look).resolve(user, call, kind, reason=reason, by=look.session.member.name)
-
-    await done(
-        look, "finding.resolve", f"call:{call}", act,
-        lambda new: {"user": user, "kind": kind, "reason": reason} if new else None,
-    )  # fmt: skip
+    await _inbox(look).resolve(user, call, kind, reason=reason)
     return _back(look, "resolved")
 
 
@@ -96,7 +83,7 @@ def _inbox(look: Look) -> Inbox:
     return Inbox(look.ledger.database, look.ledger.accounts, project=look.settings.project)
 
 
-def _finding(look: Look) -> tuple[str, Any, FindingKind]:
+def _finding(look: Look) -> tuple[str, UUID, FindingKind]:
     """Give the finding that a form names: the user, the call and the kind."""
     kind = look.form.get("of_kind", "")
     require_one_of([each.value for each in FindingKind], kind)

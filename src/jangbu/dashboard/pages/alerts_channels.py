@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jangbu.dashboard.done import done
+from jangbu.dashboard.done import key_of, new_key
 from jangbu.dashboard.fields import require_one_of
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OPERATIONS, READERS, Action, Page
 from jangbu.errors import AlertUndelivered
-from jangbu.metering.channels import APP, Channels, ChannelTest
+from jangbu.metering.channels import APP, Channels
 
 __all__ = ["PAGE"]
 
@@ -24,27 +24,25 @@ async def show(look: Look) -> Mapping[str, Any]:
         "is_told": look.ledger.webhooks.is_told,
         "app_name": APP,
         "may_test": look.may(OPERATIONS),
+        "form_key": new_key(look),
     }
 
 
 async def test(look: Look) -> str:
-    """Send a test through a channel. That it was wanted is written down before anything leaves."""
+    """Send a test through a channel."""
     name, webhooks, alerts = look.form.get("channel", ""), look.ledger.webhooks, look.ledger.alerts
     require_one_of((*alerts.channels, *((APP,) if webhooks.is_told else ())), name)
-
-    async def begin() -> ChannelTest:
-        return await _channels(look).begin(name, look.session.member.name)
 
     async def send() -> AlertUndelivered | None:
         return await (webhooks.test() if name == APP else alerts.test(name))
 
-    began = await done(look, "channel.test", f"channel:{name}", begin)
-    error = await _channels(look).finish(began, send)
-    return look.url("/alerts/channels", notice="test_arrived" if error is None else "test_failed")
+    row, _ = await _channels(look).test(name, send, key=key_of(look))
+    ended = "test_arrived" if row.test_error is None else "test_failed"
+    return look.url("/alerts/channels", notice=None if row.test_ended_at is None else ended)
 
 
 def _channels(look: Look) -> Channels:
-    return Channels(look.ledger.database, project=look.settings.project)
+    return Channels(look.ledger.database, look.ledger.clock, project=look.settings.project)
 
 
 PAGE = Page("/alerts/channels", "alerts_channels", READERS, show, {"test": Action(test, OPERATIONS)}, in_menu=False)

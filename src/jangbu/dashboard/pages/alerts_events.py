@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jangbu.alerts.app_webhook import event_body
-from jangbu.dashboard.done import done, key_of, new_key
+from jangbu.dashboard.done import key_of, new_key
 from jangbu.dashboard.fields import chosen_of, id_of, place_of, placed
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OPERATIONS, READERS, Action, Page
@@ -48,30 +48,14 @@ async def show(look: Look) -> Mapping[str, Any]:
 
 async def again(look: Look) -> str:
     """Have one event sent again, whatever became of it."""
-    event = id_of(look.form.get("event"))
-
-    async def act() -> tuple[EventRow, bool]:
-        return await look.ledger.webhooks.send_again(event, key=key_of(look))
-
-    await done(
-        look, "webhook.send_again", f"event:{event}", act,
-        lambda found: None if found[1] else {"kind": found[0].event.kind, "user": found[0].event.user},
-    )  # fmt: skip
+    await look.ledger.webhooks.send_again(id_of(look.form.get("event")), key=key_of(look))
     return _back(look)
 
 
 async def again_all(look: Look) -> str:
     """Have all events that were given up sent again, of the kind and user that the page is filtered by."""
-    kind, user = chosen_of(EventKind, look.form.get("kind") or None), look.form.get("user") or None
-
-    async def act() -> int:
-        kinds = tuple(EventKind) if kind is None else (kind,)
-        return await look.ledger.webhooks.send_all_again(kinds=kinds, user=user)
-
-    await done(
-        look, "webhook.send_again", "events", act,
-        lambda events: {"events": events, "kind": kind, "user": user} if events else None,
-    )  # fmt: skip
+    kind = chosen_of(EventKind, look.form.get("kind") or None)
+    await look.ledger.webhooks.send_all_again(kind, user=look.form.get("user") or None)
     return _back(look)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from jangbu.alerts.app_webhook import wanted_kinds
 from jangbu.config import Settings
-from jangbu.dashboard.done import done, new_key
+from jangbu.dashboard.done import key_of, new_key
 from jangbu.dashboard.fields import Wrong, reason_of, require_one_of
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OPERATIONS, READERS, Action, Page
@@ -63,15 +63,8 @@ async def show(look: Look) -> Mapping[str, Any]:
 async def mute(look: Look) -> str:
     """Mute a condition until a time, for a reason."""
     condition, until, reason = _condition(look), _until(look), reason_of(look)
-
-    async def act() -> Mute:
-        return await _mutes(look).mute(condition, until, reason=reason, by=look.session.member.name)
-
     try:
-        await done(
-            look, "alerts.mute", f"condition:{condition}", act,
-            lambda made: {"until": made.until.isoformat(), "reason": reason},
-        )  # fmt: skip
+        await _mutes(look).mute(condition, until, reason=reason, key=key_of(look))
     except MuteTooLong as error:
         raise Wrong("until", last=look.formats.moment(error.last)) from error
     return look.url("/alerts/rules", notice="muted")
@@ -79,12 +72,7 @@ async def mute(look: Look) -> str:
 
 async def unmute(look: Look) -> str:
     """Have alerts of a condition sent again."""
-    condition = _condition(look)
-
-    async def act() -> int:
-        return len(await _mutes(look).unmute(condition))
-
-    await done(look, "alerts.unmute", f"condition:{condition}", act, lambda ended: {"mutes": ended} if ended else None)
+    await _mutes(look).unmute(_condition(look))
     return look.url("/alerts/rules", notice="unmuted")
 
 
@@ -123,13 +111,13 @@ def _condition(look: Look) -> Condition:
     return Condition(name)
 
 
-def _until(look: Look) -> datetime:
-    """Give until when: the time that was entered, as clocks of the page's zone show it, or so many minutes from now."""
+def _until(look: Look) -> datetime | timedelta:
+    """Give until when: the time that was entered, as clocks of the page's zone show it, or for how many minutes."""
     text = look.form.get("until")
     if not text:
         minutes = look.form.get("minutes", "")
         require_one_of([str(each) for each in _MINUTES], minutes)
-        return look.now + timedelta(minutes=int(minutes))
+        return timedelta(minutes=int(minutes))
     try:
         return datetime.fromisoformat(text).replace(tzinfo=zone_named(look.formats.zone))
     except ValueError:

@@ -2,4 +2,4 @@
 UPDATE jangbu.alert_mutes AS m
 SET ended_at = clock_timestamp()
 WHERE m.project = $1::text AND m.condition = $2::text AND m.ended_at IS NULL AND m.until > clock_timestamp()
-RETURNING m.mute_id, m.condition, m.muted_at, m.until, m.reason, m.muted_by, m.ended_at
+RETURNING m.mute_id

@@ -7,4 +7,4 @@ SET turn = e.turn + 1,
     delivered_at = NULL,
     given_up_at = NULL
 WHERE e.project = $1::text AND e.id = $2::uuid
-RETURNING e.id
+RETURNING e.kind, e.user_id
