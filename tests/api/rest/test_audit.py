@@ -61,6 +61,26 @@ WRITES = {
     "keys.create": ("/keys", {"name": "new", "scopes": ["api:analytics"]}, "keys.create", None),
     "keys.revoke": ("/keys/{key}/revoke", None, "keys.revoke", "key:{key}"),
     "view_tokens.revoke": ("/view-tokens/revoke", None, "view_tokens.revoke", "view_tokens"),
+    "findings.acknowledge": (
+        "/accounts/kim/findings/{odd}/anomaly/acknowledge",
+        None,
+        "finding.acknowledge",
+        "call:{odd}",
+    ),
+    "findings.resolve": (
+        "/accounts/kim/findings/{odd}/anomaly/resolve",
+        {"reason": "looked at"},
+        "finding.resolve",
+        "call:{odd}",
+    ),
+    "mutes.mute": (
+        "/alerts/mutes",
+        {"condition": "unpriced", "minutes": 5, "reason": "r"},
+        "alerts.mute",
+        "condition:unpriced",
+    ),
+    "mutes.end": ("/alerts/mutes/unpriced/end", None, "alerts.unmute", "condition:unpriced"),
+    "channels.test": ("/alerts/channels/log/test", None, "channel.test", "channel:log"),
     "verification.start": ("/verification", {"full": False}, "verification.start", "ledger"),
     "webhooks.send_again": (
         "/webhooks/events/{event}/send-again",
@@ -68,6 +88,7 @@ WRITES = {
         "webhook.send_again",
         "event:{event}",
     ),
+    "webhooks.send_all_again": ("/webhooks/events/send-again", {}, "webhook.send_again", "events"),
 }
 """What is sent to a route, and the action and the target of its line. They are sent in this order."""
 
@@ -117,6 +138,10 @@ def test_a_new_route_that_writes_is_in_the_audit_or_says_why_not() -> None:
         ("/accounts/nobody/block", None),
         (f"/keys/{NOBODYS}/revoke", None),
         (f"/holds/{NOBODYS}/release", {"reason": "no answer"}),
+        (f"/accounts/kim/findings/{NOBODYS}/late/acknowledge", None),
+        (f"/accounts/kim/findings/{NOBODYS}/unpriced/resolve", {"reason": "r"}),
+        ("/alerts/mutes", {"condition": "recording_failed", "minutes": 61, "reason": "r"}),
+        ("/alerts/channels/pigeon/test", None),
         ("/prices/own", {"model": DREAM, "meter": "output", "price_nano": -1, "source": "s"}),
     ],
 )
@@ -136,6 +161,8 @@ async def test_what_changes_nothing_leaves_no_line(api: Stage) -> None:
         ("/accounts/kim/block", None),
         ("/prices/markup", markup),
         ("/prices/backfill", {}),
+        ("/alerts/mutes/unpriced/end", None),
+        ("/webhooks/events/send-again", {}),
     ):
         assert (await api.post(path, body)).status == 200
     assert (await api.post("/prices/versions?dry_run=true", WRITES["prices.write"][1])).ok["is_new"]
@@ -143,9 +170,12 @@ async def test_what_changes_nothing_leaves_no_line(api: Stage) -> None:
 
 
 async def things(api: Stage) -> dict[str, str]:
-    """Make what is written about: calls, holds whose outcome is unknown, a key, an event."""
+    """Make what is written about: calls and findings, holds whose outcome is unknown, a key, events."""
     call = (await api.post("/records", record(1))).ok["id"]
     assert (await api.post("/records", record(2, answer=answer(2, model=DREAM)))).ok["cost_nano"] is None
+    odd = answer(3)
+    odd["usageMetadata"]["totalTokenCount"] += 5
+    strange = (await api.post("/records", record(3, answer=odd))).ok["id"]
     held = [
         Call(new_id(api.ledger.clock), "kim", "text_generation", "gemini-2.5-flash", Bounds(100, 50, True))
         for _ in range(2)
@@ -156,13 +186,15 @@ async def things(api: Stage) -> dict[str, str]:
     key, _ = await api.ledger.keys.create_for_app("old")
     event = uuid4()
     async with api.ledger.database.connection() as connection:
-        await connection.execute(
-            "INSERT INTO jangbu.webhook_events (id, project, kind, user_id, facts, delivered_at)"
-            " VALUES ($1, 'default', 'call.refused', 'kim', '{\"calls\": 3}', clock_timestamp())",
-            event,
-        )
+        for each, ended in ((event, "delivered_at"), (uuid4(), "given_up_at")):
+            await connection.execute(
+                f"INSERT INTO jangbu.webhook_events (id, project, kind, user_id, facts, {ended})"
+                " VALUES ($1, 'default', 'call.refused', 'kim', '{\"calls\": 3}', clock_timestamp())",
+                each,
+            )
     return {
         "call": call,
+        "odd": strange,
         "charged": str(held[0].id),
         "released": str(held[1].id),
         "key": str(key.id),

@@ -34,6 +34,9 @@ SENT = {
     "prices.backfill": {},
     "verification.start": {"full": False},
     "keys.create": {"name": "new", "scopes": ["api:analytics"]},
+    "findings.resolve": {"reason": "r"},
+    "mutes.mute": {"condition": "unpriced", "minutes": 5, "reason": "r"},
+    "webhooks.send_all_again": {},
 }
 QUERIES = {
     "calls.list_calls": "?user={user}",
@@ -77,13 +80,22 @@ MATRIX = {
     "prices.backfill": MONEY,
     "webhooks.list_events": READERS,
     "webhooks.send_again": OPERATIONS,
+    "webhooks.send_all_again": OPERATIONS,
     "keys.create": OPERATIONS,
     "keys.list_keys": OPERATIONS,
     "keys.show": OPERATIONS,
     "keys.revoke": OPERATIONS,
     "view_tokens.create": OPERATIONS | VIEWS,
     "view_tokens.revoke": OPERATIONS,
+    "findings.list_findings": READERS,
+    "findings.acknowledge": WRITERS,
+    "findings.resolve": WRITERS,
     "alerts.list_alerts": READERS,
+    "mutes.list_mutes": READERS,
+    "mutes.mute": OPERATIONS,
+    "mutes.end": OPERATIONS,
+    "channels.list_channels": READERS,
+    "channels.test": OPERATIONS,
     "exports.calls": READERS | USER,
     "exports.entries": READERS | USER,
     "exports.usage": FIGURES | USER,
@@ -96,6 +108,7 @@ MATRIX = {
 
 def path_of(declared: Declared, user: str = "kim") -> str:
     path = re.sub(r"\{(call|hold|key|run|event)\}", str(NOBODY), declared.path).replace("{user}", user)
+    path = path.replace("{kind}", "late").replace("{condition}", "unpriced").replace("{channel}", "none")
     return path + QUERIES.get(declared.name, "").replace("{user}", user)
 
 
@@ -178,12 +191,18 @@ async def test_a_role_opens_the_api_and_not_the_gateway(api: Stage, role: Role) 
 async def test_another_projects_things_do_not_exist(api: Stage, database_url: str) -> None:
     from tests.api.rest.stage import stage
 
-    made = (await api.post("/records", record())).ok
+    odd = answer()
+    odd["usageMetadata"]["totalTokenCount"] += 5
+    made = (await api.post("/records", record(answer=odd))).ok
+    assert [each["call"] for each in (await api.get("/findings")).ok["findings"]] == [made["id"]]
     keys = (await api.get("/keys")).ok["keys"]
     async with stage(database_url, project="other") as other:
         assert (await other.get("/accounts/kim", key=api.secrets[Role.OWNER])).code == "unauthenticated"
         assert (await other.get(f"/calls/{made['id']}")).code == "not_found"
         assert (await other.post(f"/holds/{made['id']}/release", {"reason": "mine"})).code == "not_found"
+        assert (await other.get("/findings")).ok["findings"] == []
+        looked = await other.post(f"/accounts/kim/findings/{made['id']}/anomaly/acknowledge")
+        assert looked.code == "not_found"
         assert (await other.get(f"/keys/{keys[0]['id']}")).code == "not_found"
         assert (await other.post(f"/keys/{keys[0]['id']}/revoke")).code == "not_found"
         version = (await api.get("/prices")).ok["version"]

@@ -44,6 +44,23 @@ async def test_an_event_is_sent_again_once_for_its_key(api: Stage) -> None:
     assert (await api.post(f"/webhooks/events/{uuid4()}/send-again")).code == "not_found"
 
 
+async def test_what_was_given_up_is_sent_again_by_type_and_user_once_for_its_key(api: Stage) -> None:
+    given = [
+        await _told(api, kind, user)
+        for kind, user in (("call.refused", "lee"), ("balance.low", "lee"), ("call.refused", "park"))
+    ]
+    async with api.ledger.database.connection() as connection:
+        await connection.execute("UPDATE jangbu.webhook_events SET given_up_at = clock_timestamp()")
+    of_lee = {"type": "call.refused", "user": "lee"}
+    sent = [(await api.post("/webhooks/events/send-again", of_lee, once="all")).ok for _ in range(2)]
+    assert [(each["sent_again"], each["replayed"]) for each in sent] == [(1, False), (0, True)]
+    waiting = (await api.get("/webhooks/events?state=waiting")).ok["events"]
+    assert [each["id"] for each in waiting] == given[:1]
+    assert (await api.post("/webhooks/events/send-again", {}, once="all")).code == "idempotency_conflict"
+    assert (await api.post("/webhooks/events/send-again", {})).ok["sent_again"] == 2
+    assert (await api.post("/webhooks/events/send-again", {"type": "call.lost"})).code == "invalid_input"
+
+
 async def test_an_event_of_another_project_does_not_exist(api: Stage) -> None:
     event = await _told(api, "call.refused", "kim")
     async with api.ledger.database.connection() as connection:

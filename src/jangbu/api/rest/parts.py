@@ -3,12 +3,15 @@
 from jangbu.api.rest.accounts import accounts
 from jangbu.api.rest.alerts import alerts
 from jangbu.api.rest.calls import calls
+from jangbu.api.rest.channels import channels
 from jangbu.api.rest.corrections import corrections
 from jangbu.api.rest.declared import Routes
 from jangbu.api.rest.exports import exports
+from jangbu.api.rest.findings import findings
 from jangbu.api.rest.holds import holds
 from jangbu.api.rest.keys import keys
 from jangbu.api.rest.money import money
+from jangbu.api.rest.mutes import mutes
 from jangbu.api.rest.price_changes import price_changes
 from jangbu.api.rest.prices import prices
 from jangbu.api.rest.records import records
@@ -31,7 +34,10 @@ ROUTES: tuple[Routes, ...] = (
     price_changes,
     keys,
     view_tokens,
+    findings,
     alerts,
+    mutes,
+    channels,
     verification,
     exports,
     webhooks,

@@ -5,11 +5,12 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Query
+from pydantic import Field
 
 from jangbu.api.rest.asked import Ask
 from jangbu.api.rest.declared import OPERATIONS, READERS, Routes
 from jangbu.api.rest.paging import Cursor, Limit, moment_and_id, page
-from jangbu.api.rest.values import Answer, Number, Part, example
+from jangbu.api.rest.values import Answer, Body, Number, Part, Text, example
 from jangbu.domain.webhooks import EventKind, EventState
 from jangbu.metering.facts import event_facts
 
@@ -59,6 +60,22 @@ class SentAgain(Answer, EventFacts):
     replayed: bool
 
 
+class Given(Body):
+    """Which of the events that were given up: those of one type or user, else all."""
+
+    model_config = example(type="call.refused", user="kim")
+    kind: EventKind | None = Field(None, alias="type")
+    user: Text | None = None
+
+
+class AllSentAgain(Answer):
+    """How many events this sends again; ``replayed`` tells that the key stands for it since before."""
+
+    model_config = example(schema_version=1, sent_again=3, replayed=False)
+    sent_again: Number
+    replayed: bool
+
+
 @webhooks.get("/webhooks/events", roles=READERS, answer=EventList)
 async def list_events(
     ask: Ask,
@@ -84,3 +101,10 @@ async def send_again(ask: Ask, event: UUID) -> dict[str, Any]:
     """Have an event sent again under its id, whatever became of it."""
     row, replayed = await ask.ledger.webhooks.send_again(event, key=ask.once)
     return event_facts(row) | {"replayed": replayed}
+
+
+@webhooks.post("/webhooks/events/send-again", roles=OPERATIONS, answer=AllSentAgain)
+async def send_all_again(ask: Ask, body: Given) -> dict[str, Any]:
+    """Have the events that were given up sent again under their ids, up to 10,000 at once."""
+    sent, replayed = await ask.ledger.webhooks.send_all_again(body.kind, user=body.user, key=ask.once)
+    return {"sent_again": sent, "replayed": replayed}
