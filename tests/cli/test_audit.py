@@ -40,6 +40,7 @@ WITHOUT_A_LINE = {
             *("balance", "explain", "cost", "doctor", "accounts show", "accounts list", "usage parse", "usage totals"),
             *("usage daily", "usage calls", "ledger show", "ledger export", "ledger check", "holds list"),
             *("spool status", "keys list", "members list", "alerts list", "alerts rules", "alerts mutes"),
+            "alerts findings",
             *(
                 "webhooks list",
                 "prices list",
@@ -76,6 +77,8 @@ CHANGES: dict[str, tuple[str, str, str | None]] = {
     "prices set": (f"{DREAM} output 0.4 --source contract", "prices.change", "prices"),
     "prices markup": ("12.5", "prices.change", "prices"),
     "prices backfill": ("", "prices.backfill", "prices"),
+    "alerts acknowledge": ("kim {odd} anomaly", "finding.acknowledge", "call:{odd}"),
+    "alerts resolve": ("kim {odd} anomaly --reason r", "finding.resolve", "call:{odd}"),
     "alerts mute": ("unpriced --for 1h --reason r", "alerts.mute", "condition:unpriced"),
     "alerts unmute": ("unpriced", "alerts.unmute", "condition:unpriced"),
     "webhooks send-all-again": ("", "webhook.send_again", "events"),
@@ -117,14 +120,22 @@ async def lines(connection: "Connection[Any]", after: datetime) -> list[tuple[st
     return [tuple(row) for row in rows]
 
 
+def not_adding_up(response: str) -> bytes:
+    """Give an answer like this one whose counts do not add up."""
+    found = json.loads(Path(response).read_text())
+    found["usageMetadata"]["totalTokenCount"] += 5
+    return json.dumps({**found, "responseId": "odd"}).encode()
+
+
 async def things(
     database_url: str, database: Database, connection: "Connection[Any]", jangbu: Jangbu, response: str
 ) -> dict[str, str]:
-    """Make what is written about: calls of now and of long ago, a hold whose outcome is unknown, an event."""
+    """Make what is written about: calls of now, of long ago and with a finding, a hold of unknown outcome, events."""
     async with open_shop(database, "default") as shop:
         shop.clock.set(OLD)
         await shop.record([shop.row(KIM)])
     call = jangbu.json("record", KIM, "--service", "chat", "--response", response)["id"]
+    odd = jangbu.json("record", KIM, "--service", "chat", "--response", "-", stdin=not_adding_up(response))["id"]
     async with open_metering(Settings.load(database_url=database_url)) as metering:
         await metering.accounts.grant(KIM, 1_000_000, key="first")
         held = Call(new_id(SystemClock()), KIM, "chat", "gemini-2.5-flash", Bounds(10, 40, output_chosen=True))
@@ -137,7 +148,7 @@ async def things(
             " VALUES ($1, 'default', 'call.refused', 'kim', '{\"calls\": 3}', clock_timestamp())",
             each,
         )
-    return {"call": call, "hold": str(held.id), "event": str(event)}
+    return {"call": call, "odd": odd, "hold": str(held.id), "event": str(event)}
 
 
 async def test_every_change_has_one_line(

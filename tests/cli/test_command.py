@@ -32,6 +32,7 @@ COMMANDS = [
     ("config",), ("config", "show"), ("doctor",),
     ("demo",), ("spool",), ("spool", "status"), ("spool", "drain"),
     ("alerts",), ("alerts", "list"), ("alerts", "test"), ("alerts", "rules"), ("alerts", "deliver"),
+    ("alerts", "findings"), ("alerts", "acknowledge"), ("alerts", "resolve"),
     ("alerts", "mute"), ("alerts", "unmute"), ("alerts", "mutes"), ("webhooks", "send-all-again"),
     ("webhooks",), ("webhooks", "list"), ("webhooks", "send-again"), ("webhooks", "test"),
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jangbu.cli import alert_findings as findings
 from jangbu.cli import alert_mutes as mutes
 from jangbu.cli.commands import command, group
 from jangbu.cli.exits import ExitCode
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-alerts = group("alerts", "Show alerts and whether they arrived, test their channels, list their rules, mute them.")
+alerts = group(
+    "alerts", "Show alerts and findings, look into them, test the channels, list the rules, mute conditions."
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
+    findings.register(alerts)
     mutes.register(alerts)
     app.add_typer(alerts)
 
