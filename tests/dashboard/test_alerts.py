@@ -16,6 +16,7 @@ from jangbu.domain.flow import Bounds, Call, Settle, TakeHold
 from jangbu.domain.members import MemberRole
 from jangbu.domain.webhooks import EventKind
 from jangbu.metering.meter import Metering
+from jangbu.metering.mutes import Mutes
 from jangbu.storage import alerts as outbox
 from jangbu.wiring import open_metering
 from tests.alerts.receiver import until
@@ -239,6 +240,22 @@ async def test_that_a_test_of_the_apps_webhook_did_not_arrive_is_shown_with_the_
     assert "a-secret-of-the-address" not in await page.content()
 
 
+async def test_that_a_test_of_a_channel_did_not_arrive_is_shown_with_the_reason(opens_told: Opens, told: Told) -> None:
+    await ask(told.site, "UPDATE jangbu.channel_tests SET tested_at = tested_at - interval '1 minute'")
+    told.operator.status = 503
+    page = await opens_told("/alerts/channels", member=DEVELOPER)
+    row = page.locator("tr").filter(has=page.get_by_role("rowheader", name="Webhook", exact=True))
+    await row.get_by_role("button", name="Send test").click()
+    await expect(page.locator(".notice")).to_contain_text("did not arrive")
+    told.operator.status = 204
+    await expect(row).to_contain_text("the receiver answered 503")
+    await expect(row).to_contain_text("developer")
+    assert told.operator.received[-1].json["condition"] == "test"
+    [(error,)] = await ask(told.site, "SELECT error FROM jangbu.channel_tests WHERE channel = 'webhook'")
+    assert error == "the receiver answered 503"
+    assert "a-secret-of-the-address" not in await page.content()
+
+
 async def test_a_muted_alert_is_kept_and_shown_and_not_sent(opens_told: Opens, told: Told, ledger: Metering) -> None:
     page = await opens_told("/alerts/rules", member=DEVELOPER)
     row = await row_of(page, "Holds do not end")
@@ -266,6 +283,38 @@ async def test_a_muted_alert_is_kept_and_shown_and_not_sent(opens_told: Opens, t
     assert str(muted) not in told.operator.ids, "what was muted stays so"
     assert await audited(told.site, "alerts.mute") == [("developer", "condition:hold_leak")]
     assert await audited(told.site, "alerts.unmute") == [("developer", "condition:hold_leak")]
+
+
+async def test_a_mute_ends_by_itself_and_only_what_is_raised_from_then_on_is_told(
+    opens_told: Opens, told: Told, ledger: Metering
+) -> None:
+    mutes = Mutes(ledger.database, ledger.clock, project="default")
+    await mutes.mute(Condition.RECORDING_DELAYED, timedelta(seconds=5), reason="a new disk")
+    quiet = [await raised(ledger, Condition.RECORDING_DELAYED, seconds=number) for number in (10, 11)]
+    heard = await raised(ledger, Condition.VERIFY_MISMATCH, mismatches=2, invariants="balance")
+    await until(lambda: str(heard) in told.operator.ids)
+    await until(lambda: _are_muted(told.site, quiet))
+    await until(lambda: _is_over(told.site, Condition.RECORDING_DELAYED))
+    again = await raised(ledger, Condition.RECORDING_DELAYED, seconds=12)
+    await until(lambda: str(again) in told.operator.ids)
+    assert not {str(alert) for alert in quiet} & set(told.operator.ids)
+    page = await opens_told("/alerts/told", member=VIEWER)
+    delayed = [cells for cells in await rows(page, "told") if cells[1].startswith("Recording is delayed")]
+    assert [(cells[4], cells[5].split("\n")[0].split(" ")[0]) for cells in delayed] == [
+        ("12 s so far", "delivered"), ("11 s so far", "muted"), ("10 s so far", "muted"),
+    ]  # fmt: skip
+    await page.goto(f"{told.site.url}/dashboard/alerts/told?undelivered=1")
+    assert "Recording is delayed" not in {cells[1].split("\n")[0] for cells in await rows(page, "told")}
+    await page.goto(f"{told.site.url}/dashboard/alerts/rules")
+    assert (await rows(page, "rules"))[1][-1] == "no"
+
+
+async def test_a_form_that_mutes_does_so_once_however_often_it_is_sent(opens_told: Opens, told: Told) -> None:
+    page = await opens_told("/alerts/rules", member=DEVELOPER)
+    form = await open_form(page, "Mute", "mute", await row_of(page, "Settled late"))
+    answers = [await send(page, form, reason="known") for _ in range(2)]
+    assert [each.status for each in answers] == [303, 303]
+    assert await ask(told.site, "SELECT count(*) FROM jangbu.alert_mutes WHERE condition = 'late'") == [(1,)]
 
 
 async def test_failures_of_recording_are_muted_for_an_hour_at_most(opens_told: Opens, told: Told) -> None:
@@ -321,3 +370,15 @@ async def _none_left(site: Site) -> bool:
 
 async def _is_muted(site: Site, alert: UUID) -> bool:
     return bool(await ask(site, "SELECT 1 FROM jangbu.alerts WHERE id = $1 AND muted_at IS NOT NULL", alert))
+
+
+async def _are_muted(site: Site, alerts: list[UUID]) -> bool:
+    return all([await _is_muted(site, alert) for alert in alerts])
+
+
+async def _is_over(site: Site, condition: Condition) -> bool:
+    """Tell whether all mutes of a condition ended by themselves."""
+    query = (
+        "SELECT bool_and(until < clock_timestamp() AND ended_at IS NULL) FROM jangbu.alert_mutes WHERE condition = $1"
+    )
+    return (await ask(site, query, condition.value)) == [(True,)]

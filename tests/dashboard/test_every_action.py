@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -100,7 +101,7 @@ async def key(ledger: Metering, site: Site, name: str) -> None:
 
 async def mute(ledger: Metering, site: Site, name: str) -> None:
     owner = await asyncio.to_thread(signed_in, site, OWNER)
-    form = {"condition": "unpriced", "minutes": "15", "reason": "planned"}
+    form = {"condition": "unpriced", "minutes": "15", "reason": "planned", "key": str(uuid4())}
     assert (await asyncio.to_thread(owner.send, "/alerts/rules/mute", form)).status == 303
 
 

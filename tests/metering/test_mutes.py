@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
-from jangbu.clock import SystemClock
+from jangbu.clock import SystemClock, new_id
 from jangbu.config import Settings
-from jangbu.domain.alerts import Condition
+from jangbu.domain.alerts import Alert, Condition, Phase
 from jangbu.domain.mutes import MUTABLE, longest
 from jangbu.errors import InvalidInput
 from jangbu.metering.facts import alert_state
 from jangbu.metering.meter import Metering
 from jangbu.metering.mutes import Mutes, MuteTooLong
+from jangbu.storage import alerts as outbox
 from jangbu.storage.database import Database
 from jangbu.wiring import open_metering
 from tests.alerts.receiver import Receiver, until
@@ -26,6 +28,15 @@ def mutes_of(ledger: Metering) -> Mutes:
 
 async def for_minutes(mutes: Mutes, condition: Condition, minutes: int) -> None:
     await mutes.mute(condition, timedelta(minutes=minutes), reason="maintenance")
+
+
+async def raised(ledger: Metering, holds: int) -> UUID:
+    """Put an alert into the outbox that all nodes share."""
+    key = Condition.HOLD_LEAK.value
+    made = new_id(ledger.clock), "default", Condition.HOLD_LEAK, Phase.BEGAN, key, "gateway-1"
+    alert = Alert(*made, await ledger.database.now(), {"holds": holds, "tokens": 10})
+    assert await outbox.raise_(ledger.database, alert, told_as=str(alert.id), repeat_ms=0)
+    return alert.id
 
 
 async def state_of(ledger: Metering, condition: Condition) -> list[str]:
@@ -74,6 +85,31 @@ async def test_what_was_muted_stays_unsent_when_the_mute_is_ended(
 
         await until(is_muted)
         assert receiver.ids == [str(heard.id)]
+
+
+async def test_a_mute_ends_by_itself_and_what_is_raised_then_is_sent(
+    chosen: Callable[..., Settings], receiver: Receiver
+) -> None:
+    async with open_metering(chosen(), delivers=False) as ledger:
+        made, _ = await mutes_of(ledger).mute(Condition.HOLD_LEAK, timedelta(seconds=3), reason="a new disk")
+        muted = await raised(ledger, 3)
+        assert set(await mutes_of(ledger).now()) == {Condition.HOLD_LEAK}
+
+        async def is_over() -> bool:
+            return await ledger.database.now() > made.until
+
+        await until(is_over)
+        assert await mutes_of(ledger).now() == {}
+        heard = await raised(ledger, 4)
+    async with open_metering(chosen()) as ledger:
+        await receiver.until(1)
+
+        async def are_told_apart() -> bool:
+            return await state_of(ledger, Condition.HOLD_LEAK) == ["delivered", "muted"]
+
+        await until(are_told_apart)
+    assert receiver.ids == [str(heard)]
+    assert muted != heard
 
 
 async def test_a_mute_holds_while_the_database_is_away(chosen: Callable[..., Settings], receiver: Receiver) -> None:
