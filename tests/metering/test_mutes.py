@@ -11,7 +11,7 @@ from jangbu.config import Settings
 from jangbu.domain.alerts import Alert, Condition, Phase
 from jangbu.domain.mutes import MUTABLE, longest
 from jangbu.errors import InvalidInput
-from jangbu.metering.facts import alert_state
+from jangbu.metering.alert_facts import alert_state
 from jangbu.metering.meter import Metering
 from jangbu.metering.mutes import Mutes, MuteTooLong
 from jangbu.storage import alerts as outbox

@@ -10,7 +10,7 @@ from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import call_id, whole_number
 from jangbu.errors import InvalidInput
-from jangbu.metering.facts import finding_facts, finding_state
+from jangbu.metering.alert_facts import finding_facts, finding_state
 
 if TYPE_CHECKING:
     from jangbu.metering.inbox import FindingKind, Inbox, InboxState

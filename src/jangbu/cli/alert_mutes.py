@@ -10,7 +10,7 @@ from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import moment, span
 from jangbu.errors import InvalidInput
-from jangbu.metering.facts import mute_facts
+from jangbu.metering.alert_facts import mute_facts
 
 if TYPE_CHECKING:
     from jangbu.domain.alerts import Condition

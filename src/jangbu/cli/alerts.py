@@ -14,7 +14,7 @@ from jangbu.cli.output import shown_moment
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import whole_number
-from jangbu.metering.facts import alert_facts, alert_state
+from jangbu.metering.alert_facts import alert_facts, alert_state
 
 if TYPE_CHECKING:
     from jangbu.config import Settings

@@ -12,7 +12,7 @@ from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import call_id, whole_number
 from jangbu.errors import InvalidInput
-from jangbu.metering.facts import alert_state, event_facts
+from jangbu.metering.alert_facts import alert_state, event_facts
 
 if TYPE_CHECKING:
     from jangbu.domain.webhooks import EventKind

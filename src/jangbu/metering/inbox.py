@@ -8,9 +8,9 @@ from uuid import UUID
 from jangbu.clock import new_id
 from jangbu.errors import InvalidInput, NotFound
 from jangbu.metering.accounts import Accounts
+from jangbu.metering.alert_facts import finding_state
 from jangbu.metering.audit import Audit, Change, whoever_acts
 from jangbu.metering.content import digest
-from jangbu.metering.facts import finding_state
 from jangbu.metering.once import done_once
 from jangbu.storage import findings
 from jangbu.storage.database import Connection, Database

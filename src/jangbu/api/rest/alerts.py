@@ -11,7 +11,7 @@ from jangbu.api.rest.asked import Ask
 from jangbu.api.rest.declared import READERS, Routes
 from jangbu.api.rest.paging import Cursor, Limit, moment_and_id, page
 from jangbu.api.rest.values import Answer, Number, Part, example
-from jangbu.metering.facts import alert_facts
+from jangbu.metering.alert_facts import alert_facts
 
 __all__ = ["alerts"]
 

@@ -7,8 +7,8 @@ from jangbu.api.rest.asked import Ask, Asked
 from jangbu.api.rest.declared import OPERATIONS, READERS, Routes
 from jangbu.api.rest.values import Answer, Number, Part, example
 from jangbu.errors import AlertUndelivered, NotFound
+from jangbu.metering.alert_facts import channel_facts
 from jangbu.metering.channels import APP, Channels
-from jangbu.metering.facts import channel_facts
 
 __all__ = ["channels"]
 

@@ -10,7 +10,7 @@ from jangbu.api.rest.asked import Account, Ask, Asked, Somebody
 from jangbu.api.rest.declared import READERS, WRITERS, Routes
 from jangbu.api.rest.paging import Cursor, Limit, page, place
 from jangbu.api.rest.values import Answer, Body, Number, Part, Reason, example
-from jangbu.metering.facts import finding_facts
+from jangbu.metering.alert_facts import finding_facts
 from jangbu.metering.inbox import FindingKind, Inbox, InboxState
 
 __all__ = ["findings"]

@@ -11,7 +11,7 @@ from jangbu.api.rest.declared import OPERATIONS, READERS, Routes
 from jangbu.api.rest.values import Answer, Body, Moment, Number, Part, Reason, example
 from jangbu.domain.alerts import Condition
 from jangbu.errors import InvalidInput
-from jangbu.metering.facts import mute_facts
+from jangbu.metering.alert_facts import mute_facts
 from jangbu.metering.mutes import Mutes
 
 __all__ = ["mutes"]

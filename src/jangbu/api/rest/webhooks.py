@@ -12,7 +12,7 @@ from jangbu.api.rest.declared import OPERATIONS, READERS, Routes
 from jangbu.api.rest.paging import Cursor, Limit, moment_and_id, page
 from jangbu.api.rest.values import Answer, Body, Number, Part, Text, example
 from jangbu.domain.webhooks import EventKind, EventState
-from jangbu.metering.facts import event_facts
+from jangbu.metering.alert_facts import event_facts
 
 __all__ = ["webhooks"]
 

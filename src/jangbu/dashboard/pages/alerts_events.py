@@ -10,7 +10,7 @@ from jangbu.dashboard.fields import chosen_of, id_of, place_of, placed
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OPERATIONS, READERS, Action, Page
 from jangbu.domain.webhooks import EventKind, EventState
-from jangbu.metering.facts import alert_state
+from jangbu.metering.alert_facts import alert_state
 from jangbu.storage.webhooks import EventRow
 
 __all__ = ["PAGE"]

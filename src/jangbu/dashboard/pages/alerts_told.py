@@ -7,7 +7,7 @@ from jangbu.dashboard.fields import place_of, placed
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import READERS, Page
 from jangbu.dashboard.why import why_alert
-from jangbu.metering.facts import alert_state
+from jangbu.metering.alert_facts import alert_state
 
 __all__ = ["PAGE"]
 
