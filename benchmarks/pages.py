@@ -12,7 +12,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -23,8 +23,9 @@ from benchmarks.results import measured_on, table, write_section
 from benchmarks.seeding import DAYS
 from jangbu.domain.ledger import account_id
 from jangbu.domain.windows import Preset, Window
-from jangbu.metering import directory, series, tops
+from jangbu.metering import calendars, directory, series, tops
 from jangbu.metering.directory import Order, Place
+from jangbu.metering.logs import calls_of
 from jangbu.metering.snapshots import EVERYTHING, Filters, Snapshot, snapshot
 from jangbu.storage import reports
 from jangbu.storage.database import Database
@@ -35,6 +36,8 @@ _SEOUL, _KOLKATA, _KATHMANDU, _NEW_YORK = (
     ZoneInfo(name) for name in ("Asia/Seoul", "Asia/Kolkata", "Asia/Kathmandu", "America/New_York")
 )
 _FIRST, _HUNDREDTH, _LATE = "user-000001", "user-000100", "user-005000"
+_RARE, _COMMON = ("image_prompt", "gemini-99-preview"), ("text_generation", "gemini-2.5-flash")
+"""The pair of service and model that the fewest calls are of, and that which the most are of."""
 _TO_REACH_MS = 20
 _METHOD = """\
 `python -m benchmarks.pages` prints these and writes this section. Two ledgers were made by `make seed`: the calls of
@@ -112,11 +115,22 @@ def _of_users(now: datetime) -> dict[str, Ask]:
         found[f"{name}, 90d by service and model, Asia/Kathmandu"] = _breakdown(window, Filters(user))
         found[f"{name}, all time by service and model"] = _totals(user)
         found[f"{name}, the latest 100 calls"] = _calls(user)
+        found |= _of_page(now, name, user)
     days = Window.preset(Preset.MONTH, now, _SEOUL)
     found["the first user, 30d by day, of everything, Asia/Seoul"] = _series(days, Filters(_FIRST), by=None)
     window = Window.preset(Preset.QUARTER, now, _SEOUL)
     for name, user in (("the first user", _FIRST), ("the 5,000th user", _LATE)):
         found[f"{name}, how large the calls were, 90d"] = _spreads(window, Filters(user))
+    return found
+
+
+def _of_page(now: datetime, name: str, user: str) -> dict[str, Ask]:
+    """Give what a user's page asks for besides: a year by days, and a page of their calls."""
+    found = {f"{name}, a year by days, {zone.key}": _year(now, user, zone) for zone in (_SEOUL, _KOLKATA, _NEW_YORK)}
+    found[f"{name}, the latest 51 calls, with how they ended"] = _log(user)
+    quarter = Window.preset(Preset.QUARTER, now, _SEOUL)
+    for label, pair in (("rarest", _RARE), ("commonest", _COMMON)):
+        found[f"{name}, the latest 51 calls of the {label} service and model, 90d"] = _log(user, quarter, *pair)
     return found
 
 
@@ -134,6 +148,10 @@ async def _of_lists(ledger: Ledger) -> dict[str, Ask]:
     for prefix in ("user-00", "user-0012"):
         label = f"50 users by used, of those who begin with {prefix}, with 30d"
         found[label] = _page(window, Order.USED, prefix=prefix)
+    accounts = [account_id(_PROJECT, f"user-{number:06}") for number in range(1, 51)]
+    found["the 30 days of the first 50 users"] = lambda look: directory.sparks(
+        replace(look, as_of=ledger.now), accounts
+    )
     found["how many users used how much"] = directory.histogram
     found["how many users called, 30d"] = lambda look: directory.active(look, days)
     return found
@@ -157,6 +175,14 @@ def _spreads(window: Window, filters: Filters) -> Ask:
 
 def _page(window: Window, order: Order, prefix: str = "", after: Place | None = None) -> Ask:
     return lambda look: directory.page(look, window, order=order, prefix=prefix, after=after)
+
+
+def _year(now: datetime, user: str, zone: ZoneInfo) -> Ask:
+    return lambda look: calendars.year_of(replace(look, as_of=now), user, zone)
+
+
+def _log(user: str, window: Window | None = None, service: str | None = None, model: str | None = None) -> Ask:
+    return lambda look: calls_of(look, user, window=window, service=service, model=model, limit=51)
 
 
 def _totals(user: str) -> Ask:

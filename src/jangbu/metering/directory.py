@@ -6,7 +6,7 @@ moves in the order meanwhile may be seen twice or not at all, everybody else onc
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -14,16 +14,31 @@ from jangbu.domain.amounts import NOTHING, Amounts
 from jangbu.domain.ledger import Balance
 from jangbu.domain.windows import Window
 from jangbu.errors import InvalidInput
+from jangbu.metering.reports import average
 from jangbu.metering.snapshots import Snapshot
 from jangbu.storage import directory, tops
 from jangbu.storage.directory import Details, Names, Place
 
-__all__ = ["BOUNDS", "Bin", "Listed", "Order", "Page", "Place", "State", "active", "histogram", "page"]
+__all__ = [
+    "BOUNDS",
+    "Bin",
+    "Listed",
+    "Order",
+    "Page",
+    "Place",
+    "Spark",
+    "State",
+    "active",
+    "histogram",
+    "page",
+    "sparks",
+]
 
 LIMIT_MAX = 1_000
 BOUNDS = (1, *(times * 10**power for power in range(3, 15) for times in (1, 2, 5)))
 """Where the bins of a histogram begin, in tokens; before the first are those who used nothing."""
 
+SPARK_DAYS = 30
 _FEW = 1_000
 """Of how many users with a prefix all are read and put in order: that costs less than to look for them in the order."""
 _LOW_PARTS = 10
@@ -67,6 +82,11 @@ class Listed:
     lifetime: Amounts
     period: Amounts
 
+    @property
+    def average_tokens(self) -> int:
+        """How many tokens a call of theirs ever used on average, rounded half to even."""
+        return average(self.lifetime.total_tokens, self.lifetime.calls)
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -75,6 +95,14 @@ class Page:
     as_of: datetime
     users: tuple[Listed, ...]
     next: Place | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spark:
+    """The tokens that a user used on each of the last days of UTC, from the first day until today."""
+
+    first: date
+    tokens: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +137,18 @@ async def page(
         tuple(_listed(known[account], periods.get(account, NOTHING)) for account in accounts),
         found[limit - 1][1] if len(found) > limit else None,
     )
+
+
+async def sparks(look: Snapshot, accounts: Sequence[UUID], days: int = SPARK_DAYS) -> dict[UUID, Spark]:
+    """Give what each of some users used on the last days, in one look at all of them.
+
+    Days are those of UTC, whatever zone a page is in: of those there are sums, where a zone's days would take all hours
+    of all these users.
+    """
+    last = look.as_of.astimezone(UTC).date()
+    listed = [last - timedelta(days=ago) for ago in reversed(range(days))]
+    found = await directory.days(look.reader, accounts, listed[0], last) if accounts else {}
+    return {account: Spark(listed[0], tuple(found.get((account, day), 0) for day in listed)) for account in accounts}
 
 
 async def active(look: Snapshot, window: Window) -> int | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from jangbu.domain.amounts import Amounts
@@ -83,6 +83,12 @@ async def details(reader: Reader, accounts: Sequence[UUID]) -> dict[UUID, Detail
         )
         for row in rows
     }
+
+
+async def days(reader: Reader, accounts: Sequence[UUID], first: date, last: date) -> dict[tuple[UUID, date], int]:
+    """Give the tokens that users used on days of UTC, of those on which they used any."""
+    rows = await reader.rows("directory_days", accounts, first, last)
+    return {(row["account_id"], row["day"]): row["total_tokens"] for row in rows}
 
 
 async def histogram(reader: Reader, project: str, bounds: Sequence[int]) -> dict[int, int]:

@@ -1,0 +1,85 @@
+"""A user's calls, newest first, with how each ended: all of them, or those that a figure sums."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Self
+from uuid import UUID
+
+from jangbu.domain.windows import Window
+from jangbu.metering.snapshots import Snapshot
+from jangbu.storage import logs
+from jangbu.storage.logs import LogRow
+from jangbu.storage.usage import first_id
+
+__all__ = ["Ending", "Logged", "calls_of"]
+
+_FIRST, _LAST = UUID(int=0), UUID(int=2**128 - 1)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Ending(StrEnum):
+    """How a call ended for the ledger; what comes first here is told first."""
+
+    RETURNED = "returned"
+    """It was charged, and some of it or all was given back."""
+    LATE = "late"
+    """Its hold was over when its usage was known: it was charged all the same."""
+    OVERRUN = "overrun"
+    """It used more than was held for it, and was charged that."""
+    SETTLED = "settled"
+    """It was charged what it used, of what was held for it."""
+    RECORDED = "recorded"
+    """It was charged what it used, and nothing was held before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A call of the log. ``took_ms`` is the time from before the call until its record was durable, by two clocks: of a
+    call that nothing was held for it is not known.
+    """
+
+    call: LogRow
+    ending: Ending
+    took_ms: int | None
+
+    @classmethod
+    def of(cls, call: LogRow) -> Self:
+        """Tell what a record says of its call."""
+        took_ms = (call.recorded_at - call.created_at) // _MILLISECOND
+        return cls(call, _ending(call), None if call.hold_amount is None or took_ms < 0 else took_ms)
+
+
+async def calls_of(
+    book: Snapshot,
+    user: str,
+    *,
+    window: Window | None = None,
+    service: str | None = None,
+    model: str | None = None,
+    before: UUID | None = None,
+    limit: int = 50,
+) -> Sequence[Logged]:
+    """Give a user's calls: of a window, a service and a model where they are given, from the one before ``before`` on.
+
+    Raises NotFound.
+    """
+    account = await book.account(user)
+    first = _FIRST if window is None else first_id(window.start)
+    last = min(_LAST if window is None else first_id(window.end), _LAST if before is None else before)
+    if service is None and model is None:
+        found = await logs.page(book.reader, account, first, last, limit)
+    else:
+        found = await logs.narrowed(book.reader, account, first, last, limit, service=service, model=model)
+    return [Logged.of(row) for row in found]
+
+
+def _ending(call: LogRow) -> Ending:
+    if call.is_returned:
+        return Ending.RETURNED
+    if call.late:
+        return Ending.LATE
+    if call.hold_amount is None:
+        return Ending.RECORDED
+    return Ending.OVERRUN if call.total_tokens > call.hold_amount else Ending.SETTLED

@@ -1,0 +1,129 @@
+"""A user's log: each call once, newest first, also of a part alone, and how each ended."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from jangbu.domain.windows import Window
+from jangbu.errors import NotFound
+from jangbu.metering.logs import Ending, Logged, calls_of
+from jangbu.metering.rollups import Rollups
+from jangbu.metering.snapshots import snapshot
+from jangbu.storage.database import Database
+from tests.metering.charted import DAY, HOUR, KOLKATA, MINUTE, MOVED, SEOUL, recorded
+from tests.metering.traffic import FLASH, IMAGE, KIM, LEE, PRO, TEXT, Shop, open_shop
+
+WINDOWS = (
+    None,
+    Window.days(MOVED.date() - 40 * DAY, MOVED.date() + 40 * DAY, SEOUL),
+    Window.custom(MOVED - 7 * DAY + 7 * MINUTE, MOVED + HOUR + MINUTE, KOLKATA),
+    Window.custom(MOVED + 3 * MINUTE, MOVED + 34 * MINUTE, SEOUL),
+)
+PARTS = ((None, None), (TEXT, None), (None, PRO), (IMAGE, FLASH), (TEXT, "gemini-unheard-of"))
+
+
+@pytest.fixture
+def template(charted: str) -> str:
+    return charted
+
+
+@pytest.fixture
+async def shop(database: Database) -> AsyncIterator[Shop]:
+    async with open_shop(database) as opened:
+        yield opened
+
+
+async def listed(
+    shop: Shop, user: str, window: Window | None, service: str | None, model: str | None, limit: int
+) -> list[Logged]:
+    """Give the calls of all pages."""
+    found: list[Logged] = []
+    before: UUID | None = None
+    async with snapshot(shop.database, shop.project) as look:
+        while True:
+            page = await calls_of(look, user, window=window, service=service, model=model, before=before, limit=limit)
+            found += page
+            if len(page) < limit:
+                return found
+            before = page[-1].call.id
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=range(len(WINDOWS)))
+@pytest.mark.parametrize(("service", "model"), PARTS, ids=str)
+@pytest.mark.parametrize("limit", [1, 7, 1_000])
+async def test_every_call_that_is_asked_for_is_listed_once_and_newest_first(
+    shop: Shop, window: Window | None, service: str | None, model: str | None, limit: int
+) -> None:
+    meant = [
+        (each.at, each.service, each.model, each.amounts.total_tokens)
+        for each in await recorded(shop)
+        if each.user == LEE
+        and service in (None, each.service)
+        and model in (None, each.model)
+        and (window is None or window.start <= each.at < window.end)
+    ]
+
+    found = [each.call for each in await listed(shop, LEE, window, service, model, limit)]
+
+    assert len({each.id for each in found}) == len(found)
+    assert [each.id for each in found] == sorted((each.id for each in found), reverse=True)
+    shown = [(each.created_at, each.service, each.model, each.total_tokens) for each in found]
+    assert sorted(shown) == sorted(meant)
+
+
+async def test_calls_that_are_carried_and_such_that_came_after_them_are_listed_together(shop: Shop) -> None:
+    """A quarter of an hour may have figures of both kinds; its calls are listed once all the same."""
+    shop.clock.set(MOVED + HOUR)
+    late = shop.row(KIM, service=IMAGE, model=PRO)
+    await shop.record([late])
+    window = Window.custom(MOVED + HOUR, MOVED + HOUR + MINUTE, SEOUL)
+    first = await listed(shop, KIM, window, IMAGE, PRO, 50)
+    await Rollups(shop.database).carry_before(MOVED + 3 * HOUR, MOVED + 2 * HOUR)
+    shop.clock.set(MOVED + HOUR)
+    await shop.record([shop.row(KIM, service=IMAGE, model=PRO)])
+
+    found = await listed(shop, KIM, window, IMAGE, PRO, 50)
+
+    assert late.id in {each.call.id for each in first}
+    assert len(found) == len({each.call.id for each in found}) == len(first) + 1
+
+
+async def test_a_log_tells_how_each_call_ended(shop: Shop) -> None:
+    shop.clock.set(datetime.now(UTC) - timedelta(minutes=2))
+    for user in (KIM, LEE):
+        await shop.accounts.grant(user, 100_000, key=f"purchase-{user}")
+    covered, exceeded, late = [await shop.hold(KIM, 100) for _ in range(3)]
+    await shop.holds.release(shop.accounts.id_of(KIM), late, "given up too early")
+    plain, refunded = shop.row(KIM), shop.row(KIM)
+    rows = [
+        shop.row(KIM, call=covered, held=True),
+        shop.row(KIM, call=exceeded, held=True, candidates=500),
+        shop.row(KIM, call=late, held=True),
+    ]
+    await shop.record([*rows, plain, refunded])
+    await shop.accounts.refund(KIM, refunded.id, 4, reason="the answer was useless", key="refund")
+
+    async with snapshot(shop.database, shop.project) as look:
+        found = {each.call.id: each for each in await calls_of(look, KIM, limit=5)}
+
+    assert {call: each.ending for call, each in found.items()} == {
+        covered: Ending.SETTLED,
+        exceeded: Ending.OVERRUN,
+        late: Ending.LATE,
+        plain.id: Ending.RECORDED,
+        refunded.id: Ending.RETURNED,
+    }
+    for call in (covered, exceeded):
+        since = found[call].call.recorded_at - found[call].call.created_at
+        assert found[call].took_ms == since // timedelta(milliseconds=1) >= 120_000
+    assert (found[plain.id].took_ms, found[refunded.id].took_ms) == (None, None)
+    assert found[plain.id].call.response_id == plain.response_id
+
+
+async def test_nobody_has_no_log(shop: Shop) -> None:
+    async with snapshot(shop.database, shop.project) as look:
+        for service in (None, TEXT):
+            with pytest.raises(NotFound):
+                await calls_of(look, "nobody", service=service)
