@@ -216,26 +216,45 @@ async def test_users_are_those_who_are_listed_with_all_that_they_have_and_used(
     }
 
 
-async def test_a_users_calls_and_entries_are_all_of_theirs_as_on_their_page(opens: Opens, site: Site) -> None:
-    # The page is come to from another one with filters, which it does not heed: neither may the files.
-    tab = await opens("/user?" + urlencode({"user": KIM, "zone": SEOUL, "range": "1h", "model": MODELS[0]}))
-    stored = await ask(
-        site,
-        "SELECT u.id::text, u.prompt + u.tool, u.candidates + u.thoughts, u.total, u.cost_nano FROM jangbu.usage AS u"
-        " JOIN jangbu.accounts AS a USING (account_id) WHERE a.user_id = $1 ORDER BY u.id",
-        KIM,
-    )
-    table = (await downloaded(tab, "All calls as a file: CSV")).table
-    names = ("prompt_tokens", "completion_tokens", "total_tokens", "cost_nano")
-    assert [(line["id"], *(int(line[name]) if line[name] else None for name in names)) for line in table] == stored
-    asked_with_filters = tab.url.replace("/user?", "/user/calls.jsonl?")
-    text = await (await tab.request.get(asked_with_filters)).text()
-    assert [json.loads(line)["id"] for line in text.splitlines()] == [row[0] for row in stored]
-    newest = [[number(row[1]), number(row[2]), number(row[3]), FORMATS.money(row[4])] for row in stored[::-1]]
-    shown = await rows(tab, "calls")
-    assert [cells[3:] for cells in shown] == newest[: len(shown)]
-    assert len(shown) < len(stored), "the file is more than a page"
+CALLS = """
+    SELECT u.id::text, u.prompt + u.tool, u.candidates + u.thoughts, u.total, u.cost_nano, m.name,
+        (jangbu.uuid7_time(u.id) AT TIME ZONE 'Asia/Seoul')::date
+    FROM jangbu.usage AS u
+    JOIN jangbu.accounts AS a USING (account_id)
+    JOIN jangbu.models AS m USING (model_id)
+    WHERE a.user_id = $1
+    ORDER BY u.id
+"""
 
+
+async def calls_shown(tab: Tab) -> list[list[str]]:
+    return [cells[3:7] for cells in await rows(tab, "calls")]
+
+
+async def test_a_users_calls_are_those_that_their_page_lists_and_all_where_nothing_is_chosen(
+    opens: Opens, site: Site
+) -> None:
+    stored = await ask(site, CALLS, KIM)
+    first, last = days_of(SEOUL)
+    narrow = [row for row in stored if row[5] == MODELS[0] and first <= row[6] <= last]
+    assert 0 < len(narrow) < len(stored)
+    for meant, filters in ((stored, {"zone": SEOUL}), (narrow, asked(SEOUL, model=MODELS[0]))):
+        tab = await opens("/user?" + urlencode({"user": KIM, **filters}))
+        table = (await downloaded(tab, "All calls as a file: CSV")).table
+        names = ("prompt_tokens", "completion_tokens", "total_tokens", "cost_nano")
+        assert [(line["id"], *(int(line[name]) if line[name] else None for name in names)) for line in table] == [
+            row[:5] for row in meant
+        ]
+        text = await (await tab.request.get(tab.url.replace("/user?", "/user/calls.jsonl?"))).text()
+        assert [json.loads(line)["id"] for line in text.splitlines()] == [row[0] for row in meant]
+        newest = [[number(row[1]), number(row[2]), number(row[3]), FORMATS.money(row[4])] for row in meant[::-1]]
+        shown = await calls_shown(tab)
+        assert shown == newest[:50]
+    assert len(stored) > 50, "the file is more than a page"
+
+
+async def test_a_users_entries_are_all_of_theirs_whatever_calls_are_chosen(opens: Opens, site: Site) -> None:
+    tab = await opens("/user?" + urlencode({"user": KIM, "zone": SEOUL, "range": "1h", "model": MODELS[0]}))
     entries = await ask(
         site,
         "SELECT e.seq, e.kind::text, e.delta, e.balance_after FROM jangbu.entries AS e JOIN jangbu.accounts AS a"

@@ -62,3 +62,14 @@ def test_times_are_those_of_the_zone() -> None:
 def test_shares_are_rounded_and_of_nothing_there_is_none() -> None:
     assert ENGLISH.percent(1, 3) == "33.3%"
     assert ENGLISH.percent(1, 0) == "–"
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "english", "korean"),
+    [
+        (0, "0 ms", "0ms"), (999, "999 ms", "999ms"), (1_250, "1.2 sec", "1.2초"), (90_000, "1.5 min", "1.5분"),
+        (7_200_000, "2 hr", "2시간"), (None, "–", "–"),
+    ],
+)  # fmt: skip
+def test_a_duration_is_in_the_unit_that_suits_it(milliseconds: int | None, english: str, korean: str) -> None:
+    assert (ENGLISH.duration(milliseconds), KOREAN.duration(milliseconds)) == (english, korean)

@@ -1,5 +1,7 @@
 """What pages give as files: all that their filters let through, not only what fits on a page."""
 
+from dataclasses import replace
+
 from jangbu.dashboard.choices import filters_of, window_asked, window_of
 from jangbu.dashboard.fields import Wrong, chosen_of, require_one_of
 from jangbu.dashboard.look import Look
@@ -9,9 +11,8 @@ from jangbu.domain.windows import zone_named
 from jangbu.metering import exports
 from jangbu.metering.exports import Span, Table
 from jangbu.metering.series import Part
-from jangbu.metering.snapshots import Filters
 
-__all__ = ["all_calls", "all_entries", "asset_of", "entries", "parts", "usage"]
+__all__ = ["all_entries", "asset_of", "calls", "entries", "parts", "usage"]
 
 _ASSETS = {asset.name.lower(): asset for asset in Asset}
 
@@ -36,14 +37,20 @@ def parts(by: Part) -> Read:
     return read
 
 
-async def all_calls(look: Look) -> Table:
-    """Read all calls of a user, oldest first. Their page has no other filter, so the file heeds none either."""
-    zone, project = zone_named(look.formats.zone), look.settings.project
-    return await exports.calls(look.ledger.database, project, zone, Filters(user=_user_of(look)))
+async def calls(look: Look) -> Table:
+    """Read all calls of a user that the page's filters let through, oldest first."""
+    window = window_asked(look)
+    return await exports.calls(
+        look.ledger.database,
+        look.settings.project,
+        zone_named(look.formats.zone),
+        replace(filters_of(look), user=_user_of(look)),
+        Span() if window is None else Span(window.start, window.end),
+    )
 
 
 async def all_entries(look: Look) -> Table:
-    """Read all entries of a user's tokens, oldest first. Their page has no other filter, so the file heeds none."""
+    """Read all entries of a user's tokens, oldest first: what is chosen on their page is which calls are listed."""
     zone, project = zone_named(look.formats.zone), look.settings.project
     return await exports.entries(look.ledger.database, project, zone, _user_of(look))
 

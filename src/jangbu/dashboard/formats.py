@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_skeleton, format_time
 from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
+from babel.units import format_unit
 
 if TYPE_CHECKING:
     from jangbu.domain.amounts import Amounts
@@ -19,6 +20,9 @@ _NANO = Decimal(10) ** 9
 _CENT_NANO = 10_000_000
 _LEAST_NANO = 1_000
 """The least that is written with six decimals; what is smaller, and is not nothing, is said to be smaller."""
+
+_SECOND_MS = 1_000
+_UNITS = (("hour", 3_600_000), ("minute", 60_000), ("second", _SECOND_MS))
 
 
 class Formats:
@@ -96,6 +100,24 @@ class Formats:
     def month(self, when: datetime) -> str:
         """Write a month and its year, for the axis of a chart."""
         return str(format_skeleton("yMMM", when, tzinfo=self._zone, locale=self._locale))
+
+    def month_name(self, when: date) -> str:
+        """Write a month shortly, without its year."""
+        return str(format_date(when, "LLL", locale=self._locale))
+
+    def weekday(self, when: date) -> str:
+        """Write a day of the week shortly."""
+        return str(format_date(when, "ccc", locale=self._locale))
+
+    def duration(self, milliseconds: int | None) -> str:
+        """Write how long something took in the unit that suits it; a dash where that is not known."""
+        if milliseconds is None:
+            return "–"
+        if milliseconds < _SECOND_MS:
+            return str(format_unit(milliseconds, "duration-millisecond", "short", locale=self._locale))
+        unit, length = next(each for each in _UNITS if milliseconds >= each[1])
+        amount = (Decimal(milliseconds) / length).quantize(Decimal("0.1"), ROUND_HALF_EVEN)
+        return str(format_unit(amount, f"duration-{unit}", "short", locale=self._locale))
 
     def hour(self, when: datetime) -> str:
         """Write a day and a time of day, for the axis of a chart."""

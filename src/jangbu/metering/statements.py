@@ -1,9 +1,8 @@
-"""A user's statement: what they have, what they used it for, and the latest calls and entries, all of one moment."""
+"""A user's statement: what they have, what they used it for, and the latest entries, all of one moment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from jangbu.domain.forecast import days_left
@@ -18,7 +17,6 @@ from jangbu.metering.snapshots import Filters, Snapshot
 from jangbu.storage import accounts, entries, reports
 from jangbu.storage.accounts import AccountRow
 from jangbu.storage.entries import EntryRow
-from jangbu.storage.reports import CallRow
 
 __all__ = ["Statement", "statement_of"]
 
@@ -26,7 +24,7 @@ __all__ = ["Statement", "statement_of"]
 @dataclass(frozen=True, slots=True)
 class Statement:
     """An account as it was at the moment ``as_of``. ``grants`` are those that something is left of, as they burn;
-    ``totals`` are of all time, the most used first; ``calls`` and ``entries`` are lists, newest first.
+    ``totals`` are of all time, the most used first; ``entries`` are a list, newest first.
 
     ``used`` has a bar for each of the last 30 days, today's under way; ``days_left`` tells how long the balance lasts
     at the pace of the days just before today, None where nothing was used on them.
@@ -38,14 +36,11 @@ class Statement:
     totals: tuple[TotalLine, ...]
     used: Series
     days_left: int | None
-    calls: Sequence[CallRow]
     entries: Sequence[EntryRow]
 
 
-async def statement_of(
-    book: Snapshot, user: str, zone: ZoneInfo, *, calls: int, entries_shown: int, before: UUID | None = None
-) -> Statement:
-    """Read a user's statement, with so many calls from the one before ``before``, and entries. Raises NotFound.
+async def statement_of(book: Snapshot, user: str, zone: ZoneInfo, *, entries_shown: int) -> Statement:
+    """Read a user's statement, with so many entries. Raises NotFound.
 
     What grants burn is worked out here and not written: to look changes nothing.
     """
@@ -64,6 +59,5 @@ async def statement_of(
         totals=tuple(TotalLine(service, model, Figures.of([sums])) for service, model, sums in totals),
         used=used,
         days_left=days_left(found.balance.available, whole_days[-LATELY_DAYS:]),
-        calls=await reports.calls(book.reader, account, before, calls),
         entries=await entries.page(book.reader, account, Asset.TOKENS, None, entries_shown),
     )

@@ -1,18 +1,23 @@
 """One user: what they have, what they used it for, and every call of theirs; grants and corrections are made here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jangbu.dashboard import files
+from jangbu.dashboard.calendar import calendar_of
+from jangbu.dashboard.choices import chosen, window_asked, window_of
 from jangbu.dashboard.done import key_of, new_key
 from jangbu.dashboard.fields import Wrong, expiry_of, id_of, reason_of, require_one_of, whole
 from jangbu.dashboard.figures import parts_figure
 from jangbu.dashboard.look import Look
+from jangbu.dashboard.matrix import matrix_of
 from jangbu.dashboard.page import MONEY, READERS, WRITERS, Action, Page
 from jangbu.domain.standing import LATELY_DAYS
-from jangbu.domain.windows import zone_named
+from jangbu.metering import tops
+from jangbu.metering.calendars import year_of
+from jangbu.metering.logs import Logged, calls_of
 from jangbu.metering.reports import summed
-from jangbu.metering.snapshots import snapshot
+from jangbu.metering.snapshots import Filters, Snapshot, snapshot
 from jangbu.metering.statements import statement_of
 
 __all__ = ["PAGE", "user_of"]
@@ -23,25 +28,38 @@ _SOURCES = ("purchase", "gift")
 
 
 async def show(look: Look) -> Mapping[str, Any]:
-    """Read the account, its grants and entries, its use and a page of its calls, all of one moment."""
-    user, after = user_of(look), look.asked("after")
-    before = None if after is None else id_of(after)
-    zone = zone_named(look.formats.zone)
+    """Read the account, its grants and entries, its use and a page of its calls, all of one moment.
+
+    The matrix is of the period that is chosen, the last 30 days where none is. The calls are all of them, as long as
+    nothing is chosen.
+    """
+    user, window = user_of(look), window_of(look)
     async with snapshot(look.ledger.database, look.settings.project) as book:
-        found = await statement_of(
-            book, user, zone, calls=_CALLS_SHOWN + 1, entries_shown=_ENTRIES_SHOWN, before=before
-        )
+        found = await statement_of(book, user, window.zone, entries_shown=_ENTRIES_SHOWN)
+        used = await tops.breakdown(book, window, Filters(user))
+        spreads = await tops.spreads(book, window, Filters(user))
+        year = await year_of(book, user, window.zone)
+        calls = await _calls(look, book)
+        choices = await chosen(look, book)
     return {
         "user": user,
+        "as_of": book.as_of,
         "account": found.account,
         "grants": found.grants,
         "entries": found.entries,
         "lasts": _lasting(look, found.days_left),
         "chart": parts_figure(look, "by-day", found.used, "tokens", look.texts("user.by_day"), path="/"),
+        "choices": choices,
+        "window": window,
+        "matrix": matrix_of(look, used, spreads),
+        "sampled": look.formats.number(tops.SPREAD_CALLS_MAX),
+        "year": calendar_of(look, year),
         "totals": found.totals,
         "sum": summed([line.figures for line in found.totals]),
-        "calls": found.calls[:_CALLS_SHOWN],
-        "next": found.calls[_CALLS_SHOWN - 1].id if len(found.calls) > _CALLS_SHOWN else None,
+        "calls": calls[:_CALLS_SHOWN],
+        "next": calls[_CALLS_SHOWN - 1].call.id if len(calls) > _CALLS_SHOWN else None,
+        "is_narrowed": _is_narrowed(look),
+        "has_window": window_asked(look) is not None,
         "may_grant": look.may(MONEY),
         "may_block": look.may(WRITERS),
         "form_key": new_key(look),
@@ -74,6 +92,24 @@ async def block(look: Look) -> str:
 async def unblock(look: Look) -> str:
     """Admit the user's calls again."""
     return await _blocked(look, False)
+
+
+async def _calls(look: Look, book: Snapshot) -> Sequence[Logged]:
+    """Read a page of the calls that are chosen, and one more where there is another page."""
+    after = look.asked("after")
+    return await calls_of(
+        book,
+        user_of(look),
+        window=window_asked(look),
+        service=look.asked("service"),
+        model=look.asked("model"),
+        before=None if after is None else id_of(after),
+        limit=_CALLS_SHOWN + 1,
+    )
+
+
+def _is_narrowed(look: Look) -> bool:
+    return window_asked(look) is not None or any(look.asked(name) for name in ("service", "model"))
 
 
 def _lasting(look: Look, days: int | None) -> str:
@@ -109,5 +145,5 @@ PAGE = Page(
         "unblock": Action(unblock, WRITERS),
     },
     in_menu=False,
-    files={"calls": files.all_calls, "entries": files.all_entries},
+    files={"calls": files.calls, "entries": files.all_entries},
 )

@@ -1,4 +1,4 @@
-"""All users: what each has left and used, in any order, a page at a time; and how many used how much."""
+"""All users: what each has left and used, and on which days, in any order, a page at a time; how many used how much."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +7,7 @@ from jangbu.dashboard.choices import chosen, window_of
 from jangbu.dashboard.fields import Wrong, chosen_of, require_one_of
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import READERS, Page
+from jangbu.dashboard.sparks import HEIGHT, drawn
 from jangbu.metering import directory
 from jangbu.metering.directory import Order, Place
 from jangbu.metering.exports import Table
@@ -32,10 +33,14 @@ async def show(look: Look) -> Mapping[str, Any]:
             book, window, order=order, descending=way == "down", prefix=prefix, after=_place(look), limit=_SHOWN
         )
         bins = await directory.histogram(book)
+        sparks = await directory.sparks(book, [each.account for each in page.users])
         choices = await chosen(look, book)
     return {
         "choices": choices,
         "found": page,
+        "sparks": {account: drawn(look, spark) for account, spark in sparks.items()},
+        "spark_days": directory.SPARK_DAYS,
+        "spark_height": HEIGHT,
         "next": None if page.next is None else f"{page.next.key}:{page.next.user}",
         "bins": [each for each in bins if each.users],
         "most": max((each.users for each in bins), default=1) or 1,

@@ -105,11 +105,22 @@ async function copied(button, text) {
   told.textContent = told.dataset.said;
 }
 
+// The days of a calendar are too many to have a link each in the way of the keyboard: in the table beside it they have.
+function ofDay(address, day) {
+  const link = new URL(address, location.href);
+  link.searchParams.set("from", day);
+  link.searchParams.set("to", day);
+  link.hash = "calls";
+  return link;
+}
+
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy]");
   if (button) copy(button);
   const single = event.target.closest("[data-copies]");
   if (single) copied(single, document.getElementById(single.dataset.copies).textContent);
+  const square = event.target.closest("[data-calendar] [data-day]");
+  if (square) location.assign(ofDay(square.closest("[data-calendar]").dataset.calendar, square.dataset.day));
 });
 
 document.addEventListener("change", (event) => {
