@@ -236,7 +236,7 @@ async def test_that_a_test_of_the_apps_webhook_did_not_arrive_is_shown_with_the_
     await expect(page.locator(".notice")).to_contain_text("did not arrive")
     told.app.status = 204
     await expect(await row_of(page, "Webhook to the app")).to_contain_text("503")
-    assert told.app.received[-1].json["type"] == "webhook.test"
+    assert "webhook.test" in [each.json["type"] for each in told.app.received]
     assert "a-secret-of-the-address" not in await page.content()
 
 
