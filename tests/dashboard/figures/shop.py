@@ -54,8 +54,12 @@ RECORDS = """
 
 
 async def fill(database_url: str) -> str:
-    """Record calls of some weeks, dense where clocks were moved, and at every midnight the last and first moment."""
+    """Record calls of some weeks, dense where clocks were moved, and at every midnight the last and first moment; and
+    calls of weeks that are not long over, of which a month's end is foretold.
+    """
     dice = random.Random(3)
+    now = datetime.now(UTC)
+    lately = [now - timedelta(days=8, minutes=dice.randrange(28 * 1440)) for _ in range(150)]
     spread = [datetime(2026, 9, 27, tzinfo=UTC) + timedelta(minutes=dice.randrange(45 * 1440)) for _ in range(250)]
     dense = [at + timedelta(minutes=dice.randrange(-1500, 1500)) for at in MOVED for _ in range(70)]
     midnights = [
@@ -68,9 +72,9 @@ async def fill(database_url: str) -> str:
         for user in USERS:
             await ledger.accounts.create(user)
             await ledger.accounts.grant(user, 10_000_000, key="first")
-        months = {at.replace(day=1, hour=0, minute=0) for at in (*spread, *dense, *midnights)}
+        months = {at.replace(day=1, hour=0, minute=0) for at in (*spread, *dense, *midnights, *lately)}
         await usage.make_partitions(ledger.database, sorted(months))
-        for number, at in enumerate((*spread, *dense, *midnights)):
+        for number, at in enumerate((*spread, *dense, *midnights, *lately)):
             clock.set(at + timedelta(seconds=dice.randrange(60)) if number < 500 else at)
             await record(ledger, dice, number)
     return ""

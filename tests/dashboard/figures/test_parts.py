@@ -230,9 +230,8 @@ async def test_the_month_ends_as_the_records_of_its_days_and_of_the_weeks_before
         so_far = sum(value for each, value in days.items() if each >= first)
         lately = [days.get(today - number * day, 0) for number in range(28, 0, -1)]
         ahead = month_end(lately, so_far - days.get(today, 0), days.get(today, 0), to_come)
-        told = ("–", "–", "–") if ahead is None else (
-            written("cost", ahead.expected), written("cost", ahead.least), written("cost", ahead.most)
-        )  # fmt: skip
+        assert ahead is not None, "there were calls in the last weeks"
+        told = (written("cost", each) for each in (ahead.expected, ahead.least, ahead.most))
         assert rows[name] == (written("cost", so_far), *told)
 
 
