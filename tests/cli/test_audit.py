@@ -77,6 +77,7 @@ CHANGES: dict[str, tuple[str, str, str | None]] = {
     "prices set": (f"{DREAM} output 0.4 --source contract", "prices.change", "prices"),
     "prices markup": ("12.5", "prices.change", "prices"),
     "prices backfill": ("", "prices.backfill", "prices"),
+    "prices unset": (f"{DREAM} output", "prices.change", "prices"),
     "alerts acknowledge": ("kim {odd} anomaly", "finding.acknowledge", "call:{odd}"),
     "alerts resolve": ("kim {odd} anomaly --reason r", "finding.resolve", "call:{odd}"),
     "alerts mute": ("unpriced --for 1h --reason r", "alerts.mute", "condition:unpriced"),

@@ -26,7 +26,7 @@ COMMANDS = [
     ("members",), ("members", "add"), ("members", "list"), ("members", "role"), ("members", "block"),
     ("members", "unblock"), ("members", "reset"),
     ("prices",), ("prices", "list"), ("prices", "versions"), ("prices", "import"), ("prices", "diff"),
-    ("prices", "set"), ("prices", "markup"), ("serve",),
+    ("prices", "set"), ("prices", "unset"), ("prices", "markup"), ("serve",),
     ("prices", "backfill"), ("db",), ("db", "upgrade"), ("db", "sql"), ("db", "retain"), ("db", "url"),
     ("db", "policies"), ("db", "archive"), ("db", "backup"), ("db", "backups"), ("db", "restore"),
     ("config",), ("config", "show"), ("doctor",),

@@ -37,6 +37,27 @@ def test_an_own_price_prices_what_comes_and_backfills_what_had_none(jangbu: Jang
     assert "everything adds up" in jangbu.ok("verify", "--full").out
 
 
+def test_an_own_price_is_taken_away_and_the_books_holds_again(jangbu: Jangbu, answer: Callable[..., str]) -> None:
+    jangbu.ok("accounts", "create", "kim")
+    flash = ("gemini-2.5-flash", "input")
+    jangbu.ok("prices", "set", *flash, "0.10", "--source", "contract")
+    jangbu.ok("prices", "set", *flash, "0.20", "--source", "contract", "--from", "2099-01-01")
+    file = answer(1_000, 0, model="gemini-2.5-flash")
+    assert jangbu.json("record", "kim", "--service", "s", "--response", file)["cost_nano"] == 1_000 * 100
+    for other in (("--tier", "batch"), ("--platform", "vertex"), ("--above", "5"), ("--from", "2098-01-01")):
+        refused = jangbu("prices", "unset", *flash, *other)
+        assert refused.code == 3, "that is another price"
+        assert "no own price for input of gemini-2.5-flash" in refused.error_line
+    assert jangbu.json("prices", "unset", *flash) == {"version": 4, "is_new": True}
+    own = [row for row in jangbu.json("prices", "list", "--model", flash[0])["prices"] if row["source"] == "contract"]
+    assert [row["valid_from"] for row in own] == ["2099-01-01T00:00:00+00:00"]
+    file = answer(2_000, 0, model="gemini-2.5-flash", number=2)
+    assert jangbu.json("record", "kim", "--service", "s", "--response", file)["cost_nano"] == 2_000 * 300
+    assert jangbu.json("cost", "kim")["total"]["cost_nano"] == 1_000 * 100 + 2_000 * 300
+    assert jangbu("prices", "unset", *flash).code == 3
+    assert jangbu("prices", "unset", "gemini-2.5-flash", "input", "--platform", "elsewhere").code == 2
+
+
 def test_a_book_is_compared_then_imported(jangbu: Jangbu, tmp_path: Path) -> None:
     (tmp_path / "book.json").write_text(json.dumps(BOOK))
     changes = jangbu.json("prices", "diff", "book.json")["changes"]

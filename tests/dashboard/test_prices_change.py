@@ -79,6 +79,27 @@ async def test_a_price_is_tried_put_in_force_and_the_next_call_costs_it(
     assert (await audited(own_site, "prices.change"))[-1] == (FINANCE, "prices")
 
 
+async def test_an_own_price_is_taken_away_from_its_row_and_the_books_holds_again(
+    opens_own: Opens, own_site: Site, ledger: Metering
+) -> None:
+    assert put(await visiting(own_site, FINANCE), OWN | {"tier": "batch", "starts": "2026-01-05"}).status == 303
+    version = await version_of(own_site)
+    page = await opens_own(f"/prices?price_model={FLASH}", member=FINANCE)
+    await page.get_by_role("link", name="Remove the own price: gemini-2.5-flash, input, any, batch").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#trial")).to_have_text(f"Dry run on version {version}")
+    [line] = await rows(page, "trial")
+    assert line[0] == FLASH
+    assert line[-2:] == ["$0.2500001 for 1,000,000", "$0.15 for 1,000,000"]
+    tried_at = page.url
+    await page.get_by_role("button", name="Put in force").click()
+    await page.wait_for_url("**notice=prices_changed*")
+    assert await version_of(own_site) == version + 1
+    assert all(row.key[3] != "batch" for row in ledger.pricing.in_force.terms.overrides)
+    await page.goto(tried_at)
+    await expect(page.get_by_role("alert")).to_contain_text("There is no such own price any more.")
+
+
 @pytest.mark.parametrize(("zone", "days"), [("Asia/Seoul", None), ("America/New_York", 40), ("Asia/Kathmandu", 15)])
 async def test_what_usage_would_have_cost_is_what_the_raw_records_add_up_to(
     own_site: Site, zone: str, days: int | None

@@ -159,11 +159,37 @@ async def set_price(
     note: Note = None,
 ) -> None:
     """Set an own price, which wins over the book's from now on."""
-    row = _row(model, meter, usd, source, modality, tier, since, note)
+    row = _row(model, meter, usd, source, modality=modality, tier=tier, since=since, note=note)
     async with session.ledger() as metering:
         from jangbu.metering.price_changes import with_own
 
         changed = await metering.pricing.change(with_own(row), note or f"{meter} of {model} at {usd} USD")
+    _show_version(session, changed.version, changed.is_new)
+
+
+@command(prices, "unset")
+async def unset_price(
+    session: Session,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model's name, or a beginning and a final *.")],
+    meter: Annotated[str, typer.Argument(metavar="METER", help="What is paid for: input, output, cached_input, ...")],
+    *,
+    modality: Annotated[str, typer.Option(metavar="M", help="any, text, image, audio, video or document.")] = "any",
+    tier: Annotated[str, typer.Option(metavar="T", help="The class of service.")] = "standard",
+    platform: Annotated[str | None, typer.Option(metavar="P", help="gemini_api or vertex.", show_default="any")] = None,
+    above: Annotated[str, typer.Option(metavar="N", help="For prompts of more tokens than that.")] = "0",
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="DATE", help="From when it is valid.", show_default="always")
+    ] = None,
+    note: Note = None,
+) -> None:
+    """Take an own price away, so that the book's holds again from now on; what was recorded keeps its price."""
+    from jangbu.metering.price_changes import without_own
+
+    row = _row(
+        model, meter, "0", "taken away", modality=modality, tier=tier, since=since, platform=platform, above=above
+    )
+    async with session.ledger() as metering:
+        changed = await metering.pricing.change(without_own(row), note or f"no own price for {meter} of {model}")
     _show_version(session, changed.version, changed.is_new)
 
 
@@ -197,7 +223,17 @@ def _changes_table(changes: "Sequence[Change]") -> str:
 
 
 def _row(
-    model: str, meter: str, usd: str, source: str, modality: str, tier: str, since: str | None, note: str | None
+    model: str,
+    meter: str,
+    usd: str,
+    source: str,
+    *,
+    modality: str,
+    tier: str,
+    since: str | None,
+    note: str | None = None,
+    platform: str | None = None,
+    above: str = "0",
 ) -> "Price":
     """Give a row of a price book. Raises InvalidInput."""
     from jangbu.domain.price_book import TOKEN_UNIT_SIZE, UNIT_SIZES, Meter, Price
@@ -218,6 +254,8 @@ def _row(
             "modality": modality,
             "unit_size": UNIT_SIZES.get(Meter(meter), TOKEN_UNIT_SIZE),
             "tier": tier,
+            "platform": platform,
+            "above_prompt_tokens": whole_number(above, "the number of tokens", least=0, most=10**9),
             "valid_from": None if since is None else moment(since, "the date"),
             "note": note or "",
         }

@@ -1,4 +1,4 @@
-"""Changes of prices as forms write them: an own price, a mark-up, or what the shipped book knows more."""
+"""Changes of prices as forms write them: an own price or its end, a mark-up, or what the shipped book knows more."""
 
 import re
 from collections.abc import Mapping
@@ -13,19 +13,19 @@ from jangbu.domain.price_book import PRICE_MAX, TOKEN_UNIT_SIZE, UNIT_SIZES, Met
 from jangbu.domain.pricing import MARKUP_MAX
 from jangbu.domain.usage import Platform, Tier
 from jangbu.domain.windows import Window, day_start, zone_named
-from jangbu.metering.price_changes import grown, marked_up, with_own
+from jangbu.metering.price_changes import grown, marked_up, with_own, without_own
 from jangbu.metering.pricing import Make
 from jangbu.prices import shipped
 from jangbu.prices.files import to_nano
 
 __all__ = ["FIELDS", "KINDS", "UNITS", "Draft", "asked_of", "draft_of"]
 
-KINDS = ("price", "markup", "shipped")
+KINDS = ("price", "markup", "shipped", "removal")
 UNITS = {"1M": 1, "1K": 1_000}
 """How often the unit of the form's price goes into that of the book."""
 FIELDS = (
     *("do", "price_model", "meter", "modality", "tier", "platform", "above", "usd", "per", "starts", "ends"),
-    *("source", "markup", "note", "at"),
+    *("source", "markup", "note", "at", "since"),
 )
 """What the forms hold, as addresses name it."""
 
@@ -47,7 +47,7 @@ class Draft:
     note: str
     models: tuple[str, ...] | None
     row: Price | None
-    """The own price that is set; None where it is another change."""
+    """The own price that is set or taken away; None where it is another change."""
 
     def as_of(self, window: Window, now: datetime) -> datetime | None:
         """Say as of when usage is priced to see what the change comes to: when it holds; each call as of its own time
@@ -75,14 +75,14 @@ def draft_of(look: Look) -> Draft:
         row = _row(look, note)
         said = f"{row.meter} of {row.model} at {look.form['usd']} USD"
         return Draft(with_own(row), note or said, (row.model,), row)
+    if kind == "removal":
+        row = _removed(look)
+        return Draft(without_own(row), note or f"no own price for {row.meter} of {row.model}", (row.model,), row)
     book = shipped()
     return Draft(grown(book, _at(look)), note or "imported from the shipped book", book.models, None)
 
 
 def _row(look: Look, note: str) -> Price:
-    model = look.form.get("price_model", "")
-    if not (0 < len(model) <= _MODEL_LENGTH_MAX and model.isprintable() and "*" not in model[:-1]):
-        raise Wrong("price_model", most=look.formats.number(_MODEL_LENGTH_MAX))
     meter = _one(Meter, look, "meter", Meter.INPUT)
     starts, ends = _day(look, "starts"), _day(look, "ends")
     if starts is not None and ends is not None and starts >= ends:
@@ -90,7 +90,7 @@ def _row(look: Look, note: str) -> Price:
     if ends is not None and ends <= look.now:
         raise Wrong("past", day=look.formats.day(ends))
     return Price(
-        model=model,
+        model=_model(look),
         meter=meter,
         price_nano=_price_nano(look, meter),
         source=_source(look),
@@ -98,11 +98,37 @@ def _row(look: Look, note: str) -> Price:
         unit_size=UNIT_SIZES.get(meter, TOKEN_UNIT_SIZE),
         tier=_one(Tier, look, "tier", Tier.STANDARD),
         platform=chosen_of(Platform, look.form.get("platform") or None),
-        above_prompt_tokens=whole(look, "above", least=0, most=_ABOVE_MAX) if look.form.get("above") else 0,
+        above_prompt_tokens=_above(look),
         valid_from=starts,
         valid_to=ends,
         note=note,
     )
+
+
+def _removed(look: Look) -> Price:
+    """Give a row for what the own price is for that is taken away."""
+    return Price(
+        model=_model(look),
+        meter=_one(Meter, look, "meter", Meter.INPUT),
+        price_nano=0,
+        source="the price that is taken away",
+        modality=_one(Modality, look, "modality", Modality.ANY),
+        tier=_one(Tier, look, "tier", Tier.STANDARD),
+        platform=chosen_of(Platform, look.form.get("platform") or None),
+        above_prompt_tokens=_above(look),
+        valid_from=_moment(look.form.get("since", "")),
+    )
+
+
+def _model(look: Look) -> str:
+    model = look.form.get("price_model", "")
+    if not (0 < len(model) <= _MODEL_LENGTH_MAX and model.isprintable() and "*" not in model[:-1]):
+        raise Wrong("price_model", most=look.formats.number(_MODEL_LENGTH_MAX))
+    return model
+
+
+def _above(look: Look) -> int:
+    return whole(look, "above", least=0, most=_ABOVE_MAX) if look.form.get("above") else 0
 
 
 def _price_nano(look: Look, meter: Meter) -> int:
@@ -149,14 +175,18 @@ def _day(look: Look, name: str) -> datetime | None:
 
 def _at(look: Look) -> datetime:
     """Give from when on changed prices hold: now, which is kept with what was tried."""
-    text = look.form.get("at")
-    if not text:
-        return look.now
+    at = _moment(look.form.get("at", "")) or look.now
+    if at > look.now:
+        raise Wrong("form")
+    return at
+
+
+def _moment(text: str) -> datetime | None:
     try:
-        at = datetime.fromisoformat(text)
+        at = datetime.fromisoformat(text) if text else None
     except ValueError:
         raise Wrong("form") from None
-    if at.tzinfo is None or at > look.now:
+    if at is not None and at.tzinfo is None:
         raise Wrong("form")
     return at
 

@@ -1,13 +1,14 @@
-"""The ways in which a project's prices change: the book grows, an own price is set, a mark-up is charged."""
+"""The ways in which a project's prices change: the book grows, an own price is set or goes, a mark-up is charged."""
 
 from datetime import datetime
 
 from jangbu.domain.price_book import Price, PriceBook
 from jangbu.domain.pricing import Terms
+from jangbu.errors import NotFound
 from jangbu.metering.pricing import Changed, Edition, Make
 from jangbu.prices import Change, ChangeKind, append, diff
 
-__all__ = ["changes_of", "differences", "grown", "marked_up", "with_own"]
+__all__ = ["changes_of", "differences", "grown", "marked_up", "with_own", "without_own"]
 
 
 def grown(book: PriceBook, at: datetime) -> Make:
@@ -34,6 +35,20 @@ def with_own(row: Price) -> Make:
     def make(edition: Edition) -> tuple[PriceBook, Terms]:
         kept = [each for each in edition.terms.overrides if each.key != row.key]
         return edition.base, Terms(edition.terms.markup_parts_per_million, (*kept, row))
+
+    return make
+
+
+def without_own(row: Price) -> Make:
+    """Take away the own price for what a row prices, so that the book's holds for it again; the row's price is not
+    looked at. Raises NotFound where there is no own price for it.
+    """
+
+    def make(edition: Edition) -> tuple[PriceBook, Terms]:
+        kept = tuple(each for each in edition.terms.overrides if each.key != row.key)
+        if len(kept) == len(edition.terms.overrides):
+            raise NotFound(f"there is no own price for {row.meter} of {row.model}", hint="see `jangbu prices list`")
+        return edition.base, Terms(edition.terms.markup_parts_per_million, kept)
 
     return make
 

@@ -15,6 +15,7 @@ from jangbu.dashboard.price_drafts import KINDS, UNITS, Draft, asked_of, draft_o
 from jangbu.domain.price_book import Meter, Modality, Price
 from jangbu.domain.usage import Platform, Tier
 from jangbu.domain.windows import Preset
+from jangbu.errors import NotFound
 from jangbu.metering.content import digest
 from jangbu.metering.price_trials import BookMoved, Compared, Line, Sums, Trial, as_tried, compared, tried
 
@@ -54,13 +55,18 @@ async def put(look: Look) -> str:
         await look.ledger.pricing.change(as_tried(draft.make, confirmation), draft.note, once=(key, content))
     except BookMoved as error:
         raise Wrong("book_moved", version=error.version) from error
+    except NotFound as error:
+        raise Wrong("no_own_price") from error
     model = None if draft.row is None else draft.row.model
     return look.url("/prices", price_model=model, notice="prices_changed")
 
 
 async def _tried(look: Look) -> Mapping[str, Any]:
     draft, window = draft_of(look), window_of(look)
-    trial = await tried(look.ledger.pricing, draft.make, look.now)
+    try:
+        trial = await tried(look.ledger.pricing, draft.make, look.now)
+    except NotFound as error:
+        raise Wrong("no_own_price") from error
     as_of = draft.as_of(window, look.now)
     found = await compared(look.ledger.database, look.settings.project, window, draft.models, trial, as_of)
     kept = asked_of(look.form) | ({"at": look.now.isoformat()} if draft.models and not draft.row else {})
