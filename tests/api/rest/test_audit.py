@@ -58,6 +58,7 @@ WRITES = {
     ),
     "prices.write_markup": ("/prices/markup", {"parts_per_million": 5}, "prices.change", "prices"),
     "prices.backfill": ("/prices/backfill", {}, "prices.backfill", "prices"),
+    "prices.remove_own": ("/prices/own/remove", {"model": DREAM, "meter": "output"}, "prices.change", "prices"),
     "keys.create": ("/keys", {"name": "new", "scopes": ["api:analytics"]}, "keys.create", None),
     "keys.revoke": ("/keys/{key}/revoke", None, "keys.revoke", "key:{key}"),
     "view_tokens.revoke": ("/view-tokens/revoke", None, "view_tokens.revoke", "view_tokens"),
@@ -143,6 +144,7 @@ def test_a_new_route_that_writes_is_in_the_audit_or_says_why_not() -> None:
         ("/alerts/mutes", {"condition": "recording_failed", "minutes": 61, "reason": "r"}),
         ("/alerts/channels/pigeon/test", None),
         ("/prices/own", {"model": DREAM, "meter": "output", "price_nano": -1, "source": "s"}),
+        ("/prices/own/remove", {"model": DREAM, "meter": "output"}),
     ],
 )
 async def test_what_is_refused_leaves_no_line(api: Stage, path: str, body: Any) -> None:

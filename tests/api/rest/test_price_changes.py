@@ -63,6 +63,23 @@ async def test_an_own_price_wins_and_what_had_none_is_priced_by_it(api: Stage) -
     assert (await api.get(f"/calls/{made['id']}")).ok["cost_nano"] == 150 * 100 + 300 * 400
 
 
+async def test_an_own_price_is_taken_away_once_and_the_books_holds_again(api: Stage) -> None:
+    what = {"model": "gemini-2.5-flash", "meter": "input"}
+    for fields in ({}, {"tier": "batch"}, {"valid_from": "2099-01-01T00:00:00Z"}):
+        assert (await api.post("/prices/own", {**what, **fields, "price_nano": 5, "source": "contract"})).status == 201
+    for other in ({"tier": "flex"}, {"valid_from": "2098-01-01T00:00:00Z"}, {"above_prompt_tokens": 1}):
+        assert (await api.post("/prices/own/remove", {**what, **other})).code == "not_found"
+    for _ in range(2):
+        removed = await api.post("/prices/own/remove", {**what, "note": "it ended"}, once="remove-1")
+    assert removed.ok["replayed"] is True
+    assert (await api.get("/prices/versions")).ok["versions"][0]["note"] == "it ended"
+    own = [row for row in (await api.get("/prices?model=gemini-2.5-flash")).ok["prices"] if row["source"] == "contract"]
+    assert {(row["tier"], row["valid_from"]) for row in own} == {("batch", None), ("standard", "2099-01-01T00:00:00Z")}
+    made = (await api.post("/records", record(answer=answer(model="gemini-2.5-flash")))).ok
+    assert made["cost_nano"] == 150 * 300 + 300 * 2_500
+    assert (await api.post("/prices/own/remove", what)).code == "not_found"
+
+
 async def test_a_markup_is_charged_from_now_on(api: Stage) -> None:
     made = await api.post("/prices/markup", {"parts_per_million": 125_000}, once="markup-1")
     assert (made.status, (await api.get("/prices")).ok["markup_parts_per_million"]) == (201, 125_000)

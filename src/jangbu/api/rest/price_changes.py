@@ -18,7 +18,7 @@ from jangbu.domain.usage import Platform, Tier
 from jangbu.metering.content import digest
 from jangbu.metering.facts import price_change_facts
 from jangbu.metering.once import done_once, nothing_more
-from jangbu.metering.price_changes import changes_of, grown, marked_up, with_own
+from jangbu.metering.price_changes import changes_of, grown, marked_up, with_own, without_own
 from jangbu.metering.pricing import Changed, Make
 from jangbu.prices import read
 
@@ -92,6 +92,20 @@ class PriceOrder(Body):
     valid_from: Moment | None = None
     valid_to: Moment | None = None
     note: Words = ""
+
+
+class OwnPrice(Body):
+    """What an own price is for. ``valid_from`` is when it begins, as the price book tells it."""
+
+    model_config = example(model="gemini-9-flash", meter="input", note="the contract ended")
+    model: Text
+    meter: Meter
+    modality: Modality = Modality.ANY
+    tier: Tier = Tier.STANDARD
+    platform: Platform | None = None
+    above_prompt_tokens: Below = 0
+    valid_from: Moment | None = None
+    note: Text | None = Field(None, description="Why, for the list of versions.")
 
 
 class MarkupOrder(Body):
@@ -177,6 +191,14 @@ async def write_own(ask: Ask, body: PriceOrder, response: Response) -> dict[str,
     row = Price(**body.model_dump(), unit_size=UNIT_SIZES.get(body.meter, TOKEN_UNIT_SIZE))
     content = digest("prices.own", row.to_row())
     return await _changed(ask, with_own(row), body.note or f"{row.meter} of {row.model}", content, response)
+
+
+@price_changes.post("/prices/own/remove", roles=MONEY, answer=Written, status=201, also=(200,))
+async def remove_own(ask: Ask, body: OwnPrice, response: Response) -> dict[str, Any]:
+    """Take an own price away, so that the book's holds again from now on; what was charged before stays."""
+    row = Price(**body.model_dump(exclude={"note"}), price_nano=0, source="taken away")
+    note = body.note or f"no own price for {row.meter} of {row.model}"
+    return await _changed(ask, without_own(row), note, digest("prices.own.remove", row.to_row(), body.note), response)
 
 
 @price_changes.post("/prices/markup", roles=MONEY, answer=Written, status=201, also=(200,))
