@@ -13,15 +13,15 @@ from jangbu.domain.ledger import (
     EntryKind,
     Grant,
     account_id,
-    burn_down,
-    changed,
 )
 from jangbu.errors import InvalidInput, JangbuError
 from jangbu.metering.audit import Audit, Change
+from jangbu.metering.bulk_grants import BulkGrants
+from jangbu.metering.burning import burn_within
 from jangbu.metering.content import digest
 from jangbu.metering.holds import unknown_user
 from jangbu.metering.once import done_once, nothing_more, own_key
-from jangbu.metering.postings import Posted, Postings, account_target
+from jangbu.metering.postings import Posted, Postings, account_target, grant_posting
 from jangbu.metering.retry import repeated
 from jangbu.storage import accounts, entries
 from jangbu.storage.accounts import AccountRow
@@ -42,6 +42,7 @@ class Accounts:
         self._retry_seconds = retry_seconds
         self._audit = Audit(database, clock, project=project)
         self._postings = Postings(database, self._audit, retry_seconds=retry_seconds)
+        self.in_bulk = BulkGrants(database, clock, self._audit, project=project, retry_seconds=retry_seconds)
 
     def id_of(self, user: str) -> UUID:
         """Give the account id of a user of this project, whether it was opened or not."""
@@ -148,22 +149,17 @@ class Accounts:
         if asset is not Asset.TOKENS:
             await accounts.open_balance(self._database, account, asset)
         await self.burn(account, asset)
-        content = digest("grant", int(asset), amount, source, priority, expires_at and expires_at.isoformat())
-        return await self._postings.post(
-            user,
-            Posting(
-                account,
-                asset,
-                EntryKind.GRANT,
-                amount,
-                new_id(self.clock),
-                own_key(key),
-                content,
-                source=source,
-                priority=priority,
-                expires_at=expires_at,
-            ),
+        posting = grant_posting(
+            account,
+            amount,
+            new_id(self.clock),
+            own_key(key),
+            asset=asset,
+            source=source,
+            priority=priority,
+            expires_at=expires_at,
         )
+        return await self._postings.post(user, posting)
 
     async def adjust(self, user: str, delta: int, *, reason: str, key: str, asset: Asset = Asset.TOKENS) -> Posted:
         """Correct a balance by ``delta``, for a reason that stays in the history."""
@@ -226,22 +222,5 @@ class Accounts:
     async def _burn_once(self, account: UUID, asset: Asset) -> int:
         now = await self._database.now()
         async with self._database.connection() as connection, connection.transaction():
-            balance = await accounts.lock_balance(connection, account, asset)
-            if balance is None:
-                return 0
-            before = await entries.grants_within(connection, account, asset)
-            after = burn_down(before, balance, now)
-            touched = changed(before, after.grants)
-            if touched:
-                await entries.write_burn_down(connection, account, touched)
-            if after.expired:
-                await self._post_expiry(connection, account, asset, after.expired)
-            return after.expired
-
-    async def _post_expiry(self, connection: Connection, account: UUID, asset: Asset, amount: int) -> None:
-        expiry = new_id(self.clock)
-        posting = Posting(
-            account, asset, EntryKind.EXPIRY, -amount, expiry, f"expiry:{expiry}", b"", reason="grants expired"
-        )
-        posted = await entries.post(connection, posting)
-        assert posted is not None, "an expiry has a key of its own"
+            _, expired = await burn_within(connection, self.clock, account, asset, now)
+            return expired

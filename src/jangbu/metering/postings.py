@@ -5,6 +5,7 @@ The line of the audit is written with the entry, so what is sent again writes ne
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from jangbu import telemetry
 from jangbu.domain.ledger import Asset, Balance, EntryKind
 from jangbu.errors import InvalidInput, NotFound
 from jangbu.metering.audit import Audit, Change
+from jangbu.metering.content import digest
 from jangbu.metering.holds import unknown_user
 from jangbu.metering.once import used_otherwise
 from jangbu.metering.retention import dropped_by_retention
@@ -22,7 +24,7 @@ from jangbu.storage.entries import Posting
 from jangbu.storage.failures import translated
 from jangbu.storage.usage import UsageRecord
 
-__all__ = ["Posted", "Postings", "account_target"]
+__all__ = ["Posted", "Postings", "account_target", "change_of", "grant_posting"]
 
 _ACTIONS = {
     EntryKind.GRANT: "account.grant",
@@ -102,9 +104,40 @@ class Postings:
                 )
             if not (posting.kind is EntryKind.VOID and posting.asset is Asset.MONEY):
                 # The money of a call that is voided goes the way of its tokens, whose line tells of both.
-                change = Change(_ACTIONS[posting.kind], account_target(user), after=_facts(posting))
-                await self._audit.note(connection, change)
+                await self._audit.note(connection, change_of(user, posting))
             return balance
+
+
+def grant_posting(
+    account: UUID,
+    amount: int,
+    grant: UUID,
+    key: str,
+    *,
+    asset: Asset = Asset.TOKENS,
+    source: str = "purchase",
+    priority: int = 0,
+    expires_at: datetime | None = None,
+) -> Posting:
+    """Give the entry of a grant, with the digest by which its key tells it from another one."""
+    content = digest("grant", int(asset), amount, source, priority, expires_at and expires_at.isoformat())
+    return Posting(
+        account,
+        asset,
+        EntryKind.GRANT,
+        amount,
+        grant,
+        key,
+        content,
+        source=source,
+        priority=priority,
+        expires_at=expires_at,
+    )
+
+
+def change_of(user: str, posting: Posting, **more: str) -> Change:
+    """Give the line of the audit that tells of an entry."""
+    return Change(_ACTIONS[posting.kind], account_target(user), after={**_facts(posting), **more})
 
 
 def account_target(user: str) -> str:

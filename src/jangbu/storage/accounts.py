@@ -35,6 +35,11 @@ async def find(reader: Reader, account: UUID) -> AccountRow | None:
     return None if row is None else _account(row)
 
 
+async def gather(reader: Reader, ids: Sequence[UUID]) -> dict[UUID, AccountRow]:
+    """Give those of many accounts that there are, by their ids."""
+    return {row["account_id"]: _account(row) for row in await reader.rows("account_gather", ids)}
+
+
 async def page(database: Database, project: str, after: str, limit: int) -> Sequence[AccountRow]:
     """Give the accounts of a project in the order of their users, from the one after ``after``."""
     return [_account(row) for row in await database.rows("account_list", project, after, limit)]

@@ -87,6 +87,12 @@ async def find_key(source: Database | Connection, account: UUID, key: str) -> Ke
     return None if row is None else KeyRow(bytes(row["digest"]), row["result_id"], row["created_at"])
 
 
+async def gather_keys(reader: Reader, accounts: Sequence[UUID], key: str) -> dict[UUID, KeyRow]:
+    """Give what a key stands for at those of many accounts where it was used."""
+    rows = await reader.rows("key_gather", accounts, key)
+    return {row["account_id"]: KeyRow(bytes(row["digest"]), row["result_id"], row["created_at"]) for row in rows}
+
+
 async def claim_key(database: Database, account: UUID, key: str, digest: bytes, result: UUID) -> KeyRow | None:
     """Let a key stand for a result unless it stands for one already; give what it stands for.
 

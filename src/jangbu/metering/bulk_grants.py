@@ -1,0 +1,278 @@
+"""Granting what a file says: looked at whole before anything is granted, then granted a few lines at a time.
+
+Each line is a grant of its own, under a key that is made of the file's: however often a file is granted, broken off or
+gone on with, and by how many at once, nobody is granted a line of it twice. A file's key stands for its lines, in
+whatever order and form they are written.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from jangbu import telemetry
+from jangbu.clock import Clock, new_id
+from jangbu.domain.grant_files import BYTES_MAX, Flaw, GrantFile, GrantLine, Problem, read, text_of
+from jangbu.domain.ledger import Asset, Balance, account_id, project_id
+from jangbu.errors import InvalidInput, JangbuError, TooLarge
+from jangbu.metering.audit import Audit, Change
+from jangbu.metering.burning import burn_within
+from jangbu.metering.content import digest
+from jangbu.metering.holds import unknown_user
+from jangbu.metering.once import done_once, nothing_more, own_key, used_otherwise
+from jangbu.metering.postings import change_of, grant_posting
+from jangbu.metering.retry import repeated
+from jangbu.storage import accounts, entries
+from jangbu.storage.accounts import AccountRow
+from jangbu.storage.database import Connection, Database
+from jangbu.storage.entries import Posting
+from jangbu.storage.failures import translated
+
+__all__ = ["KEY_LENGTH_MAX", "BulkGrants", "Checked", "Granted", "Line", "Tell", "file_target"]
+
+Item = TypeVar("Item")
+
+KEY_LENGTH_MAX = 200
+_LINES = 50
+"""How many lines are one transaction: as long as it lasts, their users' calls wait for their balances."""
+_LOOKED_UP = 1_000
+_MOST = 2**63 - 1
+
+Tell = Callable[[int, int], None]
+"""Told how many lines are granted, and how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a file that may be granted; ``grant`` is the grant that was made of it, None where none was yet."""
+
+    line: GrantLine
+    account: UUID
+    balance: Balance
+    grant: UUID | None = None
+    replayed: bool = False
+    """Whether it had been made before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A file that was looked at, under its key. Where there is a problem nothing of it can be granted."""
+
+    key: str
+    lines: tuple[Line, ...]
+    problems: tuple[Problem, ...]
+    content: bytes
+    """The digest of what the lines say."""
+
+    @property
+    def tokens(self) -> int:
+        """What all lines come to."""
+        return sum(each.line.amount for each in self.lines)
+
+    @property
+    def left(self) -> tuple[Line, ...]:
+        """The lines that were not granted yet."""
+        return tuple(each for each in self.lines if each.grant is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What was granted of a file, in the order of its lines; ``is_whole`` tells that nothing is left of it."""
+
+    key: str
+    lines: tuple[Line, ...]
+    is_whole: bool
+
+    @property
+    def tokens(self) -> int:
+        """What these lines come to."""
+        return sum(each.line.amount for each in self.lines)
+
+    @property
+    def new(self) -> tuple[Line, ...]:
+        """The lines that were granted now, and not before."""
+        return tuple(each for each in self.lines if not each.replayed)
+
+
+class BulkGrants:
+    """Grants files of tokens to the accounts of one project."""
+
+    def __init__(self, database: Database, clock: Clock, audit: Audit, *, project: str, retry_seconds: int) -> None:
+        self._database = database
+        self._clock = clock
+        self._audit = audit
+        self._project = project
+        self._retry_seconds = retry_seconds
+
+    async def check(self, file: bytes | str, zone: ZoneInfo, *, key: str | None = None) -> Checked:
+        """Look at all lines of a file and change nothing. Without a key of its own the file's lines are its key.
+
+        Raises IdempotencyConflict where the key stands for other lines, and TooLarge.
+        """
+        if key is not None and not (0 < len(key) <= KEY_LENGTH_MAX and key.isprintable()):
+            raise InvalidInput(f"{key[:40]!r} is no idempotency key", hint="use 1 to 200 printable characters")
+        # The few milliseconds that this takes are not taken from calls that are under way.
+        found = await asyncio.to_thread(_read, file, zone)
+        content = _content(found.lines)
+        key = f"csv-{content.hex()[:32]}" if key is None else key
+        if not found.problems:
+            await self._require_same(key, content)
+        now = await self._database.now()
+        lines: list[Line] = []
+        problems = list(found.problems)
+        for each in _parts(found.lines, _LOOKED_UP):
+            good, wrong = await self._look_up(each, key, now)
+            lines += good
+            problems += wrong
+        problems.sort(key=lambda problem: problem.line)
+        return Checked(key, tuple(lines), tuple(problems), content)
+
+    async def grant(self, checked: Checked, *, tell: Tell | None = None, seconds: int | None = None) -> Granted:
+        """Grant what is left of a file, for some seconds where that is said; the next time it is gone on with.
+
+        Raises InvalidInput where something is wrong with a line, and IdempotencyConflict.
+        """
+        if checked.problems:
+            raise InvalidInput(
+                f"line {checked.problems[0].line} cannot be granted: {checked.problems[0].message}",
+                hint=checked.problems[0].hint,
+            )
+        until = None if seconds is None else asyncio.get_running_loop().time() + seconds
+        begun = new_id(self._clock)
+        await done_once(self._database, self._owner, _file_key(checked.key), checked.content, begun, nothing_more)
+        done = [each for each in checked.lines if each.grant is not None]
+        # In the order in which everybody locks balances, whichever lines another process has at the same time.
+        left = sorted(checked.left, key=lambda each: each.account)
+        for part in _parts(left, _LINES):
+            if until is not None and asyncio.get_running_loop().time() >= until:
+                break
+            try:
+                done += await self._grant(part, checked.key)
+            except JangbuError as error:
+                error.hint = f"{len(done):,} of {len(checked.lines):,} lines are granted; repeat it to go on"
+                raise
+            if tell is not None:
+                tell(len(done), len(checked.lines))
+        is_whole = len(done) == len(checked.lines)
+        if is_whole:
+            await self._end(checked)
+        return Granted(checked.key, tuple(sorted(done, key=lambda each: each.line.number)), is_whole)
+
+    @property
+    def _owner(self) -> UUID:
+        return project_id(self._project)
+
+    async def _require_same(self, key: str, content: bytes) -> None:
+        known = await entries.find_key(self._database, self._owner, own_key(_file_key(key)))
+        if known is not None and known.digest != content:
+            raise used_otherwise(key, known)
+
+    async def _look_up(self, lines: Sequence[GrantLine], key: str, now: datetime) -> tuple[list[Line], list[Problem]]:
+        """Find the accounts of some lines, and which of them were granted before; tell what cannot be granted."""
+        ids = [account_id(self._project, line.user) for line in lines]
+        known = await accounts.gather(self._database, ids)
+        granted = await entries.gather_keys(self._database, ids, own_key(_file_key(key)))
+        good: list[Line] = []
+        problems: list[Problem] = []
+        for line, account in zip(lines, ids, strict=True):
+            found, before = known.get(account), granted.get(account)
+            problem = None if before is not None and found is not None else _problem(line, found, now)
+            if problem is not None or found is None:
+                problems.append(problem or Problem(line.number, Flaw.UNKNOWN, {"text": line.user}))
+                continue
+            if before is not None and before.digest != _posting(line, account, before.result_id, key).digest:
+                raise used_otherwise(key, before)
+            grant = None if before is None else before.result_id
+            good.append(Line(line, account, found.balance, grant, replayed=before is not None))
+        return good, problems
+
+    async def _grant(self, lines: Sequence[Line], key: str) -> list[Line]:
+        """Grant some lines in one transaction."""
+        now = await self._database.now()
+        with translated():
+            made = await repeated("accounts", lambda: self._grant_once(lines, key, now), seconds=self._retry_seconds)
+        for each in made:
+            if not each.replayed:
+                telemetry.emit("accounts.posted", account=each.account)
+        return made
+
+    async def _grant_once(self, lines: Sequence[Line], key: str, now: datetime) -> list[Line]:
+        async with self._database.connection() as connection, connection.transaction():
+            return [await self._grant_line(connection, each, key, now) for each in lines]
+
+    async def _grant_line(self, connection: Connection, each: Line, key: str, now: datetime) -> Line:
+        await burn_within(connection, self._clock, each.account, Asset.TOKENS, now)
+        posting = _posting(each.line, each.account, new_id(self._clock), key)
+        balance = await entries.post(connection, posting)
+        if balance is not None:
+            await self._audit.note(connection, change_of(each.line.user, posting, file=key))
+            return Line(each.line, each.account, balance, posting.id)
+        known = await entries.find_key(connection, each.account, posting.key)
+        if known is None:
+            raise unknown_user(each.line.user)
+        if known.digest != posting.digest:
+            raise used_otherwise(posting.key, known)
+        return Line(each.line, each.account, each.balance, known.result_id, replayed=True)
+
+    async def _end(self, checked: Checked) -> None:
+        """Write down, once, that all of a file is granted."""
+
+        async def note(connection: Connection) -> None:
+            facts = {"accounts": len(checked.lines), "tokens": checked.tokens}
+            await self._audit.note(connection, Change("account.grant_file", file_target(checked.key), after=facts))
+
+        ended = new_id(self._clock)
+        await done_once(self._database, self._owner, f"file-end:{checked.key}", checked.content, ended, note)
+
+
+def file_target(key: str) -> str:
+    """Name a file of grants in the audit."""
+    return f"grants:{key}"
+
+
+def _read(file: bytes | str, zone: ZoneInfo) -> GrantFile:
+    if len(file) > BYTES_MAX:
+        raise TooLarge("the file is too large", hint=f"at most {BYTES_MAX:,} bytes; split it, with a key for each part")
+    return read(text_of(file) if isinstance(file, bytes) else file, zone)
+
+
+def _content(lines: Sequence[GrantLine]) -> bytes:
+    """Give the digest of what lines say, whatever their order."""
+    said = [
+        (line.user, line.amount, line.source, line.priority, line.expires_at and line.expires_at.isoformat())
+        for line in sorted(lines, key=lambda line: line.user)
+    ]
+    return digest("grant.file", said)
+
+
+def _problem(line: GrantLine, found: AccountRow | None, now: datetime) -> Problem | None:
+    if found is None:
+        return Problem(line.number, Flaw.UNKNOWN, {"text": line.user})
+    if line.expires_at is not None and line.expires_at <= now:
+        return Problem(line.number, Flaw.PAST, {"text": line.expires_at.isoformat()})
+    if found.balance.granted + line.amount > _MOST:
+        return Problem(line.number, Flaw.TOO_MUCH, {"text": line.user})
+    return None
+
+
+def _file_key(key: str) -> str:
+    return f"file:{key}"
+
+
+def _posting(line: GrantLine, account: UUID, grant: UUID, key: str) -> Posting:
+    return grant_posting(
+        account,
+        line.amount,
+        grant,
+        own_key(_file_key(key)),
+        source=line.source,
+        priority=line.priority,
+        expires_at=line.expires_at,
+    )
+
+
+def _parts(found: Sequence[Item], most: int) -> Sequence[Sequence[Item]]:
+    return [found[start : start + most] for start in range(0, len(found), most)]

@@ -1,0 +1,290 @@
+"""Files of grants against a real PostgreSQL: nothing of a wrong one is granted, and nobody is granted a line twice."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from jangbu.clock import SystemClock
+from jangbu.domain.grant_files import BYTES_MAX, Flaw
+from jangbu.domain.ledger import TOKENS_MAX
+from jangbu.domain.windows import zone_named
+from jangbu.errors import IdempotencyConflict, InvalidInput, TooLarge
+from jangbu.metering import bulk_grants
+from jangbu.metering.accounts import Accounts
+from jangbu.metering.audit import Audit
+from jangbu.metering.verify import Verification
+from jangbu.storage import accounts as storage
+from jangbu.storage.database import Database
+
+UTC_ZONE = zone_named("UTC")
+USERS = [f"user-{number:03}" for number in range(137)]
+FILE = "user,tokens\n" + "".join(f"{user},{number + 1}\n" for number, user in enumerate(USERS))
+TOTAL = sum(range(1, len(USERS) + 1))
+
+GRANT = """
+import asyncio, sys
+from jangbu.config import Settings
+from jangbu.domain.windows import zone_named
+from jangbu.wiring import open_metering
+
+async def main() -> None:
+    async with open_metering(Settings.load(), delivers=False) as ledger:
+        bulk = ledger.accounts.in_bulk
+        checked = await bulk.check(sys.stdin.read(), zone_named("UTC"), key="june")
+        print("checked", flush=True)
+        granted = await bulk.grant(checked, tell=lambda done, total: print(done, flush=True))
+        print("granted", len(granted.new), granted.is_whole, flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+async def accounts(database: Database) -> Accounts:
+    opened = Accounts(database, SystemClock(), project="default", retry_seconds=2)
+    async with database.connection() as connection:
+        for user in USERS:
+            await storage.create(connection, opened.id_of(user), "default", user)
+    return opened
+
+
+async def granted_to(database: Database) -> list[list[tuple[int, int]]]:
+    """Give what each user has, and what each of their grants is."""
+    async with database.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT a.user_id, b.granted, g.amount FROM jangbu.grants AS g JOIN jangbu.accounts AS a USING (account_id)"
+            " JOIN jangbu.balances AS b USING (account_id, asset)"
+        )
+    return [[(row["granted"], row["amount"]) for row in rows if row["user_id"] == user] for user in USERS]
+
+
+async def each_once(database: Database) -> None:
+    """See that everybody was granted their line, once, and that the book adds up."""
+    assert await granted_to(database) == [[(number + 1, number + 1)] for number in range(len(USERS))]
+    assert (await Verification(database, "default").run()).mismatches == ()
+
+
+async def audited(database: Database, action: str) -> list[Any]:
+    audit = Audit(database, SystemClock(), project="default")
+    return [line for line in await audit.page(limit=1_000) if line.action == action]
+
+
+async def test_a_file_is_looked_at_and_granted_and_a_second_time_changes_nothing(
+    accounts: Accounts, database: Database
+) -> None:
+    checked = await accounts.in_bulk.check(FILE, UTC_ZONE, key="june")
+    assert (len(checked.lines), len(checked.left), checked.tokens, checked.problems) == (137, 137, TOTAL, ())
+    assert await granted_to(database) == [[] for _ in USERS], "to look at it grants nothing"
+    told: list[tuple[int, int]] = []
+    granted = await accounts.in_bulk.grant(checked, tell=lambda done, total: told.append((done, total)))
+    assert (len(granted.new), granted.tokens, granted.is_whole) == (137, TOTAL, True)
+    assert told == [(50, 137), (100, 137), (137, 137)]
+    await each_once(database)
+    again = await accounts.in_bulk.check(FILE, UTC_ZONE, key="june")
+    assert (len(again.lines), again.left) == (137, ())
+    for each in (checked, again):
+        repeated = await accounts.in_bulk.grant(each)
+        assert (repeated.new, repeated.is_whole) == ((), True)
+        assert [line.grant for line in repeated.lines] == [line.grant for line in granted.lines]
+    await each_once(database)
+
+
+async def test_each_line_has_its_line_in_the_audit_and_the_file_one(accounts: Accounts, database: Database) -> None:
+    for _ in range(2):
+        await accounts.in_bulk.grant(await accounts.in_bulk.check(FILE, UTC_ZONE, key="june"))
+    lines = await audited(database, "account.grant")
+    assert sorted(line.target for line in lines) == [f"account:{user}" for user in USERS]
+    assert {line.after["file"] for line in lines} == {"june"}
+    [file] = await audited(database, "account.grant_file")
+    assert (file.target, file.after) == ("grants:june", {"accounts": 137, "tokens": TOTAL})
+
+
+async def test_a_line_is_granted_as_a_grant_of_its_own_is(accounts: Accounts) -> None:
+    ends = datetime.now(UTC) + timedelta(days=1)
+    await accounts.grant(USERS[0], 100, key="one", source="gift", priority=-1, expires_at=ends)
+    text = f"user,tokens,expires,priority,source\n{USERS[1]},100,{ends.isoformat()},-1,gift\n"
+    await accounts.in_bulk.grant(await accounts.in_bulk.check(text, UTC_ZONE, key="one"))
+    alone, of_file = [(await accounts.grants(user))[0] for user in USERS[:2]]
+    kept = ("amount", "source", "priority", "expires_at", "consumed", "expired")
+    assert [getattr(of_file, name) for name in kept] == [getattr(alone, name) for name in kept]
+    [entry] = await accounts.history(USERS[1])
+    assert (entry.kind.value, entry.delta, entry.balance_after) == ("grant", 100, 100)
+
+
+async def test_grants_that_ended_burn_before_a_file_adds_to_them(accounts: Accounts, database: Database) -> None:
+    ends = datetime.now(UTC) + timedelta(seconds=1)
+    await accounts.grant(USERS[0], 100, key="first", expires_at=ends)
+    await asyncio.sleep(1.1)
+    await accounts.in_bulk.grant(await accounts.in_bulk.check(f"user,tokens\n{USERS[0]},7", UTC_ZONE))
+    assert [entry.delta for entry in await accounts.history(USERS[0])] == [7, -100, 100]
+    assert (await accounts.balance(USERS[0])).available == 7
+    assert (await Verification(database, "default").run()).mismatches == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "flaw"),
+    [
+        ("nobody,5", Flaw.UNKNOWN), ("user-002,5,2020-01-01", Flaw.PAST), ("user-002,0", Flaw.TOKENS),
+        ("user-001,5", Flaw.TWICE), (f"user-000,{TOKENS_MAX}", Flaw.TOO_MUCH),
+    ],
+)  # fmt: skip
+async def test_nothing_is_granted_where_a_line_is_wrong(
+    accounts: Accounts, database: Database, line: str, flaw: Flaw
+) -> None:
+    await accounts.grant("user-000", TOKENS_MAX, key="a")
+    before = await granted_to(database)
+    checked = await accounts.in_bulk.check(f"user,tokens,expires\nuser-001,5\n{line}\n", UTC_ZONE)
+    assert [(each.line, each.flaw) for each in checked.problems] == [(3, flaw)]
+    with pytest.raises(InvalidInput, match="line 3 cannot be granted"):
+        await accounts.in_bulk.grant(checked)
+    assert await granted_to(database) == before
+
+
+async def test_a_key_stands_for_the_lines_in_whatever_form_and_for_no_others(
+    accounts: Accounts, database: Database
+) -> None:
+    text = "user,tokens\nuser-000,5\nuser-001,1000\n"
+    same = 'tokens;user;source\r\n"1,000";user-001;\r\n5;user-000;purchase\r\n'.encode("utf-16")
+    first = await accounts.in_bulk.grant(await accounts.in_bulk.check(text, UTC_ZONE, key="june"))
+    again = await accounts.in_bulk.grant(await accounts.in_bulk.check(same, UTC_ZONE, key="june"))
+    assert (len(first.new), len(again.new)) == (2, 0)
+    for other in (text.replace("5", "6"), text + "user-002,1\n", text.replace("user-001,1000\n", "")):
+        with pytest.raises(IdempotencyConflict):
+            await accounts.in_bulk.check(other, UTC_ZONE, key="june")
+    assert len(await audited(database, "account.grant")) == 2
+
+
+async def test_of_two_files_that_are_looked_at_under_one_key_one_is_granted(
+    accounts: Accounts, database: Database
+) -> None:
+    texts = ("user,tokens\nuser-000,5\n", "user,tokens\nuser-001,7\n")
+    one, other = [await accounts.in_bulk.check(text, UTC_ZONE, key="june") for text in texts]
+    await accounts.in_bulk.grant(one)
+    with pytest.raises(IdempotencyConflict):
+        await accounts.in_bulk.grant(other)
+    assert [line.target for line in await audited(database, "account.grant")] == ["account:user-000"]
+
+
+async def test_without_a_key_the_same_lines_are_the_same_file(accounts: Accounts) -> None:
+    text = "user,tokens\nuser-000,5\n"
+    keys = [(await accounts.in_bulk.check(each, UTC_ZONE)).key for each in (text, text.encode("utf-16"), text + "\n")]
+    assert len(set(keys)) == 1
+    for _ in range(2):
+        await accounts.in_bulk.grant(await accounts.in_bulk.check(text, UTC_ZONE))
+    assert (await accounts.balance("user-000")).granted == 5
+    await accounts.in_bulk.grant(await accounts.in_bulk.check(text, UTC_ZONE, key="once more"))
+    assert (await accounts.balance("user-000")).granted == 10
+
+
+@pytest.mark.parametrize("key", ["", "x" * 201, "a\nb", "\0"])
+async def test_a_key_that_is_none_is_refused(accounts: Accounts, key: str) -> None:
+    with pytest.raises(InvalidInput, match="idempotency key"):
+        await accounts.in_bulk.check("user,tokens\nuser-000,5\n", UTC_ZONE, key=key)
+    longest = await accounts.in_bulk.check("user,tokens\nuser-000,5\n", UTC_ZONE, key="x" * 200)
+    assert (await accounts.in_bulk.grant(longest)).is_whole
+
+
+async def test_a_file_that_is_too_large_is_not_read(accounts: Accounts) -> None:
+    with pytest.raises(TooLarge):
+        await accounts.in_bulk.check(b"x" * (BYTES_MAX + 1), UTC_ZONE)
+
+
+async def test_what_time_did_not_suffice_for_is_gone_on_with(accounts: Accounts, database: Database) -> None:
+    checked = await accounts.in_bulk.check(FILE, UTC_ZONE, key="june")
+    nothing = await accounts.in_bulk.grant(checked, seconds=0)
+    assert (nothing.lines, nothing.is_whole) == ((), False)
+    assert (await accounts.in_bulk.grant(checked, seconds=60)).is_whole
+    await each_once(database)
+
+
+async def test_a_line_whose_time_came_meanwhile_is_no_fault_once_it_is_granted(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_grants, "_LINES", 1)
+    ends = datetime.now(UTC) + timedelta(seconds=2)
+    text = f"user,tokens,expires\nuser-000,5,{ends.isoformat()}\nuser-001,7,\n"
+    assert (await accounts.in_bulk.grant(await accounts.in_bulk.check(text, UTC_ZONE, key="june"))).is_whole
+    await asyncio.sleep(2.1)
+    again = await accounts.in_bulk.check(text, UTC_ZONE, key="june")
+    assert (again.problems, again.left) == ((), ())
+
+
+async def test_a_transaction_that_fails_grants_none_of_its_lines_and_says_how_far_it_came(
+    accounts: Accounts, database: Database
+) -> None:
+    checked = await accounts.in_bulk.check(FILE, UTC_ZONE, key="june")
+    by_account = sorted(checked.lines, key=lambda line: line.account)
+    async with database.connection() as connection:
+        odd = by_account[60].line.amount
+        await connection.execute(f"ALTER TABLE jangbu.grants ADD CONSTRAINT odd CHECK (amount <> {odd})")
+        with pytest.raises(InvalidInput) as refused:
+            await accounts.in_bulk.grant(checked)
+        assert refused.value.hint == "50 of 137 lines are granted; repeat it to go on"
+        has = {line.line.user for line in by_account[:50]}
+        assert [bool(each) for each in await granted_to(database)] == [user in has for user in USERS]
+        await connection.execute("ALTER TABLE jangbu.grants DROP CONSTRAINT odd")
+    again = await accounts.in_bulk.check(FILE, UTC_ZONE, key="june")
+    assert len(again.left) == 87
+    assert len((await accounts.in_bulk.grant(again)).new) == 87
+    await each_once(database)
+
+
+@contextmanager
+def granting(database_url: str) -> Iterator["subprocess.Popen[str]"]:
+    """Grant the file in a process of its own, which tells how far it is."""
+    environment = {**os.environ, "JANGBU_DATABASE_URL": database_url}
+    with subprocess.Popen(
+        [sys.executable, "-c", GRANT],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        process.stdin.write(FILE)
+        process.stdin.close()
+        yield process
+
+
+async def test_a_process_that_is_killed_half_way_is_gone_on_with(
+    accounts: Accounts, database: Database, database_url: str
+) -> None:
+    with granting(database_url) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline().strip() for _ in range(2)] == ["checked", "50"]
+        process.send_signal(signal.SIGKILL)
+    has = [each for each in await granted_to(database) if each]
+    assert 50 <= len(has) <= len(USERS)
+    checked = await accounts.in_bulk.check(FILE, UTC_ZONE, key="june")
+    granted = await accounts.in_bulk.grant(checked)
+    assert (len(granted.lines), granted.is_whole) == (137, True)
+    await each_once(database)
+
+
+async def test_two_processes_that_grant_one_file_at_once_grant_it_once(
+    accounts: Accounts, database: Database, database_url: str
+) -> None:
+    with granting(database_url) as one, granting(database_url) as other:
+        ended = [each.stdout.read().split() for each in (one, other) if each.stdout is not None]
+    assert [words[-1] for words in ended] == ["True", "True"]
+    assert sum(int(words[-2]) for words in ended) == len(USERS)
+    await each_once(database)
+    assert len(await audited(database, "account.grant")) == len(USERS)
+    assert len(await audited(database, "account.grant_file")) == 1
+
+
+async def test_many_tasks_at_once_with_files_in_another_order_do_not_hold_each_other_up(
+    accounts: Accounts, database: Database
+) -> None:
+    head, *lines = FILE.splitlines()
+    files = [FILE, "\n".join([head, *reversed(lines)]), "\n".join([head, *lines[60:], *lines[:60]])]
+    checked = [await accounts.in_bulk.check(each, UTC_ZONE, key="june") for each in files]
+    granted = await asyncio.gather(*(accounts.in_bulk.grant(each) for each in checked))
+    assert [each.is_whole for each in granted] == [True, True, True]
+    assert sum(len(each.new) for each in granted) == len(USERS)
+    await each_once(database)
