@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jangbu.cli.commands import command, group
+from jangbu.cli.grants import grant
 from jangbu.cli.money import tokens as grouped
 from jangbu.cli.output import shown_moment
 from jangbu.cli.session import Session
 from jangbu.cli.tables import pairs, table
-from jangbu.cli.values import moment, whole_number
+from jangbu.cli.values import whole_number
 from jangbu.metering.facts import account_facts, balance_facts, grant_facts
 
 if TYPE_CHECKING:
@@ -108,41 +109,6 @@ async def revoke_view_tokens(session: Session) -> None:
     async with session.ledger() as metering:
         await metering.view_tokens.revoke_all()
     session.show({"revoked": True}, lambda: "no token that was made until now opens a view any more")
-
-
-async def grant(
-    session: Session,
-    user: User,
-    tokens: Annotated[str, typer.Argument(metavar="TOKENS", help="How many tokens were bought or are given.")],
-    key: Annotated[str, typer.Option(metavar="K", help="What makes this grant the same grant when it is repeated.")],
-    expires: Annotated[
-        str | None, typer.Option(metavar="T", help="When what is left of it expires (ISO 8601).", show_default=False)
-    ] = None,
-    priority: Annotated[str, typer.Option(metavar="N", help="Lower burns first among equal expiries.")] = "0",
-    source: Annotated[str, typer.Option(metavar="S", help="Where it comes from.")] = "purchase",
-) -> None:
-    """Give a user tokens, once for the key."""
-    from jangbu.domain.ledger import TOKENS_MAX
-
-    amount = whole_number(tokens, "the amount of tokens", least=1, most=TOKENS_MAX)
-    order = whole_number(priority, "priority", least=-(2**31), most=2**31 - 1)
-    expires_at = None if expires is None else moment(expires, "the expiry")
-    async with session.ledger() as metering:
-        user = await metering.accounts.user_named(user)
-        posted = await metering.accounts.grant(
-            user, amount, key=key, source=source, priority=order, expires_at=expires_at
-        )
-        account = await metering.accounts.find(user)
-    facts = {"id": posted.id, "user": account.user, "amount": amount, "key": key, "source": source} | {
-        "priority": order,
-        "expires_at": expires_at,
-        "replayed": posted.replayed,
-    }
-    said = "were granted before with this key" if posted.replayed else "granted"
-    session.show(
-        facts | balance_facts(posted.balance),
-        lambda: f"{amount:,} tokens {said} to {account.user}: {posted.balance.available:,} available",
-    )
 
 
 async def balance(session: Session, user: User) -> None:
