@@ -8,6 +8,12 @@ FIELDS = {
     "/user/adjust": {"user": USERS[0], "delta": "5", "reason": "why not", "key": "safety"},
     "/user/block": {"user": USERS[0], "key": "safety"},
     "/user/unblock": {"user": USERS[0], "key": "safety"},
+    "/users/grant/check": {"csv": f"user,tokens\n{USERS[0]},5", "key": "safety-file"},
+    "/users/grant/grant": {
+        "csv": f"user,tokens\n{USERS[0]},5",
+        "confirmation": "0" * 64,
+        "key": "safety-file",
+    },
     "/call/record-test": {"key": "safety"},
     "/ledger/refund": {"user": USERS[0], "call": NOBODY, "amount": "5", "reason": "why not", "key": "safety"},
     "/ledger/void": {"user": USERS[0], "call": NOBODY, "reason": "why not", "key": "safety"},

@@ -22,7 +22,7 @@ from jangbu.domain.webhooks import EventKind
 from jangbu.metering.meter import Metering
 from jangbu.wiring import open_metering
 from tests.alerts.receiver import until
-from tests.dashboard import test_nothing_yet, test_prices, test_prices_change
+from tests.dashboard import test_nothing_yet, test_prices, test_prices_change, test_users_grant
 from tests.dashboard.conftest import Opens, Told, opening
 from tests.dashboard.raw import signed_in
 from tests.dashboard.reading import ask, row_of
@@ -48,6 +48,8 @@ MUTED = (
 )
 ELSEWHERE = {
     "/call/record-test": test_nothing_yet.test_a_test_record_is_seen_as_one_and_changes_nobodys_money,
+    "/users/grant/check": test_users_grant.test_a_file_is_pasted_looked_at_and_granted_by_keyboard,
+    "/users/grant/grant": test_users_grant.test_a_file_is_pasted_looked_at_and_granted_by_keyboard,
     "/prices/backfill": test_prices.test_calls_without_a_price_are_priced_by_a_job_that_reports,
     "/prices/change/put": test_prices_change.test_a_price_is_tried_put_in_force_and_the_next_call_costs_it,
 }

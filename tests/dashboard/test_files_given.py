@@ -22,6 +22,7 @@ WITHOUT_FILES = {
     "alerts_told": "what was told of alerts, not what was recorded",
     "prices_change": "a change that is tried; the prices themselves are on their page",
     "profile": "one's own sign-in, without a figure",
+    "users_grant": "a file that is given to the page; who has what is on that of the users",
     "settings": "how the ledger stands",
     "settings_keys": "who may call, without a figure",
     "settings_members": "who may sign in, without a figure",

@@ -63,15 +63,22 @@ def pages_of(user: str) -> list[str]:
     alerts = ["/alerts", "/alerts/rules", "/alerts/channels", "/alerts/events"]
     settings = ["/settings/keys", f"/settings/keys?{named}", "/settings/members", "/profile"]
     prices = ["/prices", "/prices/change?do=markup&markup=5"]
-    return [f"/user?{named}", *entries, *alerts, *settings, *prices]
+    return [f"/user?{named}", "/users/grant", *entries, *alerts, *settings, *prices]
+
+
+def quoted(cell: str) -> str:
+    escaped = cell.replace('"', '""')
+    return f'"{escaped}"'
 
 
 def shown_forms(owner: Visitor) -> dict[str, dict[str, str]]:
     """Give the forms that the pages show, filled in as they are shown."""
     found: dict[str, dict[str, str]] = {}
-    for path in pages_of(PAYLOADS[0]):
+    pages = [owner.get(path) for path in pages_of(PAYLOADS[0])]
+    file = {"csv": f"user,tokens\n{quoted(PAYLOADS[0])},5"}
+    for page in (*pages, owner.send("/users/grant/check", file)):
         shown = Forms()
-        shown.feed(owner.get(path).text)
+        shown.feed(page.text)
         for action, fields in shown.found.items():
             found[action] = fields | found.get(action, {})
     return found

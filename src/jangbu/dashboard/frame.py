@@ -1,5 +1,6 @@
 """What happens around every page: who looks, whether they may, in which language, and what is shown if it fails."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,10 +20,11 @@ from jangbu.dashboard.failing import by_script, headers_of, missing, refused, to
 from jangbu.dashboard.fields import require_one_of
 from jangbu.dashboard.formats import Formats
 from jangbu.dashboard.look import PREFIX, Look
-from jangbu.dashboard.page import WITH_BOM, Answered, Page
+from jangbu.dashboard.page import FORM_BYTES_MAX, WITH_BOM, Answered, Page
 from jangbu.dashboard.preferences import language_of, scheme_of
 from jangbu.dashboard.rendered import page as rendered
 from jangbu.dashboard.texts import texts_of
+from jangbu.domain.members import Session
 from jangbu.domain.windows import zone_named
 from jangbu.errors import InvalidInput, JangbuError, NotPermitted, TooLarge
 from jangbu.metering.audit import acting_as
@@ -33,7 +35,6 @@ from jangbu.metering.verification_runs import VerificationRuns
 __all__ = ["COOKIE", "Frame", "address_of", "form_of", "require_same_site"]
 
 COOKIE = "__Host-jangbu"
-_FORM_BYTES_MAX = 65_536
 _FIELDS_MAX = 100
 
 _log = logging.getLogger("jangbu.dashboard")
@@ -81,7 +82,9 @@ class Frame:
         telemetry.emit("request.routed", verb=f"dashboard.{page.name}.{name}")
         try:
             require_same_site(request)
-            form = await form_of(request)
+            if action.bytes_max > FORM_BYTES_MAX and await self._session(request) is None:
+                return _to_sign_in(page, request)
+            form = await form_of(request, action.bytes_max)
             look = await self._look(page, request, form)
             if look is None:
                 return _to_sign_in(page, request)
@@ -119,8 +122,7 @@ class Frame:
             return self._failed(unforeseen(error), look, request, page)
 
     async def _look(self, page: Page, request: Request, form: Mapping[str, str]) -> Look | None:
-        token = request.cookies.get(COOKIE)
-        session = None if token is None else await self.ledger.sessions.of(token)
+        session = await self._session(request)
         if session is None:
             return None
         query = dict(request.query_params)
@@ -150,6 +152,10 @@ class Frame:
             form=form,
         )
 
+    async def _session(self, request: Request) -> Session | None:
+        token = request.cookies.get(COOKIE)
+        return None if token is None else await self.ledger.sessions.of(token)
+
     def _values(self, look: Look, request: Request, page: Page) -> dict[str, Any]:
         menu = [each for each in self.pages if each.in_menu and look.may(each.roles)]
         return {
@@ -176,16 +182,21 @@ class Frame:
         return rendered("failed.html", values, status=status_of(error), headers=headers_of(error))
 
 
-async def form_of(request: Request) -> dict[str, str]:
+async def form_of(request: Request, most: int = FORM_BYTES_MAX) -> dict[str, str]:
     """Read a form's fields. Raises InvalidInput and TooLarge."""
     body = bytearray()
     try:
         async for piece in request.stream():
             body += piece
-            if len(body) > _FORM_BYTES_MAX:
-                raise TooLarge("the form is too large", hint=f"at most {_FORM_BYTES_MAX:,} bytes")
+            if len(body) > most:
+                raise TooLarge("the form is too large", hint=f"at most {most:,} bytes")
     except ClientDisconnect:
         raise InvalidInput("the form broke off before its end") from None
+    # What takes its time to read is not read while calls wait.
+    return _fields(body) if len(body) <= FORM_BYTES_MAX else await asyncio.to_thread(_fields, body)
+
+
+def _fields(body: bytearray) -> dict[str, str]:
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_FIELDS_MAX, errors="strict")
     except ValueError as error:

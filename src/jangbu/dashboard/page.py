@@ -11,6 +11,7 @@ from jangbu.metering.exports import Table
 
 __all__ = [
     "FIGURES",
+    "FORM_BYTES_MAX",
     "MONEY",
     "OPERATIONS",
     "OWNERS",
@@ -43,12 +44,16 @@ Act = Callable[[Look], Awaitable[str | Answered]]
 """Does what a form asks for, and gives the address to go on to, or the page that answers."""
 
 
+FORM_BYTES_MAX = 65_536
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something that is done by a form."""
+    """Something that is done by a form. One that may be larger than others is read of those alone who are signed in."""
 
     act: Act
     roles: frozenset[Role]
+    bytes_max: int = FORM_BYTES_MAX
 
 
 Read = Callable[[Look], Awaitable[Table]]

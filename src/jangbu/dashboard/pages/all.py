@@ -21,6 +21,7 @@ from jangbu.dashboard.pages import (
     settings_members,
     user,
     users,
+    users_grant,
 )
 
 __all__ = ["PAGES"]
@@ -28,6 +29,7 @@ __all__ = ["PAGES"]
 PAGES: tuple[Page, ...] = (
     overview.PAGE,
     users.PAGE,
+    users_grant.PAGE,
     models.PAGE,
     cost.PAGE,
     ledger.PAGE,

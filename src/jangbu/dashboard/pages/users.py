@@ -6,7 +6,7 @@ from typing import Any
 from jangbu.dashboard.choices import chosen, window_of
 from jangbu.dashboard.fields import Wrong, chosen_of, require_one_of
 from jangbu.dashboard.look import Look
-from jangbu.dashboard.page import READERS, Page
+from jangbu.dashboard.page import MONEY, READERS, Page
 from jangbu.dashboard.sparks import HEIGHT, drawn
 from jangbu.metering import directory
 from jangbu.metering.directory import Order, Place
@@ -49,6 +49,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         "way": way,
         "ways": _WAYS,
         "search": prefix,
+        "may_grant": look.may(MONEY),
     }
 
 

@@ -80,6 +80,11 @@ function drawAll() {
   document.querySelectorAll("figure[data-chart]").forEach(draw);
 }
 
+// What does nothing without this script is not offered where it does not run.
+function offerAll() {
+  document.querySelectorAll("[data-scripted][hidden]").forEach((each) => { each.hidden = false; });
+}
+
 function redrawAll() {
   for (const made of drawn.values()) made?.chart.setOption(option(made.data), true);
 }
@@ -105,6 +110,19 @@ async function copied(button, text) {
   told.textContent = told.dataset.said;
 }
 
+// Excel writes CP949 in Korea, where a file is not saved as UTF-8; the server reads files that it is given the same way.
+function textOf(bytes) {
+  const wide = { "255,254": "utf-16le", "254,255": "utf-16be" }[`${bytes[0]},${bytes[1]}`];
+  for (const encoding of wide ? [wide] : ["utf-8", "euc-kr"]) {
+    try { return new TextDecoder(encoding, { fatal: true }).decode(bytes); } catch { /* the next one may fit */ }
+  }
+  return new TextDecoder().decode(bytes);
+}
+
+async function readInto(field, files) {
+  if (files.length) field.value = textOf(new Uint8Array(await files[0].arrayBuffer()));
+}
+
 // The days of a calendar are too many to have a link each in the way of the keyboard: in the table beside it they have.
 function ofDay(address, day) {
   const link = new URL(address, location.href);
@@ -128,6 +146,8 @@ document.addEventListener("change", (event) => {
     root.dataset.scheme = event.target.value;
     remember("jangbu-scheme", event.target.value);
     redrawAll();
+  } else if (event.target.matches("[data-reads]")) {
+    readInto(document.getElementById(event.target.dataset.reads), event.target.files);
   } else if (event.target.form?.matches("form.filters, form[data-waits]")) {
     const { range, from, to } = event.target.form.elements;
     // Days are a period of their own: to enter one chooses that, and whoever chooses that has to enter them yet.
@@ -147,5 +167,6 @@ document.addEventListener("formdata", (event) => {
 });
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
-new MutationObserver(drawAll).observe(document.body, { childList: true, subtree: true });
+new MutationObserver(() => { drawAll(); offerAll(); }).observe(document.body, { childList: true, subtree: true });
 drawAll();
+offerAll();
