@@ -7,9 +7,9 @@ import pytest
 from playwright.async_api import Page, expect
 
 from jangbu.config import Settings
-from jangbu.dashboard.pages import users_grant
-from jangbu.dashboard.texts import LANGUAGES, texts_of
+from jangbu.dashboard.texts import LANGUAGES, Language, texts_of
 from jangbu.domain.grant_files import LINES_MAX, Flaw
+from jangbu.domain.windows import zone_named
 from jangbu.metering.meter import Metering
 from tests.dashboard.conftest import Opens
 from tests.dashboard.raw import Answer, Visitor, asked_of, signed_in
@@ -170,15 +170,13 @@ async def test_a_file_that_is_sent_twice_is_granted_once_and_another_than_was_sh
     assert await granted(own_site, KIM) == [before[0] + 22]
 
 
-async def test_what_time_did_not_suffice_for_is_gone_on_with(
-    own_site: Site, ledger: Metering, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_time_did_not_suffice_for_is_gone_on_with(own_site: Site, ledger: Metering) -> None:
     text = "user,tokens\n" + "".join(f"bulk-{number},1\n" for number in range(120))
     for number in range(120):
         await ledger.accounts.create(f"bulk-{number}")
     bulk = ledger.accounts.in_bulk
     form = grant_form(checked(await visiting(own_site, OWNER), text, key="in parts"))
-    found = await bulk.check(text, users_grant.zone_named("UTC"), key="in parts")
+    found = await bulk.check(text, zone_named("UTC"), key="in parts")
 
     def broken_off(done: int, total: int) -> None:
         raise KeyError(done)
@@ -224,9 +222,8 @@ async def test_a_key_that_is_none_and_a_file_that_nobody_granted_are_told(own_si
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-async def test_every_flaw_has_its_words(language: str) -> None:
-    texts = texts_of(language)  # type: ignore[arg-type]
-    assert all(texts.has(f"bulk.wrong.{flaw.value}") for flaw in Flaw)
+async def test_every_flaw_has_its_words(language: Language) -> None:
+    assert all(texts_of(language).has(f"bulk.wrong.{flaw.value}") for flaw in Flaw)
 
 
 async def test_days_are_those_of_the_pages_zone(own_site: Site) -> None:
