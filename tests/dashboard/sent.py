@@ -41,6 +41,7 @@ FIELDS = {
     "/alerts/rules/mute": {"condition": "unpriced", "minutes": "15", "reason": "why not", "key": "safety-mute"},
     "/alerts/rules/unmute": {"condition": "unpriced"},
     "/prices/backfill": {"key": "safety-backfill"},
+    "/prices/change/try-file": {"book": '{"entries": []}'},
     "/prices/change/put": {"do": "markup", "markup": "5", "confirmation": "0" * 64, "key": "safety-put"},
 }
 """What a form holds that would be done, if it were its sender's to send; one that is not listed is sent empty."""

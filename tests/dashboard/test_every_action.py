@@ -51,6 +51,7 @@ ELSEWHERE = {
     "/users/grant/check": test_users_grant.test_a_file_is_pasted_looked_at_and_granted_by_keyboard,
     "/users/grant/grant": test_users_grant.test_a_file_is_pasted_looked_at_and_granted_by_keyboard,
     "/prices/backfill": test_prices.test_calls_without_a_price_are_priced_by_a_job_that_reports,
+    "/prices/change/try-file": test_prices_change.test_a_price_file_is_pasted_tried_and_put_in_force_by_keyboard,
     "/prices/change/put": test_prices_change.test_a_price_is_tried_put_in_force_and_the_next_call_costs_it,
 }
 """What stands only in a ledger in which nothing was recorded yet, has no price yet, or was tried before."""

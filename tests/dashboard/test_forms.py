@@ -76,7 +76,9 @@ def shown_forms(owner: Visitor) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     pages = [owner.get(path) for path in pages_of(PAYLOADS[0])]
     file = {"csv": f"user,tokens\n{quoted(PAYLOADS[0])},5"}
-    for page in (*pages, owner.send("/users/grant/check", file)):
+    book = {"book": '{"entries": [{"models": ["gemini-9-tried"], "source": "s", "usd": {"input": "1"}}]}'}
+    read = owner.send("/users/grant/check", file), owner.send("/prices/change/try-file", book)
+    for page in (*pages, *read):
         shown = Forms()
         shown.feed(page.text)
         for action, fields in shown.found.items():

@@ -1,4 +1,4 @@
-"""Changes of prices as forms write them: an own price or its end, a mark-up, or what the shipped book knows more."""
+"""Changes of prices as forms write them: an own price or its end, a mark-up, or what another book knows more."""
 
 import re
 from collections.abc import Mapping
@@ -9,18 +9,19 @@ from typing import TypeVar
 
 from jangbu.dashboard.fields import Wrong, chosen_of, day_of, require_one_of, whole
 from jangbu.dashboard.look import Look
-from jangbu.domain.price_book import PRICE_MAX, TOKEN_UNIT_SIZE, UNIT_SIZES, Meter, Modality, Price
+from jangbu.domain.price_book import PRICE_MAX, TOKEN_UNIT_SIZE, UNIT_SIZES, Meter, Modality, Price, PriceBook
 from jangbu.domain.pricing import MARKUP_MAX
 from jangbu.domain.usage import Platform, Tier
 from jangbu.domain.windows import Window, day_start, zone_named
+from jangbu.errors import InvalidInput
 from jangbu.metering.price_changes import grown, marked_up, with_own, without_own
 from jangbu.metering.pricing import Make
-from jangbu.prices import shipped
+from jangbu.prices import parsed, shipped
 from jangbu.prices.files import to_nano
 
 __all__ = ["FIELDS", "KINDS", "UNITS", "Draft", "asked_of", "draft_of"]
 
-KINDS = ("price", "markup", "shipped", "removal")
+KINDS = ("price", "markup", "shipped", "removal", "file")
 UNITS = {"1M": 1, "1K": 1_000}
 """How often the unit of the form's price goes into that of the book."""
 FIELDS = (
@@ -36,6 +37,7 @@ _MODEL_LENGTH_MAX = 200
 _TEXT_LENGTH_MAX = 500
 _NOTE_LENGTH_MAX = 200
 _SHOWN = 40
+_ROWS_MAX = 10_000
 _PERCENT = re.compile(r"(-?)([0-9]{1,6})(?:\.([0-9]{1,4}))?")
 
 
@@ -78,8 +80,8 @@ def draft_of(look: Look) -> Draft:
     if kind == "removal":
         row = _removed(look)
         return Draft(without_own(row), note or f"no own price for {row.meter} of {row.model}", (row.model,), row)
-    book = shipped()
-    return Draft(grown(book, _at(look)), note or "imported from the shipped book", book.models, None)
+    book, name = (_file(look), "a file") if kind == "file" else (shipped(), "the shipped book")
+    return Draft(grown(book, _at(look)), note or f"imported from {name}", book.models, None)
 
 
 def _row(look: Look, note: str) -> Price:
@@ -103,6 +105,16 @@ def _row(look: Look, note: str) -> Price:
         valid_to=ends,
         note=note,
     )
+
+
+def _file(look: Look) -> PriceBook:
+    text = look.form.get("book", "")
+    if not text.strip():
+        raise Wrong("book_missing")
+    try:
+        return parsed(text, "JSON", rows_most=_ROWS_MAX)
+    except InvalidInput as error:
+        raise Wrong("book", text=error.message[:_TEXT_LENGTH_MAX]) from None
 
 
 def _removed(look: Look) -> Price:
@@ -193,4 +205,4 @@ def _moment(text: str) -> datetime | None:
 
 def asked_of(form: Mapping[str, str]) -> dict[str, str]:
     """Give what a form holds of a change, for the form that puts it in force."""
-    return {name: form[name] for name in FIELDS if form.get(name)}
+    return {name: form[name] for name in (*FIELDS, "book") if form.get(name)}

@@ -63,6 +63,11 @@ def load(path: Path) -> PriceBook:
     return _book((path,))
 
 
+def parsed(text: str, name: str, *, rows_most: int) -> PriceBook:
+    """Read the text of a price file that ``name`` stands for. Raises InvalidInput with the entry, and for more rows."""
+    return read(_entries(text, name), name, rows_most=rows_most)
+
+
 def read(entries: Iterable[Any], name: str, *, rows_most: int) -> PriceBook:
     """Read the entries of a price file that ``name`` stands for. Raises InvalidInput for more rows than that, too."""
     rows: list[Price] = []
@@ -94,7 +99,7 @@ def to_usd(nano: int) -> str:
 def _book(paths: Iterable[Path]) -> PriceBook:
     rows: list[Price] = []
     for path in paths:
-        for number, entry in enumerate(_entries(path), start=1):
+        for number, entry in enumerate(_entries(_text(path), path.name), start=1):
             _add(rows, entry, f"{path.name}: entry {number}{_named(entry)}")
     return PriceBook(tuple(rows))
 
@@ -111,16 +116,32 @@ def _add(rows: list[Price], entry: Any, where: str, rows_most: int = sys.maxsize
         raise InvalidInput(f"{where}: {message}") from error
 
 
-def _entries(path: Path) -> list[Any]:
+def _text(path: Path) -> str:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise InvalidInput(f"{path.name}: cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise InvalidInput(f"{path.name}: no JSON: {error}") from error
+        raise InvalidInput(f"{path.name}: no UTF-8: {error}") from error
+
+
+def _entries(text: str, name: str) -> list[Any]:
+    try:
+        document = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_named_once)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{name}: no JSON: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("entries"), list):
-        raise InvalidInput(f"{path.name}: a price file is an object with a list of entries")
+        raise InvalidInput(f"{name}: a price file is an object with a list of entries")
     return list(document["entries"])
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Read an object. Of a price that stands there twice nobody knows which one is meant."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for number, (name, _) in enumerate(pairs) if name in dict(pairs[:number]))
+        raise ValueError(f"{twice[:40]!r} stands twice in one object")
+    return found
 
 
 def _rows(entry: Mapping[str, Any], before: list[Price]) -> Iterator[Price]:

@@ -1,5 +1,6 @@
 """A change of prices: written into a form, tried without changing anything, and put in force as it was tried."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -10,7 +11,7 @@ from jangbu.dashboard.done import key_of, new_key
 from jangbu.dashboard.failing import told
 from jangbu.dashboard.fields import Wrong
 from jangbu.dashboard.look import Look
-from jangbu.dashboard.page import MONEY, Action, Page
+from jangbu.dashboard.page import FORM_BYTES_MAX, MONEY, Action, Answered, Page
 from jangbu.dashboard.price_drafts import KINDS, UNITS, Draft, asked_of, draft_of
 from jangbu.domain.price_book import Meter, Modality, Price
 from jangbu.domain.usage import Platform, Tier
@@ -22,6 +23,10 @@ from jangbu.metering.price_trials import BookMoved, Compared, Line, Sums, Trial,
 __all__ = ["PAGE"]
 
 _CONFIRMATION_LENGTH = 64
+_FILE_BYTES_MAX = 1_000_000
+_LARGE = FORM_BYTES_MAX + 3 * _FILE_BYTES_MAX
+"""How large a form with a file may be, every byte of which may have grown to three."""
+_WINDOW = ("range", "from", "to", "zone")
 
 
 async def show(look: Look) -> Mapping[str, Any]:
@@ -34,6 +39,17 @@ async def show(look: Look) -> Mapping[str, Any]:
             values = await _tried(look)
         except Wrong as error:
             problem = error
+    return _values(look, values, problem)
+
+
+async def try_file(look: Look) -> Answered:
+    """Show what the prices of a file come to, which no address could hold. Nothing is changed."""
+    window = {name: look.form[name] for name in _WINDOW if look.form.get(name)}
+    look = replace(look, query={**look.query, **window}, form={**look.form, "do": "file"})
+    return Answered("prices_change.html", _values(look, await _tried(look), None))
+
+
+def _values(look: Look, values: Mapping[str, Any], problem: Wrong | None) -> Mapping[str, Any]:
     return {
         **_choices(look),
         **told(problem),
@@ -47,7 +63,7 @@ async def show(look: Look) -> Mapping[str, Any]:
 
 async def put(look: Look) -> str:
     """Put a change in force, if it still is what was tried, on the prices that it was tried on."""
-    draft, confirmation, key = draft_of(look), look.form.get("confirmation", ""), key_of(look)
+    draft, confirmation, key = await _draft(look), look.form.get("confirmation", ""), key_of(look)
     if len(confirmation) != _CONFIRMATION_LENGTH:
         raise Wrong("form")
     content = digest("dashboard.prices", confirmation, draft.note)
@@ -62,7 +78,7 @@ async def put(look: Look) -> str:
 
 
 async def _tried(look: Look) -> Mapping[str, Any]:
-    draft, window = draft_of(look), window_of(look)
+    draft, window = await _draft(look), window_of(look)
     try:
         trial = await tried(look.ledger.pricing, draft.make, look.now)
     except NotFound as error:
@@ -84,6 +100,11 @@ async def _tried(look: Look) -> Mapping[str, Any]:
         "again": look.url(),
         "about": _about(draft),
     }
+
+
+async def _draft(look: Look) -> Draft:
+    """Read the change, beside the loop: a book may be large."""
+    return await asyncio.to_thread(draft_of, look)
 
 
 def _line(look: Look, line: Line) -> Mapping[str, Any]:
@@ -157,4 +178,8 @@ def _choices(look: Look) -> Mapping[str, Any]:
     }
 
 
-PAGE = Page("/prices/change", "prices_change", MONEY, show, {"put": Action(put, MONEY)}, in_menu=False)
+_ACTIONS = {
+    "put": Action(put, MONEY, bytes_max=_LARGE),
+    "try-file": Action(try_file, MONEY, bytes_max=_LARGE),
+}
+PAGE = Page("/prices/change", "prices_change", MONEY, show, _ACTIONS, in_menu=False)
