@@ -8,7 +8,8 @@ from playwright.async_api import Page, expect
 
 from jangbu.config import Settings
 from jangbu.dashboard.texts import LANGUAGES, Language, texts_of
-from jangbu.domain.grant_files import LINES_MAX, Flaw
+from jangbu.domain.grant_files import LINES_MAX
+from jangbu.domain.grant_flaws import Flaw
 from jangbu.domain.windows import zone_named
 from jangbu.metering.meter import Metering
 from tests.dashboard.conftest import Opens

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jangbu.domain.grant_files import LINES_MAX, Flaw, GrantFile, GrantLine, read, text_of
+from jangbu.domain.grant_files import LINES_MAX, GrantFile, GrantLine, read, text_of
+from jangbu.domain.grant_flaws import Flaw
 from jangbu.domain.ledger import TOKENS_MAX
 from jangbu.domain.windows import zone_named
 

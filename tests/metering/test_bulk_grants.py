@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from jangbu.clock import SystemClock
-from jangbu.domain.grant_files import BYTES_MAX, Flaw
+from jangbu.domain.grant_files import BYTES_MAX
+from jangbu.domain.grant_flaws import Flaw
 from jangbu.domain.ledger import TOKENS_MAX
 from jangbu.domain.windows import zone_named
 from jangbu.errors import IdempotencyConflict, InvalidInput, TooLarge

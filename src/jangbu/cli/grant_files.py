@@ -12,7 +12,7 @@ from jangbu.cli.values import file_bytes
 from jangbu.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from jangbu.domain.grant_files import Problem
+    from jangbu.domain.grant_flaws import Problem
     from jangbu.metering.bulk_grants import Checked, Granted, Line
 
 __all__ = ["grant_file"]
@@ -50,7 +50,7 @@ async def grant_file(session: Session, file: str, key: str | None, *, dry_run: b
 
 def _refusal(file: str, problems: "Sequence[Problem]") -> InvalidInput | NotFound:
     """Say that nothing was granted; users of whom nobody knows are not found, as in a single grant."""
-    from jangbu.domain.grant_files import Flaw
+    from jangbu.domain.grant_flaws import Flaw
 
     lines = len({each.line for each in problems})
     said = f"{counted(lines, 'line')} of {file} cannot be granted, and nothing was"

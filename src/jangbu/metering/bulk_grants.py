@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 
 from jangbu import telemetry
 from jangbu.clock import Clock, new_id
-from jangbu.domain.grant_files import BYTES_MAX, Flaw, GrantFile, GrantLine, Problem, read, text_of
+from jangbu.domain.grant_files import BYTES_MAX, GrantFile, GrantLine, read, text_of
+from jangbu.domain.grant_flaws import Flaw, Problem
 from jangbu.domain.ledger import Asset, Balance, account_id, project_id
 from jangbu.errors import InvalidInput, JangbuError, TooLarge
 from jangbu.metering.audit import Audit, Change

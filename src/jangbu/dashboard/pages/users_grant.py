@@ -6,7 +6,8 @@ from typing import Any
 from jangbu.dashboard.fields import Wrong
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import FORM_BYTES_MAX, MONEY, Action, Answered, Page
-from jangbu.domain.grant_files import BYTES_MAX, Problem
+from jangbu.domain.grant_files import BYTES_MAX
+from jangbu.domain.grant_flaws import Problem
 from jangbu.domain.windows import zone_named
 from jangbu.metering.bulk_grants import KEY_LENGTH_MAX, Checked, Granted, Line, file_target
 
