@@ -16,6 +16,7 @@ from playwright.async_api import Page
 from jangbu.config import Settings
 from jangbu.dashboard.formats import Formats
 from jangbu.metering.meter import Metering
+from jangbu.metering.price_changes import marked_up
 from jangbu.providers.gemini.parse import parse
 from jangbu.storage import usage
 from jangbu.testing import SettableClock
@@ -30,6 +31,8 @@ MOVED = (datetime(2026, 11, 1, 6, tzinfo=UTC), datetime(2026, 10, 3, 15, 30, tzi
          datetime(2026, 3, 8, 7, tzinfo=UTC), datetime(2026, 4, 4, 15, tzinfo=UTC))  # fmt: skip
 """When clocks were put back in New York and forward on Lord Howe, and in spring the other way round."""
 FIRST, LAST = date(2026, 9, 28), date(2026, 11, 9)
+MARKED_UP_FROM = 120
+"""Which call is the first for which users are charged more than Google asks for."""
 METRICS = ("tokens", "cost", "calls")
 COUNTED = {
     "tokens": "total", "cost": "coalesce(cost_nano, 0)", "calls": "1", "input": "prompt + tool", "cached": "cached",
@@ -76,6 +79,8 @@ async def fill(database_url: str) -> str:
         await usage.make_partitions(ledger.database, sorted(months))
         for number, at in enumerate((*spread, *dense, *midnights, *lately)):
             clock.set(at + timedelta(seconds=dice.randrange(60)) if number < 500 else at)
+            if number == MARKED_UP_FROM:
+                await ledger.pricing.change(marked_up(125_000), "an eighth on top")
             await record(ledger, dice, number)
     return ""
 

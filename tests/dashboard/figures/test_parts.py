@@ -202,6 +202,7 @@ async def test_cost_is_that_of_the_records_by_model_service_and_user(
     for name, value in (
         ("Google's price", total["cost"]), ("Charged to users", total["charge"]),
         ("Of it for input", total["input_cost"]), ("Of it for output", of_output),
+        ("Mark-up", total["charge"] - total["cost"]),
     ):  # fmt: skip
         assert page.tiles[name] == FORMATS.money_exact(value)
     for named, by in (("cost-models", "model"), ("cost-services", "service"), ("cost-users", "user_id")):
@@ -209,6 +210,16 @@ async def test_cost_is_that_of_the_records_by_model_service_and_user(
         assert table.column("Calls") == {name: written("calls", sums["calls"]) for name, sums in parts.items()}
         assert table.column("Google's price") == {name: costed(sums) for name, sums in parts.items()}
         assert table.column("Charged to users") == {name: costed(sums, "charge") for name, sums in parts.items()}
+        on_top = {
+            name: sums["charge"] - sums["cost"] for name, sums in parts.items() if sums["unpriced"] < sums["calls"]
+        }
+        assert table.column("Mark-up") == {
+            name: written("cost", on_top[name]) if name in on_top else "–" for name in parts
+        }
+        assert table.column("Mark-up in %") == {
+            name: FORMATS.percent(on_top.get(name, 0), sums["cost"]) for name, sums in parts.items()
+        }
+    assert any(total["charge"] != total["cost"] for total in (await meant.sums("model")).values()), "there is a mark-up"
     bars = [row.cells[-1] for row in page.table_of("by-service-title").rows]
     assert [each for each in bars if each != "$0.00"] == [
         written("cost", sums["cost"]) for sums in days.values() if sums["cost"]
