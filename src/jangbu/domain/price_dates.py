@@ -8,7 +8,7 @@ from enum import StrEnum
 from jangbu.domain.price_book import Price, PriceBook
 from jangbu.domain.usage import Platform
 
-__all__ = ["Standing", "Turn", "held", "standing", "turns"]
+__all__ = ["Standing", "Turn", "held", "priced_models", "standing", "turns"]
 
 _INSTANT = timedelta(microseconds=1)
 
@@ -55,6 +55,21 @@ def standing(book: PriceBook, row: Price, at: datetime) -> Standing:
 def held(book: PriceBook, row: Price, at: datetime) -> Price | None:
     """Give the price that holds at a moment for what a row prices, or None."""
     return _found(book, row, row.platform or Platform.GEMINI_API, at)
+
+
+def priced_models(book: PriceBook, at: datetime) -> tuple[str, ...]:
+    """Give the models by name, without patterns, for which any price holds at a moment."""
+    return tuple(
+        sorted(
+            {
+                row.model
+                for row in book.rows
+                if not row.model.endswith("*")
+                and (row.valid_from is None or row.valid_from <= at)
+                and (row.valid_to is None or at < row.valid_to)
+            }
+        )
+    )
 
 
 def turns(book: PriceBook, after: datetime) -> tuple[Turn, ...]:

@@ -1,0 +1,144 @@
+"""What calls would have cost if another model had answered them with the same usage: each priced one by one."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from jangbu.domain.pricing import Meter, Modality, Reason, Unpriced, charge
+from jangbu.metering.evidence import restated
+from jangbu.metering.pricing import Edition
+from jangbu.metering.stretches import Meant, walk
+from jangbu.storage.stretches import records
+from jangbu.storage.usage import UsageRecord
+
+__all__ = ["SECONDS", "Compared", "Lack", "WhatIf", "what_if"]
+
+SECONDS = 8
+"""How long calls are looked at for a page: from the latest on, as many as can be."""
+_SIZE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Why a call has no price at the other model: what of it is not priced there, where that is known."""
+
+    reason: Reason
+    meter: Meter | None
+    modality: Modality | None
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Some calls as they were recorded, and at the other model's prices. Money is in nano-USD.
+
+    The sums are of the same calls on both sides: ``unpriced_there`` calls have no price at the other model and
+    ``unpriced_then`` others had none when they were recorded; neither adds anything.
+    """
+
+    calls: int = 0
+    cost_nano: int = 0
+    charge_nano: int = 0
+    other_cost_nano: int = 0
+    other_charge_nano: int = 0
+    unpriced_there: int = 0
+    unpriced_then: int = 0
+
+    @property
+    def compared(self) -> int:
+        """How many calls have a price on both sides."""
+        return self.calls - self.unpriced_there - self.unpriced_then
+
+    @property
+    def difference_nano(self) -> int:
+        """What the other model would have cost more; below zero, less."""
+        return self.other_cost_nano - self.cost_nano
+
+    def __add__(self, other: "Compared") -> "Compared":
+        return Compared(
+            self.calls + other.calls,
+            self.cost_nano + other.cost_nano,
+            self.charge_nano + other.charge_nano,
+            self.other_cost_nano + other.other_cost_nano,
+            self.other_charge_nano + other.other_charge_nano,
+            self.unpriced_there + other.unpriced_there,
+            self.unpriced_then + other.unpriced_then,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """What calls cost and would have cost, by the models that answered, the dearest first.
+
+    ``lacks`` says of how many calls what has no price there. ``is_whole`` tells whether all calls that are meant were
+    looked at; where not, they are the latest ones.
+    """
+
+    model: str
+    at: datetime
+    lines: tuple[tuple[str, Compared], ...] = ()
+    total: Compared = Compared()
+    lacks: tuple[tuple[Lack, int], ...] = ()
+    is_whole: bool = True
+
+
+@dataclass(slots=True)
+class _Sums:
+    edition: Edition
+    model: str
+    at: datetime
+    lines: dict[str, Compared] = field(default_factory=dict)
+    lacks: Counter[Lack] = field(default_factory=Counter)
+
+    def add(self, page: Sequence[UsageRecord]) -> None:
+        """Price some calls by the other model, and add them to those of the models that answered."""
+        for record in page:
+            cost = self.edition.cost_as(restated(record), self.model, self.at)
+            other, other_charge = cost.amount_nano, charge(cost, self.edition.terms)
+            if other is None or other_charge is None:
+                found = Compared(1, unpriced_there=1)
+                self.lacks.update({_lack(each) for each in cost.unpriced} or {_TOO_LARGE})
+            elif record.cost_nano is None or record.charge_nano is None:
+                found = Compared(1, unpriced_then=1)
+            else:
+                found = Compared(1, record.cost_nano, record.charge_nano, other, other_charge)
+            self.lines[record.model] = self.lines.get(record.model, Compared()) + found
+
+
+_TOO_LARGE = Lack(Reason.AMOUNT_TOO_LARGE, None, None)
+
+
+async def what_if(meant: Meant, edition: Edition, model: str, *, seconds: int | None = SECONDS) -> WhatIf:
+    """Price the calls that are meant by another model's prices of the moment as of which they are read.
+
+    They are priced from the latest on, for so many seconds at most; None is for as long as it takes. Raises NotFound
+    for a user without an account.
+    """
+    sums, is_whole = _Sums(edition, model, meant.as_of), True
+    until = None if seconds is None else time.monotonic() + seconds
+    async with aclosing(walk(meant, records, _SIZE)) as walked:
+        async for page in walked:
+            if until is not None and time.monotonic() >= until:
+                is_whole = False
+                break
+            await asyncio.to_thread(sums.add, page)
+    return WhatIf(
+        model, meant.as_of, _dearest(sums.lines), sum(sums.lines.values(), Compared()), _most(sums.lacks), is_whole
+    )
+
+
+def _dearest(lines: Mapping[str, Compared]) -> tuple[tuple[str, Compared], ...]:
+    return tuple(sorted(lines.items(), key=lambda line: (-line[1].cost_nano, line[0])))
+
+
+def _most(lacks: Counter[Lack]) -> tuple[tuple[Lack, int], ...]:
+    return tuple(sorted(lacks.items(), key=lambda each: (-each[1], str(each[0]))))
+
+
+def _lack(each: Unpriced) -> Lack:
+    """Say what is not priced; where it is the tier or the model, that all the same whatever the call used."""
+    is_of_meter = each.reason in {Reason.METER_UNPRICED, Reason.DURATION_UNKNOWN}
+    return Lack(each.reason, each.meter, each.modality) if is_of_meter else Lack(each.reason, None, None)
