@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jangbu.dashboard import files
+from jangbu.dashboard import costs, files
 from jangbu.dashboard.choices import chosen, filters_of, window_of
 from jangbu.dashboard.figures import parts_figure
 from jangbu.dashboard.look import Look
@@ -15,6 +15,8 @@ from jangbu.metering.snapshots import snapshot
 __all__ = ["PAGE"]
 
 _TOP_USERS = 20
+_KEPT = ("whatif",)
+"""What the form of filters takes along."""
 
 
 async def show(look: Look) -> Mapping[str, Any]:
@@ -26,6 +28,8 @@ async def show(look: Look) -> Mapping[str, Any]:
         users = () if look.is_filtered else await tops.users(book, window, "cost", limit=_TOP_USERS)
         month = await outlook(book, window.zone, filters)
         choices = await chosen(look, book)
+    # Looked at when the connection is free again: others need it meanwhile.
+    other = await costs.tried(look, book.as_of)
     return {
         "choices": choices,
         "series": by_service,
@@ -33,6 +37,10 @@ async def show(look: Look) -> Mapping[str, Any]:
         "users": users,
         "month": month,
         "markup": look.ledger.pricing.in_force.terms.markup_parts_per_million,
+        "priced_models": costs.models_of(look),
+        "other": other,
+        "carried": {name: value for name, value in costs.carried(look).items() if name in _KEPT},
+        "of_what_if": costs.carried(look, "whatif"),
         "chart": parts_figure(look, "by-service", by_service, "cost", look.texts("cost.by_service")),
     }
 
@@ -42,5 +50,10 @@ PAGE = Page(
     "cost",
     READERS,
     show,
-    files={"usage": files.usage("service"), "models": files.parts("model"), "services": files.parts("service")},
+    files={
+        "usage": files.usage("service"),
+        "models": files.parts("model"),
+        "services": files.parts("service"),
+        "whatif": costs.what_if_file,
+    },
 )

@@ -1,0 +1,48 @@
+"""Exports of what no rollup tells of costs: all calls that are meant are looked at, however long that takes."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from jangbu.metering.exports.tables import Column, Kind, Page, Table
+from jangbu.metering.pricing import Edition
+from jangbu.metering.stretches import Meant
+from jangbu.metering.what_if import Compared, what_if
+
+__all__ = ["at_other_price"]
+
+_WHAT_IF = (
+    *(Column(name, Kind.MOMENT) for name in ("start", "end")),
+    *(Column(name, Kind.TEXT) for name in ("user", "model", "other_model")),
+    *(Column(name, Kind.INTEGER) for name in ("calls", "compared_calls", "cost_nano", "other_cost_nano")),
+    *(Column(name, Kind.INTEGER) for name in ("difference_nano", "charge_nano", "other_charge_nano")),
+    *(Column(name, Kind.INTEGER) for name in ("unpriced_there", "unpriced_then", "price_version")),
+)
+
+
+async def at_other_price(meant: Meant, edition: Edition, model: str) -> Table:
+    """Export what calls cost and would have cost at another model's price, a row for each model that answered.
+
+    Raises NotFound for a user without an account.
+    """
+
+    async def pages() -> AsyncIterator[Page]:
+        found = await what_if(meant, edition, model, seconds=None)
+        window, user = meant.window, meant.filters.user
+        yield [
+            (window.start, window.end, user, name, model, *_compared(line), edition.version)
+            for name, line in found.lines
+        ]
+
+    return Table("whatif", _WHAT_IF, meant.window.zone, meant.as_of, pages())
+
+
+def _compared(line: Compared) -> tuple[Any, ...]:
+    """Give the figures of a row; money is None where no call has a price on both sides."""
+    money = (line.cost_nano, line.other_cost_nano, line.difference_nano, line.charge_nano, line.other_charge_nano)
+    return (
+        line.calls,
+        line.compared,
+        *(money if line.compared else (None,) * len(money)),
+        line.unpriced_there,
+        line.unpriced_then,
+    )
