@@ -27,6 +27,7 @@ OWNER, FINANCE, DEVELOPER, VIEWER = (role.value for role in MemberRole)
 USERS = ("kim", "lee", "a/b?c=d&e", "<script>alert(1)</script>", '=HYPERLINK("x")', "이서연")
 MODELS = ("gemini-2.5-flash", "gemini-2.5-pro", "gemini-9-unpriced")
 SERVICES = ("text_generation", "image_generation", "chat")
+FEATURES = ("writing", "그림")
 CALLS = 400
 DAYS = 60
 
@@ -90,7 +91,8 @@ async def _record(ledger: Metering, dice: random.Random, number: int) -> None:
     }
     # The first users are the busiest, as they are everywhere.
     user = USERS[min(dice.randrange(len(USERS)), dice.randrange(len(USERS)))]
-    await ledger.record(user, dice.choice(SERVICES), parse(json.dumps(answer).encode()), metadata={"page": "<b>1</b>"})
+    metadata = {"page": "<b>1</b>", "tags": {"feature": FEATURES[number % len(FEATURES)]}}
+    await ledger.record(user, dice.choice(SERVICES), parse(json.dumps(answer).encode()), metadata=metadata)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from vendored.__main__ import INSTALLED
 
 from jangbu.dashboard.pages.all import PAGES
 from tests.dashboard.conftest import Opens
-from tests.dashboard.site import MODELS, USERS, Site
+from tests.dashboard.site import FEATURES, MODELS, USERS, Site
 
 AXE = INSTALLED / "node_modules" / "axe-core" / "axe.min.js"
 PICTURES = Path(__file__).parents[2] / "build" / "screenshots"
@@ -31,7 +31,7 @@ def address_of(name: str, path: str, site: Site) -> str:
         case "call":
             return f"{path}?call={site.call}&user={USERS[0]}"
         case "cost":
-            return f"{path}?whatif={MODELS[1]}"
+            return f"{path}?whatif={MODELS[1]}&tag=feature&tag_value={FEATURES[0]}"
         case _:
             return path
 

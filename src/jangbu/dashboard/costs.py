@@ -1,19 +1,25 @@
-"""What the cost page asks besides, where its address says so: the same usage at another model's price."""
+"""What the cost page asks besides, where its address says so: the same usage at another model's price, and by tag."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from jangbu.dashboard.choices import CUSTOM, filters_of, window_of
 from jangbu.dashboard.fields import Wrong, require_one_of
 from jangbu.dashboard.look import Look
+from jangbu.domain.amounts import NOTHING, Amounts
 from jangbu.domain.price_dates import priced_models
 from jangbu.metering import exports
 from jangbu.metering.exports import Table
+from jangbu.metering.snapshots import Filters
 from jangbu.metering.stretches import Meant
+from jangbu.metering.tags import ByTag, Listed, by_tag, tag_names, tagged
 from jangbu.metering.what_if import SECONDS, WhatIf, what_if
 
-__all__ = ["carried", "meant_of", "models_of", "tried", "what_if_file"]
+__all__ = ["Tags", "carried", "meant_of", "models_of", "other_model", "tags_file", "tags_of", "tried", "what_if_file"]
 
+VALUES_SHOWN = 100
+CALLS_SHOWN = 50
 _NEVER_CARRIED = frozenset({"notice", "lang", "live"})
 
 
@@ -36,6 +42,48 @@ async def tried(look: Look, as_of: datetime | None = None) -> WhatIf | None:
     if model is None:
         return None
     return await what_if(await meant_of(look, as_of), look.ledger.pricing.in_force, model, seconds=SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """What the page tells by tag: the names to choose from where none is chosen, else what was used by its values.
+
+    ``lines`` are the dearest, ``others`` how many values have no line and what they used. ``listed`` are the latest
+    calls of the value that is chosen.
+    """
+
+    names: tuple[str, ...] = ()
+    found: ByTag | None = None
+    lines: tuple[tuple[str | None, Amounts], ...] = ()
+    others: tuple[int, Amounts] = (0, NOTHING)
+    value: str | None = None
+    listed: Listed | None = None
+
+
+async def tags_of(look: Look, as_of: datetime) -> Tags:
+    """Read what the page tells by tag."""
+    meant, name, value = await meant_of(look, as_of), look.asked("tag"), look.asked("tag_value")
+    if name is None:
+        # Of all models and services: the calls of a seldom one lie far apart, and this is asked by every look.
+        some = replace(meant, filters=Filters(meant.filters.user))
+        return Tags(names=tuple(await tag_names(some)))
+    found = await by_tag(meant, name)
+    rest = found.lines[VALUES_SHOWN:]
+    return Tags(
+        found=found,
+        lines=found.lines[:VALUES_SHOWN],
+        others=(len(rest), Amounts.sum(amounts for _, amounts in rest)),
+        value=value,
+        listed=None if value is None else await tagged(meant, name, value, limit=CALLS_SHOWN),
+    )
+
+
+async def tags_file(look: Look) -> Table:
+    """Give what was used by all values of the tag, of all calls. Raises Wrong where no tag is chosen."""
+    name = look.asked("tag")
+    if name is None:
+        raise Wrong("tag")
+    return await exports.tags(await meant_of(look), name)
 
 
 async def meant_of(look: Look, as_of: datetime | None = None) -> Meant:

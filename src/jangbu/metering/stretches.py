@@ -4,8 +4,10 @@ The rollups say when the calls were made and by whom, so that a stretch of time 
 them, however many users there are. No connection is kept from one stretch to the next: others need them meanwhile.
 """
 
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
@@ -17,7 +19,7 @@ from jangbu.storage.database import Database, Reader
 from jangbu.storage.stretches import Part, Stretch
 from jangbu.storage.usage import first_id
 
-__all__ = ["Meant", "Stretch", "walk"]
+__all__ = ["Meant", "Stretch", "in_time", "walk"]
 
 Found = TypeVar("Found")
 
@@ -41,6 +43,15 @@ class Meant:
         return Part(self.filters.models or None, self.filters.services or None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A time from one moment to before another, and the quarters of an hour in it that have calls."""
+
+    first: datetime
+    after: datetime
+    times: Sequence[datetime]
+
+
 async def walk(
     meant: Meant, ask: Callable[[Reader, Stretch], Awaitable[Found]], size: int
 ) -> AsyncGenerator[Found, None]:
@@ -57,9 +68,24 @@ async def walk(
             found = await stretches.quarters(look.reader, account or meant.project, meant.part, start, end)
         if not found:
             return
-        for first, after in _cut(found, size):
-            yield await _asked(meant, account, ask, max(first, since), min(after, until))
+        for cut in _cut(found, size):
+            yield await _asked(
+                meant, account, ask, replace(cut, first=max(cut.first, since), after=min(cut.after, until))
+            )
         end = found[-1][0]
+
+
+async def in_time(walked: AsyncGenerator[Found, None], seconds: int | None) -> AsyncGenerator[Found | None, None]:
+    """Give what a walk gives for so many seconds, None for as long as it takes; where there was no time for all, None
+    comes last.
+    """
+    until = None if seconds is None else time.monotonic() + seconds
+    async with aclosing(walked):
+        async for found in walked:
+            if until is not None and time.monotonic() >= until:
+                yield None
+                return
+            yield found
 
 
 async def _account(meant: Meant) -> UUID | None:
@@ -70,40 +96,37 @@ async def _account(meant: Meant) -> UUID | None:
 
 
 async def _asked(
-    meant: Meant,
-    account: UUID | None,
-    ask: Callable[[Reader, Stretch], Awaitable[Found]],
-    first: datetime,
-    after: datetime,
+    meant: Meant, account: UUID | None, ask: Callable[[Reader, Stretch], Awaitable[Found]], cut: _Cut
 ) -> Found:
     async with snapshot(meant.database, meant.project) as look:
         if account is None:
-            owners = await stretches.accounts(look.reader, meant.project, meant.part, _quarter(first), after)
+            owners = await stretches.accounts(look.reader, meant.project, meant.part, cut.times)
         else:
             owners = (account,)
-        return await ask(look.reader, Stretch(owners, meant.part, first_id(first), first_id(after), meant.as_of))
+        first, after = first_id(cut.first), first_id(cut.after)
+        return await ask(look.reader, Stretch(owners, meant.part, first, after, meant.as_of))
 
 
-def _cut(quarters: Sequence[tuple[datetime, int]], size: int) -> Iterator[tuple[datetime, datetime]]:
+def _cut(quarters: Sequence[tuple[datetime, int]], size: int) -> Iterator[_Cut]:
     """Put quarters together that have at most so many calls, and take those apart that have more, newest first."""
-    first, after, calls = quarters[0][0], quarters[0][0], 0
+    waiting, calls = list[datetime](), 0
     for at, count in quarters:
-        if calls and calls + count > size:
-            yield first, after
-            calls = 0
+        if waiting and calls + count > size:
+            yield _Cut(waiting[-1], waiting[0] + _QUARTER, waiting)
+            waiting, calls = [], 0
         if count > size:
             yield from _apart(at, -(-count // size))
-            continue
-        after = after if calls else at + _QUARTER
-        first, calls = at, calls + count
-    if calls:
-        yield first, after
+        else:
+            waiting.append(at)
+            calls += count
+    if waiting:
+        yield _Cut(waiting[-1], waiting[0] + _QUARTER, waiting)
 
 
-def _apart(at: datetime, parts: int) -> Iterator[tuple[datetime, datetime]]:
+def _apart(at: datetime, parts: int) -> Iterator[_Cut]:
     whole = _QUARTER // _MILLISECOND
     edges = [at + whole * number // parts * _MILLISECOND for number in range(parts + 1)]
-    yield from ((edges[number], edges[number + 1]) for number in reversed(range(parts)))
+    yield from (_Cut(edges[number], edges[number + 1], [at]) for number in reversed(range(parts)))
 
 
 def _quarter(at: datetime) -> datetime:

@@ -1,7 +1,6 @@
 """What calls would have cost if another model had answered them with the same usage: each priced one by one."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
@@ -11,7 +10,7 @@ from datetime import datetime
 from jangbu.domain.pricing import Meter, Modality, Reason, Unpriced, charge
 from jangbu.metering.evidence import restated
 from jangbu.metering.pricing import Edition
-from jangbu.metering.stretches import Meant, walk
+from jangbu.metering.stretches import Meant, in_time, walk
 from jangbu.storage.stretches import records
 from jangbu.storage.usage import UsageRecord
 
@@ -118,10 +117,9 @@ async def what_if(meant: Meant, edition: Edition, model: str, *, seconds: int | 
     for a user without an account.
     """
     sums, is_whole = _Sums(edition, model, meant.as_of), True
-    until = None if seconds is None else time.monotonic() + seconds
-    async with aclosing(walk(meant, records, _SIZE)) as walked:
+    async with aclosing(in_time(walk(meant, records, _SIZE), seconds)) as walked:
         async for page in walked:
-            if until is not None and time.monotonic() >= until:
+            if page is None:
                 is_whole = False
                 break
             await asyncio.to_thread(sums.add, page)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from jangbu.domain.amounts import Amounts
 from jangbu.storage.database import Reader
+from jangbu.storage.series import amounts_of
 from jangbu.storage.usage import UsageRecord, record_of
 
 
@@ -44,10 +46,41 @@ async def quarters(
     return [(row["at"], row["calls"]) for row in await reader.rows(name, owner, part.models, part.services, start, end)]
 
 
-async def accounts(reader: Reader, project: str, part: Part, start: datetime, end: datetime) -> Sequence[UUID]:
-    """Give the accounts of a project that called in some quarters of an hour."""
-    rows = await reader.rows("stretch_accounts", project, part.models, part.services, start, end)
+async def accounts(reader: Reader, project: str, part: Part, times: Sequence[datetime]) -> Sequence[UUID]:
+    """Give the accounts of a project that called in some quarters of an hour, which are told by when they begin."""
+    rows = await reader.rows("stretch_accounts", project, part.models, part.services, times)
     return [row["account_id"] for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A call that bears a tag: tokens, and its cost in nano-USD, None where no price is known."""
+
+    id: UUID
+    created_at: datetime
+    user: str
+    service: str
+    model: str
+    total_tokens: int
+    cost_nano: int | None
+    charge_nano: int | None
+
+
+async def tag_names(reader: Reader, stretch: Stretch) -> Sequence[str]:
+    """Give the names of the tags that the calls of a stretch bear, sorted, a hundred at most."""
+    return [row["name"] for row in await reader.rows("stretch_tag_names", *stretch.arguments)]
+
+
+async def by_tag(reader: Reader, stretch: Stretch, name: str) -> Sequence[tuple[str | None, Amounts]]:
+    """Give what the calls of a stretch used by the value of a tag; None stands for those without it."""
+    rows = await reader.rows("stretch_tags", *stretch.arguments, name)
+    return [(row["value"], amounts_of(row)) for row in rows]
+
+
+async def tagged(reader: Reader, stretch: Stretch, name: str, value: str, limit: int) -> Sequence[Tagged]:
+    """Give the calls of a stretch that have a value of a tag, newest first."""
+    rows = await reader.rows("stretch_tagged", *stretch.arguments, name, value, limit)
+    return [Tagged(**row) for row in rows]
 
 
 async def records(reader: Reader, stretch: Stretch) -> Sequence[UsageRecord]:

@@ -31,6 +31,7 @@ MOVED = (datetime(2026, 11, 1, 6, tzinfo=UTC), datetime(2026, 10, 3, 15, 30, tzi
          datetime(2026, 3, 8, 7, tzinfo=UTC), datetime(2026, 4, 4, 15, tzinfo=UTC))  # fmt: skip
 """When clocks were put back in New York and forward on Lord Howe, and in spring the other way round."""
 FIRST, LAST = date(2026, 9, 28), date(2026, 11, 9)
+FEATURES = ("writing", "<b>그림</b>", "a & b?", "")
 MARKED_UP_FROM = 120
 """Which call is the first for which users are charged more than Google asks for."""
 METRICS = ("tokens", "cost", "calls")
@@ -98,7 +99,11 @@ async def record(ledger: Metering, dice: random.Random, number: int) -> None:
         "modelVersion": dice.choice(MODELS),
         "responseId": f"answer-{number}",
     }
-    await ledger.record(dice.choice(USERS), dice.choice(SERVICES), parse(json.dumps(answer).encode()))
+    tags = {"feature": FEATURES[number % len(FEATURES)], "page": str(number)}
+    metadata = {"tags": tags} if number % 5 else {"page": number}
+    await ledger.record(
+        dice.choice(USERS), dice.choice(SERVICES), parse(json.dumps(answer).encode()), metadata=metadata
+    )
 
 
 async def page_of(page: Page, address: str = "/", **asked: str) -> Node:

@@ -15,7 +15,7 @@ from jangbu.metering.snapshots import snapshot
 __all__ = ["PAGE"]
 
 _TOP_USERS = 20
-_KEPT = ("whatif",)
+_KEPT = ("whatif", "tag", "tag_value")
 """What the form of filters takes along."""
 
 
@@ -29,7 +29,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         month = await outlook(book, window.zone, filters)
         choices = await chosen(look, book)
     # Looked at when the connection is free again: others need it meanwhile.
-    other = await costs.tried(look, book.as_of)
+    other, tags = await costs.tried(look, book.as_of), await costs.tags_of(look, book.as_of)
     return {
         "choices": choices,
         "series": by_service,
@@ -39,8 +39,10 @@ async def show(look: Look) -> Mapping[str, Any]:
         "markup": look.ledger.pricing.in_force.terms.markup_parts_per_million,
         "priced_models": costs.models_of(look),
         "other": other,
+        "tags": tags,
         "carried": {name: value for name, value in costs.carried(look).items() if name in _KEPT},
         "of_what_if": costs.carried(look, "whatif"),
+        "of_tags": costs.carried(look, "tag", "tag_value"),
         "chart": parts_figure(look, "by-service", by_service, "cost", look.texts("cost.by_service")),
     }
 
@@ -55,5 +57,6 @@ PAGE = Page(
         "models": files.parts("model"),
         "services": files.parts("service"),
         "whatif": costs.what_if_file,
+        "tags": costs.tags_file,
     },
 )

@@ -3,19 +3,28 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+from jangbu.metering.exports.sources import AMOUNTS, amounts_of
 from jangbu.metering.exports.tables import Column, Kind, Page, Table
 from jangbu.metering.pricing import Edition
 from jangbu.metering.stretches import Meant
+from jangbu.metering.tags import by_tag_whole
 from jangbu.metering.what_if import Compared, what_if
 
-__all__ = ["at_other_price"]
+__all__ = ["at_other_price", "tags"]
 
+_ROWS = 1_000
 _WHAT_IF = (
     *(Column(name, Kind.MOMENT) for name in ("start", "end")),
     *(Column(name, Kind.TEXT) for name in ("user", "model", "other_model")),
     *(Column(name, Kind.INTEGER) for name in ("calls", "compared_calls", "cost_nano", "other_cost_nano")),
     *(Column(name, Kind.INTEGER) for name in ("difference_nano", "charge_nano", "other_charge_nano")),
     *(Column(name, Kind.INTEGER) for name in ("unpriced_there", "unpriced_then", "price_version")),
+)
+
+_TAGS = (
+    *(Column(name, Kind.MOMENT) for name in ("start", "end")),
+    *(Column(name, Kind.TEXT) for name in ("user", "tag", "value")),
+    *(Column(name, Kind.INTEGER) for name in ("has_tag", *AMOUNTS)),
 )
 
 
@@ -34,6 +43,24 @@ async def at_other_price(meant: Meant, edition: Edition, model: str) -> Table:
         ]
 
     return Table("whatif", _WHAT_IF, meant.window.zone, meant.as_of, pages())
+
+
+async def tags(meant: Meant, name: str) -> Table:
+    """Export what calls used by the values of a tag, the dearest first; calls without the tag have a row of their own.
+
+    Raises NotFound for a user without an account.
+    """
+
+    async def pages() -> AsyncIterator[Page]:
+        found = await by_tag_whole(meant, name)
+        where = (meant.window.start, meant.window.end, meant.filters.user, name)
+        for at in range(0, len(found.lines), _ROWS):
+            yield [
+                (*where, value, int(value is not None), *amounts_of(sums))
+                for value, sums in found.lines[at : at + _ROWS]
+            ]
+
+    return Table("tags", _TAGS, meant.window.zone, meant.as_of, pages())
 
 
 def _compared(line: Compared) -> tuple[Any, ...]:

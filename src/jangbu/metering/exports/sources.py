@@ -25,10 +25,17 @@ from jangbu.storage import accounts, exports
 from jangbu.storage.database import Database, Row
 from jangbu.storage.usage import first_id
 
-__all__ = ["Span", "calls", "entries", "parts", "usage"]
+__all__ = ["AMOUNTS", "Span", "amounts_of", "calls", "entries", "parts", "usage"]
 
 _BUCKETS = 50
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+AMOUNTS = (
+    "calls",
+    *(f"{name}_tokens" for name in ("prompt", "completion", "cached", "thinking", "total")),
+    *("cost_nano", "input_cost_nano", "charge_nano", "unpriced"),
+)
+"""The columns of what calls used, which ``amounts_of`` gives the cells of."""
 
 _CALLS = (
     *(Column(name, Kind.TEXT) for name in ("user", "id")),
@@ -52,9 +59,7 @@ _USAGE = (
     Column("user", Kind.TEXT),
     *(Column(name, Kind.MOMENT) for name in ("start", "end")),
     Column("part", Kind.TEXT),
-    Column("calls", Kind.INTEGER),
-    *(Column(f"{name}_tokens", Kind.INTEGER) for name in ("prompt", "completion", "cached", "thinking", "total")),
-    *(Column(name, Kind.INTEGER) for name in ("cost_nano", "input_cost_nano", "charge_nano", "unpriced")),
+    *(Column(name, Kind.INTEGER) for name in AMOUNTS),
 )
 
 
@@ -146,7 +151,7 @@ async def usage(
             async with snapshot(database, project) as look:
                 found = await series.of(look, slice_, filters, by)
             yield [
-                (filters.user, bar.start, bar.end, line.name, *_amounts(line.amounts[place]))
+                (filters.user, bar.start, bar.end, line.name, *amounts_of(line.amounts[place]))
                 for place, bar in enumerate(found.bars)
                 for line in found.lines
                 if line.amounts[place].calls
@@ -167,7 +172,7 @@ async def parts(
     lines = found.services if by == "service" else found.models
 
     async def pages() -> AsyncIterator[Page]:
-        yield [(filters.user, window.start, window.end, part.name, *_amounts(part.amounts)) for part in lines]
+        yield [(filters.user, window.start, window.end, part.name, *amounts_of(part.amounts)) for part in lines]
 
     return Table(f"{by}s", _usage_of(by), window.zone, found.as_of, pages())
 
@@ -211,7 +216,7 @@ def _usage_of(by: series.Part) -> tuple[Column, ...]:
     return tuple(Column(by, each.kind) if each.name == "part" else each for each in _USAGE)
 
 
-def _amounts(found: Amounts) -> tuple[int | None, ...]:
+def amounts_of(found: Amounts) -> tuple[int | None, ...]:
     """Give the figures of a row; money is None where none of the calls has a price."""
     money = (found.cost_nano, found.input_cost_nano, found.charge_nano)
     return (

@@ -1,0 +1,102 @@
+"""What calls used by the values of a tag that the app gave them, read from the calls themselves, the latest first."""
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from jangbu.domain.amounts import Amounts
+from jangbu.errors import InvalidInput
+from jangbu.metering.stretches import Meant, Stretch, in_time, walk
+from jangbu.storage import stretches
+from jangbu.storage.database import Reader
+from jangbu.storage.stretches import Tagged
+
+__all__ = ["SECONDS", "ByTag", "Listed", "Tagged", "by_tag", "by_tag_whole", "tag_names", "tagged"]
+
+SECONDS = 5
+"""How long calls are looked at for a page: from the latest on, as many as can be."""
+VALUES_MAX = 10_000
+"""How many values are told apart for a page; more are no parts of a cost but names of single calls."""
+_VALUES_MAX_WHOLE = 100_000
+_SIZE, _SIZE_OF_NAMES = 20_000, 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class ByTag:
+    """What calls used by the values of a tag, the dearest first; None stands for the calls without it.
+
+    ``is_whole`` tells whether all calls that are meant were looked at; where not, they are the latest ones, because
+    time was over or, where ``has_too_many``, because of too many values.
+    """
+
+    name: str
+    lines: tuple[tuple[str | None, Amounts], ...]
+    total: Amounts
+    is_whole: bool
+    has_too_many: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The latest calls that have a value of a tag. ``is_whole`` tells whether there was time to look for all."""
+
+    calls: tuple[Tagged, ...]
+    is_whole: bool
+
+
+async def by_tag(meant: Meant, name: str, *, seconds: int | None = SECONDS, values_max: int = VALUES_MAX) -> ByTag:
+    """Add up what is meant by the values of a tag, for so many seconds at most; None is for as long as it takes.
+
+    Raises NotFound for a user without an account.
+    """
+
+    async def read(reader: Reader, stretch: Stretch) -> Sequence[tuple[str | None, Amounts]]:
+        return await stretches.by_tag(reader, stretch, name)
+
+    sums, is_whole, has_too_many = dict[str | None, Amounts](), True, False
+    async with aclosing(in_time(walk(meant, read, _SIZE), seconds)) as walked:
+        async for page in walked:
+            if page is None or has_too_many:
+                is_whole = False
+                break
+            for value, amounts in page:
+                sums[value] = sums.get(value, Amounts()) + amounts
+            has_too_many = len(sums) > values_max
+    lines = sorted(sums.items(), key=lambda line: (-line[1].cost_nano, -line[1].calls, line[0] is None, line[0] or ""))
+    return ByTag(name, tuple(lines), Amounts.sum(sums.values()), is_whole, has_too_many)
+
+
+async def by_tag_whole(meant: Meant, name: str) -> ByTag:
+    """Add up all that is meant, however long that takes. Raises NotFound, and InvalidInput for too many values."""
+    found = await by_tag(meant, name, seconds=None, values_max=_VALUES_MAX_WHOLE)
+    if found.has_too_many:
+        raise InvalidInput(
+            f"the tag has more than {_VALUES_MAX_WHOLE:,} values", hint="choose a shorter period, or take the calls"
+        )
+    return found
+
+
+async def tagged(meant: Meant, name: str, value: str, *, limit: int, seconds: int = SECONDS) -> Listed:
+    """Give the latest calls that have a value of a tag, looked for for so many seconds at most. Raises NotFound."""
+
+    async def read(reader: Reader, stretch: Stretch) -> Sequence[Tagged]:
+        return await stretches.tagged(reader, stretch, name, value, limit)
+
+    calls, is_whole = list[Tagged](), True
+    async with aclosing(in_time(walk(meant, read, _SIZE), seconds)) as walked:
+        async for page in walked:
+            if page is None:
+                is_whole = False
+                break
+            calls += page
+            if len(calls) >= limit:
+                break
+    return Listed(tuple(calls[:limit]), is_whole)
+
+
+async def tag_names(meant: Meant) -> Sequence[str]:
+    """Give the names of the tags of the latest calls, about a thousand of them, to choose from."""
+    async with aclosing(walk(meant, stretches.tag_names, _SIZE_OF_NAMES)) as walked:
+        async for names in walked:
+            return names
+    return ()

@@ -1,0 +1,141 @@
+"""What was used by the values of a tag: of each call once, whatever its metadata is, and told where not of all."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, timedelta
+from typing import Any
+
+import pytest
+
+from jangbu.domain.amounts import Amounts
+from jangbu.domain.windows import Window
+from jangbu.errors import InvalidInput
+from jangbu.metering import exports, tags
+from jangbu.metering.snapshots import EVERYTHING, Filters
+from jangbu.metering.stretches import Meant
+from jangbu.metering.tags import by_tag, by_tag_whole, tag_names, tagged
+from jangbu.storage.database import Database
+from jangbu.storage.usage import UsageRow
+from tests.metering.charted import DAY, HOUR, MOVED, SEOUL
+from tests.metering.traffic import FLASH, IMAGE, KIM, LEE, PRO, TEXT, Shop, open_shop
+
+METADATA: Sequence[Any] = (
+    {"tags": {"feature": "chat", "page": "1"}},
+    {"tags": {"feature": "chat"}, "feature": "no tag"},
+    {"tags": {"feature": "장부", "page": 2}},
+    {"tags": {"feature": ""}},
+    {"tags": {"feature": None}},
+    {"tags": {"feature": ["a", "b"]}},
+    {"tags": ["feature"]},
+    {"tags": "feature"},
+    {"feature": "chat"},
+    None,
+)
+VALUES = ("chat", "chat", "장부", "", None, '["a", "b"]', None, None, None, None)
+
+
+@pytest.fixture
+def template(charted: str) -> str:
+    """Begin with calls without any metadata."""
+    return charted
+
+
+@pytest.fixture
+async def shop(database: Database) -> AsyncIterator[Shop]:
+    async with open_shop(database) as opened:
+        yield opened
+
+
+async def recorded(shop: Shop) -> list[tuple[str | None, UsageRow]]:
+    """Record calls with metadata of all kinds in two hours after all others; give each with its value of the tag."""
+    found = []
+    shop.clock.set(MOVED + 60 * DAY)
+    for number in range(60):
+        shop.clock.advance(timedelta(minutes=2))
+        place = number % len(METADATA)
+        row = shop.row(
+            (KIM, LEE)[number % 2], service=(TEXT, IMAGE)[number % 3 == 0], model=(FLASH, PRO, "gemini-99")[number % 3],
+            prompt=number, cached=number % 3, thoughts=number % 5,
+        )  # fmt: skip
+        text = None if METADATA[place] is None else json.dumps(METADATA[place])
+        found.append((VALUES[place], row._replace(metadata=text)))
+    await shop.record([row for _, row in found])
+    return found
+
+
+def meant(shop: Shop, filters: Filters = EVERYTHING) -> Meant:
+    window = Window.custom(MOVED + 60 * DAY, MOVED + 60 * DAY + 3 * HOUR, SEOUL)
+    return Meant(shop.database, shop.project, window, filters, window.end.astimezone(UTC) + 3650 * DAY)
+
+
+def amounts(row: UsageRow) -> Amounts:
+    return Amounts(
+        1, row.prompt + row.tool, row.candidates, row.thoughts, row.cached, row.total, row.cost_nano or 0,
+        row.input_cost_nano or 0, row.charge_nano or 0, int(row.cost_nano is None),
+    )  # fmt: skip
+
+
+async def test_every_call_counts_for_one_value_whatever_its_metadata_is(shop: Shop) -> None:
+    calls = await recorded(shop)
+    for filters, kept in (
+        (EVERYTHING, calls),
+        (Filters(LEE), calls[1::2]),
+        (Filters(models=(PRO,)), calls[1::3]),
+        (Filters(services=("nothing",)), []),
+    ):
+        found = await by_tag(meant(shop, filters), "feature")
+        assert dict(found.lines) == {
+            value: Amounts.sum(amounts(row) for each, row in kept if each == value) for value, _ in kept
+        }
+        assert (found.total, found.is_whole) == (Amounts.sum(amounts(row) for _, row in kept), True)
+        costs = [sums.cost_nano for _, sums in found.lines]
+        assert costs == sorted(costs, reverse=True)
+    numbers = await by_tag(meant(shop), "page")
+    assert {value: sums.calls for value, sums in numbers.lines} == {"1": 6, "2": 6, None: 48}
+    unheard = await by_tag(meant(shop), "'; DROP")
+    assert [(value, sums.calls) for value, sums in unheard.lines] == [(None, 60)]
+
+
+async def test_the_latest_calls_of_a_value_lead_back_to_it(shop: Shop) -> None:
+    calls = [row for value, row in await recorded(shop) if value == "chat"]
+    found = await tagged(meant(shop), "feature", "chat", limit=7)
+    assert [each.id for each in found.calls] == [row.id for row in reversed(calls)][:7]
+    assert [(each.total_tokens, each.cost_nano) for each in found.calls] == [
+        (row.total, row.cost_nano) for row in reversed(calls)
+    ][:7]
+    mine = await tagged(meant(shop, Filters(KIM)), "feature", "chat", limit=100)
+    assert {each.user for each in mine.calls} == {KIM}
+    assert (await tagged(meant(shop), "feature", "nobody", limit=7)).calls == ()
+
+
+async def test_names_to_choose_from_are_those_of_the_latest_calls(shop: Shop) -> None:
+    everything = replace(meant(shop), window=Window.days(MOVED.date() - 40 * DAY, MOVED.date() + 70 * DAY, SEOUL))
+    assert await tag_names(everything) == [], "there are calls, and none of them bears a tag"
+    assert await tag_names(meant(shop)) == ()
+    await recorded(shop)
+    assert await tag_names(everything) == ["feature", "page"]
+
+
+async def test_what_is_not_of_all_calls_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    await recorded(shop)
+    none = await by_tag(meant(shop), "feature", seconds=0)
+    assert (none.total.calls, none.is_whole, none.has_too_many) == (0, False, False)
+    monkeypatch.setattr(tags, "_SIZE", 5)
+    some = await by_tag(meant(shop), "feature", values_max=2)
+    assert (some.is_whole, some.has_too_many) == (False, True)
+    assert 0 < some.total.calls < 60
+    assert not (await tagged(meant(shop), "feature", "chat", limit=9, seconds=0)).is_whole
+    monkeypatch.setattr(tags, "_VALUES_MAX_WHOLE", 2)
+    with pytest.raises(InvalidInput, match="more than 2 values"):
+        await by_tag_whole(meant(shop), "feature")
+
+
+async def test_a_file_has_every_value_and_tells_an_empty_one_from_none(shop: Shop) -> None:
+    await recorded(shop)
+    table = await exports.tags(meant(shop), "feature")
+    names = [column.name for column in table.columns]
+    lines = [dict(zip(names, row, strict=True)) for page in [page async for page in table.pages] for row in page]
+    assert {(line["value"], line["has_tag"]): line["calls"] for line in lines} == {
+        ("chat", 1): 12, ("장부", 1): 6, ("", 1): 6, ('["a", "b"]', 1): 6, (None, 0): 30,
+    }  # fmt: skip
