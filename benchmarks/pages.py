@@ -23,12 +23,15 @@ from benchmarks.results import measured_on, table, write_section
 from benchmarks.seeding import DAYS
 from jangbu.domain.ledger import account_id
 from jangbu.domain.windows import Preset, Window
-from jangbu.metering import calendars, directory, series, tops
+from jangbu.metering import calendars, directory, series, stretches, tops
 from jangbu.metering.directory import Order, Place
 from jangbu.metering.logs import calls_of
 from jangbu.metering.snapshots import EVERYTHING, Filters, Snapshot, snapshot
+from jangbu.metering.stretches import Stretch
+from jangbu.metering.tags import tag_names
 from jangbu.storage import reports
-from jangbu.storage.database import Database
+from jangbu.storage import stretches as stored
+from jangbu.storage.database import Database, Reader
 from jangbu.storage.embedded import EmbeddedServer
 
 _PROJECT = "default"
@@ -38,6 +41,7 @@ _SEOUL, _KOLKATA, _KATHMANDU, _NEW_YORK = (
 _FIRST, _HUNDREDTH, _LATE = "user-000001", "user-000100", "user-005000"
 _RARE, _COMMON = ("image_prompt", "gemini-99-preview"), ("text_generation", "gemini-2.5-flash")
 """The pair of service and model that the fewest calls are of, and that which the most are of."""
+_SELDOM = Filters(services=(_RARE[0],), models=(_RARE[1],))
 _TO_REACH_MS = 20
 _METHOD = """\
 `python -m benchmarks.pages` prints these and writes this section. Two ledgers were made by `make seed`: the calls of
@@ -79,7 +83,7 @@ class Time:
 
 async def _asks(ledger: Ledger) -> dict[str, Ask]:
     """Give what pages ask for, by what it is."""
-    return {**_of_all(ledger.now), **_of_users(ledger.now), **await _of_lists(ledger)}
+    return {**_of_all(ledger.now), **_of_users(ledger.now), **_of_calls(ledger.now), **await _of_lists(ledger)}
 
 
 def _of_all(now: datetime) -> dict[str, Ask]:
@@ -134,6 +138,31 @@ def _of_page(now: datetime, name: str, user: str) -> dict[str, Ask]:
     return found
 
 
+def _of_calls(now: datetime) -> dict[str, Ask]:
+    """Give what the cost page asks of calls themselves: of each, the first stretch of about so many of them.
+
+    A page goes on so for seconds, so that these say how far it comes.
+    """
+    window = Window.preset(Preset.MONTH, now, _KATHMANDU)
+    found: dict[str, Ask] = {}
+    for name, filters in (("all users", EVERYTHING), ("the first user", Filters(_FIRST)), ("a seldom pair", _SELDOM)):
+        found[f"{name}, the latest stretch of 1,000 whole records, 30d"] = _stretch(
+            window, filters, stored.records, 1_000
+        )
+        found[f"{name}, the latest stretch of 20,000 records by a tag, 30d"] = _stretch(
+            window, filters, lambda reader, part: stored.by_tag(reader, part, "feature"), 20_000
+        )
+        found[f"{name}, the latest calls with a tag in a stretch of 20,000 records, 30d"] = _stretch(
+            window, filters, lambda reader, part: stored.tagged(reader, part, "feature", "none", 50), 20_000
+        )
+    found["the names of the tags of the latest 1,000 calls, 30d"] = _tag_names(window)
+    return found
+
+
+def _stretch(window: Window, filters: Filters, ask: Callable[[Reader, Stretch], Awaitable[object]], size: int) -> Ask:
+    return lambda look: stretches.latest(look, window, filters, ask, size)
+
+
 async def _of_lists(ledger: Ledger) -> dict[str, Ask]:
     window = Window.preset(Preset.MONTH, ledger.now, _SEOUL)
     days = Window.preset(Preset.MONTH, datetime.now(UTC) + timedelta(days=1), _SEOUL)
@@ -183,6 +212,10 @@ def _year(now: datetime, user: str, zone: ZoneInfo) -> Ask:
 
 def _log(user: str, window: Window | None = None, service: str | None = None, model: str | None = None) -> Ask:
     return lambda look: calls_of(look, user, window=window, service=service, model=model, limit=51)
+
+
+def _tag_names(window: Window) -> Ask:
+    return lambda look: tag_names(look, window)
 
 
 def _totals(user: str) -> Ask:

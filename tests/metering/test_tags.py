@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import Any
 
@@ -12,7 +11,7 @@ from jangbu.domain.amounts import Amounts
 from jangbu.domain.windows import Window
 from jangbu.errors import InvalidInput
 from jangbu.metering import exports, tags
-from jangbu.metering.snapshots import EVERYTHING, Filters
+from jangbu.metering.snapshots import EVERYTHING, Filters, snapshot
 from jangbu.metering.stretches import Meant
 from jangbu.metering.tags import by_tag, by_tag_whole, tag_names, tagged
 from jangbu.storage.database import Database
@@ -110,11 +109,17 @@ async def test_the_latest_calls_of_a_value_lead_back_to_it(shop: Shop) -> None:
 
 
 async def test_names_to_choose_from_are_those_of_the_latest_calls(shop: Shop) -> None:
-    everything = replace(meant(shop), window=Window.days(MOVED.date() - 40 * DAY, MOVED.date() + 70 * DAY, SEOUL))
-    assert await tag_names(everything) == [], "there are calls, and none of them bears a tag"
-    assert await tag_names(meant(shop)) == ()
+    everything = Window.days(MOVED.date() - 40 * DAY, MOVED.date() + 70 * DAY, SEOUL)
+
+    async def names(window: Window, user: str | None = None) -> Sequence[str]:
+        async with snapshot(shop.database, shop.project) as look:
+            return await tag_names(look, window, user)
+
+    assert await names(everything) == (), "there are calls, and none of them bears a tag"
+    assert await names(meant(shop).window) == ()
     await recorded(shop)
-    assert await tag_names(everything) == ["feature", "page"]
+    assert await names(everything) == ["feature", "page"]
+    assert await names(everything, LEE) == ["feature"]
 
 
 async def test_what_is_not_of_all_calls_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

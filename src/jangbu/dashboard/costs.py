@@ -1,7 +1,7 @@
 """What the cost page asks besides, where its address says so: the same usage at another model's price, and by tag."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from jangbu.dashboard.choices import CUSTOM, filters_of, window_of
@@ -11,9 +11,8 @@ from jangbu.domain.amounts import NOTHING, Amounts
 from jangbu.domain.price_dates import priced_models
 from jangbu.metering import exports
 from jangbu.metering.exports import Table
-from jangbu.metering.snapshots import Filters
 from jangbu.metering.stretches import Meant
-from jangbu.metering.tags import ByTag, Listed, by_tag, tag_names, tagged
+from jangbu.metering.tags import ByTag, Listed, by_tag, tagged
 from jangbu.metering.what_if import SECONDS, WhatIf, what_if
 
 __all__ = ["Tags", "carried", "meant_of", "models_of", "other_model", "tags_file", "tags_of", "tried", "what_if_file"]
@@ -49,7 +48,7 @@ class Tags:
     """What the page tells by tag: the names to choose from where none is chosen, else what was used by its values.
 
     ``lines`` are the dearest, ``others`` how many values have no line and what they used. ``listed`` are the latest
-    calls of the value that is chosen.
+    calls of the value that is chosen, ``most`` of them at most.
     """
 
     names: tuple[str, ...] = ()
@@ -58,15 +57,14 @@ class Tags:
     others: tuple[int, Amounts] = (0, NOTHING)
     value: str | None = None
     listed: Listed | None = None
+    most: int = CALLS_SHOWN
 
 
-async def tags_of(look: Look, as_of: datetime) -> Tags:
-    """Read what the page tells by tag."""
+async def tags_of(look: Look, as_of: datetime, names: Sequence[str]) -> Tags:
+    """Read what the page tells by tag, where one is chosen; else these names are what there is to choose from."""
     meant, name, value = await meant_of(look, as_of), look.asked("tag"), look.asked("tag_value")
     if name is None:
-        # Of all models and services: the calls of a seldom one lie far apart, and this is asked by every look.
-        some = replace(meant, filters=Filters(meant.filters.user))
-        return Tags(names=tuple(await tag_names(some)))
+        return Tags(names=tuple(names))
     found = await by_tag(meant, name)
     rest = found.lines[VALUES_SHOWN:]
     return Tags(

@@ -55,11 +55,6 @@ class Edition:
             usage = replace(usage, model=model, members=members)
         return cost(self.book, usage, at)
 
-    def cost_as(self, usage: Usage, model: str, at: datetime) -> Cost:
-        """Price an answer as if another model had given it, and each member of a batch."""
-        members = tuple(replace(member, model=model) for member in usage.members)
-        return cost(self.book, replace(usage, model=model, members=members), at)
-
 
 @dataclass(frozen=True, slots=True)
 class Priced:

@@ -13,13 +13,13 @@ from typing import TypeVar
 from uuid import UUID
 
 from jangbu.domain.windows import Window
-from jangbu.metering.snapshots import Filters, snapshot
+from jangbu.metering.snapshots import Filters, Snapshot, snapshot
 from jangbu.storage import stretches
 from jangbu.storage.database import Database, Reader
 from jangbu.storage.stretches import Part, Stretch
 from jangbu.storage.usage import first_id
 
-__all__ = ["Meant", "Stretch", "in_time", "walk"]
+__all__ = ["Meant", "Stretch", "in_time", "latest", "walk"]
 
 Found = TypeVar("Found")
 
@@ -40,7 +40,7 @@ class Meant:
     @property
     def part(self) -> Part:
         """Give the models and services that are meant."""
-        return Part(self.filters.models or None, self.filters.services or None)
+        return _part(self.filters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,10 @@ class _Cut:
     first: datetime
     after: datetime
     times: Sequence[datetime]
+
+    def within(self, since: datetime, until: datetime) -> "_Cut":
+        """Leave out what is before one moment, and what is not before another."""
+        return replace(self, first=max(self.first, since), after=min(self.after, until))
 
 
 async def walk(
@@ -62,17 +66,34 @@ async def walk(
     """
     account = await _account(meant)
     since, until = (edge.astimezone(UTC) for edge in (meant.window.start, meant.window.end))
-    start, end = _quarter(since), until
+    end = until
     while True:
         async with snapshot(meant.database, meant.project) as look:
-            found = await stretches.quarters(look.reader, account or meant.project, meant.part, start, end)
+            found = await stretches.quarters(look.reader, account or meant.project, meant.part, _quarter(since), end)
         if not found:
             return
         for cut in _cut(found, size):
-            yield await _asked(
-                meant, account, ask, replace(cut, first=max(cut.first, since), after=min(cut.after, until))
-            )
+            async with snapshot(meant.database, meant.project) as look:
+                stretch = await _stretch(look, meant.part, account, cut.within(since, until), meant.as_of)
+                answer = await ask(look.reader, stretch)
+            yield answer
         end = found[-1][0]
+
+
+async def latest(
+    look: Snapshot, window: Window, filters: Filters, ask: Callable[[Reader, Stretch], Awaitable[Found]], size: int
+) -> Found | None:
+    """Give what is asked of the latest stretch alone, in one look; None where there is no call. Raises NotFound for a
+    user without an account.
+    """
+    part = _part(filters)
+    account = None if filters.user is None else await look.account(filters.user)
+    since, until = (edge.astimezone(UTC) for edge in (window.start, window.end))
+    found = await stretches.quarters(look.reader, account or look.project, part, _quarter(since), until)
+    if not found:
+        return None
+    cut = next(_cut(found, size)).within(since, until)
+    return await ask(look.reader, await _stretch(look, part, account, cut, look.as_of))
 
 
 async def in_time(walked: AsyncGenerator[Found, None], seconds: int | None) -> AsyncGenerator[Found | None, None]:
@@ -88,6 +109,10 @@ async def in_time(walked: AsyncGenerator[Found, None], seconds: int | None) -> A
             yield found
 
 
+def _part(filters: Filters) -> Part:
+    return Part(filters.models or None, filters.services or None)
+
+
 async def _account(meant: Meant) -> UUID | None:
     if meant.filters.user is None:
         return None
@@ -95,16 +120,12 @@ async def _account(meant: Meant) -> UUID | None:
         return await look.account(meant.filters.user)
 
 
-async def _asked(
-    meant: Meant, account: UUID | None, ask: Callable[[Reader, Stretch], Awaitable[Found]], cut: _Cut
-) -> Found:
-    async with snapshot(meant.database, meant.project) as look:
-        if account is None:
-            owners = await stretches.accounts(look.reader, meant.project, meant.part, cut.times)
-        else:
-            owners = (account,)
-        first, after = first_id(cut.first), first_id(cut.after)
-        return await ask(look.reader, Stretch(owners, meant.part, first, after, meant.as_of))
+async def _stretch(look: Snapshot, part: Part, account: UUID | None, cut: _Cut, as_of: datetime) -> Stretch:
+    if account is None:
+        owners = await stretches.accounts(look.reader, look.project, part, cut.times)
+    else:
+        owners = (account,)
+    return Stretch(owners, part, first_id(cut.first), first_id(cut.after), as_of)
 
 
 def _cut(quarters: Sequence[tuple[datetime, int]], size: int) -> Iterator[_Cut]:

@@ -5,8 +5,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from jangbu.domain.amounts import Amounts
+from jangbu.domain.windows import Window
 from jangbu.errors import InvalidInput
-from jangbu.metering.stretches import Meant, Stretch, in_time, walk
+from jangbu.metering.snapshots import Filters, Snapshot
+from jangbu.metering.stretches import Meant, Stretch, in_time, latest, walk
 from jangbu.storage import stretches
 from jangbu.storage.database import Reader
 from jangbu.storage.stretches import Tagged
@@ -94,9 +96,9 @@ async def tagged(meant: Meant, name: str, value: str, *, limit: int, seconds: in
     return Listed(tuple(calls[:limit]), is_whole)
 
 
-async def tag_names(meant: Meant) -> Sequence[str]:
-    """Give the names of the tags of the latest calls, about a thousand of them, to choose from."""
-    async with aclosing(walk(meant, stretches.tag_names, _SIZE_OF_NAMES)) as walked:
-        async for names in walked:
-            return names
-    return ()
+async def tag_names(look: Snapshot, window: Window, user: str | None = None) -> Sequence[str]:
+    """Give the names of the tags of the latest calls, about a thousand of them, to choose from. Raises NotFound.
+
+    They are of all models and services: the calls of a seldom one lie far apart.
+    """
+    return await latest(look, window, Filters(user), stretches.tag_names, _SIZE_OF_NAMES) or ()

@@ -4,10 +4,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from jangbu.domain.pricing import Meter, Modality, Reason, Unpriced, charge
+from jangbu.domain.usage import Usage
 from jangbu.metering.evidence import restated
 from jangbu.metering.pricing import Edition
 from jangbu.metering.stretches import Meant, in_time, walk
@@ -95,7 +96,7 @@ class _Sums:
     def add(self, page: Sequence[UsageRecord]) -> None:
         """Price some calls by the other model, and add them to those of the models that answered."""
         for record in page:
-            cost = self.edition.cost_as(restated(record), self.model, self.at)
+            cost = self.edition.cost(_as_if(restated(record), self.model), self.model, self.at)
             other, other_charge = cost.amount_nano, charge(cost, self.edition.terms)
             if other is None or other_charge is None:
                 found = Compared(1, unpriced_there=1)
@@ -126,6 +127,12 @@ async def what_if(meant: Meant, edition: Edition, model: str, *, seconds: int | 
     return WhatIf(
         model, meant.as_of, _dearest(sums.lines), sum(sums.lines.values(), Compared()), _most(sums.lacks), is_whole
     )
+
+
+def _as_if(usage: Usage, model: str) -> Usage:
+    """Have another model give an answer, and each member of a batch."""
+    members = tuple(replace(member, model=model) for member in usage.members)
+    return replace(usage, model=model, members=members)
 
 
 def _dearest(lines: Mapping[str, Compared]) -> tuple[tuple[str, Compared], ...]:

@@ -49,7 +49,8 @@ async def test_each_value_used_and_cost_what_its_records_say(
     owner: Page, book: asyncpg.Connection, zone: str, filters: dict[str, str]
 ) -> None:
     page = await page_of(owner, "/cost", zone=zone, tag="feature", **DAYS, **filters)
-    table, meant = page.table_of("cost-tags"), Meant(book, zone, **filters)
+    table = page.table_of("cost-tags")
+    meant = Meant(book, zone, model=filters.get("model"), service=filters.get("service"), user=filters.get("user"))
     parts = await meant.sums(FEATURE)
     assert {row.name: row.cells for row in table.rows} == {
         SHOWN.get(value, value): cells_of(sums) for value, sums in parts.items()

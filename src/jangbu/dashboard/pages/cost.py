@@ -11,6 +11,7 @@ from jangbu.dashboard.page import READERS, Page
 from jangbu.metering import series, tops
 from jangbu.metering.months import outlook
 from jangbu.metering.snapshots import snapshot
+from jangbu.metering.tags import tag_names
 
 __all__ = ["PAGE"]
 
@@ -27,9 +28,10 @@ async def show(look: Look) -> Mapping[str, Any]:
         by_service = await series.of(book, window, filters, "service")
         users = () if look.is_filtered else await tops.users(book, window, "cost", limit=_TOP_USERS)
         month = await outlook(book, window.zone, filters)
+        names = () if look.asked("tag") else await tag_names(book, window, filters.user)
         choices = await chosen(look, book)
     # Looked at when the connection is free again: others need it meanwhile.
-    other, tags = await costs.tried(look, book.as_of), await costs.tags_of(look, book.as_of)
+    other, tags = await costs.tried(look, book.as_of), await costs.tags_of(look, book.as_of, names)
     return {
         "choices": choices,
         "series": by_service,
