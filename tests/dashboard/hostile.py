@@ -54,7 +54,7 @@ async def _write(ledger: Metering, payload: str) -> None:
         "modelVersion": payload,
         "responseId": payload,
     }  # fmt: skip
-    metadata = {payload: {payload: [payload]}}
+    metadata = {payload: {payload: [payload]}, "tags": {payload: payload, "feature": payload}}
     await ledger.record(payload, payload, parse(json.dumps(answer).encode()), metadata=metadata)
     hold = new_id(SystemClock())
     call = Call(hold, payload, payload, payload, Bounds(0, 0, output_chosen=True))

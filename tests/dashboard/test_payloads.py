@@ -85,7 +85,7 @@ async def test_each_users_pages_show_their_name_and_what_was_written_of_them(
     await expect(page.locator("h1")).to_have_text("Call")
     await looked_at(page)
     shown = [json.loads(text) for text in await page.locator("pre").all_inner_texts()]
-    assert shown[0] == {payload: {payload: [payload]}}
+    assert shown[0] == {payload: {payload: [payload]}, "tags": {payload: payload, "feature": payload}}
     assert payload in json.dumps(shown[1], ensure_ascii=False).replace('\\"', '"')
     await looked_at(page, f"{spoilt.url}/dashboard/ledger?user={quote(payload, safe='')}&entry=2")
     await expect(page.locator("h1")).to_contain_text(payload)
@@ -96,9 +96,11 @@ async def test_whatever_an_address_asks_for_is_at_most_shown(opens_spoilt: Opens
     page = await opens_spoilt()
     named = {"user": PAYLOADS[1], "call": spoilt.call} if shown.name in {"user", "call", "ledger"} else {}
     taken = dict.fromkeys(
-        ("lang", "notice", "live", "compare", "search", "model", "service", "price_model"), PAYLOADS[1]
+        ("lang", "notice", "live", "compare", "search", "model", "service", "price_model", "tag", "tag_value"),
+        PAYLOADS[1],
     )
-    refused = [{name: payload} for name, payload in zip(("range", "zone", "after", "user"), PAYLOADS, strict=False)]
+    names = ("range", "zone", "after", "user", "whatif")
+    refused = [{name: payload} for name, payload in zip(names, PAYLOADS, strict=False)]
     for asked in (taken, *refused):
         await page.goto(f"{spoilt.url}/dashboard{shown.path}?{urlencode(named | asked)}")
         assert await page.evaluate(STRANGERS) == 0, page.url
@@ -121,6 +123,25 @@ async def test_whatever_is_entered_is_at_most_shown(opens_spoilt: Opens, payload
     await expect(page.get_by_role("status")).to_have_text("The balance was corrected.")
     await expect(page.get_by_role("cell", name=payload, exact=True).first).to_be_visible()
     assert await page.evaluate(STRANGERS) == 0
+
+
+async def test_questions_of_cost_show_tags_values_and_models_as_they_were_written(
+    opens_spoilt: Opens, spoilt: Site
+) -> None:
+    page = await opens_spoilt("/cost?tag=feature")
+    await looked_at(page)
+    table = page.locator("[aria-labelledby=cost-tags] tbody")
+    assert set(await table.locator("th").all_inner_texts()) == {*PAYLOADS, *FORMULAS}
+    for payload in PAYLOADS:
+        asked = urlencode({"tag": payload, "tag_value": payload, "whatif": payload.replace("*", "")})
+        await looked_at(page, f"{spoilt.url}/dashboard/cost?{asked}")
+        heading = page.locator("#tagged")
+        await expect(heading).to_have_text(f"Latest calls with {payload} = {payload}")
+        assert await page.locator("[aria-labelledby=tagged] tbody tr").count() == 1
+        await expect(page.locator("select[name=whatif]")).to_have_value(payload.replace("*", ""))
+    answer = await page.request.get(f"{spoilt.url}/dashboard/cost/tags.csv?tag=feature")
+    lines = list(csv.DictReader(io.StringIO(await answer.text())))
+    assert {line["value"] for line in lines} == {*PAYLOADS, *(f"'{formula}" for formula in FORMULAS)}
 
 
 async def test_no_cell_of_what_is_copied_is_a_formula(opens_spoilt: Opens) -> None:

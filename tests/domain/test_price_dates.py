@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from jangbu.domain.price_book import Meter, Modality, Price, PriceBook
-from jangbu.domain.price_dates import Standing, Turn, held, standing, turns
+from jangbu.domain.price_dates import Standing, Turn, held, priced_models, standing, turns
 from jangbu.domain.usage import Platform, Tier
 
 AT = datetime(2026, 6, 1, tzinfo=UTC)
@@ -57,3 +57,12 @@ def test_what_changes_later_is_told_once_and_in_order() -> None:
 def test_a_date_after_which_the_same_row_holds_is_no_change() -> None:
     own = replace(ROW, price_nano=5)
     assert turns(PriceBook((ROW, LATER)).with_overrides([own]), AT) == ()
+
+
+def test_models_with_a_price_are_those_of_whose_names_a_row_holds() -> None:
+    begins, ended = replace(LATER, model="later"), replace(ROW, model="over", valid_from=AT - DAY, valid_to=AT)
+    pattern = replace(ROW, model="kite-*")
+    book = PriceBook((ROW, LATER, begins, ended, pattern))
+    assert priced_models(book, AT) == ("kite",)
+    assert priced_models(book, AT - DAY) == ("kite", "over")
+    assert priced_models(book, AT + DAY) == ("kite", "later")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from jangbu.config import Settings
 from jangbu.domain.pricing import Meter, Modality, Reason
+from jangbu.domain.usage import Counts, Surface, Tier
 from jangbu.domain.windows import Preset, Window, zone_named
 from jangbu.metering.meter import Metering
 from jangbu.metering.price_changes import marked_up
@@ -90,6 +92,25 @@ async def test_what_has_no_price_on_one_side_is_counted_and_adds_to_neither(ledg
         Lack(Reason.METER_UNPRICED, Meter.OUTPUT, Modality.TEXT): 2,
         Lack(Reason.TIER_UNPRICED, None, None): 1,
     }
+
+
+async def test_the_answers_of_a_batch_are_priced_one_by_one_in_the_tier_of_the_whole(ledger: Metering) -> None:
+    prompts = (200_001, 1_000)
+    counts = [{"promptTokenCount": prompt, "totalTokenCount": prompt} for prompt in prompts]
+    members = [
+        parse(json.dumps({"usageMetadata": each, "modelVersion": FLASH, "candidates": [{}]}).encode())
+        for each in counts
+    ]
+    whole = replace(
+        members[0], surface=Surface.BATCH, tier=Tier.BATCH, counts=Counts(prompt=sum(prompts), total=sum(prompts)),
+        members=tuple(members),
+    )  # fmt: skip
+    await ledger.record("kim", "chat", whole)
+
+    found = await asked(ledger, PRO)
+
+    assert (found.total.calls, found.total.cost_nano) == (1, 201_001 * 150)
+    assert found.total.other_cost_nano == 200_001 * 1_250 + 1_000 * 625
 
 
 async def test_charges_are_those_of_their_time_and_there_by_the_mark_up_in_force(ledger: Metering) -> None:
