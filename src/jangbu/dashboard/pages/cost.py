@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jangbu.dashboard import costs, files
-from jangbu.dashboard.choices import chosen, filters_of, window_of
+from jangbu.dashboard.choices import before_of, chosen, filters_of, window_of
 from jangbu.dashboard.figures import parts_figure
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import READERS, Page
@@ -26,6 +26,9 @@ async def show(look: Look) -> Mapping[str, Any]:
     async with snapshot(look.ledger.database, look.settings.project) as book:
         found = await tops.breakdown(book, window, filters)
         by_service = await series.of(book, window, filters, "service")
+        before = None
+        if look.asked("compare"):
+            before = (await tops.breakdown(book, before_of(window, book.as_of), filters)).total
         users = () if look.is_filtered else await tops.users(book, window, "cost", limit=_TOP_USERS)
         month = await outlook(book, window.zone, filters)
         names = () if look.asked("tag") else await tag_names(book, window, filters.user)
@@ -36,6 +39,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         "choices": choices,
         "series": by_service,
         "found": found,
+        "before": before,
         "users": users,
         "month": month,
         "markup": look.ledger.pricing.in_force.terms.markup_parts_per_million,
