@@ -29,6 +29,7 @@ from jangbu.wiring import open_metering
 from tests.alerts.receiver import SECRET, Receiver, receiving
 from tests.conftest import address, drop_database, execute
 from tests.dashboard.site import OWNER, PASSWORD, Site, fill, let_in_members, serving
+from tests.dashboard.varied import fill_varied
 
 CHROMIUM = os.environ.get("JANGBU_CHROMIUM") or shutil.which("chromium")
 _REFUSED = "Failed to load resource: the server responded with a status of 4"
@@ -51,6 +52,20 @@ async def site(server: str, migrated: str, tmp_path_factory: pytest.TempPathFact
     """Serve a ledger with calls of two months, for all tests that change nothing of it."""
     async with site_of(server, migrated, tmp_path_factory.mktemp("site"), fill) as served:
         yield served
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def varied(server: str, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """Serve a ledger with something of each kind, for all tests that change nothing of it."""
+    async with site_of(server, migrated, tmp_path_factory.mktemp("varied"), fill_varied) as served:
+        yield served
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def opens_varied(browser: Browser, varied: Site) -> AsyncIterator[Opens]:
+    """Open a page of that ledger."""
+    async with opening(browser, varied) as open_page:
+        yield open_page
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

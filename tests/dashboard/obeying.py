@@ -1,0 +1,238 @@
+"""What a page has to show once a filter is set: each function gives what sees to that."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+from jangbu.dashboard.texts import texts_of
+from jangbu.domain.windows import Preset, Window
+from tests.dashboard.reading import ask
+from tests.dashboard.shown import Node
+from tests.dashboard.site import Site
+
+T = texts_of("en")
+SHOWN_MOST = 50
+CALLS = """
+    SELECT count(*), coalesce(sum(u.total), 0)::bigint, coalesce(sum(u.cost_nano), 0)::bigint
+    FROM jangbu.usage AS u
+    JOIN jangbu.accounts AS a ON a.account_id = u.account_id
+    JOIN jangbu.models AS m ON m.model_id = u.model_id
+    JOIN jangbu.services AS s ON s.service_id = u.service_id
+    WHERE jangbu.uuid7_time(u.id) >= $1 AND jangbu.uuid7_time(u.id) < $2
+        AND ($3::text IS NULL OR a.user_id = $3) AND ($4::text IS NULL OR m.name = $4)
+        AND ($5::text IS NULL OR s.name = $5)
+"""
+ENTRIES = """
+    SELECT count(*)
+    FROM jangbu.entries AS e
+    JOIN jangbu.accounts AS a ON a.account_id = e.account_id
+    WHERE a.user_id = $1 AND e.asset = 1 AND e.created_at >= $2 AND e.created_at < $3
+"""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A page before and after something was chosen; ``asked`` is what its address says then."""
+
+    before: Node
+    after: Node
+    name: str
+    asked: Mapping[str, str]
+    site: Site
+
+    @property
+    def value(self) -> str:
+        return self.asked[self.name]
+
+    @property
+    def window(self) -> Window:
+        """The window that the address means."""
+        zone, now = ZoneInfo(self.asked.get("zone", "UTC")), datetime.now(UTC)
+        since, until = self.asked.get("from"), self.asked.get("to")
+        if since or until:
+            last = date.fromisoformat(until) if until else now.astimezone(zone).date()
+            return Window.days(date.fromisoformat(since) if since else last, last, zone)
+        return Window.preset(Preset(self.asked.get("range") or Preset.MONTH), now, zone)
+
+    async def used(self, window: Window, **chosen: str | None) -> tuple[int, int, int]:
+        """Give the calls, tokens and cost that the records of a window add up to."""
+        wanted = [{**self.asked, **chosen}.get(name) for name in ("user", "model", "service")]
+        [(calls, tokens, cost)] = await ask(self.site, CALLS, window.start, window.end, *wanted)
+        return calls, tokens, cost
+
+
+Obeys = Callable[[Looked], Awaitable[None]]
+
+
+def whole(text: str) -> int:
+    """Read a number."""
+    return int(text.partition(" ")[0].replace(",", ""))
+
+
+def column(node: Node, section: str, head: str) -> list[str]:
+    """Give a column of a table, from the top."""
+    table = node.table_of(section)
+    place = table.heads.index(head)
+    return [(row.name, *row.cells)[place] for row in table.rows]
+
+
+def only(section: str, head: str, group: str = "", wanted: str = "") -> Obeys:
+    """See that a column says what was chosen, in each line, and said other things, too."""
+
+    async def obeys(looked: Looked) -> None:
+        said = wanted or (T.known(group, looked.value) if group else looked.value)
+        found = column(looked.after, section, head)
+        assert found
+        assert all(each.startswith(said) for each in found)
+        assert not all(each.startswith(said) for each in column(looked.before, section, head))
+
+    return obeys
+
+
+def counted(shown: Callable[[Node], int]) -> Obeys:
+    """See that as many calls are counted as the records say that are of what was chosen, and other ones than before."""
+
+    async def obeys(looked: Looked) -> None:
+        calls, _, _ = await looked.used(looked.window)
+        assert shown(looked.after) == calls > 0
+        assert shown(looked.before) != calls or looked.name == "zone"
+        if looked.name == "zone":
+            assert in_zone(looked.after, looked.value) == in_zone(looked.before, "UTC") > 0
+
+    return obeys
+
+
+def in_zone(node: Node, zone: str) -> int:
+    """Count how often a page says that its times are those of a zone."""
+    return node.text.count(T("in_zone", zone=zone))
+
+
+def with_calls(obeys: Obeys) -> Obeys:
+    """See to the calls of a user that are listed, too."""
+
+    async def both(looked: Looked) -> None:
+        await obeys(looked)
+        asks_window = looked.asked.keys() & {"range", "from", "to"}
+        window = looked.window if asks_window else Window.days(date(2020, 1, 1), date(2090, 1, 1), ZoneInfo("UTC"))
+        calls, _, _ = await looked.used(window)
+        assert len(looked.after.table_of("calls").rows) == min(SHOWN_MOST, calls)
+        for name, head, group in (("service", "Service", "service"), ("model", "Model", "")):
+            if name in looked.asked:
+                await only("calls", head, group)(looked)
+
+    return both
+
+
+async def by_cost(looked: Looked) -> None:
+    """See that the chart counts money, all that the calls cost."""
+    _, _, cost = await looked.used(looked.window)
+    assert looked.after.one("figcaption", id="by-model-title").text.startswith("Cost by model")
+    shown = looked.after.table_of("by-model-title").total[-1]
+    assert abs(float(shown.removeprefix("$")) - cost / 10**9) < 0.01
+    assert not looked.before.table_of("by-model-title").total[-1].startswith("$")
+
+
+def by_weeks(chart: str) -> Obeys:
+    """See that a chart has a bar for each week, which add up to what the days did."""
+
+    async def obeys(looked: Looked) -> None:
+        before, after = (node.table_of(f"{chart}-title") for node in (looked.before, looked.after))
+        days = looked.window
+        weeks = {(at.date()).isocalendar()[:2] for at in days.edges()[:-1]}
+        assert (len(before.rows), len(after.rows)) == (len(days.edges()) - 1, len(weeks))
+        assert after.total == before.total
+
+    return obeys
+
+
+def compared(tiles: int) -> Obeys:
+    """See that tiles say what was before, and that those which count calls say how many."""
+
+    async def obeys(looked: Looked) -> None:
+        calls, _, _ = await looked.used(looked.window.previous(datetime.now(UTC)))
+        said = {each.one("dt").text: each.one("dd").text for each in looked.after.all("div", class_="tile")}
+        assert sum("before: " in text for text in said.values()) == tiles
+        assert "before: " not in looked.before.text
+        assert said.get("Calls", f"before: {calls}").endswith(f"before: {calls}")
+
+    return obeys
+
+
+async def of_period(looked: Looked) -> None:
+    """See that all users together used what the records of the period say."""
+    _, tokens, _ = await looked.used(looked.window)
+    assert sum(map(whole, column(looked.after, "users", "Used in the period"))) == tokens > 0
+    if looked.name == "zone":
+        assert in_zone(looked.after, looked.value) == in_zone(looked.before, "UTC") > 0
+
+
+async def found_by_name(looked: Looked) -> None:
+    """See that only users are listed whose names begin so."""
+    everybody = column(looked.before, "users", "User")
+    wanted = {each for each in everybody if each.startswith(looked.value)}
+    assert set(column(looked.after, "users", "User")) == wanted < set(everybody)
+
+
+async def by_name(looked: Looked) -> None:
+    """See that users stand in the order of their names."""
+    names = [each.encode() for each in column(looked.after, "users", "User")]
+    assert names == sorted(names, reverse=looked.asked["way"] == "down")
+    assert names != [each.encode() for each in column(looked.before, "users", "User")]
+
+
+async def least_first(looked: Looked) -> None:
+    """See that users stand the other way round."""
+    used = list(map(whole, column(looked.after, "users", "Used in all")))
+    assert used == sorted(used)
+    assert used != list(map(whole, column(looked.before, "users", "Used in all")))
+
+
+async def of_user(looked: Looked) -> None:
+    """See that the ledger is that of the user."""
+    [(count,)] = await ask(looked.site, ENTRIES, looked.value, datetime(2020, 1, 1, tzinfo=UTC), datetime.now(UTC))
+    assert looked.after.one("h1").text.endswith(f"· {looked.value}")
+    assert whole(column(looked.after, "entries", "No.")[0]) == count
+
+
+async def of_money(looked: Looked) -> None:
+    """See that all entries are of money, and were not."""
+    assert all("$" in each for each in column(looked.after, "entries", "Change"))
+    assert not any("$" in each for each in column(looked.before, "entries", "Change"))
+
+
+async def entered(looked: Looked) -> None:
+    """See that as many entries are listed as there are of the period."""
+    window = looked.window
+    [(count,)] = await ask(looked.site, ENTRIES, looked.asked["user"], window.start, window.end)
+    listed = len(looked.after.table_of("entries").rows) if count else 0
+    assert listed == min(SHOWN_MOST, count)
+    assert count or "Nothing matches these filters" in looked.after.text
+
+
+async def in_that_zone(looked: Looked) -> None:
+    """See that a list has other times, and says in which zone they are."""
+    assert in_zone(looked.after, looked.value) == in_zone(looked.before, "UTC") > 0
+    assert column(looked.after, "entries", "Time") != column(looked.before, "entries", "Time")
+
+
+async def undelivered(looked: Looked) -> None:
+    """See that only alerts are listed that did not arrive."""
+    assert set(column(looked.after, "told", "Delivery")) == {"on its way"}
+    assert set(column(looked.before, "told", "Delivery")) == {"on its way", "delivered"}
+
+
+async def by_the_thousand(looked: Looked) -> None:
+    """See that prices are those of a thousand tokens, where they were those of a million."""
+    after, before = (column(node, "book", "Unit price") for node in (looked.after, looked.before))
+    assert not any(each.endswith("for 1,000,000") for each in after)
+    for new, old in zip(after, before, strict=True):
+        if old.endswith("for 1,000,000"):
+            price, thousandth = (float(each.partition(" ")[0].removeprefix("$")) for each in (old, new))
+            assert abs(price / 1_000 - thousandth) < 1e-12
+
+
+async def of_version(looked: Looked) -> None:
+    """See that the book is the one of that version."""
+    assert looked.after.one("h2", id="book").text.startswith(T("prices.book", version=looked.value))
+    assert not looked.before.one("h2", id="book").text.startswith(T("prices.book", version=looked.value))

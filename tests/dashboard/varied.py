@@ -1,0 +1,100 @@
+"""A ledger with something of each kind that a page lists: what every filter narrows, and every figure leads to."""
+
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from jangbu.clock import new_id
+from jangbu.config import Settings
+from jangbu.domain.alerts import Alert, Condition, Phase
+from jangbu.domain.flow import Bounds, Call, MarkUnknown, Settle, TakeHold
+from jangbu.domain.ledger import Asset
+from jangbu.domain.price_book import Meter, Price
+from jangbu.domain.pricing import Terms
+from jangbu.domain.webhooks import EventKind
+from jangbu.metering.inbox import FindingKind, Inbox
+from jangbu.metering.meter import Metering
+from jangbu.storage import alerts as outbox
+from jangbu.wiring import open_metering
+from tests.dashboard.site import MODELS, USERS, fill
+from tests.metering.telling import answer
+
+KIM, LEE = USERS[:2]
+MARKUP = 250_000
+HELD = 100
+ALERTS = (
+    "UPDATE jangbu.alerts SET due_at = clock_timestamp() + interval '1 day',"
+    " delivered_at = CASE WHEN condition = $1 THEN clock_timestamp() END"
+)
+"""Nobody delivers what is not due."""
+EVENTS = (
+    (EventKind.CALL_REFUSED, KIM, "given_up"),
+    (EventKind.BALANCE_LOW, KIM, "delivered"),
+    (EventKind.CALL_REFUSED, LEE, "waiting"),
+)
+
+
+async def fill_varied(database_url: str) -> str:
+    """Record what `fill` records, and then of everything else something. Give the first user's latest call.
+
+    That one was held for, and part of it was given back; it costs money, which the user has an account of.
+    """
+    await fill(database_url)
+    async with open_metering(Settings.load(database_url=database_url), delivers=False) as ledger:
+        terms = Terms(MARKUP, (Price(MODELS[0], Meter.INPUT, 290_000_000, "our contract"),))
+        await ledger.pricing.change(lambda newest: (newest.base, terms), "our own prices")
+        await ledger.accounts.grant(KIM, 2_000_000_000, key="money", asset=Asset.MONEY)
+        await ledger.accounts.adjust(KIM, -7, reason="counted twice", key="adjusted")
+        for user in (KIM, LEE, LEE):
+            call = await _overrun(ledger, user)
+        await _looked_into(ledger, call)
+        await ledger.accounts.refund(KIM, (latest := await _overrun(ledger, KIM)), 50, reason="it stopped", key="back")
+        await _unknown(ledger)
+        await _keys(ledger)
+        await _alerts(ledger)
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(ALERTS, Condition.UNPRICED.value)
+    for kind, user, state in EVENTS:
+        await _event(connection, kind, user, state)
+    await connection.close()
+    return str(latest)
+
+
+async def _overrun(ledger: Metering, user: str) -> UUID:
+    call = Call(new_id(ledger.clock), user, "chat", MODELS[0], Bounds(10, 10, True))
+    await ledger.execute(TakeHold(call, 10, HELD, HELD))
+    await ledger.execute(Settle(call, answer(250, MODELS[0])))
+    return call.id
+
+
+async def _looked_into(ledger: Metering, call: UUID) -> None:
+    inbox = Inbox(ledger.database, ledger.accounts, project="default")
+    await inbox.resolve(LEE, call, FindingKind.OVERRUN, reason="it was told to think longer")
+
+
+async def _unknown(ledger: Metering) -> None:
+    call = Call(new_id(ledger.clock), LEE, "chat", MODELS[0], Bounds(10, 10, True))
+    await ledger.execute(TakeHold(call, 10, HELD, HELD))
+    await ledger.execute(MarkUnknown(call, "the line broke"))
+
+
+async def _keys(ledger: Metering) -> None:
+    await ledger.keys.create_for_app("shop")
+    await ledger.keys.create_for_user(KIM, name="browser")
+
+
+async def _alerts(ledger: Metering) -> None:
+    for condition in (Condition.UNPRICED, Condition.HOLD_LEAK):
+        made = new_id(ledger.clock), "default", condition, Phase.BEGAN
+        alert = Alert(*made, condition.value, "gateway-1", await ledger.database.now(), {})
+        assert await outbox.raise_(ledger.database, alert, told_as=str(alert.id), repeat_ms=0)
+
+
+async def _event(connection: asyncpg.Connection, kind: EventKind, user: str, state: str) -> None:
+    await connection.execute(
+        "INSERT INTO jangbu.webhook_events (id, project, kind, user_id, facts, attempts, error, due_at, given_up_at,"
+        " delivered_at) VALUES ($1, 'default', $2, $3, '{\"available\": 5}', 3, NULL, clock_timestamp() + $4,"
+        " CASE WHEN $5 = 'given_up' THEN clock_timestamp() END, CASE WHEN $5 = 'delivered' THEN clock_timestamp() END)",
+        uuid4(), kind.value, user, timedelta(days=1), state,
+    )  # fmt: skip
