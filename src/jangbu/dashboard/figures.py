@@ -170,4 +170,7 @@ def _narrowed(look: Look, series: Series, bar: Bar, path: str | None) -> str:
     first = bar.start.astimezone(series.window.zone).date()
     if (bar.end.hour, bar.end.minute) == (0, 0) and last > first:
         last = last.fromordinal(last.toordinal() - 1)
-    return look.url(path, **{"range": None, "bucket": None, "from": first.isoformat(), "to": last.isoformat()})
+    days: dict[str, object] = {"range": None, "bucket": None, "from": first.isoformat(), "to": last.isoformat()}
+    # What is chosen on one page may narrow less there than on another: a bar leads to what it was drawn from.
+    part = {} if path is None else {"model": None, "service": None}
+    return look.url(path, **days, **part)
