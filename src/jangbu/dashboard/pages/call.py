@@ -1,15 +1,17 @@
 """One call: why it was charged, from Google's own words over the price of each part to the entry in the ledger."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jangbu.dashboard.done import key_of
 from jangbu.dashboard.fields import id_of
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OPERATIONS, READERS, Action, Page
+from jangbu.metering.explain import Explanation
 from jangbu.metering.reports import Reports
 from jangbu.metering.trial_records import TRIAL_USER, record_trial
+from jangbu.storage.entries import EntryRow
 
 __all__ = ["PAGE"]
 
@@ -22,6 +24,8 @@ async def show(look: Look) -> Mapping[str, Any]:
     return {
         "found": found,
         "record": found.record,
+        "user": found.record.user,
+        "entries": _entries(found),
         "evidence": _readable(found.evidence),
         "metadata": None if found.record.metadata is None else _readable(json.loads(found.record.metadata)),
     }
@@ -31,6 +35,12 @@ async def record_test(look: Look) -> str:
     """Record a call that was never made, to see that records arrive."""
     receipt = await record_trial(look.ledger, key=key_of(look))
     return look.url("/call", call=receipt.id, user=TRIAL_USER, notice="test_recorded")
+
+
+def _entries(found: Explanation) -> Sequence[tuple[EntryRow, str]]:
+    """Give the entries of the call, each with what it is of."""
+    debits = ((found.entry, "tokens"), (found.money_entry, "money"))
+    return [(entry, asset) for entry, asset in (*debits, *((each, "tokens") for each in found.returns)) if entry]
 
 
 def _readable(value: object) -> str:

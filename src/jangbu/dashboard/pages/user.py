@@ -46,7 +46,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         "as_of": book.as_of,
         "account": found.account,
         "grants": found.grants,
-        "entries": found.entries,
+        "entries": [(each, "tokens") for each in found.entries],
         "lasts": _lasting(look, found.days_left),
         "chart": parts_figure(look, "by-day", found.used, "tokens", look.texts("user.by_day"), path="/"),
         "choices": choices,
