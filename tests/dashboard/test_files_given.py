@@ -84,7 +84,7 @@ def test_nobody_has_a_file_without_a_session_and_signing_in_leads_to_its_page(si
         ("/usage.csv?bom=yes", 400),
         ("/usage.xls", 404),
         ("/usage", 404),
-        ("/calls.csv", 404),
+        ("/entries.csv", 404),
         ("/models/models.csv?user=nobody", 404),
         ("/cost/services.csv?to=x", 400),
         ("/users/users.csv?search=%00", 400),

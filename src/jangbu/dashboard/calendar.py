@@ -40,11 +40,15 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """A week of the table, from Monday on: None stands for days to come, and for such that the zone left out."""
+    """A week of the table, from Monday on: None stands for days to come, and for such that the zone left out.
+
+    It leads to its calls where there are any.
+    """
 
     name: str
     days: tuple[Day | None, ...]
     total: int
+    link: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,9 @@ def _weeks(look: Look, days: Sequence[CalendarDay]) -> tuple[Week, ...]:
     while begin <= days[-1].day:
         week = [found.get(begin + timedelta(days=number)) for number in range(_WEEKDAYS)]
         cells = tuple(None if each is None else Day(each.tokens, _link_of(look, each)) for each in week)
-        weeks.append(Week(look.formats.day(begin), cells, sum(each.tokens for each in week if each is not None)))
+        used = [each for each in week if each is not None and each.calls]
+        link = _link_between(look, used[0].day, used[-1].day) if used else ""
+        weeks.append(Week(look.formats.day(begin), cells, sum(each.tokens for each in used), link))
         begin += timedelta(weeks=1)
     return tuple(reversed(weeks))
 
@@ -140,7 +146,9 @@ def _link(look: Look) -> str:
 
 
 def _link_of(look: Look, each: CalendarDay) -> str:
-    if not each.calls:
-        return ""
-    day = each.day.isoformat()
-    return look.url(**{"range": None, "from": day, "to": day, "service": None, "model": None, "after": None}) + "#calls"
+    return _link_between(look, each.day, each.day) if each.calls else ""
+
+
+def _link_between(look: Look, first: date, last: date) -> str:
+    days = {"from": first.isoformat(), "to": last.isoformat()}
+    return look.url(range=None, service=None, model=None, after=None, **days) + "#calls"

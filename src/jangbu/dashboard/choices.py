@@ -75,7 +75,7 @@ async def chosen(look: Look, book: Snapshot) -> dict[str, object]:
     """Give what the form of filters shows as chosen, and what there is to choose from."""
     services, models = await book.names()
     return {
-        "range": CUSTOM if _is_custom(look) else look.asked("range") or Preset.MONTH.value,
+        "range": _range(look),
         "ranges": [*(each.value for each in Preset), CUSTOM],
         "buckets": [each.value for each in Bucket],
         "metric": metric_of(look),
@@ -84,6 +84,12 @@ async def chosen(look: Look, book: Snapshot) -> dict[str, object]:
         "models": _with(models, look.asked("model")),
         "zones": _with(zones(), look.formats.zone),
     }
+
+
+def _range(look: Look) -> str:
+    """Name the period that holds: to choose one of days chooses none as long as no day is entered."""
+    asked = look.asked("range")
+    return CUSTOM if _is_custom(look) else Preset.MONTH.value if asked in {None, CUSTOM} else str(asked)
 
 
 @cache

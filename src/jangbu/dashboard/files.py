@@ -12,7 +12,7 @@ from jangbu.metering import exports
 from jangbu.metering.exports import Span, Table
 from jangbu.metering.series import Part
 
-__all__ = ["all_entries", "asset_of", "calls", "entries", "parts", "usage"]
+__all__ = ["all_entries", "asset_of", "calls", "calls_summed", "entries", "parts", "usage"]
 
 _ASSETS = {asset.name.lower(): asset for asset in Asset}
 
@@ -47,6 +47,13 @@ async def calls(look: Look) -> Table:
         replace(filters_of(look), user=_user_of(look)),
         Span() if window is None else Span(window.start, window.end),
     )
+
+
+async def calls_summed(look: Look) -> Table:
+    """Read the calls that the figures of a page sum: all of its window that its filters let through."""
+    window, project = window_of(look), look.settings.project
+    span = Span(window.start, window.end)
+    return await exports.calls(look.ledger.database, project, window.zone, filters_of(look), span)
 
 
 async def all_entries(look: Look) -> Table:

@@ -59,6 +59,7 @@ PAGE = Page(
     READERS,
     show,
     files={
+        "calls": files.calls_summed,
         "usage": files.usage("service"),
         "models": files.parts("model"),
         "services": files.parts("service"),

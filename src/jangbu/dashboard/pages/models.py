@@ -48,4 +48,10 @@ def _per_call(amounts: Amounts) -> int | None:
     return average(amounts.cost_nano, priced) if priced else None
 
 
-PAGE = Page("/models", "models", FIGURES, show, files={"usage": files.usage("model"), "models": files.parts("model")})
+PAGE = Page(
+    "/models",
+    "models",
+    FIGURES,
+    show,
+    files={"calls": files.calls_summed, "usage": files.usage("model"), "models": files.parts("model")},
+)

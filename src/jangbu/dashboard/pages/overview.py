@@ -55,4 +55,10 @@ async def _waiting(look: Look) -> int:
     return 0 if spooling is None else (await spooling.backlog()).waiting
 
 
-PAGE = Page("/", "overview", READERS, show, files={"usage": files.usage("model"), "services": files.parts("service")})
+PAGE = Page(
+    "/",
+    "overview",
+    READERS,
+    show,
+    files={"calls": files.calls_summed, "usage": files.usage("model"), "services": files.parts("service")},
+)
