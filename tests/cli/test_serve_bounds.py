@@ -1,6 +1,7 @@
 """What one client can take of the service: a bounded head, in a bounded time, and never everybody else's connection."""
 
 import asyncio
+import json
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -117,6 +118,37 @@ def test_a_head_has_a_largest_size(service: Service, head: bytes) -> None:
         assert b" 431 " in answer or answer == b""
         assert answer.count(b"HTTP/1.1") <= 2
     assert service.json("/healthz") == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "header"),
+    [
+        pytest.param(400, "invalid_input", b"x-jangbu-tags: a=\x00", id="a control character"),
+        pytest.param(431, "too_large", b"x-jangbu-tags: a=" + b"b" * 20_000, id="a header that is too long"),
+        pytest.param(431, "too_large", b"x-a: b\r\n" * 2_500 + b"x-a: b", id="too many headers"),
+    ],
+)
+def test_a_head_that_cannot_be_read_is_refused_in_the_words_of_whom_it_is_for(
+    service: Service, status: int, code: str, header: bytes
+) -> None:
+    def refused(path: bytes) -> tuple[bytes, Any]:
+        with service.connect() as connection:
+            with suppress(OSError):
+                connection.sendall(b"POST " + path + b" HTTP/1.1\r\nhost: x\r\n" + header + b"\r\n\r\n")
+            head, _, body = said(connection).partition(b"\r\n\r\n")
+            assert head.startswith(f"HTTP/1.1 {status} ".encode())
+            return head, json.loads(body)
+
+    head, problem = refused(b"/api/v1/records")
+    assert b"content-type: application/problem+json" in head
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert problem["type"] == f"urn:jangbu:error:{code}"
+    assert problem["hint"]
+    head, told = refused(b"/v1beta/models/gemini-2.5-flash:generateContent")
+    assert b"content-type: application/json" in head
+    assert (told["error"]["code"], told["error"]["status"]) == (status, "INVALID_ARGUMENT")
+    assert told["error"]["details"][0]["reason"] == code.upper()
+    assert problem["hint"] in told["error"]["message"]
 
 
 def test_what_is_no_http_is_refused_and_not_logged(service: Service) -> None:

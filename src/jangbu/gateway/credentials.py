@@ -1,6 +1,7 @@
 """Who calls: the key, wherever a client puts it, and whom an app's call is for."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from urllib.parse import unquote_to_bytes
@@ -14,8 +15,13 @@ from jangbu.metering.meter import Metering
 __all__ = ["Payer", "accepted", "admitted_payer", "secret_of"]
 
 USER_LENGTH_MAX = 200
+TAGS_MAX = 32
 _BEARER = b"bearer "
 _ENCODED = b"utf-8''"
+_ESCAPED = re.compile(rb"(?:[^%]|%[0-9a-fA-F]{2})*+", re.DOTALL)
+_OWN = b"x-jangbu-"
+_NAMES = (b"x-jangbu-service", b"x-jangbu-tags", b"x-jangbu-user")
+_PLAIN = "send UTF-8, or ASCII as RFC 8187 writes it, like UTF-8''%EA%B9%80"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,7 @@ async def admitted_payer(ledger: Metering, key: Key, headers: Mapping[bytes, byt
 
 def _payer_of(key: Key, headers: Mapping[bytes, bytes]) -> Payer:
     """Say who pays for a call with this key. Raises MissingUser, NotPermitted or InvalidMetadata."""
+    _require_known(headers)
     named = _text(headers.get(b"x-jangbu-user"), "x-jangbu-user")
     if key.kind is KeyKind.USER:
         assert key.user is not None, "a user's key names its user"
@@ -89,12 +96,20 @@ def _payer_of(key: Key, headers: Mapping[bytes, bytes]) -> Payer:
     else:
         user = named
     if len(user) > USER_LENGTH_MAX:
-        raise InvalidMetadata(f"the user has {len(user):,} characters, more than {USER_LENGTH_MAX}")
+        raise InvalidMetadata(f"the user has {len(user):,} characters", hint=f"keep it to {USER_LENGTH_MAX}")
     service = _text(headers.get(b"x-jangbu-service"), "x-jangbu-service")
     tags = _tags(_text(headers.get(b"x-jangbu-tags"), "x-jangbu-tags"))
     payer = Payer(key, user, None if service is None else service_name(service), tags)
     metadata_text(payer.metadata)
     return payer
+
+
+def _require_known(names: Iterable[bytes]) -> None:
+    """Refuse a header of Jangbu's that there is not: what somebody says of a call would be lost, silently."""
+    for name in names:
+        if name.startswith(_OWN) and name not in _NAMES:
+            known = ", ".join(each.decode() for each in _NAMES)
+            raise InvalidMetadata(f"there is no header {name[:40].decode('ascii')}", hint=f"there are {known}")
 
 
 def _text(value: bytes | None, name: str) -> str | None:
@@ -103,21 +118,29 @@ def _text(value: bytes | None, name: str) -> str | None:
         return None
     value = value.strip()
     if value.lower().startswith(_ENCODED):
-        value = unquote_to_bytes(value[len(_ENCODED) :])
+        value = value[len(_ENCODED) :]
+        if _ESCAPED.fullmatch(value) is None:
+            raise InvalidMetadata(f"{name} holds a % that begins no escape", hint="write % as %25")
+        value = unquote_to_bytes(value)
     try:
         text = value.decode("utf-8")
     except UnicodeDecodeError:
-        raise InvalidMetadata(f"{name} is no UTF-8") from None
+        raise InvalidMetadata(f"{name} is no UTF-8", hint=_PLAIN) from None
     if not text.isprintable():
-        raise InvalidMetadata(f"{name} holds what cannot be printed")
+        raise InvalidMetadata(f"{name} holds what cannot be printed", hint="send text of one line")
     return text
 
 
 def _tags(text: str | None) -> Mapping[str, str]:
-    """Read ``name=value, name=value``."""
+    """Read ``name=value, name=value``, each name once and no more of them than the SDK takes."""
     if text is None:
         return MappingProxyType({})
     pairs = [part.partition("=") for part in text.split(",") if part.strip()]
     if not all(sign and name.strip() for name, sign, _ in pairs):
-        raise InvalidMetadata("x-jangbu-tags is not of the form name=value, name=value")
-    return MappingProxyType({name.strip(): value.strip() for name, _, value in pairs})
+        raise InvalidMetadata("x-jangbu-tags cannot be read", hint="write name=value, name=value")
+    if len(pairs) > TAGS_MAX:
+        raise InvalidMetadata(f"x-jangbu-tags has {len(pairs)} tags", hint=f"keep it to {TAGS_MAX}")
+    tags = {name.strip(): value.strip() for name, _, value in pairs}
+    if len(tags) < len(pairs):
+        raise InvalidMetadata("x-jangbu-tags gives a name twice", hint="give each tag one value")
+    return MappingProxyType(tags)

@@ -72,11 +72,15 @@ class Refusal:
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-def refusal(error: JangbuError, *, top_up_url: str | None = None) -> Refusal:
-    """Word an error. ``top_up_url`` is where a user goes whose balance is too small."""
-    status, word = next(
+def refusal(error: JangbuError, *, top_up_url: str | None = None, status: int | None = None) -> Refusal:
+    """Word an error, under the status of its kind unless another one is given.
+
+    ``top_up_url`` is where a user goes whose balance is too small.
+    """
+    usual, word = next(
         ((status, word) for kind, status, word in _STATUSES if isinstance(error, kind)), (500, "INTERNAL")
     )
+    status = usual if status is None else status
     facts = _facts(error, top_up_url)
     details: list[object] = [
         {

@@ -48,19 +48,23 @@ def metadata_text(metadata: Mapping[str, Any]) -> str | None:
     try:
         text = json.dumps(dict(metadata), separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise InvalidMetadata(f"metadata is no JSON: {error}") from None
+        raise InvalidMetadata(f"metadata is no JSON: {error}", hint="send text, numbers and objects") from None
     except RecursionError:
-        raise InvalidMetadata(f"metadata is nested deeper than {METADATA_DEPTH_MAX}") from None
+        raise _too_deep() from None
     if len(text) > METADATA_BYTES_MAX:
         raise InvalidMetadata(f"metadata has {len(text):,} bytes", hint=f"keep it to {METADATA_BYTES_MAX:,}")
     if len(metadata) > METADATA_KEYS_MAX:
         raise InvalidMetadata(f"metadata has {len(metadata)} keys", hint=f"keep it to {METADATA_KEYS_MAX}")
     if _depth(metadata) > METADATA_DEPTH_MAX:
-        raise InvalidMetadata(f"metadata is nested deeper than {METADATA_DEPTH_MAX}")
+        raise _too_deep()
     if not _is_storable(text):
         raise InvalidMetadata("metadata holds NUL or a broken character", hint="send text only")
     json.loads(text, object_pairs_hook=_named_once)
     return text
+
+
+def _too_deep() -> InvalidMetadata:
+    return InvalidMetadata(f"metadata is nested deeper than {METADATA_DEPTH_MAX}", hint="send it flatter")
 
 
 def _named_once(pairs: list[tuple[str, Any]]) -> None:

@@ -34,13 +34,13 @@ def json_object(body: bytes, *, values_most: int = VALUES_MOST) -> dict[str, Any
     try:
         found = _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError:
-        raise InvalidInput("the body is no UTF-8") from None
+        raise InvalidInput("the body is no UTF-8", hint="send JSON in UTF-8") from None
     except RecursionError:
         raise _too_deep() from None
     except ValueError as error:
         raise InvalidInput(f"the body is no JSON: {str(error)[:100]}") from None
     if not isinstance(found, dict):
-        raise InvalidInput("the body is no JSON object")
+        raise InvalidInput("the body is no JSON object", hint="send fields and their values in braces")
     if SURROGATE.search(body) is not None and _SOUND_ESCAPES.fullmatch(body) is None:
         raise InvalidInput("the body holds half of a surrogate pair", hint="text is written in whole characters")
     if body.count(b"{") + body.count(b"[") > DEPTH_MOST and _is_deep(found):
@@ -70,13 +70,13 @@ def _is_deep(value: Any) -> bool:
 
 
 def _too_deep() -> InvalidInput:
-    return InvalidInput(f"the body is nested more than {DEPTH_MOST} deep")
+    return InvalidInput(f"the body is nested more than {DEPTH_MOST} deep", hint="send it flatter")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise InvalidInput("the body gives a name twice")
+        raise InvalidInput("the body gives a name twice", hint="give each field one value")
     return found
 
 
@@ -84,12 +84,12 @@ def _finite(digits: str) -> float:
     """Read a number with a fraction or an exponent: 1e999 would become Infinity, which is no JSON."""
     number = float(digits)
     if not math.isfinite(number):
-        raise InvalidInput("a number of the body is larger than any reader takes")
+        raise InvalidInput("a number of the body is larger than any reader takes", hint="send it as text")
     return number
 
 
 def _no_number(name: str) -> NoReturn:
-    raise InvalidInput(f"{name} is no number of JSON's")
+    raise InvalidInput(f"{name} is no number of JSON's", hint="send null, or leave the field out")
 
 
 # Made once: json.loads would make one anew for each body.

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from jangbu.api.rest.accounts import BalanceFacts
 from jangbu.api.rest.asked import Account, Ask
 from jangbu.api.rest.declared import MONEY, Routes
-from jangbu.api.rest.values import Answer, Body, Tokens, example
+from jangbu.api.rest.values import Answer, Body, Legible, Tokens, example
 from jangbu.domain.ledger import TOKENS_MAX
 from jangbu.metering.facts import balance_facts
 from jangbu.metering.postings import Posted
@@ -20,7 +20,7 @@ corrections = Routes("corrections")
 
 _CALL = "0192f3a0-0000-7000-8000-000000000001"
 
-Why = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=500, pattern=r"\S")]
+Why = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=500, pattern=r"\S"), Legible]
 """A reason that stays in the history."""
 Delta = Annotated[int, Field(strict=True, ge=-TOKENS_MAX, le=TOKENS_MAX)]
 

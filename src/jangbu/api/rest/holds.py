@@ -12,7 +12,7 @@ from jangbu.api.rest.asked import Ask, Somebody
 from jangbu.api.rest.declared import OPERATIONS, READERS, Routes
 from jangbu.api.rest.paging import Cursor, Limit, moment_and_id, page
 from jangbu.api.rest.records import AnswerText, ReceiptFacts, read_answer
-from jangbu.api.rest.values import Answer, Body, Number, Part, Reason, Text, example
+from jangbu.api.rest.values import Answer, Body, Name, Number, Part, Reason, example
 from jangbu.domain.usage import Surface
 from jangbu.metering.facts import receipt_facts
 from jangbu.metering.resolving import charge_hold, release_hold
@@ -33,7 +33,7 @@ class Charge(Body):
     model_config = example(answer={"usageMetadata": {"promptTokenCount": 150, "totalTokenCount": 150}})
     answer: AnswerText
     surface: Surface | None = Field(None, description="Where the answer came from, if it does not show.")
-    model: Text | None = Field(None, description="The model, where the answer names none.")
+    model: Name | None = Field(None, description="The model, where the answer names none.")
 
 
 class Release(Body):

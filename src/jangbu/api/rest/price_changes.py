@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from jangbu.api.rest.asked import Ask, Asked
 from jangbu.api.rest.declared import MONEY, Routes
 from jangbu.api.rest.prices import PriceFacts
-from jangbu.api.rest.values import Answer, Body, Day, Moment, Number, Part, Text, example
+from jangbu.api.rest.values import Answer, Body, Day, Legible, Moment, Number, Part, Text, example
 from jangbu.clock import new_id
 from jangbu.domain.ledger import project_id
 from jangbu.domain.price_book import PRICE_MAX, TOKEN_UNIT_SIZE, UNIT_SIZES, Meter, Modality, Price
@@ -47,8 +47,8 @@ _ROW = {
 }
 
 Usd = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9]{1,6}(\.[0-9]{1,9})?$")]
-Words = Annotated[str, StringConstraints(strict=True, max_length=500)]
-Source = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=500, pattern=r"\S")]
+Words = Annotated[str, StringConstraints(strict=True, max_length=500), Legible]
+Source = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=500, pattern=r"\S"), Legible]
 Below = Annotated[int, Field(strict=True, ge=0, le=10**9)]
 
 

@@ -12,7 +12,7 @@ from jangbu.api.rest.asked import Ask, Asked
 from jangbu.api.rest.bodies import VALUES_MOST
 from jangbu.api.rest.declared import OPERATIONS, Routes
 from jangbu.api.rest.problems import facts_of
-from jangbu.api.rest.values import Answer, Body, Number, Part, Text, example
+from jangbu.api.rest.values import Answer, Body, Name, Number, Part, Text, example
 from jangbu.domain.flow import Receipt
 from jangbu.domain.usage import Surface, Usage
 from jangbu.errors import DatabaseUnreachable, IdempotencyConflict, InvalidInput, JangbuError
@@ -67,8 +67,8 @@ class Record(Body):
     service: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=50)]
     answer: AnswerText
     surface: Surface | None = Field(None, description="Where the answer came from, if it does not show.")
-    model: Text | None = Field(None, description="The model, where the answer names none.")
-    service_tier: Text | None = Field(
+    model: Name | None = Field(None, description="The model, where the answer names none.")
+    service_tier: Name | None = Field(
         None, description="What the answer's header x-gemini-service-tier said, where its body does not."
     )
     metadata: dict[str, Any] = Field(default_factory=dict, description="What else is kept with the record.")

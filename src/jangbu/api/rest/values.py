@@ -9,8 +9,23 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from jangbu.api.rest.problems import SCHEMA_VERSION
 from jangbu.domain.ledger import TOKENS_MAX
 
-__all__ = ["Answer", "Body", "Day", "Flag", "Moment", "Number", "Part", "Reason", "Text", "Tokens", "example"]
+__all__ = [
+    "Answer",
+    "Body",
+    "Day",
+    "Flag",
+    "Legible",
+    "Moment",
+    "Name",
+    "Number",
+    "Part",
+    "Reason",
+    "Text",
+    "Tokens",
+    "example",
+]
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -31,11 +46,27 @@ def _in_utc(value: datetime) -> datetime:
         raise ValueError("there is no such time in UTC") from None
 
 
+def _legible(value: str) -> str:
+    """Take text of any number of lines: what else steers a terminal, or is NUL, nobody wrote and cannot be kept."""
+    if _CONTROL.search(value) is not None:
+        raise ValueError("leave out control characters: send text only")
+    return value
+
+
+def _printable(value: str) -> str:
+    """Take a name as it is: to leave out what cannot be printed would make another one of it."""
+    if not value.isprintable():
+        raise ValueError("leave out what cannot be printed: send a name of one line")
+    return value
+
+
+Legible = AfterValidator(_legible)
 Number = Annotated[int, Field(strict=True)]
 Tokens = Annotated[int, Field(strict=True, ge=1, le=TOKENS_MAX)]
 Flag = Annotated[bool, Field(strict=True)]
-Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200)]
-Reason = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, pattern=r"\S")]
+Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200), Legible]
+Name = Annotated[Text, AfterValidator(_printable)]
+Reason = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, pattern=r"\S"), Legible]
 Day = Annotated[str, StringConstraints(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 Moment = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_in_utc)]
 

@@ -5,7 +5,6 @@ When connections run out, those that wait for a request give way, the longest fi
 """
 
 import asyncio
-import json
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -15,6 +14,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from jangbu.cli.serve.unreadable import unreadable
+
 if TYPE_CHECKING:
     from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -22,11 +23,6 @@ __all__ = ["Bounds", "bounded"]
 
 _REQUESTS_WAITING_MAX = 64
 """How many requests may wait for the answer to an earlier one. No client of Gemini's sends a second one at all."""
-_SHOWN_AS = {
-    400: "the request is no HTTP",
-    408: "the request's head took too long",
-    431: "the request's head is too large",
-}
 
 
 @dataclass(slots=True)
@@ -61,6 +57,7 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._bounds = bounds
+        self.url = b""
         self._in_head = True
         self._head_bytes = 0
         self._header_bytes = 0
@@ -139,7 +136,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """End the head: from here on the application watches over the time."""
         if self.parser.should_upgrade() and not self._should_upgrade():
             if self.parser.get_method() == b"CONNECT":
-                raise ValueError(_SHOWN_AS[400])
+                raise ValueError("nothing is connected to")
             # The head is parsed once more, without the offer of another protocol.
             return
         self._in_head = False
@@ -147,7 +144,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_waiting()
         super().on_headers_complete()
         if len(self.pipeline) > _REQUESTS_WAITING_MAX:
-            raise ValueError(_SHOWN_AS[400])
+            raise ValueError("too many requests wait")
 
     def on_message_complete(self) -> None:
         """End a request, unless its head is parsed once more: then its body is still to come."""
@@ -195,7 +192,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._header_bytes += size
         if self._header_bytes > self._bounds.head_bytes:
             self._refusal = 431
-            raise ValueError(_SHOWN_AS[431])
+            raise ValueError("the head is too large")
 
     def _refuse(self, status: int) -> None:
         """Refuse what cannot be read. Nothing is written into the answer of an earlier request."""
@@ -205,9 +202,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if breaks_body or self._is_waiting():
-            error = {"code": status, "message": _SHOWN_AS[status], "status": "INVALID_ARGUMENT"}
-            body = json.dumps({"error": error}).encode()
-            head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            kind, body = unreadable(status, self.url)
+            head = f"content-type: {kind}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
             self.transport.write(STATUS_LINE[status] + head.encode() + body)
         self.transport.close()
 
