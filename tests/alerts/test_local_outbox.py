@@ -14,6 +14,7 @@ import pytest
 from jangbu.alerts import local_outbox
 from jangbu.alerts.local_outbox import LocalOutbox, Waiting, with_outcome
 from jangbu.domain.alerts import Alert, Condition, Phase
+from jangbu.domain.mutes import Mute
 
 SECOND_NS = 1_000_000_000
 PUT_FOR_EVER = """
@@ -130,6 +131,25 @@ def test_the_same_is_due_once_in_its_interval_for_all(tmp_path: Path) -> None:
     assert one.is_due("k", now_ns=now - 3600 * SECOND_NS, repeat_ms=45_000), (
         "a clock that was set back silences nothing"
     )
+
+
+def test_what_was_told_within_a_mute_is_due_when_that_is_over(tmp_path: Path) -> None:
+    now, began = time.time_ns(), datetime.now(UTC)
+    outbox = LocalOutbox(tmp_path)
+
+    def is_due(seconds: int, *mutes: Mute) -> bool:
+        return outbox.is_due("k", now_ns=now + seconds * SECOND_NS, repeat_ms=3_600_000, mutes=mutes)
+
+    def mute(begin: int, end: int) -> Mute:
+        times = began + timedelta(seconds=begin), began + timedelta(seconds=end)
+        return Mute(uuid4(), Condition.VERIFY_MISMATCH, *times, "a repair", "kim")
+
+    assert is_due(0)
+    assert not is_due(50, mute(-60, -1)), "the mute was over when it was told"
+    assert not is_due(50, mute(10, 20)), "it was told before the mute began"
+    assert not is_due(50, mute(-60, 60)), "the mute is not over"
+    assert is_due(50, mute(-60, 40)), "nobody was told"
+    assert not is_due(55, mute(-60, 40)), "by now somebody was"
 
 
 def test_without_a_directory_alerts_wait_in_memory() -> None:

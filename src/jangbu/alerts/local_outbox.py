@@ -10,16 +10,17 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from jangbu import telemetry
 from jangbu.domain.alerts import Alert, Condition, Phase
+from jangbu.domain.mutes import Mute
 
 __all__ = ["FILES_MAX", "LocalOutbox", "Waiting"]
 
@@ -29,6 +30,7 @@ _SUFFIX = ".json"
 _UNFINISHED = ".part"
 _UNFINISHED_SECONDS = 3_600
 _MILLISECOND_NANOSECONDS = 1_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +95,11 @@ class LocalOutbox:
             os.close(self._lock)
             self._lock = None
 
-    def is_due(self, key: str, *, now_ns: int, repeat_ms: int) -> bool:
+    def is_due(self, key: str, *, now_ns: int, repeat_ms: int, mutes: Sequence[Mute] = ()) -> bool:
         """Tell whether the same was not told by any process of this machine for so long, and note that it is now.
 
-        A clock that was set back makes it due: rather once too often than never.
+        A clock that was set back makes it due: rather once too often than never. So does it that one of the ``mutes``
+        kept it from all, and is over.
         """
         if self._directory is None:
             return True
@@ -104,8 +107,9 @@ class LocalOutbox:
             with self._alone():
                 told = self._directory / "told" / hashlib.sha256(key.encode()).hexdigest()
                 told.parent.mkdir(mode=0o700, exist_ok=True)
-                since_ns = now_ns - (told.stat().st_mtime_ns if told.exists() else 0)
-                if 0 <= since_ns < repeat_ms * _MILLISECOND_NANOSECONDS:
+                told_ns = told.stat().st_mtime_ns if told.exists() else 0
+                is_lately = 0 <= now_ns - told_ns < repeat_ms * _MILLISECOND_NANOSECONDS
+                if is_lately and not any(mute.kept_from_all(_at(told_ns), _at(now_ns)) for mute in mutes):
                     return False
                 told.touch(0o600)
                 os.utime(told, ns=(now_ns, now_ns))
@@ -189,6 +193,10 @@ def with_outcome(
     return replace(
         waiting, attempts=waiting.attempts + 1, delivered_to=delivered_to, errors=dict(errors), is_settled=settled
     )
+
+
+def _at(nanoseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=nanoseconds // 1_000)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -39,6 +39,10 @@ class Mute:
         """Tell whether an alert is kept and not sent."""
         return alert.condition is self.condition and self.muted_at <= alert.raised_at < self.end
 
+    def kept_from_all(self, told_at: datetime, now: datetime) -> bool:
+        """Tell whether what was told at a time was told to nobody, and may be told by now: the mute is over."""
+        return self.muted_at <= told_at < self.end <= now
+
 
 def longest(condition: Condition) -> timedelta:
     """Give how long a condition may be muted: usage that is not recorded costs money, and is heard of in an hour."""

@@ -121,6 +121,10 @@ class Delivery:
         """Hand over what waits, briefly: this process ends."""
         await self._hand_over(self._outbox.waiting())
 
+    def mutes_of(self, condition: Condition) -> Sequence[Mute]:
+        """Give what mutes a condition, or did within a day, as far as this process knows. Callable from any thread."""
+        return [mute for mute in self._mutes if mute.condition is condition]
+
     def close(self) -> None:
         """Leave what waits on this machine to other processes."""
         self._outbox.close()
