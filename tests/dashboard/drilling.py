@@ -114,12 +114,23 @@ async def follow(page: Page, link: str) -> Node:
 
 
 async def paged(page: Page, link: str, part: str) -> AsyncIterator[Table]:
-    """Follow a link to a list, and give its tables from page to page."""
-    while link:
-        shown = await follow(page, link)
+    """Follow a link to a list, and give its tables from page to page; the browser stays at the first one."""
+    shown = await follow(page, link)
+    while True:
         yield shown.table_of(part)
         [section] = shown.all("section", aria_labelledby=part)
-        link = next((each.attributes["href"] for each in section.all("a", rel="next")), "")
+        following = [each.attributes["href"] for each in section.all("a", rel="next")]
+        if not following:
+            return
+        shown = read(await fetched(page, following[0]))
+
+
+async def fetched(page: Page, link: str) -> str:
+    """Give what is at an address, without leaving the page."""
+    here = urlsplit(page.url)
+    answer = await page.request.get(f"{here.scheme}://{here.netloc}{link}")
+    assert answer.status == 200, link
+    return await answer.text()
 
 
 async def calls_listed(page: Page, link: str) -> tuple[int, int]:
@@ -132,16 +143,10 @@ async def calls_listed(page: Page, link: str) -> tuple[int, int]:
     return calls, tokens
 
 
-async def calls_in_file(page: Page, link: str) -> tuple[int, int, int]:
-    """Give the calls, tokens and cost of the file of calls that a page gives where a link leads to."""
-    shown = await follow(page, link)
-    [file] = {each.attributes["href"] for each in shown.all("a") if "/calls.csv" in each.attributes["href"]
-              and "bom=" not in each.attributes["href"]}  # fmt: skip
-    here = urlsplit(page.url)
-    answer = await page.request.get(f"{here.scheme}://{here.netloc}{file}")
-    lines = list(csv.DictReader(io.StringIO(await answer.text())))
-    return (
-        len(lines),
-        sum(int(each["total_tokens"]) for each in lines),
-        sum(int(each["cost_nano"] or 0) for each in lines),
-    )
+async def calls_in_file(page: Page) -> tuple[int, int, int]:
+    """Give the calls, tokens and cost of the file of calls that the open page gives."""
+    links = [each.attributes["href"] for each in read(await page.content()).all("a")]
+    [file] = [link for link in links if "/calls.csv" in link and "bom=" not in link]
+    lines = list(csv.DictReader(io.StringIO(await fetched(page, file))))
+    tokens, cost = (sum(int(each[name] or 0) for each in lines) for name in ("total_tokens", "cost_nano"))
+    return len(lines), tokens, cost
