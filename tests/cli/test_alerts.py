@@ -145,7 +145,7 @@ def test_a_test_says_for_each_channel_whether_it_arrived(offline: Jangbu) -> Non
             "JANGBU_ALERT_URLS": f"json://127.0.0.1:{other.port}/{CANARY} json://127.0.0.1:1/{CANARY}"
         }
         ended = offline("alerts", "test", "--json", **box.webhook, **apprise)
-    assert ended.code == 1
+    assert (ended.code, ended.json["noted"]) == (1, False), "the database is away, and what is tested most then works"
     assert {each["channel"]: each["arrived"] for each in ended.json["channels"]} == {
         "log": True,
         "webhook": True,

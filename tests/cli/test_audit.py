@@ -18,6 +18,7 @@ from jangbu.config import Settings
 from jangbu.domain.flow import Bounds, Call, MarkUnknown, TakeHold
 from jangbu.storage.database import Database
 from jangbu.wiring import open_metering
+from tests.alerts.receiver import SECRET
 from tests.cli.conftest import Jangbu, Kept
 from tests.cli.test_retention import OLD
 from tests.metering.traffic import KIM, open_shop
@@ -29,9 +30,7 @@ WITHOUT_A_LINE = {
     "spool drain": "a record of usage is the ledger itself",
     "accounts view-token": "it changes nothing: a token is kept nowhere",
     "verify": "it changes no figure; how the last one ended is shown by itself",
-    "alerts test": "it changes nothing",
     "alerts deliver": "it does what `serve` does all the time; whether an alert arrived is kept with it",
-    "webhooks test": "it changes nothing",
     "serve": "what is done through it is written down there",
     "db backup": "it copies",
     "db archive": "it copies",
@@ -82,14 +81,15 @@ CHANGES: dict[str, tuple[str, str, str | None]] = {
     "alerts resolve": ("kim {odd} anomaly --reason r", "finding.resolve", "call:{odd}"),
     "alerts mute": ("unpriced --for 1h --reason r", "alerts.mute", "condition:unpriced"),
     "alerts unmute": ("unpriced", "alerts.unmute", "condition:unpriced"),
+    "alerts test": ("--channel log", "channel.test", "channel:log"),
     "webhooks send-all-again": ("", "webhook.send_again", "events"),
     "webhooks send-again": ("{event}", "webhook.send_again", "event:{event}"),
     "db retain": ("--months 2 --yes", "retention.drop", f"partition:usage_{OLD:%Y%m}"),
     "db policies": ("--role pg_monitor --apply", "policies.apply", "role:pg_monitor"),
 }
 """What a command is given, and the action and the target of its line. They are run in this order."""
-ELSEWHERE = {"db upgrade", "db restore"}
-"""The commands that are tried with a ledger of their own, below."""
+ELSEWHERE = {"db upgrade", "db restore", "webhooks test"}
+"""The commands that are tried below, with what they need."""
 
 
 def commands(found: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
@@ -207,6 +207,30 @@ async def test_a_charge_of_a_hold_is_written_down_beside_its_record(
     assert await lines(connection, before) == [
         ("hold.charge", f"hold:{held.id}", "command", getpass.getuser()),
     ]
+
+
+async def test_a_test_is_written_down_for_each_channel_whether_it_arrives_or_not(
+    jangbu: Jangbu, connection: "Connection[Any]"
+) -> None:
+    nobody: dict[str, Any] = {"JANGBU_ALERT_PRIVATE_TARGETS": "true"}
+    for name in ("WEBHOOK", "ALERT_WEBHOOK"):
+        nobody |= {f"JANGBU_{name}_URL": "http://127.0.0.1:1/", f"JANGBU_{name}_SECRET": SECRET}
+    before = await connection.fetchval("SELECT clock_timestamp()")
+    for _ in range(2):
+        ended = jangbu("alerts", "test", "--json", **nobody)
+        assert (ended.code, ended.json["noted"]) == (1, True)
+    ended = jangbu("webhooks", "test", "--json", **nobody)
+    assert (ended.code, ended.json["noted"]) == (1, True)
+    assert await lines(connection, before) == [
+        ("channel.test", f"channel:{name}", "command", getpass.getuser())
+        for name in ("log", "webhook", "log", "webhook", "app")
+    ]
+    rows = await connection.fetch("SELECT channel, error FROM jangbu.channel_tests ORDER BY channel")
+    assert [tuple(row) for row in rows] == [
+        ("app", "the receiver cannot be reached: nobody listens there"),
+        ("log", None),
+        ("webhook", "the receiver cannot be reached: nobody listens there"),
+    ], "whoever looks at the channels sees how it ended"
 
 
 async def test_an_upgrade_of_the_schema_is_written_down_in_it(jangbu: Jangbu, connection: "Connection[Any]") -> None:

@@ -88,11 +88,14 @@ async def test_each_session_has_a_form_token_of_its_own(kim: People) -> None:
 
 
 async def test_a_session_ends_once_and_alone(kim: People) -> None:
-    (_, one), (_, two) = [await kim.sessions.sign_in("kim", GOOD, NEAR) for _ in range(2)]
-    await kim.sessions.end(one)
+    (own, one), (_, two) = [await kim.sessions.sign_in("kim", GOOD, NEAR) for _ in range(2)]
+    await kim.sessions.end(one, request_id="r-1")
     await kim.sessions.end(one)
     assert await kim.sessions.of(one) is None
     assert await kim.sessions.of(two) is not None
+    (line,) = [line for line in await kim.audit.page() if line.action == "sessions.end"]
+    assert (line.actor, line.target) == (Actor.of_member(own.member, "r-1"), "member:kim")
+    assert line.after == {"sessions": 1}
 
 
 async def test_all_sessions_of_a_member_end_but_their_own(kim: People) -> None:

@@ -1,12 +1,14 @@
 """``alerts``: what was told, whether it arrived, through which channels, and under which conditions."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jangbu.cli import alert_findings as findings
 from jangbu.cli import alert_mutes as mutes
+from jangbu.cli.channel_tests import tested
 from jangbu.cli.commands import command, group
 from jangbu.cli.exits import ExitCode
 from jangbu.cli.money import counted
@@ -73,12 +75,17 @@ async def try_channels(
     from jangbu.wiring import alert_delivery
 
     delivery = alert_delivery(settings, SystemClock())
-    results = await delivery.test(channel)
-    if not results:
+    names = [each for each in delivery.names if channel in {None, each}]
+    if not names:
         raise NotFound(f"there is no channel {(channel or '')[:40]!r}", hint=f"there are {', '.join(delivery.names)}")
+
+    async def send(name: str) -> "AlertUndelivered | None":
+        return (await delivery.test(name))[name]
+
+    results, is_noted = await tested(session, {name: partial(send, name) for name in names})
     failed = any(results.values())
     session.show(
-        {"ok": not failed, "channels": [_result(name, error) for name, error in results.items()]},
+        {"ok": not failed, "noted": is_noted, "channels": [_result(name, error) for name, error in results.items()]},
         lambda: table(("channel", "arrived", "why not", "what to do"), _result_rows(results)),
     )
     if failed:

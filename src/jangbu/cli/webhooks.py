@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jangbu.cli.channel_tests import tested
 from jangbu.cli.commands import command, group
 from jangbu.cli.exits import ExitCode
 from jangbu.cli.money import counted
@@ -87,20 +88,27 @@ async def test(session: Session) -> None:
     from jangbu.clock import SystemClock
     from jangbu.domain.webhooks import Event, EventKind
     from jangbu.errors import AlertUndelivered, InvalidSettings
+    from jangbu.metering.channels import APP
 
     settings = session.settings()
     webhook = app_webhook_of(settings)
     if webhook is None:
         raise InvalidSettings("there is no webhook", hint="set JANGBU_WEBHOOK_URL and JANGBU_WEBHOOK_SECRET")
     event = Event(uuid4(), settings.project, EventKind.TEST, "nobody", SystemClock().now(), {})
-    error: AlertUndelivered | None = None
-    try:
-        await webhook.send(event)
-    except AlertUndelivered as refused:
-        error = refused
-    facts = {"ok": error is None, "message": error and error.message, "hint": (error and error.hint) or None}
+
+    async def send() -> AlertUndelivered | None:
+        try:
+            await webhook.send(event)
+        except AlertUndelivered as refused:
+            return refused
+        return None
+
+    results, is_noted = await tested(session, {APP: send})
+    error = results[APP]
+    facts = {"message": error and error.message, "hint": (error and error.hint) or None}
     session.show(
-        facts, lambda: "the test event arrived" if error is None else f"the test event did not arrive: {error}"
+        {"ok": error is None, "noted": is_noted, **facts},
+        lambda: "the test event arrived" if error is None else f"the test event did not arrive: {error}",
     )
     if error is not None:
         raise typer.Exit(ExitCode.FAILURE)

@@ -64,7 +64,7 @@ class SigningIn:
         require_same_site(request)
         token = request.cookies.get(COOKIE)
         if token is not None:
-            await self.ledger.sessions.end(token)
+            await self.ledger.sessions.end(token, request_id=current_id())
         response = RedirectResponse(f"{PREFIX}/sign-in", status_code=303)
         response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
         return response

@@ -87,7 +87,8 @@ class Delivery:
         self._bounds = bounds
         self._due: dict[UUID, float] = {}
         self._looked_at: float | None = None
-        self._mutes: Sequence[Mute] = ()
+        self.mutes: Sequence[Mute] = ()
+        """What is muted, or was within a day, as far as this process knows."""
         self.handed_over = asyncio.Event()
         """Set when the database has got an alert from here."""
 
@@ -121,10 +122,6 @@ class Delivery:
         """Hand over what waits, briefly: this process ends."""
         await self._hand_over(self._outbox.waiting())
 
-    def mutes_of(self, condition: Condition) -> Sequence[Mute]:
-        """Give what mutes a condition, or did within a day, as far as this process knows. Callable from any thread."""
-        return [mute for mute in self._mutes if mute.condition is condition]
-
     def close(self) -> None:
         """Leave what waits on this machine to other processes."""
         self._outbox.close()
@@ -138,7 +135,7 @@ class Delivery:
             self._looked_at = time.monotonic()
             await self._look(self._database)
         # What is muted holds here for a while, also where the database goes away meanwhile.
-        self._mutes = await mutes.lately(self._database, self._project, self._bounds.give_up_seconds)
+        self.mutes = await mutes.lately(self._database, self._project, self._bounds.give_up_seconds)
         await alerts.mute(self._database, self._project)
         outcome = Outcome()
         while self._channels and (
@@ -233,7 +230,7 @@ class Delivery:
         """Tell whether to deliver an alert from here; one that is muted waits for the database, which keeps it."""
         if waiting.is_settled or self._due.get(waiting.alert.id, 0) > now:
             return False
-        return waiting.attempts > 0 or not any(mute.covers(waiting.alert) for mute in self._mutes)
+        return waiting.attempts > 0 or not any(mute.covers(waiting.alert) for mute in self.mutes)
 
     async def _deliver_claimed(self, database: Database, claimed: alerts.Claimed) -> bool:
         delivered_to, errors = await self._send(claimed.alert, claimed.delivered_to)

@@ -73,7 +73,8 @@ class Alerts:
         key = f"{condition.value}@{self._node}" if RULES[condition].is_of_node else condition.value
         now = self._clock.now()
         alert = Alert(new_id(self._clock), self._project, condition, phase, key, self._node, now, dict(facts or {}))
-        repeat_ms, mutes = self._bounds.repeat_ms(condition), self._delivery.mutes_of(condition)
+        repeat_ms = self._bounds.repeat_ms(condition)
+        mutes = [mute for mute in self._delivery.mutes if mute.condition is condition]
         if not self._outbox.is_due(told_as(alert), now_ns=time.time_ns(), repeat_ms=repeat_ms, mutes=mutes):
             return None
         self._has_raised = True

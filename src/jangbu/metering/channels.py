@@ -35,22 +35,28 @@ class Channels:
         return await channels.states(self._database, self._project, names)
 
     async def test(
-        self, channel: str, send: Callable[[], Awaitable[AlertUndelivered | None]], *, key: str | None = None
+        self,
+        channel: str,
+        send: Callable[[], Awaitable[AlertUndelivered | None]],
+        *,
+        key: str | None = None,
+        every_seconds: int | None = None,
     ) -> tuple[ChannelRow, bool]:
-        """Send a test through a channel, which may be done twice a minute, whoever wants it; give how the channel
-        stands then. Raises LimitReached.
+        """Send a test through a channel, which may be done twice a minute, whoever wants it, unless another span is
+        given; give how the channel stands then. Raises LimitReached.
 
         That it was wanted is written down before anything leaves. Under a ``key`` that is done once; tells whether it
         was done before.
         """
         began: datetime | None = None
+        every = _EVERY_SECONDS if every_seconds is None else every_seconds
 
         async def begin(connection: Connection) -> None:
             nonlocal began
             who = whoever_acts().name
-            began = await channels.begin_test(connection, self._project, channel, who, _EVERY_SECONDS)
+            began = await channels.begin_test(connection, self._project, channel, who, every)
             if began is None:
-                left = await channels.seconds_left(connection, self._project, channel, _EVERY_SECONDS)
+                left = await channels.seconds_left(connection, self._project, channel, every)
                 raise LimitReached(f"{channel} was tested a moment ago", seconds=left, hint=f"wait {left} s")
             await self._audit.note(connection, Change("channel.test", f"channel:{channel}"))
 

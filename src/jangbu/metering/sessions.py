@@ -94,10 +94,17 @@ class Sessions:
             return None
         return await sessions.find(self._database, self._project, digest_of(token), idle_seconds=_IDLE_SECONDS)
 
-    async def end(self, token: str) -> None:
-        """End a session. To end it again changes nothing."""
-        if is_token(token):
-            await sessions.end(self._database, self._project, digest_of(token))
+    async def end(self, token: str, *, request_id: str | None = None) -> None:
+        """End a session, as its member does who signs out. To end it again, or what is over, changes nothing."""
+        session = await self.of(token)
+        if session is None:
+            return
+        with translated():
+            async with self._database.connection() as connection, connection.transaction():
+                if await sessions.end_one(connection, self._project, session.member.id, session.id):
+                    actor = Actor.of_member(session.member, request_id)
+                    change = Change("sessions.end", target_of(session.member), after={"sessions": 1})
+                    await self._audit.write(connection, actor, change)
 
     async def end_all(self, member: Member, actor: Actor, *, but: UUID | None = None) -> int:
         """End all sessions of a member, but for one where it is named; give how many."""

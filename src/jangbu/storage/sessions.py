@@ -51,12 +51,6 @@ async def find(database: Database, project: str, digest: bytes, *, idle_seconds:
     return None if row is None else _session(row)
 
 
-async def end(database: Database, project: str, digest: bytes) -> UUID | None:
-    """End the session of a digest; give whose it was, or None where there was none."""
-    whose: UUID | None = await database.value("session_end", project, digest)
-    return whose
-
-
 async def end_all(connection: Connection, project: str, member: UUID, *, but: UUID | None = None) -> int:
     """End all sessions of a member but one; give how many."""
     return len(await connection.fetch(statement("session_end_all"), project, member, but))
