@@ -1,9 +1,14 @@
 """What the service logs: a line for each request, with everything in it that helps and nothing that opens a door."""
 
+import logging
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
+from pydantic import SecretStr
 
+from jangbu.cli.serve.process import logging_as_set
+from jangbu.config import Settings
 from jangbu.testing import FakeGemini
 from tests.cli.conftest import Jangbu
 from tests.cli.service import FLASH, UPSTREAM_KEY, Service, eventually, serving
@@ -84,6 +89,18 @@ def test_no_key_is_ever_logged(service: Service, gemini: FakeGemini) -> None:
     assert service.key not in written
     assert "Canary" not in written
     assert "test_" not in written
+
+
+def test_no_secret_of_the_settings_is_ever_logged(capfd: pytest.CaptureFixture[str]) -> None:
+    names = [name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation)]
+    secrets = {name: f"Canary-{number}" for number, name in enumerate(names)}
+    assert {"webhook_url", "webhook_secret", "alert_webhook_url", "gemini_api_key"} <= set(secrets)
+    with logging_as_set(Settings.load(log_format="json", **secrets)):
+        for name, secret in secrets.items():
+            logging.getLogger("jangbu.alerts").error("%s leads to %s", name, secret)
+    written = capfd.readouterr().err
+    assert written.count("***") >= len(secrets)
+    assert "Canary" not in written
 
 
 def test_people_get_text(jangbu: Jangbu, gemini: FakeGemini) -> None:

@@ -62,7 +62,9 @@ class Target:
         try:
             parts = urlsplit(url)
             port = parts.port or _PORTS.get(parts.scheme, 0)
-            host = (parts.hostname or "").encode("idna" if not _is_literal(parts.hostname) else "ascii").decode()
+            host = parts.hostname or ""
+            # Also of ASCII: a name with a label that is too long fails the resolver with an error of Python's.
+            host = host.encode("ascii" if ":" in host else "idna").decode()
         except ValueError:
             raise InvalidSettings(f"{setting} cannot be read", hint=hint) from None
         if parts.scheme not in _PORTS or not host:
@@ -173,10 +175,6 @@ def _cause(error: OSError) -> str:
     if isinstance(error, ConnectionResetError):
         return "the connection was reset"
     return "the network does not lead there"
-
-
-def _is_literal(host: str | None) -> bool:
-    return host is not None and (":" in host or host.isascii())
 
 
 def _path(parts: SplitResult) -> str:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import cast
 
 import uvicorn
+from pydantic import SecretStr
 
 from jangbu.api.app import open_app
 from jangbu.api.browsers import for_callers
@@ -74,15 +75,8 @@ def logging_as_set(settings: Settings) -> Iterator[None]:
     secrets = [part.strip().rpartition("=")[0] or part.strip() for part in keys.split(",")]
     urls = "" if settings.alert_urls is None else settings.alert_urls.get_secret_value()
     secrets += urls.split()
-    for single in (
-        settings.gemini_api_key,
-        settings.metrics_token,
-        settings.database_url,
-        settings.alert_webhook_url,
-        settings.alert_webhook_secret,
-        settings.oidc_client_secret,
-    ):
-        secrets += [] if single is None else [single.get_secret_value()]
+    # Whatever is declared as a secret is one here, too, without being named once more.
+    secrets += [value.get_secret_value() for _, value in settings if isinstance(value, SecretStr)]
     with logging_to_stderr(log_format(settings.log_format), secrets):
         yield
 
