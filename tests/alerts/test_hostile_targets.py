@@ -164,7 +164,12 @@ async def test_nobody_is_led_on(receiver: Receiver, send: Send, status: int) -> 
     [
         *("file:///etc/a-secret", "gopher://127.0.0.1:25/a-secret", "ftp://host/a-secret", "dict://host/a-secret"),
         *("javascript:a-secret", "data:,a-secret", "//host/a-secret", "http:a-secret", "http:///a-secret"),
-        *("https://kim@host/a-secret", "https://kim:a-secret@host/", "https://:a-secret@host/", "https://@host/a-secret"),
+        *(
+            "https://kim@host/a-secret",
+            "https://kim:a-secret@host/",
+            "https://:a-secret@host/",
+            "https://@host/a-secret",
+        ),
         *("http://example.com\\@127.0.0.1/a-secret", "http://example.com#@127.0.0.1/\r\na-secret: b c"),
         *("http://127.0.0.1:99999/a-secret", "http://127.0.0.1:-1/a-secret", "http://127.0.0.1:a/a-secret"),
         *("http://host/a-secret HTTP/1.1\r\nx-evil: 1", "http://host/a-secret\x00", "http://host/a-secret\x7f"),
