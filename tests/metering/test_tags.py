@@ -1,21 +1,23 @@
 """What was used by the values of a tag: of each call once, whatever its metadata is, and told where not of all."""
 
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
 
 from jangbu.domain.amounts import Amounts
-from jangbu.domain.windows import Window
+from jangbu.domain.windows import Bucket, Window
 from jangbu.errors import InvalidInput
 from jangbu.metering import exports, tags
 from jangbu.metering.snapshots import EVERYTHING, Filters, snapshot
 from jangbu.metering.stretches import Meant
 from jangbu.metering.tags import by_tag, by_tag_whole, tag_names, tagged
 from jangbu.storage.database import Database
-from jangbu.storage.usage import UsageRow
+from jangbu.storage.usage import UsageRow, moment_of
 from tests.metering.charted import DAY, HOUR, MOVED, SEOUL
 from tests.metering.traffic import FLASH, IMAGE, KIM, LEE, PRO, TEXT, Shop, open_shop
 
@@ -136,11 +138,13 @@ async def test_what_is_not_of_all_calls_is_told(shop: Shop, monkeypatch: pytest.
         await by_tag_whole(meant(shop), "feature")
 
 
-async def test_a_file_has_every_value_and_tells_an_empty_one_from_none(shop: Shop) -> None:
-    await recorded(shop)
-    table = await exports.tags(meant(shop), "feature")
+async def test_a_file_has_every_value_of_every_bucket_and_tells_an_empty_one_from_none(shop: Shop) -> None:
+    calls = await recorded(shop)
+    table = await exports.tags(replace(meant(shop), window=replace(meant(shop).window, bucket=Bucket.HOUR)), "feature")
     names = [column.name for column in table.columns]
     lines = [dict(zip(names, row, strict=True)) for page in [page async for page in table.pages] for row in page]
-    assert {(line["value"], line["has_tag"]): line["calls"] for line in lines} == {
-        ("chat", 1): 12, ("장부", 1): 6, ("", 1): 6, ('["a", "b"]', 1): 6, (None, 0): 30,
-    }  # fmt: skip
+    hours = [moment_of(row.id).replace(minute=0, second=0, microsecond=0) for _, row in calls]
+    assert {(line["start"], line["value"], line["has_tag"]): line["calls"] for line in lines} == Counter(
+        (hour, value, int(value is not None)) for hour, (value, _) in zip(hours, calls, strict=True)
+    )
+    assert [line["start"] for line in lines] == sorted(line["start"] for line in lines)

@@ -73,7 +73,7 @@ async def by_tag_whole(meant: Meant, name: str) -> ByTag:
     found = await by_tag(meant, name, seconds=None, values_max=_VALUES_MAX_WHOLE)
     if found.has_too_many:
         raise InvalidInput(
-            f"the tag has more than {_VALUES_MAX_WHOLE:,} values", hint="choose a shorter period, or take the calls"
+            f"the tag has more than {_VALUES_MAX_WHOLE:,} values", hint="choose a shorter period, or shorter buckets"
         )
     return found
 

@@ -1,11 +1,15 @@
 """Exports of what no rollup tells of costs: all calls that are meant are looked at, however long that takes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from jangbu.metering.exports.sources import AMOUNTS, amounts_of
 from jangbu.metering.exports.tables import Column, Kind, Page, Table
 from jangbu.metering.pricing import Edition
+from jangbu.metering.snapshots import snapshot
 from jangbu.metering.stretches import Meant
 from jangbu.metering.tags import by_tag_whole
 from jangbu.metering.what_if import Compared, what_if
@@ -29,38 +33,55 @@ _TAGS = (
 
 
 async def at_other_price(meant: Meant, edition: Edition, model: str) -> Table:
-    """Export what calls cost and would have cost at another model's price, a row for each model that answered.
+    """Export what calls cost and would have cost at another model's price.
 
-    Raises NotFound for a user without an account.
+    There is a row for each bucket of their window and each model that answered in it. Raises NotFound for a user
+    without an account.
     """
 
     async def pages() -> AsyncIterator[Page]:
-        found = await what_if(meant, edition, model, seconds=None)
-        window, user = meant.window, meant.filters.user
-        yield [
-            (window.start, window.end, user, name, model, *_compared(line), edition.version)
-            for name, line in found.lines
-        ]
+        for part in await _parts(meant):
+            found = await what_if(part, edition, model, seconds=None)
+            yield [
+                (*_bounds(part), part.filters.user, name, model, *_compared(line), edition.version)
+                for name, line in found.lines
+            ]
 
     return Table("whatif", _WHAT_IF, meant.window.zone, meant.as_of, pages())
 
 
 async def tags(meant: Meant, name: str) -> Table:
-    """Export what calls used by the values of a tag, the dearest first; calls without the tag have a row of their own.
+    """Export what calls used by the values of a tag.
 
-    Raises NotFound for a user without an account.
+    There is a row for each bucket of their window and each value in it, and one for its calls without the tag. Raises
+    NotFound for a user without an account.
     """
 
     async def pages() -> AsyncIterator[Page]:
-        found = await by_tag_whole(meant, name)
-        where = (meant.window.start, meant.window.end, meant.filters.user, name)
-        for at in range(0, len(found.lines), _ROWS):
-            yield [
-                (*where, value, int(value is not None), *amounts_of(sums))
-                for value, sums in found.lines[at : at + _ROWS]
-            ]
+        for part in await _parts(meant):
+            found = await by_tag_whole(part, name)
+            for at in range(0, len(found.lines), _ROWS):
+                yield [
+                    (*_bounds(part), part.filters.user, name, value, int(value is not None), *amounts_of(sums))
+                    for value, sums in found.lines[at : at + _ROWS]
+                ]
 
     return Table("tags", _TAGS, meant.window.zone, meant.as_of, pages())
+
+
+async def _parts(meant: Meant) -> Sequence[Meant]:
+    """Give the calls that are meant bucket by bucket, so that what is known of one is sent while the next is read."""
+    if meant.filters.user is not None:
+        async with snapshot(meant.database, meant.project) as look:
+            await look.account(meant.filters.user)
+    return [
+        replace(meant, window=replace(meant.window, start=start, end=end))
+        for start, end in pairwise(meant.window.edges())
+    ]
+
+
+def _bounds(meant: Meant) -> tuple[datetime, datetime]:
+    return meant.window.start, meant.window.end
 
 
 def _compared(line: Compared) -> tuple[Any, ...]:
