@@ -237,6 +237,7 @@ AHEAD = "not recorded yet: what is expected"
 CHECKED = "counts what a verification looked at, not what was used"
 HOURS = "bars that are shorter than the shortest period that a page has"
 PRICE = "a price, which sums nothing"
+COSTS = ("Calls", "Google's price", "Charged to users", "Mark-up", "Mark-up in %")
 UNLED: Mapping[str, Mapping[str, str]] = {
     "overview": dict.fromkeys(("by-model: part in all", "by-model: total in all"), BARS)
     | dict.fromkeys(("by-kind: part in all", "by-kind: total in all"), BARS),
@@ -246,7 +247,8 @@ UNLED: Mapping[str, Mapping[str, str]] = {
     | {f"models: {name} in all": BEHIND for name in ("Calls", "Tokens", "Cached", "Thinking", "Cost")},
     "cost": dict.fromkeys(("by-service: part in all", "by-service: total in all"), BARS)
     | {f"cost-month: {name}": AHEAD for name in ("Expected", "At least", "At most")}
-    | dict.fromkeys(("tile: Google's price", "tile: Charged to users"), BEHIND)
+    | dict.fromkeys(("tile: Google's price", "tile: Charged to users", "tile: Mark-up"), BEHIND)
+    | {f"{part}: {name} in all": BEHIND for part in ("cost-models", "cost-services") for name in COSTS}
     | dict.fromkeys(("tile: Of it for input", "tile: Of it for output"), BEHIND),
     "ledger": {f"tile: {name}": LISTED for name in ("Tokens left", "Granted in all", "Used", "Held for calls")}
     | dict.fromkeys(("fact: Change", "fact: Balance after"), RECORD)

@@ -122,7 +122,7 @@ TRIED: Mapping[str, Mapping[str, Set]] = {
     "overview": usage(counted(calls_of_overview), "by-model")
     | {"metric": Set("cost", by_cost), "compare": Set("1", compared(3))},
     "models": usage(counted(calls_of_models), "by-model") | {"metric": Set("cost", by_cost)},
-    "cost": usage(counted(calls_of_cost), "by-service") | {"compare": Set("1", compared(4))},
+    "cost": usage(counted(calls_of_cost), "by-service") | {"compare": Set("1", compared(5))},
     "users": period(of_period)
     | {"search": Set("l", found_by_name), "order": Set("user", by_name), "way": Set("up", least_first)},
     "user": period(with_calls(of_matrix)) | part(with_calls(of_matrix)),
