@@ -4,17 +4,23 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from jangbu.config import Settings
 from jangbu.domain.ledger import Asset
 from jangbu.domain.usage import Counts, Source, Surface, Usage
+from jangbu.domain.windows import Window
 from jangbu.errors import InvalidInput, JangbuError, NotFound
+from jangbu.metering import tops
 from jangbu.metering.audit import Audit
 from jangbu.metering.reports import Reports
 from jangbu.metering.retention import Partition, Retention, month_start
 from jangbu.metering.rollups import Rollups
+from jangbu.metering.snapshots import EVERYTHING, snapshot
+from jangbu.metering.stretches import Meant
+from jangbu.metering.tags import by_tag
 from jangbu.metering.verify import Invariant, Report, Verification
 from jangbu.storage import usage
 from jangbu.storage.database import Database
@@ -135,6 +141,25 @@ async def figures(shop: Shop) -> list[object]:
         await shop.rows("SELECT account_id, asset, granted, used, held, version FROM jangbu.balances ORDER BY 1, 2"),
         await shop.rows("SELECT account_id, asset, seq, delta, posting FROM jangbu.entries ORDER BY 1, 2, 3"),
     ]
+
+
+async def test_what_is_read_from_single_calls_is_of_those_that_are_kept_and_sums_still_count_the_others(
+    shop: Shop,
+) -> None:
+    window = Window.days((datetime.now(UTC) - timedelta(days=200)).date(), datetime.now(UTC).date(), ZoneInfo("UTC"))
+    old = await count_of(shop, month_start(datetime.now(UTC), -1))
+
+    async def read() -> tuple[int, bool]:
+        meant = Meant(shop.database, shop.project, window, EVERYTHING, await shop.database.now())
+        found = await by_tag(meant, "feature")
+        return found.total.calls, found.is_whole
+
+    whole, _ = await read()
+    await retain(shop, 1)
+
+    assert await read() == (whole - old, True)
+    async with snapshot(shop.database, shop.project) as look:
+        assert (await tops.breakdown(look, window)).total.calls == whole > whole - old > 0
 
 
 async def test_a_book_that_lost_its_old_records_still_adds_up(shop: Shop) -> None:
