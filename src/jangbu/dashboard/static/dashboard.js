@@ -21,8 +21,9 @@ function option(data) {
     animation: false,
     backgroundColor: "transparent",
     color: [1, 2, 3, 4, 5, 6].map((number) => colour(`--series-${number}`)),
-    aria: { enabled: false, decal: { show: data.series.length > 1 } },
-    textStyle: { fontFamily: "inherit", color: text },
+    // Patterns are a part of what says aloud what is drawn; the page itself has a sentence for that.
+    aria: { enabled: true, label: { enabled: false }, decal: { show: data.series.length > 1 } },
+    textStyle: { fontFamily: getComputedStyle(document.body).fontFamily, color: text },
     grid: { left: 8, right: 8, top: data.series.length > 1 ? 36 : 12, bottom: 8, containLabel: true },
     legend: { show: data.series.length > 1, type: "scroll", top: 0, left: 0, textStyle: { color: text }, pageTextStyle: { color: text } },
     tooltip: {
