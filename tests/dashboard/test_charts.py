@@ -6,7 +6,7 @@ from playwright.async_api import expect
 from tests.dashboard.conftest import Opens
 
 # Where names do not fit they are turned over, and are cut off under the number that says where one is.
-OVERLAPPING = """() => {
+OVERLAPPING = r"""() => {
     const shown = [...document.querySelectorAll("figure[data-chart] svg")].flatMap((svg) => {
         const boxes = [...svg.querySelectorAll("text")].map((each) => [each.textContent, each.getBoundingClientRect()])
             .filter(([text, box]) => text && box.width && !/^[0-9]+\/[0-9]+$/.test(text));
