@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from jangbu.domain.amounts import Amounts
     from jangbu.domain.flow import Receipt
     from jangbu.domain.keys import Key
     from jangbu.domain.ledger import Balance, Grant
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "account_facts",
+    "amounts_facts",
     "balance_facts",
     "entry_facts",
     "explanation_facts",
@@ -171,7 +173,27 @@ def figures_facts(figures: "Figures") -> dict[str, int | None]:
     return found
 
 
-def has_no_price(figures: "Figures") -> bool:
+def amounts_facts(amounts: "Amounts") -> dict[str, int | None]:
+    """Give sums over calls as JSON, in the words of figures."""
+    from jangbu.metering.reports import average
+
+    found: dict[str, int | None] = {
+        "calls": amounts.calls,
+        "prompt_tokens": amounts.input_tokens,
+        "completion_tokens": amounts.output_tokens + amounts.thinking_tokens,
+        "cached_tokens": amounts.cached_tokens,
+        "total_tokens": amounts.total_tokens,
+        "average_tokens": average(amounts.total_tokens, amounts.calls),
+        "cost_nano": amounts.cost_nano,
+        "input_cost_nano": amounts.input_cost_nano,
+        "output_cost_nano": amounts.cost_nano - amounts.input_cost_nano,
+        "charge_nano": amounts.charge_nano,
+        "unpriced": amounts.unpriced,
+    }
+    return found | dict.fromkeys(_MONEY) if has_no_price(amounts) else found
+
+
+def has_no_price(figures: "Figures | Amounts") -> bool:
     """Tell whether calls were made, and none of them has a price."""
     return figures.calls > 0 and figures.unpriced == figures.calls
 

@@ -85,6 +85,7 @@ async def test_nothing_of_tokens_or_money_has_a_fraction(api: Stage) -> None:
         "/accounts/kim/entries",
         "/usage/totals",
         "/usage/daily",
+        "/usage/series?by=user",
         "/cost",
         f"/calls/{made['id']}",
         "/prices",
@@ -194,7 +195,15 @@ def costs_in(value: Any) -> list[Any]:
 async def test_a_users_own_key_sees_no_costs_until_the_settings_show_them(database_url: str) -> None:
     async with stage(database_url) as api:
         made = (await api.post("/records", record(metadata={"margin": "high"}))).ok
-    paths = ("/usage/totals", "/usage/daily", "/cost", "/cost?by=user", "/calls", f"/calls/{made['id']}")
+    paths = (
+        "/usage/totals",
+        "/usage/daily",
+        "/usage/series?by=model",
+        "/cost",
+        "/cost?by=user",
+        "/calls",
+        f"/calls/{made['id']}",
+    )
     day = f"{datetime.now(UTC):%Y-%m-%d}"
     for shows in (False, True):
         async with stage(database_url, show_costs_to_users=shows) as api:

@@ -68,6 +68,7 @@ MATRIX = {
     "reports.totals": FIGURES | USER,
     "reports.daily": FIGURES | USER,
     "reports.cost": FIGURES | USER,
+    "reports.show_series": FIGURES | USER,
     "calls.list_calls": READERS | USER,
     "calls.explain": READERS | USER,
     "holds.list_holds": READERS,
@@ -170,7 +171,7 @@ async def test_a_user_who_is_not_named_means_themself(api: Stage) -> None:
     for path in ("/exports/calls", "/exports/entries"):
         content, _ = await api.file(f"{path}?format=jsonl", key="kim")
         assert {json.loads(line)["user"] for line in content.splitlines()} <= {"kim"}, path
-    for path in ("/usage/totals", "/usage/daily", "/cost", "/calls"):
+    for path in ("/usage/totals", "/usage/daily", "/usage/series", "/cost", "/calls"):
         assert (await api.get(path, key="이서연")).ok["user"] == "이서연"
     assert (await api.get("/usage/totals", key="이서연")).ok["total"]["total_tokens"] == 450
     assert (await api.get("/usage/totals", key="kim")).ok["total"]["total_tokens"] == 0

@@ -243,7 +243,9 @@ async def test_the_month_ends_as_the_records_of_its_days_and_of_the_weeks_before
         ahead = month_end(lately, so_far - days.get(today, 0), days.get(today, 0), to_come)
         assert ahead is not None, "there were calls in the last weeks"
         told = (written("cost", each) for each in (ahead.expected, ahead.least, ahead.most))
-        assert rows[name] == (written("cost", so_far), *told)
+        month = [sums for each, sums in found.items() if each >= first]
+        total = {each: sum(sums[each] for sums in month) for each in (amount, "calls", "unpriced")}
+        assert rows[name] == (costed(total, amount) if month else written("cost", 0), *told)
 
 
 @pytest.mark.parametrize("zone", ZONES)

@@ -16,6 +16,7 @@ from jangbu.api.rest.price_changes import price_changes
 from jangbu.api.rest.prices import prices
 from jangbu.api.rest.records import records
 from jangbu.api.rest.reports import reports
+from jangbu.api.rest.series import series
 from jangbu.api.rest.verification import verification
 from jangbu.api.rest.view_tokens import view_tokens
 from jangbu.api.rest.webhooks import webhooks
@@ -28,6 +29,7 @@ ROUTES: tuple[Routes, ...] = (
     money,
     records,
     reports,
+    series,
     calls,
     holds,
     prices,

@@ -14,11 +14,11 @@ from jangbu.errors import InvalidInput
 from jangbu.metering.facts import figures_facts
 from jangbu.metering.reports import Axis, Figures, summed
 
-__all__ = ["reports"]
+__all__ = ["FIGURES_EXAMPLE", "FigureFacts", "reports"]
 
 reports = Routes("reports")
 
-_FIGURES = {
+FIGURES_EXAMPLE = {
     "calls": 1,
     "prompt_tokens": 150,
     "completion_tokens": 300,
@@ -87,8 +87,8 @@ class Totals(Answer):
     model_config = example(
         schema_version=1,
         user="kim",
-        totals=[{"service": "text_generation", "model": "gemini-2.5-flash", **_FIGURES}],
-        total=_FIGURES,
+        totals=[{"service": "text_generation", "model": "gemini-2.5-flash", **FIGURES_EXAMPLE}],
+        total=FIGURES_EXAMPLE,
     )
     user: str | None
     totals: list[TotalFacts]
@@ -102,7 +102,7 @@ class Days(Answer):
         schema_version=1,
         user="kim",
         zone="UTC",
-        days=[{"day": "2026-01-31", "service": "text_generation", **_FIGURES}],
+        days=[{"day": "2026-01-31", "service": "text_generation", **FIGURES_EXAMPLE}],
     )
     user: str | None
     zone: str
@@ -116,8 +116,8 @@ class Costs(Answer):
         schema_version=1,
         user=None,
         by="model",
-        costs=[{"model": "gemini-2.5-flash", **_FIGURES}],
-        total=_FIGURES,
+        costs=[{"model": "gemini-2.5-flash", **FIGURES_EXAMPLE}],
+        total=FIGURES_EXAMPLE,
     )
     user: str | None
     by: Axis

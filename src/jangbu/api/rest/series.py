@@ -1,0 +1,220 @@
+"""What was used in each bucket of a period, as charts show it: in any time zone, and by model, service, user or tag."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from time import monotonic
+from typing import Annotated, Any, Literal
+
+from fastapi import Depends, Query
+
+from jangbu.api.rest.asked import Ask, Asked, Somebody
+from jangbu.api.rest.costs import shown
+from jangbu.api.rest.declared import FIGURES, USER, Routes
+from jangbu.api.rest.reports import FIGURES_EXAMPLE, FigureFacts
+from jangbu.api.rest.values import Answer, Day, Number, Part, example
+from jangbu.domain.amounts import NOTHING, Amounts
+from jangbu.domain.windows import FIRST, Bucket, Window, zone_named
+from jangbu.errors import InvalidInput, NotPermitted
+from jangbu.metering import series as read
+from jangbu.metering import tops
+from jangbu.metering.facts import amounts_facts
+from jangbu.metering.snapshots import Filters, Snapshot, snapshot
+from jangbu.metering.stretches import Meant
+from jangbu.metering.tags import SECONDS, by_tag
+
+__all__ = ["series"]
+
+series = Routes("reports")
+
+By = Literal["model", "service", "user", "tag"]
+Line = tuple[str | None, Sequence[Amounts], Amounts]
+"""A part's name, None for calls without the tag; what it used in each bucket, and in all."""
+_DAYS = timedelta(days=30)
+_MOMENT = "2026-01-31T00:00:00+09:00"
+
+
+class BarFacts(FigureFacts):
+    """What was used from ``start`` to before ``end``."""
+
+    start: datetime
+    end: datetime
+
+
+class LineFacts(Part):
+    """What was used of one part: in all, and in each bucket, in the buckets' order. Without the tag it has no name."""
+
+    name: str | None
+    total: FigureFacts
+    calls: list[Number]
+    total_tokens: list[Number]
+    cost_nano: list[Number | None] | None
+
+
+class SeriesFacts(Answer):
+    """All buckets of a period, also those without calls; ``total`` is their sum.
+
+    ``lines`` are the parts that were asked for, the most used first, and of tags the dearest. By tag they are read from
+    the calls themselves, the latest first, for some seconds: where ``is_whole`` is false, they are of the latest alone.
+    """
+
+    model_config = example(
+        schema_version=1,
+        user=None,
+        zone="Asia/Seoul",
+        bucket="day",
+        by="model",
+        tag=None,
+        as_of="2026-01-31T09:00:00+00:00",
+        buckets=[{"start": _MOMENT, "end": "2026-02-01T00:00:00+09:00", **FIGURES_EXAMPLE}],
+        lines=[
+            {
+                "name": "gemini-2.5-flash",
+                "total": FIGURES_EXAMPLE,
+                "calls": [1],
+                "total_tokens": [450],
+                "cost_nano": [795_000],
+            }
+        ],
+        total=FIGURES_EXAMPLE,
+        is_whole=True,
+    )
+    user: str | None
+    zone: str
+    bucket: Bucket
+    by: By | None
+    tag: str | None
+    as_of: datetime
+    buckets: list[BarFacts]
+    lines: list[LineFacts]
+    total: FigureFacts
+    is_whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """By what parts are told apart, and how many of them are listed. ``tag`` is the tag's name by tag, else None."""
+
+    by: By | None
+    tag: str | None
+    limit: int
+
+
+def _window(
+    ask: Ask,
+    first: Annotated[Day | None, Query(description="The first day; without it 30 days end with the last.")] = None,
+    last: Annotated[Day | None, Query(description="The last day; without it today.")] = None,
+    zone: Annotated[str, Query(max_length=64, description="Whose days and hours are meant: an IANA name.")] = "UTC",
+    bucket: Annotated[Bucket | None, Query(description="Without it, what suits the period's length.")] = None,
+) -> Window:
+    found = zone_named(zone)
+    end = _day(last) or ask.ledger.clock.now().astimezone(found).date()
+    start = _day(first) or max(end - _DAYS + timedelta(days=1), FIRST.date() + timedelta(days=1))
+    return Window.days(start, end, found, bucket)
+
+
+def _filters(
+    user: Somebody,
+    model: Annotated[str | None, Query(min_length=1, max_length=200, description="Only this model's calls.")] = None,
+    service: Annotated[str | None, Query(min_length=1, max_length=200, description="Only this service's.")] = None,
+) -> Filters:
+    return Filters(user, () if model is None else (model,), () if service is None else (service,))
+
+
+def _parted(
+    ask: Ask,
+    user: Somebody,
+    by: By | None = None,
+    tag: Annotated[str | None, Query(min_length=1, max_length=200, description="With by=tag: the tag's name.")] = None,
+    limit: Annotated[int, Query(ge=1, le=50, description="How many parts are listed.")] = 10,
+) -> Parted:
+    if (by == "tag") is (tag is None):
+        raise InvalidInput("by=tag and the tag's name belong together", hint="add ?by=tag&tag=feature")
+    if by == "user" and user is not None:
+        raise InvalidInput("one user's calls are not told apart by user", hint="leave user out, or by")
+    if by == "tag" and not ask.sees_costs:
+        raise NotPermitted("what the app noted with calls is not shown to its users")
+    return Parted(by, tag, limit)
+
+
+@series.get("/usage/series", roles=FIGURES | USER, answer=SeriesFacts)
+async def show_series(
+    ask: Ask,
+    window: Annotated[Window, Depends(_window)],
+    filters: Annotated[Filters, Depends(_filters)],
+    parted: Annotated[Parted, Depends(_parted)],
+) -> dict[str, Any]:
+    """Show what was used in each bucket of a period, by parts where that is asked for: calls, tokens and cost."""
+    database, project, is_whole = ask.ledger.database, ask.parts.project, True
+    async with snapshot(database, project) as look:
+        found = await read.of(look, window, filters, parted.by if parted.by in ("model", "service") else None)
+        lines: list[Line] = [(each.name, each.amounts, each.total) for each in found.lines]
+        if parted.by == "user":
+            lines = await _of_users(look, window, filters, parted.limit)
+    if parted.tag is not None:
+        meant = Meant(database, project, window, filters, found.as_of)
+        lines, is_whole = await _of_tag(meant, parted.tag, found.bars)
+    return {
+        "user": filters.user,
+        "zone": window.zone.key,
+        "bucket": window.bucket,
+        "by": parted.by,
+        "tag": parted.tag,
+        "as_of": found.as_of,
+        "buckets": [{"start": bar.start, "end": bar.end, **_figures(ask, bar.amounts)} for bar in found.bars],
+        "lines": [_line(ask, *each) for each in lines[: parted.limit]],
+        "total": _figures(ask, found.total),
+        "is_whole": is_whole,
+    }
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(f"{text!r} is no day", hint="write it like 2027-01-31") from None
+
+
+async def _of_users(look: Snapshot, window: Window, filters: Filters, limit: int) -> list[Line]:
+    """Give the series of the users who used most: of all they used, whatever part of it is asked for."""
+    lines: list[Line] = []
+    for each in await tops.users(look, window, limit=limit):
+        found = await read.of(look, window, Filters(each.user, filters.models, filters.services))
+        lines.append((each.user, [bar.amounts for bar in found.bars], found.total))
+    return sorted(lines, key=lambda line: (-line[2].total_tokens, line[0] or ""))
+
+
+async def _of_tag(meant: Meant, tag: str, bars: Sequence[read.Bar]) -> tuple[list[Line], bool]:
+    """Give the series of a tag's values, bucket by bucket from the latest on, until time is over."""
+    values: dict[str | None, list[Amounts]] = {}
+    is_whole, until = True, monotonic() + SECONDS
+    for place, bar in reversed(list(enumerate(bars))):
+        if not bar.amounts.calls:
+            continue
+        window = Window.custom(bar.start, bar.end, meant.window.zone)
+        found = await by_tag(
+            Meant(meant.database, meant.project, window, meant.filters, meant.as_of),
+            tag,
+            seconds=max(1, round(until - monotonic())),
+        )
+        for value, amounts in found.lines:
+            values.setdefault(value, [NOTHING] * len(bars))[place] = amounts
+        is_whole = found.is_whole
+        if not is_whole or monotonic() >= until:
+            is_whole = is_whole and not any(each.amounts.calls for each in bars[:place])
+            break
+    lines: list[Line] = [(value, amounts, Amounts.sum(amounts)) for value, amounts in values.items()]
+    return sorted(lines, key=lambda line: (-line[2].cost_nano, -line[2].calls, line[0] or "")), is_whole
+
+
+def _line(ask: Asked, name: str | None, amounts: Sequence[Amounts], total: Amounts) -> dict[str, Any]:
+    facts = {
+        "calls": [each.calls for each in amounts],
+        "total_tokens": [each.total_tokens for each in amounts],
+        "cost_nano": [amounts_facts(each)["cost_nano"] for each in amounts],
+    }
+    return {"name": name, "total": _figures(ask, total), **shown(ask, facts)}
+
+
+def _figures(ask: Asked, amounts: Amounts) -> dict[str, Any]:
+    return shown(ask, amounts_facts(amounts))

@@ -1,0 +1,146 @@
+"""Series of usage: every bucket of a period by any zone's clock, and by model, service, user and tag, to the token."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import pytest
+
+from jangbu.config import Settings
+from jangbu.providers.gemini.parse import parse
+from jangbu.storage import usage
+from jangbu.testing import SettableClock
+from jangbu.wiring import open_metering
+from tests.api.rest.stage import Stage, answer, stage
+
+MOVED = datetime(2026, 11, 1, 6, tzinfo=UTC)
+"""When clocks were put back in New York."""
+PERIOD = "first=2026-10-30&last=2026-11-03"
+RECORDS = """
+    SELECT
+        (jangbu.uuid7_time(u.id) AT TIME ZONE $1)::date AS day, m.name AS model, s.name AS service, a.user_id AS user,
+        u.metadata #>> '{tags,feature}' AS tag, u.total, u.cost_nano
+    FROM jangbu.usage AS u
+    JOIN jangbu.accounts AS a ON a.account_id = u.account_id
+    JOIN jangbu.models AS m ON m.model_id = u.model_id
+    JOIN jangbu.services AS s ON s.service_id = u.service_id
+    WHERE (jangbu.uuid7_time(u.id) AT TIME ZONE $1)::date BETWEEN $2 AND $3
+"""
+
+
+@pytest.fixture
+async def shop(database_url: str) -> AsyncIterator[Stage]:
+    """Give an API whose book has 120 calls around the hour that was there twice."""
+    clock = SettableClock(MOVED)
+    async with stage(database_url) as api:
+        async with open_metering(Settings.load(database_url=database_url), clock=clock, delivers=False) as ledger:
+            await usage.make_partitions(ledger.database, [datetime(2026, month, 1, tzinfo=UTC) for month in (10, 11)])
+            for number in range(120):
+                clock.set(MOVED + timedelta(minutes=47 * (number - 60)))
+                sent = answer(number, prompt=10 + number, model=("gemini-2.5-flash", "gemini-9-none")[number % 4 == 0])
+                tags = {"tags": {"feature": ("panel", "script")[number % 2]}} if number % 3 else {}
+                service, user = ("chat", "search")[number % 5 == 0], ("kim", "이서연")[number % 7 == 0]
+                await ledger.record(user, service, parse(json.dumps(sent).encode()), metadata=tags)
+        yield api
+
+
+async def raw(api: Stage, zone: str, by: str) -> dict[str | None, dict[date, tuple[int, int]]]:
+    """Give calls and tokens by a part and day, of the raw records."""
+    assert api.settings.database_url is not None
+    connection: asyncpg.Connection[Any] = await asyncpg.connect(api.settings.database_url.get_secret_value())
+    try:
+        rows = await connection.fetch(RECORDS, zone, date(2026, 10, 30), date(2026, 11, 3))
+    finally:
+        await connection.close()
+    found: dict[str | None, dict[date, tuple[int, int]]] = {}
+    for row in rows:
+        part = found.setdefault(row[by], {})
+        calls, tokens = part.get(row["day"], (0, 0))
+        part[row["day"]] = calls + 1, tokens + row["total"]
+    return found
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"])
+@pytest.mark.parametrize("by", ["model", "service", "user", "tag"])
+async def test_a_series_is_what_the_records_say_by_day_and_part(shop: Stage, zone: str, by: str) -> None:
+    tag = "&tag=feature" if by == "tag" else ""
+    found = (await shop.get(f"/usage/series?{PERIOD}&zone={zone}&bucket=day&by={by}{tag}")).ok
+    days = [datetime.fromisoformat(bucket["start"]).date() for bucket in found["buckets"]]
+    assert days == [date(2026, 10, 30) + timedelta(days=number) for number in range(5)]
+    meant = await raw(shop, zone, by)
+    assert {line["name"] for line in found["lines"]} == set(meant)
+    for line in found["lines"]:
+        counted = [meant[line["name"]].get(day, (0, 0)) for day in days]
+        assert list(zip(line["calls"], line["total_tokens"], strict=True)) == counted
+        assert line["total"]["calls"] == sum(calls for calls, _ in counted)
+        assert line["total"]["total_tokens"] == sum(tokens for _, tokens in counted)
+    for place, bucket in enumerate(found["buckets"]):
+        assert bucket["total_tokens"] == sum(line["total_tokens"][place] for line in found["lines"])
+        assert bucket["calls"] == sum(line["calls"][place] for line in found["lines"])
+    assert found["total"]["total_tokens"] == sum(bucket["total_tokens"] for bucket in found["buckets"]) > 0
+    assert found["is_whole"] is True
+
+
+async def test_a_day_of_25_hours_has_25_buckets_of_which_two_bear_the_same_hour(shop: Stage) -> None:
+    path = "/usage/series?first=2026-11-01&last=2026-11-01&bucket=hour&zone="
+    moved, plain = [(await shop.get(path + zone)).ok["buckets"] for zone in ("America/New_York", "Asia/Seoul")]
+    assert (len(moved), len(plain)) == (25, 24)
+    assert [bucket["start"][11:] for bucket in moved[:3]] == ["00:00:00-04:00", "01:00:00-04:00", "01:00:00-05:00"]
+    zone = ZoneInfo("America/New_York")
+    assert datetime.fromisoformat(moved[-1]["end"]) == datetime(2026, 11, 2, tzinfo=zone)
+    before = (await shop.get("/usage/series?first=2026-10-01&last=2026-10-03&by=model")).ok
+    assert [bucket["calls"] for bucket in before["buckets"]] == [0] * 72, "a bucket without calls is there, too"
+    assert before["total"]["cost_nano"] == 0
+
+
+async def test_a_series_is_of_the_user_model_and_service_that_are_named(shop: Stage) -> None:
+    whole = (await shop.get(f"/usage/series?{PERIOD}")).ok
+    assert (whole["bucket"], whole["lines"], whole["user"]) == ("hour", [], None)
+    parts = [
+        (await shop.get(f"/usage/series?{PERIOD}&user={quote(user)}&model={model}&service={service}")).ok["total"]
+        for user in ("kim", "이서연")
+        for model in ("gemini-2.5-flash", "gemini-9-none")
+        for service in ("chat", "search")
+    ]
+    assert all(part["calls"] for part in parts)
+    for name in ("calls", "prompt_tokens", "completion_tokens", "total_tokens", "unpriced"):
+        assert sum(part[name] for part in parts) == whole["total"][name], name
+    unpriced = (await shop.get(f"/usage/series?{PERIOD}&bucket=day&by=model&model=gemini-9-none")).ok
+    assert unpriced["total"]["cost_nano"] is None
+    assert unpriced["lines"][0]["cost_nano"] == [None if calls else 0 for calls in unpriced["lines"][0]["calls"]]
+
+
+async def test_the_first_parts_are_listed_and_the_total_is_of_all(shop: Stage) -> None:
+    for by in ("model", "user", "tag&tag=feature"):
+        found = (await shop.get(f"/usage/series?{PERIOD}&bucket=day&by={by}&limit=1")).ok
+        assert len(found["lines"]) == 1
+        assert found["lines"][0]["total"]["calls"] < found["total"]["calls"] == 120
+
+
+async def test_a_user_sees_their_own_series_alone_and_no_tags(shop: Stage) -> None:
+    own = (await shop.get(f"/usage/series?{PERIOD}&by=service", key="kim")).ok
+    assert own["user"] == "kim"
+    assert own["total"]["calls"] == (await shop.get(f"/usage/series?{PERIOD}&user=kim")).ok["total"]["calls"]
+    assert own["total"]["cost_nano"] is None
+    assert all(line["cost_nano"] is None for line in own["lines"])
+    assert (await shop.get("/usage/series?user=kim", key="이서연")).code == "not_found"
+    assert (await shop.get("/usage/series?by=tag&tag=feature", key="kim")).code == "not_permitted"
+    assert (await shop.get("/usage/series?by=user", key="kim")).code == "invalid_input"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "by=tag", "tag=feature", "by=model&tag=feature", "by=user&user=kim", "by=colour", "zone=Mars/X", "zone=",
+        "bucket=fortnight", "bucket=minute", "first=2026-13-01", "first=2026-11-03&last=2026-11-01", "first=0001-01-01",
+        "last=9999-12-31", "limit=0", "limit=51", "model=", "days=7",
+    ],
+)  # fmt: skip
+async def test_what_is_no_series_is_refused_with_the_reason(shop: Stage, asked: str) -> None:
+    found = await shop.get(f"/usage/series?{asked}")
+    assert found.status == 400
+    assert found.body["detail"]
