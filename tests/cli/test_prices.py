@@ -118,3 +118,12 @@ def test_a_price_that_is_none_is_refused(offline: Jangbu, words: tuple[str, ...]
     refused = offline("prices", "set", *words)
     assert refused.code == 2
     assert refused.error_line
+
+
+def test_an_own_price_has_dates_that_every_zone_knows(jangbu: Jangbu) -> None:
+    price = ("prices", "set", "gemini-2.5-flash", "input", "0.1", "--source", "contract")
+    for day in ("0001-01-01", "1999-12-31", "9999-12-31"):
+        refused = jangbu(*price, "--from", day)
+        assert refused.code == 2
+        assert "outside of the years 2000 to 8999" in refused.error_line
+    assert jangbu.json(*price, "--from", "2000-01-01")["version"] == 2

@@ -1,5 +1,6 @@
 """Prices: what holds since when and what comes later, as a file too, and calls that had no price."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -7,7 +8,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from jangbu.domain.members import MemberRole
-from jangbu.domain.price_book import OVERRIDE_PRIORITY
+from jangbu.domain.price_book import OVERRIDE_PRIORITY, PriceBook
 from jangbu.metering.meter import Metering
 from jangbu.prices import shipped
 from tests.dashboard.conftest import Opens
@@ -148,3 +149,23 @@ async def test_a_price_for_a_thousand_tokens_and_from_a_day_on_is_what_the_book_
     later = read(owner.get(f"/prices?price_model={FLASH}&zone=Asia/Seoul").text).table_of("later")
     [turn] = [each for each in later.rows if each.cells[1] == "output"]
     assert turn.cells[-2:] == ("$2.50 for 1,000,000", "$5.00 for 1,000,000")
+
+
+async def test_what_was_stored_with_a_date_that_a_zone_does_not_know_is_shown_and_given_as_a_file(
+    own_site: Site, ledger: Metering
+) -> None:
+    await ledger.pricing.refresh()
+    before = ledger.pricing.in_force
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    row = replace(shipped().rows[0], model="gemini-9-old", valid_from=first, valid_to=last)
+    later = replace(row, model="gemini-9-late", valid_from=last - timedelta(days=1), valid_to=None)
+    await ledger.pricing.put(PriceBook((*before.base.rows, row, later)), before.terms, "as it was taken once")
+    owner = await visiting(own_site, OWNER)
+    for zone in ("America/Los_Angeles", "Asia/Seoul", "UTC"):
+        shown = read(owner.get(f"/prices?zone={zone}&price_model=gemini-9-old").text)
+        [line] = shown.table_of("book").rows
+        assert line.cells[6:8] == ("Jan 1, 1", line.cells[7])
+        assert owner.get(f"/prices?zone={zone}&price_model=gemini-9-late").status == 200
+        file = owner.get(f"/prices/prices.csv?zone={zone}")
+        assert (file.status, file.text.count("0001-01-01T")) == (200, 1)
+    await ledger.pricing.put(before.base, before.terms, "without it")

@@ -10,6 +10,8 @@ from babel.dates import format_date, format_datetime, format_skeleton, format_ti
 from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
 from babel.units import format_unit
 
+from jangbu.domain.windows import by_clock
+
 if TYPE_CHECKING:
     from jangbu.domain.amounts import Amounts
     from jangbu.metering.reports import Figures
@@ -82,7 +84,7 @@ class Formats:
         """Write a date and a time to the second; a dash where there is none."""
         if when is None:
             return "–"
-        return str(format_datetime(when, "medium", tzinfo=self._zone, locale=self._locale))
+        return str(format_datetime(by_clock(when, self._zone), "medium", locale=self._locale))
 
     def clock(self, when: datetime) -> str:
         """Write a time of day to the second."""
@@ -90,7 +92,7 @@ class Formats:
 
     def day(self, when: date) -> str:
         """Write a date; of a moment, that on which it falls in the time zone."""
-        local = when.astimezone(self._zone) if isinstance(when, datetime) else when
+        local = by_clock(when, self._zone) if isinstance(when, datetime) else when
         return str(format_date(local, "medium", locale=self._locale))
 
     def short_day(self, when: datetime) -> str:

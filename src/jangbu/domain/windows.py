@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from jangbu.errors import InvalidInput
 
-__all__ = ["BUCKETS_MAX", "FIRST", "LAST", "Bucket", "Preset", "Window", "day_start", "zone_named"]
+__all__ = ["BUCKETS_MAX", "FIRST", "LAST", "Bucket", "Preset", "Window", "by_clock", "day_start", "zone_named"]
 
 FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 """The moments between which windows lie: before, clocks differed from UTC by seconds."""
@@ -170,6 +170,14 @@ def zone_named(name: str) -> ZoneInfo:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         pass
     raise InvalidInput(f"{name[:60]!r} is no time zone", hint="use a name like Asia/Seoul or UTC")
+
+
+def by_clock(at: datetime, zone: ZoneInfo) -> datetime:
+    """Give a moment as the zone's clock shows it, or UTC's where the zone's calendar has no such year."""
+    try:
+        return at.astimezone(zone)
+    except OverflowError:
+        return at
 
 
 def day_start(day: date, zone: ZoneInfo) -> datetime:

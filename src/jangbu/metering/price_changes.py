@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from jangbu.domain.price_bounds import bounded
 from jangbu.domain.price_book import Price, PriceBook
 from jangbu.domain.pricing import Terms
 from jangbu.errors import NotFound
@@ -30,7 +31,8 @@ def marked_up(parts_per_million: int) -> Make:
 
 
 def with_own(row: Price) -> Make:
-    """Let an own price win over the book's; it takes the place of an own price for the same."""
+    """Let an own price win over the book's; it takes the place of an own price for the same. Raises InvalidInput."""
+    bounded(row)
 
     def make(edition: Edition) -> tuple[PriceBook, Terms]:
         kept = [each for each in edition.terms.overrides if each.key != row.key]

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from jangbu.domain.price_book import TOKEN_UNIT_SIZE, UNIT_SIZES, Meter, Modality, Price, PriceBook
+from jangbu.domain.price_bounds import bounded
 from jangbu.domain.usage import Platform, Tier
 from jangbu.errors import InvalidInput
 
@@ -159,7 +160,7 @@ def _rows(entry: Mapping[str, Any], before: list[Price]) -> Iterator[Price]:
         raise ValueError("usd names at least one meter")
     for model in models:
         for name, usd in entry["usd"].items():
-            yield _price(entry, model, name, to_nano(usd))
+            yield bounded(_price(entry, model, name, to_nano(usd)))
 
 
 def _aliases(entry: Mapping[str, Any], models: list[str], before: list[Price]) -> Iterator[Price]:

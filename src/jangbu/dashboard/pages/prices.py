@@ -13,7 +13,7 @@ from jangbu.dashboard.page import FIGURES, MONEY, Action, Answered, Page
 from jangbu.domain.ledger import project_id
 from jangbu.domain.price_book import OVERRIDE_PRIORITY, Price
 from jangbu.domain.price_dates import Standing, Turn, standing, turns
-from jangbu.domain.windows import zone_named
+from jangbu.domain.windows import by_clock, zone_named
 from jangbu.metering import exports
 from jangbu.metering.content import digest
 from jangbu.metering.exports import Table
@@ -118,7 +118,7 @@ def _date(look: Look, at: datetime | None) -> str:
     """Write when a price begins or ends: a day where that is its beginning in the page's zone, else the moment."""
     if at is None:
         return ""
-    local = at.astimezone(zone_named(look.formats.zone))
+    local = by_clock(at, zone_named(look.formats.zone))
     return look.formats.moment(at) if local.hour or local.minute or local.second else look.formats.day(at)
 
 

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from jangbu.domain.windows import by_clock
 from jangbu.errors import JangbuError
 from jangbu.metering.exports.parquet import parquet
 from jangbu.metering.exports.tables import Column, Kind, Table
@@ -116,7 +117,7 @@ def _json_cell(column: Column, zone: ZoneInfo) -> _Cell:
 
 def _moment(zone: ZoneInfo) -> _Cell:
     def write(at: datetime | None) -> str | None:
-        return None if at is None else at.astimezone(zone).isoformat(timespec="microseconds")
+        return None if at is None else by_clock(at, zone).isoformat(timespec="microseconds")
 
     return write
 
