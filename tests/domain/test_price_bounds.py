@@ -31,13 +31,13 @@ def test_a_price_within_its_bounds_is_given_as_it_is() -> None:
     ],
 )
 def test_a_price_outside_of_them_is_refused_and_read_from_storage_all_the_same(row: Price) -> None:
-    with pytest.raises(InvalidInput, match="^price of kite: "):
+    with pytest.raises(InvalidInput, match=r"^price of kite: "):
         bounded(row)
     assert Price.from_row(row.to_row()) == row
 
 
 @pytest.mark.parametrize("text", ["k" * 11, "ki\x00te", "\ud800", "two\nlines", None, 3, ["kite"]])
 def test_text_is_short_and_can_be_printed(text: object) -> None:
-    with pytest.raises(InvalidInput, match="^a name is text of at most 10 printable characters$"):
+    with pytest.raises(InvalidInput, match=r"^a name is text of at most 10 printable characters$"):
         legible(text, "a name", 10)
     assert legible("연 kite", "a name", 10) == "연 kite"

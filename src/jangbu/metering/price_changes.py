@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from jangbu.domain.price_bounds import bounded
 from jangbu.domain.price_book import Price, PriceBook
+from jangbu.domain.price_bounds import bounded
 from jangbu.domain.pricing import Terms
 from jangbu.errors import NotFound
 from jangbu.metering.pricing import Changed, Edition, Make
