@@ -300,6 +300,7 @@ async def test_a_price_file_is_read_from_a_file_and_compared_with_the_usage_of_t
         ("[" * 100_000, "no JSON"),
         ('{"entries": [{"models": ["m"], "source": "s", "usd": {"input": "1", "input": "2"}}]}', "stands twice"),
         ('{"entries": [{"models": ["m"], "source": "s", "usd": {"input": 1}}]}', "entry 1"),
+        ('{"entries": [' + " " * 1_000_000 + "]}", "more than 1,000,000 characters. Split it"),
         ('{"entries": [{"models": ["m"], "usd": {"input": "1"}}]}', "source"),
         (json.dumps({"entries": [{"models": ["m"] * 10_001, "source": "s", "usd": {"input": "1"}}]}), "10,000 rows"),
     ],

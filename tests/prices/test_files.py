@@ -1,6 +1,7 @@
 """The price files: what is shipped, and what is refused."""
 
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from jangbu.domain.price_book import Meter, Modality, PriceBook
 from jangbu.domain.usage import Platform, Tier
 from jangbu.errors import InvalidInput
-from jangbu.prices import GUIDE, load, shipped
+from jangbu.prices import GUIDE, load, parsed, shipped
 from jangbu.prices.files import to_nano, to_usd
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
@@ -122,6 +123,13 @@ class TestRefused:
         file.write_bytes(text.encode("utf-8", "surrogateescape"))
         with pytest.raises(InvalidInput, match=r"^book\.json: "):
             load(file)
+
+    def test_what_stands_twice_is_named_however_many_names_there_are(self) -> None:
+        names = "".join(f'"{number}": 0, ' for number in range(100_000))
+        start = time.process_time()
+        with pytest.raises(InvalidInput, match="'99999' stands twice in one object"):
+            parsed("{" + names + '"99999": 1}', "JSON", rows_most=1)
+        assert time.process_time() - start < 5, "one pass, where one for each name takes minutes"
 
     def test_a_file_that_is_not_there_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidInput, match=r"book\.json: cannot be read"):

@@ -38,6 +38,7 @@ _TEXT_LENGTH_MAX = 500
 _NOTE_LENGTH_MAX = 200
 _SHOWN = 40
 _ROWS_MAX = 10_000
+_BOOK_LENGTH_MAX = 1_000_000
 _PERCENT = re.compile(r"(-?)([0-9]{1,6})(?:\.([0-9]{1,4}))?")
 
 
@@ -111,6 +112,8 @@ def _file(look: Look) -> PriceBook:
     text = look.form.get("book", "")
     if not text.strip():
         raise Wrong("book_missing")
+    if len(text) > _BOOK_LENGTH_MAX:
+        raise Wrong("book_large", most=look.formats.number(_BOOK_LENGTH_MAX))
     try:
         return parsed(text, "JSON", rows_most=_ROWS_MAX)
     except InvalidInput as error:

@@ -138,10 +138,11 @@ def _entries(text: str, name: str) -> list[Any]:
 
 def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Read an object. Of a price that stands there twice nobody knows which one is meant."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(name for number, (name, _) in enumerate(pairs) if name in dict(pairs[:number]))
-        raise ValueError(f"{twice[:40]!r} stands twice in one object")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{name[:40]!r} stands twice in one object")
+        found[name] = value
     return found
 
 
