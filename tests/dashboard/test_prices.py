@@ -10,6 +10,7 @@ from playwright.async_api import Page, expect
 from jangbu.domain.members import MemberRole
 from jangbu.domain.price_book import OVERRIDE_PRIORITY, PriceBook
 from jangbu.metering.meter import Metering
+from jangbu.metering.price_changes import own_rows
 from jangbu.prices import shipped
 from tests.dashboard.conftest import Opens
 from tests.dashboard.pricing import (
@@ -110,7 +111,7 @@ async def test_the_page_shows_the_rows_of_the_book_and_gives_them_as_a_file(
     assert len(await shown_rows(page)) == len(later) > 10
     lines = (await downloaded(page, "All of these prices as a file: JSON Lines")).lines
     assert [line["model"] for line in lines] == [row.model for row in later]
-    own = sum(row.priority >= OVERRIDE_PRIORITY for row in later)
+    own = len(own_rows(ledger.pricing.in_force) & set(later))
     assert sum(line["whose"] == "own" for line in lines) == own
     await page.goto(f"{own_site.url}/dashboard/prices?version=1")
     assert len(await shown_rows(page)) == len(shipped().rows)
@@ -161,11 +162,27 @@ async def test_what_was_stored_with_a_date_that_a_zone_does_not_know_is_shown_an
     later = replace(row, model="gemini-9-late", valid_from=last - timedelta(days=1), valid_to=None)
     await ledger.pricing.put(PriceBook((*before.base.rows, row, later)), before.terms, "as it was taken once")
     owner = await visiting(own_site, OWNER)
+    tried(owner, {"do": "shipped"})  # reads the newest book
     for zone in ("America/Los_Angeles", "Asia/Seoul", "UTC"):
         shown = read(owner.get(f"/prices?zone={zone}&price_model=gemini-9-old").text)
         [line] = shown.table_of("book").rows
-        assert line.cells[6:8] == ("Jan 1, 1", line.cells[7])
+        assert line.cells[6].startswith("Jan 1, 1")
         assert owner.get(f"/prices?zone={zone}&price_model=gemini-9-late").status == 200
         file = owner.get(f"/prices/prices.csv?zone={zone}")
         assert (file.status, file.text.count("0001-01-01T")) == (200, 1)
+    await ledger.pricing.put(before.base, before.terms, "without it")
+
+
+async def test_a_row_of_the_book_is_not_told_as_an_own_one_for_its_priority(own_site: Site, ledger: Metering) -> None:
+    await ledger.pricing.refresh()
+    before = ledger.pricing.in_force
+    high = replace(shipped().rows[0], model="gemini-9-high", priority=OVERRIDE_PRIORITY)
+    terms = replace(before.terms, overrides=(*before.terms.overrides, replace(high, priority=1, price_nano=7)))
+    await ledger.pricing.put(PriceBook((*before.base.rows, high)), terms, "as it was taken once")
+    owner = await visiting(own_site, OWNER)
+    tried(owner, {"do": "shipped"})  # reads the newest book
+    shown = read(owner.get("/prices?price_model=gemini-9-high").text).table_of("book")
+    assert ["own" in row.cells[8] for row in shown.rows] == [False, True]
+    lines = owner.get("/prices/prices.csv?price_model=gemini-9-high").text.splitlines()
+    assert [",own," in line for line in lines[1:]] == [False, True]
     await ledger.pricing.put(before.base, before.terms, "without it")

@@ -99,6 +99,7 @@ class TestRefused:
             ({"from": "0001-01-01"}, "it begins outside of the years 2000 to 8999"),
             ({"from": "1999-12-31"}, "it begins outside of the years"),
             ({"to": "9999-12-31"}, "it ends outside of the years"),
+            ({"priority": 1_000}, "priority is below 1,000"),
             ({"pirority": 3}, "'pirority' is no field"),
             ({"same_as": "swift"}, "no entry before this one prices"),
         ],

@@ -9,7 +9,7 @@ from jangbu.errors import NotFound
 from jangbu.metering.pricing import Changed, Edition, Make
 from jangbu.prices import Change, ChangeKind, append, diff
 
-__all__ = ["changes_of", "differences", "grown", "marked_up", "with_own", "without_own"]
+__all__ = ["changes_of", "differences", "grown", "marked_up", "own_rows", "with_own", "without_own"]
 
 
 def grown(book: PriceBook, at: datetime) -> Make:
@@ -53,6 +53,11 @@ def without_own(row: Price) -> Make:
         return edition.base, Terms(edition.terms.markup_parts_per_million, kept)
 
     return make
+
+
+def own_rows(edition: Edition) -> frozenset[Price]:
+    """Give the rows of an edition's whole book that are the project's own, whatever priority other rows have."""
+    return frozenset(PriceBook().with_overrides(edition.terms.overrides).rows)
 
 
 def differences(old: PriceBook, new: PriceBook) -> list[Change]:

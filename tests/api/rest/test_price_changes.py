@@ -127,6 +127,7 @@ ENTRY: dict[str, Any] = BOOK["entries"][0]
         ("versions", {"entries": [{**ENTRY, "models": ["a\x00b"]}]}),
         ("versions", {"entries": [{**ENTRY, "models": [f"m{n}" for n in range(1_000)]} for _ in range(6)]}),
         ("own", {"model": "m", "meter": "input", "price_nano": -1, "source": "s"}),
+        ("versions", {"entries": [{**ENTRY, "priority": 1_000}]}),
         ("versions", {"entries": [{**ENTRY, "from": "0001-01-01"}]}),
         ("own", {"model": "m", "meter": "input", "price_nano": 1, "source": "s", "valid_from": "0001-01-01T00:00:00Z"}),
         ("own", {"model": "m", "meter": "input", "price_nano": 1, "source": "s", "valid_to": "9999-12-31T00:00:00Z"}),

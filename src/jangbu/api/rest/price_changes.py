@@ -12,7 +12,7 @@ from jangbu.api.rest.prices import PriceFacts
 from jangbu.api.rest.values import Answer, Body, Day, Legible, Moment, Number, Part, Text, example
 from jangbu.clock import new_id
 from jangbu.domain.ledger import project_id
-from jangbu.domain.price_book import PRICE_MAX, TOKEN_UNIT_SIZE, UNIT_SIZES, Meter, Modality, Price
+from jangbu.domain.price_book import OVERRIDE_PRIORITY, PRICE_MAX, TOKEN_UNIT_SIZE, UNIT_SIZES, Meter, Modality, Price
 from jangbu.domain.pricing import MARKUP_MAX
 from jangbu.domain.usage import Platform, Tier
 from jangbu.metering.content import digest
@@ -65,7 +65,7 @@ class PriceEntry(Body):
     above_prompt_tokens: Below | None = None
     from_: Day | None = Field(None, alias="from")
     to: Day | None = None
-    priority: Below | None = None
+    priority: Annotated[int, Field(strict=True, ge=0, lt=OVERRIDE_PRIORITY)] | None = None
     note: Words | None = None
 
 

@@ -11,13 +11,14 @@ from jangbu.dashboard.fields import Wrong, chosen_of, id_of, require_one_of
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import FIGURES, MONEY, Action, Answered, Page
 from jangbu.domain.ledger import project_id
-from jangbu.domain.price_book import OVERRIDE_PRIORITY, Price
+from jangbu.domain.price_book import Price
 from jangbu.domain.price_dates import Standing, Turn, standing, turns
 from jangbu.domain.windows import by_clock, zone_named
 from jangbu.metering import exports
 from jangbu.metering.content import digest
 from jangbu.metering.exports import Table
 from jangbu.metering.once import done_once, nothing_more
+from jangbu.metering.price_changes import own_rows
 from jangbu.metering.pricing import Edition
 from jangbu.metering.standing import standing as book_standing
 
@@ -38,12 +39,13 @@ async def show(look: Look) -> Mapping[str, Any]:
     require_one_of(_UNITS, unit)
     model = look.asked("price_model")
     is_in_force = edition.version == pricing.in_force.version
+    own = own_rows(edition)
     later = turns(edition.book, look.now) if is_in_force else ()
     found = await book_standing(look.ledger.database, look.settings.project)
     return {
         "edition": edition,
         "in_force": pricing.in_force,
-        "rows": [_row(look, row, stands, _UNITS[unit]) for row, stands in _rows(look, edition)],
+        "rows": [_row(look, row, stands, _UNITS[unit], row in own) for row, stands in _rows(look, edition)],
         "turns": [_turn(look, each, _UNITS[unit]) for each in later if model in (None, each.row.model)],
         "price_models": sorted({row.model for row in edition.book.rows}),
         "standings": [each.value for each in Standing],
@@ -80,7 +82,7 @@ async def file(look: Look) -> Table:
     """Give the rows that the page shows."""
     edition = await _edition(look)
     zone = zone_named(look.formats.zone)
-    return exports.prices(edition.version, _rows(look, edition), zone, look.now)
+    return exports.prices(edition, _rows(look, edition), zone, look.now)
 
 
 async def _edition(look: Look) -> Edition:
@@ -98,11 +100,11 @@ def _rows(look: Look, edition: Edition) -> Sequence[tuple[Price, Standing]]:
     return [(row, stands) for row, stands in rows if wanted in (None, stands)]
 
 
-def _row(look: Look, row: Price, stands: Standing, unit: int) -> Mapping[str, Any]:
+def _row(look: Look, row: Price, stands: Standing, unit: int, is_own: bool) -> Mapping[str, Any]:
     return {
         "row": row,
         "standing": stands.value,
-        "is_own": row.priority >= OVERRIDE_PRIORITY,
+        "is_own": is_own,
         "price": _price(look, row, unit),
         "from": _date(look, row.valid_from),
         "to": _date(look, row.valid_to),

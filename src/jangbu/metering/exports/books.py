@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from jangbu.domain.price_book import OVERRIDE_PRIORITY, Price
+from jangbu.domain.price_book import Price
 from jangbu.domain.price_dates import Standing
 from jangbu.metering.exports.tables import Column, Kind, Page, Table
+from jangbu.metering.price_changes import own_rows
+from jangbu.metering.pricing import Edition
 
 __all__ = ["prices"]
 
@@ -21,17 +23,18 @@ _PRICES = (
 )
 
 
-def prices(version: int, rows: Sequence[tuple[Price, Standing]], zone: ZoneInfo, as_of: datetime) -> Table:
-    """Export rows of the book of a version, each with how it stands at that moment."""
+def prices(edition: Edition, rows: Sequence[tuple[Price, Standing]], zone: ZoneInfo, as_of: datetime) -> Table:
+    """Export rows of an edition's book, each with how it stands at that moment."""
+    own = own_rows(edition)
 
     async def pages() -> AsyncIterator[Page]:
         for at in range(0, len(rows), _ROWS):
-            yield [_line(version, *row) for row in rows[at : at + _ROWS]]
+            yield [_line(edition.version, row, stands, row in own) for row, stands in rows[at : at + _ROWS]]
 
     return Table("prices", _PRICES, zone, as_of, pages())
 
 
-def _line(version: int, row: Price, stands: Standing) -> tuple[Any, ...]:
+def _line(version: int, row: Price, stands: Standing, is_own: bool) -> tuple[Any, ...]:
     return (
         version,
         stands.value,
@@ -45,7 +48,7 @@ def _line(version: int, row: Price, stands: Standing) -> tuple[Any, ...]:
         row.unit_size,
         row.valid_from,
         row.valid_to,
-        "own" if row.priority >= OVERRIDE_PRIORITY else "book",
+        "own" if is_own else "book",
         row.source,
         row.note,
     )
