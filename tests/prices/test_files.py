@@ -113,6 +113,32 @@ class TestRefused:
         assert says in str(refused.value)
         assert "\n" not in str(refused.value)
 
+    @pytest.mark.parametrize(
+        ("usd", "others", "says"),
+        [
+            ({"input": "1", "input.any": "2"}, [], "entry 1 (kite): 'input.any' and 'input' of entry 1 both"),
+            ({"input": "1"}, [{"usd": {"input.any": "2"}}], "entry 2 (kite): 'input.any' and 'input' of entry 1 both"),
+            ({"input": "1"}, [{"to": "2027-01-01"}], "entry 2 (kite): 'input' and 'input' of entry 1 both"),
+            (
+                {"input": "1"},
+                [{"models": ["swift"], "usd": {"input": "2"}}, {"models": ["swift"], "same_as": "kite"}],
+                "entry 3 (swift): same_as and 'input' of entry 2 both",
+            ),
+        ],
+    )
+    def test_two_prices_for_the_same_are_both_named(
+        self, tmp_path: Path, usd: dict[str, str], others: list[dict[str, object]], says: str
+    ) -> None:
+        entry = {**ENTRY, "usd": usd}
+        with pytest.raises(InvalidInput) as refused:
+            load(written(tmp_path, entry, *({**entry, **each} for each in others)))
+        assert says in str(refused.value)
+        assert "price input.any of" in str(refused.value)
+
+    def test_the_same_price_twice_and_a_later_one_are_no_contradiction(self, tmp_path: Path) -> None:
+        file = written(tmp_path, ENTRY, ENTRY, {**ENTRY, "usd": {"input": "1"}, "from": "2026-01-01"})
+        assert nano(load(file), "kite", Meter.INPUT) == 10**9
+
     @pytest.mark.parametrize("entry", [3, None, [], {}, {"models": ["kite"], "source": "x"}])
     def test_what_is_no_entry_is_named(self, tmp_path: Path, entry: object) -> None:
         with pytest.raises(InvalidInput, match=r"^book\.json: entry 1"):

@@ -72,8 +72,7 @@ def parsed(text: str, name: str, *, rows_most: int) -> PriceBook:
 def read(entries: Iterable[Any], name: str, *, rows_most: int) -> PriceBook:
     """Read the entries of a price file that ``name`` stands for. Raises InvalidInput for more rows than that, too."""
     rows: list[Price] = []
-    for number, entry in enumerate(entries, start=1):
-        _add(rows, entry, f"{name}: entry {number}{_named(entry)}", rows_most)
+    _add(rows, entries, name, rows_most)
     return PriceBook(tuple(rows))
 
 
@@ -100,21 +99,31 @@ def to_usd(nano: int) -> str:
 def _book(paths: Iterable[Path]) -> PriceBook:
     rows: list[Price] = []
     for path in paths:
-        for number, entry in enumerate(_entries(_text(path), path.name), start=1):
-            _add(rows, entry, f"{path.name}: entry {number}{_named(entry)}")
+        _add(rows, _entries(_text(path), path.name), path.name)
     return PriceBook(tuple(rows))
 
 
-def _add(rows: list[Price], entry: Any, where: str, rows_most: int = sys.maxsize) -> None:
-    """Add the rows of an entry, which may refer to those before it. Raises InvalidInput, saying where."""
-    try:
-        for row in _rows(entry, rows):
-            if len(rows) >= rows_most:
-                raise ValueError(f"the book has more than {rows_most:,} rows")
-            rows.append(row)
-    except (InvalidInput, KeyError, TypeError, ValueError) as error:
-        message = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise InvalidInput(f"{where}: {message}") from error
+def _add(rows: list[Price], entries: Iterable[Any], name: str, rows_most: int = sys.maxsize) -> None:
+    """Add the rows of a file's entries, which may refer to those before them. Raises InvalidInput, saying where."""
+    known: dict[tuple[object, ...], tuple[Price, str]] = {}
+    for number, entry in enumerate(entries, start=1):
+        try:
+            for said, row in _rows(entry, rows):
+                if len(rows) >= rows_most:
+                    raise ValueError(f"the book has more than {rows_most:,} rows")
+                _require_one_price(known.setdefault(row.key, (row, f"{said} of entry {number}")), row, said)
+                rows.append(row)
+        except (InvalidInput, KeyError, TypeError, ValueError) as error:
+            message = f"no {error}" if isinstance(error, KeyError) else str(error)
+            raise InvalidInput(f"{name}: entry {number}{_named(entry)}: {message}") from error
+
+
+def _require_one_price(known: tuple[Price, str], row: Price, said: str) -> None:
+    """Refuse a second price for the same, and another end of it: of the two nobody knows which one is meant."""
+    first, place = known
+    if (first.price_nano, first.valid_to) != (row.price_nano, row.valid_to):
+        priced = f"{row.meter}.{row.modality} of {row.model}"
+        raise ValueError(f"{said} and {place} both price {priced}, and differently: leave one of them out")
 
 
 def _text(path: Path) -> str:
@@ -146,7 +155,8 @@ def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _rows(entry: Mapping[str, Any], before: list[Price]) -> Iterator[Price]:
+def _rows(entry: Mapping[str, Any], before: list[Price]) -> Iterator[tuple[str, Price]]:
+    """Give the rows of an entry, each with what names its price there."""
     if not isinstance(entry, dict):
         raise TypeError("an entry is an object")
     if unknown := sorted(entry.keys() - _KEYS):
@@ -161,16 +171,16 @@ def _rows(entry: Mapping[str, Any], before: list[Price]) -> Iterator[Price]:
         raise ValueError("usd names at least one meter")
     for model in models:
         for name, usd in entry["usd"].items():
-            yield bounded(_price(entry, model, name, to_nano(usd)))
+            yield repr(name), bounded(_price(entry, model, name, to_nano(usd)))
 
 
-def _aliases(entry: Mapping[str, Any], models: list[str], before: list[Price]) -> Iterator[Price]:
+def _aliases(entry: Mapping[str, Any], models: list[str], before: list[Price]) -> Iterator[tuple[str, Price]]:
     originals = [row for row in before if row.model == entry["same_as"]]
     if not originals:
         raise ValueError(f"same_as names {entry['same_as']!r}, which no entry before this one prices")
     for model in models:
         for row in originals:
-            yield replace(row, model=model, source=f"{row.source}; as {row.model}: {entry['source']}")
+            yield "same_as", replace(row, model=model, source=f"{row.source}; as {row.model}: {entry['source']}")
 
 
 def _price(entry: Mapping[str, Any], model: str, name: str, price_nano: int) -> Price:
