@@ -10,7 +10,7 @@ import pytest
 from jangbu.domain.price_book import Meter, Modality, PriceBook
 from jangbu.domain.usage import Platform, Tier
 from jangbu.errors import InvalidInput
-from jangbu.prices import GUIDE, load, parsed, shipped
+from jangbu.prices import GUIDE, load, parsed, read, shipped
 from jangbu.prices.files import to_nano, to_usd
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
@@ -76,7 +76,9 @@ class TestDecimals:
         assert to_nano(usd) == price
         assert to_nano(to_usd(price)) == price
 
-    @pytest.mark.parametrize("usd", ["-1", "1e-3", ".5", "1.", "0.0000000001", "", "NaN", "1234567", 0.075, 1, None])
+    @pytest.mark.parametrize(
+        "usd", ["-1", "1e-3", ".5", "1.", "0.0000000001", "", "NaN", "1234567", "１", "٣.٥", 0.075, 1, None]
+    )
     def test_anything_else_is_no_price(self, usd: object) -> None:
         with pytest.raises(ValueError, match="is no price"):
             to_nano(usd)
@@ -99,6 +101,14 @@ class TestRefused:
             ({"from": "0001-01-01"}, "it begins outside of the years 2000 to 8999"),
             ({"from": "1999-12-31"}, "it begins outside of the years"),
             ({"to": "9999-12-31"}, "it ends outside of the years"),
+            ({"models": ["ki\ud800te"]}, "a model's name is text of at most 200 printable characters"),
+            ({"models": ["kite", "k" * 201]}, "a model's name is text of at most 200 printable characters"),
+            ({"source": "a\x00b"}, "source is text of at most 500 printable characters"),
+            ({"source": "s" * 501}, "source is text of at most 500"),
+            ({"source": ["a list"]}, "source is text"),
+            ({"note": "\udc00"}, "note is text of at most 500"),
+            ({"note": "two\nlines"}, "note is text of at most 500"),
+            ({"models": ["swift"], "same_as": "kite", "source": "\x00"}, "source is text"),
             ({"priority": 1_000}, "priority is below 1,000"),
             ({"pirority": 3}, "'pirority' is no field"),
             ({"same_as": "swift"}, "no entry before this one prices"),
@@ -112,6 +122,15 @@ class TestRefused:
         assert str(refused.value).startswith("book.json: entry 2")
         assert says in str(refused.value)
         assert "\n" not in str(refused.value)
+        assert str(refused.value).isprintable()
+
+    def test_sources_of_prices_that_are_the_same_as_others_do_not_grow_without_end(self) -> None:
+        chain = [{**ENTRY, "models": ["m0"]}]
+        for number in range(1, 50):
+            chain.append({"models": [f"m{number}"], "same_as": f"m{number - 1}", "source": "s" * 50})
+        assert len(read(chain[:10], "JSON", rows_most=100).rows) == 10
+        with pytest.raises(InvalidInput, match="source, with the origin's, is text of at most 2,000"):
+            read(chain, "JSON", rows_most=100)
 
     @pytest.mark.parametrize(
         ("usd", "others", "says"),

@@ -10,6 +10,7 @@ from typing import TypeVar
 from jangbu.dashboard.fields import Wrong, chosen_of, day_of, require_one_of, whole
 from jangbu.dashboard.look import Look
 from jangbu.domain.price_book import PRICE_MAX, TOKEN_UNIT_SIZE, UNIT_SIZES, Meter, Modality, Price, PriceBook
+from jangbu.domain.price_bounds import MODEL_LENGTH_MAX, TEXT_LENGTH_MAX
 from jangbu.domain.pricing import MARKUP_MAX
 from jangbu.domain.usage import Platform, Tier
 from jangbu.domain.windows import Window, day_start, zone_named
@@ -33,8 +34,6 @@ FIELDS = (
 Kind = TypeVar("Kind", bound=StrEnum)
 
 _ABOVE_MAX = 10**9
-_MODEL_LENGTH_MAX = 200
-_TEXT_LENGTH_MAX = 500
 _NOTE_LENGTH_MAX = 200
 _SHOWN = 40
 _ROWS_MAX = 10_000
@@ -117,7 +116,7 @@ def _file(look: Look) -> PriceBook:
     try:
         return parsed(text, "JSON", rows_most=_ROWS_MAX)
     except InvalidInput as error:
-        raise Wrong("book", text=error.message[:_TEXT_LENGTH_MAX]) from None
+        raise Wrong("book", text=error.message[:TEXT_LENGTH_MAX]) from None
 
 
 def _removed(look: Look) -> Price:
@@ -137,8 +136,8 @@ def _removed(look: Look) -> Price:
 
 def _model(look: Look) -> str:
     model = look.form.get("price_model", "")
-    if not (0 < len(model) <= _MODEL_LENGTH_MAX and model.isprintable() and "*" not in model[:-1]):
-        raise Wrong("price_model", most=look.formats.number(_MODEL_LENGTH_MAX))
+    if not (0 < len(model) <= MODEL_LENGTH_MAX and model.isprintable() and "*" not in model[:-1]):
+        raise Wrong("price_model", most=look.formats.number(MODEL_LENGTH_MAX))
     return model
 
 
@@ -173,8 +172,8 @@ def _parts_per_million(look: Look) -> int:
 
 def _source(look: Look) -> str:
     source = look.form.get("source", "")
-    if not (0 < len(source) <= _TEXT_LENGTH_MAX and source.isprintable()):
-        raise Wrong("source", most=look.formats.number(_TEXT_LENGTH_MAX))
+    if not (0 < len(source) <= TEXT_LENGTH_MAX and source.isprintable()):
+        raise Wrong("source", most=look.formats.number(TEXT_LENGTH_MAX))
     return source
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from jangbu.domain.price_book import TOKEN_UNIT_SIZE, UNIT_SIZES, Meter, Modality, Price, PriceBook
-from jangbu.domain.price_bounds import bounded
+from jangbu.domain.price_bounds import MODEL_LENGTH_MAX, TEXT_LENGTH_MAX, bounded, legible
 from jangbu.domain.usage import Platform, Tier
 from jangbu.errors import InvalidInput
 
@@ -35,7 +35,12 @@ GUIDE = Path(__file__).with_name("guide.json")
 
 NANO = 10**9
 
-_USD = re.compile(r"(\d{1,6})(?:\.(\d{1,9}))?")
+_ORIGIN_MAX = 2_000
+"""How long the source of a price is together with those of the prices that it is the same as, one after another."""
+
+_USD = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,9}))?")
+_NAMED = 60
+"""How much of a model's name a message says."""
 _KEYS = frozenset(
     {
         "models",
@@ -164,6 +169,7 @@ def _rows(entry: Mapping[str, Any], before: list[Price]) -> Iterator[tuple[str, 
     models = entry["models"]
     if not isinstance(models, list) or not models or not all(isinstance(model, str) for model in models):
         raise ValueError("models is a list of names")
+    _require_legible(entry, models)
     if "same_as" in entry:
         yield from _aliases(entry, models, list(before))
         return
@@ -174,13 +180,22 @@ def _rows(entry: Mapping[str, Any], before: list[Price]) -> Iterator[tuple[str, 
             yield repr(name), bounded(_price(entry, model, name, to_nano(usd)))
 
 
+def _require_legible(entry: Mapping[str, Any], models: list[str]) -> None:
+    for model in models:
+        legible(model, "a model's name", MODEL_LENGTH_MAX)
+    legible(entry["source"], "source", TEXT_LENGTH_MAX)
+    legible(entry.get("note", ""), "note", TEXT_LENGTH_MAX)
+
+
 def _aliases(entry: Mapping[str, Any], models: list[str], before: list[Price]) -> Iterator[tuple[str, Price]]:
     originals = [row for row in before if row.model == entry["same_as"]]
     if not originals:
         raise ValueError(f"same_as names {entry['same_as']!r}, which no entry before this one prices")
     for model in models:
         for row in originals:
-            yield "same_as", replace(row, model=model, source=f"{row.source}; as {row.model}: {entry['source']}")
+            source = f"{row.source}; as {row.model}: {entry['source']}"
+            legible(source, "source, with the origin's,", _ORIGIN_MAX)
+            yield "same_as", replace(row, model=model, source=source)
 
 
 def _price(entry: Mapping[str, Any], model: str, name: str, price_nano: int) -> Price:
@@ -190,7 +205,7 @@ def _price(entry: Mapping[str, Any], model: str, name: str, price_nano: int) -> 
         model=model,
         meter=meter,
         price_nano=price_nano,
-        source=str(entry["source"]),
+        source=entry["source"],
         modality=Modality(modality or Modality.ANY),
         unit_size=UNIT_SIZES.get(meter, TOKEN_UNIT_SIZE),
         tier=Tier(entry.get("tier", Tier.STANDARD)),
@@ -199,7 +214,7 @@ def _price(entry: Mapping[str, Any], model: str, name: str, price_nano: int) -> 
         valid_from=_midnight(entry.get("from")),
         valid_to=_midnight(entry.get("to")),
         priority=entry.get("priority", 0),
-        note=str(entry.get("note", "")),
+        note=entry.get("note", ""),
     )
 
 
@@ -209,4 +224,5 @@ def _midnight(day: str | None) -> datetime | None:
 
 def _named(entry: object) -> str:
     models = entry.get("models") if isinstance(entry, dict) else None
-    return f" ({models[0]})" if isinstance(models, list) and models else ""
+    is_named = isinstance(models, list) and models and isinstance(models[0], str) and models[0].isprintable()
+    return f" ({models[0][:_NAMED]})" if is_named else ""
