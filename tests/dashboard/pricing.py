@@ -51,7 +51,10 @@ def put(visitor: Visitor, fields: Mapping[str, str]) -> Answer:
 def sums_of(page: Node) -> dict[str, tuple[int, int, int]]:
     """Give the nano-USD of cost and charge, and the calls without a price, by what they are priced by."""
     [table] = [each for each in page.tables if each.heads[0] == "By which prices"]
-    found = {row.name: tuple(int(row.cells[at].replace(",", "")) for at in (1, 3, 4)) for row in table.rows}
+    found = {
+        row.name: tuple(int(row.cells[at].removeprefix("≥ ").replace(",", "")) for at in (1, 3, 4))
+        for row in table.rows
+    }
     return {name: (cells[0], cells[1], cells[2]) for name, cells in found.items()}
 
 

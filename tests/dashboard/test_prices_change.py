@@ -97,7 +97,8 @@ async def test_an_own_price_is_taken_away_from_its_row_and_the_books_holds_again
     assert line[-2:] == ["$0.2500001 for 1,000,000", "$0.15 for 1,000,000"]
     tried_at = page.url
     await page.get_by_role("button", name="Put in force").click()
-    await page.wait_for_url("**notice=prices_changed*")
+    await page.wait_for_url("**notice=own_price_removed*")
+    await expect(page.get_by_role("status")).to_contain_text("The own price was taken away.")
     assert await version_of(own_site) == version + 1
     assert all(row.key[3] != "batch" for row in ledger.pricing.in_force.terms.overrides)
     await page.goto(tried_at)
@@ -136,6 +137,10 @@ async def test_a_mark_up_is_tried_over_all_calls_and_charged_to_the_next_one(own
     [(unpriced,)] = await ask(own_site, "SELECT count(*) FROM jangbu.usage WHERE cost_nano IS NULL")
     found = sums_of(page)
     assert found["As it was recorded"][::2] == (sum(costs), unpriced)
+    if unpriced:
+        told = f"{unpriced} calls have no price by the new prices, because of this: the model has no price · {unpriced}"
+        assert told in page.text
+        assert f"{unpriced} calls are left out." in page.text
     assert found["By the new prices"][2] == unpriced
     assert "12.3456%" in page.text
     answer = finance.send("/prices/change/put", put_form(page))
@@ -143,6 +148,17 @@ async def test_a_mark_up_is_tried_over_all_calls_and_charged_to_the_next_one(own
     after = await record(own_site, ledger, 777, "gemini-2.5-pro")
     [(cost, charge)] = await ask(own_site, "SELECT cost_nano, charge_nano FROM jangbu.usage WHERE id = $1", after["id"])
     assert charge == charged(cost, 123_456) != cost
+
+
+async def test_calls_without_any_price_are_told_as_such_and_leave_nothing_to_compare(
+    own_site: Site, ledger: Metering
+) -> None:
+    await record(own_site, ledger, 1_005, "gemini-9-bare")
+    page = tried(await visiting(own_site, FINANCE), OWN | {"price_model": "gemini-9-bare", "meter": "output"})
+    table = next(each for each in page.tables if each.heads[0] == "By which prices")
+    assert [row.cells for row in table.rows] == [("–", "–", "–", "–", "1")] * 3
+    assert "No call has a price both as it was recorded and by the new prices" in page.text
+    assert "because of this: not priced: input, text · 1 call" in page.text
 
 
 async def test_a_dry_run_on_prices_that_changed_since_is_refused_and_can_be_repeated(

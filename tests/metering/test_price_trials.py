@@ -8,6 +8,7 @@ import pytest
 
 from jangbu.config import Settings
 from jangbu.domain.price_book import Meter, Price
+from jangbu.domain.pricing import Reason
 from jangbu.domain.windows import Preset, Window, zone_named
 from jangbu.metering.meter import Metering
 from jangbu.metering.price_changes import marked_up, with_own
@@ -45,6 +46,23 @@ async def test_the_same_calls_are_priced_by_both_books(database_url: str) -> Non
         assert (everything.calls, everything.after) == (4, Sums(60 * 500, 60 * 500, 1))
         by_pattern = await compared(ledger.database, settings.project, days(ledger), ("gemini-9-*",), trial, None)
         assert (by_pattern.calls, by_pattern.recorded) == (1, Sums(unpriced=1))
+
+
+async def test_the_difference_is_of_the_calls_that_have_a_price_on_both_sides(database_url: str) -> None:
+    settings = Settings.load(database_url=database_url)
+    async with open_metering(settings, delivers=False) as ledger:
+        await recorded(ledger, 10, 20)
+        await recorded(ledger, 40, model="gemini-9-bare")
+        await recorded(ledger, 80, model="gemini-9-new")
+        await ledger.pricing.change(with_own(ROW), "dearer")
+        await ledger.pricing.change(with_own(replace(ROW, model="gemini-9-new")), "another model")
+        trial = await tried(ledger.pricing, marked_up(500_000), ledger.clock.now())
+        found = await compared(ledger.database, settings.project, days(ledger), None, trial, None)
+        assert found.recorded == Sums(30 * 300, 30 * 300, 2)
+        assert found.after == Sums(110 * 500, 110 * 750, 1)
+        assert found.difference == Sums(30 * 200, 30 * 450, 2), "neither call that lacks a price on a side is in it"
+        [(lack, calls)] = found.lacks
+        assert (lack.reason, lack.meter, calls) == (Reason.MODEL_UNPRICED, None, 1)
 
 
 async def test_another_project_and_another_time_are_no_part_of_it(database_url: str) -> None:

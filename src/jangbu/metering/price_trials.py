@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -11,11 +12,11 @@ from uuid import UUID
 from jangbu.domain.price_book import Price, PriceBook
 from jangbu.domain.price_dates import held
 from jangbu.domain.pricing import Terms, charge
-from jangbu.domain.usage import Usage
 from jangbu.domain.windows import Window
 from jangbu.errors import InvalidInput
 from jangbu.metering.content import digest
 from jangbu.metering.evidence import restated
+from jangbu.metering.lacks import Lack, lacks_of, most
 from jangbu.metering.price_changes import differences
 from jangbu.metering.pricing import Edition, Make, Pricing
 from jangbu.metering.walks import all_owners, walk
@@ -83,7 +84,10 @@ class Sums:
 class Compared:
     """The same calls as they were recorded, by the prices in force, and by those that are tried.
 
-    ``is_whole`` tells whether they are all calls of the window, or as many as could be looked at in time.
+    ``is_whole`` tells whether they are all calls of the window, or as many as could be looked at in time. The
+    ``difference`` is what the calls would have cost more by the prices that are tried than what was recorded: of those
+    that have a price on both sides, its ``unpriced`` calls are left out. ``lacks`` says of how many calls what has no
+    price by those that are tried.
     """
 
     calls: int
@@ -91,6 +95,8 @@ class Compared:
     before: Sums
     after: Sums
     is_whole: bool
+    difference: Sums = Sums()
+    lacks: tuple[tuple[Lack, int], ...] = ()
 
 
 async def tried(pricing: Pricing, make: Make, at: datetime) -> Trial:
@@ -155,18 +161,24 @@ async def _in_time(owners: AsyncIterator[dict[UUID, str]], until: float) -> Asyn
 
 
 def _added(found: Compared, page: Sequence[UsageRecord], trial: Trial, at: datetime | None) -> Compared:
-    recorded, before, after = found.recorded, found.before, found.after
+    recorded, before, after, difference = found.recorded, found.before, found.after, found.difference
+    lacks = Counter(dict(found.lacks))
     for record in page:
         recorded = recorded.plus(record.cost_nano, record.charge_nano)
         used, priced_at = restated(record), at or record.created_at
-        before = before.plus(*_priced(trial.before, used, record.model, priced_at))
-        after = after.plus(*_priced(trial.after, used, record.model, priced_at))
-    return Compared(found.calls + len(page), recorded, before, after, is_whole=False)
+        now, then = (each.cost(used, record.model, priced_at) for each in (trial.before, trial.after))
+        charged = charge(then, trial.after.terms)
+        before = before.plus(now.amount_nano, charge(now, trial.before.terms))
+        after = after.plus(then.amount_nano, charged)
+        difference = difference.plus(_more(then.amount_nano, record.cost_nano), _more(charged, record.charge_nano))
+        if then.amount_nano is None or charged is None:
+            lacks.update(lacks_of(then))
+    calls = found.calls + len(page)
+    return Compared(calls, recorded, before, after, is_whole=False, difference=difference, lacks=most(lacks))
 
 
-def _priced(edition: Edition, used: Usage, model: str, at: datetime) -> tuple[int | None, int | None]:
-    cost = edition.cost(used, model, at)
-    return cost.amount_nano, charge(cost, edition.terms)
+def _more(nano: int | None, than: int | None) -> int | None:
+    return None if nano is None or than is None else nano - than
 
 
 def _lines(before: Edition, after: Edition, now: datetime) -> tuple[Line, ...]:

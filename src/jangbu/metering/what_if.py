@@ -7,9 +7,10 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from jangbu.domain.pricing import Meter, Modality, Reason, Unpriced, charge
+from jangbu.domain.pricing import charge
 from jangbu.domain.usage import Usage
 from jangbu.metering.evidence import restated
+from jangbu.metering.lacks import Lack, lacks_of, most
 from jangbu.metering.pricing import Edition
 from jangbu.metering.stretches import Meant, in_time, walk
 from jangbu.storage.stretches import records
@@ -20,15 +21,6 @@ __all__ = ["SECONDS", "Compared", "Lack", "WhatIf", "what_if"]
 SECONDS = 8
 """How long calls are looked at for a page: from the latest on, as many as can be."""
 _SIZE = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Lack:
-    """Why a call has no price at the other model: what of it is not priced there, where that is known."""
-
-    reason: Reason
-    meter: Meter | None
-    modality: Modality | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +92,12 @@ class _Sums:
             other, other_charge = cost.amount_nano, charge(cost, self.edition.terms)
             if other is None or other_charge is None:
                 found = Compared(1, unpriced_there=1)
-                self.lacks.update({_lack(each) for each in cost.unpriced} or {_TOO_LARGE})
+                self.lacks.update(lacks_of(cost))
             elif record.cost_nano is None or record.charge_nano is None:
                 found = Compared(1, unpriced_then=1)
             else:
                 found = Compared(1, record.cost_nano, record.charge_nano, other, other_charge)
             self.lines[record.model] = self.lines.get(record.model, Compared()) + found
-
-
-_TOO_LARGE = Lack(Reason.AMOUNT_TOO_LARGE, None, None)
 
 
 async def what_if(meant: Meant, edition: Edition, model: str, *, seconds: int | None = SECONDS) -> WhatIf:
@@ -125,7 +114,7 @@ async def what_if(meant: Meant, edition: Edition, model: str, *, seconds: int | 
                 break
             await asyncio.to_thread(sums.add, page)
     return WhatIf(
-        model, meant.as_of, _dearest(sums.lines), sum(sums.lines.values(), Compared()), _most(sums.lacks), is_whole
+        model, meant.as_of, _dearest(sums.lines), sum(sums.lines.values(), Compared()), most(sums.lacks), is_whole
     )
 
 
@@ -137,13 +126,3 @@ def _as_if(usage: Usage, model: str) -> Usage:
 
 def _dearest(lines: Mapping[str, Compared]) -> tuple[tuple[str, Compared], ...]:
     return tuple(sorted(lines.items(), key=lambda line: (-line[1].cost_nano, line[0])))
-
-
-def _most(lacks: Counter[Lack]) -> tuple[tuple[Lack, int], ...]:
-    return tuple(sorted(lacks.items(), key=lambda each: (-each[1], str(each[0]))))
-
-
-def _lack(each: Unpriced) -> Lack:
-    """Say what is not priced; where it is the tier or the model, that all the same whatever the call used."""
-    is_of_meter = each.reason in {Reason.METER_UNPRICED, Reason.DURATION_UNKNOWN}
-    return Lack(each.reason, each.meter, each.modality) if is_of_meter else Lack(each.reason, None, None)

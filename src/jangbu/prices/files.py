@@ -224,5 +224,5 @@ def _midnight(day: str | None) -> datetime | None:
 
 def _named(entry: object) -> str:
     models = entry.get("models") if isinstance(entry, dict) else None
-    is_named = isinstance(models, list) and models and isinstance(models[0], str) and models[0].isprintable()
-    return f" ({models[0][:_NAMED]})" if is_named else ""
+    first = models[0] if isinstance(models, list) and models else None
+    return f" ({first[:_NAMED]})" if isinstance(first, str) and first.isprintable() else ""

@@ -74,7 +74,11 @@ async def put(look: Look) -> str:
     except NotFound as error:
         raise Wrong("no_own_price") from error
     model = None if draft.row is None else draft.row.model
-    return look.url("/prices", price_model=model, notice="prices_changed")
+    return look.url(
+        "/prices",
+        price_model=model,
+        notice="own_price_removed" if look.form.get("do") == "removal" else "prices_changed",
+    )
 
 
 async def _tried(look: Look) -> Mapping[str, Any]:
@@ -93,7 +97,7 @@ async def _tried(look: Look) -> Mapping[str, Any]:
         "as_of": as_of,
         "compared": found,
         "sums": [_sum(look, found, name) for name in ("recorded", "before", "after")],
-        "difference": _difference(found.recorded, found.after),
+        "difference": found.difference if found.difference.unpriced < max(found.calls, 1) else None,
         "markups": _markups(trial),
         "kept": kept,
         "form_key": new_key(look),
@@ -139,20 +143,15 @@ def _sum(look: Look, found: Compared, name: str) -> Mapping[str, Any]:
     """Write a sum of the calls: at least so much where some have no price, a dash where none of them has one."""
     sums: Sums = getattr(found, name)
 
-    def shown(nano: int) -> str:
+    def shown(written: str) -> str:
         if sums.unpriced and sums.unpriced == found.calls:
             return look.formats.money(None)
-        written = look.formats.money(nano)
         return f"≥ {written}" if sums.unpriced else written
 
-    return {"name": name, "sums": sums, "cost": shown(sums.cost_nano), "charge": shown(sums.charge_nano)}
-
-
-def _difference(before: Sums, after: Sums) -> Sums | None:
-    """Give what changes, where the same calls have a price on both sides."""
-    if before.unpriced or after.unpriced:
-        return None
-    return Sums(after.cost_nano - before.cost_nano, after.charge_nano - before.charge_nano)
+    written: dict[str, str] = {}
+    for part, nano in (("cost", sums.cost_nano), ("charge", sums.charge_nano)):
+        written |= {part: shown(look.formats.money(nano)), f"{part}_nano": shown(look.formats.number(nano))}
+    return {"name": name, "unpriced": sums.unpriced, **written}
 
 
 def _markups(trial: Trial) -> tuple[int, int]:
