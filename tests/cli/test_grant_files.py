@@ -36,8 +36,8 @@ def test_a_dry_run_shows_what_would_be_granted_and_grants_nothing(jangbu: Jangbu
             ["3", "이서연", "500", "2099-01-31T00:00:00Z", "-1", "gift", "0"],
         ]
         assert said == "to grant: 1,500 tokens to 2 accounts (key june)"
-    found = jangbu.json("grant", "--file", str(file), "--dry-run")
-    assert (found["schema_version"], found["ok"], found["dry_run"], found["key"][:4]) == (1, True, True, "csv-")
+    found = jangbu.json("grant", "--file", str(file), "--dry-run", "--key", "june")
+    assert (found["schema_version"], found["ok"], found["dry_run"], found["key"]) == (1, True, True, "june")
     assert (found["accounts"], found["tokens"], found["replayed"]) == (2, 1_500, 0)
     assert found["grants"][1] == {
         "line": 3, "user": "이서연", "amount": 500, "expires_at": "2099-01-31T00:00:00Z", "priority": -1,
@@ -61,21 +61,22 @@ def test_a_file_is_granted_once_however_often(jangbu: Jangbu, file: Path) -> Non
     assert balances(jangbu) == {"kim": 2_000, "이서연": 1_000}
 
 
-def test_a_file_without_a_key_is_known_by_its_lines(jangbu: Jangbu, file: Path) -> None:
-    said = jangbu.ok("grant", "--file", str(file), "--yes").out
-    assert said.startswith("1,500 tokens to 2 accounts granted (key csv-")
-    assert "had theirs before" in jangbu.ok("grant", "--file", str(file), "--yes").out
-    assert balances(jangbu) == {"kim": 1_000, "이서연": 500}
+@pytest.mark.parametrize("words", [("--yes",), ("--dry-run",), ("--yes", "--key", " june"), ("--yes", "--key", "")])
+def test_a_file_without_a_key_is_refused(jangbu: Jangbu, file: Path, words: tuple[str, ...]) -> None:
+    refused = jangbu("grant", "--file", str(file), *words)
+    assert refused.code == 2
+    assert ("under one key nobody is granted twice; a new month, a new key" in refused.err) is ("--key" not in words)
+    assert set(balances(jangbu).values()) == {0}
 
 
 def test_a_wrong_file_grants_nothing_and_names_each_line(jangbu: Jangbu, file: Path) -> None:
     file.write_text("user,tokens,expires\nkim,0,2020-01-01\nlee,5\nkim,5\n이서연,5,2020-01-01\n")
-    refused = jangbu("grant", "--file", str(file), "--yes")
+    refused = jangbu("grant", "--file", str(file), "--yes", "--key", "june")
     assert refused.code == 2
     assert [line.split()[0] for line in refused.out.splitlines()] == ["line", "2", "3", "4", "5"]
     assert refused.err.startswith(f"error: 4 lines of {file} cannot be granted, and nothing was; line 2: '0' is no ")
     assert refused.err.count("\n") == 1
-    as_json = jangbu("grant", "--file", str(file), "--yes", "--json")
+    as_json = jangbu("grant", "--file", str(file), "--yes", "--key", "june", "--json")
     assert (as_json.code, as_json.error["code"], as_json.json["ok"]) == (2, "invalid_input", False)
     codes = [(each["line"], each["code"]) for each in as_json.json["errors"]]
     assert codes == [(2, "tokens"), (3, "unknown"), (4, "twice"), (5, "past")]
@@ -85,11 +86,13 @@ def test_a_wrong_file_grants_nothing_and_names_each_line(jangbu: Jangbu, file: P
 
 def test_users_of_whom_nobody_knows_are_not_found(jangbu: Jangbu, file: Path) -> None:
     file.write_text("user,tokens\nkim,5\nlee,5\n")
-    refused = jangbu("grant", "--file", str(file), "--yes", "--json")
+    refused = jangbu("grant", "--file", str(file), "--yes", "--key", "june", "--json")
     assert (refused.code, refused.error["code"]) == (3, "not_found")
     account = jangbu.json("accounts", "show", "kim")["account_id"]
     file.write_text(f"user,tokens\n{account},5\n")
-    assert jangbu("grant", "--file", str(file), "--yes").code == 3, "in a file a user is named by their own id alone"
+    assert jangbu("grant", "--file", str(file), "--yes", "--key", "june").code == 3, (
+        "in a file a user is named by their own id alone"
+    )
     assert set(balances(jangbu).values()) == {0}
 
 
@@ -99,6 +102,7 @@ def test_a_key_that_was_used_for_other_lines_is_a_conflict(jangbu: Jangbu, file:
     for words in (("--yes",), ("--dry-run",)):
         refused = jangbu("grant", "--file", str(file), "--key", "june", *words, "--json")
         assert (refused.code, refused.error["code"]) == (1, "idempotency_conflict")
+        assert "only the lines that are new into a file under a new key" in refused.error["hint"]
     assert balances(jangbu) == {"kim": 1_000, "이서연": 500}
 
 
@@ -106,9 +110,9 @@ def test_a_key_that_was_used_for_other_lines_is_a_conflict(jangbu: Jangbu, file:
     "words",
     [
         ("kim", "5", "--key", "a", "--dry-run"), ("kim", "5", "--key", "a", "--yes"), ("kim", "--file", "f"),
-        ("--file", "f", "--expires", "2099-01-01"), ("--file", "f", "--source", "gift"),
-        ("--file", "f", "--priority", "1"), ("kim", "5", "--file", "f"), ("--key", "a"), ("kim", "--key", "a"),
-        ("--file", "no-such-file"),
+        ("--file", "f", "--key", "a", "--expires", "2099-01-01"), ("--file", "f", "--key", "a", "--source", "gift"),
+        ("--file", "f", "--key", "a", "--priority", "1"), ("kim", "5", "--file", "f"), ("--key", "a"), ("kim", "--key", "a"),
+        ("--file", "f"), ("--file", "no-such-file", "--key", "a"),
     ],
 )  # fmt: skip
 def test_what_does_not_go_together_is_a_usage_error_and_grants_nothing(offline: Jangbu, words: tuple[str, ...]) -> None:
@@ -119,9 +123,9 @@ def test_what_does_not_go_together_is_a_usage_error_and_grants_nothing(offline: 
 
 def test_nothing_is_granted_where_nobody_agrees(jangbu: Jangbu, file: Path) -> None:
     for more in ((), ("--json",)):
-        refused = jangbu("grant", "--file", str(file), *more)
+        refused = jangbu("grant", "--file", str(file), "--key", "june", *more)
         assert (refused.code, "give --yes" in refused.err) == (2, True)
-    assert "to grant: 1,500 tokens to 2 accounts" in jangbu("grant", "--file", str(file)).out
+    assert "to grant: 1,500 tokens to 2 accounts" in jangbu("grant", "--file", str(file), "--key", "june").out
     assert set(balances(jangbu).values()) == {0}
 
 
@@ -131,7 +135,7 @@ def test_a_person_is_asked_and_sees_how_far_it_is(
 ) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "jangbu", "grant", "--file", str(file)],
+        [sys.executable, "-m", "jangbu", "grant", "--file", str(file), "--key", "june"],
         stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, cwd=jangbu.directory,
         env={**jangbu.environment, "TERM": "xterm"},
     )  # fmt: skip

@@ -75,7 +75,7 @@ def shown_forms(owner: Visitor) -> dict[str, dict[str, str]]:
     """Give the forms that the pages show, filled in as they are shown."""
     found: dict[str, dict[str, str]] = {}
     pages = [owner.get(path) for path in pages_of(PAYLOADS[0])]
-    file = {"csv": f"user,tokens\n{quoted(PAYLOADS[0])},5"}
+    file = {"csv": f"user,tokens\n{quoted(PAYLOADS[0])},5", "key": PAYLOADS[0]}
     book = {"book": '{"entries": [{"models": ["gemini-9-tried"], "source": "s", "usd": {"input": "1"}}]}'}
     read = owner.send("/users/grant/check", file), owner.send("/prices/change/try-file", book)
     for page in (*pages, *read):

@@ -37,8 +37,8 @@ async def visiting(site: Site, name: str) -> Visitor:
     return await asyncio.to_thread(signed_in, site, name)
 
 
-def checked(visitor: Visitor, text: str, **more: str) -> Node:
-    answer = visitor.send("/users/grant/check", {"csv": text, **more})
+def checked(visitor: Visitor, text: str, key: str, **more: str) -> Node:
+    answer = visitor.send("/users/grant/check", {"csv": text, "key": key, **more})
     assert answer.status == 200, answer.text
     return read(answer.text)
 
@@ -50,11 +50,12 @@ def grant_form(page: Node) -> dict[str, str]:
     return {each["name"]: each["value"] for each in fields if each["name"] != "csrf"}
 
 
-def put(visitor: Visitor, text: str, **more: str) -> Answer:
-    return visitor.send("/users/grant/grant", grant_form(checked(visitor, text, **more)))
+def put(visitor: Visitor, text: str, key: str, **more: str) -> Answer:
+    return visitor.send("/users/grant/grant", grant_form(checked(visitor, text, key, **more)))
 
 
 async def looked_at(page: Page) -> None:
+    await page.get_by_label("Name of the file").fill("looked at")
     await page.get_by_role("button", name="Dry run").click()
     await expect(page.locator("#trial")).to_be_focused()
 
@@ -130,6 +131,7 @@ async def test_a_dry_run_is_right_however_it_is_looked_at(
     page = await opens_own("/users/grant", language=language, scheme=scheme, width=width)
     for text in (f"user,tokens\n{KIM},5\n{SEOYEON},1000", f"user,tokens\n{KIM},0\nnobody,5"):
         await page.locator("#csv").fill(text)
+        await page.locator("input[name=key]:not([type=hidden])").fill("june")
         await page.locator("form[action$='/check'] button").click()
         await expect(page.locator("#csv")).to_have_value(text)
         await expect(page.locator("#trial")).to_be_visible()
@@ -154,18 +156,18 @@ async def test_it_works_without_scripts_and_offers_nothing_that_needs_them(own_s
 async def test_a_file_that_is_sent_twice_is_granted_once_and_another_than_was_shown_is_not(own_site: Site) -> None:
     owner = await visiting(own_site, OWNER)
     before = await granted(own_site, KIM, LEE)
-    form = grant_form(checked(owner, f"user,tokens\n{KIM},11"))
+    form = grant_form(checked(owner, f"user,tokens\n{KIM},11", "eleven"))
     for changed in ({"csv": f"user,tokens\n{KIM},12"}, {"confirmation": "0" * 64}, {"key": ""}):
         answer = owner.send("/users/grant/grant", form | changed)
         assert answer.status == 400
         assert "This form cannot be sent as it is." in answer.text
     for _ in range(2):
         assert owner.send("/users/grant/grant", form).status == 303
-    again = checked(owner, f"{form['csv']}\n")
+    again = checked(owner, f"{form['csv']}\n", "eleven")
     assert "All of this was granted before under this name." in again.text
     assert not list(again.all("form", action="/dashboard/users/grant/grant"))
     other = owner.send("/users/grant/check", {"csv": f"user,tokens\n{LEE},11", "key": form["key"]})
-    assert other.status == 409
+    assert (other.status, "only the lines that are new into a file under a new name" in other.text) == (409, True)
     assert await granted(own_site, KIM, LEE) == [before[0] + 11, before[1]]
     assert put(owner, form["csv"], key="once more").status == 303
     assert await granted(own_site, KIM) == [before[0] + 22]
@@ -176,7 +178,7 @@ async def test_what_time_did_not_suffice_for_is_gone_on_with(own_site: Site, led
     for number in range(120):
         await ledger.accounts.create(f"bulk-{number}")
     bulk = ledger.accounts.in_bulk
-    form = grant_form(checked(await visiting(own_site, OWNER), text, key="in parts"))
+    form = grant_form(checked(await visiting(own_site, OWNER), text, "in parts"))
     found = await bulk.check(text, zone_named("UTC"), key="in parts")
 
     def broken_off(done: int, total: int) -> None:
@@ -184,7 +186,7 @@ async def test_what_time_did_not_suffice_for_is_gone_on_with(own_site: Site, led
 
     with pytest.raises(KeyError):
         await bulk.grant(found, tell=broken_off)
-    page = checked(await visiting(own_site, OWNER), text, key="in parts")
+    page = checked(await visiting(own_site, OWNER), text, "in parts")
     assert "Grant 70 tokens to 70 users" in page.text
     assert (await visiting(own_site, FINANCE)).send("/users/grant/grant", form).status == 303
     counts = await ask(own_site, "SELECT count(*), sum(amount) FROM jangbu.grants AS g JOIN jangbu.accounts AS a"
@@ -202,10 +204,10 @@ async def test_those_who_may_not_grant_are_not_led_to_it(own_site: Site) -> None
 async def test_a_large_file_is_taken_of_those_who_are_signed_in_and_a_larger_one_of_nobody(own_site: Site) -> None:
     owner = await visiting(own_site, OWNER)
     text = "user,tokens\n" + "".join(f"아무개-{number},1\n" for number in range(LINES_MAX))
-    page = checked(owner, text)
+    page = checked(owner, text, "large")
     assert "10,000 lines are wrong" in page.text
     assert len(next(each for each in page.tables).rows) == 100, "only the first are shown"
-    refused = owner.send("/users/grant/check", {"csv": "x" * 1_000_001})
+    refused = owner.send("/users/grant/check", {"csv": "x" * 1_000_001, "key": "large"})
     assert (refused.status, "too large" in refused.text) == (413, True)
     assert owner.send("/users/grant/check", b"csv=" + b"x" * 3_100_000).status == 413
     assert owner.send("/user/grant", b"csv=" + b"x" * 70_000).status == 413
@@ -217,7 +219,9 @@ async def test_a_key_that_is_none_and_a_file_that_nobody_granted_are_told(own_si
     for key in ("x" * 201, "a\u202eb"):
         answer = owner.send("/users/grant/check", {"csv": "user,tokens\nkim,5", "key": key})
         assert (answer.status, "This is no name of a file." in answer.text) == (400, True)
-    assert owner.send("/users/grant/check", {"csv": ""}).status == 400
+    unnamed = owner.send("/users/grant/check", {"csv": "user,tokens\nkim,5", "key": " "})
+    assert (unnamed.status, "a new month, a new name" in unnamed.text) == (400, True)
+    assert owner.send("/users/grant/check", {"csv": "", "key": "june"}).status == 400
     for path in ("/users/grant?file=nothing", "/users/grant?file=" + "x" * 300, "/users/grant?file=%00"):
         assert owner.get(path).status == 400
 

@@ -124,7 +124,7 @@ async def test_grants_that_ended_burn_before_a_file_adds_to_them(accounts: Accou
     ends = datetime.now(UTC) + timedelta(seconds=1)
     await accounts.grant(USERS[0], 100, key="first", expires_at=ends)
     await asyncio.sleep(1.1)
-    await accounts.in_bulk.grant(await accounts.in_bulk.check(f"user,tokens\n{USERS[0]},7", UTC_ZONE))
+    await accounts.in_bulk.grant(await accounts.in_bulk.check(f"user,tokens\n{USERS[0]},7", UTC_ZONE, key="june"))
     assert [entry.delta for entry in await accounts.history(USERS[0])] == [7, -100, 100]
     assert (await accounts.balance(USERS[0])).available == 7
     assert (await Verification(database, "default").run()).mismatches == ()
@@ -142,7 +142,7 @@ async def test_nothing_is_granted_where_a_line_is_wrong(
 ) -> None:
     await accounts.grant("user-000", TOKENS_MAX, key="a")
     before = await granted_to(database)
-    checked = await accounts.in_bulk.check(f"user,tokens,expires\nuser-001,5\n{line}\n", UTC_ZONE)
+    checked = await accounts.in_bulk.check(f"user,tokens,expires\nuser-001,5\n{line}\n", UTC_ZONE, key="june")
     assert [(each.line, each.flaw) for each in checked.problems] == [(3, flaw)]
     with pytest.raises(InvalidInput, match="line 3 cannot be granted"):
         await accounts.in_bulk.grant(checked)
@@ -174,18 +174,44 @@ async def test_of_two_files_that_are_looked_at_under_one_key_one_is_granted(
     assert [line.target for line in await audited(database, "account.grant")] == ["account:user-000"]
 
 
-async def test_without_a_key_the_same_lines_are_the_same_file(accounts: Accounts) -> None:
+async def test_a_file_that_was_broken_off_and_then_edited_grants_nobody_a_second_time(
+    accounts: Accounts, database: Database
+) -> None:
+    def broken_off(done: int, total: int) -> None:
+        raise KeyError(done)
+
+    checked = await accounts.in_bulk.check(FILE, UTC_ZONE, key="june")
+    with pytest.raises(KeyError):
+        await accounts.in_bulk.grant(checked, tell=broken_off)
+    edited = FILE.replace("user-000,1\n", "user-000,2\n")
+    for zone in (UTC_ZONE, zone_named("Asia/Seoul")):
+        with pytest.raises(IdempotencyConflict, match="for a file with other lines") as refused:
+            await accounts.in_bulk.check(edited, zone, key="june")
+        assert "only the lines that are new into a file under a new key" in refused.value.hint
+    assert sum(bool(each) for each in await granted_to(database)) == 50
+    assert (await accounts.in_bulk.grant(await accounts.in_bulk.check(FILE, UTC_ZONE, key="june"))).is_whole
+    await each_once(database)
+
+
+async def test_under_another_key_the_same_lines_are_granted_once_more(accounts: Accounts) -> None:
     text = "user,tokens\nuser-000,5\n"
-    keys = [(await accounts.in_bulk.check(each, UTC_ZONE)).key for each in (text, text.encode("utf-16"), text + "\n")]
-    assert len(set(keys)) == 1
-    for _ in range(2):
-        await accounts.in_bulk.grant(await accounts.in_bulk.check(text, UTC_ZONE))
-    assert (await accounts.balance("user-000")).granted == 5
-    await accounts.in_bulk.grant(await accounts.in_bulk.check(text, UTC_ZONE, key="once more"))
+    for key in ("june", "june", "july"):
+        await accounts.in_bulk.grant(await accounts.in_bulk.check(text, UTC_ZONE, key=key))
     assert (await accounts.balance("user-000")).granted == 10
 
 
-@pytest.mark.parametrize("key", ["", "x" * 201, "a\nb", "\0"])
+async def test_no_key_of_a_single_grant_meets_a_files(accounts: Accounts) -> None:
+    await accounts.grant("user-000", 5, key="file:june")
+    await accounts.grant("user-000", 5, key="file-end:june")
+    text = "user,tokens\nuser-000,7\n"
+    checked = await accounts.in_bulk.check(text, UTC_ZONE, key="june")
+    assert len(checked.left) == 1
+    assert (await accounts.in_bulk.grant(checked)).is_whole
+    assert (await accounts.grant("user-000", 9, key="june")).replayed is False
+    assert (await accounts.balance("user-000")).granted == 26
+
+
+@pytest.mark.parametrize("key", ["", "x" * 201, "a\nb", "\0", " june", "june ", " "])
 async def test_a_key_that_is_none_is_refused(accounts: Accounts, key: str) -> None:
     with pytest.raises(InvalidInput, match="idempotency key"):
         await accounts.in_bulk.check("user,tokens\nuser-000,5\n", UTC_ZONE, key=key)
@@ -195,7 +221,7 @@ async def test_a_key_that_is_none_is_refused(accounts: Accounts, key: str) -> No
 
 async def test_a_file_that_is_too_large_is_not_read(accounts: Accounts) -> None:
     with pytest.raises(TooLarge):
-        await accounts.in_bulk.check(b"x" * (BYTES_MAX + 1), UTC_ZONE)
+        await accounts.in_bulk.check(b"x" * (BYTES_MAX + 1), UTC_ZONE, key="june")
 
 
 async def test_what_time_did_not_suffice_for_is_gone_on_with(accounts: Accounts, database: Database) -> None:

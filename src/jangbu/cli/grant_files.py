@@ -23,7 +23,7 @@ _SHOWN = 100
 _COLUMNS = ("line>", "user", "tokens>", "expires", "priority>", "source", "available>", "granted")
 
 
-async def grant_file(session: Session, file: str, key: str | None, *, dry_run: bool, yes: bool) -> None:
+async def grant_file(session: Session, file: str, key: str, *, dry_run: bool, yes: bool) -> None:
     """Grant the lines of a file, or only look at them."""
     from jangbu.domain.windows import zone_named
 

@@ -24,7 +24,7 @@ Key = Annotated[
     str | None,
     typer.Option(
         metavar="K",
-        help="What makes this grant the same grant when it is repeated. Without one, a file is known by its lines.",
+        help="What makes this grant, or this file, the same one when it is repeated: a new month, a new key.",
         show_default=False,
     ),
 ]
@@ -59,15 +59,21 @@ async def grant(
     """Give a user tokens, once for the key; or with --file each user that a CSV names.
 
     A file's first line names its columns: user,tokens and where they are wanted expires,priority,source. All lines are
-    looked at first, and nothing is granted where one is wrong. The same command goes on with what was broken off.
+    looked at first, and nothing is granted where one is wrong. The same command goes on with what was broken off: under
+    one key nobody is granted twice.
     """
     if file is not None:
         _require_none("--file", USER=user, TOKENS=tokens, expires=expires, priority=priority, source=source)
+        if key is None:
+            raise InvalidInput(
+                "a file of grants needs a --key",
+                hint="under one key nobody is granted twice; a new month, a new key, like --key 2027-01",
+            )
         await grant_file(session, file, key, dry_run=dry_run, yes=yes)
         return
     _require_none("a grant to one user", dry_run=dry_run or None, yes=yes or None)
     if user is None or tokens is None or key is None:
-        raise typer.BadParameter("name a USER, TOKENS and a --key, or a --file")
+        raise typer.BadParameter("name a USER, TOKENS and a --key, or a --file and a --key")
     await _grant(session, user, tokens, key, expires, priority or "0", "purchase" if source is None else source)
 
 

@@ -2,11 +2,12 @@
 
 Each line is a grant of its own, under a key that is made of the file's: however often a file is granted, broken off or
 gone on with, and by how many at once, nobody is granted a line of it twice. A file's key stands for its lines, in
-whatever order and form they are written.
+whatever order and form they are written. None is made of the lines themselves: a file that was broken off and then
+edited would be another one, and those who have theirs already would be granted theirs again.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -18,25 +19,26 @@ from jangbu.clock import Clock, new_id
 from jangbu.domain.grant_files import BYTES_MAX, GrantFile, GrantLine, read, text_of
 from jangbu.domain.grant_flaws import Flaw, Problem
 from jangbu.domain.ledger import Asset, Balance, account_id, project_id
-from jangbu.errors import InvalidInput, JangbuError, TooLarge
+from jangbu.errors import IdempotencyConflict, InvalidInput, JangbuError, TooLarge
 from jangbu.metering.audit import Audit, Change
 from jangbu.metering.burning import burn_within
 from jangbu.metering.content import digest
 from jangbu.metering.holds import unknown_user
-from jangbu.metering.once import done_once, nothing_more, own_key, used_otherwise
+from jangbu.metering.once import nothing_more
 from jangbu.metering.postings import change_of, grant_posting
 from jangbu.metering.retry import repeated
 from jangbu.storage import accounts, entries
 from jangbu.storage.accounts import AccountRow
 from jangbu.storage.database import Connection, Database
-from jangbu.storage.entries import Posting
+from jangbu.storage.entries import KeyRow, Posting
 from jangbu.storage.failures import translated
 
-__all__ = ["KEY_LENGTH_MAX", "BulkGrants", "Checked", "Granted", "Line", "Tell", "file_target"]
+__all__ = ["KEY_LENGTH_MAX", "BulkGrants", "Checked", "Granted", "Line", "Tell", "file_target", "is_file_key"]
 
 Item = TypeVar("Item")
 
 KEY_LENGTH_MAX = 200
+_KEY_HINT = f"use 1 to {KEY_LENGTH_MAX} printable characters, without blanks around them"
 _LINES = 50
 """How many lines are one transaction: as long as it lasts, their users' calls wait for their balances."""
 _LOOKED_UP = 1_000
@@ -108,17 +110,16 @@ class BulkGrants:
         self._project = project
         self._retry_seconds = retry_seconds
 
-    async def check(self, file: bytes | str, zone: ZoneInfo, *, key: str | None = None) -> Checked:
-        """Look at all lines of a file and change nothing. Without a key of its own the file's lines are its key.
+    async def check(self, file: bytes | str, zone: ZoneInfo, *, key: str) -> Checked:
+        """Look at all lines of a file and grant nothing.
 
-        Raises IdempotencyConflict where the key stands for other lines, and TooLarge.
+        Raises IdempotencyConflict where the key stands for other lines, InvalidInput where it is none, and TooLarge.
         """
-        if key is not None and not (0 < len(key) <= KEY_LENGTH_MAX and key.isprintable()):
-            raise InvalidInput(f"{key[:40]!r} is no idempotency key", hint="use 1 to 200 printable characters")
+        if not is_file_key(key):
+            raise InvalidInput(f"{key[:40]!r} is no idempotency key", hint=_KEY_HINT)
         # The few milliseconds that this takes are not taken from calls that are under way.
         found = await asyncio.to_thread(_read, file, zone)
         content = _content(found.lines)
-        key = f"csv-{content.hex()[:32]}" if key is None else key
         if not found.problems:
             await self._require_same(key, content)
         now = await self._database.now()
@@ -142,8 +143,7 @@ class BulkGrants:
                 hint=checked.problems[0].hint,
             )
         until = None if seconds is None else asyncio.get_running_loop().time() + seconds
-        begun = new_id(self._clock)
-        await done_once(self._database, self._owner, _file_key(checked.key), checked.content, begun, nothing_more)
+        await self._once(_file_key(checked.key), checked, nothing_more)
         done = [each for each in checked.lines if each.grant is not None]
         # In the order in which everybody locks balances, whichever lines another process has at the same time.
         left = sorted(checked.left, key=lambda each: each.account)
@@ -167,15 +167,15 @@ class BulkGrants:
         return project_id(self._project)
 
     async def _require_same(self, key: str, content: bytes) -> None:
-        known = await entries.find_key(self._database, self._owner, own_key(_file_key(key)))
+        known = await entries.find_key(self._database, self._owner, _file_key(key))
         if known is not None and known.digest != content:
-            raise used_otherwise(key, known)
+            raise _of_other_lines(key, known)
 
     async def _look_up(self, lines: Sequence[GrantLine], key: str, now: datetime) -> tuple[list[Line], list[Problem]]:
         """Find the accounts of some lines, and which of them were granted before; tell what cannot be granted."""
         ids = [account_id(self._project, line.user) for line in lines]
         known = await accounts.gather(self._database, ids)
-        granted = await entries.gather_keys(self._database, ids, own_key(_file_key(key)))
+        granted = await entries.gather_keys(self._database, ids, _file_key(key))
         good: list[Line] = []
         problems: list[Problem] = []
         for line, account in zip(lines, ids, strict=True):
@@ -185,7 +185,7 @@ class BulkGrants:
                 problems.append(problem or Problem(line.number, Flaw.UNKNOWN, {"text": line.user}))
                 continue
             if before is not None and before.digest != _posting(line, account, before.result_id, key).digest:
-                raise used_otherwise(key, before)
+                raise _of_other_lines(key, before)
             grant = None if before is None else before.result_id
             good.append(Line(line, account, found.balance, grant, replayed=before is not None))
         return good, problems
@@ -215,7 +215,7 @@ class BulkGrants:
         if known is None:
             raise unknown_user(each.line.user)
         if known.digest != posting.digest:
-            raise used_otherwise(posting.key, known)
+            raise _of_other_lines(key, known)
         return Line(each.line, each.account, each.balance, known.result_id, replayed=True)
 
     async def _end(self, checked: Checked) -> None:
@@ -225,13 +225,33 @@ class BulkGrants:
             facts = {"accounts": len(checked.lines), "tokens": checked.tokens}
             await self._audit.note(connection, Change("account.grant_file", file_target(checked.key), after=facts))
 
-        ended = new_id(self._clock)
-        await done_once(self._database, self._owner, f"file-end:{checked.key}", checked.content, ended, note)
+        await self._once(f"file-end:{checked.key}", checked, note)
+
+    async def _once(self, named: str, checked: Checked, act: Callable[[Connection], Awaitable[None]]) -> None:
+        """Act in one transaction with the claim of a name, unless it was claimed for the same lines before."""
+        with translated():
+            async with self._database.connection() as connection, connection.transaction():
+                if await entries.reserve_key(connection, self._owner, named, checked.content, new_id(self._clock)):
+                    await act(connection)
+        await self._require_same(checked.key, checked.content)
+
+
+def is_file_key(key: str) -> bool:
+    """Tell whether a file can go by a key. With a blank more it would look like one that was used, and be another."""
+    return 0 < len(key) <= KEY_LENGTH_MAX and key.isprintable() and key == key.strip()
 
 
 def file_target(key: str) -> str:
     """Name a file of grants in the audit."""
     return f"grants:{key}"
+
+
+def _of_other_lines(key: str, known: KeyRow) -> IdempotencyConflict:
+    """Say that a file of this key had other lines, and how what was added to it is granted and nothing else."""
+    return IdempotencyConflict(
+        f"key {key!r} was used at {known.created_at:%Y-%m-%d %H:%M} UTC for a file with other lines",
+        hint="send that file as it was to go on with it; put only the lines that are new into a file under a new key",
+    )
 
 
 def _read(file: bytes | str, zone: ZoneInfo) -> GrantFile:
@@ -260,6 +280,7 @@ def _problem(line: GrantLine, found: AccountRow | None, now: datetime) -> Proble
 
 
 def _file_key(key: str) -> str:
+    """Give the name that a file's key is kept under, where no key of a caller's own can be."""
     return f"file:{key}"
 
 
@@ -268,7 +289,7 @@ def _posting(line: GrantLine, account: UUID, grant: UUID, key: str) -> Posting:
         account,
         line.amount,
         grant,
-        own_key(_file_key(key)),
+        _file_key(key),
         source=line.source,
         priority=line.priority,
         expires_at=line.expires_at,

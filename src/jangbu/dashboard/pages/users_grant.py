@@ -1,7 +1,7 @@
 """Grants to many users at once: a CSV is looked at whole, shown with all that is wrong in it, and granted as shown."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from jangbu.dashboard.fields import Wrong
 from jangbu.dashboard.look import Look
@@ -9,7 +9,8 @@ from jangbu.dashboard.page import FORM_BYTES_MAX, MONEY, Action, Answered, Page
 from jangbu.domain.grant_files import BYTES_MAX
 from jangbu.domain.grant_flaws import Problem
 from jangbu.domain.windows import zone_named
-from jangbu.metering.bulk_grants import KEY_LENGTH_MAX, Checked, Granted, Line, file_target
+from jangbu.errors import IdempotencyConflict
+from jangbu.metering.bulk_grants import KEY_LENGTH_MAX, Checked, Granted, Line, file_target, is_file_key
 
 __all__ = ["PAGE"]
 
@@ -18,6 +19,13 @@ _SECONDS = 20
 """How long a form is granted for; what is left then is gone on with by another."""
 _ESCAPED = 3
 """By how much a byte grows in a form."""
+
+
+class _OtherLines(IdempotencyConflict):
+    """The name of a file stands for other lines; the text ``wrong.other_lines`` says what to do."""
+
+    wrong = "other_lines"
+    values: ClassVar[Mapping[str, object]] = {}
 
 
 async def show(look: Look) -> Mapping[str, Any]:
@@ -40,25 +48,32 @@ async def grant(look: Look) -> str | Answered:
         return _answered(look, checked)
     if checked.content.hex() != look.form.get("confirmation"):
         raise Wrong("form")
-    granted = await look.ledger.accounts.in_bulk.grant(checked, seconds=_SECONDS)
+    try:
+        granted = await look.ledger.accounts.in_bulk.grant(checked, seconds=_SECONDS)
+    except IdempotencyConflict as error:
+        raise _OtherLines(error.message, hint=error.hint) from None
     if granted.is_whole:
         return look.url("/users/grant", file=checked.key, notice="granted_file")
     return _answered(look, await _checked(look), granted)
 
 
 async def _checked(look: Look) -> Checked:
-    key = look.form.get("key") or None
-    if key is not None and not (len(key) <= KEY_LENGTH_MAX and key.isprintable()):
+    key, file = look.form.get("key", ""), look.form.get("csv", "")
+    if not key:
+        raise Wrong("no_key")
+    if not is_file_key(key):
         raise Wrong("key", most=look.formats.number(KEY_LENGTH_MAX))
-    file = look.form.get("csv", "")
     if not file:
         raise Wrong("csv")
-    return await look.ledger.accounts.in_bulk.check(file, zone_named(look.formats.zone), key=key)
+    try:
+        return await look.ledger.accounts.in_bulk.check(file, zone_named(look.formats.zone), key=key)
+    except IdempotencyConflict as error:
+        raise _OtherLines(error.message, hint=error.hint) from None
 
 
 async def _done(look: Look, key: str) -> Mapping[str, Any]:
     """Read what was granted of a file, as the audit has it."""
-    if not (len(key) <= KEY_LENGTH_MAX and key.isprintable()):
+    if not is_file_key(key):
         raise Wrong("id", text=key[:40])
     lines = await look.ledger.audit.page(1, target=file_target(key))
     if not lines:
