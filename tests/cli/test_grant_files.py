@@ -111,8 +111,8 @@ def test_a_key_that_was_used_for_other_lines_is_a_conflict(jangbu: Jangbu, file:
     [
         ("kim", "5", "--key", "a", "--dry-run"), ("kim", "5", "--key", "a", "--yes"), ("kim", "--file", "f"),
         ("--file", "f", "--key", "a", "--expires", "2099-01-01"), ("--file", "f", "--key", "a", "--source", "gift"),
-        ("--file", "f", "--key", "a", "--priority", "1"), ("kim", "5", "--file", "f"), ("--key", "a"), ("kim", "--key", "a"),
-        ("--file", "f"), ("--file", "no-such-file", "--key", "a"),
+        ("--file", "f", "--key", "a", "--priority", "1"), ("kim", "5", "--file", "f"), ("--key", "a"),
+        ("kim", "--key", "a"), ("--file", "f"), ("--file", "no-such-file", "--key", "a"),
     ],
 )  # fmt: skip
 def test_what_does_not_go_together_is_a_usage_error_and_grants_nothing(offline: Jangbu, words: tuple[str, ...]) -> None:

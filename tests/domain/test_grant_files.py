@@ -82,7 +82,8 @@ def test_a_file_of_which_nothing_can_be_made_is_refused_at_its_first_line(text: 
         ("lee,5,9999-12-31", Flaw.EXPIRES), ("lee,5,0001-01-01", Flaw.EXPIRES),
         ("lee,5,0001-01-01T00:00:00+09:00", Flaw.EXPIRES), ("lee,5,2099-01-31T09:00:00", Flaw.NO_ZONE),
         ("lee,5,,first", Flaw.PRIORITY), ("lee,5,,000", Flaw.PRIORITY), ("lee,5,,2147483648", Flaw.PRIORITY),
-        ("lee,5,,,g\x07ift", Flaw.SOURCE), ("lee,5,,," + "s" * 201, Flaw.SOURCE), ("lee,5,,,gift,more", Flaw.CELLS),
+        ("lee,5,,,g\x07ift", Flaw.SOURCE), ("lee,5,,," + "s" * 201, Flaw.SOURCE),
+        ("lee,5,,,500", Flaw.SOURCE), ("lee,5,,,gift,more", Flaw.CELLS),
         ("lee,1,000,,gift,1", Flaw.CELLS),
         ('lee,"5', Flaw.QUOTES), ('"l"ee,5', Flaw.QUOTES),
     ],
@@ -95,6 +96,28 @@ def test_what_is_wrong_is_named_with_its_line_and_what_to_do(line: str, flaw: Fl
     assert problem.message.isprintable()
     assert problem.hint
     assert "{" not in problem.message + problem.hint
+
+
+@pytest.mark.parametrize(
+    ("head", "line"),
+    [
+        ("user,tokens,priority", "kim,1,500"), ("user,tokens,source", "kim,1,500"),
+        ("user,tokens,expires", "kim,1,500"),
+        ("user,tokens,priority,source", "kim,1,500,000"), ("user,tokens,source", "kim,999, 000"),
+        ("tokens,user,source", "1,500,kim"), ("user,tokens,priority", 'kim,"1","500"'),
+    ],
+)  # fmt: skip
+def test_thousands_that_commas_may_have_parted_are_refused(head: str, line: str) -> None:
+    [problem] = read(f"{head}\n{line}\n", UTC_ZONE).problems
+    assert (problem.line, problem.flaw) == (2, Flaw.PARTED)
+    assert problem.values["whole"] in {"1500", "999000"}
+
+
+def test_an_amount_and_a_priority_that_commas_have_not_parted_are_read() -> None:
+    lines = read('user;tokens;priority\nkim;1;500\nlee;"1,500";500\n', UTC_ZONE).lines
+    assert [(each.amount, each.priority) for each in lines] == [(1, 500), (1_500, 500)]
+    for line in ('kim,"1,500",500', "kim,1500,500", "kim,1,50", "kim,1,5000", "kim,1,-500"):
+        assert read(f"user,tokens,priority\n{line}\n", UTC_ZONE).problems == ()
 
 
 def test_all_that_is_wrong_is_named_at_once() -> None:

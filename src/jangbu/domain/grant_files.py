@@ -43,6 +43,8 @@ _UNKNOWN_CHARACTER = "\ufffd"
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,19}|[1-9][0-9]{0,2}(?:[,_][0-9]{3}){1,6})")
 """Groups have to be whole ones, and a group alone is none: what somebody meant by 1,5 or 000 is not known."""
 _HAS_CLOCK = re.compile(r"[T ]")
+_FIRST_GROUP = re.compile(r"[1-9][0-9]{0,2}")
+_GROUP = re.compile(r"[0-9]{3}")
 _PRIORITY_MAX = 2**31 - 1
 _TEXT_LENGTH_MAX = 200
 _SHOWN = 40
@@ -108,8 +110,10 @@ def read(text: str | None, zone: ZoneInfo) -> GrantFile:
     problems: list[Problem] = []
     known: dict[str, int] = {}
     try:
-        for number, cells in _named_cells(_records(text.removeprefix("\ufeff"))):
-            line, wrong = _line(number, cells, zone)
+        text = text.removeprefix("\ufeff")
+        separator = _separator(text)
+        for number, cells in _named_cells(_records(text, separator)):
+            line, wrong = _line(number, cells, zone, separator)
             first = known.setdefault(cells["user"], number)
             is_again = first != number and cells["user"] != ""
             if is_again:
@@ -136,10 +140,13 @@ def _named_cells(records: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int
         raise _WrongFile(top, Flaw.EMPTY)
 
 
-def _records(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Give the cells of each line that has any, with the number of the line on which they begin."""
+def _separator(text: str) -> str:
     first = next((line for line in text.splitlines() if line.strip()), "")
-    separator = max(_SEPARATORS, key=lambda each: sum(_named(cell) in COLUMNS for cell in first.split(each)))
+    return max(_SEPARATORS, key=lambda each: sum(_named(cell) in COLUMNS for cell in first.split(each)))
+
+
+def _records(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Give the cells of each line that has any, with the number of the line on which they begin."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     number = 1
     try:
@@ -166,8 +173,13 @@ def _columns(number: int, head: Sequence[str]) -> Sequence[str]:
     return columns
 
 
-def _line(number: int, cells: Mapping[str, str], zone: ZoneInfo) -> tuple[GrantLine | None, list[Problem]]:
+def _line(
+    number: int, cells: Mapping[str, str], zone: ZoneInfo, separator: str
+) -> tuple[GrantLine | None, list[Problem]]:
     """Read one line; give it, or all that is wrong with it."""
+    parted = _parted(cells) if separator == "," else None
+    if parted is not None:
+        return None, [Problem(number, Flaw.PARTED, {"text": parted, "whole": parted.replace(",", "")})]
     problems: list[Problem] = []
 
     def taken(take: Callable[[str], Taken], name: str) -> Taken | None:
@@ -183,6 +195,14 @@ def _line(number: int, cells: Mapping[str, str], zone: ZoneInfo) -> tuple[GrantL
     if problems or user is None or amount is None or source is None or priority is None:
         return None, problems
     return GrantLine(number, user, amount, source, priority, expires_at), []
+
+
+def _parted(cells: Mapping[str, str]) -> str | None:
+    """Give an amount and the cell after it where the two may be one number: 1,500 would be 1 of priority 500."""
+    values = list(cells.values())
+    at = list(cells).index("tokens")
+    amount, after = values[at].strip(), "".join(values[at + 1 : at + 2]).strip()
+    return f"{amount},{after}" if _FIRST_GROUP.fullmatch(amount) and _GROUP.fullmatch(after) else None
 
 
 def _user(cell: str) -> str:
@@ -201,7 +221,8 @@ def _amount(cell: str) -> int:
 
 def _source(cell: str) -> str:
     source = cell.strip() or "purchase"
-    if len(source) > _TEXT_LENGTH_MAX or not source.isprintable():
+    # Digits alone are a part of a number that was meant for another cell.
+    if len(source) > _TEXT_LENGTH_MAX or not source.isprintable() or source.isdecimal():
         raise _WrongCell(Flaw.SOURCE, text=cell[:_SHOWN], most=_TEXT_LENGTH_MAX)
     return source
 

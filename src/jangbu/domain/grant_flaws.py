@@ -16,6 +16,7 @@ class Flaw(StrEnum):
     TOO_MANY = "too_many"
     QUOTES = "quotes"
     CELLS = "cells"
+    PARTED = "parted"
     USER = "user"
     TWICE = "twice"
     UNKNOWN = "unknown"
@@ -38,6 +39,10 @@ _SAID: Mapping[Flaw, tuple[str, str]] = {
     Flaw.TOO_MANY: ("the file has more than {most:,} lines", "split it, with a key for each part"),
     Flaw.QUOTES: ("the quotation marks do not fit together", 'write "a ""quoted"" cell" so, or without any'),
     Flaw.CELLS: ("the line has more cells than the header has columns", "put a number like 1,000 into quotation marks"),
+    Flaw.PARTED: (
+        "{text} may be one number or two cells",
+        "write {whole} where it is one; where it is two, separate the cells of all lines by semicolons",
+    ),
     Flaw.USER: ("{text!r} is no user id", "use 1 to {most} printable characters"),
     Flaw.TWICE: ("user {text!r} stands on line {first} already", "give each user one line"),
     Flaw.UNKNOWN: ("there is no user {text!r}", "open the account with `jangbu accounts create USER`"),
@@ -47,7 +52,10 @@ _SAID: Mapping[Flaw, tuple[str, str]] = {
     Flaw.NO_ZONE: ("{text!r} has no time zone", "end it with Z or +09:00"),
     Flaw.PAST: ("the expiry {text!r} has passed already", "give a time to come, or none"),
     Flaw.PRIORITY: ("{text!r} is no priority", "write a whole number, or nothing for 0"),
-    Flaw.SOURCE: ("{text!r} is no source", "use 1 to {most} printable characters, or nothing for purchase"),
+    Flaw.SOURCE: (
+        "{text!r} is no source",
+        "use 1 to {most} printable characters that are not all digits, or nothing for purchase",
+    ),
 }
 
 
