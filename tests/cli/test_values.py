@@ -39,13 +39,20 @@ def test_a_plus_is_read_only_where_a_minus_might_stand() -> None:
         ("2027-01-31", datetime(2027, 1, 31, tzinfo=UTC)),
         ("2027-01-31T09:00:00Z", datetime(2027, 1, 31, 9, tzinfo=UTC)),
         ("2027-01-31T09:00+09:00", datetime(2027, 1, 31, tzinfo=UTC)),
+        ("2027-01-31t09:00z", datetime(2027, 1, 31, 9, tzinfo=UTC)),
     ],
 )
 def test_a_moment_is_read_in_its_zone(text: str, meant: datetime) -> None:
     assert moment(text, "the date") == meant
 
 
-@pytest.mark.parametrize("text", ["31.1.2027", "2027-02-30", "2027-01-31T09:00:00", "0001-01-01T00:00:00+09:00", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "31.1.2027", "2027-02-30", "2027-01-31T09:00:00", "0001-01-01T00:00:00+09:00", "", "2027-01-31t09:00",
+        "2027-01-31_09:00", "2027-01-31_09:00Z", "2027-01-31+09:00",
+    ],
+)  # fmt: skip
 def test_a_moment_that_could_mean_two_things_or_none_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="the date"):
         moment(text, "the date")

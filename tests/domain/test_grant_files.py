@@ -81,6 +81,9 @@ def test_a_file_of_which_nothing_can_be_made_is_refused_at_its_first_line(text: 
         ("kim,5", Flaw.TWICE), ("lee,5,tomorrow", Flaw.EXPIRES), ("lee,5,2099-02-30", Flaw.EXPIRES),
         ("lee,5,9999-12-31", Flaw.EXPIRES), ("lee,5,0001-01-01", Flaw.EXPIRES),
         ("lee,5,0001-01-01T00:00:00+09:00", Flaw.EXPIRES), ("lee,5,2099-01-31T09:00:00", Flaw.NO_ZONE),
+        ("lee,5,2099-01-31t18:00", Flaw.NO_ZONE), ("lee,5,2099-01-31_18:00", Flaw.EXPIRES),
+        ("lee,5,2099-01-31+09:00", Flaw.EXPIRES), ("lee,5,2099-01-31_18:00Z", Flaw.EXPIRES),
+        ("lee,5,20990131", Flaw.EXPIRES), ("lee,5,2099-W05-6", Flaw.EXPIRES),
         ("lee,5,,first", Flaw.PRIORITY), ("lee,5,,000", Flaw.PRIORITY), ("lee,5,,2147483648", Flaw.PRIORITY),
         ("lee,5,,,g\x07ift", Flaw.SOURCE), ("lee,5,,," + "s" * 201, Flaw.SOURCE),
         ("lee,5,,,500", Flaw.SOURCE), ("lee,5,,,gift,more", Flaw.CELLS),
@@ -96,6 +99,14 @@ def test_what_is_wrong_is_named_with_its_line_and_what_to_do(line: str, flaw: Fl
     assert problem.message.isprintable()
     assert problem.hint
     assert "{" not in problem.message + problem.hint
+
+
+@pytest.mark.parametrize(
+    "written", ["2099-01-31T18:00+09:00", "2099-01-31t09:00:00z", "2099-01-31 18:00:00.0+0900", " 2099-01-31T09:00Z "]
+)
+def test_an_expiry_with_a_clock_is_of_the_zone_that_it_names(written: str) -> None:
+    [line] = read(f"user,tokens,expires\nkim,5,{written}\n", SEOUL).lines
+    assert (line.expires_at, line.expires) == (datetime(2099, 1, 31, 9, tzinfo=UTC), written.strip())
 
 
 @pytest.mark.parametrize(

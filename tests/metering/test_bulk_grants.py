@@ -142,8 +142,12 @@ async def test_nothing_is_granted_where_a_line_is_wrong(
 ) -> None:
     await accounts.grant("user-000", TOKENS_MAX, key="a")
     before = await granted_to(database)
-    checked = await accounts.in_bulk.check(f"user,tokens,expires\nuser-001,5\n{line}\n", UTC_ZONE, key="june")
+    checked = await accounts.in_bulk.check(
+        f"user,tokens,expires\nuser-001,5\n{line}\n", zone_named("Asia/Seoul"), key="june"
+    )
     assert [(each.line, each.flaw) for each in checked.problems] == [(3, flaw)]
+    if flaw is Flaw.PAST:
+        assert checked.problems[0].message == "the expiry '2020-01-01' has passed already", "as it is written"
     with pytest.raises(InvalidInput, match="line 3 cannot be granted"):
         await accounts.in_bulk.grant(checked)
     assert await granted_to(database) == before

@@ -3,12 +3,13 @@
 import json
 import re
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from jangbu.domain.moments import written_moment
 from jangbu.errors import InvalidInput, InvalidMetadata
 
 __all__ = ["call_id", "file_bytes", "json_object", "moment", "parts_per_million", "span", "whole_number"]
@@ -47,19 +48,18 @@ def parts_per_million(text: str) -> int:
 def moment(text: str, what: str) -> datetime:
     """Read an ISO 8601 time with its zone, or a date, which means its first moment in UTC. Raises InvalidInput."""
     try:
-        found = datetime.fromisoformat(text.strip())
+        found = written_moment(text)
     except ValueError:
         raise InvalidInput(
             f"{what} {text[:40]!r} is no date or time", hint="write 2027-01-31 or 2027-01-31T09:00:00Z"
         ) from None
-    if found.tzinfo is None:
-        if re.search(r"[T ]", text.strip()):
-            raise InvalidInput(f"{what} {text[:40]!r} has no time zone", hint="end it with Z or +09:00")
-        found = found.replace(tzinfo=UTC)
-    try:
-        return found.astimezone(UTC)
     except OverflowError:
         raise InvalidInput(f"{what} {text[:40]!r} is out of range") from None
+    if not isinstance(found, datetime):
+        return datetime.combine(found, time(), UTC)
+    if found.tzinfo is None:
+        raise InvalidInput(f"{what} {text[:40]!r} has no time zone", hint="end it with Z or +09:00")
+    return found
 
 
 def span(text: str, what: str) -> timedelta:

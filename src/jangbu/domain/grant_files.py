@@ -7,7 +7,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import zip_longest
 from typing import TypeVar
@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from jangbu.domain.grant_flaws import Flaw, Problem
 from jangbu.domain.ledger import TOKENS_MAX
+from jangbu.domain.moments import written_moment
 from jangbu.domain.windows import FIRST, LAST, day_start
 
 __all__ = ["BYTES_MAX", "COLUMNS", "LINES_MAX", "GrantFile", "GrantLine", "read", "text_of"]
@@ -42,7 +43,6 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codec
 _UNKNOWN_CHARACTER = "\ufffd"
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,19}|[1-9][0-9]{0,2}(?:[,_][0-9]{3}){1,6})")
 """Groups have to be whole ones, and a group alone is none: what somebody meant by 1,5 or 000 is not known."""
-_HAS_CLOCK = re.compile(r"[T ]")
 _FIRST_GROUP = re.compile(r"[1-9][0-9]{0,2}")
 _GROUP = re.compile(r"[0-9]{3}")
 _PRIORITY_MAX = 2**31 - 1
@@ -60,6 +60,8 @@ class GrantLine:
     source: str = "purchase"
     priority: int = 0
     expires_at: datetime | None = None
+    expires: str = field(default="", compare=False)
+    """When it expires, as it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,7 @@ def _line(
     expires_at = taken(lambda cell: _expires(cell, zone), "expires")
     if problems or user is None or amount is None or source is None or priority is None:
         return None, problems
-    return GrantLine(number, user, amount, source, priority, expires_at), []
+    return GrantLine(number, user, amount, source, priority, expires_at, cells.get("expires", "").strip()), []
 
 
 def _parted(cells: Mapping[str, str]) -> str | None:
@@ -239,14 +241,13 @@ def _expires(cell: str, zone: ZoneInfo) -> datetime | None:
     if not text:
         return None
     try:
-        at = datetime.fromisoformat(text)
-        if at.tzinfo is None and not _HAS_CLOCK.search(text):
-            at = _beginning(at.date(), zone)
-        elif at.tzinfo is None:
-            raise _WrongCell(Flaw.NO_ZONE, text=text[:_SHOWN])
-        at = at.astimezone(UTC)
+        found = written_moment(text)
     except (ValueError, OverflowError):
-        at = FIRST
+        raise _WrongCell(Flaw.EXPIRES, text=text[:_SHOWN]) from None
+    at = found if isinstance(found, datetime) else _beginning(found, zone)
+    if at.tzinfo is None:
+        raise _WrongCell(Flaw.NO_ZONE, text=text[:_SHOWN])
+    at = at.astimezone(UTC)
     if not FIRST < at < LAST:
         raise _WrongCell(Flaw.EXPIRES, text=text[:_SHOWN])
     return at

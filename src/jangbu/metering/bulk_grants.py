@@ -273,7 +273,7 @@ def _problem(line: GrantLine, found: AccountRow | None, now: datetime) -> Proble
     if found is None:
         return Problem(line.number, Flaw.UNKNOWN, {"text": line.user})
     if line.expires_at is not None and line.expires_at <= now:
-        return Problem(line.number, Flaw.PAST, {"text": line.expires_at.isoformat()})
+        return Problem(line.number, Flaw.PAST, {"text": line.expires})
     if found.balance.granted + line.amount > _MOST:
         return Problem(line.number, Flaw.TOO_MUCH, {"text": line.user})
     return None

@@ -1,0 +1,26 @@
+"""Days and times as people write them: what could mean another time than it says is none."""
+
+import re
+from datetime import UTC, date, datetime
+
+__all__ = ["written_moment"]
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MOMENT = re.compile(
+    _DAY.pattern + r"[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,6})?)?(?P<zone>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?"
+)
+"""Python's own reader takes any character between day and clock, and a zone after a day for a clock."""
+
+
+def written_moment(text: str) -> date | datetime:
+    """Read an ISO 8601 day, or a day with a clock and its zone, which is given in UTC. The clock of one that names no
+    zone is given without one. Raises ValueError, and OverflowError where the time lies outside of the calendar.
+    """
+    text = text.strip()
+    if _DAY.fullmatch(text):
+        return date.fromisoformat(text)
+    found = _MOMENT.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:40]!r} is no date or time")
+    at = datetime.fromisoformat(text.upper())
+    return at if found["zone"] is None else at.astimezone(UTC)
