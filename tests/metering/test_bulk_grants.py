@@ -5,25 +5,29 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jangbu import telemetry
 from jangbu.clock import SystemClock
 from jangbu.domain.grant_files import BYTES_MAX
 from jangbu.domain.grant_flaws import Flaw
 from jangbu.domain.ledger import TOKENS_MAX
 from jangbu.domain.windows import zone_named
-from jangbu.errors import IdempotencyConflict, InvalidInput, TooLarge
+from jangbu.errors import DatabaseUnreachable, IdempotencyConflict, InvalidInput, TooLarge
 from jangbu.metering import bulk_grants
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.audit import Audit
 from jangbu.metering.verify import Verification
 from jangbu.storage import accounts as storage
 from jangbu.storage.database import Database
+from tests.faults.proxy import lossy_proxy
 
 UTC_ZONE = zone_named("UTC")
 USERS = [f"user-{number:03}" for number in range(137)]
@@ -258,7 +262,7 @@ async def test_a_transaction_that_fails_grants_none_of_its_lines_and_says_how_fa
         await connection.execute(f"ALTER TABLE jangbu.grants ADD CONSTRAINT odd CHECK (amount <> {odd})")
         with pytest.raises(InvalidInput) as refused:
             await accounts.in_bulk.grant(checked)
-        assert refused.value.hint == "50 of 137 lines are granted; repeat it to go on"
+        assert refused.value.hint == "50 of 137 lines are granted", "to repeat it would not help"
         has = {line.line.user for line in by_account[:50]}
         assert [bool(each) for each in await granted_to(database)] == [user in has for user in USERS]
         await connection.execute("ALTER TABLE jangbu.grants DROP CONSTRAINT odd")
@@ -266,6 +270,73 @@ async def test_a_transaction_that_fails_grants_none_of_its_lines_and_says_how_fa
     assert len(again.left) == 87
     assert len((await accounts.in_bulk.grant(again)).new) == 87
     await each_once(database)
+
+
+async def test_a_line_whose_time_comes_before_it_is_granted_is_refused(accounts: Accounts, database: Database) -> None:
+    ends = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    text = f"user,tokens,expires\nuser-000,5,\nuser-001,7,{ends}\n"
+    checked = await accounts.in_bulk.check(text, UTC_ZONE, key="june")
+    await asyncio.sleep(1.1)
+    with pytest.raises(InvalidInput, match=r"line 3 cannot be granted: the expiry '.*' has passed already") as refused:
+        await accounts.in_bulk.grant(checked)
+    hint = "put the lines that are left into a file under a new key, with a time to come"
+    assert refused.value.hint == f"0 of 2 lines are granted; {hint}"
+    assert await granted_to(database) == [[] for _ in USERS]
+
+
+async def test_what_was_committed_without_a_word_was_granted_by_this_run(
+    accounts: Accounts, database: Database, database_url: str
+) -> None:
+    posted: list[object] = []
+    end = telemetry.subscribe(lambda event, facts: posted.append(facts) if event == "accounts.posted" else None)
+    with tempfile.TemporaryDirectory(prefix="jb") as folder:
+        async with lossy_proxy(database_url, Path(folder)) as (address, proxy):
+            behind = await Database.connect(address)
+            bulk = Accounts(behind, SystemClock(), project="default", retry_seconds=20).in_bulk
+
+            def swallow(done: int, _total: int) -> None:
+                if done == 50:
+                    proxy.swallow_answers_after = b"COMMIT"
+
+            granted = await bulk.grant(await bulk.check(FILE, UTC_ZONE, key="june"), tell=swallow)
+            await behind.close()
+    end()
+    assert proxy.swallowed == 1
+    assert (len(granted.new), len(posted)) == (len(USERS), len(USERS))
+    await each_once(database)
+
+
+async def test_where_the_database_is_away_it_is_said_how_far_it_came_and_that_repeating_helps(
+    accounts: Accounts, database_url: str
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="jb") as folder:
+        async with lossy_proxy(database_url, Path(folder)) as (address, proxy):
+            behind = await Database.connect(address)
+            bulk = Accounts(behind, SystemClock(), project="default", retry_seconds=1).in_bulk
+
+            def cut_off(_done: int, _total: int) -> None:
+                proxy.refuses = True
+
+            with pytest.raises(DatabaseUnreachable) as refused:
+                await bulk.grant(await bulk.check(FILE, UTC_ZONE, key="june"), tell=cut_off)
+            await behind.close()
+    assert refused.value.hint == "50 of 137 lines are granted; repeat it to go on"
+
+
+async def test_a_file_of_which_nothing_is_left_has_its_line_in_the_audit_once_it_is_looked_at(
+    accounts: Accounts, database: Database
+) -> None:
+    def dies_at_the_end(done: int, total: int) -> None:
+        if done == total:
+            raise KeyError(done)
+
+    with pytest.raises(KeyError):
+        await accounts.in_bulk.grant(await accounts.in_bulk.check(FILE, UTC_ZONE, key="june"), tell=dies_at_the_end)
+    assert await audited(database, "account.grant_file") == []
+    for _ in range(2):
+        assert (await accounts.in_bulk.check(FILE, UTC_ZONE, key="june")).left == ()
+    [file] = await audited(database, "account.grant_file")
+    assert (file.target, file.after) == ("grants:june", {"accounts": 137, "tokens": TOTAL})
 
 
 @contextmanager

@@ -7,8 +7,9 @@ edited would be another one, and those who have theirs already would be granted 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -19,7 +20,7 @@ from jangbu.clock import Clock, new_id
 from jangbu.domain.grant_files import BYTES_MAX, GrantFile, GrantLine, read, text_of
 from jangbu.domain.grant_flaws import Flaw, Problem
 from jangbu.domain.ledger import Asset, Balance, account_id, project_id
-from jangbu.errors import IdempotencyConflict, InvalidInput, JangbuError, TooLarge
+from jangbu.errors import DatabaseUnreachable, IdempotencyConflict, InvalidInput, JangbuError, TooLarge
 from jangbu.metering.audit import Audit, Change
 from jangbu.metering.burning import burn_within
 from jangbu.metering.content import digest
@@ -130,7 +131,11 @@ class BulkGrants:
             lines += good
             problems += wrong
         problems.sort(key=lambda problem: problem.line)
-        return Checked(key, tuple(lines), tuple(problems), content)
+        checked = Checked(key, tuple(lines), tuple(problems), content)
+        if not problems and not checked.left:
+            # Whoever granted the last of it may have died before they could say so.
+            await self._end(checked)
+        return checked
 
     async def grant(self, checked: Checked, *, tell: Tell | None = None, seconds: int | None = None) -> Granted:
         """Grant what is left of a file, for some seconds where that is said; the next time it is gone on with.
@@ -138,28 +143,22 @@ class BulkGrants:
         Raises InvalidInput where something is wrong with a line, and IdempotencyConflict.
         """
         if checked.problems:
-            raise InvalidInput(
-                f"line {checked.problems[0].line} cannot be granted: {checked.problems[0].message}",
-                hint=checked.problems[0].hint,
-            )
+            raise _refusal(checked.problems[0], checked.problems[0].hint)
         until = None if seconds is None else asyncio.get_running_loop().time() + seconds
         await self._once(_file_key(checked.key), checked, nothing_more)
         done = [each for each in checked.lines if each.grant is not None]
         # In the order in which everybody locks balances, whichever lines another process has at the same time.
         left = sorted(checked.left, key=lambda each: each.account)
-        for part in _parts(left, _LINES):
-            if until is not None and asyncio.get_running_loop().time() >= until:
-                break
-            try:
+        with _saying_how_far(done, len(checked.lines)):
+            for part in _parts(left, _LINES):
+                if until is not None and asyncio.get_running_loop().time() >= until:
+                    break
                 done += await self._grant(part, checked.key)
-            except JangbuError as error:
-                error.hint = f"{len(done):,} of {len(checked.lines):,} lines are granted; repeat it to go on"
-                raise
-            if tell is not None:
-                tell(len(done), len(checked.lines))
-        is_whole = len(done) == len(checked.lines)
-        if is_whole:
-            await self._end(checked)
+                if tell is not None:
+                    tell(len(done), len(checked.lines))
+            is_whole = len(done) == len(checked.lines)
+            if is_whole:
+                await self._end(checked)
         return Granted(checked.key, tuple(sorted(done, key=lambda each: each.line.number)), is_whole)
 
     @property
@@ -192,31 +191,35 @@ class BulkGrants:
 
     async def _grant(self, lines: Sequence[Line], key: str) -> list[Line]:
         """Grant some lines in one transaction."""
-        now = await self._database.now()
+        # Each grant has its id before the first attempt: what one committed without being told is known again by it.
+        made_of = [(each, _posting(each.line, each.account, new_id(self._clock), key)) for each in lines]
         with translated():
-            made = await repeated("accounts", lambda: self._grant_once(lines, key, now), seconds=self._retry_seconds)
+            made = await repeated("accounts", lambda: self._grant_once(made_of, key), seconds=self._retry_seconds)
         for each in made:
             if not each.replayed:
                 telemetry.emit("accounts.posted", account=each.account)
         return made
 
-    async def _grant_once(self, lines: Sequence[Line], key: str, now: datetime) -> list[Line]:
+    async def _grant_once(self, made_of: Sequence[tuple[Line, Posting]], key: str) -> list[Line]:
+        now = await self._database.now()
         async with self._database.connection() as connection, connection.transaction():
-            return [await self._grant_line(connection, each, key, now) for each in lines]
+            return [await self._grant_line(connection, each, posting, key, now) for each, posting in made_of]
 
-    async def _grant_line(self, connection: Connection, each: Line, key: str, now: datetime) -> Line:
+    async def _grant_line(self, connection: Connection, each: Line, posting: Posting, key: str, now: datetime) -> Line:
         await burn_within(connection, self._clock, each.account, Asset.TOKENS, now)
-        posting = _posting(each.line, each.account, new_id(self._clock), key)
-        balance = await entries.post(connection, posting)
+        past = _past(each.line, now)
+        balance = None if past is not None else await entries.post(connection, posting)
         if balance is not None:
             await self._audit.note(connection, change_of(each.line.user, posting, file=key))
             return Line(each.line, each.account, balance, posting.id)
         known = await entries.find_key(connection, each.account, posting.key)
+        if known is None and past is not None:
+            raise _refusal(past, "put the lines that are left into a file under a new key, with a time to come")
         if known is None:
             raise unknown_user(each.line.user)
         if known.digest != posting.digest:
             raise _of_other_lines(key, known)
-        return Line(each.line, each.account, each.balance, known.result_id, replayed=True)
+        return replace(each, grant=known.result_id, replayed=known.result_id != posting.id)
 
     async def _end(self, checked: Checked) -> None:
         """Write down, once, that all of a file is granted."""
@@ -229,10 +232,14 @@ class BulkGrants:
 
     async def _once(self, named: str, checked: Checked, act: Callable[[Connection], Awaitable[None]]) -> None:
         """Act in one transaction with the claim of a name, unless it was claimed for the same lines before."""
-        with translated():
+
+        async def attempt() -> None:
             async with self._database.connection() as connection, connection.transaction():
                 if await entries.reserve_key(connection, self._owner, named, checked.content, new_id(self._clock)):
                     await act(connection)
+
+        with translated():
+            await repeated("accounts", attempt, seconds=self._retry_seconds)
         await self._require_same(checked.key, checked.content)
 
 
@@ -272,11 +279,33 @@ def _content(lines: Sequence[GrantLine]) -> bytes:
 def _problem(line: GrantLine, found: AccountRow | None, now: datetime) -> Problem | None:
     if found is None:
         return Problem(line.number, Flaw.UNKNOWN, {"text": line.user})
-    if line.expires_at is not None and line.expires_at <= now:
-        return Problem(line.number, Flaw.PAST, {"text": line.expires})
+    if (past := _past(line, now)) is not None:
+        return past
     if found.balance.granted + line.amount > _MOST:
         return Problem(line.number, Flaw.TOO_MUCH, {"text": line.user})
     return None
+
+
+def _past(line: GrantLine, now: datetime) -> Problem | None:
+    if line.expires_at is None or line.expires_at > now:
+        return None
+    return Problem(line.number, Flaw.PAST, {"text": line.expires})
+
+
+def _refusal(problem: Problem, hint: str) -> InvalidInput:
+    return InvalidInput(f"line {problem.line} cannot be granted: {problem.message}", hint=hint)
+
+
+@contextmanager
+def _saying_how_far(done: Sequence[Line], number: int) -> Iterator[None]:
+    """Have an error say how many lines are granted; to repeat it helps where the database was away alone."""
+    try:
+        yield
+    except JangbuError as error:
+        said = f"{len(done):,} of {number:,} lines are granted"
+        more = "repeat it to go on" if isinstance(error, DatabaseUnreachable) else error.hint
+        error.hint = f"{said}; {more}" if more else said
+        raise
 
 
 def _file_key(key: str) -> str:
