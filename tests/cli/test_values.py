@@ -1,12 +1,13 @@
 """What people type: read strictly."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jangbu.cli.values import call_id, json_object, moment, whole_number
+from jangbu.cli.values import call_id, file_bytes, json_object, moment, whole_number
 from jangbu.errors import InvalidInput, InvalidMetadata
 
 
@@ -56,6 +57,18 @@ def test_a_moment_is_read_in_its_zone(text: str, meant: datetime) -> None:
 def test_a_moment_that_could_mean_two_things_or_none_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="the date"):
         moment(text, "the date")
+
+
+def test_no_more_of_a_file_is_read_than_shows_that_it_is_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "endless"
+    path.write_bytes(b"x" * 100)
+    assert [len(file_bytes(str(path), most=most)) for most in (None, 100, 10)] == [100, 100, 11]
+    with path.open() as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        assert len(file_bytes("-", most=10)) == 11
+    assert len(file_bytes("/dev/zero", most=10)) == 11
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "1", '"a"', "{" * 100_000, '{"a":' * 100_000, '{"a": 1, "a": 2}'])

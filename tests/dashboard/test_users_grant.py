@@ -108,6 +108,27 @@ async def test_a_file_is_read_into_the_form_as_excel_writes_it(opens_own: Opens,
     assert (line[1], line[2], line[5]) == (SEOYEON, "7", "선물용")
 
 
+async def test_a_file_that_cannot_be_read_leaves_nothing_and_the_latest_choice_holds(
+    opens_own: Opens, tmp_path: Path
+) -> None:
+    for name in ("early", "late"):
+        (tmp_path / name).write_text(f"user,tokens\n{name},7\n")
+    page = await opens_own("/users/grant")
+    field, choice = page.get_by_label("Lines, as a CSV"), page.get_by_label("Read a file")
+    await field.fill("user,tokens\nold,5\n")
+    await page.evaluate(
+        "() => { const read = File.prototype.arrayBuffer; window.open_early = new Promise((go) => { window.go = go; });"
+        " File.prototype.arrayBuffer = async function () {"
+        " if (this.name === 'early') await window.open_early; return read.call(this); }; }"
+    )
+    await choice.set_input_files(tmp_path / "early")
+    await expect(field).to_have_value("")
+    await choice.set_input_files(tmp_path / "late")
+    await expect(field).to_have_value("user,tokens\nlate,7\n")
+    await page.evaluate("async () => { window.go(); await new Promise((done) => setTimeout(done, 200)); }")
+    await expect(field).to_have_value("user,tokens\nlate,7\n")
+
+
 async def test_all_that_is_wrong_is_named_by_its_line_and_nothing_can_be_granted(
     opens_own: Opens, own_site: Site
 ) -> None:
@@ -211,6 +232,8 @@ async def test_a_large_file_is_taken_of_those_who_are_signed_in_and_a_larger_one
     assert (refused.status, "too large" in refused.text) == (413, True)
     assert owner.send("/users/grant/check", b"csv=" + b"x" * 3_100_000).status == 413
     assert owner.send("/user/grant", b"csv=" + b"x" * 70_000).status == 413
+    viewer = await visiting(own_site, VIEWER)
+    assert viewer.send("/users/grant/check", b"csv=" + b"x" * 3_100_000).status == 403, "nor is it read of others"
     assert Visitor(own_site, "x" * 43).send("/users/grant/check", {"csv": text}).status == 303
 
 

@@ -25,9 +25,10 @@ _COLUMNS = ("line>", "user", "tokens>", "expires", "priority>", "source", "avail
 
 async def grant_file(session: Session, file: str, key: str, *, dry_run: bool, yes: bool) -> None:
     """Grant the lines of a file, or only look at them."""
+    from jangbu.domain.grant_files import BYTES_MAX
     from jangbu.domain.windows import zone_named
 
-    data = file_bytes(file)
+    data = file_bytes(file, most=BYTES_MAX)
     async with session.ledger() as metering:
         bulk = metering.accounts.in_bulk
         checked = await bulk.check(data, zone_named("UTC"), key=key)

@@ -80,14 +80,19 @@ def call_id(text: str, what: str = "a call") -> UUID:
         ) from None
 
 
-def file_bytes(name: str) -> bytes:
-    """Read a whole file, or standard input for ``-``. Raises InvalidInput that says why it cannot be read."""
+def file_bytes(name: str, *, most: int | None = None) -> bytes:
+    """Read a whole file, or standard input for ``-``. Raises InvalidInput that says why it cannot be read.
+
+    Of one that has more than ``most`` bytes one more is read, so that whoever bounds it sees that it is too large.
+    """
+    size = -1 if most is None else most + 1
     if name == "-":
         if sys.stdin is None:
             raise InvalidInput("standard input is closed", hint="name a file")
-        return sys.stdin.buffer.read()
+        return sys.stdin.buffer.read(size)
     try:
-        return Path(name).read_bytes()
+        with Path(name).open("rb") as file:
+            return file.read(size)
     except IsADirectoryError:
         raise InvalidInput(f"{name} is a directory", hint="name a file in it") from None
     except FileNotFoundError:

@@ -20,7 +20,7 @@ from jangbu.dashboard.failing import by_script, headers_of, missing, refused, to
 from jangbu.dashboard.fields import require_one_of
 from jangbu.dashboard.formats import Formats
 from jangbu.dashboard.look import PREFIX, Look
-from jangbu.dashboard.page import FORM_BYTES_MAX, WITH_BOM, Answered, Page
+from jangbu.dashboard.page import FORM_BYTES_MAX, WITH_BOM, Action, Answered, Page
 from jangbu.dashboard.preferences import language_of, scheme_of
 from jangbu.dashboard.rendered import page as rendered
 from jangbu.dashboard.texts import texts_of
@@ -82,16 +82,18 @@ class Frame:
         telemetry.emit("request.routed", verb=f"dashboard.{page.name}.{name}")
         try:
             require_same_site(request)
-            if action.bytes_max > FORM_BYTES_MAX and await self._session(request) is None:
-                return _to_sign_in(page, request)
+            if action.bytes_max > FORM_BYTES_MAX:
+                session = await self._session(request)
+                if session is None:
+                    return _to_sign_in(page, request)
+                _require_role(session, action)
             form = await form_of(request, action.bytes_max)
             look = await self._look(page, request, form)
             if look is None:
                 return _to_sign_in(page, request)
             if not look.session.accepts(form.get("csrf", "")):
                 raise NotPermitted("this form was not made for you", hint="load the page again and repeat what you did")
-            if not look.may(action.roles):
-                raise NotPermitted("your role does not include this", hint="ask an owner for another role")
+            _require_role(look.session, action)
             _require_readable(request, form.get("zone"))
             with acting_as(actor_of(look)):
                 result = await action.act(look)
@@ -220,6 +222,12 @@ def require_same_site(request: Request) -> None:
     if site is None and (origin is None or origin in {f"http://{host}", f"https://{host}"}):
         return
     raise NotPermitted("this form was sent by another site", hint="open the dashboard itself and repeat what you did")
+
+
+def _require_role(session: Session, action: Action) -> None:
+    """Refuse who may not do this, before a large form of theirs is read. Raises NotPermitted."""
+    if not session.member.roles & action.roles:
+        raise NotPermitted("your role does not include this", hint="ask an owner for another role")
 
 
 def _require_readable(request: Request, zone: str | None = None) -> None:

@@ -49,7 +49,7 @@ FORM_BYTES_MAX = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something that is done by a form. One that may be larger than others is read of those alone who are signed in."""
+    """Something that is done by a form. One that may be larger than others is read of those alone who may do it."""
 
     act: Act
     roles: frozenset[Role]

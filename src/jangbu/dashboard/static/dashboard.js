@@ -120,8 +120,16 @@ function textOf(bytes) {
   return new TextDecoder().decode(bytes);
 }
 
+// What stood there before must not pass for a file that cannot be read, nor an earlier choice for the latest one.
+const chosen = new WeakMap();
+
 async function readInto(field, files) {
-  if (files.length) field.value = textOf(new Uint8Array(await files[0].arrayBuffer()));
+  if (!files.length) return;
+  const [file] = files;
+  chosen.set(field, file);
+  field.value = "";
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  if (chosen.get(field) === file) field.value = textOf(bytes);
 }
 
 // The days of a calendar are too many to have a link each in the way of the keyboard: in the table beside it they have.
