@@ -6,11 +6,13 @@
     │   ├── InvalidMetadata     metadata or tags break a bound
     │   ├── InvalidSettings     a setting is missing or malformed
     │   ├── TooLarge            a request is larger than is taken
+    │   ├── Overdrawn           this would take more than was ever granted
     │   ├── PasswordRefused     a password is too easily guessed, or cannot be kept
     │   ├── BackupUnusable      what was named is no backup, or none that can be restored
     │   └── MissingUser         a call names no user
     ├── IdempotencyConflict     a key was used again with other content
     ├── NotFound                no such account, call, hold or price
+    │   └── NoAccount           nobody opened an account for the user
     ├── NotPermitted            the key or the account may not do this
     │   ├── LastOwner           nobody would be left who may give roles
     │   └── Unauthenticated     no key was given, or one that opens nothing
@@ -96,6 +98,12 @@ class PasswordRefused(InvalidInput):
         self.weakness = weakness
 
 
+class Overdrawn(InvalidInput):
+    """This would take more from a balance than was ever granted to it."""
+
+    code = "invalid_input"
+
+
 class BackupUnusable(InvalidInput):
     """What was named is no backup, or one that cannot be restored: unfinished, damaged, of another major version."""
 
@@ -118,6 +126,16 @@ class NotFound(JangbuError):
     """What was named does not exist."""
 
     code = "not_found"
+
+
+class NoAccount(NotFound):
+    """Nobody opened an account for a user."""
+
+    code = "not_found"
+
+    def __init__(self, user: str) -> None:
+        super().__init__(f"user {user!r} has no account", hint=f"run `jangbu accounts create {user}`")
+        self.user = user
 
 
 class NotPermitted(JangbuError):

@@ -263,7 +263,7 @@ async def test_who_only_reads_finds_no_forms_and_sends_none(opens_own: Opens, ow
             "key": "k",
         }
         answer = await reader.request.post(filled.replace("refund", action), form=fields)
-        assert (answer.status, "your role does not include this" in await answer.text()) == (403, True)
+        assert (answer.status, "Your role does not include this" in await answer.text()) == (403, True)
     assert await ask(own_site, "SELECT 1 FROM jangbu.entries WHERE reference = $1", call) == []
 
 

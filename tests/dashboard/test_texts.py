@@ -17,7 +17,7 @@ FOLDER = Path(jangbu.dashboard.__file__).parent
 NAMED = re.compile(r"""(?:\bt|texts)\(\s*["']([a-z_.0-9]+)["']\s*([,)~])""")
 BEGUN = re.compile(r"""(?:\bt|texts)\(\s*["']([a-z_.0-9]+\.)["']\s*~|(?:\bt|texts)\(\s*f["']([a-z_.]+\.)\{""")
 GROUPS = re.compile(r"""\.known\(\s*["']([a-z_]+)["']""")
-WRONG = re.compile(r"""\bWrong\(\s*["']([a-z_]+)["']""")
+WRONG = re.compile(r"""\b(?:Wrong|Barred|Missing)\(\s*["']([a-z_]+)["']""")
 TILES = re.compile(r"""parts\.tile\(\s*["']([a-z_.]+)["']""")
 
 

@@ -9,12 +9,16 @@ from starlette.responses import Response
 from jangbu import telemetry
 from jangbu.api.requests import current_id
 from jangbu.api.rest.problems import facts_of, status_of
+from jangbu.dashboard.fields import Missing, Wrong
 from jangbu.dashboard.preferences import language_of, scheme_of
 from jangbu.dashboard.rendered import page as rendered
 from jangbu.dashboard.texts import texts_of
-from jangbu.errors import JangbuError, LimitReached, NotFound
+from jangbu.errors import JangbuError, LimitReached, NoAccount, Overdrawn
 
 __all__ = ["by_script", "failed", "headers_of", "missing", "refused", "stopped", "told", "unforeseen", "unrouted"]
+
+
+_SHOWN = 40
 
 
 def refused(request: Request, error: JangbuError) -> Response:
@@ -24,7 +28,7 @@ def refused(request: Request, error: JangbuError) -> Response:
 
 def missing(request: Request, status: int = 404) -> Response:
     """Answer a request for what is no page."""
-    return _answer(request, NotFound("there is no such page", hint="go to the overview"), "unshown", status)
+    return _answer(request, Missing("page"), "unshown", status)
 
 
 async def unrouted(request: Request, error: Exception) -> Response:
@@ -61,6 +65,11 @@ def told(error: JangbuError | None) -> dict[str, Any]:
     if error is None:
         return {"error": None}
     telemetry.emit("gateway.refused", code=error.code)
+    match error:
+        case NoAccount():
+            error = Missing("account", user=error.user[:_SHOWN])
+        case Overdrawn():
+            error = Wrong("overdrawn")
     return {"error": error, "facts": facts_of(error)}
 
 

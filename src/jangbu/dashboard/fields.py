@@ -11,9 +11,11 @@ from jangbu.dashboard.look import Look
 from jangbu.dashboard.texts import texts_of
 from jangbu.domain.ledger import TOKENS_MAX
 from jangbu.domain.windows import FIRST, LAST, day_start, zone_named
-from jangbu.errors import InvalidInput
+from jangbu.errors import InvalidInput, NotFound, NotPermitted
 
 __all__ = [
+    "Barred",
+    "Missing",
     "Wrong",
     "chosen_of",
     "day_of",
@@ -39,6 +41,24 @@ _NAME_LENGTH_MAX = 200
 
 class Wrong(InvalidInput):
     """Something that was entered cannot be used. The text ``wrong.<name>`` says so, and what to enter instead."""
+
+    def __init__(self, name: str, **values: object) -> None:
+        super().__init__(texts_of("en")(f"wrong.{name}", **values))
+        self.wrong = name
+        self.values = values
+
+
+class Barred(NotPermitted):
+    """Something may not be done. The text ``wrong.<name>`` says why, and what to do instead."""
+
+    def __init__(self, name: str, **values: object) -> None:
+        super().__init__(texts_of("en")(f"wrong.{name}", **values))
+        self.wrong = name
+        self.values = values
+
+
+class Missing(NotFound):
+    """Something is not there. The text ``wrong.<name>`` says so, and what to do instead."""
 
     def __init__(self, name: str, **values: object) -> None:
         super().__init__(texts_of("en")(f"wrong.{name}", **values))

@@ -17,7 +17,7 @@ from jangbu.api.rest.streams import Streams
 from jangbu.config import Settings
 from jangbu.dashboard.done import actor_of
 from jangbu.dashboard.failing import by_script, headers_of, missing, refused, told, unforeseen
-from jangbu.dashboard.fields import require_one_of
+from jangbu.dashboard.fields import Barred, Wrong, require_one_of
 from jangbu.dashboard.formats import Formats
 from jangbu.dashboard.look import PREFIX, Look
 from jangbu.dashboard.page import FORM_BYTES_MAX, WITH_BOM, Action, Answered, Page
@@ -26,7 +26,7 @@ from jangbu.dashboard.rendered import page as rendered
 from jangbu.dashboard.texts import texts_of
 from jangbu.domain.members import Session
 from jangbu.domain.windows import zone_named
-from jangbu.errors import InvalidInput, JangbuError, NotPermitted, TooLarge
+from jangbu.errors import InvalidInput, JangbuError, TooLarge
 from jangbu.metering.audit import acting_as
 from jangbu.metering.exports import Format, offered
 from jangbu.metering.meter import Metering
@@ -36,6 +36,7 @@ __all__ = ["COOKIE", "Frame", "address_of", "form_of", "require_same_site"]
 
 COOKIE = "__Host-jangbu"
 _FIELDS_MAX = 100
+_SHOWN = 40
 
 _log = logging.getLogger("jangbu.dashboard")
 
@@ -92,7 +93,7 @@ class Frame:
             if look is None:
                 return _to_sign_in(page, request)
             if not look.session.accepts(form.get("csrf", "")):
-                raise NotPermitted("this form was not made for you", hint="load the page again and repeat what you did")
+                raise Barred("stale_form")
             _require_role(look.session, action)
             _require_readable(request, form.get("zone"))
             with acting_as(actor_of(look)):
@@ -114,7 +115,7 @@ class Frame:
             return _to_sign_in(page, request)
         try:
             if not look.may(page.roles):
-                raise NotPermitted("your role does not include this page", hint="ask an owner for another role")
+                raise Barred("role_page")
             _require_readable(request)
             return await give(look)
         except JangbuError as error:
@@ -193,7 +194,7 @@ async def form_of(request: Request, most: int = FORM_BYTES_MAX) -> dict[str, str
             if len(body) > most:
                 raise TooLarge("the form is too large", hint=f"at most {most:,} bytes")
     except ClientDisconnect:
-        raise InvalidInput("the form broke off before its end") from None
+        raise Wrong("form") from None
     # What takes its time to read is not read while calls wait.
     return _fields(body) if len(body) <= FORM_BYTES_MAX else await asyncio.to_thread(_fields, body)
 
@@ -202,7 +203,7 @@ def _fields(body: bytearray) -> dict[str, str]:
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_FIELDS_MAX, errors="strict")
     except ValueError as error:
-        raise InvalidInput("the form cannot be read", hint="load the page again") from error
+        raise Wrong("form") from error
     return {name: value.replace("\r\n", "\n").strip() for name, value in pairs}
 
 
@@ -221,22 +222,25 @@ def require_same_site(request: Request) -> None:
     # Compared as they stand: what speaks TLS may be a proxy, and what a client calls its origin need not be one.
     if site is None and (origin is None or origin in {f"http://{host}", f"https://{host}"}):
         return
-    raise NotPermitted("this form was sent by another site", hint="open the dashboard itself and repeat what you did")
+    raise Barred("other_site")
 
 
 def _require_role(session: Session, action: Action) -> None:
     """Refuse who may not do this, before a large form of theirs is read. Raises NotPermitted."""
     if not session.member.roles & action.roles:
-        raise NotPermitted("your role does not include this", hint="ask an owner for another role")
+        raise Barred("role")
 
 
 def _require_readable(request: Request, zone: str | None = None) -> None:
     """Refuse an address that no page can be made of, rather than show another one. Raises InvalidInput."""
     if len(request.query_params.multi_items()) > _FIELDS_MAX:
-        raise InvalidInput("the address asks for too much at once", hint=f"at most {_FIELDS_MAX} values")
+        raise Wrong("address", most=_FIELDS_MAX)
     for named in (zone, request.query_params.get("zone")):
         if named:
-            zone_named(named)
+            try:
+                zone_named(named)
+            except InvalidInput:
+                raise Wrong("zone", text=named[:_SHOWN]) from None
 
 
 def _origin(request: Request) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from jangbu.domain.flow import Bounds, Call, Held, Refused, TakeHold
-from jangbu.errors import DatabaseUnreachable, HoldInDoubt, JangbuError, NotFound, NotPermitted, StillRunning
+from jangbu.errors import DatabaseUnreachable, HoldInDoubt, JangbuError, NoAccount, NotFound, NotPermitted, StillRunning
 from jangbu.metering.absence import Absence
 from jangbu.metering.group_commit import GroupCommit
 from jangbu.metering.retry import repeated
@@ -186,4 +186,4 @@ class Holds:
 
 def unknown_user(user: str) -> NotFound:
     """Say that nobody opened an account for a user."""
-    return NotFound(f"user {user!r} has no account", hint=f"run `jangbu accounts create {user}`")
+    return NoAccount(user)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from jangbu.errors import DatabaseUnreachable, InvalidInput, JangbuError, NotPermitted
+from jangbu.errors import DatabaseUnreachable, InvalidInput, JangbuError, NotPermitted, Overdrawn
 
 _LOST_CONNECTION = (
     OSError,
@@ -27,7 +27,7 @@ _OTHER_SCHEMA = (
     asyncpg.UndefinedFunctionError,
     asyncpg.InvalidSchemaNameError,
 )
-_BROKEN_RULES = {"balances_granted_check": "this would take more than was ever granted"}
+_GRANTED_RULE = "balances_granted_check"
 _USAGE_PARTITION = re.compile(r"usage_\d{6}")
 _CONFLICT = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
 
@@ -100,7 +100,9 @@ def translated() -> Iterator[None]:
             "a number is larger than a ledger holds", hint="tokens and nano-USD end at 2^63 - 1"
         ) from error
     except asyncpg.CheckViolationError as error:
-        raise InvalidInput(_BROKEN_RULES.get(error.constraint_name, f"PostgreSQL refuses this: {error}")) from error
+        if error.constraint_name == _GRANTED_RULE:
+            raise Overdrawn("this would take more than was ever granted") from error
+        raise InvalidInput(f"PostgreSQL refuses this: {error}") from error
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
         raise InvalidInput(f"PostgreSQL cannot store this: {error}") from error
     except _CONFLICT as error:
