@@ -3,8 +3,10 @@
 import re
 
 import pytest
+from playwright.async_api import expect
 
-from tests.dashboard.raw import Visitor, signed_in
+from tests.dashboard.conftest import Opens
+from tests.dashboard.raw import Visitor, asked_of, signed_in
 from tests.dashboard.site import OWNER, VIEWER, Site
 
 ALERT = re.compile(r'<p role="alert">(.*?)</p>', re.DOTALL)
@@ -67,3 +69,26 @@ def test_why_something_was_found_is_told_in_korean(site: Site) -> None:
     text = signed_in(site, OWNER).get("/alerts?kind=unpriced", accept_language="ko").text
     assert "모델의 가격을 몰라" in text
     assert "no price is known" not in text
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("/?user=nobody&range=7d", {"range": "7d"}),
+        ("/models?user=nobody&model=gemini-2.5-pro&metric=calls", {"metric": "calls"}),
+        ("/cost?user=nobody&tag=feature&compare=1", {"tag": "feature", "compare": "1"}),
+        ("/ledger?user=nobody&kind=grant", {}),
+    ],
+)
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_user_whom_nobody_knows_matches_nothing_and_is_cleared_again(
+    opens: Opens, path: str, kept: dict[str, str]
+) -> None:
+    page = await opens(path, language="ko")
+    await expect(page.locator("[role=alert]")).to_have_count(0)
+    nothing = page.locator(".nothing").filter(has_text="이 필터에 맞는 기록이 없습니다.")
+    assert await page.locator("form.filters [name=user]").input_value() == "nobody"
+    await nothing.get_by_role("link", name="필터 지우기").click()
+    await page.wait_for_url(lambda url: "nobody" not in url)
+    assert asked_of(page.url) == kept
+    await expect(page.locator("form.filters [name=user]")).to_have_value("")

@@ -211,7 +211,7 @@ def test_no_figure_is_named_after_what_a_visitor_sends(site: Site, visitors: dic
         "/?range=x", "/?range=30D", "/?from=9999-99-99", "/?to=0001-01-01", "/?from=9999-12-31", "/?from=2027-01-32",
         "/?from=2026-02-01&to=2026-01-01", "/?from=-1", "/?from=1e9", "/?bucket=year", "/?bucket=minute&range=90d",
         "/?compare=1&from=2000-01-02&to=2000-02-01", "/?metric=x", "/?model=%00", "/?service=%00", "/?user=%00",
-        "/?user=nobody", "/?user=" + "x" * 5_000, "/?" + "&".join(f"a{number}=1" for number in range(1_000)),
+        "/?" + "&".join(f"a{number}=1" for number in range(1_000)),
         "/user", "/user?user=nobody", "/user?user=kim&after=x", "/user?user=kim&zone=nowhere", "/user?user=%FF%FE",
         "/call", "/call?call=x", f"/call?call={NOBODY}", f"/call?call={NOBODY}&user=nobody", "/prices?version=x",
         "/prices?version=0", "/prices?version=-1", "/prices?version=1_0", "/prices?version=99999999",

@@ -55,7 +55,10 @@ class Frame:
         """Answer a request for a page."""
 
         async def show(look: Look) -> Response:
-            return rendered(f"{page.name}.html", self._values(look, request, page) | dict(await page.show(look)))
+            shown = await page.show(look)
+            if not isinstance(shown, Answered):
+                shown = Answered(f"{page.name}.html", shown)
+            return rendered(shown.template, self._values(look, request, page) | dict(shown.values))
 
         return await self._given(page, request, page.name, show)
 

@@ -28,17 +28,17 @@ __all__ = [
 OWNERS = frozenset({Role.OWNER})
 """Who may say who else may see and do things."""
 
-Show = Callable[[Look], Awaitable[Mapping[str, Any]]]
-"""Reads what a page shows: the values of its template."""
-
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A page that answers a form itself, for what is shown once: no address leads to it again."""
+    """What is shown in the place of a page's own template; after a form, once: no address leads to it again."""
 
     template: str
     values: Mapping[str, Any]
 
+
+Show = Callable[[Look], Awaitable[Mapping[str, Any] | Answered]]
+"""Reads what a page shows: the values of its template, or another template where there is nothing to fill its own."""
 
 Act = Callable[[Look], Awaitable[str | Answered]]
 """Does what a form asks for, and gives the address to go on to, or the page that answers."""

@@ -8,6 +8,7 @@ from jangbu.dashboard.choices import before_of, chosen, filters_of, window_of
 from jangbu.dashboard.figures import parts_figure
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import READERS, Page
+from jangbu.dashboard.unmatched import or_nothing
 from jangbu.metering import series, tops
 from jangbu.metering.months import outlook
 from jangbu.metering.snapshots import snapshot
@@ -57,7 +58,7 @@ PAGE = Page(
     "/cost",
     "cost",
     READERS,
-    show,
+    or_nothing(show, *_KEPT),
     files={
         "calls": files.calls_summed,
         "usage": files.usage("service"),

@@ -13,7 +13,7 @@ from jangbu.dashboard.page import MONEY, READERS, WRITERS, Action, Page
 from jangbu.dashboard.pages.user import user_of
 from jangbu.domain.ledger import Asset, EntryKind
 from jangbu.domain.windows import Preset
-from jangbu.errors import NotFound
+from jangbu.errors import NoAccount, NotFound
 from jangbu.metering import history
 from jangbu.metering.reports import Reports
 from jangbu.metering.snapshots import snapshot
@@ -31,10 +31,13 @@ async def show(look: Look) -> Mapping[str, Any]:
     """Read a user's entries of one moment where a user is chosen, and how the last verification ended."""
     user = look.asked("user")
     problem: NotFound | None = None
+    is_unknown = False
     values: Mapping[str, Any] = {}
     if user is not None:
         try:
             values = await _ledger_of(look, user)
+        except NoAccount:
+            is_unknown = True
         except NotFound as error:
             problem = error
     listed = [] if values else await look.ledger.accounts.page(look.asked("after") or "", _USERS_SHOWN + 1)
@@ -44,6 +47,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         "user": user,
         **told(problem),
         "is_chosen": bool(values),
+        "is_unknown": is_unknown,
         "users": [row.user for row in listed[:_USERS_SHOWN]],
         "next": listed[_USERS_SHOWN - 1].user if len(listed) > _USERS_SHOWN else None,
         "verified": await Reports(look.ledger.database, look.settings.project).verified(),
@@ -125,6 +129,7 @@ def _choices(look: Look) -> Mapping[str, Any]:
         "ranges": [*(each.value for each in Preset), CUSTOM],
         "kinds": [each.value for each in EntryKind],
         "zones": zones() if look.formats.zone in zones() else (*zones(), look.formats.zone),
+        "clearing": _CLEARED,
         "clear": look.url(**_CLEARED) if any(look.asked(name.rstrip("_")) for name in _FILTERS) else "",
     }
 

@@ -8,6 +8,7 @@ from jangbu.dashboard.choices import chosen, filters_of, metric_of, window_of
 from jangbu.dashboard.figures import parts_figure
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import FIGURES, Page
+from jangbu.dashboard.unmatched import or_nothing
 from jangbu.domain.amounts import Amounts
 from jangbu.metering import series, tops
 from jangbu.metering.reports import average
@@ -52,6 +53,6 @@ PAGE = Page(
     "/models",
     "models",
     FIGURES,
-    show,
+    or_nothing(show),
     files={"calls": files.calls_summed, "usage": files.usage("model"), "models": files.parts("model")},
 )

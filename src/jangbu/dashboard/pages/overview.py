@@ -9,6 +9,7 @@ from jangbu.dashboard.done import new_key
 from jangbu.dashboard.figures import kinds_figure, parts_figure
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OPERATIONS, READERS, Page
+from jangbu.dashboard.unmatched import or_nothing
 from jangbu.metering import series, tops
 from jangbu.metering.reports import Reports
 from jangbu.metering.snapshots import snapshot
@@ -59,6 +60,6 @@ PAGE = Page(
     "/",
     "overview",
     READERS,
-    show,
+    or_nothing(show),
     files={"calls": files.calls_summed, "usage": files.usage("model"), "services": files.parts("service")},
 )
