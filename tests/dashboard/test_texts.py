@@ -1,5 +1,6 @@
 """The texts of the pages: complete in every language, and each one that is asked for is there."""
 
+import json
 import re
 import string
 from collections.abc import Iterator
@@ -8,11 +9,13 @@ from typing import Any
 
 import pytest
 
+import jangbu.alerts.texts
 import jangbu.dashboard
 from jangbu.dashboard.texts import LANGUAGES, Language, best_language, texts_of
 from jangbu.domain.passwords import Weakness
 
 FOLDER = Path(jangbu.dashboard.__file__).parent
+ALERTS = Path(jangbu.alerts.texts.__file__)
 # A text that is named whole; names that are put together are looked for by their beginning.
 NAMED = re.compile(r"""(?:\bt|texts)\(\s*["']([a-z_.0-9]+)["']\s*([,)~])""")
 BEGUN = re.compile(r"""(?:\bt|texts)\(\s*["']([a-z_.0-9]+\.)["']\s*~|(?:\bt|texts)\(\s*f["']([a-z_.]+\.)\{""")
@@ -48,8 +51,16 @@ def test_a_text_says_what_it_says_once(language: Language) -> None:
 def test_korean_texts_are_korean(key: str) -> None:
     text = texts_of("ko").catalogue[key]
     shown = text if isinstance(text, str) else " ".join(text.values())
-    named = re.sub(r"\{[a-z_]+\}", "", shown)
+    # A name that every language has for a figure is no English.
+    named = re.sub(r"\{[a-z_]+\}|\bp95\b", "", shown)
     assert re.search("[가-힣]", named) or not re.search("[a-zA-Z]", named), shown
+
+
+@pytest.mark.parametrize("other", ["홀드", "확보", "가산", "채널", "그쪽", "} 토큰", "0 토큰"])
+def test_a_thing_has_one_name_in_korean(other: str) -> None:
+    texts = [json.dumps(text, ensure_ascii=False) for text in texts_of("ko").catalogue.values()]
+    texts.append(ALERTS.read_text(encoding="utf-8"))
+    assert [text for text in texts if other in text] == []
 
 
 def test_every_text_that_a_page_asks_for_is_there() -> None:

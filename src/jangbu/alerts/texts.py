@@ -83,15 +83,15 @@ _KOREAN: Mapping[_Key, str] = {
         Condition.RECORDING_SPOOLED,
         Phase.ENDED,
     ): "{seconds}초 만에 모든 기록이 다시 데이터베이스에 있고 로컬 스풀은 비었습니다. 할 일은 없습니다.",
-    (Condition.UNKNOWN_OUTCOME, Phase.BEGAN): "호출 {findings}건의 결과를 알 수 없어 토큰이 묶여 있습니다."
+    (Condition.UNKNOWN_OUTCOME, Phase.BEGAN): "호출 {findings}건의 결과를 알 수 없어 토큰이 예약된 채로 남아 있습니다."
     " `jangbu holds list --state unknown`과 `jangbu holds resolve`로 정리하세요.",
-    (Condition.OVERRUN, Phase.BEGAN): "호출 {findings}건이 확보한 토큰보다 많이 사용했습니다. 응답과 한도를"
+    (Condition.OVERRUN, Phase.BEGAN): "호출 {findings}건이 예약한 토큰보다 많이 사용했습니다. 응답과 한도를"
     " 비교하세요(`jangbu explain {call}`).",
-    (Condition.LATE, Phase.BEGAN): "호출 {findings}건이 확보한 토큰을 돌려준 뒤에 정산되어 미수가 생길 수 있습니다."
+    (Condition.LATE, Phase.BEGAN): "호출 {findings}건이 예약이 풀린 뒤에 정산되어 미수가 생길 수 있습니다."
     " `jangbu explain {call}`로 확인하세요.",
     (Condition.UNPRICED, Phase.BEGAN): "호출 {findings}건의 가격을 알 수 없습니다({models}). `jangbu prices import`나"
     " `jangbu prices set`으로 가격을 넣고 `jangbu prices backfill`을 실행하세요.",
-    (Condition.HOLD_LEAK, Phase.BEGAN): "홀드 {holds}건({tokens}토큰)이 시한이 지나도 끝나지 않습니다. `jangbu serve`가"
+    (Condition.HOLD_LEAK, Phase.BEGAN): "예약 {holds}건({tokens}토큰)이 시한이 지나도 끝나지 않습니다. `jangbu serve`가"
     " 실행 중인지, 로그에 sweeper.failed가 있는지 확인하세요.",
     (Condition.VERIFY_MISMATCH, Phase.BEGAN): "장부가 {mismatches}곳에서 맞지 않습니다({invariants}). 쓰기를 멈추고"
     " `jangbu verify`를 실행한 뒤 백업을 복원하거나 조정으로 바로잡으세요.",

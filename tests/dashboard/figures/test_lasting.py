@@ -4,8 +4,9 @@ from datetime import date, timedelta
 
 import asyncpg
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
+from jangbu.metering.meter import Metering
 from tests.dashboard.conftest import Opens
 from tests.dashboard.figures.shop import USERS, ZONES, Meant, page_of, tiles_of, written
 from tests.dashboard.site import USERS as BUSY
@@ -37,14 +38,22 @@ async def test_who_did_not_use_anything_lately_is_told_so_and_no_number(owner: P
 
 @pytest.mark.parametrize("zone", ZONES)
 async def test_the_days_are_those_that_the_seven_before_today_fit_into_what_is_left(
-    opens: Opens, site: Site, zone: str
+    opens_own: Opens, own_site: Site, ledger: Metering, zone: str
 ) -> None:
-    page = await opens(f"/user?user={BUSY[0]}&zone={zone}")
+    await ledger.accounts.adjust(BUSY[0], -998_000_000, reason="so that it does not last for ever", key="less")
+    page = await opens_own(f"/user?user={BUSY[0]}&zone={zone}")
     shown = await page_of(page, "/user", user=BUSY[0], zone=zone)
-    connection = await asyncpg.connect(site.database_url)
+    connection = await asyncpg.connect(own_site.database_url)
     today: date = await connection.fetchval("SELECT (now() AT TIME ZONE $1)::date", zone)
     lately = Meant(connection, zone, today - timedelta(days=7), today - timedelta(days=1), user=BUSY[0])
     used = (await lately.total())["tokens"]
     await connection.close()
     days = int(shown.tiles["Tokens left"].replace(",", "")) * 7 // used
     assert f"lasts {days:,} more days at the pace of the 7 days before today" in shown.text
+
+
+async def test_what_lasts_longer_than_anybody_can_tell_is_said_to(opens: Opens) -> None:
+    page = await opens(f"/user?user={BUSY[0]}")
+    assert "lasts more than 10 years" in (await page_of(page, "/user", user=BUSY[0])).text
+    korean = await opens(f"/user?user={BUSY[0]}", language="ko")
+    await expect(korean.locator(".tile").first).to_contain_text("최근 7일 사용량 기준 10년 이상 남음")

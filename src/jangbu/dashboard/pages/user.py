@@ -24,6 +24,8 @@ __all__ = ["PAGE", "user_of"]
 
 _CALLS_SHOWN = 50
 _ENTRIES_SHOWN = 20
+_DAYS_MOST = 3_650
+"""For how many days a forecast from one week says anything: ten years."""
 _SOURCES = ("purchase", "gift")
 
 
@@ -116,6 +118,8 @@ def _lasting(look: Look, days: int | None) -> str:
     """Say for how many days the balance lasts."""
     if days is None:
         return look.texts("user.not_lately", days=LATELY_DAYS)
+    if days > _DAYS_MOST:
+        return look.texts("user.lasts_long", days=LATELY_DAYS)
     return look.texts("user.lasts", count=days, shown=look.formats.number(days), days=LATELY_DAYS)
 
 
