@@ -110,6 +110,7 @@ async def _ledger_of(look: Look, user: str) -> Mapping[str, Any]:
         )
         traced = None if seq is None else await history.trace(book, user, asset, seq)
     return {
+        "as_of": book.as_of,
         "chosen_asset": asset.name.lower(),
         "assets": [each.name.lower() for each in Asset if each in balances],
         "balance": balances.get(asset),
