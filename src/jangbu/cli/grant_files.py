@@ -13,7 +13,7 @@ from jangbu.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from jangbu.domain.grant_flaws import Problem
-    from jangbu.metering.bulk_grants import Checked, Granted, Line
+    from jangbu.metering.bulk_lines import Checked, Granted, Line
 
 __all__ = ["grant_file"]
 

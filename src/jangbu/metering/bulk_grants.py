@@ -9,7 +9,7 @@ edited would be another one, and those who have theirs already would be granted 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -19,9 +19,10 @@ from jangbu import telemetry
 from jangbu.clock import Clock, new_id
 from jangbu.domain.grant_files import BYTES_MAX, GrantFile, GrantLine, read, text_of
 from jangbu.domain.grant_flaws import Flaw, Problem
-from jangbu.domain.ledger import Asset, Balance, account_id, project_id
+from jangbu.domain.ledger import Asset, account_id, project_id
 from jangbu.errors import DatabaseUnreachable, IdempotencyConflict, InvalidInput, JangbuError, TooLarge
 from jangbu.metering.audit import Audit, Change
+from jangbu.metering.bulk_lines import Checked, Granted, Line
 from jangbu.metering.burning import burn_within
 from jangbu.metering.content import digest
 from jangbu.metering.holds import unknown_user
@@ -34,7 +35,7 @@ from jangbu.storage.database import Connection, Database
 from jangbu.storage.entries import KeyRow, Posting
 from jangbu.storage.failures import translated
 
-__all__ = ["KEY_LENGTH_MAX", "BulkGrants", "Checked", "Granted", "Line", "Tell", "file_target", "is_file_key"]
+__all__ = ["KEY_LENGTH_MAX", "BulkGrants", "Tell", "file_target", "is_file_key"]
 
 Item = TypeVar("Item")
 
@@ -47,58 +48,6 @@ _MOST = 2**63 - 1
 
 Tell = Callable[[int, int], None]
 """Told how many lines are granted, and how many there are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of a file that may be granted; ``grant`` is the grant that was made of it, None where none was yet."""
-
-    line: GrantLine
-    account: UUID
-    balance: Balance
-    grant: UUID | None = None
-    replayed: bool = False
-    """Whether it had been made before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A file that was looked at, under its key. Where there is a problem nothing of it can be granted."""
-
-    key: str
-    lines: tuple[Line, ...]
-    problems: tuple[Problem, ...]
-    content: bytes
-    """The digest of what the lines say."""
-
-    @property
-    def tokens(self) -> int:
-        """What all lines come to."""
-        return sum(each.line.amount for each in self.lines)
-
-    @property
-    def left(self) -> tuple[Line, ...]:
-        """The lines that were not granted yet."""
-        return tuple(each for each in self.lines if each.grant is None)
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """What was granted of a file, in the order of its lines; ``is_whole`` tells that nothing is left of it."""
-
-    key: str
-    lines: tuple[Line, ...]
-    is_whole: bool
-
-    @property
-    def tokens(self) -> int:
-        """What these lines come to."""
-        return sum(each.line.amount for each in self.lines)
-
-    @property
-    def new(self) -> tuple[Line, ...]:
-        """The lines that were granted now, and not before."""
-        return tuple(each for each in self.lines if not each.replayed)
 
 
 class BulkGrants:

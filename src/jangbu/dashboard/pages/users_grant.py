@@ -10,7 +10,8 @@ from jangbu.domain.grant_files import BYTES_MAX
 from jangbu.domain.grant_flaws import Problem
 from jangbu.domain.windows import zone_named
 from jangbu.errors import IdempotencyConflict
-from jangbu.metering.bulk_grants import KEY_LENGTH_MAX, Checked, Granted, Line, file_target, is_file_key
+from jangbu.metering.bulk_grants import KEY_LENGTH_MAX, file_target, is_file_key
+from jangbu.metering.bulk_lines import Checked, Granted, Line
 
 __all__ = ["PAGE"]
 
