@@ -101,8 +101,6 @@ class PasswordRefused(InvalidInput):
 class Overdrawn(InvalidInput):
     """This would take more from a balance than was ever granted to it."""
 
-    code = "invalid_input"
-
 
 class BackupUnusable(InvalidInput):
     """What was named is no backup, or one that cannot be restored: unfinished, damaged, of another major version."""
@@ -130,8 +128,6 @@ class NotFound(JangbuError):
 
 class NoAccount(NotFound):
     """Nobody opened an account for a user."""
-
-    code = "not_found"
 
     def __init__(self, user: str) -> None:
         super().__init__(f"user {user!r} has no account", hint=f"run `jangbu accounts create {user}`")
