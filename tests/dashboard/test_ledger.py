@@ -76,7 +76,7 @@ async def test_a_user_who_is_not_there_is_told_and_stays_entered(opens: Opens) -
     page = await opens("/ledger")
     await page.get_by_label("User").fill("nobody<b>")
     await page.get_by_role("button", name="Apply").click()
-    await expect(page.locator(".nothing").first).to_contain_text("No records match this filter.")
+    await expect(page.locator(".nothing").first).to_contain_text("Nothing matches these filters.")
     await expect(page.get_by_label("User")).to_have_value("nobody<b>")
 
 
