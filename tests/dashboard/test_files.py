@@ -253,6 +253,18 @@ async def test_a_users_calls_are_those_that_their_page_lists_and_all_where_nothi
     assert len(stored) > 50, "the file is more than a page"
 
 
+async def test_the_ledger_gives_everybodys_entries_where_no_user_is_chosen(opens: Opens, site: Site) -> None:
+    tab = await opens("/ledger")
+    lines = (await downloaded(tab, "All entries as a file: JSON Lines")).lines
+    entries = await ask(
+        site,
+        "SELECT a.user_id, e.seq, e.delta FROM jangbu.entries AS e JOIN jangbu.accounts AS a USING (account_id)"
+        " WHERE e.asset = 1",
+    )
+    assert sorted((line["user"], line["seq"], line["delta"]) for line in lines) == sorted(map(tuple, entries))
+    assert len({line["user"] for line in lines}) > 1
+
+
 async def test_a_users_entries_are_all_of_theirs_whatever_calls_are_chosen(opens: Opens, site: Site) -> None:
     tab = await opens("/user?" + urlencode({"user": KIM, "zone": SEOUL, "range": "1h", "model": MODELS[0]}))
     entries = await ask(
