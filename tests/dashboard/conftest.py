@@ -64,7 +64,7 @@ async def varied(server: str, migrated: str, tmp_path_factory: pytest.TempPathFa
 @pytest_asyncio.fixture(loop_scope="session")
 async def opens_varied(browser: Browser, varied: Site) -> AsyncIterator[Opens]:
     """Open a page of that ledger."""
-    async with opening(browser, varied) as open_page:
+    async with opening(browser, varied, prepare=undrawn) as open_page:
         yield open_page
 
 
@@ -164,7 +164,9 @@ async def opens(browser: Browser, site: Site) -> AsyncIterator[Opens]:
 
 
 @asynccontextmanager
-async def opening(browser: Browser, site: Site) -> AsyncIterator[Opens]:
+async def opening(
+    browser: Browser, site: Site, *, prepare: Callable[[BrowserContext], Awaitable[None]] | None = None
+) -> AsyncIterator[Opens]:
     """Open pages of a site, each in a browser of its own; whatever went wrong in one is told at the end."""
     contexts: list[BrowserContext] = []
     watched: list[Watched] = []
@@ -181,6 +183,8 @@ async def opening(browser: Browser, site: Site) -> AsyncIterator[Opens]:
             permissions=["clipboard-read", "clipboard-write"],
         )
         contexts.append(context)
+        if prepare is not None:
+            await prepare(context)
         page = await context.new_page()
         watched.append(Watched(page, site.url))
         await sign_in(page, site, member, path)
@@ -190,6 +194,14 @@ async def opening(browser: Browser, site: Site) -> AsyncIterator[Opens]:
     for context in contexts:
         await context.close()
     assert [each.wrong for each in watched if each.wrong] == []
+
+
+async def undrawn(context: BrowserContext) -> None:
+    """Have no charts drawn, which others look at: where hundreds of pages are read, drawing takes most of the time."""
+    nothing = "export const init = () => ({ on() {}, resize() {}, dispose() {}, setOption() {} });"
+    await context.route(
+        "**/vendor/echarts.min.js*", lambda route: route.fulfill(content_type="text/javascript", body=nothing)
+    )
 
 
 async def sign_in(page: Page, site: Site, member: str, path: str = "/") -> None:

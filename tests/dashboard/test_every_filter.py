@@ -16,7 +16,7 @@ from playwright.async_api import Browser, Page
 
 from jangbu.dashboard.choices import CUSTOM
 from jangbu.dashboard.pages.all import PAGES
-from tests.dashboard.conftest import Opens, sign_in
+from tests.dashboard.conftest import Opens, sign_in, undrawn
 from tests.dashboard.obeying import (
     Looked,
     Obeys,
@@ -231,6 +231,7 @@ class Other:
     @classmethod
     async def signed_in(cls, browser: Browser, site: Site) -> "Other":
         context = await browser.new_context(locale="en-US", timezone_id="America/New_York", color_scheme="dark")
+        await undrawn(context)
         page = await context.new_page()
         await sign_in(page, site, OWNER)
         return cls(browser, page, await context.storage_state())
@@ -240,6 +241,7 @@ class Other:
         context = await self.browser.new_context(
             locale="en-US", timezone_id="America/New_York", color_scheme="dark", storage_state=self.kept
         )
+        await undrawn(context)
         fresh = await context.new_page()
         await fresh.goto(page.url)
         assert fresh.url == page.url
