@@ -14,7 +14,7 @@ from jangbu.errors import InvalidInput
 from jangbu.metering.facts import figures_facts
 from jangbu.metering.reports import Axis, Figures, summed
 
-__all__ = ["FIGURES_EXAMPLE", "FigureFacts", "reports"]
+__all__ = ["FIGURES_EXAMPLE", "FigureFacts", "day_of", "reports"]
 
 reports = Routes("reports")
 
@@ -145,7 +145,7 @@ async def daily(
     zeros: Annotated[bool, Query(description="Whether the days without calls are shown, too.")] = False,
 ) -> dict[str, Any]:
     """Show what was used on each day (UTC) for each service, newest first."""
-    lines = await ask.reports.daily(user, days, last=_day(until), zero_filled=zeros)
+    lines = await ask.reports.daily(user, days, last=day_of(until), zero_filled=zeros)
     found = [{"day": line.day, "service": line.service, **_figures(ask, line.figures)} for line in lines]
     return {"user": user, "zone": "UTC", "days": found}
 
@@ -170,7 +170,8 @@ def _figures(ask: Asked, figures: Figures) -> dict[str, Any]:
     return shown(ask, figures_facts(figures))
 
 
-def _day(text: str | None) -> date | None:
+def day_of(text: str | None) -> date | None:
+    """Read a day of a query. Raises InvalidInput."""
     try:
         return None if text is None else date.fromisoformat(text)
     except ValueError:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Annotated, Any, Literal
 
@@ -11,7 +11,7 @@ from fastapi import Depends, Query
 from jangbu.api.rest.asked import Ask, Asked, Somebody
 from jangbu.api.rest.costs import shown
 from jangbu.api.rest.declared import FIGURES, USER, Routes
-from jangbu.api.rest.reports import FIGURES_EXAMPLE, FigureFacts
+from jangbu.api.rest.reports import FIGURES_EXAMPLE, FigureFacts, day_of
 from jangbu.api.rest.values import Answer, Day, Number, Part, example
 from jangbu.domain.amounts import NOTHING, Amounts
 from jangbu.domain.windows import FIRST, Bucket, Window, zone_named
@@ -108,8 +108,8 @@ def _window(
     bucket: Annotated[Bucket | None, Query(description="Without it, what suits the period's length.")] = None,
 ) -> Window:
     found = zone_named(zone)
-    end = _day(last) or ask.ledger.clock.now().astimezone(found).date()
-    start = _day(first) or max(end - _DAYS + timedelta(days=1), FIRST.date() + timedelta(days=1))
+    end = day_of(last) or ask.ledger.clock.now().astimezone(found).date()
+    start = day_of(first) or max(end - _DAYS + timedelta(days=1), FIRST.date() + timedelta(days=1))
     return Window.days(start, end, found, bucket)
 
 
@@ -166,13 +166,6 @@ async def show_series(
         "total": _figures(ask, found.total),
         "is_whole": is_whole,
     }
-
-
-def _day(text: str | None) -> date | None:
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(f"{text!r} is no day", hint="write it like 2027-01-31") from None
 
 
 async def _of_users(look: Snapshot, window: Window, filters: Filters, limit: int) -> list[Line]:
