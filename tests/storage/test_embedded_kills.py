@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from jangbu.storage.embedded import EmbeddedServer, stop
+from jangbu.storage.embedded.locks import SUPERVISOR
 from jangbu.storage.embedded.owner import owner_of
 from jangbu.storage.embedded.places import make_socket_dir, places_of
 from tests.storage.embedded_processes import (
@@ -154,20 +155,38 @@ def test_a_user_joins_the_server_that_a_killed_user_was_just_starting(data_dir: 
         pass
     stop(data_dir)
     # The one that the user starts is stopped while it loads its modules, and the killed user's comes first.
-    user = UserProcess(data_dir)
-    wait_until(lambda: supervisors(data_dir))
-    [second] = supervisors(data_dir)
-    os.kill(second, signal.SIGSTOP)
-    assert (data_dir / "postgresql" / "supervisor.lock").read_text() == ""
-    first = subprocess.Popen(
-        [sys.executable, "-m", "jangbu.storage.embedded.supervisor", str(data_dir), "0"], stdout=subprocess.PIPE
-    )
-    wait_until(lambda: (data_dir / "postgresql" / "supervisor.lock").read_text() == str(first.pid))
-    os.kill(second, signal.SIGCONT)
-    assert user.said().startswith("postgresql://")
-    assert supervisors(data_dir) == [first.pid]
-    user.end()
-    assert first.communicate(timeout=PATIENCE_SECONDS)[0] == b"{}\n"
+    user, second = user_whose_supervisor_stands_still(data_dir)
+    command = [sys.executable, "-m", "jangbu.storage.embedded.supervisor", str(data_dir), "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as first:
+        wait_until(lambda: (data_dir / "postgresql" / SUPERVISOR).read_text() == str(first.pid))
+        os.kill(second, signal.SIGCONT)
+        assert user.said().startswith("postgresql://")
+        assert supervisors(data_dir) == [first.pid]
+        user.end()
+        assert first.communicate(timeout=PATIENCE_SECONDS)[0] == b"{}\n"
+
+
+def user_whose_supervisor_stands_still(data_dir: Path) -> tuple[UserProcess, int]:
+    """Start users until one's supervisor is stopped before it opens the lock that makes it one."""
+    while True:
+        user = UserProcess(data_dir)
+        wait_until(lambda: supervisors(data_dir))
+        [supervisor] = supervisors(data_dir)
+        stand_still(supervisor)
+        if data_dir / "postgresql" / SUPERVISOR not in opened_by(supervisor):
+            return user, supervisor
+        user.kill()
+        kill_at_once([supervisor])
+        wait_until(lambda: not server_processes(data_dir))
+
+
+def stand_still(pid: int) -> None:
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: "State:\tT" in Path(f"/proc/{pid}/status").read_text())
+
+
+def opened_by(pid: int) -> set[Path]:
+    return {entry.readlink() for entry in Path(f"/proc/{pid}/fd").iterdir()}
 
 
 def test_death_in_the_middle_of_the_first_start_is_harmless(data_dir: Path) -> None:
