@@ -13,7 +13,7 @@ __all__ = ["HOUR", "YEAR", "Disk", "Kind", "Life", "Line", "Planner"]
 HOUR, YEAR = 3_600, 31_536_000
 _NAMED_SHARE = 0.6
 _CLOSING_SHARE = 0.06
-_PATIENCE_SECONDS = 2.5
+_PATIENCE_SECONDS = 4.0
 """How long a life may go on that was to end at a named point, before it ends anyhow."""
 
 
@@ -131,7 +131,7 @@ class Planner:
         return self._dice.uniform(0.03, 0.9)
 
     def _passes(self, point: str | None) -> int:
-        if point is None or point.startswith(("spool", "drain")):
+        if point is None or point.startswith(("spool", "drain", "release")):
             return self._dice.randint(1, 2)
         return self._dice.randint(1, 5)
 

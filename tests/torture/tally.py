@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.torture.facts import Whole
 from tests.torture.plan import Disk, Kind, Life
+from tests.torture.points import POINTS
 
 __all__ = ["Goals", "Tally"]
 
@@ -20,6 +21,8 @@ class Goals:
     restarts: int = 0
     ambiguous: int = 0
     gateway_kills: int = 0
+    point_kills: int = 0
+    """How many at each named point. A slow machine gets to the last of them later, by its count of kills."""
 
     def reached(self, tally: "Tally") -> float:
         """Tell how far the one that is least reached is, from 0 to 1."""
@@ -29,6 +32,7 @@ class Goals:
             (tally.restarts, self.restarts),
             (tally.ambiguous.total(), self.ambiguous),
             (tally.kills[Kind.GATEWAY], self.gateway_kills),
+            (min(tally.points[name] for name in POINTS), self.point_kills),
         )
         return min([1.0, *(done / wanted for done, wanted in ways if wanted)])
 
