@@ -8,14 +8,14 @@ from urllib.parse import unquote_to_bytes
 
 from jangbu.domain.keys import Key, KeyKind, is_wellformed
 from jangbu.errors import InvalidMetadata, MissingUser, NotPermitted, Unauthenticated
-from jangbu.metering.content import metadata_text, service_name
+from jangbu.metering.attached_tags import admitted_metadata
+from jangbu.metering.content import service_name
 from jangbu.metering.keys import Keys
 from jangbu.metering.meter import Metering
 
 __all__ = ["Payer", "accepted", "admitted_payer", "secret_of"]
 
 USER_LENGTH_MAX = 200
-TAGS_MAX = 32
 _BEARER = b"bearer "
 _ENCODED = b"utf-8''"
 _ESCAPED = re.compile(rb"(?:[^%]|%[0-9a-fA-F]{2})*+", re.DOTALL)
@@ -100,7 +100,7 @@ def _payer_of(key: Key, headers: Mapping[bytes, bytes]) -> Payer:
     service = _text(headers.get(b"x-jangbu-service"), "x-jangbu-service")
     tags = _tags(_text(headers.get(b"x-jangbu-tags"), "x-jangbu-tags"))
     payer = Payer(key, user, None if service is None else service_name(service), tags)
-    metadata_text(payer.metadata)
+    admitted_metadata(payer.metadata)
     return payer
 
 
@@ -132,14 +132,12 @@ def _text(value: bytes | None, name: str) -> str | None:
 
 
 def _tags(text: str | None) -> Mapping[str, str]:
-    """Read ``name=value, name=value``, each name once and no more of them than the SDK takes."""
+    """Read ``name=value, name=value``, each name once; all else is the one rule of tags."""
     if text is None:
         return MappingProxyType({})
     pairs = [part.partition("=") for part in text.split(",") if part.strip()]
     if not all(sign and name.strip() for name, sign, _ in pairs):
         raise InvalidMetadata("x-jangbu-tags cannot be read", hint="write name=value, name=value")
-    if len(pairs) > TAGS_MAX:
-        raise InvalidMetadata(f"x-jangbu-tags has {len(pairs)} tags", hint=f"keep it to {TAGS_MAX}")
     tags = {name.strip(): value.strip() for name, _, value in pairs}
     if len(tags) < len(pairs):
         raise InvalidMetadata("x-jangbu-tags gives a name twice", hint="give each tag one value")

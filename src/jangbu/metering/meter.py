@@ -17,6 +17,7 @@ from jangbu.errors import DatabaseUnreachable, HoldInDoubt, IdempotencyConflict,
 from jangbu.metering import drafts
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.alerts import Alerts
+from jangbu.metering.attached_tags import admitted_metadata
 from jangbu.metering.content import digest, metadata_text, model_name, service_name, storable
 from jangbu.metering.drafts import Draft
 from jangbu.metering.endings import Endings
@@ -93,7 +94,7 @@ class Metering:
                 # What a record could not hold is refused here, before the call: afterwards it must be recorded.
                 if call.service not in self.services.names:
                     await self.briefly(lambda: self.services.admit(call.service))
-                metadata_text(call.metadata)
+                admitted_metadata(call.metadata)
                 return await self._hold(effect)
             case Settle(call=call, usage=reported):
                 return await self._leaving(call.id, self._settle(call, reported))
@@ -176,7 +177,7 @@ class Metering:
         Raises InvalidAnswer for an empty answer.
         """
         require_answer(usage)
-        named, content = model_name(usage.model or model), metadata_text(metadata or {})
+        named, content = model_name(usage.model or model), admitted_metadata(metadata or {})
         key, made = drafts.answer_key(usage), new_id(self.clock)
         draft = Draft(user, service_name(service), named, usage, content, was_held=False, id=made, answer=key)
         if call_key is None:

@@ -7,7 +7,6 @@ made by ``bind``. A stream keeps the attribution of the moment in which it was a
 """
 
 import functools
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,15 +14,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import ParamSpec, TypeVar
 
-from jangbu.errors import InvalidMetadata, MissingUser
+from jangbu.errors import MissingUser
+from jangbu.metering.attached_tags import checked_tags, checked_text
 
 __all__ = ["SERVICE_LENGTH_MOST", "Attribution", "attribute", "bind", "checked_service", "current", "required", "scope"]
 
 SERVICE_LENGTH_MOST = 50
 """Characters of a service's name: the guide's VARCHAR(50)."""
 USER_LENGTH_MOST = 200
-TAGS_MOST = 32
-TAGS_BYTES_MOST = 4096
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -51,8 +49,7 @@ def attribute(
     Raises InvalidMetadata where a name or the tags break a bound.
     """
     outer = _current.get()
-    merged = MappingProxyType({**outer.tags, **_checked_tags(tags or {})})
-    _check_size(merged)
+    merged = MappingProxyType(dict(checked_tags({**outer.tags, **(tags or {})})))
     attribution = Attribution(
         user=outer.user if user is None else _checked_user(user),
         service=outer.service if service is None else checked_service(service),
@@ -99,39 +96,12 @@ def bind(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]
 
 def checked_service(service: str) -> str:
     """Give the service's name back. Raises InvalidMetadata where it is empty, too long or not storable."""
-    _check_text("the service", service, SERVICE_LENGTH_MOST)
+    checked_text("the service", service, SERVICE_LENGTH_MOST)
     return service
 
 
 def _checked_user(user: str) -> str:
     if user == "":
         raise MissingUser("the user is an empty string", hint="name the user who pays")
-    _check_text("the user", user, USER_LENGTH_MOST)
+    checked_text("the user", user, USER_LENGTH_MOST)
     return user
-
-
-def _checked_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
-    for name, value in tags.items():
-        _check_text("a tag's name", name, TAGS_BYTES_MOST)
-        _check_text(f"tag {name!r}", value, TAGS_BYTES_MOST, empty_allowed=True)
-    return tags
-
-
-def _check_size(tags: Mapping[str, str]) -> None:
-    if len(tags) > TAGS_MOST:
-        raise InvalidMetadata(f"{len(tags)} tags are more than {TAGS_MOST}")
-    size = len(json.dumps(dict(tags), ensure_ascii=False).encode())
-    if size > TAGS_BYTES_MOST:
-        raise InvalidMetadata(f"tags of {size:,} bytes are larger than {TAGS_BYTES_MOST:,} bytes")
-
-
-def _check_text(what: str, text: object, length_most: int, *, empty_allowed: bool = False) -> None:
-    """PostgreSQL stores neither NUL nor lone surrogates: refuse them here, before a call is made and paid for."""
-    if not isinstance(text, str):
-        raise InvalidMetadata(f"{what} is {type(text).__name__}, not text")
-    if not text and not empty_allowed:
-        raise InvalidMetadata(f"{what} is empty")
-    if len(text) > length_most:
-        raise InvalidMetadata(f"{what} has {len(text):,} characters, more than {length_most:,}")
-    if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text):
-        raise InvalidMetadata(f"{what} holds a NUL or a lone surrogate")

@@ -22,7 +22,7 @@ from jangbu.domain.flow import Receipt
 from jangbu.domain.ledger import Balance, account_id
 from jangbu.domain.usage import Usage
 from jangbu.errors import InvalidAnswer, InvalidInput, JangbuError, LedgerUnreachable
-from jangbu.metering.content import metadata_text
+from jangbu.metering.attached_tags import admitted_metadata
 from jangbu.metering.postings import Posted
 from jangbu.metering.view_tokens import ViewToken
 from jangbu.providers.gemini.objects import answers_in
@@ -96,7 +96,7 @@ class RemoteLedger:
     ) -> Receipt:
         """Have an answer recorded and deducted. ``usage`` is what was read of it here, whose id makes it the same."""
         _path_of(user)
-        metadata_text(metadata or {})
+        admitted_metadata(metadata or {})
         answer, tier = sendable(response)
         body = {"user": user, "service": service, "answer": answer, "model": model or None}
         more = {"service_tier": tier} if tier else {}

@@ -197,6 +197,32 @@ async def test_metadata_that_cannot_be_kept_is_refused_with_the_reason(api: Stag
         assert (answered.status, answered.code, await used(api)) == (400, "invalid_input", 0)
 
 
+@pytest.mark.parametrize(
+    ("tags", "reason"),
+    [
+        ([], "no names with values"),
+        (None, "no names with values"),
+        ("feature=chat", "no names with values"),
+        ({"page": 3}, "is int, not text"),
+        ({"page": None}, "is NoneType, not text"),
+        ({"page": ["3"]}, "is list, not text"),
+        ({"": "3"}, "is empty"),
+        ({str(number): "" for number in range(33)}, "more than 32"),
+        ({"page": "장" * 1_400}, "larger than 4,096 bytes"),
+    ],
+    ids=lambda sent: str(sent)[:20],
+)
+async def test_tags_that_no_report_could_tell_apart_are_refused(api: Stage, tags: object, reason: str) -> None:
+    wrong = record(2, metadata={"tags": tags})
+    refused = await api.post("/records", wrong)
+    assert (refused.status, refused.code, reason in refused.body["detail"]) == (400, "invalid_metadata", True)
+    whole = record(3, metadata={"tags": {str(number): "" for number in range(32)}})
+    made, failed = (await api.post("/records/batch", {"records": [whole, wrong]})).ok["results"]
+    assert (made["status"], failed["status"], failed["error"]["code"]) == ("created", "failed", "invalid_metadata")
+    assert reason in failed["error"]["detail"]
+    assert await used(api) == 450
+
+
 async def test_names_at_their_bounds_are_taken_and_beyond_them_refused(api: Stage) -> None:
     longest = await api.open("가" * 200)
     named: dict[str, Any] = {"service": "s" * 50, "model": "m" * 200, "metadata": {"a": {"b": {"c": 1}}}}
