@@ -177,6 +177,22 @@ class TestRefused:
             parsed("{" + names + '"99999": 1}', "JSON", rows_most=1)
         assert time.process_time() - start < 5, "one pass, where one for each name takes minutes"
 
+    def test_what_a_price_is_the_same_as_is_looked_up_and_not_looked_for_in_all_rows(self) -> None:
+        compared = 0
+
+        class Counting(str):
+            __slots__ = ()
+            __hash__ = str.__hash__
+
+            def __eq__(self, other: object) -> bool:
+                nonlocal compared
+                compared += 1
+                return str.__eq__(self, other)
+
+        more = [{"models": [f"m{each}"], "same_as": Counting("kite"), "source": "s"} for each in range(500)]
+        book = read([ENTRY, *more], "pasted", rows_most=1_000)
+        assert (len(book.rows), compared <= 1_000) == (501, True)
+
     def test_a_file_that_is_not_there_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidInput, match=r"book\.json: cannot be read"):
             load(tmp_path / "book.json")

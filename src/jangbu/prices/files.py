@@ -14,6 +14,7 @@ new entry with a later ``from``.
 import json
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
@@ -34,6 +35,9 @@ GUIDE = Path(__file__).with_name("guide.json")
 """The two prices of the guide that Jangbu implements, as an example of a book of one's own."""
 
 NANO = 10**9
+
+_Priced = Mapping[str, list[Price]]
+"""The rows that there are so far, by model."""
 
 _ORIGIN_MAX = 2_000
 """How long the source of a price is together with those of the prices that it is the same as, one after another."""
@@ -111,13 +115,18 @@ def _book(paths: Iterable[Path]) -> PriceBook:
 def _add(rows: list[Price], entries: Iterable[Any], name: str, rows_most: int = sys.maxsize) -> None:
     """Add the rows of a file's entries, which may refer to those before them. Raises InvalidInput, saying where."""
     known: dict[tuple[object, ...], tuple[Price, str]] = {}
+    # By model: each entry may name what it is the same as, and all rows are too many to look through each time.
+    priced = defaultdict[str, list[Price]](list)
+    for row in rows:
+        priced[row.model].append(row)
     for number, entry in enumerate(entries, start=1):
         try:
-            for said, row in _rows(entry, rows):
+            for said, row in _rows(entry, priced):
                 if len(rows) >= rows_most:
                     raise ValueError(f"the book has more than {rows_most:,} rows")
                 _require_one_price(known.setdefault(row.key, (row, f"{said} of entry {number}")), row, said)
                 rows.append(row)
+                priced[row.model].append(row)
         except (InvalidInput, KeyError, TypeError, ValueError) as error:
             message = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise InvalidInput(f"{name}: entry {number}{_named(entry)}: {message}") from error
@@ -160,7 +169,7 @@ def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _rows(entry: Mapping[str, Any], before: list[Price]) -> Iterator[tuple[str, Price]]:
+def _rows(entry: Mapping[str, Any], priced: _Priced) -> Iterator[tuple[str, Price]]:
     """Give the rows of an entry, each with what names its price there."""
     if not isinstance(entry, dict):
         raise TypeError("an entry is an object")
@@ -171,7 +180,7 @@ def _rows(entry: Mapping[str, Any], before: list[Price]) -> Iterator[tuple[str, 
         raise ValueError("models is a list of names")
     _require_legible(entry, models)
     if "same_as" in entry:
-        yield from _aliases(entry, models, list(before))
+        yield from _aliases(entry, models, priced)
         return
     if not isinstance(entry["usd"], dict) or not entry["usd"]:
         raise ValueError("usd names at least one meter")
@@ -187,10 +196,12 @@ def _require_legible(entry: Mapping[str, Any], models: list[str]) -> None:
     legible(entry.get("note", ""), "note", TEXT_LENGTH_MAX)
 
 
-def _aliases(entry: Mapping[str, Any], models: list[str], before: list[Price]) -> Iterator[tuple[str, Price]]:
-    originals = [row for row in before if row.model == entry["same_as"]]
+def _aliases(entry: Mapping[str, Any], models: list[str], priced: _Priced) -> Iterator[tuple[str, Price]]:
+    original = entry["same_as"]
+    # Its rows as they are now: a model of the entry itself may be named, too.
+    originals = tuple(priced.get(original, ())) if isinstance(original, str) else ()
     if not originals:
-        raise ValueError(f"same_as names {entry['same_as']!r}, which no entry before this one prices")
+        raise ValueError(f"same_as names {original!r}, which no entry before this one prices")
     for model in models:
         for row in originals:
             source = f"{row.source}; as {row.model}: {entry['source']}"
