@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jangbu.dashboard.choices import CUSTOM, filters_of, window_of
-from jangbu.dashboard.fields import Wrong, require_one_of
+from jangbu.dashboard.fields import Wrong
 from jangbu.dashboard.look import Look
 from jangbu.domain.amounts import NOTHING, Amounts
 from jangbu.domain.price_dates import priced_models
@@ -19,6 +19,7 @@ __all__ = ["Tags", "carried", "meant_of", "models_of", "other_model", "tags_file
 
 VALUES_SHOWN = 100
 CALLS_SHOWN = 50
+_SHOWN = 40
 _NEVER_CARRIED = frozenset({"notice", "lang", "live"})
 
 
@@ -30,8 +31,9 @@ def models_of(look: Look) -> tuple[str, ...]:
 def other_model(look: Look) -> str | None:
     """Give the model whose prices are tried, None where none is. Raises Wrong."""
     model = look.asked("whatif")
-    if model is not None:
-        require_one_of(models_of(look), model)
+    if model is not None and model not in models_of(look):
+        # Naming the choices would bury what is wrong: there are some hundred, and the page lists them.
+        raise Wrong("whatif_model", text=model[:_SHOWN])
     return model
 
 

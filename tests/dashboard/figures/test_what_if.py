@@ -156,12 +156,14 @@ async def test_nothing_to_compare_is_said_and_a_model_without_a_price_is_no_choi
     assert "Nothing matches these filters." in section(page)
     place = urlsplit(owner.url)
     for address, said in (
-        ("/cost?whatif=gemini-0-free", "is none of the choices"), ("/cost/whatif.csv", "Choose another model"),
-        ("/cost/whatif.csv?whatif=x", "is none of the choices"),
-    ):  # fmt: skip
+        ("/cost?whatif=gemini-0-free", "“gemini-0-free” has no price now."),
+        ("/cost/whatif.csv", "Choose another model"),
+        ("/cost/whatif.csv?whatif=x", "“x” has no price now."),
+    ):
         answer = await owner.request.get(f"{place.scheme}://{place.netloc}/dashboard{address}")
         assert answer.status == 400
-        assert said in await answer.text()
+        assert said in (told := await answer.text())
+        assert PRO not in told
 
 
 def section(page: Node) -> str:
