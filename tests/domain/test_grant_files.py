@@ -155,6 +155,21 @@ def test_what_is_no_text_is_told_and_a_character_that_was_lost_is_found() -> Non
     assert flaws("user,tokens\nkim,5\n\ufffd\ufffd,5") == [(3, Flaw.ENCODING)]
 
 
+def test_cp949_is_taken_for_utf_8_only_where_nothing_tells_the_two_apart() -> None:
+    taken_for_another = set[str]()
+    for syllable in map(chr, range(0xAC00, 0xD7A4)):
+        found = text_of(f"user,tokens\n{syllable},5\n".encode("cp949"))
+        assert found is not None
+        user = found.splitlines()[1].partition(",")[0]
+        if user != syllable:
+            assert (len(user), ord(user) in range(0xA0, 0x250)) == (1, True)
+            taken_for_another.add(syllable)
+    assert len(taken_for_another) == 314
+    assert {"홍", "천", "철"} <= taken_for_another
+    for lines in ("홍길동,5", "혖,5", "홍,5\n이,5"):
+        assert text_of(f"user,tokens\n{lines}\n".encode("cp949")) == f"user,tokens\n{lines}\n"
+
+
 CELLS = st.text(st.characters(codec="utf-8"), max_size=12)
 USERS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), min_size=1, max_size=20).filter(
     lambda text: text.isprintable() and "\ufffd" not in text and text.strip()

@@ -40,6 +40,7 @@ _NEEDED = ("user", "tokens")
 _SEPARATORS = (",", ";", "\t")
 """Commas; semicolons, as Excel writes them in some countries; tabs, as it copies them."""
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_CONTROLS = re.compile("[\x80-\x9f]")
 _UNKNOWN_CHARACTER = "\ufffd"
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,19}|[1-9][0-9]{0,2}(?:[,_][0-9]{3}){1,6})")
 """Groups have to be whole ones, and a group alone is none: what somebody meant by 1,5 or 000 is not known."""
@@ -93,13 +94,18 @@ def text_of(data: bytes) -> str | None:
     """Give a file's text, None where it is none: UTF-8 or UTF-16 as its mark says, else UTF-8, else CP949.
 
     Korean Excel writes CP949 where nothing else is chosen. Hardly anything in it is valid UTF-8, which is why that is
-    tried first.
+    tried first; controls beyond ASCII, which some syllables would be, are in no spreadsheet. A file whose only Korean
+    is of the 314 syllables that are a Latin letter or sign each in UTF-8 (홍, 천, 철) cannot be told from one in UTF-8
+    that means those: it is UTF-8, and shown like that before anything of it is granted.
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return _decoded(data[len(mark) :], encoding)
     utf_8 = _decoded(data, "utf-8")
-    return _decoded(data, "cp949") if utf_8 is None else utf_8
+    if utf_8 is not None and _CONTROLS.search(utf_8) is None:
+        return utf_8
+    cp949 = _decoded(data, "cp949")
+    return utf_8 if cp949 is None else cp949
 
 
 def read(text: str | None, zone: ZoneInfo) -> GrantFile:
