@@ -20,7 +20,7 @@ from jangbu.api.rest.streams import Streams
 from jangbu.domain.keys import Role
 from jangbu.errors import DatabaseUnreachable, LimitReached
 from jangbu.metering import walks
-from jangbu.metering.exports import sources
+from jangbu.metering.exports import Format, sources
 from jangbu.storage import exports
 from tests.api.rest.stage import USERS, Stage, answer, record
 
@@ -134,6 +134,28 @@ async def test_the_formats_say_the_same(api: Stage) -> None:
                 else:
                     assert kept == value, name
                     assert cell == ("" if value is None else " ".join(value) if isinstance(value, list) else str(value))
+
+
+async def test_the_examples_of_the_document_are_as_exports_are(api: Stage) -> None:
+    await api.post("/records", record(1, metadata={"tags": {"feature": "chat"}}))
+    day = datetime.now(UTC).date()
+    async with api.http.get(f"{api.url}/openapi.json") as found:
+        paths = (await found.json())["paths"]
+    for path, more in (("calls", ""), ("entries", ""), ("usage", f"&first={day}&last={day}")):
+        kinds = paths[f"/api/v1/exports/{path}"]["get"]["responses"]["200"]["content"]
+        for how in Format:
+            content, headers = await api.file(f"/exports/{path}?format={how}{more}")
+            example = kinds[headers["content-type"]]["example"]
+            match how:
+                case Format.CSV:
+                    head, row = csv.reader(io.StringIO(example))
+                    named, *_ = csv.reader(io.StringIO(content.decode()))
+                    assert (named, len(row)) == (head, len(head))
+                case Format.JSON_LINES:
+                    assert [*json.loads(example)] == [*json.loads(content.splitlines()[0])]
+                case Format.PARQUET:
+                    assert content.startswith(example.encode())
+                    assert content.endswith(example.encode())
 
 
 async def test_a_csv_is_as_rfc_4180_has_it_and_begins_with_a_mark_only_where_that_is_asked_for(api: Stage) -> None:

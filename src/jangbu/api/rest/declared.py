@@ -1,7 +1,7 @@
 """What a route of the API is: declared once, with the roles that may use it. There is no other way to make one."""
 
-from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
@@ -33,8 +33,8 @@ _BODY_BYTES = 65_536
 class Declared:
     """One route. ``body_bytes`` is how large its body may be, None where the settings decide.
 
-    ``answer`` is None where it answers with a file, of one of the ``media_types``. ``is_kept`` tells that what it does
-    stays in the ledger, so that to do it twice would be something else.
+    ``answer`` is None where it answers with a file, of one of the ``media_types``, each with an example. ``is_kept``
+    tells that what it does stays in the ledger, so that to do it twice would be something else.
     """
 
     method: str
@@ -46,7 +46,7 @@ class Declared:
     status: int = 200
     also: tuple[int, ...] = ()
     body_bytes: int | None = _BODY_BYTES
-    media_types: tuple[str, ...] = ()
+    media_types: Mapping[str, str] = field(default_factory=dict, hash=False)
     is_kept: bool = True
 
     @property
@@ -81,9 +81,9 @@ class Routes:
         return self._adding(lambda endpoint: Declared("GET", path, roles, endpoint, answer, self._tag))
 
     def file(
-        self, path: str, *, roles: frozenset[Role], media_types: tuple[str, ...]
+        self, path: str, *, roles: frozenset[Role], media_types: Mapping[str, str]
     ) -> Callable[[Endpoint], Endpoint]:
-        """Declare a route that answers with a file as long as there is something to say."""
+        """Declare a route that answers with a file of a media type; of each there is an example."""
         return self._adding(
             lambda endpoint: Declared("GET", path, roles, endpoint, None, self._tag, media_types=media_types)
         )

@@ -112,7 +112,10 @@ def _responses(declared: Declared) -> dict[int | str, dict[str, Any]]:
         for status, words in sorted(wrong.items())
     }
     if declared.media_types:
-        kinds = {each: {"schema": {"type": "string", "format": "binary"}} for each in declared.media_types}
+        kinds = {
+            each: {"schema": {"type": "string", "format": "binary"}, "example": example}
+            for each, example in declared.media_types.items()
+        }
         found[declared.status] = {"description": "The file, which comes as it is written.", "content": kinds}
     for status in declared.also:
         found[status] = {"description": "The same, without anything new.", "model": declared.answer}

@@ -11,11 +11,12 @@ from fastapi.responses import Response
 from jangbu.api.rest.asked import Ask, Asked, Somebody
 from jangbu.api.rest.costs import shown_table
 from jangbu.api.rest.declared import FIGURES, READERS, USER, Routes
+from jangbu.api.rest.export_examples import CALLS, ENTRIES, USAGE
 from jangbu.api.rest.values import Day, Moment
 from jangbu.domain.ledger import Asset
 from jangbu.domain.windows import Bucket, Window, zone_named
 from jangbu.errors import InvalidInput
-from jangbu.metering.exports import MEDIA_TYPES, Format, Span, Table
+from jangbu.metering.exports import Format, Span, Table
 from jangbu.metering.exports import calls as exported_calls
 from jangbu.metering.exports import entries as exported_entries
 from jangbu.metering.exports import usage as exported_usage
@@ -24,8 +25,6 @@ from jangbu.metering.snapshots import Filters
 __all__ = ["exports"]
 
 exports = Routes("exports")
-
-_MEDIA_TYPES = tuple(MEDIA_TYPES.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ Meant = Annotated[Filters, Depends(_filters)]
 Within = Annotated[Span, Depends(_span)]
 
 
-@exports.file("/exports/calls", roles=READERS | USER, media_types=_MEDIA_TYPES)
+@exports.file("/exports/calls", roles=READERS | USER, media_types=CALLS)
 async def calls(ask: Ask, filters: Meant, span: Within, form: Formed) -> Response:
     """Export calls of one user or of everybody, user by user, oldest first."""
     return await _sent(
@@ -75,7 +74,7 @@ async def calls(ask: Ask, filters: Meant, span: Within, form: Formed) -> Respons
     )
 
 
-@exports.file("/exports/entries", roles=READERS | USER, media_types=_MEDIA_TYPES)
+@exports.file("/exports/entries", roles=READERS | USER, media_types=ENTRIES)
 async def entries(
     ask: Ask,
     user: Somebody,
@@ -88,7 +87,7 @@ async def entries(
     return await _sent(ask, form, table)
 
 
-@exports.file("/exports/usage", roles=FIGURES | USER, media_types=_MEDIA_TYPES)
+@exports.file("/exports/usage", roles=FIGURES | USER, media_types=USAGE)
 async def usage(
     ask: Ask,
     filters: Meant,
