@@ -47,6 +47,7 @@ class JangbuError(Exception):
     """The root: catch it to catch everything that Jangbu raises on purpose."""
 
     code = "failure"
+    progress: tuple[int, int] | None = None  # How many were done when it broke off, and of how many.
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)

@@ -159,6 +159,9 @@ async def test_events_are_shown_as_sent_and_found_by_kind_state_and_user(opens_t
     await chosen(page, "State", "given_up")
     [cells] = await rows(page, "events")
     assert cells[2:3] + cells[4:6] == ["seo", "3", "the receiver answered 503"]
+    await page.goto(f"{told.site.url}/dashboard/alerts/events?user=seo&state=given_up&lang=ko")
+    assert [cells[5] for cells in await rows(page, "events")] == ["받는 쪽이 503(으)로 응답함"]
+    await page.goto(f"{told.site.url}/dashboard/alerts/events?user=seo&state=given_up&lang=en")
     await page.locator("summary", has_text="Show").click()
     sent = json.loads(await page.locator("td pre").inner_text())
     assert (sent["id"], sent["type"], sent["data"]) == (str(event), "call.refused", {"user": "seo", "available": 5})

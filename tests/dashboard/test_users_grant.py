@@ -263,3 +263,17 @@ async def test_days_are_those_of_the_pages_zone(own_site: Site) -> None:
                                           " AND amount = 3")  # fmt: skip
     assert expires_at.startswith("2099-05-31 15:00:00")
     assert Settings.load(database_url=own_site.database_url).time_zone == "UTC"
+
+
+async def test_how_far_a_file_came_that_breaks_off_is_said_in_korean(own_site: Site, ledger: Metering) -> None:
+    for user in ("odd-0", "odd-1"):
+        await ledger.accounts.create(user)
+    owner = await visiting(own_site, OWNER)
+    form = grant_form(checked(owner, "user,tokens\nodd-0,5\nodd-1,7777", "odd"))
+    await ask(own_site, "ALTER TABLE jangbu.grants ADD CONSTRAINT odd CHECK (amount <> 7777)")
+    try:
+        answer = owner.send("/users/grant/grant", form, accept_language="ko")
+    finally:
+        await ask(own_site, "ALTER TABLE jangbu.grants DROP CONSTRAINT odd")
+    assert (answer.status, "2줄 중 0줄을 지급했습니다." in answer.text) == (400, True)
+    assert "lines are granted" not in answer.text

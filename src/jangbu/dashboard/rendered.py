@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse
 
 from jangbu.dashboard import assets
 from jangbu.dashboard.page import WITH_BOM
+from jangbu.dashboard.undelivered import undelivered
 from jangbu.metering.exports import Format, offered
 
 __all__ = ["HEADERS", "page"]
@@ -50,6 +51,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.globals["asset"] = assets.address
+    environment.globals["undelivered"] = undelivered
     environment.globals["file_forms"] = _file_forms()
     environment.filters["script_json"] = _script_json
     environment.filters["asked"] = _asked

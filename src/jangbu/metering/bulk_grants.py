@@ -251,6 +251,7 @@ def _saying_how_far(done: Sequence[Line], number: int) -> Iterator[None]:
     try:
         yield
     except JangbuError as error:
+        error.progress = len(done), number
         said = f"{len(done):,} of {number:,} lines are granted"
         more = "repeat it to go on" if isinstance(error, DatabaseUnreachable) else error.hint
         error.hint = f"{said}; {more}" if more else said
