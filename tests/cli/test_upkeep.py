@@ -115,8 +115,13 @@ def test_the_sql_by_which_a_role_reads_its_own_rows_is_printed_or_put_in_force(o
     facts = offline.json("db", "policies", "--whole-project")
     facts.pop("sql")
     assert facts | {"schema_version": 1} == {
-        "role": "authenticated", "claim": None, "project": "default", "applied": False, "schema_version": 1
+        "role": "authenticated", "claim": None, "writes": False, "project": "default", "applied": False,
+        "schema_version": 1,
     }  # fmt: skip
+    writing = offline.json("db", "policies", "--role", "web", "--whole-project", "--writes", "--project", "shop")
+    assert (writing["writes"], "WITH CHECK" in writing["sql"], "U&'shop'" in writing["sql"]) == (True, True, True)
+    for too_little in (("--whole-project",), ("--role", "web")):
+        assert "--role ROLE --whole-project" in offline("db", "policies", "--writes", *too_little).error_line
     assert "CREATE ROLE" in jangbu("db", "policies", "--role", "nobody_here", "--apply").err
     assert offline("db", "policies", "--role", "").code == 2
 

@@ -23,6 +23,7 @@ from jangbu.storage.database import Database
 from jangbu.storage.embedded import default_data_dir
 from jangbu.storage.embedded.archive import archive_of
 from jangbu.storage.embedded.places import places_of
+from jangbu.storage.policies import Standing, standing
 from jangbu.wiring import database_address, open_metering, spool_root
 
 __all__ = ["Check", "State", "examine"]
@@ -36,6 +37,7 @@ _DATA_DIRECTORY = "data directory"
 _VERIFICATION = "verification"
 _VERIFIED_SECONDS_MAX = 7 * 86_400
 _ARCHIVE = "archive"
+_POLICIES = "row-level security"
 _GENAI = "google-genai"
 _GENAI_OLDEST, _GENAI_NEXT = (1, 33), (4,)
 
@@ -151,6 +153,7 @@ async def _server(settings: Settings, dsn: str) -> list[Check]:
         theirs = await database.now()
         after = SystemClock().now()
         archiving = await archiver(database)
+        stands = await standing(database)
     finally:
         await database.close()
     kept = ", ".join(f"{name} {shown[name]}" for name in ("fsync", "full_page_writes", "synchronous_commit"))
@@ -165,7 +168,21 @@ async def _server(settings: Settings, dsn: str) -> list[Check]:
         Check("durability", State.OK, kept),
         clock,
         _archive(settings, archiving),
+        *_policies(stands),
     ]
+
+
+def _policies(found: Standing) -> list[Check]:
+    """Tell, where policies are in force, whether they bind what Jangbu connects as; it need not be so."""
+    if not found.is_in_force:
+        return []
+    if found.passes:
+        advice = "to have them bind Jangbu, too, see `jangbu db policies --writes`"
+        return [Check(_POLICIES, State.OK, f"in force, and passed by {found.role}, as which Jangbu connects", advice)]
+    if found.unsettled:
+        advice = "run `jangbu db policies --writes --apply` again as the owner of the tables"
+        return [Check(_POLICIES, State.WARN, f"older than {', '.join(found.unsettled)}", advice)]
+    return [Check(_POLICIES, State.OK, f"in force for {found.role}, as which Jangbu connects")]
 
 
 def _archive(settings: Settings, found: Archiver) -> Check:

@@ -13,7 +13,7 @@ from jangbu.cli.output import write_data, write_message
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import whole_number
-from jangbu.errors import JangbuError
+from jangbu.errors import InvalidInput, JangbuError
 
 if TYPE_CHECKING:
     from jangbu.config import Settings
@@ -119,8 +119,9 @@ async def url(session: Session) -> None:
 async def policies(
     session: Session,
     role: Annotated[
-        str, typer.Option("--role", metavar="ROLE", help="The PostgreSQL role that may read.", show_default=True)
-    ] = "authenticated",
+        str | None,
+        typer.Option("--role", metavar="ROLE", help="The PostgreSQL role that may.", show_default="authenticated"),
+    ] = None,
     claim: Annotated[
         str,
         typer.Option("--claim", metavar="NAME", help="The claim of its JWT that names the user.", show_default=True),
@@ -128,20 +129,31 @@ async def policies(
     whole_project: Annotated[
         bool, typer.Option("--whole-project", help="Let it read all rows of the project, not one user's.")
     ] = False,
+    writes: Annotated[
+        bool,
+        typer.Option("--writes", help="Let it write the project's rows, too: a role for Jangbu itself to connect as."),
+    ] = False,
     is_applied: Annotated[bool, typer.Option("--apply", help="Put it in force here instead of printing it.")] = False,
 ) -> None:
-    """Print the SQL by which a role reads its own rows and nothing else: row-level security, as Supabase has it."""
-    from jangbu.storage.policies import policies_sql
+    """Print the SQL by which a role has its own rows and nothing else: row-level security, as Supabase has it."""
+    from jangbu.storage.policies import policies_sql, worker_sql
 
     settings = session.settings()
-    text = policies_sql(role=role, project=settings.project, claim=None if whole_project else claim)
+    if writes and (role is None or not whole_project):
+        raise InvalidInput("--writes is for one role and all of a project", hint="give --role ROLE --whole-project")
+    named, of_user = role if role is not None else "authenticated", None if whole_project else claim
+    if writes:
+        text = worker_sql(role=named, project=settings.project)
+    else:
+        text = policies_sql(role=named, project=settings.project, claim=of_user)
     if is_applied:
-        await _apply(settings, text, {"claim": None if whole_project else claim}, f"role:{role}")
-    facts = {"role": role, "claim": None if whole_project else claim, "project": settings.project, "sql": text}
+        await _apply(settings, text, {"claim": of_user, "writes": writes}, f"role:{named}")
+    facts = {"role": named, "claim": of_user, "writes": writes, "project": settings.project, "sql": text}
     if session.as_json:
         session.show(facts | {"applied": is_applied}, lambda: text)
     elif is_applied:
-        write_data(f"role {role} reads {'the project' if whole_project else 'its own rows'} from now on")
+        may = "reads and writes" if writes else "reads"
+        write_data(f"role {named} {may} {'the project' if whole_project else 'its own rows'} from now on")
     else:
         write_data(f"BEGIN;\n\n{text.rstrip()}\n\nCOMMIT;")
 

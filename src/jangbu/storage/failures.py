@@ -85,9 +85,14 @@ def translated() -> Iterator[None]:
         yield
     except JangbuError:
         raise
-    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError) as error:
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
         raise NotPermitted(
             f"PostgreSQL refuses: {error}", hint="check the user and password in JANGBU_DATABASE_URL"
+        ) from error
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise NotPermitted(
+            f"PostgreSQL refuses: {error}",
+            hint="check JANGBU_PROJECT, or run this as the owner of the tables, who runs `jangbu db upgrade`",
         ) from error
     except asyncpg.InvalidCatalogNameError as error:
         raise DatabaseUnreachable(str(error), hint="create it, or correct JANGBU_DATABASE_URL") from error

@@ -1,18 +1,34 @@
-"""Row-level security: what roles other than the ledger's owner may read of it."""
+"""Row-level security: what roles other than the ledger's owner may read of it, and write."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 import asyncpg
 
-from jangbu.errors import InvalidInput, NotFound
+from jangbu.domain.ledger import project_id
+from jangbu.errors import InvalidInput, NotFound, NotPermitted
+from jangbu.storage.database import Database
 from jangbu.storage.failures import translated
 
-__all__ = ["apply", "policies_sql"]
+__all__ = ["Standing", "apply", "policies_sql", "standing", "worker_sql"]
 
 _CONNECT_SECONDS = 10
 _NAME_LENGTH_MAX = 63
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a connection stands to the policies: whether any are in force, and whether its role passes them.
+
+    ``unsettled`` are tables and views that came after the policies: without one, or not to be used by the role.
+    """
+
+    role: str
+    is_in_force: bool
+    passes: bool
+    unsettled: tuple[str, ...]
 
 
 def policies_sql(*, role: str, project: str, claim: str | None) -> str:
@@ -20,21 +36,32 @@ def policies_sql(*, role: str, project: str, claim: str | None) -> str:
 
     Raises InvalidInput for what is no name of a role or claim.
     """
-    for what, name in (("role", role), ("claim", claim)):
-        if name is not None and not (name.isprintable() and 0 < len(name.encode()) <= _NAME_LENGTH_MAX):
-            raise InvalidInput(f"{name[:40]!r} is no name of a {what}", hint="1 to 63 bytes, printable")
-    settings = ", ".join(
-        f"set_config('jangbu.policy_{name}', {_literal(value)}, true)"
-        for name, value in (("role", role), ("claim", claim or ""), ("project", project))
-    )
-    text = files("jangbu.storage").joinpath("policies", "read_own.sql").read_text(encoding="utf-8")
-    return f"SELECT {settings};\n{text}"
+    _require_name("role", role)
+    if claim is not None:
+        _require_name("claim", claim)
+    return _script("read_own.sql", role=role, claim=claim or "", project=project)
+
+
+def worker_sql(*, role: str, project: str) -> str:
+    """Give the SQL that lets a role read and write a project's rows and no other's: what Jangbu may connect as.
+
+    Raises InvalidInput for what is no name of a role.
+    """
+    _require_name("role", role)
+    return _script("own_project.sql", role=role, project=project, project_id=str(project_id(project)))
+
+
+async def standing(database: Database) -> Standing:
+    """Tell how the connections stand to the policies."""
+    row = await database.row("policy_show")
+    assert row is not None, "one row of a role"
+    return Standing(row["role"], row["is_in_force"], row["passes"], tuple(row["unsettled"]))
 
 
 async def apply(dsn: str, sql: str, note: Callable[[Any], Awaitable[None]] | None = None) -> None:
     """Put policies in force, all or none, with what ``note`` writes in their transaction; again it changes nothing.
 
-    Raises NotFound where there is no such role.
+    Raises NotFound where there is no such role, and NotPermitted for one that would pass the policies.
     """
     with translated():
         connection = await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS)
@@ -45,8 +72,24 @@ async def apply(dsn: str, sql: str, note: Callable[[Any], Awaitable[None]] | Non
                     await note(connection)
         except asyncpg.UndefinedObjectError as error:
             raise NotFound(str(error), hint="create the role first: CREATE ROLE name NOLOGIN") from error
+        except asyncpg.RaiseError as error:
+            raise NotPermitted(str(error), hint="make a role of its own for this: CREATE ROLE name LOGIN") from error
         finally:
             await connection.close()
+
+
+def _require_name(what: str, name: str) -> None:
+    if not (name.isprintable() and 0 < len(name.encode()) <= _NAME_LENGTH_MAX):
+        raise InvalidInput(f"{name[:40]!r} is no name of a {what}", hint="1 to 63 bytes, printable")
+
+
+def _script(name: str, **given: str) -> str:
+    """Give a script with what it is told, as settings of the transaction that it runs in."""
+    settings = ", ".join(
+        f"set_config('jangbu.policy_{each}', {_literal(value)}, true)" for each, value in given.items()
+    )
+    text = files("jangbu.storage").joinpath("policies", name).read_text(encoding="utf-8")
+    return f"SELECT {settings};\n{text}"
 
 
 def _literal(text: str) -> str:
