@@ -27,6 +27,7 @@ from jangbu.metering.meter import Metering
 from jangbu.metering.people import people_of
 from jangbu.metering.pricing import Pricing
 from jangbu.metering.recorder import Recorder
+from jangbu.metering.refusals import Refusals
 from jangbu.metering.resources import Resources
 from jangbu.metering.rollups import Rollups
 from jangbu.metering.services import Services
@@ -84,6 +85,7 @@ async def open_metering(
             await sweeper.sweep()
             sweeper.start()
             rollups.start()
+            metering.refusals.start()
             metering.alerts.listen()
             if delivers:
                 metering.alerts.start()
@@ -215,6 +217,7 @@ def _assemble(
         people=people_of(database, clock, project=settings.project),
         view_tokens=ViewTokens(database, clock, project=settings.project),
         webhooks=_webhooks(settings, database, accounts, webhook),
+        refusals=Refusals(database, accounts.clock, project=settings.project),
     )
 
 

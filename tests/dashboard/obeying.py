@@ -29,6 +29,12 @@ ENTRIES = """
     JOIN jangbu.accounts AS a ON a.account_id = e.account_id
     WHERE a.user_id = $1 AND e.asset = 1 AND e.created_at >= $2 AND e.created_at < $3
 """
+ACTIVE = """
+    SELECT count(DISTINCT u.account_id) FROM jangbu.usage AS u
+    WHERE jangbu.uuid7_time(u.id) >= $1 AND jangbu.uuid7_time(u.id) < $2
+"""
+HOLDS = "SELECT count(*) FROM jangbu.holds WHERE state IN ('open', 'unknown') AND taken_at >= $1 AND taken_at < $2"
+REFUSED = "SELECT count(*) FROM jangbu.refused_minutes WHERE at >= $1 AND at < $2"
 
 
 @dataclass(frozen=True)
@@ -122,6 +128,18 @@ def with_calls(obeys: Obeys) -> Obeys:
                 await only("calls", head, group)(looked)
 
     return both
+
+
+def listed(section: str, statement: str) -> Obeys:
+    """See that as many lines are listed as there are rows of a window: of all time for holds, where none is chosen."""
+
+    async def obeys(looked: Looked) -> None:
+        asks_window = section == "users" or looked.asked.keys() & {"range", "from", "to"}
+        window = looked.window if asks_window else Window.days(date(2020, 1, 1), date(2090, 1, 1), ZoneInfo("UTC"))
+        [(rows,)] = await ask(looked.site, statement, window.start, window.end)
+        assert len(looked.after.table_of(section).rows) == rows > 0
+
+    return obeys
 
 
 async def by_cost(looked: Looked) -> None:

@@ -100,6 +100,27 @@ async def to_findings(page: Page, lead: Lead) -> None:
     assert whole(said) == sum([len(table.rows) async for table in paged(page, lead.link, "open")])
 
 
+async def to_users(page: Page, lead: Lead) -> None:
+    """It leads to as many users."""
+    [said] = lead.figures.values()
+    assert whole(said) == sum([len(table.rows) async for table in paged(page, lead.link, "users")])
+
+
+async def to_holds(page: Page, lead: Lead) -> None:
+    """It leads to as many holds, or to those that add up to as many tokens."""
+    [(name, said)] = lead.figures.items()
+    tables = [table async for table in paged(page, lead.link, "holds")]
+    tokens = [whole(row.cells[3]) for table in tables for row in table.rows]
+    assert whole(said) == (sum(tokens) if name == "Held for calls" else len(tokens))
+
+
+async def to_refused(page: Page, lead: Lead) -> None:
+    """It leads to the minutes in which as many calls were refused."""
+    [said] = lead.figures.values()
+    tables = [table async for table in paged(page, lead.link, "refused")]
+    assert whole(said) == sum(whole(row.cells[-1]) for table in tables for row in table.rows)
+
+
 async def to_cost(page: Page, lead: Lead) -> None:
     """It leads to the cost of a part, which is the same, of as many calls."""
     there = await follow(page, lead.link)
@@ -128,7 +149,8 @@ async def to_ledger(page: Page, lead: Lead) -> None:
                 used -= change
             else:
                 given += change
-    assert [whole(tiles[each]) for each in ("Tokens left", "Granted in all", "Used")] == [given - used, given, used]
+    left = given - used - whole(tiles["Held for calls"])
+    assert [whole(tiles[each]) for each in ("Tokens left", "Granted in all", "Used")] == [left, given, used]
 
 
 async def to_entry(page: Page, lead: Lead) -> None:
@@ -182,6 +204,9 @@ LED: Mapping[str, Mapping[str, Leads]] = {
         "tile: Tokens": to_tiles,
         "tile: Cost": to_tiles,
         "tile: Calls": to_tiles,
+        "tile: Active users": to_users,
+        "tile: Failed, not deducted": to_holds,
+        "tile: Refused for balance": to_refused,
         "tile: To look at": to_findings,
         "by-model": to_bar("by-model"),
         "by-kind": to_overview,
@@ -202,13 +227,14 @@ LED: Mapping[str, Mapping[str, Leads]] = {
         "cost-users": to_matrix,
         "by-service": to_bar("by-service"),
     },
-    "ledger": {"entry": to_record, "entries: No.": to_entry, "entries": to_entry},
+    "ledger": {"tile: Held for calls": to_holds, "entry": to_record, "entries: No.": to_entry, "entries": to_entry},
     "alerts": {"count: kind": to_findings},
     "prices": {"fact: Calls without a price": to_findings},
     "user": {
         "tile: Tokens left": to_ledger,
         "tile: Granted in all": to_ledger,
         "tile: Used": to_ledger,
+        "tile: Held for calls": to_holds,
         "tile: Calls": to_calls,
         "tile: Cost": to_calls,
         "year: part": to_calls,
@@ -253,6 +279,8 @@ UNLED: Mapping[str, Mapping[str, str]] = {
     "ledger": {f"tile: {name}": LISTED for name in ("Tokens left", "Granted in all", "Used", "Held for calls")}
     | dict.fromkeys(("fact: Change", "fact: Balance after"), RECORD)
     | {f"fact: {name}": CHECKED for name in ("Accounts", "Records read again")},
+    "ledger_holds": {"holds: Tokens held": RECORD},
+    "ledger_refused": {"refused: Calls": "counts calls that were never made, so that there is no record of them"},
     "alerts_events": {"events: Attempts": "counts attempts at sending, which nobody records one by one"},
     "prices": {f"{part}: {name}": PRICE for part, name in (("book", "Unit price"), ("later", "Then"),
                                                            ("later", "Until then"), ("fact", "Own prices"))},

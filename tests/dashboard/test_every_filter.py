@@ -18,6 +18,9 @@ from jangbu.dashboard.choices import CUSTOM
 from jangbu.dashboard.pages.all import PAGES
 from tests.dashboard.conftest import Opens, sign_in, undrawn
 from tests.dashboard.obeying import (
+    ACTIVE,
+    HOLDS,
+    REFUSED,
     Looked,
     Obeys,
     by_cost,
@@ -30,6 +33,7 @@ from tests.dashboard.obeying import (
     found_by_name,
     in_that_zone,
     least_first,
+    listed,
     of_money,
     of_period,
     of_user,
@@ -124,7 +128,8 @@ TRIED: Mapping[str, Mapping[str, Set]] = {
     "models": usage(counted(calls_of_models), "by-model") | {"metric": Set("cost", by_cost)},
     "cost": usage(counted(calls_of_cost), "by-service") | {"compare": Set("1", compared(5))},
     "users": period(of_period)
-    | {"search": Set("l", found_by_name), "order": Set("user", by_name), "way": Set("up", least_first)},
+    | {"search": Set("l", found_by_name), "order": Set("user", by_name), "way": Set("up", least_first)}
+    | {"active": Set("1", listed("users", ACTIVE))},
     "user": period(with_calls(of_matrix)) | part(with_calls(of_matrix)),
     "ledger": period(entered)
     | {
@@ -133,6 +138,14 @@ TRIED: Mapping[str, Mapping[str, Set]] = {
         "asset": Set("money", of_money),
         "kind": Set("usage", only("entries", "Kind", "entry")),
     },
+    "ledger_holds": period(listed("holds", HOLDS))
+    | {
+        "user": Set(KIM, only("holds", "User")),
+        "state": Set("open", only("holds", "State", "hold")),
+        "service": Set("chat", only("holds", "Service", "service")),
+        "model": Set(MODELS[1], only("holds", "Model")),
+    },
+    "ledger_refused": period(listed("refused", REFUSED)) | {"user": Set(LEE, only("refused", "User"))},
     "alerts": {
         "state": Set("resolved", only("open", "State", "inbox")),
         "kind": Set("overrun", only("open", "Why", "finding")),
@@ -162,7 +175,7 @@ async def test_every_page_of_the_menu_and_beside_it_is_gone_through(opens_varied
         await page.goto(address)
         seen |= {address.partition("?")[0], *await links_of(page, ".beside a")}
     found = {path.partition("/dashboard")[2] or "/" for path in seen}
-    led_to = {"/user", "/users/grant", "/call", "/profile", "/prices/change"}
+    led_to = {"/user", "/users/grant", "/call", "/profile", "/prices/change", "/ledger/holds", "/ledger/refused"}
     assert {path.rstrip("/") for path in found | led_to} == {each.path.rstrip("/") for each in PAGES}
     assert not led_to & found
 

@@ -8,7 +8,7 @@ import asyncpg
 from jangbu.clock import new_id
 from jangbu.config import Settings
 from jangbu.domain.alerts import Alert, Condition, Phase
-from jangbu.domain.flow import Bounds, Call, MarkUnknown, Settle, TakeHold
+from jangbu.domain.flow import Bounds, Call, MarkUnknown, Refused, Release, Settle, TakeHold
 from jangbu.domain.ledger import Asset
 from jangbu.domain.price_book import Meter, Price
 from jangbu.domain.pricing import Terms
@@ -17,7 +17,7 @@ from jangbu.metering.inbox import FindingKind, Inbox
 from jangbu.metering.meter import Metering
 from jangbu.storage import alerts as outbox
 from jangbu.wiring import open_metering
-from tests.dashboard.site import MODELS, USERS, fill
+from tests.dashboard.site import MODELS, SERVICES, USERS, fill
 from tests.metering.telling import answer
 
 KIM, LEE = USERS[:2]
@@ -33,6 +33,15 @@ EVENTS = (
     (EventKind.BALANCE_LOW, KIM, "delivered"),
     (EventKind.CALL_REFUSED, LEE, "waiting"),
 )
+
+
+AGO = (
+    """UPDATE jangbu.holds SET taken_at = date_trunc('day', now(), 'UTC') - interval '20 days' + interval '12 hours'
+    WHERE model = $1""",
+    """INSERT INTO jangbu.refused_minutes (project, at, account_id, calls)
+    SELECT 'default', h.taken_at, h.account_id, 5 FROM jangbu.holds AS h WHERE h.model = $1""",
+)
+"""What was held for one model, and some calls that were refused, were so some time ago."""
 
 
 async def fill_varied(database_url: str) -> str:
@@ -51,10 +60,13 @@ async def fill_varied(database_url: str) -> str:
         await _looked_into(ledger, call)
         await ledger.accounts.refund(KIM, (latest := await _overrun(ledger, KIM)), 50, reason="it stopped", key="back")
         await _unknown(ledger)
+        await _undeducted(ledger)
         await _keys(ledger)
         await _alerts(ledger)
     connection = await asyncpg.connect(database_url)
     await connection.execute(ALERTS, Condition.UNPRICED.value)
+    for statement in AGO:
+        await connection.execute(statement, MODELS[1])
     for kind, user, state in EVENTS:
         await _event(connection, kind, user, state)
     await connection.close()
@@ -77,6 +89,24 @@ async def _unknown(ledger: Metering) -> None:
     call = Call(new_id(ledger.clock), LEE, "chat", MODELS[0], Bounds(10, 10, True))
     await ledger.execute(TakeHold(call, 10, HELD, HELD))
     await ledger.execute(MarkUnknown(call, "the line broke"))
+
+
+async def _undeducted(ledger: Metering) -> None:
+    """Hold tokens for calls that go on, end two without a deduction, and have some refused for balance."""
+    calls = [
+        Call(new_id(ledger.clock), user, service, model, Bounds(10, 10, True))
+        for user, service, model in ((KIM, SERVICES[0], MODELS[1]), (LEE, "chat", MODELS[0]), (KIM, "chat", MODELS[0]),
+                                     (LEE, SERVICES[2], MODELS[0]))
+    ]  # fmt: skip
+    for call in calls:
+        await ledger.execute(TakeHold(call, 10, HELD, HELD))
+    for call in calls[:2]:
+        await ledger.holds.extend(ledger.accounts.id_of(call.user), call.id)
+    for call in calls[2:]:
+        await ledger.execute(Release(call, "the provider answered 503"))
+    for user in (KIM, KIM, LEE):
+        call = Call(new_id(ledger.clock), user, "chat", MODELS[0], Bounds(10, 10, True))
+        assert isinstance(await ledger.execute(TakeHold(call, 10, 10**15, 10**15)), Refused)
 
 
 async def _keys(ledger: Metering) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from tests.simulation.tables import TOKENS, Account, Finding, Hold, Row
 
-_WEEK_SECONDS = 7 * 86_400
+_KEPT_SECONDS = 400 * 86_400
 
 
 class Holding:
@@ -161,7 +161,7 @@ class Holding:
 
     def hold_purge(self, limit: int) -> list[Row]:
         gone = 0
-        before = self.seconds() - _WEEK_SECONDS
+        before = self.seconds() - _KEPT_SECONDS
         for account in self.accounts.values():
             for hold in account.holds.values():
                 is_old = hold.state in ("released", "expired") and (hold.closed_at or 0.0) < before

@@ -26,6 +26,7 @@ from jangbu.metering.meter import Metering
 from jangbu.metering.people import people_of
 from jangbu.metering.pricing import Pricing
 from jangbu.metering.recorder import Recorder
+from jangbu.metering.refusals import Refusals
 from jangbu.metering.resources import Resources
 from jangbu.metering.services import Services
 from jangbu.metering.spooling import Spooling
@@ -147,6 +148,7 @@ class Process:
             view_tokens=ViewTokens(database, self.clock, project=PROJECT),
             alerts=self._alerts(database),
             webhooks=Webhooks(database, self.clock, project=PROJECT, telling=None),
+            refusals=Refusals(database, self.clock, project=PROJECT),
         )
         while True:
             try:

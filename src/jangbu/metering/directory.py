@@ -29,6 +29,7 @@ __all__ = [
     "Spark",
     "State",
     "active",
+    "called",
     "histogram",
     "page",
     "sparks",
@@ -156,6 +157,17 @@ async def active(look: Snapshot, window: Window) -> int | None:
     return None if window.end <= look.as_of else await directory.active(look.reader, look.project, window.start)
 
 
+async def called(look: Snapshot, window: Window) -> int:
+    """Give how many users called in a window, whether it is over or not."""
+    users = await active(look, window)
+    if users is not None:
+        return users
+    start, end = window.start.astimezone(UTC), window.end.astimezone(UTC)
+    first = _midnight(start) if start == _midnight(start) else _midnight(start) + timedelta(days=1)
+    days = (first, _midnight(end)) if first < _midnight(end) else (end, end)
+    return await directory.called(look.reader, look.project, start, end, days)
+
+
 async def histogram(look: Snapshot, bounds: Sequence[int] = BOUNDS) -> tuple[Bin, ...]:
     """Give how many users ever used how many tokens, from nothing to the most, without the empty bins at the end."""
     numbers = await directory.histogram(look.reader, look.project, bounds)
@@ -164,6 +176,10 @@ async def histogram(look: Snapshot, bounds: Sequence[int] = BOUNDS) -> tuple[Bin
         Bin(least, edges[place + 1] if place + 1 < len(edges) else None, numbers.get(place, 0))
         for place, least in enumerate(edges[: max(numbers, default=-1) + 1])
     )
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 async def _places(

@@ -15,7 +15,7 @@ from jangbu.metering.retry import repeated
 from jangbu.storage import holds
 from jangbu.storage.database import Database
 from jangbu.storage.failures import translated
-from jangbu.storage.holds import HoldAnswer, HoldRequest, HoldRow
+from jangbu.storage.holds import ANY, HoldAnswer, HoldRequest, HoldRow, Which
 
 _BATCH_MAX = 64
 _QUEUE_MAX = 20_000
@@ -127,9 +127,10 @@ class Holds:
         states: Sequence[str] | None,
         limit: int,
         after: tuple[datetime, UUID] | None = None,
+        which: Which = ANY,
     ) -> Sequence[HoldRow]:
         """Give holds, oldest first, from the one after that of this time and id."""
-        return await holds.page(self._database, self._project, account, states, limit, after)
+        return await holds.page(self._database, self._project, account, states, limit, after, which)
 
     async def call_of(self, hold: UUID) -> Call:
         """Give the call that a hold was taken for, to settle it by evidence. Raises NotFound."""

@@ -29,6 +29,7 @@ from jangbu.metering.numbering import Numbering
 from jangbu.metering.people import People
 from jangbu.metering.pricing import Pricing
 from jangbu.metering.recorder import Known, Named, Recorder, Spooled
+from jangbu.metering.refusals import Refusals
 from jangbu.metering.resources import Resources
 from jangbu.metering.retention import dropped_by_retention
 from jangbu.metering.retry import repeated
@@ -66,12 +67,14 @@ class Metering:
         people: People,
         view_tokens: ViewTokens,
         webhooks: Webhooks,
+        refusals: Refusals,
     ) -> None:
         self.database = database
         self.clock = accounts.clock
         self.alerts = alerts
         self.webhooks = webhooks
         self._watch = webhooks.watch
+        self.refusals = refusals
         self.accounts = accounts
         self.holds = holds
         self.absence = holds.absence
@@ -131,8 +134,10 @@ class Metering:
 
     def refused(self, user: str) -> None:
         """Note that a call was not made because the user's balance does not cover it."""
+        account = self.accounts.id_of(user)
+        self.refusals.note(account)
         if self._watch is not None:
-            self._watch.refused(self.accounts.id_of(user))
+            self._watch.refused(account)
 
     async def briefly(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """Ask the database something before a call is made, for as long as a hold is waited for.
@@ -201,6 +206,7 @@ class Metering:
         await self.keys.close()
         self.members.close()
         await self.webhooks.stop()
+        await self.refusals.stop()
         await self.alerts.stop()
         await self.database.close()
 

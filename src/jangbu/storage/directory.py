@@ -101,3 +101,9 @@ async def active(reader: Reader, project: str, since: datetime) -> int:
     """Give how many users called since a moment."""
     users: int = await reader.value("directory_active", project, since)
     return users
+
+
+async def called(reader: Reader, project: str, start: datetime, end: datetime, days: tuple[datetime, datetime]) -> int:
+    """Give how many users called in a time that is over; ``days`` says from where to where it has whole days of UTC."""
+    users: int = await reader.value("directory_called", project, start, end, *days)
+    return users

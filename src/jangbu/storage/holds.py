@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from jangbu.storage.database import Connection, Database
+from jangbu.storage.database import Connection, Database, Reader
 from jangbu.storage.statements import statement
 
 
@@ -54,6 +54,21 @@ class HoldRow:
     taken_at: datetime
     expires_at: datetime
     closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which holds are meant: all, or those that were taken from ``since`` to before ``until``, for calls of one service
+    or model.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    service: str | None = None
+    model: str | None = None
+
+
+ANY = Which()
 
 
 async def take(
@@ -131,10 +146,12 @@ async def page(
     states: Sequence[str] | None,
     limit: int,
     after: tuple[datetime, UUID] | None = None,
+    which: Which = ANY,
 ) -> Sequence[HoldRow]:
     """Give holds, oldest first, from the one after ``after``."""
     taken_at, last = (None, None) if after is None else after
-    rows = await database.rows("hold_list", project, account, states, limit, taken_at, last)
+    of = (which.since, which.until, which.service, which.model)
+    rows = await database.rows("hold_list", project, account, states, limit, taken_at, last, *of)
     return [
         HoldRow(
             row["id"],
@@ -163,6 +180,14 @@ async def is_open(database: Database, project: str, hold: UUID) -> bool:
     """Tell whether a hold is there whose call was not said to have ended, nor to be of unknown outcome."""
     row = await database.row("hold_find", project, hold)
     return row is not None and row["state"] == "open"
+
+
+async def undeducted(
+    reader: Reader, project: str, account: UUID | None, since: datetime, until: datetime, named: tuple[str | None, ...]
+) -> int:
+    """Count the holds of a time whose calls were not deducted; ``named`` are the service and the model, or None."""
+    calls: int = await reader.value("hold_undeducted", project, since, until, account, *named)
+    return calls
 
 
 async def sums(database: Database, project: str) -> dict[str, tuple[int, int]]:

@@ -10,9 +10,12 @@ from jangbu.dashboard.figures import kinds_figure, parts_figure
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OPERATIONS, READERS, Page
 from jangbu.dashboard.unmatched import or_nothing
-from jangbu.metering import series, tops
+from jangbu.domain.windows import Window
+from jangbu.metering import directory, series, tops
+from jangbu.metering.refusals import refused_in
 from jangbu.metering.reports import Reports
-from jangbu.metering.snapshots import snapshot
+from jangbu.metering.snapshots import Snapshot, snapshot
+from jangbu.storage.holds import undeducted
 
 __all__ = ["PAGE"]
 
@@ -31,6 +34,7 @@ async def show(look: Look) -> Mapping[str, Any]:
             before = (await series.of(book, before_of(window, book.as_of), filters)).total
         # Of a part of the calls nobody keeps who made most of them.
         users = None if look.is_filtered else await tops.users(book, window, metric, limit=_TOP_USERS)
+        active, undeducted, refused = await _uncounted(look, book, window)
         choices = await chosen(look, book)
     findings = await reports.findings(limit=10)
     return {
@@ -39,6 +43,9 @@ async def show(look: Look) -> Mapping[str, Any]:
         "services": by_service.lines,
         "before": before,
         "users": users,
+        "active": active,
+        "undeducted": undeducted,
+        "refused": refused,
         "findings": findings,
         "is_new": not by_model.total.calls and not await reports.totals(),
         "may_record": look.may(OPERATIONS),
@@ -48,6 +55,18 @@ async def show(look: Look) -> Mapping[str, Any]:
         "chart": parts_figure(look, "by-model", by_model, metric, look.texts(f"overview.by_model.{metric}")),
         "kinds": kinds_figure(look, "by-kind", by_model, look.texts("overview.by_kind")),
     }
+
+
+async def _uncounted(look: Look, book: Snapshot, window: Window) -> tuple[int | None, int, int | None]:
+    """Count who called, which calls were not deducted, and which were refused.
+
+    Of a part of the calls nobody keeps who made them, and a call that is refused names no model.
+    """
+    service, model, user = look.asked("service"), look.asked("model"), look.asked("user")
+    account = None if user is None else await book.account(user)
+    failed = await undeducted(book.reader, book.project, account, window.start, window.end, (service, model))
+    refused = None if service or model else await refused_in(book, window, user)
+    return None if look.is_filtered else await directory.called(book, window), failed, refused
 
 
 async def _waiting(look: Look) -> int:

@@ -27,21 +27,27 @@ async def show(look: Look) -> Mapping[str, Any]:
     order = chosen_of(Order, look.asked("order")) or Order.USED
     way = look.asked("way") or ("up" if order is Order.USER else "down")
     require_one_of(_WAYS, way)
-    prefix = _prefix(look)
+    prefix, is_active = _prefix(look), look.asked("active") is not None
     async with snapshot(look.ledger.database, look.settings.project) as book:
         page = await directory.page(
             book, window, order=order, descending=way == "down", prefix=prefix, after=_place(look), limit=_SHOWN
         )
+        users = [each for each in page.users if each.period.calls or not is_active]
         bins = await directory.histogram(book)
-        sparks = await directory.sparks(book, [each.account for each in page.users])
+        sparks = await directory.sparks(book, [each.account for each in users])
         choices = await chosen(look, book)
+    # Who was seen last before the period began did not call in it, nor did anybody after them.
+    seen_at = page.users[-1].seen_at if page.users and order is Order.SEEN and way == "down" else None
+    is_over = is_active and seen_at is not None and seen_at < window.start
     return {
         "choices": choices,
         "found": page,
+        "users": users,
+        "is_active": is_active,
         "sparks": {account: drawn(look, spark) for account, spark in sparks.items()},
         "spark_days": directory.SPARK_DAYS,
         "spark_height": HEIGHT,
-        "next": None if page.next is None else f"{page.next.key}:{page.next.user}",
+        "next": None if page.next is None or is_over else f"{page.next.key}:{page.next.user}",
         "bins": [each for each in bins if each.users],
         "most": max((each.users for each in bins), default=1) or 1,
         "order": order.value,
@@ -54,8 +60,9 @@ async def show(look: Look) -> Mapping[str, Any]:
 
 
 async def users(look: Look) -> Table:
-    """Read all users whose names begin as is searched for, in the order of their names."""
-    return await exported_users(look.ledger.database, look.settings.project, window_of(look), _prefix(look))
+    """Read all users whose names begin as is searched for, in the order of their names; who called, where asked."""
+    project, is_active = look.settings.project, look.asked("active") is not None
+    return await exported_users(look.ledger.database, project, window_of(look), _prefix(look), is_active=is_active)
 
 
 def _prefix(look: Look) -> str:

@@ -8,6 +8,7 @@ from jangbu.metering.exports.files import MEDIA_TYPES, Format, offered, written
 from jangbu.metering.exports.people import audited, users
 from jangbu.metering.exports.sources import Span, calls, entries, parts, usage
 from jangbu.metering.exports.tables import Column, Kind, Table, begun
+from jangbu.metering.exports.undeducted import held, refused
 
 __all__ = [
     "MEDIA_TYPES",
@@ -21,9 +22,11 @@ __all__ = [
     "begun",
     "calls",
     "entries",
+    "held",
     "offered",
     "parts",
     "prices",
+    "refused",
     "tags",
     "usage",
     "users",

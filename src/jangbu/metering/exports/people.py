@@ -35,8 +35,12 @@ _AUDIT = (
 )
 
 
-async def users(database: Database, project: str, window: Window, prefix: str = "") -> Table:
-    """Export the users whose names begin with a prefix, in the order of names, with what they used in a window."""
+async def users(
+    database: Database, project: str, window: Window, prefix: str = "", *, is_active: bool = False
+) -> Table:
+    """Export the users whose names begin with a prefix, in the order of names, with what they used in a window; only
+    those who called in it where ``is_active``.
+    """
 
     async def pages() -> AsyncIterator[Page]:
         after: Place | None = None
@@ -45,7 +49,7 @@ async def users(database: Database, project: str, window: Window, prefix: str = 
                 found = await directory.page(
                     look, window, order=Order.USER, descending=False, prefix=prefix, after=after, limit=_ROWS
                 )
-            yield [_user(each) for each in found.users]
+            yield [_user(each) for each in found.users if each.period.calls or not is_active]
             after = found.next
             if after is None:
                 return

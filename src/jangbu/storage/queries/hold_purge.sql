@@ -1,8 +1,9 @@
--- Forgets holds that were given back a week ago: nothing repeats a call's hold as late as that.
+-- Forgets holds that were given back 400 days ago: until then they are counted among the calls that were not deducted, and
+-- nothing repeats a call's hold as late as that.
 WITH old AS (
     SELECT h.account_id, h.id
     FROM jangbu.holds AS h
-    WHERE h.state IN ('released', 'expired') AND h.closed_at < clock_timestamp() - interval '7 days'
+    WHERE h.state IN ('released', 'expired') AND h.closed_at < clock_timestamp() - interval '400 days'
     LIMIT $1::integer
 ),
 gone AS (
