@@ -109,16 +109,15 @@ async def to_users(page: Page, lead: Lead) -> None:
 async def to_holds(page: Page, lead: Lead) -> None:
     """It leads to as many holds, or to those that add up to as many tokens."""
     [(name, said)] = lead.figures.items()
-    tables = [table async for table in paged(page, lead.link, "holds")]
-    tokens = [whole(row.cells[3]) for table in tables for row in table.rows]
+    tokens = [whole(row.cells[3]) async for table in paged(page, lead.link, "holds") for row in table.rows]
     assert whole(said) == (sum(tokens) if name == "Held for calls" else len(tokens))
 
 
 async def to_refused(page: Page, lead: Lead) -> None:
     """It leads to the minutes in which as many calls were refused."""
     [said] = lead.figures.values()
-    tables = [table async for table in paged(page, lead.link, "refused")]
-    assert whole(said) == sum(whole(row.cells[-1]) for table in tables for row in table.rows)
+    refused = [whole(row.cells[-1]) async for table in paged(page, lead.link, "refused") for row in table.rows]
+    assert whole(said) == sum(refused)
 
 
 async def to_cost(page: Page, lead: Lead) -> None:
