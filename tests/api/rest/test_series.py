@@ -1,7 +1,7 @@
 """Series of usage: every bucket of a period by any zone's clock, and by model, service, user and tag, to the token."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -83,6 +83,61 @@ async def test_a_series_is_what_the_records_say_by_day_and_part(shop: Stage, zon
         assert bucket["calls"] == sum(line["calls"][place] for line in found["lines"])
     assert found["total"]["total_tokens"] == sum(bucket["total_tokens"] for bucket in found["buckets"]) > 0
     assert found["is_whole"] is True
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kathmandu"])
+async def test_totals_days_and_costs_of_some_days_are_what_the_records_say(shop: Stage, zone: str) -> None:
+    period = f"since=2026-10-30&until=2026-11-03&zone={zone}"
+    meant = {by: await raw(shop, zone, by) for by in ("model", "service", "user")}
+    sums = {by: {name: _summed(days) for name, days in parts.items()} for by, parts in meant.items()}
+    whole = _summed(dict(enumerate(sums["model"].values())))
+    totals = (await shop.get(f"/usage/totals?{period}")).ok
+    assert _told(totals["total"]) == whole
+    for by in ("model", "service"):
+        for name, (calls, tokens) in sums[by].items():
+            lines = [_told(line) for line in totals["totals"] if line[by] == name]
+            assert (sum(each[0] for each in lines), sum(each[1] for each in lines)) == (calls, tokens)
+        costs = (await shop.get(f"/cost?by={by}&{period}")).ok
+        assert {line[by]: _told(line) for line in costs["costs"]} == sums[by]
+    users = (await shop.get(f"/cost?by=user&{period}")).ok
+    assert {line["user"]: _told(line) for line in users["costs"]} == sums["user"]
+    assert (_told(users["total"]), users["costs"][0]["user"]) == (whole, "kim")
+    kim = (await shop.get(f"/cost?by=user&user=kim&{period}")).ok
+    assert (_told(kim["costs"][0]), _told(kim["total"])) == (sums["user"]["kim"], sums["user"]["kim"])
+    daily = (await shop.get(f"/usage/daily?{period}&zeros=true")).ok
+    assert daily["zone"] == zone
+    assert [line["day"] for line in daily["days"]] == sorted((line["day"] for line in daily["days"]), reverse=True)
+    assert len({line["day"] for line in daily["days"]}) == 5
+    found = {(line["service"], date.fromisoformat(line["day"])): _told(line) for line in daily["days"]}
+    assert {part: told for part, told in found.items() if part[0] is not None} == {
+        (service, day): told for service, days in meant["service"].items() for day, told in days.items()
+    }
+    assert all(told == (0, 0) for part, told in found.items() if part[0] is None)
+    five = (await shop.get(f"/usage/daily?days=5&until=2026-11-03&zone={zone}&zeros=true")).ok
+    assert five == daily
+
+
+def _summed(days: Mapping[Any, tuple[int, int]]) -> tuple[int, int]:
+    return sum(calls for calls, _ in days.values()), sum(tokens for _, tokens in days.values())
+
+
+def _told(line: dict[str, Any]) -> tuple[int, int]:
+    return line["calls"], line["total_tokens"]
+
+
+async def test_days_that_are_none_are_refused_and_one_bound_leaves_the_other_open(shop: Stage) -> None:
+    for path in (
+        "/usage/totals?since=2026-11-03&until=2026-10-30", "/usage/totals?zone=Mars", "/cost?since=2026-02-30",
+        "/cost?days=7&since=2026-11-01", "/usage/daily?days=7&since=2026-11-01",
+        "/usage/daily?since=2025-01-01&until=2026-11-03", "/usage/daily?zone=Asia/Seoul&until=0001-01-01",
+    ):  # fmt: skip
+        assert (await shop.get(path)).code == "invalid_input", path
+    ever = (await shop.get("/usage/totals")).ok
+    for path in ("since=2026-10-01", "until=2026-12-01", "zone=Asia/Seoul"):
+        assert (await shop.get(f"/usage/totals?{path}")).ok == ever
+    early = (await shop.get("/usage/totals?until=2026-10-31")).ok["total"]["calls"]
+    late = (await shop.get("/usage/totals?since=2026-11-01&until=2026-12-01")).ok["total"]["calls"]
+    assert (early + late, 0 < early < 120) == (120, True)
 
 
 async def test_a_day_of_25_hours_has_25_buckets_of_which_two_bear_the_same_hour(shop: Stage) -> None:

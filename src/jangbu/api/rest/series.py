@@ -11,7 +11,8 @@ from fastapi import Depends, Query
 from jangbu.api.rest.asked import Ask, Asked, Somebody
 from jangbu.api.rest.costs import shown
 from jangbu.api.rest.declared import FIGURES, USER, Routes
-from jangbu.api.rest.reports import FIGURES_EXAMPLE, FigureFacts, day_of
+from jangbu.api.rest.periods import day_of
+from jangbu.api.rest.reports import FIGURES_EXAMPLE, FigureFacts
 from jangbu.api.rest.values import Answer, Day, Number, Part, example
 from jangbu.domain.amounts import NOTHING, Amounts
 from jangbu.domain.windows import FIRST, Bucket, Window, zone_named
