@@ -1,5 +1,6 @@
 """What a page has to show once a filter is set: each function gives what sees to that."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -7,9 +8,10 @@ from zoneinfo import ZoneInfo
 
 from jangbu.dashboard.texts import texts_of
 from jangbu.domain.windows import Preset, Window
+from tests.dashboard.raw import signed_in
 from tests.dashboard.reading import ask
 from tests.dashboard.shown import Node
-from tests.dashboard.site import Site
+from tests.dashboard.site import OWNER, Site
 
 T = texts_of("en")
 SHOWN_MOST = 50
@@ -35,6 +37,19 @@ ACTIVE = """
 """
 HOLDS = "SELECT count(*) FROM jangbu.holds WHERE state IN ('open', 'unknown') AND taken_at >= $1 AND taken_at < $2"
 REFUSED = "SELECT count(*) FROM jangbu.refused_minutes WHERE at >= $1 AND at < $2"
+TAGGED = """
+    SELECT count(*)
+    FROM jangbu.usage AS u
+    JOIN jangbu.accounts AS a ON a.account_id = u.account_id
+    WHERE a.user_id = $1 AND 'feature=' || (u.metadata #>> '{tags,feature}') = $2
+"""
+OVERRUN = """
+    SELECT count(*)
+    FROM jangbu.usage AS u
+    JOIN jangbu.accounts AS a ON a.account_id = u.account_id
+    WHERE a.user_id = $1 AND u.total > u.hold_amount AND NOT u.late
+        AND u.id NOT IN (SELECT e.reference FROM jangbu.entries AS e WHERE e.kind IN ('refund', 'void'))
+"""
 
 
 @dataclass(frozen=True)
@@ -140,6 +155,30 @@ def listed(section: str, statement: str) -> Obeys:
         assert len(looked.after.table_of(section).rows) == rows > 0
 
     return obeys
+
+
+def searched(obeys: Obeys) -> Obeys:
+    """See to the calls that are found by how they ended or by a tag; the file has them, too, and no others."""
+
+    async def both(looked: Looked) -> None:
+        await obeys(looked)
+        user, wanted = looked.asked["user"], looked.value if looked.name == "tag" else None
+        counted = await ask(looked.site, TAGGED, user, wanted) if wanted else await ask(looked.site, OVERRUN, user)
+        [(calls,)] = counted
+        assert len(looked.after.table_of("calls").rows) == min(SHOWN_MOST, calls) > 0
+        assert len(looked.before.table_of("calls").rows) > calls or calls > SHOWN_MOST
+        if not wanted:
+            await only("calls", "Status", "ending")(looked)
+        [link] = [
+            each.attributes["href"]
+            for each in looked.after.all("a")
+            if "/user/calls.jsonl" in each.attributes.get("href", "")
+        ]
+        owner = await asyncio.to_thread(signed_in, looked.site, OWNER)
+        answer = await asyncio.to_thread(owner.get, link.removeprefix("/dashboard"))
+        assert len(answer.text.splitlines()) == calls
+
+    return both
 
 
 async def by_cost(looked: Looked) -> None:

@@ -33,6 +33,10 @@ from tests.metering.telling import answer
 ME = Actor.of_command("test")
 GIVEN, CHARGED, HELD = 1_000_000, 250, 100
 GRANTED = "SELECT b.granted FROM jangbu.balances b JOIN jangbu.accounts a USING (account_id) WHERE user_id = $1"
+PRIORITIES = (
+    "SELECT b.granted || ' ' || (SELECT min(g.priority) FROM jangbu.grants g WHERE g.account_id = a.account_id)"
+    " FROM jangbu.balances b JOIN jangbu.accounts a USING (account_id) WHERE user_id = $1"
+)
 STATE = "SELECT state::text FROM jangbu.accounts WHERE user_id = $1"
 HOLDS = (
     "SELECT b.held || ' ' || b.used FROM jangbu.balances b JOIN jangbu.accounts a USING (account_id) WHERE user_id = $1"
@@ -135,7 +139,9 @@ class Done:
 
 WHY = {"reason": "it is right so"}
 DONE = {
-    "/user/grant": Done("/user?user={}", user_of, GRANTED, GIVEN + 5, {"amount": "5"}),
+    "/user/grant": Done(
+        "/user?user={}", user_of, PRIORITIES, f"{GIVEN + 5} -3", {"amount": "5", "priority": "-3"}
+    ),
     "/user/adjust": Done("/user?user={}", user_of, GRANTED, GIVEN - 5, {"delta": "-5"} | WHY),
     "/user/block": Done("/user?user={}", user_of, STATE, "blocked"),
     "/user/unblock": Done("/user?user={}", blocked_user, STATE, "active"),

@@ -39,6 +39,7 @@ from tests.dashboard.obeying import (
     of_user,
     of_version,
     only,
+    searched,
     undelivered,
     whole,
     with_calls,
@@ -130,7 +131,9 @@ TRIED: Mapping[str, Mapping[str, Set]] = {
     "users": period(of_period)
     | {"search": Set("l", found_by_name), "order": Set("user", by_name), "way": Set("up", least_first)}
     | {"active": Set("1", listed("users", ACTIVE))},
-    "user": period(with_calls(of_matrix)) | part(with_calls(of_matrix)),
+    "user": period(with_calls(of_matrix))
+    | part(with_calls(of_matrix))
+    | {"status": Set("overrun", searched(of_matrix)), "tag": Set("feature=writing", searched(of_matrix))},
     "ledger": period(entered)
     | {
         "zone": Set(SEOUL, in_that_zone),

@@ -133,6 +133,10 @@ async def test_a_state_says_how_a_user_stands(shop: Shop) -> None:
         "none": State.EMPTY,
         "banned": State.BLOCKED,
     }
+    async with snapshot(shop.database, shop.project) as look:
+        told = {each.user: each.state for each in (await directory.page(look, WINDOW, limit=1_000, low=100)).users}
+    wanted = (State.OK, State.LOW, State.EMPTY, State.BLOCKED)
+    assert tuple(told[user] for user in ("rich", "poor", "broke", "banned")) == wanted
 
 
 async def test_a_late_call_does_not_make_a_user_seen_earlier(shop: Shop) -> None:

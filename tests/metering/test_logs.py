@@ -8,9 +8,11 @@ import pytest
 
 from jangbu.domain.windows import Window
 from jangbu.errors import NotFound
+from jangbu.metering import exports
+from jangbu.metering.log_search import STEP, Sought, Tag, sought
 from jangbu.metering.logs import Ending, Logged, calls_of
 from jangbu.metering.rollups import Rollups
-from jangbu.metering.snapshots import snapshot
+from jangbu.metering.snapshots import Filters, snapshot
 from jangbu.storage.database import Database
 from tests.metering.charted import DAY, HOUR, KOLKATA, MINUTE, MOVED, SEOUL, recorded
 from tests.metering.traffic import FLASH, IMAGE, KIM, LEE, PRO, TEXT, Shop, open_shop
@@ -120,6 +122,44 @@ async def test_a_log_tells_how_each_call_ended(shop: Shop) -> None:
         assert found[call].took_ms == since // timedelta(milliseconds=1) >= 120_000
     assert (found[plain.id].took_ms, found[refunded.id].took_ms) == (None, None)
     assert found[plain.id].call.response_id == plain.response_id
+
+
+async def test_calls_are_found_by_how_they_ended_and_by_their_tags_whatever_step_they_lie_in(shop: Shop) -> None:
+    """What the statement calls an ending is what a log calls it, and a file has the calls that the pages have."""
+    shop.clock.set(datetime.now(UTC) - timedelta(minutes=2))
+    await shop.accounts.grant(KIM, 100_000, key="purchase")
+    covered, exceeded, late, back = [await shop.hold(KIM, 100) for _ in range(4)]
+    await shop.holds.release(shop.accounts.id_of(KIM), late, "given up too early")
+    tagged = [
+        shop.row(KIM, service=IMAGE)._replace(metadata=f'{{"tags":{{"feature":"{value}"}}}}') for value in ("a", "b=c")
+    ]
+    held = [shop.row(KIM, call=call, held=True) for call in (covered, late, back)]
+    await shop.record([*held, shop.row(KIM, call=exceeded, held=True, candidates=500), *tagged])
+    await shop.accounts.refund(KIM, back, 4, reason="the answer was useless", key="refund")
+    first, second = (each.id for each in tagged)
+    every = await listed(shop, KIM, None, None, None, 1_000)
+
+    for what, wanted in (
+        *((Sought(ending), {each.call.id for each in every if each.ending is ending}) for ending in Ending),
+        (Sought(tag=Tag.of("feature")), {first, second}),
+        (Sought(Ending.RECORDED, Tag.of("feature=b=c"), IMAGE), {second}),
+        (Sought(tag=Tag.of("feature=a"), service=TEXT), set()),
+        (Sought(Ending.SETTLED, Tag.of("feature")), set()),
+    ):
+        assert wanted or what.tag
+        for limit, step in ((1, 2), (50, 3), (2, STEP)):
+            found, before = list[UUID](), None
+            while True:
+                async with snapshot(shop.database, shop.project) as look:
+                    page = await sought(look, KIM, what, before=before, limit=limit, step=step)
+                assert len(page.calls) <= limit
+                found += [each.call.id for each in page.calls]
+                if page.next is None:
+                    break
+                before = page.next
+            assert found == sorted(wanted, reverse=True)
+        table = await exports.calls(shop.database, shop.project, SEOUL, Filters(KIM), what=what)
+        assert {UUID(row[1]) for page in [each async for each in table.pages] for row in page} == wanted
 
 
 async def test_nobody_has_no_log(shop: Shop) -> None:

@@ -7,7 +7,7 @@ from jangbu.config import Settings
 from jangbu.domain.webhooks import Event, EventKind
 from jangbu.errors import InvalidSettings
 
-__all__ = ["AppWebhook", "app_webhook_of", "event_body", "wanted_kinds"]
+__all__ = ["AppWebhook", "app_webhook_of", "event_body", "told_low", "wanted_kinds"]
 
 
 class AppWebhook:
@@ -43,6 +43,12 @@ def wanted_kinds(settings: Settings) -> frozenset[EventKind]:
                 f"setting webhook_events: {each[:40]!r} is no event", hint=f"there are {', '.join(known)}"
             )
     return frozenset(known[each] for each in named or known)
+
+
+def told_low(settings: Settings) -> int | None:
+    """Give below how many tokens the app is told that a balance is low, None where it is not told of any."""
+    is_told = settings.webhook_url is not None and EventKind.BALANCE_LOW in wanted_kinds(settings)
+    return settings.low_balance_tokens or None if is_told else None
 
 
 def event_body(event: Event) -> bytes:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from jangbu.dashboard.look import Look
+from jangbu.dashboard.sought import EVERY_CALL
 from jangbu.metering.calendars import CalendarDay
 
 __all__ = ["Calendar", "Square", "Week", "calendar_of"]
@@ -142,7 +143,8 @@ def _weeks(look: Look, days: Sequence[CalendarDay]) -> tuple[Week, ...]:
 
 
 def _link(look: Look) -> str:
-    return look.url(**{"range": None, "from": None, "to": None, "service": None, "model": None, "after": None})
+    chosen = ("range", "from", "to", "service", "model", "after")
+    return look.url(**dict.fromkeys(chosen), **EVERY_CALL)
 
 
 def _link_of(look: Look, each: CalendarDay) -> str:
@@ -151,4 +153,4 @@ def _link_of(look: Look, each: CalendarDay) -> str:
 
 def _link_between(look: Look, first: date, last: date) -> str:
     days = {"from": first.isoformat(), "to": last.isoformat()}
-    return look.url(range=None, service=None, model=None, after=None, **days) + "#calls"
+    return look.url(range=None, service=None, model=None, after=None, **days, **EVERY_CALL) + "#calls"

@@ -6,6 +6,7 @@ from jangbu.dashboard.choices import filters_of, window_asked, window_of
 from jangbu.dashboard.fields import Wrong, chosen_of, require_one_of
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import Read
+from jangbu.dashboard.sought import sought_of
 from jangbu.domain.ledger import Asset, EntryKind
 from jangbu.domain.windows import zone_named
 from jangbu.metering import exports
@@ -46,6 +47,7 @@ async def calls(look: Look) -> Table:
         zone_named(look.formats.zone),
         replace(filters_of(look), user=_user_of(look)),
         Span() if window is None else Span(window.start, window.end),
+        sought_of(look),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from jangbu.dashboard.choices import window_asked
 from jangbu.dashboard.look import Look
+from jangbu.dashboard.sought import EVERY_CALL
 from jangbu.domain.amounts import Amounts
 from jangbu.domain.windows import Preset
 from jangbu.metering.reports import average
@@ -74,7 +75,7 @@ def matrix_of(look: Look, found: Breakdown, spreads: Spreads) -> Matrix:
 def calls_link(look: Look, service: str | None, model: str | None) -> str:
     """Give the address of this page with the calls of a service, of a model or of all, in the window that it shows."""
     shown = {} if window_asked(look) else {"range": Preset.MONTH.value}
-    return look.url(**shown, service=service, model=model, after=None) + "#calls"
+    return look.url(**shown, service=service, model=model, after=None, **EVERY_CALL) + "#calls"
 
 
 def _cell(look: Look, amounts: Amounts, spread: Spread | None, service: str | None, model: str | None) -> Cell:

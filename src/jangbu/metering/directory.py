@@ -33,6 +33,7 @@ __all__ = [
     "histogram",
     "page",
     "sparks",
+    "state_of",
 ]
 
 LIMIT_MAX = 1_000
@@ -65,7 +66,7 @@ class State(StrEnum):
 
     OK = "ok"
     LOW = "low"
-    """Less than a tenth of all that they ever had is available."""
+    """Less is available than the app is told of as low; where it is told of none, less than a tenth of all grants."""
     EMPTY = "empty"
     """Nothing is available."""
     BLOCKED = "blocked"
@@ -124,8 +125,12 @@ async def page(
     prefix: str = "",
     after: Place | None = None,
     limit: int = 50,
+    low: int | None = None,
 ) -> Page:
-    """Give a page of the users whose names begin with a prefix, in an order, with what they used in a window."""
+    """Give a page of the users whose names begin with a prefix, in an order, with what they used in a window.
+
+    ``low`` is below how many tokens a balance is low; None for a tenth of all that was granted.
+    """
     if not 1 <= limit <= LIMIT_MAX:
         raise InvalidInput(f"{limit} users cannot be listed", hint=f"ask for 1 to {LIMIT_MAX:,}")
     found = await _places(look, order, descending, _beginning_with(prefix), after, limit + 1)
@@ -135,9 +140,19 @@ async def page(
     periods = {each.account: each.amounts for each in used}
     return Page(
         look.as_of,
-        tuple(_listed(known[account], periods.get(account, NOTHING)) for account in accounts),
+        tuple(_listed(known[account], periods.get(account, NOTHING), low) for account in accounts),
         found[limit - 1][1] if len(found) > limit else None,
     )
+
+
+def state_of(state: str, balance: Balance, low: int | None = None) -> State:
+    """Tell how a user stands whose account is in a state and has a balance; ``low`` is as in ``page``."""
+    if state == "blocked":
+        return State.BLOCKED
+    if balance.available <= 0:
+        return State.EMPTY
+    is_low = balance.available * _LOW_PARTS < balance.granted if low is None else balance.available < low
+    return State.LOW if is_low else State.OK
 
 
 async def sparks(look: Snapshot, accounts: Sequence[UUID], days: int = SPARK_DAYS) -> dict[UUID, Spark]:
@@ -209,16 +224,9 @@ def _order(place: Place) -> tuple[int, bytes]:
     return place.key, place.user.encode()
 
 
-def _listed(known: Details, period: Amounts) -> Listed:
-    return Listed(known.user, known.account, _state(known), known.balance, known.seen_at, known.lifetime, period)
-
-
-def _state(known: Details) -> State:
-    if known.state == "blocked":
-        return State.BLOCKED
-    if known.balance.available <= 0:
-        return State.EMPTY
-    return State.LOW if known.balance.available * _LOW_PARTS < known.balance.granted else State.OK
+def _listed(known: Details, period: Amounts, low: int | None) -> Listed:
+    state = state_of(known.state, known.balance, low)
+    return Listed(known.user, known.account, state, known.balance, known.seen_at, known.lifetime, period)
 
 
 def _beginning_with(prefix: str) -> Names:

@@ -13,7 +13,7 @@ from jangbu.storage import logs
 from jangbu.storage.logs import LogRow
 from jangbu.storage.usage import first_id
 
-__all__ = ["Ending", "Logged", "calls_of"]
+__all__ = ["Ending", "Logged", "calls_of", "stretch_of"]
 
 _FIRST, _LAST = UUID(int=0), UUID(int=2**128 - 1)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -66,13 +66,18 @@ async def calls_of(
     Raises NotFound.
     """
     account = await book.account(user)
-    first = _FIRST if window is None else first_id(window.start)
-    last = min(_LAST if window is None else first_id(window.end), _LAST if before is None else before)
+    first, last = stretch_of(window, before)
     if service is None and model is None:
         found = await logs.page(book.reader, account, first, last, limit)
     else:
         found = await logs.narrowed(book.reader, account, first, last, limit, service=service, model=model)
     return [Logged.of(row) for row in found]
+
+
+def stretch_of(window: Window | None, before: UUID | None) -> tuple[UUID, UUID]:
+    """Give from which id to before which one calls are meant: all, those of a window, those before a call."""
+    first = _FIRST if window is None else first_id(window.start)
+    return first, min(_LAST if window is None else first_id(window.end), _LAST if before is None else before)
 
 
 def _ending(call: LogRow) -> Ending:

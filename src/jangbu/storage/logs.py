@@ -45,5 +45,21 @@ async def narrowed(
     return [_line(row) for row in await reader.rows("log_narrow", account, first, before, limit, service, model)]
 
 
+async def step(reader: Reader, account: UUID, first: UUID, before: UUID, calls: int) -> UUID | None:
+    """Give the call that so many calls of a stretch of ids are newer than, None where there are no more of them."""
+    found: UUID | None = await reader.value("log_step", account, first, before, calls)
+    return found
+
+
+async def sought(
+    reader: Reader, account: UUID, first: UUID, before: UUID, limit: int, what: Sequence[str | None]
+) -> Sequence[LogRow]:
+    """Give those of a user's calls of a stretch of ids that are what is asked for, newest first.
+
+    ``what`` is a service, a model, a tag, its value and an ending; None is for any.
+    """
+    return [_line(row) for row in await reader.rows("log_seek", account, first, before, limit, *what)]
+
+
 def _line(row: Row) -> LogRow:
     return LogRow(**{**row, "anomalies": tuple(row["anomalies"] or ())})

@@ -1,8 +1,9 @@
 """One user: what they have, what they used it for, and every call of theirs; grants and corrections are made here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from jangbu.alerts.app_webhook import told_low
 from jangbu.dashboard import files
 from jangbu.dashboard.calendar import calendar_of
 from jangbu.dashboard.choices import chosen, window_asked, window_of
@@ -12,10 +13,14 @@ from jangbu.dashboard.figures import parts_figure
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.matrix import matrix_of
 from jangbu.dashboard.page import MONEY, READERS, WRITERS, Action, Page
+from jangbu.dashboard.sought import SEARCHES, sought_of
+from jangbu.dashboard.standings import low_how
 from jangbu.domain.standing import LATELY_DAYS
 from jangbu.metering import tops
 from jangbu.metering.calendars import year_of
-from jangbu.metering.logs import Logged, calls_of
+from jangbu.metering.directory import state_of
+from jangbu.metering.log_search import STEP, Found, sought
+from jangbu.metering.logs import Ending, calls_of
 from jangbu.metering.reports import summed
 from jangbu.metering.snapshots import Filters, Snapshot, snapshot
 from jangbu.metering.statements import statement_of
@@ -26,6 +31,7 @@ _CALLS_SHOWN = 50
 _ENTRIES_SHOWN = 20
 _DAYS_MOST = 3_650
 """For how many days a forecast from one week says anything: ten years."""
+_PRIORITIES = 2**31
 _SOURCES = ("purchase", "gift")
 
 
@@ -47,6 +53,8 @@ async def show(look: Look) -> Mapping[str, Any]:
         "user": user,
         "as_of": book.as_of,
         "account": found.account,
+        "state": state_of(found.account.state, found.account.balance, told_low(look.settings)).value,
+        "low_how": low_how(look),
         "grants": found.grants,
         "entries": [(each, "tokens") for each in found.entries],
         "lasts": _lasting(look, found.days_left),
@@ -58,8 +66,10 @@ async def show(look: Look) -> Mapping[str, Any]:
         "year": calendar_of(look, year),
         "totals": found.totals,
         "sum": summed([line.figures for line in found.totals]),
-        "calls": calls[:_CALLS_SHOWN],
-        "next": calls[_CALLS_SHOWN - 1].call.id if len(calls) > _CALLS_SHOWN else None,
+        "calls": calls.calls,
+        "next": calls.next,
+        "looked_through": look.formats.number(STEP),
+        "endings": [each.value for each in Ending],
         "is_narrowed": _is_narrowed(look),
         "has_window": window_asked(look) is not None,
         "may_grant": look.may(MONEY),
@@ -73,7 +83,10 @@ async def grant(look: Look) -> str:
     user, amount, expires_at = user_of(look), whole(look, "amount", least=1), expiry_of(look)
     source = look.form.get("source") or _SOURCES[0]
     require_one_of(_SOURCES, source)
-    await look.ledger.accounts.grant(user, amount, key=key_of(look), source=source, expires_at=expires_at)
+    priority = whole(look, "priority", least=-_PRIORITIES, most=_PRIORITIES - 1) if look.form.get("priority") else 0
+    await look.ledger.accounts.grant(
+        user, amount, key=key_of(look), source=source, expires_at=expires_at, priority=priority
+    )
     return look.url("/user", user=user, notice="granted")
 
 
@@ -96,22 +109,21 @@ async def unblock(look: Look) -> str:
     return await _blocked(look, False)
 
 
-async def _calls(look: Look, book: Snapshot) -> Sequence[Logged]:
-    """Read a page of the calls that are chosen, and one more where there is another page."""
-    after = look.asked("after")
-    return await calls_of(
-        book,
-        user_of(look),
-        window=window_asked(look),
-        service=look.asked("service"),
-        model=look.asked("model"),
-        before=None if after is None else id_of(after),
-        limit=_CALLS_SHOWN + 1,
+async def _calls(look: Look, book: Snapshot) -> Found:
+    """Read a page of the calls that are chosen."""
+    user, window, after, what = user_of(look), window_asked(look), look.asked("after"), sought_of(look)
+    before = None if after is None else id_of(after)
+    if what is not None:
+        return await sought(book, user, what, window=window, before=before, limit=_CALLS_SHOWN)
+    service, model = look.asked("service"), look.asked("model")
+    found = await calls_of(
+        book, user, window=window, service=service, model=model, before=before, limit=_CALLS_SHOWN + 1
     )
+    return Found(found[:_CALLS_SHOWN], found[_CALLS_SHOWN - 1].call.id if len(found) > _CALLS_SHOWN else None)
 
 
 def _is_narrowed(look: Look) -> bool:
-    return window_asked(look) is not None or any(look.asked(name) for name in ("service", "model"))
+    return window_asked(look) is not None or any(look.asked(name) for name in ("service", "model", *SEARCHES))
 
 
 def _lasting(look: Look, days: int | None) -> str:

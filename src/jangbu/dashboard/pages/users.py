@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jangbu.alerts.app_webhook import told_low
 from jangbu.dashboard.choices import chosen, window_of
 from jangbu.dashboard.fields import Wrong, chosen_of, require_one_of
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import MONEY, READERS, Page
 from jangbu.dashboard.sparks import HEIGHT, drawn
+from jangbu.dashboard.standings import low_how
 from jangbu.metering import directory
 from jangbu.metering.directory import Order, Place
 from jangbu.metering.exports import Table
@@ -27,10 +29,17 @@ async def show(look: Look) -> Mapping[str, Any]:
     order = chosen_of(Order, look.asked("order")) or Order.USED
     way = look.asked("way") or ("up" if order is Order.USER else "down")
     require_one_of(_WAYS, way)
-    prefix, is_active = _prefix(look), look.asked("active") is not None
+    prefix, low, is_active = _prefix(look), told_low(look.settings), look.asked("active") is not None
     async with snapshot(look.ledger.database, look.settings.project) as book:
         page = await directory.page(
-            book, window, order=order, descending=way == "down", prefix=prefix, after=_place(look), limit=_SHOWN
+            book,
+            window,
+            order=order,
+            descending=way == "down",
+            prefix=prefix,
+            after=_place(look),
+            limit=_SHOWN,
+            low=low,
         )
         users = [each for each in page.users if each.period.calls or not is_active]
         bins = await directory.histogram(book)
@@ -49,6 +58,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         "spark_height": HEIGHT,
         "next": None if page.next is None or is_over else f"{page.next.key}:{page.next.user}",
         "bins": [each for each in bins if each.users],
+        "low_how": low_how(look),
         "most": max((each.users for each in bins), default=1) or 1,
         "order": order.value,
         "orders": [each.value for each in Order],
@@ -61,8 +71,15 @@ async def show(look: Look) -> Mapping[str, Any]:
 
 async def users(look: Look) -> Table:
     """Read all users whose names begin as is searched for, in the order of their names; who called, where asked."""
-    project, is_active = look.settings.project, look.asked("active") is not None
-    return await exported_users(look.ledger.database, project, window_of(look), _prefix(look), is_active=is_active)
+    settings, is_active = look.settings, look.asked("active") is not None
+    return await exported_users(
+        look.ledger.database,
+        settings.project,
+        window_of(look),
+        _prefix(look),
+        told_low(settings),
+        is_active=is_active,
+    )
 
 
 def _prefix(look: Look) -> str:

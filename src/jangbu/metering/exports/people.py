@@ -36,10 +36,18 @@ _AUDIT = (
 
 
 async def users(
-    database: Database, project: str, window: Window, prefix: str = "", *, is_active: bool = False
+    database: Database,
+    project: str,
+    window: Window,
+    prefix: str = "",
+    low: int | None = None,
+    *,
+    is_active: bool = False,
 ) -> Table:
     """Export the users whose names begin with a prefix, in the order of names, with what they used in a window; only
     those who called in it where ``is_active``.
+
+    ``low`` is below how many tokens a balance is low; None for a tenth of all that was granted.
     """
 
     async def pages() -> AsyncIterator[Page]:
@@ -47,7 +55,7 @@ async def users(
         while True:
             async with snapshot(database, project) as look:
                 found = await directory.page(
-                    look, window, order=Order.USER, descending=False, prefix=prefix, after=after, limit=_ROWS
+                    look, window, order=Order.USER, descending=False, prefix=prefix, after=after, limit=_ROWS, low=low
                 )
             yield [_user(each) for each in found.users if each.period.calls or not is_active]
             after = found.next

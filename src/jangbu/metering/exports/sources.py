@@ -19,9 +19,10 @@ from jangbu.errors import InvalidInput
 from jangbu.metering import series, tops
 from jangbu.metering.exports.tables import Column, Kind, Page, Table
 from jangbu.metering.holds import unknown_user
+from jangbu.metering.log_search import Sought
 from jangbu.metering.snapshots import EVERYTHING, Filters, snapshot
 from jangbu.metering.walks import ROWS, all_owners, walk
-from jangbu.storage import accounts, exports
+from jangbu.storage import accounts, exports, logs
 from jangbu.storage.database import Database, Row
 from jangbu.storage.usage import first_id
 
@@ -77,9 +78,14 @@ class Span:
 
 
 async def calls(
-    database: Database, project: str, zone: ZoneInfo, filters: Filters = EVERYTHING, span: Span = Span()
+    database: Database,
+    project: str,
+    zone: ZoneInfo,
+    filters: Filters = EVERYTHING,
+    span: Span = Span(),
+    what: Sought | None = None,
 ) -> Table:
-    """Export calls in the order of their users, each user's oldest first.
+    """Export calls in the order of their users, each user's oldest first; of ``what``, those that are it.
 
     Raises NotFound for a user without an account.
     """
@@ -94,10 +100,12 @@ async def calls(
 
     async def pages() -> AsyncIterator[Page]:
         async for user, rows in walk(owners, read, after, "id"):
+            meant = None if what is None else await _sought(database, rows, what)
             yield [
                 _call(user, row)
                 for row in rows
-                if (not filters.models or row["model"] in filters.models)
+                if (meant is None or row["id"] in meant)
+                and (not filters.models or row["model"] in filters.models)
                 and (not filters.services or row["service"] in filters.services)
             ]
 
@@ -185,6 +193,13 @@ async def _owners(database: Database, project: str, user: str | None) -> AsyncIt
             raise unknown_user(user)
         return _one({found.id: user})
     return all_owners(database, project)
+
+
+async def _sought(database: Database, rows: Sequence[Row], what: Sought) -> frozenset[UUID]:
+    """Give those of an account's calls, which follow each other, that are what is looked for."""
+    first, before = rows[0]["id"], UUID(int=rows[-1]["id"].int + 1)
+    found = await logs.sought(database, rows[0]["account_id"], first, before, len(rows), what.values)
+    return frozenset(each.id for each in found)
 
 
 async def _one(owners: dict[UUID, str]) -> AsyncIterator[dict[UUID, str]]:
