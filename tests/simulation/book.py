@@ -25,7 +25,7 @@ READS = frozenset(
         "key_find", "price_version_newest", "sealed_find", "usage_find",
     }
 )  # fmt: skip
-_DUTIES_OF_OTHERS = frozenset({"key_call_expire", "key_use_purge", "resource_expire"})
+_DUTIES_OF_OTHERS = frozenset({"refused_add", "key_call_expire", "key_use_purge", "resource_expire"})
 _PRICES = json.dumps({"rows": [], "terms": {"markup_parts_per_million": 0, "overrides": []}})
 
 
