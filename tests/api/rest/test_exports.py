@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import logging
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -12,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+import asyncpg
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -19,7 +21,7 @@ import pytest
 from jangbu.api.rest.streams import Streams
 from jangbu.domain.keys import Role
 from jangbu.errors import DatabaseUnreachable, LimitReached
-from jangbu.metering import walks
+from jangbu.metering import series, walks
 from jangbu.metering.exports import Format, sources
 from jangbu.storage import exports
 from tests.api.rest.stage import USERS, Stage, answer, record
@@ -296,6 +298,32 @@ def _failing(read: Callable[..., Any], *, after: int) -> Callable[..., Any]:
     return fails
 
 
+@pytest.mark.usefixtures("small_pages")
+async def test_a_client_that_leaves_while_the_database_is_asked_is_no_error(
+    api: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await api.post("/records", record())
+    reached, gate = asyncio.Event(), asyncio.Event()
+    monkeypatch.setattr(series, "of", _waiting(series.of, reached, gate, after=1))
+    assert api.settings.database_url is not None
+    other = await asyncpg.connect(api.settings.database_url.get_secret_value())
+    headers = {"authorization": f"Bearer {api.secrets[Role.OWNER]}"}
+    answered = await api.http.get(f"{api.url}/api/v1/exports/usage?{DAYS}&bucket=hour", headers=headers)
+    await reached.wait()
+    async with other.transaction():
+        await other.execute("LOCK TABLE jangbu.models, jangbu.services IN ACCESS EXCLUSIVE MODE")
+        gate.set()
+        while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110 - it waits
+            await asyncio.sleep(0.01)
+        answered.close()
+        while await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110 - given up
+            await asyncio.sleep(0.01)
+    await other.close()
+    assert (await api.get("/accounts")).status == 200
+    await api.ledger.database.close()
+    assert [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR] == []
+
+
 async def test_what_is_wrong_from_the_beginning_is_a_problem(api: Stage) -> None:
     await api.get("/accounts")
     await api.ledger.database.close()
@@ -331,13 +359,15 @@ async def test_an_export_is_under_way_under_the_limits_of_its_key_until_its_end_
     assert (await api.get("/accounts", key=secret)).status == 200
 
 
-def _waiting(read: Callable[..., Any], reached: asyncio.Event, gate: asyncio.Event) -> Callable[..., Any]:
+def _waiting(
+    read: Callable[..., Any], reached: asyncio.Event, gate: asyncio.Event, *, after: int = 3
+) -> Callable[..., Any]:
     calls = 0
 
     async def waits(*given: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls > 3:
+        if calls > after:
             reached.set()
             await gate.wait()
         return await read(*given)

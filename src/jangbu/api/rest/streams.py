@@ -44,7 +44,7 @@ class Streamed(StreamingResponse):
 
     async def _told(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         try:
-            async for piece in pieces:
+            while (piece := await _apart(pieces)) is not None:
                 yield piece
         except JangbuError as error:
             _log.warning("an answer broke off: %s: %s", error.code, error)
@@ -88,3 +88,28 @@ class Streams:
 
     def _end(self) -> None:
         self._under_way -= 1
+
+
+async def _apart(pieces: AsyncIterator[bytes]) -> bytes | None:
+    """Make the next piece in a task of its own, None after the last one.
+
+    Who sends is cancelled again and again once their client has left. What reads the database is cancelled once, and
+    ends its transaction: left in the middle it would be ended, too, but with an error in the log.
+    """
+    made = asyncio.create_task(_next(pieces))
+    try:
+        return await asyncio.shield(made)
+    except asyncio.CancelledError:
+        made.add_done_callback(_ended)
+        made.cancel()
+        raise
+
+
+async def _next(pieces: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(pieces, None)
+
+
+def _ended(made: asyncio.Task[bytes | None]) -> None:
+    """Let what is made for nobody fail without a word."""
+    if not made.cancelled():
+        made.exception()
