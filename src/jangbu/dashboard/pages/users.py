@@ -1,6 +1,6 @@
 """All users: what each has left and used, and on which days, in any order, a page at a time; how many used how much."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jangbu.alerts.app_webhook import told_low
@@ -10,8 +10,9 @@ from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import MONEY, READERS, Page
 from jangbu.dashboard.sparks import HEIGHT, drawn
 from jangbu.dashboard.standings import low_how
+from jangbu.domain.windows import Window
 from jangbu.metering import directory
-from jangbu.metering.directory import Order, Place
+from jangbu.metering.directory import Listed, Order, Place
 from jangbu.metering.exports import Table
 from jangbu.metering.exports import users as exported_users
 from jangbu.metering.snapshots import snapshot
@@ -41,13 +42,10 @@ async def show(look: Look) -> Mapping[str, Any]:
             limit=_SHOWN,
             low=low,
         )
-        users = [each for each in page.users if each.period.calls or not is_active]
+        users, is_over = _called(page, window, order, way) if is_active else (page.users, False)
         bins = await directory.histogram(book)
         sparks = await directory.sparks(book, [each.account for each in users])
         choices = await chosen(look, book)
-    # Who was seen last before the period began did not call in it, nor did anybody after them.
-    seen_at = page.users[-1].seen_at if page.users and order is Order.SEEN and way == "down" else None
-    is_over = is_active and seen_at is not None and seen_at < window.start
     return {
         "choices": choices,
         "found": page,
@@ -80,6 +78,14 @@ async def users(look: Look) -> Table:
         told_low(settings),
         is_active=is_active,
     )
+
+
+def _called(page: directory.Page, window: Window, order: Order, way: str) -> tuple[Sequence[Listed], bool]:
+    """Give those of a page who called in a period, and whether nobody on a later page did."""
+    users = [each for each in page.users if each.period.calls]
+    # Who was seen last before the period began did not call in it, nor did anybody after them.
+    seen_at = page.users[-1].seen_at if page.users and order is Order.SEEN and way == "down" else None
+    return users, seen_at is not None and seen_at < window.start
 
 
 def _prefix(look: Look) -> str:
