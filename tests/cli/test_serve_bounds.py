@@ -15,7 +15,7 @@ import uvicorn
 from jangbu.cli.serve.protocol import Bounds, bounded
 from jangbu.testing import FakeGemini
 from tests.cli.conftest import Jangbu
-from tests.cli.service import PATIENCE_SECONDS, UPSTREAM_KEY, Service, serving
+from tests.cli.service import PATIENCE_SECONDS, UPSTREAM_KEY, Service, eventually, serving
 
 LINE = b"GET /healthz HTTP/1.1\r\nhost: jangbu\r\n"
 WHOLE = LINE + b"\r\n"
@@ -155,7 +155,14 @@ def test_what_is_no_http_is_refused_and_not_logged(service: Service) -> None:
     with service.connect() as connection:
         connection.sendall(b"HELO jangbu\r\n\r\n")
         assert b" 400 " in said(connection)
-    assert service.log.read_text() == ""
+    with service.connect() as connection:
+        connection.sendall(b"GET /nowhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        assert b" 404 " in said(connection)
+    eventually(lambda: '"event": "request"' in service.log.read_text())
+    lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+    assert [line["status"] for line in lines if line["event"] == "request"] == [404]
+    # That there is nothing to call Gemini with is said at the start.
+    assert len([line for line in lines if line["event"] != "request"]) == 1
 
 
 def test_a_header_after_the_body_changes_nothing(jangbu: Jangbu) -> None:
