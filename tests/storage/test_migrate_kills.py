@@ -76,7 +76,8 @@ class Look:
             for name in tables
         )
         rows = [row[0] for row in await self._connection.fetch(digests)] if tables else []
-        return [await self._connection.fetchval(STRUCTURE) or "", *rows]
+        # Whatever the tables' order was in which the server read them, maybe several at once.
+        return [await self._connection.fetchval(STRUCTURE) or "", *sorted(rows)]
 
     async def figures(self) -> list[str]:
         """Give everything that an account book says, in words that every release knows."""
