@@ -6,7 +6,10 @@ databases. A test's database is copied from a template that was made once.
 
 import asyncio
 import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -17,7 +20,7 @@ from hypothesis import settings
 
 from jangbu.storage import migrate
 from jangbu.storage.database import Database
-from jangbu.storage.embedded import EmbeddedServer
+from jangbu.storage.embedded import EmbeddedServer, stop
 
 # How long an example takes says something about the machine, not about the rule that it tests.
 settings.register_profile("untimed", settings(deadline=None))
@@ -25,6 +28,8 @@ settings.load_profile("untimed")
 
 
 _LONGEST = ("tests/torture/", "tests/simulation/")
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 6 * 1024**3
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,8 +53,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given:
         yield given
         return
-    with EmbeddedServer(Path(tmp_path_factory.mktemp("server")) / "data") as endpoint:
-        yield endpoint.dsn
+    with _place_for_data(tmp_path_factory) as place:
+        with EmbeddedServer(place / "data") as endpoint:
+            yield endpoint.dsn
+        stop(place / "data")
+
+
+@contextmanager
+def _place_for_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give a directory in memory where there is room: thousands of databases are made there, and thrown away."""
+    if not (_MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES):
+        yield tmp_path_factory.mktemp("server")
+        return
+    with tempfile.TemporaryDirectory(prefix="jangbu-test-", dir=_MEMORY) as place:
+        yield Path(place)
 
 
 @pytest.fixture(scope="session")
