@@ -46,7 +46,9 @@ async def test_a_page_is_right_however_it_is_looked_at(
     assert await page.locator("h1").count() == 1
     await expect(page.locator(".drawn:not(:has(svg))")).to_have_count(0)
     PICTURES.mkdir(parents=True, exist_ok=True)
-    await page.screenshot(path=PICTURES / f"{shown.name}-{language}-{scheme}-{width}.png", full_page=True)
+    # The page of prices is long: a busy machine took more than half a minute to draw it whole.
+    picture = PICTURES / f"{shown.name}-{language}-{scheme}-{width}.png"
+    await page.screenshot(path=picture, full_page=True, timeout=120_000)
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is wider than the window"
     for details in await page.locator("details").all():
         await details.evaluate("(each) => { each.open = true }")
