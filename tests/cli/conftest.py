@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from jangbu.storage.embedded import stop
+from tests.cli.forked import run_forked
 
+_SECONDS_MOST = 60
 CLEARED = ("JANGBU_", "GEMINI_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "TTY_")
 
 
@@ -52,17 +54,26 @@ class Jangbu:
     environment: Mapping[str, str]
 
     def __call__(self, *words: str, stdin: bytes | None = None, **environment: str) -> Ended:
-        ended = subprocess.run(
+        if environment:
+            ended = self._begun(words, stdin, {**self.environment, **environment})
+        else:
+            ended = run_forked(words, stdin, self.directory, self.environment, _SECONDS_MOST)
+        return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+
+    def _begun(
+        self, words: Sequence[str], stdin: bytes | None, environment: Mapping[str, str]
+    ) -> "subprocess.CompletedProcess[bytes]":
+        """Run a command from nothing, in its own environment."""
+        return subprocess.run(
             [sys.executable, "-m", "jangbu", *words],
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
             cwd=self.directory,
-            env={**self.environment, **environment},
-            timeout=60,
+            env=environment,
+            timeout=_SECONDS_MOST,
             check=False,
         )
-        return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
 
     def ok(self, *words: str, **more: Any) -> Ended:
         """Run a command that has to succeed without a word on standard error."""
