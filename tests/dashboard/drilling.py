@@ -105,48 +105,71 @@ def _link(place: Node) -> str:
     return next((each.attributes["href"] for each in place.all("a")), "")
 
 
-async def follow(page: Page, link: str) -> Node:
+class Reader:
+    """Reads pages as they are served, as the member who signed in to a browser; nothing is drawn, so that many are read
+    in the time that one is shown in.
+    """
+
+    def __init__(self, page: Page, content: str) -> None:
+        self._page = page
+        self.url = page.url
+        self.content = content
+        """The page that was opened last."""
+
+    @classmethod
+    async def of(cls, page: Page) -> "Reader":
+        """Begin at the page that a browser shows."""
+        return cls(page, await page.content())
+
+    async def open(self, link: str) -> None:
+        self.content = await fetched(self._page, link)
+        self.url = link
+
+    async def beside(self, link: str) -> str:
+        """Give what is at an address, without leaving the page."""
+        return await fetched(self._page, link)
+
+
+async def follow(reader: Reader, link: str) -> Node:
     """Open where a link leads to."""
-    here = urlsplit(page.url)
-    answer = await page.goto(f"{here.scheme}://{here.netloc}{link}")
-    assert answer is None or answer.status == 200, link
-    return read(await page.content())
+    await reader.open(link)
+    return read(reader.content)
 
 
-async def paged(page: Page, link: str, part: str) -> AsyncIterator[Table]:
-    """Follow a link to a list, and give its tables from page to page; the browser stays at the first one."""
-    shown = await follow(page, link)
+async def paged(reader: Reader, link: str, part: str) -> AsyncIterator[Table]:
+    """Follow a link to a list, and give its tables from page to page; the reader stays at the first one."""
+    shown = await follow(reader, link)
     while True:
         yield shown.table_of(part)
         [section] = shown.all("section", aria_labelledby=part)
         following = [each.attributes["href"] for each in section.all("a", rel="next")]
         if not following:
             return
-        shown = read(await fetched(page, following[0]))
+        shown = read(await reader.beside(following[0]))
 
 
 async def fetched(page: Page, link: str) -> str:
-    """Give what is at an address, without leaving the page."""
+    """Give what is at an address, as it is served to who signed in to a browser."""
     here = urlsplit(page.url)
     answer = await page.request.get(f"{here.scheme}://{here.netloc}{link}")
     assert answer.status == 200, link
     return await answer.text()
 
 
-async def calls_listed(page: Page, link: str) -> tuple[int, int]:
+async def calls_listed(reader: Reader, link: str) -> tuple[int, int]:
     """Give how many calls are listed where a link leads to, and their tokens."""
     calls = tokens = 0
-    async for table in paged(page, link, "calls"):
+    async for table in paged(reader, link, "calls"):
         listed = table.heads.index("Total tokens") - 1
         calls += len(table.rows)
         tokens += sum(whole(row.cells[listed]) for row in table.rows)
     return calls, tokens
 
 
-async def calls_in_file(page: Page) -> tuple[int, int, int]:
+async def calls_in_file(reader: Reader) -> tuple[int, int, int]:
     """Give the calls, tokens and cost of the file of calls that the open page gives."""
-    links = [each.attributes["href"] for each in read(await page.content()).all("a")]
+    links = [each.attributes["href"] for each in read(reader.content).all("a")]
     [file] = [link for link in links if "/calls.csv" in link and "bom=" not in link]
-    lines = list(csv.DictReader(io.StringIO(await fetched(page, file))))
+    lines = list(csv.DictReader(io.StringIO(await reader.beside(file))))
     tokens, cost = (sum(int(each[name] or 0) for each in lines) for name in ("total_tokens", "cost_nano"))
     return len(lines), tokens, cost

@@ -12,12 +12,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from playwright.async_api import Page
 
 from jangbu.dashboard.formats import Formats
 from jangbu.dashboard.pages.all import PAGES
 from tests.dashboard.conftest import Opens
-from tests.dashboard.drilling import Lead, calls_in_file, calls_listed, follow, leads_of, paged, unled
+from tests.dashboard.drilling import Lead, Reader, calls_in_file, calls_listed, follow, leads_of, paged, unled
 from tests.dashboard.obeying import whole
 from tests.dashboard.raw import asked_of
 from tests.dashboard.reading import ask
@@ -27,14 +26,14 @@ from tests.dashboard.varied import KIM, LEE
 
 FORMATS = Formats("en", "UTC")
 
-Leads = Callable[[Page, Lead], Awaitable[None]]
+Leads = Callable[[Reader, Lead], Awaitable[None]]
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def to_tiles(page: Page, lead: Lead) -> None:
+async def to_tiles(reader: Reader, lead: Lead) -> None:
     """It leads to a page whose tiles say the same."""
-    tiles = (await follow(page, lead.link)).tiles
+    tiles = (await follow(reader, lead.link)).tiles
     shared = tiles.keys() & lead.figures.keys()
     assert shared, (sorted(tiles), lead)
     for name in shared:
@@ -44,31 +43,31 @@ async def to_tiles(page: Page, lead: Lead) -> None:
 def to_bar(chart: str) -> Leads:
     """It leads to the same chart of the days of one bar."""
 
-    async def to_chart(page: Page, lead: Lead) -> None:
-        assert (await follow(page, lead.link)).table_of(f"{chart}-title").total[-1] == lead.figures["total"]
+    async def to_chart(reader: Reader, lead: Lead) -> None:
+        assert (await follow(reader, lead.link)).table_of(f"{chart}-title").total[-1] == lead.figures["total"]
 
     return to_chart
 
 
-async def to_overview(page: Page, lead: Lead) -> None:
+async def to_overview(reader: Reader, lead: Lead) -> None:
     """It leads to the overview of the days of one bar, whose tokens are those of the bar; and on to their calls."""
-    there = await follow(page, lead.link)
+    there = await follow(reader, lead.link)
     assert there.tiles["Tokens"] == lead.figures["total"]
 
 
-async def to_calls_of_bar(page: Page, lead: Lead) -> None:
+async def to_calls_of_bar(reader: Reader, lead: Lead) -> None:
     """It leads to the overview of the user's days, and from there to their calls."""
-    await to_overview(page, lead)
-    [behind] = [each for each in read(await page.content()).all("a") if each.text == "The calls that these figures sum"]
+    await to_overview(reader, lead)
+    [behind] = [each for each in read(reader.content).all("a") if each.text == "The calls that these figures sum"]
     tokens = whole(lead.figures["total"])
     if tokens:
-        assert (await calls_listed(page, behind.attributes["href"]))[1] == tokens
+        assert (await calls_listed(reader, behind.attributes["href"]))[1] == tokens
 
 
-async def to_calls(page: Page, lead: Lead) -> None:
+async def to_calls(reader: Reader, lead: Lead) -> None:
     """It leads to a list of calls that add up to it, and to a file of the same calls."""
-    calls, tokens = await calls_listed(page, lead.link)
-    in_file = await calls_in_file(page)
+    calls, tokens = await calls_listed(reader, lead.link)
+    in_file = await calls_in_file(reader)
     assert in_file[:2] == (calls, tokens)
     for name, said in lead.figures.items():
         match name.removesuffix(" in all"):
@@ -84,64 +83,64 @@ async def to_calls(page: Page, lead: Lead) -> None:
                     assert whole(counted) == calls
 
 
-async def to_matrix(page: Page, lead: Lead) -> None:
+async def to_matrix(reader: Reader, lead: Lead) -> None:
     """It leads to the user's period, in which as much was used, and from there to the calls of that."""
-    matrix = next((await follow(page, lead.link)).all("section", aria_labelledby="matrix")).one("table")
+    matrix = next((await follow(reader, lead.link)).all("section", aria_labelledby="matrix")).one("table")
     *_, last = matrix.one("tfoot").all("td")
     assert f" {lead.figures['Calls']} call" in last.text
     assert last.text.startswith(lead.figures.get("Tokens", ""))
-    calls, tokens = await calls_listed(page, last.one("a").attributes["href"])
+    calls, tokens = await calls_listed(reader, last.one("a").attributes["href"])
     assert (f"{tokens:,}", f"{calls:,}") == (last.one("a").text, lead.figures["Calls"])
 
 
-async def to_findings(page: Page, lead: Lead) -> None:
+async def to_findings(reader: Reader, lead: Lead) -> None:
     """It leads to as many findings."""
     [said] = lead.figures.values()
-    assert whole(said) == sum([len(table.rows) async for table in paged(page, lead.link, "open")])
+    assert whole(said) == sum([len(table.rows) async for table in paged(reader, lead.link, "open")])
 
 
-async def to_users(page: Page, lead: Lead) -> None:
+async def to_users(reader: Reader, lead: Lead) -> None:
     """It leads to as many users."""
     [said] = lead.figures.values()
-    assert whole(said) == sum([len(table.rows) async for table in paged(page, lead.link, "users")])
+    assert whole(said) == sum([len(table.rows) async for table in paged(reader, lead.link, "users")])
 
 
-async def to_holds(page: Page, lead: Lead) -> None:
+async def to_holds(reader: Reader, lead: Lead) -> None:
     """It leads to as many holds, or to those that add up to as many tokens."""
     [(name, said)] = lead.figures.items()
-    tokens = [whole(row.cells[3]) async for table in paged(page, lead.link, "holds") for row in table.rows]
+    tokens = [whole(row.cells[3]) async for table in paged(reader, lead.link, "holds") for row in table.rows]
     assert whole(said) == (sum(tokens) if name == "Held for calls" else len(tokens))
 
 
-async def to_refused(page: Page, lead: Lead) -> None:
+async def to_refused(reader: Reader, lead: Lead) -> None:
     """It leads to the minutes in which as many calls were refused."""
     [said] = lead.figures.values()
-    refused = [whole(row.cells[-1]) async for table in paged(page, lead.link, "refused") for row in table.rows]
+    refused = [whole(row.cells[-1]) async for table in paged(reader, lead.link, "refused") for row in table.rows]
     assert whole(said) == sum(refused)
 
 
-async def to_cost(page: Page, lead: Lead) -> None:
+async def to_cost(reader: Reader, lead: Lead) -> None:
     """It leads to the cost of a part, which is the same, of as many calls."""
-    there = await follow(page, lead.link)
+    there = await follow(reader, lead.link)
     assert sum(map(whole, there.table_of("cost-services").column("Calls").values())) == lead.number("Calls")
     for name in ("Google's price", "Charged to users"):
         if name in lead.figures:
             assert shown(there.tiles[name]) == shown(lead.figures[name])
 
 
-async def to_month(page: Page, lead: Lead) -> None:
+async def to_month(reader: Reader, lead: Lead) -> None:
     """It leads to the cost of the running month."""
-    tiles = (await follow(page, lead.link)).tiles
+    tiles = (await follow(reader, lead.link)).tiles
     assert shown(lead.figures["So far"]) in {shown(tiles["Google's price"]), shown(tiles["Charged to users"])}
 
 
-async def to_ledger(page: Page, lead: Lead) -> None:
+async def to_ledger(reader: Reader, lead: Lead) -> None:
     """It leads to the ledger, which says the same, and whose entries add up to that."""
     [(name, said)] = lead.figures.items()
-    tiles = (await follow(page, lead.link)).tiles
+    tiles = (await follow(reader, lead.link)).tiles
     assert tiles[name] == said
     used = given = 0
-    async for table in paged(page, lead.link, "entries"):
+    async for table in paged(reader, lead.link, "entries"):
         for row in table.rows:
             kind, change = row.cells[1], int(row.cells[2].replace(",", ""))
             if kind in {"usage", "overrun"}:
@@ -152,11 +151,11 @@ async def to_ledger(page: Page, lead: Lead) -> None:
     assert [whole(tiles[each]) for each in ("Tokens left", "Granted in all", "Used")] == [left, given, used]
 
 
-async def to_entry(page: Page, lead: Lead) -> None:
+async def to_entry(reader: Reader, lead: Lead) -> None:
     """It leads to the entry, whose calls add up to its change, or are the one of which something was given back."""
-    there = await follow(page, lead.link)
+    there = await follow(reader, lead.link)
     entry = next(there.all("section", aria_labelledby="entry"))
-    assert entry.one("h2").text.endswith(f" {asked_of(page.url)['entry']}")
+    assert entry.one("h2").text.endswith(f" {asked_of(reader.url)['entry']}")
     facts = {name.text: fact.text for name, fact in zip(entry.all("dt"), entry.all("dd"), strict=True)}
     for name in ("Change", "Balance after"):
         assert lead.figures.get(name, facts[name]) == facts[name]
@@ -166,17 +165,17 @@ async def to_entry(page: Page, lead: Lead) -> None:
     assert len(charged) == 1 or facts["Kind"] not in {"refund", "void"}
 
 
-async def to_record(page: Page, lead: Lead) -> None:
+async def to_record(reader: Reader, lead: Lead) -> None:
     """It leads to the call, which was charged so much."""
-    there = await follow(page, lead.link)
+    there = await follow(reader, lead.link)
     charged = there.table_of("why").total[0]
     said = lead.figures.get("Total tokens") or lead.figures["Charged"]
     assert said == (charged_in_money(there) if said.startswith("$") else charged)
 
 
-async def to_user(page: Page, lead: Lead) -> None:
+async def to_user(reader: Reader, lead: Lead) -> None:
     """It leads to the user, of whom the same is said."""
-    tiles = (await follow(page, lead.link)).tiles
+    tiles = (await follow(reader, lead.link)).tiles
     assert tiles["Calls"] == lead.figures["Calls"]
     assert shown(tiles["Cost"]) == shown(lead.figures["Cost"])
 
@@ -307,31 +306,31 @@ NARROWED = {
 @pytest.mark.parametrize("shown", PAGES, ids=lambda page: page.name)
 async def test_every_figure_leads_to_what_it_sums(opens_varied: Opens, varied: Site, shown: Any) -> None:
     at = AT.get(shown.name, shown.path) if shown.name != "call" else f"/call?call={varied.call}&user={KIM}"
-    page = await opens_varied(at)
-    found = read(await page.content())
+    reader = await Reader.of(await opens_varied(at))
+    found = read(reader.content)
     leads, known = leads_of(found), LED.get(shown.name, {})
     assert leads.keys() == known.keys(), (
         "a figure that leads somewhere is not tried here, or one leads nowhere any more"
     )
     assert unled(found) <= UNLED.get(shown.name, {}).keys(), "figures that lead nowhere, without a reason"
-    await followed(page, leads, known)
+    await followed(reader, leads, known)
 
 
 @pytest.mark.parametrize("name", NARROWED)
 async def test_a_figure_of_a_part_leads_to_that_part(opens_varied: Opens, name: str) -> None:
-    page = await opens_varied(NARROWED[name])
-    found = read(await page.content())
+    reader = await Reader.of(await opens_varied(NARROWED[name]))
+    found = read(reader.content)
     leads, known = leads_of(found), LED[name]
     assert leads
     assert leads.keys() <= known.keys()
     assert unled(found) <= UNLED.get(name, {}).keys()
-    await followed(page, leads, known)
+    await followed(reader, leads, known)
 
 
-async def followed(page: Page, leads: Mapping[str, list[Lead]], known: Mapping[str, Leads]) -> None:
+async def followed(reader: Reader, leads: Mapping[str, list[Lead]], known: Mapping[str, Leads]) -> None:
     for place, found in leads.items():
         for lead in {id(each): each for each in (found[0], found[len(found) // 2])}.values():
-            await known[place](page, lead)
+            await known[place](reader, lead)
 
 
 @pytest.mark.parametrize("at", ["", "models", "cost"])
@@ -341,19 +340,19 @@ async def followed(page: Page, leads: Mapping[str, list[Lead]], known: Mapping[s
 async def test_behind_the_figures_of_all_are_everybodys_and_every_call(
     opens_varied: Opens, at: str, filters: str
 ) -> None:
-    page = await opens_varied(f"/?{filters}")
-    tiles = read(await page.content()).tiles
-    links = {each.text: each.attributes["href"] for each in read(await page.content()).all("a")}
-    await follow(page, f"/dashboard/{at}?{filters}")
-    calls, tokens, cost = await calls_in_file(page)
+    reader = await Reader.of(await opens_varied(f"/?{filters}"))
+    tiles = read(reader.content).tiles
+    links = {each.text: each.attributes["href"] for each in read(reader.content).all("a")}
+    await follow(reader, f"/dashboard/{at}?{filters}")
+    calls, tokens, cost = await calls_in_file(reader)
     assert (f"{calls:,}", f"{tokens:,}", FORMATS.money_exact(cost)) == (tiles["Calls"], tiles["Tokens"], tiles["Cost"])
     if everybody := links.get("Everybody's share of these figures"):
         assert tokens == sum([
-            whole(each) async for table in paged(page, everybody, "users")
+            whole(each) async for table in paged(reader, everybody, "users")
             for each in table.column("Used in the period").values()
         ])  # fmt: skip
     if theirs := links.get("The calls that these figures sum"):
-        assert await calls_listed(page, theirs) == (calls, tokens)
+        assert await calls_listed(reader, theirs) == (calls, tokens)
     assert ("user=" in filters, "model=" in filters or "service=" in filters) == (
         bool(theirs), not everybody and not theirs
     )  # fmt: skip
@@ -374,9 +373,9 @@ SOME = """
 async def test_a_call_has_its_raw_usage_its_price_lines_and_its_entries_which_add_up(
     opens_varied: Opens, varied: Site, model: str
 ) -> None:
-    page = await opens_varied("/")
+    reader = await Reader.of(await opens_varied("/"))
     for call, user, raw, total, cost, *counts in await ask(varied, SOME, model):
-        there = await follow(page, f"/dashboard/call?{urlencode({'call': call, 'user': user})}")
+        there = await follow(reader, f"/dashboard/call?{urlencode({'call': call, 'user': user})}")
         evidence = next(there.all("section", aria_labelledby="facts"))
         [*_, word_for_word] = evidence.all("pre")
         assert json.loads("".join(map(str, word_for_word.one("code").inside))) == json.loads(raw)
@@ -394,7 +393,7 @@ async def test_a_call_has_its_raw_usage_its_price_lines_and_its_entries_which_ad
         debits = [row for row in entries if row.cells[1] in {"usage", "overrun"}]
         assert debits
         for row in debits:
-            await to_entry(page, Lead(row.link, {"Change": row.cells[2], "Balance after": row.cells[3]}))
-            listed = next(read(await page.content()).all("section", aria_labelledby="entry")).one("table")
+            await to_entry(reader, Lead(row.link, {"Change": row.cells[2], "Balance after": row.cells[3]}))
+            listed = next(read(reader.content).all("section", aria_labelledby="entry")).one("table")
             charged = {asked_of(each.link)["call"]: each.cells[-1] for each in Table(listed).rows}
             assert charged[call] == (charged_in_money(there) if "$" in row.cells[2] else f"{total:,}")
