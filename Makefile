@@ -72,11 +72,12 @@ $(VENDORED)/ready: vendored/package.json vendored/package-lock.json vendored/cha
 	else echo "node and npm are not on this machine: what pages load is not made anew, and axe is skipped"; fi
 
 # What a browser needs to show Korean, too. Without root and without one, the tests of the pages are skipped and say so.
-browser: ## Install Debian's Chromium and fonts, where there are none
-	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	  && apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y \
-	    chromium fonts-noto-cjk >/dev/null; } \
-	|| echo "Chromium is not on this machine and cannot be installed: the tests of the dashboard's pages are skipped"
+browser: ## Install Debian's Chromium without a window and fonts, where there is none
+	@command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] \
+	  && command -v apt-get >/dev/null && apt-get -qq update && export DEBIAN_FRONTEND=noninteractive \
+	  && { apt-get -qq install --no-install-recommends -y chromium-headless-shell fonts-noto-cjk >/dev/null \
+	    || apt-get -qq install --no-install-recommends -y chromium fonts-noto-cjk >/dev/null; }; } \
+|| echo "Chromium is not on this machine and cannot be installed: the tests of the dashboard's pages are skipped"
 
 vendored: $(READY) ## Make the files that pages load and others wrote anew; ARGS=--lock pins what package.json asks for
 	$(BIN)/python -m vendored $(ARGS)
