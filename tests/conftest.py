@@ -18,6 +18,8 @@ import asyncpg
 import pytest
 from hypothesis import settings
 
+from jangbu.clock import SystemClock
+from jangbu.metering.pricing import Pricing
 from jangbu.storage import migrate
 from jangbu.storage.database import Database
 from jangbu.storage.embedded import EmbeddedServer, stop
@@ -79,10 +81,28 @@ def migrated(server: str) -> Iterator[str]:
     asyncio.run(drop_database(server, name))
 
 
+@pytest.fixture(scope="session")
+def priced(server: str, migrated: str) -> Iterator[str]:
+    """Give the name of a database with the schema and the shipped price book, which whoever opens a ledger first puts
+    there; nobody connects to it.
+    """
+    name = f"priced_{uuid4().hex}"
+    asyncio.run(execute(server, f"CREATE DATABASE {name} TEMPLATE {migrated}"))
+    asyncio.run(_put_prices(address(server, name)))
+    yield name
+    asyncio.run(drop_database(server, name))
+
+
+async def _put_prices(dsn: str) -> None:
+    database = await Database.connect(dsn)
+    await Pricing(database, SystemClock(), project="default").refresh()
+    await database.close()
+
+
 @pytest.fixture
-def template(migrated: str) -> str:
+def template(priced: str) -> str:
     """Give the name of the database that a test's own is copied from; a module may override it."""
-    return migrated
+    return priced
 
 
 @pytest.fixture
