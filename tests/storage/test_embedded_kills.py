@@ -154,6 +154,8 @@ def test_a_user_joins_the_server_that_a_killed_user_was_just_starting(data_dir: 
     with EmbeddedServer(data_dir, grace_seconds=0):
         pass
     stop(data_dir)
+    # The supervisor of the server that was stopped may take a moment more to end than the server.
+    wait_until(lambda: not supervisors(data_dir))
     # The one that the user starts is stopped while it loads its modules, and the killed user's comes first.
     user, second = user_whose_supervisor_stands_still(data_dir)
     command = [sys.executable, "-m", "jangbu.storage.embedded.supervisor", str(data_dir), "0"]
