@@ -78,6 +78,7 @@ async def open_metering(
             metering.resources,
             metering.pricing,
             metering.sessions,
+            metering.refusals,
         )
         rollups = Rollups(database)
         try:

@@ -20,6 +20,7 @@ from jangbu.storage.refusals import RefusedRow
 __all__ = ["Refusals", "RefusedRow", "refused_in", "refused_page"]
 
 _SECONDS_BETWEEN = 1
+_PURGED_MAX = 1_000
 _WAITING_MAX = 50_000
 """Of how many users and minutes is counted at most while the database is away."""
 
@@ -50,6 +51,11 @@ class Refusals:
         except BaseException:
             self._counted.update(taken)
             raise
+
+    async def purge(self) -> None:
+        """Forget what was counted long ago."""
+        while await refusals.purge(self._database, self._project, _PURGED_MAX) == _PURGED_MAX:
+            pass
 
     def start(self) -> None:
         """Write down now and then until ``stop``."""

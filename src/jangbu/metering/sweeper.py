@@ -8,6 +8,7 @@ from jangbu.metering.accounts import Accounts
 from jangbu.metering.holds import Holds
 from jangbu.metering.key_limits import KeyLimits
 from jangbu.metering.pricing import Pricing
+from jangbu.metering.refusals import Refusals
 from jangbu.metering.resources import Resources
 from jangbu.metering.retention import month_start
 from jangbu.metering.sessions import Sessions
@@ -34,6 +35,7 @@ class Sweeper:
         resources: Resources,
         pricing: Pricing,
         sessions: Sessions,
+        refusals: Refusals,
     ) -> None:
         self._database = database
         self._duties: tuple[tuple[str, Callable[[], Awaitable[object]]], ...] = (
@@ -41,6 +43,7 @@ class Sweeper:
             ("chains", self.complete_chains),
             ("holds", holds.expire),
             ("closed holds", holds.purge),
+            ("refused calls", refusals.purge),
             ("findings", holds.close_findings),
             ("calls of keys", key_limits.expire),
             ("uses of keys", key_limits.purge),

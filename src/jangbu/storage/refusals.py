@@ -7,7 +7,7 @@ from uuid import UUID
 
 from jangbu.storage.database import Database, Reader
 
-__all__ = ["RefusedRow", "add", "page", "total"]
+__all__ = ["RefusedRow", "add", "page", "purge", "total"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,11 @@ async def add(database: Database, project: str, refused: Mapping[tuple[datetime,
     """Count refused calls."""
     moments, accounts = [at for at, _ in refused], [account for _, account in refused]
     await database.rows("refused_add", project, moments, accounts, list(refused.values()))
+
+
+async def purge(database: Database, project: str, limit: int) -> int:
+    """Forget calls that were refused long ago; give of how many users and minutes."""
+    return int(await database.value("refused_purge", project, limit))
 
 
 async def total(reader: Reader, project: str, account: UUID | None, since: datetime, until: datetime) -> int:
