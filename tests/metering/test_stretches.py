@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
@@ -12,11 +13,11 @@ from jangbu.domain.windows import Window
 from jangbu.errors import NotFound
 from jangbu.metering.snapshots import EVERYTHING, Filters
 from jangbu.metering.stretches import Meant, walk
-from jangbu.storage.database import Database
-from jangbu.storage.stretches import records
+from jangbu.storage.database import Database, Reader
+from jangbu.storage.stretches import Stretch, records
 from jangbu.storage.usage import UsageRecord
 from tests.metering.charted import DAY, HOUR, KATHMANDU, KOLKATA, MINUTE, MOVED, SEOUL, Recorded, recorded
-from tests.metering.traffic import FLASH, IMAGE, KIM, LEE, PRO, TEXT, Shop, open_shop
+from tests.metering.traffic import FLASH, IMAGE, KIM, LEE, PARK, PRO, TEXT, Shop, open_shop
 
 WINDOWS = (
     Window.days(MOVED.date() - 40 * DAY, MOVED.date() + 40 * DAY, SEOUL),
@@ -78,6 +79,48 @@ def met_once(
     assert sorted((each.created_at, each.user, each.service, each.model, each.total) for each in calls) == sorted(meant)
     times = [sorted(each.created_at for each in stretch) for stretch in found if stretch]
     assert all(later[0] > earlier[-1] for later, earlier in itertools.pairwise(times))
+
+
+SELDOM = "gemini-seldom"
+"""Of one in a hundred calls."""
+SELDOM_CALLS = [(KIM, 0), (KIM, 1), (KIM, 15), (LEE, 16), (KIM, 31), (LEE, 800), (KIM, 1_500), (KIM, 1_501)]
+"""By whom, and how many minutes after clocks were put forward."""
+
+
+async def test_calls_of_a_seldom_kind_are_met_once_and_looked_for_where_there_are_such_alone(shop: Shop) -> None:
+    await shop.models.learn([SELDOM])
+    for user, after in SELDOM_CALLS:
+        shop.clock.set(MOVED + after * MINUTE)
+        await shop.record([shop.row(user, model=SELDOM, service=TEXT)])
+    everything, window = await recorded(shop), Window.custom(MOVED - DAY, MOVED + 2 * DAY, SEOUL)
+    for who, size in itertools.product((None, KIM, LEE), (1, 3, 1_000)):
+        seldom = Filters(who, models=(SELDOM,), services=(TEXT,))
+        met_once(everything, window, seldom, await walked(shop, window, seldom, size))
+    assert await spans(shop, window, Filters(models=(SELDOM,))) == [
+        (KIM, 0, 45), (KIM, 1_500, 1_515), (LEE, 15, 30), (LEE, 795, 810)
+    ]  # fmt: skip
+    assert await spans(shop, window, Filters(models=(FLASH, PRO))) == [
+        (user, -1_440, 2_820) for user in sorted((KIM, LEE, PARK))
+    ]
+
+
+async def spans(shop: Shop, window: Window, filters: Filters) -> list[tuple[str, int, int]]:
+    """Give where calls are looked for in the only stretch: of whom, from which to which minute after clocks were put
+    forward.
+    """
+    meant = Meant(shop.database, shop.project, window, filters, datetime.now(UTC))
+    async with aclosing(walk(meant, keep, 1_000)) as found:
+        [stretch] = [each async for each in found]
+    users = {shop.accounts.id_of(user): user for user in (KIM, LEE, PARK)}
+    return sorted((users[span.account], minutes(span.first), minutes(span.after)) for span in stretch.spans)
+
+
+async def keep(_: Reader, stretch: Stretch) -> Stretch:
+    return stretch
+
+
+def minutes(edge: UUID) -> int:
+    return (datetime.fromtimestamp((edge.int >> 80) / 1_000, UTC) - MOVED) // MINUTE
 
 
 async def test_a_stretch_is_about_as_many_calls_as_are_asked_for(shop: Shop) -> None:

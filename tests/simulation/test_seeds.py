@@ -23,6 +23,7 @@ a spool, and a hold that came again after its settlement stayed, and was not sho
 """
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_history_adds_up(part: int) -> None:
     seeds = range(part * SEEDS // PARTS, (part + 1) * SEEDS // PARTS)

@@ -5,7 +5,7 @@ them, however many users there are. No connection is kept from one stretch to th
 """
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from jangbu.domain.windows import Window
 from jangbu.metering.snapshots import Filters, Snapshot, snapshot
 from jangbu.storage import stretches
 from jangbu.storage.database import Database, Reader
-from jangbu.storage.stretches import Part, Stretch
+from jangbu.storage.stretches import Part, Quarter, Span, Stretch
 from jangbu.storage.usage import first_id
 
 __all__ = ["Meant", "Stretch", "in_time", "latest", "walk"]
@@ -25,6 +25,8 @@ Found = TypeVar("Found")
 
 _QUARTER = timedelta(minutes=15)
 _MILLISECOND = timedelta(milliseconds=1)
+_SELDOM = 20
+"""Where one of so many calls or fewer are meant, accounts are looked for in the quarters of an hour that have such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,22 @@ class Meant:
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """A time from one moment to before another, and the quarters of an hour in it that have calls."""
+    """A time from one moment to before another, and the quarters of an hour in it that have calls, newest first."""
 
     first: datetime
     after: datetime
-    times: Sequence[datetime]
+    quarters: Sequence[Quarter]
+
+    @property
+    def times(self) -> Sequence[datetime]:
+        """Give when its quarters begin, the earliest first."""
+        return [quarter.at for quarter in reversed(self.quarters)]
+
+    @property
+    def is_seldom(self) -> bool:
+        """Whether few of the calls that were made are meant."""
+        calls = sum(quarter.calls for quarter in self.quarters)
+        return calls * _SELDOM <= self.quarters[-1].calls_since - self.quarters[0].calls_since
 
     def within(self, since: datetime, until: datetime) -> "_Cut":
         """Leave out what is before one moment, and what is not before another."""
@@ -77,7 +90,7 @@ async def walk(
                 stretch = await _stretch(look, meant.part, account, cut.within(since, until), meant.as_of)
                 answer = await ask(look.reader, stretch)
             yield answer
-        end = found[-1][0]
+        end = found[-1].at
 
 
 async def latest(
@@ -121,33 +134,47 @@ async def _account(meant: Meant) -> UUID | None:
 
 
 async def _stretch(look: Snapshot, part: Part, account: UUID | None, cut: _Cut, as_of: datetime) -> Stretch:
+    callers: Sequence[tuple[UUID, datetime | None]]
     if account is None:
-        owners = await stretches.accounts(look.reader, look.project, part, cut.times)
+        callers = await stretches.callers(look.reader, look.project, part, cut.times, with_times=cut.is_seldom)
     else:
-        owners = (account,)
-    return Stretch(owners, part, first_id(cut.first), first_id(cut.after), as_of)
+        callers = [(account, at) for at in cut.times] if cut.is_seldom else [(account, None)]
+    return Stretch(_spans(callers, cut), part, as_of)
 
 
-def _cut(quarters: Sequence[tuple[datetime, int]], size: int) -> Iterator[_Cut]:
+def _spans(callers: Iterable[tuple[UUID, datetime | None]], cut: _Cut) -> Sequence[Span]:
+    """Give the spans of a cut in which accounts called: all of it, or their quarters of an hour, those that follow each
+    other as one.
+    """
+    found: list[tuple[UUID, datetime, datetime]] = []
+    for account, at in callers:
+        first, after = (cut.first, cut.after) if at is None else (max(at, cut.first), min(at + _QUARTER, cut.after))
+        if found and (found[-1][0], found[-1][2]) == (account, first):
+            _, first, _ = found.pop()
+        found.append((account, first, after))
+    return [Span(account, first_id(first), first_id(after)) for account, first, after in found]
+
+
+def _cut(quarters: Sequence[Quarter], size: int) -> Iterator[_Cut]:
     """Put quarters together that have at most so many calls, and take those apart that have more, newest first."""
-    waiting, calls = list[datetime](), 0
-    for at, count in quarters:
-        if waiting and calls + count > size:
-            yield _Cut(waiting[-1], waiting[0] + _QUARTER, waiting)
+    waiting, calls = list[Quarter](), 0
+    for quarter in quarters:
+        if waiting and calls + quarter.calls > size:
+            yield _Cut(waiting[-1].at, waiting[0].at + _QUARTER, waiting)
             waiting, calls = [], 0
-        if count > size:
-            yield from _apart(at, -(-count // size))
+        if quarter.calls > size:
+            yield from _apart(quarter, -(-quarter.calls // size))
         else:
-            waiting.append(at)
-            calls += count
+            waiting.append(quarter)
+            calls += quarter.calls
     if waiting:
-        yield _Cut(waiting[-1], waiting[0] + _QUARTER, waiting)
+        yield _Cut(waiting[-1].at, waiting[0].at + _QUARTER, waiting)
 
 
-def _apart(at: datetime, parts: int) -> Iterator[_Cut]:
+def _apart(quarter: Quarter, parts: int) -> Iterator[_Cut]:
     whole = _QUARTER // _MILLISECOND
-    edges = [at + whole * number // parts * _MILLISECOND for number in range(parts + 1)]
-    yield from (_Cut(edges[number], edges[number + 1], [at]) for number in reversed(range(parts)))
+    edges = [quarter.at + whole * number // parts * _MILLISECOND for number in range(parts + 1)]
+    yield from (_Cut(edges[number], edges[number + 1], [quarter]) for number in reversed(range(parts)))
 
 
 def _quarter(at: datetime) -> datetime:

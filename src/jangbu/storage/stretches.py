@@ -20,36 +20,55 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """Records of some accounts from an id to before another one, as far as they were recorded at ``as_of``."""
+class Span:
+    """Records of an account from an id to before another one."""
 
-    accounts: Sequence[UUID]
-    part: Part
+    account: UUID
     first: UUID
     after: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Records of some spans, as far as they were recorded at ``as_of``."""
+
+    spans: Sequence[Span]
+    part: Part
     as_of: datetime
 
     @property
     def arguments(self) -> tuple[object, ...]:
         """Give it as the first arguments of a statement."""
-        return self.accounts, self.part.models, self.part.services, self.first, self.after, self.as_of
+        accounts, firsts, afters = ([getattr(span, name) for span in self.spans] for name in Span.__slots__)
+        return accounts, self.part.models, self.part.services, firsts, afters, self.as_of
 
 
-async def quarters(
-    reader: Reader, owner: str | UUID, part: Part, start: datetime, end: datetime
-) -> Sequence[tuple[datetime, int]]:
-    """Give when calls of a project (by its name) or a user (by their account) were made, and how many, newest first.
+@dataclass(frozen=True, slots=True)
+class Quarter:
+    """A quarter of an hour from ``at`` on: how many of its calls are meant, and how many of all were made since."""
 
-    They are those of the last 90 days in which there are any, by quarters of an hour.
+    at: datetime
+    calls: int
+    calls_since: int
+
+
+async def quarters(reader: Reader, owner: str | UUID, part: Part, start: datetime, end: datetime) -> Sequence[Quarter]:
+    """Give when calls of a project (by its name) or a user (by their account) were made, newest first.
+
+    They are those of the last 90 days in which there are any.
     """
     name = "stretch_project" if isinstance(owner, str) else "stretch_user"
-    return [(row["at"], row["calls"]) for row in await reader.rows(name, owner, part.models, part.services, start, end)]
+    return [Quarter(**row) for row in await reader.rows(name, owner, part.models, part.services, start, end)]
 
 
-async def accounts(reader: Reader, project: str, part: Part, times: Sequence[datetime]) -> Sequence[UUID]:
-    """Give the accounts of a project that called in some quarters of an hour, which are told by when they begin."""
-    rows = await reader.rows("stretch_accounts", project, part.models, part.services, times)
-    return [row["account_id"] for row in rows]
+async def callers(
+    reader: Reader, project: str, part: Part, times: Sequence[datetime], *, with_times: bool
+) -> Sequence[tuple[UUID, datetime | None]]:
+    """Give the accounts of a project that called in some quarters of an hour, which are told by when they begin: each
+    once and None, or ``with_times`` with each of its quarters, the earliest first.
+    """
+    rows = await reader.rows("stretch_accounts", project, part.models, part.services, times, with_times)
+    return [(row["account_id"], row["at"]) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,31 @@
 -- Whose calls of some models and services, or of all, were made in some quarters of an hour: records have no index by
--- time alone, but the figures of users have. Each of these accounts is then looked for by its own key.
-SELECT w.account_id
+-- time alone, but the figures of users have, by model and service, too. Each of these accounts is then looked for by its
+-- own key: in all of the time or, where few of the calls are meant, in the quarters alone that have such.
+WITH meant AS (
+    SELECT
+        ARRAY(SELECT m.model_id FROM jangbu.models AS m WHERE $2::text[] IS NULL OR m.name = ANY ($2::text[])) AS models,
+        ARRAY(SELECT s.service_id FROM jangbu.services AS s WHERE $3::text[] IS NULL OR s.name = ANY ($3::text[]))
+            AS services
+)
+SELECT w.account_id, w.at
 FROM (
-    SELECT r.account_id
-    FROM jangbu.usage_quarters AS r
-    WHERE r.at = ANY ($4::timestamptz[])
-        AND ($2::text[] IS NULL OR r.model_id IN (SELECT model_id FROM jangbu.models WHERE name = ANY ($2::text[])))
-        AND (
-            $3::text[] IS NULL
-            OR r.service_id IN (SELECT service_id FROM jangbu.services WHERE name = ANY ($3::text[]))
-        )
+    SELECT r.account_id, CASE WHEN $5::boolean THEN t.at END AS at
+    FROM unnest($4::timestamptz[]) AS t (at)
+    CROSS JOIN LATERAL (
+        SELECT q.account_id
+        FROM jangbu.usage_quarters AS q
+        WHERE q.at = t.at
+            AND q.model_id = ANY ((SELECT models FROM meant)::integer[])
+            AND q.service_id = ANY ((SELECT services FROM meant)::smallint[])
+        OFFSET 0
+    ) AS r
     UNION
-    SELECT n.account_id
+    SELECT n.account_id, CASE WHEN $5::boolean THEN n.at END
     FROM jangbu.usage_recent AS n
     WHERE n.at = ANY ($4::timestamptz[])
-        AND ($2::text[] IS NULL OR n.model_id IN (SELECT model_id FROM jangbu.models WHERE name = ANY ($2::text[])))
-        AND (
-            $3::text[] IS NULL
-            OR n.service_id IN (SELECT service_id FROM jangbu.services WHERE name = ANY ($3::text[]))
-        )
+        AND n.model_id = ANY ((SELECT models FROM meant)::integer[])
+        AND n.service_id = ANY ((SELECT services FROM meant)::smallint[])
 ) AS w
 -- A join would read all accounts of the project, who are many more than those who called.
 WHERE (SELECT a.project FROM jangbu.accounts AS a WHERE a.account_id = w.account_id) = $1::text
+ORDER BY w.account_id, w.at

@@ -1,14 +1,14 @@
--- The calls of some accounts from an id to before another that have a value of a tag, newest first: for each account a walk
+-- The calls of some accounts, of each from an id to before another, that have a value of a tag, newest first: each is a walk
 -- along the primary key.
 SELECT
     u.id, jangbu.uuid7_time(u.id) AS created_at, a.user_id AS user, s.name AS service, m.name AS model,
     u.total AS total_tokens, u.cost_nano, u.charge_nano
-FROM unnest($1::uuid[]) AS w (account_id)
+FROM unnest($1::uuid[], $4::uuid[], $5::uuid[]) AS w (account_id, first, after)
 CROSS JOIN LATERAL (
     SELECT
         n.account_id, n.id, n.service_id, n.model_id, n.total, n.cost_nano, n.charge_nano
     FROM jangbu.usage AS n
-    WHERE n.account_id = w.account_id AND n.id >= $4::uuid AND n.id < $5::uuid AND n.recorded_at <= $6::timestamptz
+    WHERE n.account_id = w.account_id AND n.id >= w.first AND n.id < w.after AND n.recorded_at <= $6::timestamptz
         AND ($2::text[] IS NULL OR n.model_id IN (SELECT model_id FROM jangbu.models WHERE name = ANY ($2::text[])))
         AND (
             $3::text[] IS NULL

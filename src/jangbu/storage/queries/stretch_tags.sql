@@ -1,5 +1,5 @@
--- What the calls of some accounts from an id to before another used, by the value of a tag; NULL is for those that have no
--- such tag. For each account a walk along the primary key: no rollup knows of tags, whose values have no end.
+-- What the calls of some accounts, of each from an id to before another, used by the value of a tag; NULL is for those that
+-- have no such tag. Each is a walk along the primary key: no rollup knows of tags, whose values have no end.
 SELECT
     u.value,
     count(*) AS calls,
@@ -12,13 +12,13 @@ SELECT
     jangbu.sum(coalesce(u.input_cost_nano, 0)) AS input_cost_nano,
     jangbu.sum(coalesce(u.charge_nano, 0)) AS charge_nano,
     count(*) FILTER (WHERE u.cost_nano IS NULL) AS unpriced
-FROM unnest($1::uuid[]) AS w (account_id)
+FROM unnest($1::uuid[], $4::uuid[], $5::uuid[]) AS w (account_id, first, after)
 CROSS JOIN LATERAL (
     SELECT
         n.metadata -> 'tags' ->> $7::text AS value, n.prompt + n.tool AS input, n.candidates, n.thoughts, n.cached,
         n.total, n.cost_nano, n.input_cost_nano, n.charge_nano
     FROM jangbu.usage AS n
-    WHERE n.account_id = w.account_id AND n.id >= $4::uuid AND n.id < $5::uuid AND n.recorded_at <= $6::timestamptz
+    WHERE n.account_id = w.account_id AND n.id >= w.first AND n.id < w.after AND n.recorded_at <= $6::timestamptz
         AND ($2::text[] IS NULL OR n.model_id IN (SELECT model_id FROM jangbu.models WHERE name = ANY ($2::text[])))
         AND (
             $3::text[] IS NULL
