@@ -23,7 +23,7 @@ from tests.cli.conftest import Jangbu
 FLASH = "gemini-2.5-flash"
 UPSTREAM_KEY = "AIzaSyCanary-the-key-of-the-upstream-00"
 GRANT = 1_000_000
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 
 
 @dataclass

@@ -64,7 +64,7 @@ def test_being_stopped_is_its_normal_end(
     assert serving.stdout.readline()
     assert fetched(port, "/healthz") == (200, {"status": "ok"})
     serving.send_signal(number)
-    _, complaints = serving.communicate(timeout=20)
+    _, complaints = serving.communicate(timeout=60)
     assert (serving.returncode, complaints) == (0, "")
 
 

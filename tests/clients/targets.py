@@ -28,7 +28,7 @@ DEFAULT_TARGET = "gateway"
 SERVICE = "matrix_service"
 BOUGHT = 10_000_000
 UPSTREAM_KEY = "the-key-that-only-the-gateway-knows"
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 
 _CHARGED_SURFACES = frozenset(
     {

@@ -21,7 +21,7 @@ from jangbu.metering.meter import Metering
 from jangbu.wiring import open_metering
 from tests.gateway.stage import UPSTREAM_KEY
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 _CLEARED = ("JANGBU_", "GEMINI_")
 _TALKATIVE = """
 import logging, runpy, sys, warnings

@@ -231,11 +231,11 @@ def test_an_answer_before_the_end_of_a_body_ends_its_connection_at_once(run: Run
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with client() as http:
             for _ in range(2):
-                assert await asyncio.wait_for(asked(http, url, body=bytes(LARGE)), 10) == (200, b"hello")
+                assert await asyncio.wait_for(asked(http, url, body=bytes(LARGE)), 60) == (200, b"hello")
             assert len(connections) == 2, "what is stuck behind a body would never be read"
             for body in (bytes(LARGE), _pieces(*[bytes(LARGE // 10)] * 10)):
-                assert await asyncio.wait_for(asked(http, url, body=body), 10) == (200, b"hello")
-            async with asyncio.timeout(10):
+                assert await asyncio.wait_for(asked(http, url, body=body), 60) == (200, b"hello")
+            async with asyncio.timeout(60):
                 for writer in connections:
                     # Whoever is gone refuses what is said; nobody closed anything here.
                     while not writer.transport.is_closing():

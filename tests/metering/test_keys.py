@@ -335,7 +335,7 @@ async def execute(database: Database, command: str) -> None:
 
 async def used_at(keys: Keys, key: Key) -> datetime:
     """Give when a key was used last, waiting until that is written."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while True:
             [found] = [each for each in await keys.list() if each.id == key.id]
             if found.last_used_at is not None:

@@ -19,7 +19,7 @@ _ROUND_KILLS_MOST = 2_500
 """A round ends after so many: the next one begins with a book that is small."""
 _TURN_SECONDS = 0.1
 _AWAY_SECONDS_MOST = 0.8
-_RECOVERY_SECONDS_MOST = 60
+_RECOVERY_SECONDS_MOST = 300
 
 
 class Way:
@@ -76,7 +76,7 @@ class Way:
         self._tally.restarts += 1
         while line.first_flush_at is None:
             if loop.time() - began > _RECOVERY_SECONDS_MOST:
-                self._tally.found("after a restart no record was committed for a minute")
+                self._tally.found("after a restart no record was committed for five minutes")
                 return
             await asyncio.sleep(_TURN_SECONDS / 10)
         self._tally.starts.append((started - began, line.first_flush_at - began))
