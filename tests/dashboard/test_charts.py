@@ -1,5 +1,8 @@
 """What charts tell without their colours, and that what stands in them can be read."""
 
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import pytest
 from playwright.async_api import expect
 
@@ -18,6 +21,17 @@ OVERLAPPING = r"""() => {
     return [...new Set(shown)];
 }"""
 
+# What is hatched has an edge of dashes, and stripes in the colour of the panel that it stands on.
+HATCHED = """(chart) => [...chart.querySelectorAll(".drawn path[stroke-dasharray]")].length"""
+STRIPED = """(chart) => {
+    const panel = document.createElement("i");
+    panel.style.color = getComputedStyle(document.documentElement).getPropertyValue("--panel");
+    chart.append(panel);
+    const wanted = getComputedStyle(panel).color;
+    panel.remove();
+    return [...chart.querySelectorAll("pattern *")].some((each) => getComputedStyle(each).fill === wanted);
+}"""
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -28,3 +42,41 @@ async def test_parts_differ_by_patterns_and_no_name_lies_on_another(opens: Opens
     await expect(chart.locator("svg path").first).to_be_attached()
     assert await chart.locator("svg pattern").count() >= 3, "each model has a pattern of its own"
     assert await page.evaluate(OVERLAPPING) == []
+
+
+@pytest.mark.parametrize(
+    ("language", "scheme", "hatched", "running"),
+    [
+        ("en", "dark", "Hatched: {day:%b} {day.day}, still running", "running"),
+        ("ko", "light", "빗금: {day.month}월 {day.day}일, 아직 진행 중", "진행 중"),
+    ],
+)
+async def test_a_day_that_is_not_over_is_hatched_and_said_to_run_and_one_that_is_over_is_not(
+    opens: Opens, language: str, scheme: str, hatched: str, running: str
+) -> None:
+    now = datetime.now(UTC)
+    # The latest calls are hours ago; where midnight is near in one zone, it is far in the other.
+    zone = "UTC" if 4 <= now.hour < 23 else "Asia/Seoul"
+    day = now.astimezone(ZoneInfo(zone)).date()
+    page = await opens(f"/?range=7d&bucket=day&zone={zone}", language=language, scheme=scheme)
+    chart = page.locator("figure[data-chart]", has=page.locator("#by-model-title"))
+    await expect(chart.locator("svg path").first).to_be_attached()
+    said = hatched.format(day=day)
+    await expect(chart.locator("figcaption")).to_contain_text(said)
+    assert (await chart.get_by_role("img").first.get_attribute("aria-label") or "").endswith(said)
+    assert await chart.evaluate(HATCHED) > 0
+    assert await chart.evaluate(STRIPED)
+    told = await chart.locator("tbody th").all_text_contents()
+    assert [running in each for each in told] == [False] * (len(told) - 1) + [True]
+
+    # One that runs is hatched wherever it stands, and those that have not begun are not.
+    ahead = f"from={day - timedelta(days=2)}&to={day + timedelta(days=2)}"
+    await page.goto(f"{page.url.partition('?')[0]}?{ahead}&bucket=day&zone={zone}")
+    assert [running in each for each in await chart.locator("tbody th").all_text_contents()] == [
+        *(False, False, True, False, False)
+    ]
+    over = f"from={day - timedelta(days=9)}&to={day - timedelta(days=1)}"
+    await page.goto(f"{page.url.partition('?')[0]}?{over}&bucket=day&zone={zone}")
+    await expect(chart.locator("svg path").first).to_be_attached()
+    assert await chart.evaluate(HATCHED) == 0
+    assert running not in await chart.inner_text()

@@ -24,11 +24,15 @@ class Row:
     name: str
     cells: tuple[str, ...]
     link: str = ""
+    is_running: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A chart: ``drawn`` is what the script draws, ``summary`` says in a sentence what it shows."""
+    """A chart: ``drawn`` is what the script draws, ``summary`` says in words what it shows.
+
+    ``running`` says which bar is still filling, and is therefore hatched; it is empty where all have ended.
+    """
 
     id: str
     title: str
@@ -36,6 +40,7 @@ class Figure:
     drawn: dict[str, Any]
     heads: tuple[str, ...]
     rows: tuple[Row, ...]
+    running: str
     totals: tuple[str, ...] = field(default=())
 
 
@@ -69,9 +74,11 @@ def _figure(
     shown = look.formats.money if metric == "cost" else look.formats.number
     sums = [sum(values) for values in zip(*(each.values for each in stacks), strict=True)]
     links = [_narrowed(look, series, bar, path) for bar in series.bars]
+    names = [_bar_name(look, series, bar) for bar in series.bars]
+    running = _running(series)
     rows = [
-        Row(_bar_name(look, series, bar), (*(shown(each.values[place]) for each in stacks), shown(sums[place])), link)
-        for place, (bar, link) in enumerate(zip(series.bars, links, strict=True))
+        Row(names[place], (*(shown(each.values[place]) for each in stacks), shown(sums[place])), link, place == running)
+        for place, link in enumerate(links)
     ]
     most = max(range(len(sums)), key=sums.__getitem__)
     summary = look.texts(
@@ -80,20 +87,21 @@ def _figure(
         from_=look.formats.moment(series.window.start),
         to=look.formats.moment(series.window.end),
         most=shown(sums[most]),
-        most_at=rows[most].name,
+        most_at=names[most],
     )
     return Figure(
         id=id_,
         title=title,
         summary=summary,
-        drawn=_drawn(look, series, stacks, metric, links),
+        running="" if running is None else look.texts("chart.running.hatched", name=names[running]),
+        drawn={**_drawn(look, stacks, metric), "buckets": names, "running": running, "links": links},
         heads=(look.texts("time"), *(each.name for each in stacks), look.texts("total")),
         rows=tuple(rows),
         totals=(*(shown(sum(each.values)) for each in stacks), shown(sum(sums))),
     )
 
 
-def _drawn(look: Look, series: Series, stacks: Sequence[_Stack], metric: str, links: Sequence[str]) -> dict[str, Any]:
+def _drawn(look: Look, stacks: Sequence[_Stack], metric: str) -> dict[str, Any]:
     drawn = list(stacks[:_OTHERS_AFTER])
     others = stacks[_OTHERS_AFTER:]
     if others:
@@ -103,14 +111,16 @@ def _drawn(look: Look, series: Series, stacks: Sequence[_Stack], metric: str, li
     return {
         "kind": "bar",
         "money": is_money,
-        "buckets": [_bar_name(look, series, bar) for bar in series.bars],
-        "unfinished": series.as_of < series.bars[-1].end,
-        "links": list(links),
         "series": [
             {"name": each.name, "values": [_exact(value) if is_money else value for value in each.values]}
             for each in drawn
         ],
     }
+
+
+def _running(series: Series) -> int | None:
+    """Give the place of the bar that was under way when the figures were read; None where none was."""
+    return next((place for place, bar in enumerate(series.bars) if bar.start <= series.as_of < bar.end), None)
 
 
 def _exact(nano: int) -> str:

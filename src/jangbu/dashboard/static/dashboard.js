@@ -32,17 +32,20 @@ function option(data) {
     },
     xAxis: { type: "category", data: data.buckets, axisLabel: { color: quiet, hideOverlap: true }, axisLine: { lineStyle: { color: line } } },
     yAxis: { type: "value", axisLabel: { color: quiet, formatter: shortened(data) }, splitLine: { lineStyle: { color: line } } },
-    series: data.series.map((each) => ({
-      name: each.name, type: data.kind, stack: "all", data: fading(each.values, data), barMaxWidth: 28,
+    series: data.series.map((each, place) => ({
+      name: each.name, type: data.kind, stack: "all", data: hatching(each.values, data, place), barMaxWidth: 28,
       emphasis: { focus: "series" },
     })),
   };
 }
 
-// A bucket that has not ended yet is drawn fainter: it is still filling.
-function fading(values, data) {
-  if (!data.unfinished) return values;
-  return [...values.slice(0, -1), { value: values.at(-1), itemStyle: { opacity: 0.55 } }];
+// A bucket that has not ended yet is hatched, with an edge of dashes: it is still filling.
+function hatching(values, data, place) {
+  if (data.running === null) return values;
+  const fill = colour(`--series-${place + 1}`);
+  const decal = { symbol: "rect", symbolSize: 1, color: colour("--panel"), dashArrayX: [1, 0], dashArrayY: [4, 4], rotation: -Math.PI / 4 };
+  const itemStyle = { color: fill, decal, borderColor: fill, borderWidth: 1, borderType: [4, 2] };
+  return values.map((value, at) => (at === data.running && Number(value) ? { value, itemStyle } : value));
 }
 
 function shortened(data) {
