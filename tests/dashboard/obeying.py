@@ -1,6 +1,7 @@
 """What a page has to show once a filter is set: each function gives what sees to that."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -8,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 from jangbu.dashboard.texts import texts_of
 from jangbu.domain.windows import Preset, Window
-from tests.dashboard.raw import signed_in
+from tests.dashboard.raw import asked_of, signed_in
 from tests.dashboard.reading import ask
-from tests.dashboard.shown import Node
+from tests.dashboard.shown import Node, read
 from tests.dashboard.site import OWNER, Site
 
 T = texts_of("en")
@@ -34,6 +35,12 @@ ENTRIES = """
 ACTIVE = """
     SELECT count(DISTINCT u.account_id) FROM jangbu.usage AS u
     WHERE jangbu.uuid7_time(u.id) >= $1 AND jangbu.uuid7_time(u.id) < $2
+"""
+ANOMALOUS = """
+    SELECT a.user_id, count(*) FROM jangbu.findings AS f
+    JOIN jangbu.accounts AS a ON a.account_id = f.account_id
+    WHERE f.resolved_at IS NULL
+    GROUP BY a.user_id
 """
 HOLDS = "SELECT count(*) FROM jangbu.holds WHERE state IN ('open', 'unknown') AND taken_at >= $1 AND taken_at < $2"
 REFUSED = "SELECT count(*) FROM jangbu.refused_minutes WHERE at >= $1 AND at < $2"
@@ -229,6 +236,24 @@ async def found_by_name(looked: Looked) -> None:
     everybody = column(looked.before, "users", "User")
     wanted = {each for each in everybody if each.startswith(looked.value)}
     assert set(column(looked.after, "users", "User")) == wanted < set(everybody)
+
+
+async def anomalous(looked: Looked) -> None:
+    """See that those are listed who have open findings, with a badge that leads there; their file is of them, too."""
+    stored = dict(await ask(looked.site, ANOMALOUS))
+    everybody = dict(zip(column(looked.before, "users", "User"), column(looked.before, "users", "State"), strict=True))
+    marked = {user for user, state in everybody.items() if T("state.anomalous") in state}
+    assert marked == stored.keys() < everybody.keys()
+    assert set(column(looked.after, "users", "User")) == stored.keys()
+    [section] = looked.after.all("section", aria_labelledby="users")
+    user, found = min(stored.items(), key=lambda each: each[1])
+    [badge] = [each for each in section.all("a", class_="badge") if asked_of(each.attributes["href"])["user"] == user]
+    owner = await asyncio.to_thread(signed_in, looked.site, OWNER)
+    there = await asyncio.to_thread(owner.get, badge.attributes["href"].removeprefix("/dashboard"))
+    assert len(read(there.text).table_of("open").rows) == found
+    [link] = [each for each in section.all("a") if "/users/users.jsonl" in each.attributes["href"]]
+    answer = await asyncio.to_thread(owner.get, link.attributes["href"].removeprefix("/dashboard"))
+    assert {json.loads(line)["user"] for line in answer.text.splitlines()} == stored.keys()
 
 
 async def by_name(looked: Looked) -> None:

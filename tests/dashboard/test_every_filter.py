@@ -23,6 +23,7 @@ from tests.dashboard.obeying import (
     REFUSED,
     Looked,
     Obeys,
+    anomalous,
     by_cost,
     by_name,
     by_the_thousand,
@@ -130,7 +131,7 @@ TRIED: Mapping[str, Mapping[str, Set]] = {
     "cost": usage(counted(calls_of_cost), "by-service") | {"compare": Set("1", compared(5))},
     "users": period(of_period)
     | {"search": Set("l", found_by_name), "order": Set("user", by_name), "way": Set("up", least_first)}
-    | {"active": Set("1", listed("users", ACTIVE))},
+    | {"active": Set("1", listed("users", ACTIVE)), "state": Set("anomalous", anomalous)},
     "user": period(with_calls(of_matrix))
     | part(with_calls(of_matrix))
     | {"status": Set("overrun", searched(of_matrix)), "tag": Set("feature=writing", searched(of_matrix))},

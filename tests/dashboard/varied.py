@@ -21,6 +21,8 @@ from tests.dashboard.site import MODELS, SERVICES, USERS, fill
 from tests.metering.telling import answer
 
 KIM, LEE = USERS[:2]
+CALM = USERS[-1]
+"""A user of whom nothing is left to look at."""
 MARKUP = 250_000
 HELD = 100
 ALERTS = (
@@ -42,6 +44,8 @@ AGO = (
     SELECT 'default', h.taken_at, h.account_id, 5 FROM jangbu.holds AS h WHERE h.model = $1""",
 )
 """What was held for one model, and some calls that were refused, were so some time ago."""
+CALMED = """UPDATE jangbu.findings SET resolved_at = clock_timestamp()
+    WHERE account_id = (SELECT a.account_id FROM jangbu.accounts AS a WHERE a.user_id = $1)"""
 
 
 async def fill_varied(database_url: str) -> str:
@@ -67,6 +71,7 @@ async def fill_varied(database_url: str) -> str:
     await connection.execute(ALERTS, Condition.UNPRICED.value)
     for statement in AGO:
         await connection.execute(statement, MODELS[1])
+    await connection.execute(CALMED, CALM)
     for kind, user, state in EVENTS:
         await _event(connection, kind, user, state)
     await connection.close()

@@ -4,6 +4,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -92,6 +93,37 @@ async def test_users_are_found_by_how_their_names_begin(
     found = await listed(shop, 2, order=order, prefix=prefix)
 
     assert found == [each for each in whole if each.user.startswith(prefix)]
+
+
+@pytest.mark.parametrize("order", Order)
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("few", [8, 9])
+async def test_who_has_an_open_finding_is_anomalous_and_found_in_any_order(
+    shop: Shop, order: Order, descending: bool, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where few findings are open, their users are looked up, else they are looked for among all."""
+    monkeypatch.setattr(directory, "_FINDINGS_FEW", few)
+    found = [(user, resolved) for user in ("a-1", "가", "the new one", "Z") for resolved in (False, True, False)]
+    for number, (user, is_resolved) in enumerate((*found, ("B", True))):
+        await shop.rows(
+            "INSERT INTO jangbu.findings (account_id, usage_id, kind, detail, resolved_at) VALUES ($1, $2, $3, '', $4)",
+            shop.accounts.id_of(user), UUID(int=number), "late", MOVED if is_resolved else None,
+        )  # fmt: skip
+    wanted = {user for user, _ in found}
+    async with open_shop(shop.database, "another") as other:
+        await shop.rows(
+            "INSERT INTO jangbu.findings (account_id, usage_id, kind, detail) VALUES ($1, $2, 'late', '')",
+            other.accounts.id_of(KIM), UUID(int=99),
+        )  # fmt: skip
+
+    whole = await listed(shop, order=order, descending=descending)
+
+    assert {each.user for each in whole if each.is_anomalous} == wanted
+    for limit in (1, 3, 50):
+        only = await listed(shop, limit, order=order, descending=descending, is_anomalous=True)
+        assert only == [each for each in whole if each.is_anomalous]
+    begun = await listed(shop, 1, order=order, descending=descending, is_anomalous=True, prefix="a")
+    assert [each.user for each in begun] == ["a-1"]
 
 
 async def test_what_is_shown_of_a_user_is_what_the_book_says(shop: Shop) -> None:

@@ -43,6 +43,8 @@ BOUNDS = (1, *(times * 10**power for power in range(3, 15) for times in (1, 2, 5
 SPARK_DAYS = 30
 _FEW = 1_000
 """Of how many users with a prefix all are read and put in order: that costs less than to look for them in the order."""
+_FINDINGS_FEW = 5_000
+"""Of how many open findings the users are looked up; where more are open, each page of all keeps those of its own."""
 _LOW_PARTS = 10
 _LAST_CHARACTER = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)
@@ -74,11 +76,15 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A user in a list: ``lifetime`` is all that they ever used, ``period`` what they used in the window asked for."""
+    """A user in a list: ``lifetime`` is all that they ever used, ``period`` what they used in the window asked for.
+
+    Whoever is anomalous has an open finding, in whichever state their balance is.
+    """
 
     user: str
     account: UUID
     state: State
+    is_anomalous: bool
     balance: Balance
     seen_at: datetime | None
     lifetime: Amounts
@@ -116,7 +122,7 @@ class Bin:
     users: int
 
 
-async def page(
+async def page(  # noqa: PLR0913 - all that a list can be asked for
     look: Snapshot,
     window: Window,
     *,
@@ -126,21 +132,32 @@ async def page(
     after: Place | None = None,
     limit: int = 50,
     low: int | None = None,
+    is_anomalous: bool = False,
 ) -> Page:
     """Give a page of the users whose names begin with a prefix, in an order, with what they used in a window.
+
+    Only those of whom a finding is open are on it where ``is_anomalous``: there may be fewer then than the limit, or
+    none, and a next page all the same.
 
     ``low`` is below how many tokens a balance is low; None for a tenth of all that was granted.
     """
     if not 1 <= limit <= LIMIT_MAX:
         raise InvalidInput(f"{limit} users cannot be listed", hint=f"ask for 1 to {LIMIT_MAX:,}")
-    found = await _places(look, order, descending, _beginning_with(prefix), after, limit + 1)
+    names = _beginning_with(prefix)
+    found = await _anomalous(look, order, descending, names, after, limit + 1) if is_anomalous else None
+    if found is None:
+        found = await _places(look, order, descending, names, after, limit + 1)
     accounts = [account for account, _ in found[:limit]]
     known = await directory.details(look.reader, accounts)
     used = await tops.amounts(look.reader, look.project, accounts, window.start, window.end) if accounts else ()
     periods = {each.account: each.amounts for each in used}
     return Page(
         look.as_of,
-        tuple(_listed(known[account], periods.get(account, NOTHING), low) for account in accounts),
+        tuple(
+            _listed(known[account], periods.get(account, NOTHING), low)
+            for account in accounts
+            if known[account].is_anomalous or not is_anomalous
+        ),
         found[limit - 1][1] if len(found) > limit else None,
     )
 
@@ -197,6 +214,21 @@ def _midnight(moment: datetime) -> datetime:
     return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
+async def _anomalous(
+    look: Snapshot, order: Order, descending: bool, names: Names, after: Place | None, limit: int
+) -> Sequence[tuple[UUID, Place]] | None:
+    return await directory.anomalous(
+        look.reader,
+        look.project,
+        order.value,
+        descending=descending,
+        after=after,
+        names=names,
+        limit=limit,
+        findings=_FINDINGS_FEW,
+    )
+
+
 async def _places(
     look: Snapshot, order: Order, descending: bool, names: Names, after: Place | None, limit: int
 ) -> Sequence[tuple[UUID, Place]]:
@@ -226,7 +258,8 @@ def _order(place: Place) -> tuple[int, bytes]:
 
 def _listed(known: Details, period: Amounts, low: int | None) -> Listed:
     state = state_of(known.state, known.balance, low)
-    return Listed(known.user, known.account, state, known.balance, known.seen_at, known.lifetime, period)
+    has = (known.balance, known.seen_at, known.lifetime, period)
+    return Listed(known.user, known.account, state, known.is_anomalous, *has)
 
 
 def _beginning_with(prefix: str) -> Names:

@@ -34,11 +34,14 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What is known of a user who is listed; ``lifetime`` is all that they ever used."""
+    """What is known of a user who is listed; ``lifetime`` is all that they ever used. Of an anomalous one a finding is
+    open.
+    """
 
     account: UUID
     user: str
     state: str
+    is_anomalous: bool
     balance: Balance
     seen_at: datetime | None
     lifetime: Amounts
@@ -48,14 +51,31 @@ async def page(
     reader: Reader, project: str, order: str, *, descending: bool, after: Place | None, names: Names, limit: int
 ) -> Sequence[tuple[UUID, Place]]:
     """Give the accounts that come after a place in an order ('user', 'used', 'left' or 'seen'), and their places."""
-    beginning = _AFTER_ALL if descending else _BEFORE_ALL
-    key, user = beginning if after is None else (after.key, after.user)
-    arguments = (project, order, key, user, names.first, names.after, limit)
+    arguments = (project, order, *_from(after, descending), names.first, names.after, limit)
     if descending:
         rows = await reader.rows("directory_descending", *arguments)
     else:
         rows = await reader.rows("directory_ascending", *arguments)
     return [(row["account_id"], Place(row["key"], row["user_id"])) for row in rows]
+
+
+async def anomalous(
+    reader: Reader,
+    project: str,
+    order: str,
+    *,
+    descending: bool,
+    after: Place | None,
+    names: Names,
+    limit: int,
+    findings: int,
+) -> Sequence[tuple[UUID, Place]] | None:
+    """Give those of them of whom a finding is open, or None where more than so many findings are open."""
+    arguments = (project, order, *_from(after, descending), names.first, names.after, limit, descending, findings)
+    rows = await reader.rows("directory_anomalous", *arguments)
+    if rows[0]["are_many"]:
+        return None
+    return [(row["account_id"], Place(row["key"], row["user_id"])) for row in rows if row["account_id"] is not None]
 
 
 async def few(
@@ -77,6 +97,7 @@ async def details(reader: Reader, accounts: Sequence[UUID]) -> dict[UUID, Detail
             row["account_id"],
             row["user_id"],
             row["state"],
+            row["is_anomalous"],
             Balance(row["granted"], row["used"], row["held"]),
             row["seen_at"],
             amounts_of(row),
@@ -107,3 +128,10 @@ async def called(reader: Reader, project: str, start: datetime, end: datetime, d
     """Give how many users called in a time that is over; ``days`` says from where to where it has whole days of UTC."""
     users: int = await reader.value("directory_called", project, start, end, *days)
     return users
+
+
+def _from(after: Place | None, descending: bool) -> tuple[int, str]:
+    """Give where a page begins: after a place, or before all."""
+    if after is None:
+        return _AFTER_ALL if descending else _BEFORE_ALL
+    return after.key, after.user

@@ -21,7 +21,9 @@ __all__ = ["PAGE"]
 
 _SHOWN = 50
 _WAYS = ("down", "up")
+_ANOMALOUS = "anomalous"
 _PREFIX_LENGTH_MAX = 200
+_CLEARED = dict.fromkeys(("search", "active", "state", "after"))
 
 
 async def show(look: Look) -> Mapping[str, Any]:
@@ -31,6 +33,7 @@ async def show(look: Look) -> Mapping[str, Any]:
     way = look.asked("way") or ("up" if order is Order.USER else "down")
     require_one_of(_WAYS, way)
     prefix, low, is_active = _prefix(look), told_low(look.settings), look.asked("active") is not None
+    is_anomalous = _is_anomalous(look)
     async with snapshot(look.ledger.database, look.settings.project) as book:
         page = await directory.page(
             book,
@@ -41,6 +44,7 @@ async def show(look: Look) -> Mapping[str, Any]:
             after=_place(look),
             limit=_SHOWN,
             low=low,
+            is_anomalous=is_anomalous,
         )
         users, is_over = _called(page, window, order, way) if is_active else (page.users, False)
         bins = await directory.histogram(book)
@@ -51,6 +55,8 @@ async def show(look: Look) -> Mapping[str, Any]:
         "found": page,
         "users": users,
         "is_active": is_active,
+        "states": (_ANOMALOUS,),
+        "clear": look.url(**_CLEARED) if prefix or is_active or is_anomalous else "",
         "sparks": {account: drawn(look, spark) for account, spark in sparks.items()},
         "spark_days": directory.SPARK_DAYS,
         "spark_height": HEIGHT,
@@ -68,7 +74,10 @@ async def show(look: Look) -> Mapping[str, Any]:
 
 
 async def users(look: Look) -> Table:
-    """Read all users whose names begin as is searched for, in the order of their names; who called, where asked."""
+    """Read all users whose names begin as is searched for, in the order of their names.
+
+    Where asked, only those who called in the period, or of whom a finding is open.
+    """
     settings, is_active = look.settings, look.asked("active") is not None
     return await exported_users(
         look.ledger.database,
@@ -77,6 +86,7 @@ async def users(look: Look) -> Table:
         _prefix(look),
         told_low(settings),
         is_active=is_active,
+        is_anomalous=_is_anomalous(look),
     )
 
 
@@ -86,6 +96,14 @@ def _called(page: directory.Page, window: Window, order: Order, way: str) -> tup
     # Who was seen last before the period began did not call in it, nor did anybody after them.
     seen_at = page.users[-1].seen_at if page.users and order is Order.SEEN and way == "down" else None
     return users, seen_at is not None and seen_at < window.start
+
+
+def _is_anomalous(look: Look) -> bool:
+    """Tell whether only those are asked for of whom a finding is open. Raises InvalidInput."""
+    state = look.asked("state")
+    if state is not None:
+        require_one_of((_ANOMALOUS,), state)
+    return state is not None
 
 
 def _prefix(look: Look) -> str:

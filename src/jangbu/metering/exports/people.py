@@ -43,9 +43,10 @@ async def users(
     low: int | None = None,
     *,
     is_active: bool = False,
+    is_anomalous: bool = False,
 ) -> Table:
     """Export the users whose names begin with a prefix, in the order of names, with what they used in a window; only
-    those who called in it where ``is_active``.
+    those who called in it where ``is_active``, and of whom a finding is open where ``is_anomalous``.
 
     ``low`` is below how many tokens a balance is low; None for a tenth of all that was granted.
     """
@@ -55,8 +56,9 @@ async def users(
         while True:
             async with snapshot(database, project) as look:
                 found = await directory.page(
-                    look, window, order=Order.USER, descending=False, prefix=prefix, after=after, limit=_ROWS, low=low
-                )
+                    look, window, order=Order.USER, descending=False, prefix=prefix, after=after, limit=_ROWS, low=low,
+                    is_anomalous=is_anomalous,
+                )  # fmt: skip
             yield [_user(each) for each in found.users if each.period.calls or not is_active]
             after = found.next
             if after is None:

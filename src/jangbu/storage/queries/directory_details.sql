@@ -1,7 +1,12 @@
--- What a list shows of users: state, balance, when they were last seen, and all that they ever used.
+-- What a list shows of users: state, whether a finding is open, balance, when they were last seen, and all that they ever
+-- used.
 SELECT
-    a.account_id, a.user_id, a.state, b.granted, b.used, b.held, b.seen_at, t.calls, t.input_tokens, t.output_tokens,
-    t.thinking_tokens, t.cached_tokens, t.total_tokens, t.cost_nano, t.input_cost_nano, t.charge_nano, t.unpriced
+    a.account_id, a.user_id, a.state, b.granted, b.used, b.held, b.seen_at,
+    EXISTS (
+        SELECT FROM jangbu.findings AS f WHERE f.account_id = a.account_id AND f.resolved_at IS NULL
+    ) AS is_anomalous,
+    t.calls, t.input_tokens, t.output_tokens, t.thinking_tokens, t.cached_tokens, t.total_tokens,
+    t.cost_nano, t.input_cost_nano, t.charge_nano, t.unpriced
 FROM jangbu.accounts AS a
 JOIN jangbu.balances AS b ON b.account_id = a.account_id AND b.asset = 1
 CROSS JOIN LATERAL (
