@@ -11,6 +11,7 @@ from jangbu.config import Settings
 from jangbu.domain.members import Actor, MemberRole
 from jangbu.wiring import open_metering
 from tests.dashboard.openid import CLIENT, SECRET, OpenIdProvider, openid_provider
+from tests.dashboard.reading import rows
 from tests.dashboard.site import Site, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -29,8 +30,9 @@ async def shop(database_url: str, provider: OpenIdProvider, tmp_path: Path) -> A
     """Serve a ledger to which one person is invited, whom the provider knows."""
     async with open_metering(Settings.load(database_url=database_url), delivers=False) as ledger:
         await ledger.members.invite(INVITED, MemberRole.VIEWER, Actor.of_command("test"))
-    named = {"ISSUER": provider.issuer, "CLIENT_ID": CLIENT, "CLIENT_SECRET": SECRET}
-    with serving(database_url, tmp_path, **{f"JANGBU_OIDC_{name}": value for name, value in named.items()}) as served:
+    named = {"OIDC_ISSUER": provider.issuer, "OIDC_CLIENT_ID": CLIENT, "OIDC_CLIENT_SECRET": SECRET}
+    named |= {"SHORT_BALANCE": "refuse", "HOLD_SECONDS": "1200"}
+    with serving(database_url, tmp_path, **{f"JANGBU_{name}": value for name, value in named.items()}) as served:
         yield served
 
 
@@ -55,6 +57,17 @@ async def test_who_is_invited_comes_in_by_the_providers_word_and_to_the_page_the
     cookies = {each["name"]: each for each in await page.context.cookies(shop.url)}
     assert "__Host-jangbu-journey" not in cookies
     assert (cookies["__Host-jangbu"]["httpOnly"], cookies["__Host-jangbu"]["secure"]) == (True, True)
+
+
+async def test_the_settings_say_what_is_set_and_no_secret(page: Page, shop: Site, provider: OpenIdProvider) -> None:
+    await by_provider(page, shop, "/settings")
+    await page.wait_for_url(f"{shop.url}/dashboard/settings")
+    set_ = {name: (value, variable) for name, value, variable, _ in await rows(page, "policies")}
+    assert set_["Signing in by OpenID"] == (f"on: {provider.issuer}", "JANGBU_OIDC_ISSUER")
+    assert set_["A balance that does not cover a call"] == ("the call is refused", "JANGBU_SHORT_BALANCE")
+    assert set_["How long a hold may be open"] == ("1,200 seconds", "JANGBU_HOLD_SECONDS")
+    assert SECRET not in await page.content()
+    assert shop.database_url not in await page.content()
 
 
 async def test_who_is_not_invited_stays_out_and_reads_why(page: Page, shop: Site, provider: OpenIdProvider) -> None:

@@ -1,11 +1,14 @@
 """The settings: which ledger this is, how it stands, and who changed what."""
 
+import re
+
 import pytest
 from playwright.async_api import expect
 
 from jangbu.domain.members import Actor, MemberRole
 from jangbu.metering.meter import Metering
 from jangbu.storage import migrate
+from jangbu.storage.statements import statement
 from tests.dashboard.conftest import Opens
 from tests.dashboard.reading import ask, facts, rows
 from tests.dashboard.site import OWNER, USERS, VIEWER, Site
@@ -35,6 +38,17 @@ async def test_everybody_sees_which_ledger_this_is_and_how_it_stands(
     [(verified,)] = await ask(site, "SELECT count(*) FROM jangbu.verifications WHERE ended_at IS NOT NULL")
     assert parts["Ledger and balances"][0] == ("well" if verified else "look at this")
     assert parts["Backup"] == ["", "Your own server is backed up by its own tools."]
+    policies = {name: (value, by) for name, value, by, _ in await rows(page, "policies")}
+    days = {re.findall(r"interval '(\d+) days'", statement(f"{name}_purge"))[0] for name in ("hold", "refused")}
+    assert policies == {
+        "Records of calls": ("kept until they are dropped", "jangbu db retain"),
+        "Holds that were given back, and refused calls": (f"kept for {days.pop()} days", "fixed"),
+        "How long a hold may be open": ("900 seconds", "JANGBU_HOLD_SECONDS"),
+        "Money": ("US dollars (USD); prices for 1M tokens", "fixed"),
+        "Signing in by OpenID": ("off", "JANGBU_OIDC_ISSUER"),
+        "A balance that does not cover a call": ("the answer is limited to what is left", "JANGBU_SHORT_BALANCE"),
+    }
+    assert not days, "both are kept as long"
     tabs = await page.locator(".beside a").all_inner_texts()
     assert tabs[1:] == {
         MemberRole.OWNER: ["Keys", "Members", "Audit"], MemberRole.DEVELOPER: ["Keys"],

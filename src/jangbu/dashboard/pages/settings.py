@@ -1,10 +1,12 @@
-"""The settings: which ledger this is, in which time zone and language, and how everything that it needs stands."""
+"""The settings: which ledger this is, what is set of it for everybody, and how everything that it needs stands."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jangbu.config import Settings
+from jangbu.config.reading import variable_of
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import READERS, Page
 from jangbu.metering.health import health
@@ -14,6 +16,17 @@ from jangbu.storage.embedded.backups import release
 __all__ = ["PAGE"]
 
 _VERIFIED_SECONDS_MAX = 7 * 86_400
+_ENDED_DAYS = 400
+"""How long `hold_purge` and `refused_purge` keep what they forget."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What holds for everybody: ``set_by`` is the variable that sets it, or the command; empty where it is fixed."""
+
+    name: str
+    value: str
+    set_by: str = ""
 
 
 async def show(look: Look) -> Mapping[str, Any]:
@@ -26,8 +39,28 @@ async def show(look: Look) -> Mapping[str, Any]:
         "release": release(),
         "time_zone": look.settings.time_zone,
         "alert_language": look.settings.alert_language,
+        "policies": policies(look),
         "is_embedded": look.settings.database_url is None,
     }
+
+
+def policies(look: Look) -> tuple[Policy, ...]:
+    """Say what holds: how long things are kept, in what money, who may sign in by what, and what a low balance does."""
+    settings, texts, number = look.settings, look.texts, look.formats.number
+    issuer = settings.oidc_issuer
+    open_for = texts("policy.hold.seconds", seconds=number(settings.hold_seconds))
+    return (
+        Policy("records", texts("policy.records.kept"), "jangbu db retain"),
+        Policy("ended", texts("policy.ended.days", days=number(_ENDED_DAYS))),
+        Policy("hold", open_for, variable_of("hold_seconds")),
+        Policy("money", texts("policy.money.dollars")),
+        Policy(
+            "oidc",
+            texts("policy.oidc.off") if issuer is None else texts("policy.oidc.on", issuer=issuer),
+            variable_of("oidc_issuer"),
+        ),
+        Policy("balance", texts(f"policy.balance.{settings.short_balance}"), variable_of("short_balance")),
+    )
 
 
 def _backup_dir(settings: Settings) -> Path | None:
