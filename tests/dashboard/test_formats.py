@@ -62,6 +62,8 @@ def test_times_are_those_of_the_zone() -> None:
 def test_shares_are_rounded_and_of_nothing_there_is_none() -> None:
     assert ENGLISH.percent(1, 3) == "33.3%"
     assert ENGLISH.percent(1, 0) == "–"
+    assert [ENGLISH.percent(part, 10_000) for part in (0, 4, 5, 6, 15)] == ["0.0%", "<0.1%", "<0.1%", "0.1%", "0.2%"]
+    assert KOREAN.percent(1, 10**30) == "<0.1%", "what is not nothing is never said to be"
 
 
 @pytest.mark.parametrize(

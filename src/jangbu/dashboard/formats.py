@@ -11,6 +11,7 @@ from babel.numbers import format_compact_decimal, format_currency, format_decima
 from babel.units import format_unit
 
 from jangbu.domain.windows import by_clock
+from jangbu.metering.reports import average
 
 if TYPE_CHECKING:
     from jangbu.domain.amounts import Amounts
@@ -23,6 +24,7 @@ _CENT_NANO = 10_000_000
 _LEAST_NANO = 1_000
 """The least that is written with six decimals; what is smaller, and is not nothing, is said to be smaller."""
 
+_TENTHS = 1_000
 _SECOND_MS = 1_000
 _UNITS = (("hour", 3_600_000), ("minute", 60_000), ("second", _SECOND_MS))
 
@@ -70,11 +72,17 @@ class Formats:
         return self._currency(Decimal(nano) * unit / per / _NANO)
 
     def percent(self, part: int, whole: int) -> str:
-        """Write a part of a whole in hundredths, with one decimal; a dash for a part of nothing."""
+        """Write a part of a whole in hundredths, with one decimal; a dash for a part of nothing.
+
+        A part that is smaller, and is not nothing, is said to be smaller.
+        """
         if whole == 0:
             return "–"
-        share = (Decimal(part) / Decimal(whole)).quantize(Decimal("0.001"), ROUND_HALF_EVEN)
-        return str(format_percent(share, format="#,##0.0%", locale=self._locale))
+        tenths = average(_TENTHS * part, whole)
+        is_less = tenths == 0 < part
+        share = Decimal(1 if is_less else tenths) / _TENTHS
+        written = str(format_percent(share, format="#,##0.0%", locale=self._locale))
+        return f"<{written}" if is_less else written
 
     def percent_exact(self, parts_per_million: int) -> str:
         """Write parts per million in hundredths, with all their digits."""
