@@ -1,5 +1,6 @@
 """What charts tell without their colours, and that what stands in them can be read."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -7,6 +8,8 @@ import pytest
 from playwright.async_api import expect
 
 from tests.dashboard.conftest import Opens
+from tests.dashboard.shown import read
+from tests.dashboard.site import MODELS
 
 # Where names do not fit they are turned over, and are cut off under the number that says where one is.
 OVERLAPPING = r"""() => {
@@ -31,6 +34,7 @@ STRIPED = """(chart) => {
     panel.remove();
     return [...chart.querySelectorAll("pattern *")].some((each) => getComputedStyle(each).fill === wanted);
 }"""
+PARTS = "(paths) => paths.map((each) => each.getAttribute('d').split('M').length - 1)"
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -80,3 +84,20 @@ async def test_a_day_that_is_not_over_is_hatched_and_said_to_run_and_one_that_is
     await expect(chart.locator("svg path").first).to_be_attached()
     assert await chart.evaluate(HATCHED) == 0
     assert running not in await chart.inner_text()
+
+
+@pytest.mark.parametrize(("language", "scheme", "width"), [("en", "light", 1280), ("ko", "dark", 390)])
+async def test_a_trend_is_drawn_within_its_band_and_has_gaps(
+    opens: Opens, language: str, scheme: str, width: int
+) -> None:
+    page = await opens(f"/models?range=90d&model={MODELS[0]}", language=language, scheme=scheme, width=width)
+    chart = page.locator("figure[data-chart]", has=page.locator("#trend-title"))
+    await expect(chart.locator("svg path[fill-opacity='0.18']")).not_to_have_count(0)
+    [figure] = read(await page.content()).all("figure", aria_labelledby="trend-title")
+    values = json.loads(figure.one("script").text)["series"][0]["values"]
+    filled = [place for place, value in enumerate(values) if value is not None]
+    assert None in values[filled[0] : filled[-1]]
+    lines = await chart.locator("svg path[fill=none][stroke-linejoin=bevel]").evaluate_all(PARTS)
+    begins = sum(value is not None and (not place or values[place - 1] is None) for place, value in enumerate(values))
+    assert begins in lines, "a line for each stretch that has no gap"
+    assert await page.evaluate(OVERLAPPING) == []

@@ -17,6 +17,7 @@ from jangbu.dashboard.formats import Formats
 from jangbu.dashboard.pages.all import PAGES
 from tests.dashboard.conftest import Opens
 from tests.dashboard.drilling import Lead, Reader, calls_in_file, calls_listed, follow, leads_of, paged, unled
+from tests.dashboard.leading import to_failed, to_findings, to_holds, to_prices, to_refused, to_trend, to_users
 from tests.dashboard.obeying import whole
 from tests.dashboard.raw import asked_of
 from tests.dashboard.reading import ask
@@ -91,32 +92,6 @@ async def to_matrix(reader: Reader, lead: Lead) -> None:
     assert last.text.startswith(lead.figures.get("Tokens", ""))
     calls, tokens = await calls_listed(reader, last.one("a").attributes["href"])
     assert (f"{tokens:,}", f"{calls:,}") == (last.one("a").text, lead.figures["Calls"])
-
-
-async def to_findings(reader: Reader, lead: Lead) -> None:
-    """It leads to as many findings."""
-    [said] = lead.figures.values()
-    assert whole(said) == sum([len(table.rows) async for table in paged(reader, lead.link, "open")])
-
-
-async def to_users(reader: Reader, lead: Lead) -> None:
-    """It leads to as many users."""
-    [said] = lead.figures.values()
-    assert whole(said) == sum([len(table.rows) async for table in paged(reader, lead.link, "users")])
-
-
-async def to_holds(reader: Reader, lead: Lead) -> None:
-    """It leads to as many holds, or to those that add up to as many tokens."""
-    [(name, said)] = lead.figures.items()
-    tokens = [whole(row.cells[3]) async for table in paged(reader, lead.link, "holds") for row in table.rows]
-    assert whole(said) == (sum(tokens) if name == "Held for calls" else len(tokens))
-
-
-async def to_refused(reader: Reader, lead: Lead) -> None:
-    """It leads to the minutes in which as many calls were refused."""
-    [said] = lead.figures.values()
-    refused = [whole(row.cells[-1]) async for table in paged(reader, lead.link, "refused") for row in table.rows]
-    assert whole(said) == sum(refused)
 
 
 async def to_cost(reader: Reader, lead: Lead) -> None:
@@ -217,7 +192,14 @@ LED: Mapping[str, Mapping[str, Leads]] = {
         "users: Used in all": to_calls,
         "users": to_user,
     },
-    "models": {"models": to_tiles, "by-model": to_bar("by-model")},
+    "models": {
+        "models": to_tiles,
+        "models: Failed": to_failed,
+        "models: Failed in all": to_failed,
+        "models: List: input / output": to_prices,
+        "by-model": to_bar("by-model"),
+        "trend": to_trend,
+    },
     "cost": {
         "cost-month: So far": to_month,
         "cost-models": to_cost,
@@ -260,6 +242,7 @@ RECORD = "the record itself, or the entry"
 AHEAD = "not recorded yet: what is expected"
 CHECKED = "counts what a verification looked at, not what was used"
 HOURS = "bars that are shorter than the shortest period that a page has"
+USUAL = "what those before tell is usual where there were no calls"
 PRICE = "a price, which sums nothing"
 COSTS = ("Calls", "Google's price", "Charged to users", "Mark-up", "Mark-up in %")
 UNLED: Mapping[str, Mapping[str, str]] = {
@@ -268,7 +251,10 @@ UNLED: Mapping[str, Mapping[str, str]] = {
     "users": {"spread: Users": "counts users, who are listed above in the order of what they used"},
     "models": dict.fromkeys(("by-model: part in all", "by-model: total in all"), BARS)
     | dict.fromkeys(("by-model: part", "by-model: total"), HOURS)
-    | {f"models: {name} in all": BEHIND for name in ("Calls", "Tokens", "Cached", "Thinking", "Cost")},
+    | {f"models: {name} in all": BEHIND for name in ("Calls", "Tokens", "Cached", "Thinking", "Cost")}
+    | {"models: Failed in all": "leads to the holds of what failed, where anything did"}
+    | {f"trend: {name} in all": BARS for name in ("Calls", "Average of a call")}
+    | {f"trend: {name}": USUAL for name in ("Usual from", "Usual to")},
     "cost": dict.fromkeys(("by-service: part in all", "by-service: total in all"), BARS)
     | {f"cost-month: {name}": AHEAD for name in ("Expected", "At least", "At most")}
     | dict.fromkeys(("tile: Google's price", "tile: Charged to users", "tile: Mark-up"), BEHIND)
@@ -290,7 +276,7 @@ UNLED: Mapping[str, Mapping[str, str]] = {
 }  # fmt: skip
 """The figures that lead nowhere, and why."""
 
-AT = {"user": f"/user?user={KIM}", "ledger": f"/ledger?user={KIM}&entry=3"}
+AT = {"models": f"/models?model={MODELS[0]}", "user": f"/user?user={KIM}", "ledger": f"/ledger?user={KIM}&entry=3"}
 NARROWED = {
     "overview": f"/?user={KIM}&zone=Asia/Seoul&range=90d",
     "users": f"/users?model={MODELS[0]}&service=chat&zone=America/New_York&range=90d",

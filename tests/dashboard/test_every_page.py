@@ -30,6 +30,8 @@ def address_of(name: str, path: str, site: Site) -> str:
             return f"{path}?user={USERS[0]}&entry=2"
         case "call":
             return f"{path}?call={site.call}&user={USERS[0]}"
+        case "models":
+            return f"{path}?model={MODELS[0]}"
         case "cost":
             return f"{path}?whatif={MODELS[1]}&tag=feature&tag_value={FEATURES[0]}"
         case _:

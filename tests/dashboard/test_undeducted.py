@@ -9,15 +9,16 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.async_api import Page
 
-from jangbu.dashboard.texts import texts_of
+from jangbu.dashboard.formats import Formats
+from jangbu.dashboard.texts import Language, texts_of
 from jangbu.domain.windows import Preset, Window
 from tests.dashboard.conftest import Opens
 from tests.dashboard.drilling import fetched
 from tests.dashboard.obeying import ACTIVE, column, whole
 from tests.dashboard.reading import ask
-from tests.dashboard.shown import read
+from tests.dashboard.shown import Node, read
 from tests.dashboard.site import MODELS, Site
-from tests.dashboard.varied import HELD, KIM, LEE
+from tests.dashboard.varied import HELD, KIM, LEE, RETIRED
 
 FAILED = """
     SELECT count(*) FROM jangbu.holds AS h JOIN jangbu.accounts AS a ON a.account_id = h.account_id
@@ -28,6 +29,21 @@ REFUSED = """
     SELECT coalesce(sum(r.calls), 0)::bigint FROM jangbu.refused_minutes AS r
     JOIN jangbu.accounts AS a ON a.account_id = r.account_id
     WHERE r.at >= $1 AND r.at < $2 AND ($3::text IS NULL OR a.user_id = $3)
+"""
+TRIED = """
+    WITH tried AS (
+        SELECT h.model, h.account_id, h.taken_at AS at, h.service, 1 AS failed
+        FROM jangbu.holds AS h WHERE h.state <> 'open'
+        UNION ALL
+        SELECT m.name, u.account_id, jangbu.uuid7_time(u.id), s.name, 0
+        FROM jangbu.usage AS u
+        JOIN jangbu.models AS m ON m.model_id = u.model_id
+        JOIN jangbu.services AS s ON s.service_id = u.service_id
+    )
+    SELECT t.model, sum(t.failed)::integer, sum(1 - t.failed)::integer
+    FROM tried AS t JOIN jangbu.accounts AS a ON a.account_id = t.account_id
+    WHERE t.at >= $1 AND t.at < $2 AND ($3::text IS NULL OR a.user_id = $3) AND ($4::text IS NULL OR t.service = $4)
+    GROUP BY t.model
 """
 OPEN = "SELECT id::text, expires_at FROM jangbu.holds WHERE state = 'open' AND model = $1"
 TODAY = datetime.now(UTC).date()
@@ -73,6 +89,44 @@ async def test_the_tiles_are_those_of_the_raw_rows(
     assert whole(tiles[texts("undeducted")]) == failed
     assert tiles.get(texts("refused_calls")) == (None if model else f"{refused:,}")
     assert tiles.get(texts("active_users")) == (None if user or model else f"{active:,}")
+
+
+@pytest.mark.parametrize(
+    ("language", "zone", "chosen"),
+    [("en", "UTC", {}), ("ko", "Asia/Seoul", {"range": "24h", "user": LEE}), ("en", "UTC", {"service": "chat"})],
+    ids=str,
+)
+async def test_each_model_says_how_many_of_all_that_were_tried_failed(
+    opens_varied: Opens, varied: Site, language: Language, zone: str, chosen: dict[str, str]
+) -> None:
+    page = await opens_varied(f"/models?{urlencode({'zone': zone, **chosen})}", language=language)
+    window = Window.preset(Preset(chosen.get("range", Preset.MONTH)), datetime.now(UTC), ZoneInfo(zone))
+    narrowed = (window.start, window.end, chosen.get("user"), chosen.get("service"))
+    tried = {model: (failed, went_well) for model, failed, went_well in await ask(varied, TRIED, *narrowed)}
+    models = next(read(await page.content()).all("section", aria_labelledby="models")).one("table")
+    place = [each.text for each in models.all("th")].index(texts_of(language)("models.failed"))
+    shown = {}
+    for row in models.one("tbody").all("tr"):
+        cell = [each for each in row.inside if isinstance(each, Node)][place]
+        links = [each.attributes["href"] for each in cell.all("a")]
+        shown[next(row.all("a")).text] = (cell.text, len(await in_file(page, filed(links[0]))) if links else 0)
+    assert shown == {model: (said(language, failed, went_well), failed) for model, (failed, went_well) in tried.items()}
+    assert list(shown)[-1] == RETIRED, "what nobody used stands at the end"
+
+
+def filed(link: str) -> str:
+    """Give the address of the file of the holds that a link leads to."""
+    return link.replace("/ledger/holds?", "/ledger/holds/holds.csv?")
+
+
+def said(language: Language, failed: int, went_well: int) -> str:
+    texts, formats = texts_of(language), Formats(language, "UTC")
+    if not failed:
+        return "0.0%"
+    if not went_well:
+        return texts("models.failed_only", shown=str(failed))
+    whole = texts("models.failed_of", failed=str(failed), tried=str(failed + went_well))
+    return f"{formats.percent(failed, failed + went_well)} {whole}"
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])

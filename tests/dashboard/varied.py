@@ -25,6 +25,8 @@ CALM = USERS[-1]
 """A user of whom nothing is left to look at."""
 MARKUP = 250_000
 HELD = 100
+RETIRED = "gemini-0-retired"
+"""A model that was called for and never answered."""
 ALERTS = (
     "UPDATE jangbu.alerts SET due_at = clock_timestamp() + interval '1 day',"
     " delivered_at = CASE WHEN condition = $1 THEN clock_timestamp() END"
@@ -107,6 +109,8 @@ async def _undeducted(ledger: Metering) -> None:
         await ledger.execute(TakeHold(call, 10, HELD, HELD))
     for call in calls[:2]:
         await ledger.holds.extend(ledger.accounts.id_of(call.user), call.id)
+    calls.append(Call(new_id(ledger.clock), LEE, "chat", RETIRED, Bounds(10, 10, True)))
+    await ledger.execute(TakeHold(calls[-1], 10, HELD, HELD))
     for call in calls[2:]:
         await ledger.execute(Release(call, "the provider answered 503"))
     for user in (KIM, KIM, LEE):

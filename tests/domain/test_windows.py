@@ -206,6 +206,30 @@ def test_the_window_before_may_end_where_this_one_has_come_to() -> None:
     assert window.previous(window.end) == window.previous()
 
 
+@given(zones, st.data(), st.sampled_from(Bucket), st.integers(1, 40))
+def test_before_a_window_are_as_many_whole_buckets_as_are_asked_for(
+    zone: ZoneInfo, data: st.DataObject, bucket: Bucket, number: int
+) -> None:
+    start = max(data.draw(near_moves(zone)), FIRST + 5 * 366 * DAY)
+    window = Window.custom(start, start + DAY, zone, bucket)
+    earlier = window.earlier(number)
+    assert earlier is not None
+    assert (earlier.end, earlier.bucket) == (window.start, bucket)
+    edges = earlier.edges()
+    assert len(edges) > number + 1, "the first one may be a part"
+    # The last one ends where the window begins: it goes on in it, where that is in its midst.
+    around = Window.custom(earlier.start, window.end, zone, bucket).edges()
+    assert around[: len(edges) - 1] == edges[:-1]
+
+
+def test_before_all_windows_there_is_none_and_soon_after_there_is_little() -> None:
+    first = Window.days(date(2000, 1, 2), date(2000, 1, 3), zone_named("UTC"))
+    assert Window.custom(FIRST, FIRST + DAY, SEOUL).earlier(28) is None
+    earlier = first.earlier(28)
+    assert earlier is not None
+    assert (earlier.start, earlier.end) == (FIRST, first.start)
+
+
 @pytest.mark.parametrize(
     ("length", "bucket"),
     [

@@ -1,6 +1,7 @@
 """Holds as the database takes them, from several processes at once."""
 
 import asyncio
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
@@ -172,3 +173,12 @@ async def until_somebody_waits(watching: Connection, waiting: "asyncio.Task[bool
         if await watching.fetchval(WAITS):
             return
         await asyncio.sleep(0.01)
+
+
+async def test_what_was_not_deducted_is_found_by_an_index_that_has_nothing_else(database: Database) -> None:
+    async with database.connection() as connection:
+        asked = ("default", *(datetime(2026, month, 1, tzinfo=UTC) for month in (1, 2)), None, None, None)
+        plan = await connection.fetch(f"EXPLAIN {statement('hold_undeducted')}", *asked)
+    said = "\n".join(row[0] for row in plan)
+    assert "using holds_undeducted on holds" in said, said
+    assert "Seq Scan" not in said, said

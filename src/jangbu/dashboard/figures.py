@@ -10,7 +10,7 @@ from jangbu.domain.amounts import Amounts
 from jangbu.domain.windows import Bucket
 from jangbu.metering.series import Bar, Series
 
-__all__ = ["Figure", "Row", "kinds_figure", "parts_figure"]
+__all__ = ["Figure", "Row", "bar_link", "bar_name", "kinds_figure", "parts_figure", "running_bar"]
 
 _NANO_A_DOLLAR = 10**9
 _OTHERS_AFTER = 5
@@ -68,14 +68,46 @@ def kinds_figure(look: Look, id_: str, series: Series, title: str) -> Figure:
     return _figure(look, id_, series, stacks, "tokens", title)
 
 
+def bar_name(look: Look, series: Series, bar: Bar) -> str:
+    """Name a bar by when it begins; where the clock is put back, the hour that comes again is told by its offset."""
+    formats = look.formats
+    match series.window.bucket:
+        case Bucket.MINUTE | Bucket.HOUR:
+            name = formats.hour(bar.start)
+            return f"{name} {bar.start:%Z}" if _comes_twice(bar.start) else name
+        case Bucket.MONTH:
+            return formats.month(bar.start)
+        case _:
+            return formats.short_day(bar.start)
+
+
+def bar_link(look: Look, series: Series, bar: Bar, path: str | None = None) -> str:
+    """Give the address of the same page, or of another one, for the days of a bar."""
+    if series.window.bucket in {Bucket.MINUTE, Bucket.HOUR}:
+        return ""
+    last = (bar.end.astimezone(series.window.zone)).date()
+    first = bar.start.astimezone(series.window.zone).date()
+    if (bar.end.hour, bar.end.minute) == (0, 0) and last > first:
+        last = last.fromordinal(last.toordinal() - 1)
+    days: dict[str, object] = {"range": None, "bucket": None, "from": first.isoformat(), "to": last.isoformat()}
+    # What is chosen on one page may narrow less there than on another: a bar leads to what it was drawn from.
+    part = {} if path is None else {"model": None, "service": None}
+    return look.url(path, **days, **part)
+
+
+def running_bar(series: Series) -> int | None:
+    """Give the place of the bar that was under way when the figures were read; None where none was."""
+    return next((place for place, bar in enumerate(series.bars) if bar.start <= series.as_of < bar.end), None)
+
+
 def _figure(
     look: Look, id_: str, series: Series, stacks: Sequence[_Stack], metric: str, title: str, path: str | None = None
 ) -> Figure:
     shown = look.formats.money if metric == "cost" else look.formats.number
     sums = [sum(values) for values in zip(*(each.values for each in stacks), strict=True)]
-    links = [_narrowed(look, series, bar, path) for bar in series.bars]
-    names = [_bar_name(look, series, bar) for bar in series.bars]
-    running = _running(series)
+    links = [bar_link(look, series, bar, path) for bar in series.bars]
+    names = [bar_name(look, series, bar) for bar in series.bars]
+    running = running_bar(series)
     rows = [
         Row(names[place], (*(shown(each.values[place]) for each in stacks), shown(sums[place])), link, place == running)
         for place, link in enumerate(links)
@@ -118,11 +150,6 @@ def _drawn(look: Look, stacks: Sequence[_Stack], metric: str) -> dict[str, Any]:
     }
 
 
-def _running(series: Series) -> int | None:
-    """Give the place of the bar that was under way when the figures were read; None where none was."""
-    return next((place for place, bar in enumerate(series.bars) if bar.start <= series.as_of < bar.end), None)
-
-
 def _exact(nano: int) -> str:
     """Write nano-USD in dollars, to be drawn: as text, so that nothing is rounded on the way."""
     whole, rest = divmod(abs(nano), _NANO_A_DOLLAR)
@@ -155,32 +182,5 @@ def _part_name(look: Look, series: Series, name: str) -> str:
     return look.texts.known("service", name) if series.by == "service" else name
 
 
-def _bar_name(look: Look, series: Series, bar: Bar) -> str:
-    """Name a bar by when it begins; where the clock is put back, the hour that comes again is told by its offset."""
-    formats = look.formats
-    match series.window.bucket:
-        case Bucket.MINUTE | Bucket.HOUR:
-            name = formats.hour(bar.start)
-            return f"{name} {bar.start:%Z}" if _comes_twice(bar.start) else name
-        case Bucket.MONTH:
-            return formats.month(bar.start)
-        case _:
-            return formats.short_day(bar.start)
-
-
 def _comes_twice(at: datetime) -> bool:
     return at.replace(fold=0).utcoffset() != at.replace(fold=1).utcoffset()
-
-
-def _narrowed(look: Look, series: Series, bar: Bar, path: str | None) -> str:
-    """Give the address of the same page, or of another one, for the days of a bar."""
-    if series.window.bucket in {Bucket.MINUTE, Bucket.HOUR}:
-        return ""
-    last = (bar.end.astimezone(series.window.zone)).date()
-    first = bar.start.astimezone(series.window.zone).date()
-    if (bar.end.hour, bar.end.minute) == (0, 0) and last > first:
-        last = last.fromordinal(last.toordinal() - 1)
-    days: dict[str, object] = {"range": None, "bucket": None, "from": first.isoformat(), "to": last.isoformat()}
-    # What is chosen on one page may narrow less there than on another: a bar leads to what it was drawn from.
-    part = {} if path is None else {"model": None, "service": None}
-    return look.url(path, **days, **part)

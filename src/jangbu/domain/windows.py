@@ -61,6 +61,13 @@ _LENGTHS = {
     Bucket.WEEK: 7 * _DAY,
     Bucket.MONTH: 28 * _DAY,
 }
+_LONGEST = {
+    Bucket.MINUTE: _MINUTE,
+    Bucket.HOUR: _HOUR,
+    Bucket.DAY: _DAY + _MOVED,
+    Bucket.WEEK: 7 * _DAY + _MOVED,
+    Bucket.MONTH: 31 * _DAY + _MOVED,
+}
 _DAYS = {Preset.MONTH: 30, Preset.QUARTER: 90}
 
 
@@ -143,6 +150,11 @@ class Window:
             elapsed = until.astimezone(UTC).replace(second=0, microsecond=0) - self.start
             end = min(end, start + max(elapsed, _MINUTE))
         return type(self)(start, end, self.zone, self.bucket)
+
+    def earlier(self, buckets: int) -> Self | None:
+        """Give the time before this window: so many whole buckets, as far as there are; None where there is none."""
+        start = max(self.start - (buckets + 1) * _LONGEST[self.bucket], FIRST)
+        return type(self)(start, self.start, self.zone, self.bucket) if start < self.start else None
 
     def edges(self) -> tuple[datetime, ...]:
         """Give where the buckets begin, in UTC and in order, and then where the last one ends.

@@ -183,11 +183,17 @@ async def is_open(database: Database, project: str, hold: UUID) -> bool:
 
 
 async def undeducted(
-    reader: Reader, project: str, account: UUID | None, since: datetime, until: datetime, named: tuple[str | None, ...]
-) -> int:
-    """Count the holds of a time whose calls were not deducted; ``named`` are the service and the model, or None."""
-    calls: int = await reader.value("hold_undeducted", project, since, until, account, *named)
-    return calls
+    reader: Reader,
+    project: str,
+    account: UUID | None,
+    since: datetime,
+    until: datetime,
+    models: Sequence[str] | None,
+    services: Sequence[str] | None,
+) -> dict[str, int]:
+    """Count the holds of a time whose calls were not deducted, by model; of some models and services, or of all."""
+    rows = await reader.rows("hold_undeducted", project, since, until, account, models, services)
+    return {row["model"]: row["calls"] for row in rows}
 
 
 async def sums(database: Database, project: str) -> dict[str, tuple[int, int]]:

@@ -19,6 +19,7 @@ from tests.dashboard.figures.shop import (
     KOLKATA,
     LAST,
     LORD_HOWE,
+    MODELS,
     NEW_YORK,
     USERS,
     ZONES,
@@ -48,6 +49,19 @@ BALANCES = """
         WHERE o.account_id = a.account_id AND o.state IN ('open', 'unknown')
     ) AS h
 """
+
+LIST = """
+    SELECT DISTINCT ON (model, meter) row ->> 'model' AS model, row ->> 'meter' AS meter,
+        (row ->> 'price_nano')::bigint AS nano
+    FROM (SELECT v.book FROM jangbu.price_versions AS v ORDER BY v.version DESC LIMIT 1) AS newest
+    CROSS JOIN LATERAL jsonb_array_elements(newest.book -> 'rows') AS row
+    WHERE row ->> 'tier' = 'standard' AND row ->> 'modality' IN ('any', 'text')
+        AND row ->> 'above_prompt_tokens' = '0' AND coalesce(row ->> 'platform', 'gemini_api') = 'gemini_api'
+        AND coalesce((row ->> 'valid_from')::timestamptz, '-infinity') <= now()
+        AND coalesce((row ->> 'valid_to')::timestamptz, 'infinity') > now()
+    ORDER BY model, meter, (row ->> 'priority')::integer DESC, row ->> 'valid_from' DESC NULLS LAST
+"""
+"""What a million tokens of text are listed for."""
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -172,6 +186,7 @@ async def test_models_used_and_cost_what_their_records_say(owner: Page, book: as
     page = await page_of(owner, "/models", zone=zone, **{"from": str(FIRST), "to": str(LAST)})
     meant = Meant(book, zone)
     models, total = await meant.sums("model"), await meant.total()
+    listed = {(row["model"], row["meter"]): written("cost", row["nano"]) for row in await book.fetch(LIST)}
     table = page.table_of("models")
     shown = {next(name for name in models if row.name.startswith(name)): row.cells for row in table.rows}
     assert shown == {
@@ -181,14 +196,22 @@ async def test_models_used_and_cost_what_their_records_say(owner: Page, book: as
             written("tokens", average(sums["tokens"], sums["calls"])),
             FORMATS.percent(sums["cached"], sums["input"]),
             FORMATS.percent(sums["thinking"], sums["tokens"]),
+            "0.0%",
             costed(sums),
             "–" if sums["unpriced"] else written("cost", average(sums["cost"], sums["calls"])),
             "–" if sums["unpriced"] else written("cost", average(sums["cost"] * 1_000_000, sums["tokens"])),
+            list_price(
+                *(listed.get((name, meter), "–") for meter in ("input", "output")), is_of_short=name == MODELS[1]
+            ),
         )
         for name, sums in models.items()
     }
     assert table.total[:2] == (written("calls", total["calls"]), written("tokens", total["tokens"]))
-    assert table.total[5] == costed(total)
+    assert table.total[6] == costed(total)
+
+
+def list_price(of_input: str, of_output: str, *, is_of_short: bool) -> str:
+    return "–" if of_input == "–" else f"{of_input} / {of_output}" + (" prompts to 200K" if is_of_short else "")
 
 
 @pytest.mark.parametrize("zone", [NEW_YORK, KOLKATA, LORD_HOWE])

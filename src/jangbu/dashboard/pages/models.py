@@ -1,39 +1,84 @@
-"""Models: what calls of each use and cost on average, beside what is on the price list."""
+"""Models: what calls of each use and cost on average, beside what is on the price list, and how many of them failed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from jangbu.dashboard import files
 from jangbu.dashboard.choices import chosen, filters_of, metric_of, window_of
-from jangbu.dashboard.figures import parts_figure
+from jangbu.dashboard.figures import Figure, parts_figure
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import FIGURES, Page
+from jangbu.dashboard.trends import bars_before, trend_figure
 from jangbu.dashboard.unmatched import or_nothing
-from jangbu.domain.amounts import Amounts
+from jangbu.domain.amounts import NOTHING, Amounts
+from jangbu.domain.list_prices import Listed, listed
+from jangbu.domain.price_book import Meter
+from jangbu.domain.usual import BEFORE, DEVIATIONS, LEAST
 from jangbu.metering import series, tops
 from jangbu.metering.reports import average
-from jangbu.metering.snapshots import snapshot
+from jangbu.metering.series import Series
+from jangbu.metering.snapshots import Snapshot, snapshot
+from jangbu.metering.tops import Part
+from jangbu.metering.undeducted import undeducted
 
 __all__ = ["PAGE"]
 
 _MILLION = 1_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A model: its calls, what they cost, what the list asks for input and output, and how many calls failed."""
+
+    part: Part
+    per_million: int | None
+    per_call: int | None
+    listed: tuple[Listed | None, ...]
+    failed: int
+
+
 async def show(look: Look) -> Mapping[str, Any]:
-    """Read what was used of each model, those without a price first."""
+    """Read what was used of each model, those without a price first, and the trend of the one that is chosen."""
     window, filters, metric = window_of(look), filters_of(look), metric_of(look)
     async with snapshot(look.ledger.database, look.settings.project) as book:
         found = await tops.breakdown(book, window, filters)
         by_model = await series.of(book, window, filters, "model")
+        failed = await undeducted(book, window, filters)
+        trend = await _trend(look, book, by_model)
         choices = await chosen(look, book)
-    parts = sorted(found.models, key=lambda part: not part.amounts.unpriced)
     return {
         "choices": choices,
         "series": by_model,
-        "lines": [(part, _per_million(part.amounts), _per_call(part.amounts)) for part in parts],
+        "lines": [_line(look, part, failed.get(part.name, 0)) for part in _parts(found.models, failed)],
         "total": found.total,
+        "failed": sum(failed.values()),
         "chart": parts_figure(look, "by-model", by_model, metric, look.texts(f"overview.by_model.{metric}")),
+        "trend": trend,
+        "usual": {"before": BEFORE, "least": LEAST, "deviations": DEVIATIONS},
+        "price_version": look.ledger.pricing.in_force.version,
+        "million": _MILLION,
     }
+
+
+async def _trend(look: Look, book: Snapshot, by_model: Series) -> Figure | None:
+    """Draw the trend of one model; of several together it would tell of their shares more than of their calls."""
+    if look.asked("model") is None or not by_model.total.calls:
+        return None
+    return trend_figure(look, "trend", by_model, await bars_before(book, by_model))
+
+
+def _parts(used: Iterable[Part], failed: Mapping[str, int]) -> list[Part]:
+    """Give the models in their order, and after them those of which no call went well."""
+    parts = sorted(used, key=lambda part: not part.amounts.unpriced)
+    only_failed = failed.keys() - {part.name for part in parts}
+    return [*parts, *(Part(name, NOTHING) for name in sorted(only_failed, key=lambda name: (-failed[name], name)))]
+
+
+def _line(look: Look, part: Part, failed: int) -> _Line:
+    book = look.ledger.pricing.in_force.book
+    prices = tuple(listed(book, part.name, meter, look.now) for meter in (Meter.INPUT, Meter.OUTPUT))
+    return _Line(part, _per_million(part.amounts), _per_call(part.amounts), prices, failed)
 
 
 def _per_million(amounts: Amounts) -> int | None:

@@ -15,7 +15,7 @@ from jangbu.metering import directory, series, tops
 from jangbu.metering.refusals import refused_in
 from jangbu.metering.reports import Reports
 from jangbu.metering.snapshots import Snapshot, snapshot
-from jangbu.storage.holds import undeducted
+from jangbu.metering.undeducted import undeducted
 
 __all__ = ["PAGE"]
 
@@ -34,7 +34,8 @@ async def show(look: Look) -> Mapping[str, Any]:
             before = (await series.of(book, before_of(window, book.as_of), filters)).total
         # Of a part of the calls nobody keeps who made most of them.
         users = None if look.is_filtered else await tops.users(book, window, metric, limit=_TOP_USERS)
-        active, undeducted, refused = await _uncounted(look, book, window)
+        failed = await undeducted(book, window, filters)
+        active, refused = await _uncounted(look, book, window)
         choices = await chosen(look, book)
     findings = await reports.findings(limit=10)
     return {
@@ -44,7 +45,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         "before": before,
         "users": users,
         "active": active,
-        "undeducted": undeducted,
+        "undeducted": sum(failed.values()),
         "refused": refused,
         "findings": findings,
         "is_new": not by_model.total.calls and not await reports.totals(),
@@ -57,16 +58,14 @@ async def show(look: Look) -> Mapping[str, Any]:
     }
 
 
-async def _uncounted(look: Look, book: Snapshot, window: Window) -> tuple[int | None, int, int | None]:
-    """Count who called, which calls were not deducted, and which were refused.
+async def _uncounted(look: Look, book: Snapshot, window: Window) -> tuple[int | None, int | None]:
+    """Count who called, and which calls were refused.
 
     Of a part of the calls nobody keeps who made them, and a call that is refused names no model.
     """
-    service, model, user = look.asked("service"), look.asked("model"), look.asked("user")
-    account = None if user is None else await book.account(user)
-    failed = await undeducted(book.reader, book.project, account, window.start, window.end, (service, model))
-    refused = None if service or model else await refused_in(book, window, user)
-    return None if look.is_filtered else await directory.called(book, window), failed, refused
+    is_of_part = look.asked("service") or look.asked("model")
+    refused = None if is_of_part else await refused_in(book, window, look.asked("user"))
+    return None if look.is_filtered else await directory.called(book, window), refused
 
 
 async def _waiting(look: Look) -> int:

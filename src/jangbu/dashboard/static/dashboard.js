@@ -17,6 +17,7 @@ function option(data) {
   const text = colour("--text");
   const quiet = colour("--quiet");
   const line = colour("--line");
+  const isNamed = data.series.length > 1 || Boolean(data.band);
   return {
     animation: false,
     backgroundColor: "transparent",
@@ -24,15 +25,16 @@ function option(data) {
     // Patterns are a part of what says aloud what is drawn; the page itself has a sentence for that.
     aria: { enabled: true, label: { enabled: false }, decal: { show: data.series.length > 1 } },
     textStyle: { fontFamily: getComputedStyle(document.body).fontFamily, color: text },
-    grid: { left: 8, right: 8, top: data.series.length > 1 ? 36 : 12, bottom: 8, containLabel: true },
-    legend: { show: data.series.length > 1, type: "scroll", top: 0, left: 0, textStyle: { color: text }, pageTextStyle: { color: text } },
+    grid: { left: 8, right: 8, top: isNamed ? 36 : 12, bottom: 8, containLabel: true },
+    legend: { show: isNamed, data: data.band && [data.series[0].name, { name: data.band.name, icon: "roundRect", itemStyle: { opacity: 0.3 } }], type: "scroll", top: 0, left: 0, textStyle: { color: text }, pageTextStyle: { color: text } },
     tooltip: {
       trigger: "axis", renderMode: "richText", axisPointer: { type: "shadow" }, confine: true,
+      formatter: data.said && (([{ dataIndex }]) => data.said[dataIndex]),
       backgroundColor: colour("--panel"), borderColor: line, textStyle: { color: text },
     },
     xAxis: { type: "category", data: data.buckets, axisLabel: { color: quiet, hideOverlap: true }, axisLine: { lineStyle: { color: line } } },
     yAxis: { type: "value", axisLabel: { color: quiet, formatter: shortened(data) }, splitLine: { lineStyle: { color: line } } },
-    series: data.series.map((each, place) => ({
+    series: data.kind === "line" ? trend(data) : data.series.map((each, place) => ({
       name: each.name, type: data.kind, stack: "all", data: hatching(each.values, data, place), barMaxWidth: 28,
       emphasis: { focus: "series" },
     })),
@@ -46,6 +48,28 @@ function hatching(values, data, place) {
   const decal = { symbol: "rect", symbolSize: 1, color: colour("--panel"), dashArrayX: [1, 0], dashArrayY: [4, 4], rotation: -Math.PI / 4 };
   const itemStyle = { color: fill, decal, borderColor: fill, borderWidth: 1, borderType: [4, 2] };
   return values.map((value, at) => (at === data.running && Number(value) ? { value, itemStyle } : value));
+}
+
+// A line, and beneath it the band of what is usual: how high it begins, which is not drawn, and how wide it is. What lies
+// outside has a mark of another form, too. Where there is nothing, there is a gap.
+function trend(data) {
+  const { name, low, high } = data.band;
+  const edge = { name, type: "line", stack: "band", silent: true, symbol: "none", lineStyle: { opacity: 0 }, color: colour("--series-1") };
+  return [
+    ...data.series.map((each) => ({ name: each.name, type: "line", z: 3, symbol: "circle", symbolSize: 5, color: colour("--series-1"), data: marked(each.values, data) })),
+    { ...edge, data: low },
+    { ...edge, data: low.map((from, place) => (from === null ? null : high[place] - from)), areaStyle: { opacity: 0.18 } },
+  ];
+}
+
+// The bucket that has not ended yet has a hollow mark.
+function marked(values, data) {
+  return values.map((value, place) => {
+    const isOutside = data.outside[place], isRunning = place === data.running;
+    if (value === null || !(isOutside || isRunning)) return value;
+    const form = isOutside ? "Diamond" : "Circle", itemStyle = isOutside ? { color: colour("--bad") } : {};
+    return { value, symbol: isRunning ? `empty${form}` : form.toLowerCase(), symbolSize: isOutside ? 13 : 9, itemStyle };
+  });
 }
 
 function shortened(data) {
