@@ -64,7 +64,8 @@ def test_what_is_outside_is_marked_and_leads_to_its_day() -> None:
     assert drawn["series"][0]["values"] == SHOWN
     assert drawn["outside"] == [False, False, False, True]
     assert drawn["links"] == [row.link for row in found.rows]
-    assert drawn["unfinished"]
+    assert (drawn["running"], found.running) == (3, "Hollow: Jun 4, still running")
+    assert [row.is_running for row in found.rows] == [False, False, False, True]
     assert drawn["said"][3] == "Jun 4\nAverage of a call: 12,000\nUsual: 952 to 1,064"
 
 

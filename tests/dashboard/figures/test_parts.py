@@ -21,6 +21,7 @@ from tests.dashboard.figures.shop import (
     LORD_HOWE,
     MODELS,
     NEW_YORK,
+    RECORDS,
     USERS,
     ZONES,
     Meant,
@@ -181,12 +182,22 @@ async def test_users_used_in_the_period_and_in_all_what_their_records_say(
     assert table.column("Cost") == {name: costed(sums) for name, sums in lifetime.items()}
 
 
+SIZES = """
+    SELECT
+        model, percentile_disc(0.5) WITHIN GROUP (ORDER BY total) AS half,
+        percentile_disc(0.95) WITHIN GROUP (ORDER BY total) AS most
+    FROM meant GROUP BY model
+"""
+
+
 @pytest.mark.parametrize("zone", ZONES)
 async def test_models_used_and_cost_what_their_records_say(owner: Page, book: asyncpg.Connection, zone: str) -> None:
     page = await page_of(owner, "/models", zone=zone, **{"from": str(FIRST), "to": str(LAST)})
     meant = Meant(book, zone)
     models, total = await meant.sums("model"), await meant.total()
     listed = {(row["model"], row["meter"]): written("cost", row["nano"]) for row in await book.fetch(LIST)}
+    rows = await book.fetch(f"{RECORDS} {SIZES}", zone, FIRST, LAST, None, None, None)
+    sizes = {row["model"]: f"{row['half']:,} / {row['most']:,}" for row in rows}
     table = page.table_of("models")
     shown = {next(name for name in models if row.name.startswith(name)): row.cells for row in table.rows}
     assert shown == {
@@ -194,6 +205,7 @@ async def test_models_used_and_cost_what_their_records_say(owner: Page, book: as
             written("calls", sums["calls"]),
             written("tokens", sums["tokens"]),
             written("tokens", average(sums["tokens"], sums["calls"])),
+            sizes[name],
             FORMATS.percent(sums["cached"], sums["input"]),
             FORMATS.percent(sums["thinking"], sums["tokens"]),
             "0.0%",
@@ -207,7 +219,7 @@ async def test_models_used_and_cost_what_their_records_say(owner: Page, book: as
         for name, sums in models.items()
     }
     assert table.total[:2] == (written("calls", total["calls"]), written("tokens", total["tokens"]))
-    assert table.total[6] == costed(total)
+    assert table.total[7] == costed(total)
 
 
 def list_price(of_input: str, of_output: str, *, is_of_short: bool) -> str:

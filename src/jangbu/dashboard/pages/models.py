@@ -1,4 +1,4 @@
-"""Models: what calls of each use and cost on average, beside what is on the price list, and how many of them failed."""
+"""Models: how large the calls of each are and what they cost, beside what is on the price list, and how many failed."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from jangbu.domain.usual import BEFORE, DEVIATIONS, LEAST
 from jangbu.metering import series, tops
 from jangbu.metering.reports import average
 from jangbu.metering.series import Series
-from jangbu.metering.snapshots import Snapshot, snapshot
-from jangbu.metering.tops import Part
+from jangbu.metering.snapshots import Filters, Snapshot, snapshot
+from jangbu.metering.tops import Part, Spread, Spreads
 from jangbu.metering.undeducted import undeducted
 
 __all__ = ["PAGE"]
@@ -29,9 +29,12 @@ _MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A model: its calls, what they cost, what the list asks for input and output, and how many calls failed."""
+    """A model: its calls, how large they were and what they cost, what the list asks for input and output, and how many
+    calls failed. None is for what is not known.
+    """
 
     part: Part
+    spread: Spread | None
     per_million: int | None
     per_call: int | None
     listed: tuple[Listed | None, ...]
@@ -43,6 +46,7 @@ async def show(look: Look) -> Mapping[str, Any]:
     window, filters, metric = window_of(look), filters_of(look), metric_of(look)
     async with snapshot(look.ledger.database, look.settings.project) as book:
         found = await tops.breakdown(book, window, filters)
+        spreads = await tops.spreads(book, window, filters)
         by_model = await series.of(book, window, filters, "model")
         failed = await undeducted(book, window, filters)
         trend = await _trend(look, book, by_model)
@@ -50,7 +54,11 @@ async def show(look: Look) -> Mapping[str, Any]:
     return {
         "choices": choices,
         "series": by_model,
-        "lines": [_line(look, part, failed.get(part.name, 0)) for part in _parts(found.models, failed)],
+        "lines": [
+            _line(look, part, _spread_of(spreads, filters, part.name), failed.get(part.name, 0))
+            for part in _parts(found.models, failed)
+        ],
+        "is_sample": spreads.is_sample,
         "total": found.total,
         "failed": sum(failed.values()),
         "chart": parts_figure(look, "by-model", by_model, metric, look.texts(f"overview.by_model.{metric}")),
@@ -75,10 +83,21 @@ def _parts(used: Iterable[Part], failed: Mapping[str, int]) -> list[Part]:
     return [*parts, *(Part(name, NOTHING) for name in sorted(only_failed, key=lambda name: (-failed[name], name)))]
 
 
-def _line(look: Look, part: Part, failed: int) -> _Line:
+def _spread_of(spreads: Spreads, filters: Filters, model: str) -> Spread | None:
+    """Give how large the calls of a model were; of several services, those of each do not tell of them together."""
+    match filters.services:
+        case ():
+            return spreads.models.get(model)
+        case (service,):
+            return spreads.cells.get((service, model))
+        case _:
+            return None
+
+
+def _line(look: Look, part: Part, spread: Spread | None, failed: int) -> _Line:
     book = look.ledger.pricing.in_force.book
     prices = tuple(listed(book, part.name, meter, look.now) for meter in (Meter.INPUT, Meter.OUTPUT))
-    return _Line(part, _per_million(part.amounts), _per_call(part.amounts), prices, failed)
+    return _Line(part, spread, _per_million(part.amounts), _per_call(part.amounts), prices, failed)
 
 
 def _per_million(amounts: Amounts) -> int | None:
