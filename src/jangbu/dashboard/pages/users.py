@@ -23,17 +23,15 @@ _SHOWN = 50
 _WAYS = ("down", "up")
 _ANOMALOUS = "anomalous"
 _PREFIX_LENGTH_MAX = 200
+_OFFERED = {"orders": [each.value for each in Order], "ways": _WAYS, "states": (_ANOMALOUS,)}
 _CLEARED = dict.fromkeys(("search", "active", "state", "after"))
 
 
 async def show(look: Look) -> Mapping[str, Any]:
     """Read a page of users, and the histogram of all."""
     window = window_of(look)
-    order = chosen_of(Order, look.asked("order")) or Order.USED
-    way = look.asked("way") or ("up" if order is Order.USER else "down")
-    require_one_of(_WAYS, way)
-    prefix, low, is_active = _prefix(look), told_low(look.settings), look.asked("active") is not None
-    is_anomalous = _is_anomalous(look)
+    order, way = _order(look)
+    prefix, is_active, is_anomalous = _prefix(look), look.asked("active") is not None, _is_anomalous(look)
     async with snapshot(look.ledger.database, look.settings.project) as book:
         page = await directory.page(
             book,
@@ -43,7 +41,7 @@ async def show(look: Look) -> Mapping[str, Any]:
             prefix=prefix,
             after=_place(look),
             limit=_SHOWN,
-            low=low,
+            low=told_low(look.settings),
             is_anomalous=is_anomalous,
         )
         users, is_over = _called(page, window, order, way) if is_active else (page.users, False)
@@ -55,7 +53,6 @@ async def show(look: Look) -> Mapping[str, Any]:
         "found": page,
         "users": users,
         "is_active": is_active,
-        "states": (_ANOMALOUS,),
         "clear": look.url(**_CLEARED) if prefix or is_active or is_anomalous else "",
         "sparks": {account: drawn(look, spark) for account, spark in sparks.items()},
         "spark_days": directory.SPARK_DAYS,
@@ -65,9 +62,8 @@ async def show(look: Look) -> Mapping[str, Any]:
         "low_how": low_how(look),
         "most": max((each.users for each in bins), default=1) or 1,
         "order": order.value,
-        "orders": [each.value for each in Order],
         "way": way,
-        "ways": _WAYS,
+        **_OFFERED,
         "search": prefix,
         "may_grant": look.may(MONEY),
     }
@@ -88,6 +84,14 @@ async def users(look: Look) -> Table:
         is_active=is_active,
         is_anomalous=_is_anomalous(look),
     )
+
+
+def _order(look: Look) -> tuple[Order, str]:
+    """Give by what users are put in order, and which way round. Raises InvalidInput."""
+    order = chosen_of(Order, look.asked("order")) or Order.USED
+    way = look.asked("way") or ("up" if order is Order.USER else "down")
+    require_one_of(_WAYS, way)
+    return order, way
 
 
 def _called(page: directory.Page, window: Window, order: Order, way: str) -> tuple[Sequence[Listed], bool]:
