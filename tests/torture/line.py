@@ -68,18 +68,28 @@ class TheLine:
             yield
         finally:
             server.close()
-            for task in tuple(self._tasks):
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            # Who was let in just before has not begun yet.
+            await asyncio.sleep(0)
+            while tasks := tuple(self._tasks):
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None, "asyncio runs each connection in a task"
         self._tasks.add(task)
+        ends = [writer]
         try:
             with contextlib.suppress(OSError):
                 upstream = await asyncio.open_unix_connection(str(self._server_socket))
+                ends.append(upstream[1])
                 await _Conversation(self, reader, writer, *upstream).go()
+        except asyncio.CancelledError:
+            # What was not sent yet is read by nobody any more: waiting for that, a connection would never end.
+            for end in ends:
+                end.transport.abort()
+            raise
         finally:
             writer.close()
             self._tasks.discard(task)
