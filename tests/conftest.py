@@ -8,9 +8,10 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -86,9 +87,16 @@ def priced(server: str, migrated: str) -> Iterator[str]:
     """Give the name of a database with the schema and the shipped price book, which whoever opens a ledger first puts
     there; nobody connects to it.
     """
-    name = f"priced_{uuid4().hex}"
-    asyncio.run(execute(server, f"CREATE DATABASE {name} TEMPLATE {migrated}"))
-    asyncio.run(_put_prices(address(server, name)))
+    with filled(server, migrated, _put_prices) as name:
+        yield name
+
+
+@contextmanager
+def filled(server: str, template: str, fill: Callable[[str], Coroutine[Any, Any, None]]) -> Iterator[str]:
+    """Give the name of a database that is copied from another one and then filled, once for many that are copied."""
+    name = f"filled_{uuid4().hex}"
+    asyncio.run(execute(server, f"CREATE DATABASE {name} TEMPLATE {template}"))
+    asyncio.run(fill(address(server, name)))
     yield name
     asyncio.run(drop_database(server, name))
 

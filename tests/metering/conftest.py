@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -18,7 +17,7 @@ from jangbu.storage import migrate
 from jangbu.storage.database import Database
 from jangbu.testing.clock import SettableClock
 from tests.alerts.receiver import SECRET, Receiver, receiving
-from tests.conftest import address, drop_database, execute
+from tests.conftest import filled
 from tests.faults.server import KillableServer, killable_server
 from tests.metering.charted import fill as fill_charted
 from tests.metering.traffic import open_shop, trade
@@ -27,11 +26,8 @@ from tests.metering.traffic import open_shop, trade
 @pytest.fixture(scope="session")
 def traded(server: str, migrated: str) -> Iterator[str]:
     """Give the name of a database with a book that has traffic of every kind in it; nobody connects to it."""
-    name = f"traded_{uuid4().hex}"
-    asyncio.run(execute(server, f"CREATE DATABASE {name} TEMPLATE {migrated}"))
-    asyncio.run(_trade(address(server, name)))
-    yield name
-    asyncio.run(drop_database(server, name))
+    with filled(server, migrated, _trade) as name:
+        yield name
 
 
 async def _trade(dsn: str) -> None:
@@ -150,8 +146,5 @@ async def people(database: Database) -> AsyncIterator[People]:
 @pytest.fixture(scope="session")
 def charted(server: str, migrated: str) -> Iterator[str]:
     """Give the name of a database with these calls, some of which are carried to where they last, of all times."""
-    name = f"charted_{uuid4().hex}"
-    asyncio.run(execute(server, f"CREATE DATABASE {name} TEMPLATE {migrated}"))
-    asyncio.run(fill_charted(address(server, name)))
-    yield name
-    asyncio.run(drop_database(server, name))
+    with filled(server, migrated, fill_charted) as name:
+        yield name

@@ -31,7 +31,8 @@ class Row:
 class Figure:
     """A chart: ``drawn`` is what the script draws, ``summary`` says in words what it shows.
 
-    ``running`` says which bar is still filling, and is therefore hatched; it is empty where all have ended.
+    ``running`` says which bar is still filling, and is therefore hatched; it is empty where none is, or none has
+    anything in it yet.
     """
 
     id: str
@@ -112,6 +113,7 @@ def _figure(
         Row(names[place], (*(shown(each.values[place]) for each in stacks), shown(sums[place])), link, place == running)
         for place, link in enumerate(links)
     ]
+    hatched = "" if running is None or not sums[running] else names[running]
     most = max(range(len(sums)), key=sums.__getitem__)
     summary = look.texts(
         f"chart.summary.{metric}",
@@ -125,7 +127,7 @@ def _figure(
         id=id_,
         title=title,
         summary=summary,
-        running="" if running is None else look.texts("chart.running.hatched", name=names[running]),
+        running=hatched and look.texts("chart.running.hatched", name=hatched),
         drawn={**_drawn(look, stacks, metric), "buckets": names, "running": running, "links": links},
         heads=(look.texts("time"), *(each.name for each in stacks), look.texts("total")),
         rows=tuple(rows),

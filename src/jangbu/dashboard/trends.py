@@ -57,7 +57,7 @@ def trend_figure(look: Look, id_: str, shown: Series, before: Sequence[Bar]) -> 
             count=outside,
             shown=look.formats.number(outside),
         ),
-        running="" if running is None else look.texts("chart.running.hollow", name=points[running].name),
+        running=_running_said(look, None if running is None else points[running]),
         drawn=_drawn(look, points, running),
         heads=tuple(map(look.texts, _HEADS)),
         rows=tuple(_row(look, point, place == running) for place, point in enumerate(points)),
@@ -109,6 +109,13 @@ def _drawn(look: Look, points: Sequence[_Point], running: int | None) -> dict[st
         "outside": [bool(point.side) for point in points],
         "said": [_said(look, point) for point in points],
     }
+
+
+def _running_said(look: Look, point: _Point | None) -> str:
+    """Say which point is hollow; nothing where all buckets have ended, or the one that runs has no call yet."""
+    if point is None or point.average is None:
+        return ""
+    return look.texts("chart.running.hollow", name=point.name)
 
 
 def _said(look: Look, point: _Point) -> str:

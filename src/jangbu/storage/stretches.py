@@ -39,7 +39,8 @@ class Stretch:
     @property
     def arguments(self) -> tuple[object, ...]:
         """Give it as the first arguments of a statement."""
-        accounts, firsts, afters = ([getattr(span, name) for span in self.spans] for name in Span.__slots__)
+        accounts = [span.account for span in self.spans]
+        firsts, afters = [span.first for span in self.spans], [span.after for span in self.spans]
         return accounts, self.part.models, self.part.services, firsts, afters, self.as_of
 
 
