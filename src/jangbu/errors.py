@@ -128,10 +128,10 @@ class NotFound(JangbuError):
 
 
 class NoAccount(NotFound):
-    """Nobody opened an account for a user."""
+    """Nobody opened an account for a user, or nobody is told any more whose it was."""
 
-    def __init__(self, user: str) -> None:
-        super().__init__(f"user {user!r} has no account", hint=f"run `jangbu accounts create {user}`")
+    def __init__(self, user: str, *, hint: str = "") -> None:
+        super().__init__(f"user {user!r} has no account", hint=hint or f"run `jangbu accounts create {user}`")
         self.user = user
 
 

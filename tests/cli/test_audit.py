@@ -16,6 +16,7 @@ from jangbu.cli.app import app
 from jangbu.clock import SystemClock, new_id
 from jangbu.config import Settings
 from jangbu.domain.flow import Bounds, Call, MarkUnknown, TakeHold
+from jangbu.domain.ledger import erased_name
 from jangbu.storage.database import Database
 from jangbu.wiring import open_metering
 from tests.alerts.receiver import SECRET
@@ -59,6 +60,7 @@ WITHOUT_A_LINE = {
 CHANGES: dict[str, tuple[str, str, str | None]] = {
     "accounts create": ("lee", "account.create", "account:lee"),
     "accounts block": ("lee", "account.block", "account:lee"),
+    "accounts erase": ("gone --yes", "account.erase", "account:{gone}"),
     "accounts revoke-view-tokens": ("", "view_tokens.revoke", "view_tokens"),
     "grant": ("kim 1000 --key order-1", "account.grant", "account:kim"),
     "ledger adjust": ("kim -5 --reason r --key fix-1", "account.adjust", "account:kim"),
@@ -142,6 +144,8 @@ async def things(
         held = Call(new_id(SystemClock()), KIM, "chat", "gemini-2.5-flash", Bounds(10, 40, output_chosen=True))
         await metering.execute(TakeHold(held, 10, 50, 50))
         await metering.execute(MarkUnknown(held, "the connection broke"))
+        await metering.accounts.create("gone")
+        gone = erased_name(metering.accounts.id_of("gone"))
     event = uuid4()
     for each, ended in ((event, "delivered_at"), (uuid4(), "given_up_at")):
         await connection.execute(
@@ -149,7 +153,7 @@ async def things(
             " VALUES ($1, 'default', 'call.refused', 'kim', '{\"calls\": 3}', clock_timestamp())",
             each,
         )
-    return {"call": call, "odd": odd, "hold": str(held.id), "event": str(event)}
+    return {"call": call, "odd": odd, "hold": str(held.id), "event": str(event), "gone": gone}
 
 
 async def test_every_change_has_one_line(

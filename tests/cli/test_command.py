@@ -17,7 +17,7 @@ from tests.cli.conftest import Jangbu
 
 COMMANDS = [
     (), ("accounts",), ("accounts", "create"), ("accounts", "show"), ("accounts", "list"), ("accounts", "block"),
-    ("accounts", "view-token"), ("accounts", "revoke-view-tokens"),
+    ("accounts", "erase"), ("accounts", "view-token"), ("accounts", "revoke-view-tokens"),
     ("grant",), ("balance",), ("record",), ("explain",), ("usage",), ("usage", "parse"), ("usage", "totals"),
     ("usage", "daily"), ("usage", "calls"), ("cost",), ("ledger",), ("ledger", "show"), ("ledger", "refund"),
     ("ledger", "adjust"), ("ledger", "void"), ("ledger", "export"),

@@ -8,6 +8,7 @@ FIELDS = {
     "/user/adjust": {"user": USERS[0], "delta": "5", "reason": "why not", "key": "safety"},
     "/user/block": {"user": USERS[0], "key": "safety"},
     "/user/unblock": {"user": USERS[0], "key": "safety"},
+    "/user/erase": {"user": USERS[0], "again": f"{USERS[0]}?", "key": "safety"},
     "/users/grant/check": {"csv": f"user,tokens\n{USERS[0]},5", "key": "safety-file"},
     "/users/grant/grant": {
         "csv": f"user,tokens\n{USERS[0]},5",

@@ -37,6 +37,7 @@ PRIORITIES = (
     "SELECT b.granted || ' ' || (SELECT min(g.priority) FROM jangbu.grants g WHERE g.account_id = a.account_id)"
     " FROM jangbu.balances b JOIN jangbu.accounts a USING (account_id) WHERE user_id = $1"
 )
+ACCOUNTS = "SELECT count(*) FROM jangbu.accounts WHERE user_id = $1"
 STATE = "SELECT state::text FROM jangbu.accounts WHERE user_id = $1"
 HOLDS = (
     "SELECT b.held || ' ' || b.used FROM jangbu.balances b JOIN jangbu.accounts a USING (account_id) WHERE user_id = $1"
@@ -145,6 +146,7 @@ DONE = {
     "/user/adjust": Done("/user?user={}", user_of, GRANTED, GIVEN - 5, {"delta": "-5"} | WHY),
     "/user/block": Done("/user?user={}", user_of, STATE, "blocked"),
     "/user/unblock": Done("/user?user={}", blocked_user, STATE, "active"),
+    "/user/erase": Done("/user?user={}", user_of, ACCOUNTS, 0, {"again": "{}"}),
     "/ledger/refund": Done("/ledger?user={}&entry=2", user_of, GRANTED, GIVEN + 5, {"amount": "5"} | WHY),
     "/ledger/void": Done("/ledger?user={}&entry=2", user_of, GRANTED, GIVEN + CHARGED, WHY),
     "/ledger/verify": Done("/ledger?user={}", user_of, RUNS.replace("is_full", "NOT is_full"), True),

@@ -11,6 +11,7 @@ from jangbu.cli.output import shown_moment
 from jangbu.cli.session import Session
 from jangbu.cli.tables import pairs, table
 from jangbu.cli.values import whole_number
+from jangbu.errors import InvalidInput
 from jangbu.metering.facts import account_facts, balance_facts, grant_facts
 
 if TYPE_CHECKING:
@@ -88,6 +89,28 @@ async def block(
         await metering.accounts.block(user, not unblock)
         account = await metering.accounts.find(user)
     session.show(account_facts(account), lambda: f"account of {account.user} is {account.state}")
+
+
+@command(accounts, "erase")
+async def erase(
+    session: Session,
+    user: User,
+    yes: Annotated[bool, typer.Option("--yes", help="Erase without asking.")] = False,
+) -> None:
+    """Forget who a user was: their name, keys, tags and files. What they used stays in every sum, and names nobody.
+
+    There is no way back. Calls under that id are refused from then on. Again it forgets what came since.
+    """
+    async with session.ledger() as metering:
+        from jangbu.metering.erasing import erase as forget
+
+        user = await metering.accounts.user_named(user)
+        await metering.accounts.find(user)
+        if not yes and not session.agrees(f"Forget who {user} was, for good?"):
+            raise InvalidInput("nothing was erased", hint="give --yes to erase")
+        erased = await forget(metering, session.settings().project, user)
+    facts = {"account_id": str(erased.account), "name": erased.name, "is_new": erased.is_new}
+    session.show(facts, lambda: f"erased; the account is listed as {erased.name}")
 
 
 @command(accounts, "view-token")

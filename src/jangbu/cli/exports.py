@@ -57,7 +57,7 @@ async def export(
         account = await metering.accounts.find(user)
         lines = exported(
             metering.database,
-            metering.accounts.id_of(account.user),
+            account.id,
             project=settings.project,
             user=account.user,
             signer=signer,

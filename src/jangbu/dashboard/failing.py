@@ -13,6 +13,7 @@ from jangbu.dashboard.fields import Missing, Wrong
 from jangbu.dashboard.preferences import language_of, scheme_of
 from jangbu.dashboard.rendered import page as rendered
 from jangbu.dashboard.texts import texts_of
+from jangbu.domain.ledger import is_erased
 from jangbu.errors import JangbuError, LimitReached, NoAccount, Overdrawn
 
 __all__ = ["by_script", "failed", "headers_of", "missing", "refused", "stopped", "told", "unforeseen", "unrouted"]
@@ -66,6 +67,8 @@ def told(error: JangbuError | None) -> dict[str, Any]:
         return {"error": None}
     telemetry.emit("gateway.refused", code=error.code)
     match error:
+        case NoAccount() if is_erased(error.user):
+            error = Missing("erased", user=error.user[:_SHOWN])
         case NoAccount():
             error = Missing("account", user=error.user[:_SHOWN])
         case Overdrawn():

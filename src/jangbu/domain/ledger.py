@@ -1,5 +1,6 @@
 """Accounts, balances, grants and entries: what they are, and how grants burn down."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -7,13 +8,15 @@ from enum import IntEnum, StrEnum
 from functools import lru_cache
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from jangbu.errors import InvalidInput
+from jangbu.errors import InvalidInput, NoAccount
 
 TOKENS_MAX = 2**62
 """The most that one grant or adjustment may move: far from where a bigint ends."""
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "jangbu:account")
 _PROJECTS = uuid5(NAMESPACE_URL, "jangbu:project")
+_ERASED = "erased:"
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Asset(IntEnum):
@@ -85,10 +88,25 @@ class BurnDown:
 
 @lru_cache(maxsize=65_536)
 def account_id(project: str, user: str) -> UUID:
-    """Give the account of an app's user: the same for the same names on every machine."""
+    """Give the account of an app's user: the same for the same names on every machine.
+
+    Raises InvalidInput, and NoAccount for what an erased account is listed as: from there no way leads to it.
+    """
     if not user or len(user) > 200 or "\x00" in user or not user.isprintable():
         raise InvalidInput(f"{user[:40]!r} is no user id", hint="use 1 to 200 printable characters")
+    if is_erased(user):
+        raise NoAccount(user, hint="the user was erased; what they used stays in every sum, and names nobody")
     return uuid5(_NAMESPACE, f"{project}\x1f{user}")
+
+
+def erased_name(account: UUID) -> str:
+    """Give what an account is listed as once its user was erased."""
+    return f"{_ERASED}{account}"
+
+
+def is_erased(user: str) -> bool:
+    """Tell whether this is the name of an account whose user was erased; no user of an app has such an id."""
+    return user.startswith(_ERASED) and _UUID.fullmatch(user, len(_ERASED)) is not None
 
 
 def project_id(project: str) -> UUID:

@@ -13,8 +13,9 @@ from jangbu.domain.ledger import (
     EntryKind,
     Grant,
     account_id,
+    is_erased,
 )
-from jangbu.errors import InvalidInput, JangbuError
+from jangbu.errors import InvalidInput, JangbuError, NotPermitted
 from jangbu.metering.audit import Audit, Change
 from jangbu.metering.bulk_grants import BulkGrants
 from jangbu.metering.burning import burn_within
@@ -85,12 +86,14 @@ class Accounts:
         return await accounts.page(self._database, self._project, after, limit)
 
     async def block(self, user: str, blocked: bool = True, *, key: str | None = None) -> bool:
-        """Refuse new calls of a user, or admit them again. Raises NotFound.
+        """Refuse new calls of a user, or admit them again. Raises NotFound, and NotPermitted for who was erased.
 
         Under a ``key`` it is done once: to repeat an old block does not undo a later unblock. Tells whether it was
         done now.
         """
         account, made = self.id_of(user), new_id(self.clock)
+        if not blocked and is_erased((await self.find(user)).user):
+            raise NotPermitted("this user was erased", hint="have the app give whoever comes back a new id")
 
         async def act(connection: Connection) -> None:
             was_blocked = await accounts.block(connection, account, blocked)

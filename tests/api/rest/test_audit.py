@@ -10,6 +10,7 @@ from jangbu.api.rest.parts import ROUTES
 from jangbu.clock import new_id
 from jangbu.domain.flow import Bounds, Call, TakeHold
 from jangbu.domain.keys import Role
+from jangbu.domain.ledger import erased_name
 from jangbu.domain.members import ActorKind
 from tests.api.rest.stage import Stage, answer, record
 
@@ -26,6 +27,7 @@ WRITES = {
     "accounts.create": ("/accounts", {"user": "new"}, "account.create", "account:new"),
     "accounts.block": ("/accounts/kim/block", None, "account.block", "account:kim"),
     "accounts.unblock": ("/accounts/kim/unblock", None, "account.unblock", "account:kim"),
+    "accounts.erase": ("/accounts/gone/erase", None, "account.erase", "account:{gone}"),
     "accounts.grant": ("/accounts/kim/grants", {"amount": 5}, "account.grant", "account:kim"),
     "corrections.refund": (
         "/accounts/kim/refunds",
@@ -186,6 +188,7 @@ async def things(api: Stage) -> dict[str, str]:
         await api.ledger.execute(TakeHold(taken, base=100, least=150, most=150, take_all=False))
         await api.ledger.holds.mark_unknown(api.ledger.accounts.id_of("kim"), taken.id, "it broke off")
     key, _ = await api.ledger.keys.create_for_app("old")
+    await api.ledger.accounts.create("gone")
     event = uuid4()
     async with api.ledger.database.connection() as connection:
         for each, ended in ((event, "delivered_at"), (uuid4(), "given_up_at")):
@@ -197,6 +200,7 @@ async def things(api: Stage) -> dict[str, str]:
     return {
         "call": call,
         "odd": strange,
+        "gone": erased_name(api.ledger.accounts.id_of("gone")),
         "charged": str(held[0].id),
         "released": str(held[1].id),
         "key": str(key.id),

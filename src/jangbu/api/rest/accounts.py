@@ -8,10 +8,11 @@ from fastapi import Response
 from pydantic import Field
 
 from jangbu.api.rest.asked import Account, Ask
-from jangbu.api.rest.declared import MONEY, READERS, USER, WRITERS, Routes
+from jangbu.api.rest.declared import MONEY, OWNERS, READERS, USER, WRITERS, Routes
 from jangbu.api.rest.paging import Cursor, Limit, page, place
 from jangbu.api.rest.values import Answer, Body, Moment, Number, Part, Text, Tokens, example
 from jangbu.domain.ledger import EntryKind
+from jangbu.metering.erasing import erase as forget
 from jangbu.metering.facts import account_facts, balance_facts, entry_facts, grant_facts
 
 __all__ = ["accounts"]
@@ -108,6 +109,20 @@ class BlockedAccount(Answer, AccountFacts):
     """An account after it was blocked or unblocked; ``replayed`` tells that nothing was done now."""
 
     model_config = example(schema_version=1, **{**_ACCOUNT, "state": "blocked"}, replayed=False)
+    replayed: bool
+
+
+class ErasedAccount(Answer):
+    """An account that names nobody any more; ``replayed`` tells that it was so before."""
+
+    model_config = example(
+        schema_version=1,
+        account_id=_ACCOUNT["account_id"],
+        name=f"erased:{_ACCOUNT['account_id']}",
+        replayed=False,
+    )
+    account_id: UUID
+    name: str
     replayed: bool
 
 
@@ -218,6 +233,16 @@ async def unblock(ask: Ask, user: Account) -> dict[str, Any]:
     """Admit a user's calls again."""
     done = await ask.ledger.accounts.block(user, False, key=ask.once)
     return account_facts(await ask.ledger.accounts.find(user)) | {"replayed": not done}
+
+
+@accounts.post("/accounts/{user}/erase", roles=OWNERS, answer=ErasedAccount, is_kept=False)
+async def erase(ask: Ask, user: Account) -> dict[str, Any]:
+    """Forget who a user was, for good: their name, keys, tags and files. What they used stays in every sum.
+
+    Their calls are refused from then on. Again it forgets what came since, so no key is needed.
+    """
+    erased = await forget(ask.ledger, ask.parts.project, user)
+    return {"account_id": erased.account, "name": erased.name, "replayed": not erased.is_new}
 
 
 @accounts.get("/accounts/{user}/balance", roles=READERS | USER, answer=ShownBalance)

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from jangbu.domain.keys import Role
 
-__all__ = ["FIGURES", "MONEY", "OPERATIONS", "READERS", "USER", "VIEWS", "WRITERS", "Declared", "Routes"]
+__all__ = ["FIGURES", "MONEY", "OPERATIONS", "OWNERS", "READERS", "USER", "VIEWS", "WRITERS", "Declared", "Routes"]
 
 Endpoint = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -20,6 +20,8 @@ FIGURES = READERS | {Role.ANALYTICS}
 """Who may see sums."""
 MONEY = frozenset({Role.OWNER, Role.FINANCE})
 """Who may give tokens."""
+OWNERS = frozenset({Role.OWNER})
+"""Who may do what has no way back."""
 OPERATIONS = frozenset({Role.OWNER, Role.DEVELOPER})
 """Who may record, settle and make keys."""
 WRITERS = MONEY | OPERATIONS

@@ -12,13 +12,15 @@ from jangbu.dashboard.fields import Wrong, expiry_of, id_of, reason_of, require_
 from jangbu.dashboard.figures import parts_figure
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.matrix import matrix_of
-from jangbu.dashboard.page import MONEY, READERS, WRITERS, Action, Page
+from jangbu.dashboard.page import MONEY, OWNERS, READERS, WRITERS, Action, Page
 from jangbu.dashboard.sought import SEARCHES, sought_of
 from jangbu.dashboard.standings import low_how
+from jangbu.domain.ledger import is_erased
 from jangbu.domain.standing import LATELY_DAYS
 from jangbu.metering import tops
 from jangbu.metering.calendars import year_of
 from jangbu.metering.directory import state_of
+from jangbu.metering.erasing import erase as forget
 from jangbu.metering.log_search import STEP, Found, sought
 from jangbu.metering.logs import Ending, calls_of
 from jangbu.metering.reports import summed
@@ -49,6 +51,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         year = await year_of(book, user, window.zone)
         calls = await _calls(look, book)
         choices = await chosen(look, book)
+    gone = is_erased(found.account.user)
     return {
         "user": user,
         "as_of": book.as_of,
@@ -72,8 +75,9 @@ async def show(look: Look) -> Mapping[str, Any]:
         "endings": [each.value for each in Ending],
         "is_narrowed": _is_narrowed(look),
         "has_window": window_asked(look) is not None,
-        "may_grant": look.may(MONEY),
-        "may_block": look.may(WRITERS),
+        "may_grant": look.may(MONEY) and not gone,
+        "may_block": look.may(WRITERS) and not gone,
+        "may_erase": look.may(OWNERS) and not gone,
         "form_key": new_key(look),
     }
 
@@ -107,6 +111,15 @@ async def block(look: Look) -> str:
 async def unblock(look: Look) -> str:
     """Admit the user's calls again."""
     return await _blocked(look, False)
+
+
+async def erase(look: Look) -> str:
+    """Forget who the user was, where their id was written once more."""
+    user = user_of(look)
+    if look.form.get("again") != user:
+        raise Wrong("again")
+    await forget(look.ledger, look.settings.project, user)
+    return look.url("/users", notice="erased")
 
 
 async def _calls(look: Look, book: Snapshot) -> Found:
@@ -159,6 +172,7 @@ PAGE = Page(
         "adjust": Action(adjust, MONEY),
         "block": Action(block, WRITERS),
         "unblock": Action(unblock, WRITERS),
+        "erase": Action(erase, OWNERS),
     },
     in_menu=False,
     files={"calls": files.calls, "entries": files.all_entries},

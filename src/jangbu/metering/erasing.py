@@ -1,0 +1,63 @@
+"""Forgetting who a user was, and keeping what was used: the book still adds up, and names nobody.
+
+The account stays under a name that is made of its own id. That id is a hash of the user's: it leads back to nobody, but
+whoever knows a user's id can still find what was charged under it. What people wrote as reasons stays, because entries
+are chained by what they say.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from jangbu import telemetry
+from jangbu.domain.ledger import erased_name
+from jangbu.errors import StillRunning
+from jangbu.metering.audit import Change, whoever_acts
+from jangbu.metering.holds import unknown_user
+from jangbu.metering.meter import Metering
+from jangbu.metering.postings import account_target
+from jangbu.storage import erasing
+from jangbu.storage.failures import translated
+
+__all__ = ["Erased", "erase"]
+
+_FIRST = UUID(int=0)
+_AT_ONCE = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """An account that names nobody. ``name`` is what it is listed as; ``is_new`` tells that it was not so before."""
+
+    account: UUID
+    name: str
+    is_new: bool
+
+
+async def erase(ledger: Metering, project: str, user: str) -> Erased:
+    """Forget who a user was; their keys end, and their calls are refused for good. Again it forgets what came since.
+
+    The names go in one transaction, and then what the app attached to records, some at a time: where that breaks off,
+    erasing again goes on. Raises NotFound, StillRunning with nothing changed while calls hold tokens, and NotPermitted
+    where this process may not change the audit.
+    """
+    found = await ledger.accounts.find(user)
+    erased = Erased(found.id, erased_name(found.id), found.user != erased_name(found.id))
+    with translated():
+        async with ledger.database.connection() as connection, connection.transaction():
+            held = await erasing.rename(connection, erased.account, erased.name)
+            if held is None:
+                raise unknown_user(user)
+            if held:
+                raise StillRunning(
+                    f"{held:,} tokens are held for calls of this user",
+                    hint="block the user, and erase them once their calls have ended; see `jangbu holds list`",
+                )
+            who = whoever_acts().name
+            await erasing.forget(connection, project, erased.account, user, erased.name, who)
+            if erased.is_new:
+                await ledger.audit.note(connection, Change("account.erase", account_target(erased.name)))
+    last: UUID | None = _FIRST
+    while last is not None:
+        last = await erasing.forget_attached(ledger.database, erased.account, last, _AT_ONCE)
+    telemetry.emit("accounts.erased", account=erased.account)
+    return erased

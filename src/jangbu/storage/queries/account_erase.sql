@@ -1,0 +1,13 @@
+-- Gives an account another name and refuses it new holds for good; tells what it still holds for calls under way. The lock
+-- of the balance comes first: what takes a hold meanwhile waits, and is refused then.
+WITH balance AS (
+    SELECT b.account_id, b.held
+    FROM jangbu.balances AS b
+    WHERE b.account_id = $1::uuid AND b.asset = 1
+    FOR NO KEY UPDATE
+)
+UPDATE jangbu.accounts AS a
+SET user_id = $2::text, state = 'blocked'
+FROM balance AS b
+WHERE a.account_id = b.account_id
+RETURNING b.held
