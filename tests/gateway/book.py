@@ -21,10 +21,12 @@ class Record:
 
 
 async def require_sound(served: Stage) -> None:
-    """Whatever a test did, the book adds up."""
+    """Whatever a test did, the book adds up, and each record says by which key its call came."""
     ledger = served.ledger
     report = await Verification(ledger.database, "default").run(recompute=ledger.pricing.reprice, restate=restated)
     assert report.mismatches == ()
+    query = "SELECT id FROM jangbu.usage WHERE metadata ->> 'jangbu_key' IN (SELECT key_id::text FROM jangbu.api_keys)"
+    assert await asked(served, f"SELECT id FROM jangbu.usage EXCEPT {query}") == []
 
 
 async def records(served: Stage, user: str = "kim") -> list[Record]:

@@ -12,6 +12,7 @@ from jangbu.domain.keys import KeyKind, encode
 from jangbu.providers.gemini.request import bounds
 from jangbu.storage import usage
 from jangbu.testing import FakeGemini
+from tests.gateway.book import asked as asked_database
 from tests.gateway.stage import FLASH, UPSTREAM_KEY, Stage, asked, stage
 
 
@@ -137,9 +138,11 @@ async def test_what_cannot_be_metered_is_refused_and_never_sent(
 
 
 async def test_a_users_own_key_pays_for_its_user(served: Stage) -> None:
-    _, key = await served.ledger.keys.create_for_user("kim", name="phone")
+    phone, key = await served.ledger.keys.create_for_user("kim", name="phone")
     assert (await served.post(f"/v1/models/{FLASH}:generateContent", asked(), user=None, key=key))[0] == 200
     assert (await served.used())[0] > 0
+    [kept] = await asked_database(served, "SELECT metadata FROM jangbu.usage")
+    assert json.loads(kept["metadata"]) == {"jangbu_key": str(phone.id)}
     await served.open("lee")
     status, answer, _ = await served.post(f"/v1/models/{FLASH}:generateContent", asked(), user="lee", key=key)
     assert (status, answer["error"]["status"]) == (403, "PERMISSION_DENIED")
@@ -154,10 +157,7 @@ async def test_service_and_tags_are_recorded_also_in_korean(served: Stage) -> No
     account = served.ledger.accounts.id_of(user)
     record = await usage.find(served.ledger.database, account, UUID(answered["x-jangbu-call-id"]))
     assert record is not None
-    assert (record.service, json.loads(record.metadata or "{}")) == (
-        "만화",
-        {"tags": {"episode": "3", "mode": "draft"}},
-    )
+    assert (record.service, json.loads(record.metadata or "{}")["tags"]) == ("만화", {"episode": "3", "mode": "draft"})
 
 
 async def test_a_users_own_key_begins_no_service(served: Stage) -> None:

@@ -33,6 +33,7 @@ def tags(number: int) -> bytes:
     ("sent", "kept"),
     [
         pytest.param(b"a=1", {"a": "1"}, id="one"),
+        pytest.param(b"jangbu_key=a, key=b", {"jangbu_key": "a", "key": "b"}, id="named like a key"),
         pytest.param(b"a=1, b=2,", {"a": "1", "b": "2"}, id="several"),
         pytest.param(b"a=", {"a": ""}, id="an empty value"),
         pytest.param(b"a=b=c", {"a": "b=c"}, id="a value with a sign"),
@@ -52,7 +53,8 @@ async def test_tags_at_their_bounds_are_kept_as_they_were_said(
     call = UUID(answer.headers["x-jangbu-call-id"])
     record = await usage.find(served.ledger.database, served.ledger.accounts.id_of("kim"), call)
     assert record is not None
-    assert json.loads(record.metadata or "{}") == {"tags": kept}
+    key = await served.ledger.keys.authenticate(served.key)
+    assert json.loads(record.metadata or "{}") == {"tags": kept, "jangbu_key": str(key.id)}
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,8 @@ def nested(depth: int) -> dict[str, Any]:
         {"a": 10**5_000},
         {"a": object()},
         {"a": 1, "b": {1: "one", "1": "another"}},
+        {"jangbu_key": "0192f3a0-0000-7000-8000-000000000001"},
+        {"jangbu_key": None},
     ],
 )
 async def test_metadata_that_cannot_be_stored_is_refused_before_the_call(

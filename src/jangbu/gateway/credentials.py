@@ -10,6 +10,7 @@ from jangbu.domain.keys import Key, KeyKind, is_wellformed
 from jangbu.errors import InvalidMetadata, MissingUser, NotPermitted, Unauthenticated
 from jangbu.metering.attached_tags import admitted_metadata
 from jangbu.metering.content import service_name
+from jangbu.metering.keyed import with_key
 from jangbu.metering.keys import Keys
 from jangbu.metering.meter import Metering
 
@@ -26,17 +27,21 @@ _PLAIN = "send UTF-8, or ASCII as RFC 8187 writes it, like UTF-8''%EA%B9%80"
 
 @dataclass(frozen=True, slots=True)
 class Payer:
-    """Who pays for a call, for which service (None: the call itself tells), and with which tags."""
+    """Who pays for a call, for which service (None: the call itself tells), and with which tags.
+
+    ``metadata`` is what a record keeps beside the user and the service: the tags, and by which key the call came.
+    """
 
     key: Key
     user: str
     service: str | None = None
     tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    metadata: Mapping[str, object] = field(init=False, compare=False, repr=False)
 
-    @property
-    def metadata(self) -> Mapping[str, object]:
-        """What a record keeps of it, beside the user and the service."""
-        return {"tags": dict(self.tags)} if self.tags else {}
+    def __post_init__(self) -> None:
+        """Write the metadata once for all that is asked of a call."""
+        tags = {"tags": dict(self.tags)} if self.tags else {}
+        object.__setattr__(self, "metadata", with_key(tags, self.key.id))
 
 
 def secret_of(headers: Mapping[bytes, bytes], in_query: str | None) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from jangbu.errors import InvalidMetadata
 from jangbu.metering.content import metadata_text
+from jangbu.metering.keyed import refuse_named_key
 
 __all__ = ["TAGS_BYTES_MOST", "TAGS_MOST", "admitted_metadata", "checked_tags", "checked_text"]
 
@@ -16,8 +17,10 @@ TAGS_BYTES_MOST = 4096
 def admitted_metadata(metadata: Mapping[str, Any]) -> str | None:
     """Check metadata that is new, and its tags; give its JSON text, or None for none. Raises InvalidMetadata.
 
-    Reports sum by tags: what cannot be told apart there would count as a call without any.
+    Reports sum by tags: what cannot be told apart there would count as a call without any. They sum by keys, too: of
+    those a caller names none.
     """
+    refuse_named_key(metadata)
     if "tags" in metadata:
         checked_tags(metadata["tags"])
     return metadata_text(metadata)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jangbu.errors import InvalidInput, InvalidMetadata
+from jangbu.metering.keyed import KEY
 
 METADATA_BYTES_MAX = 4096
 METADATA_KEYS_MAX = 32
@@ -42,13 +43,27 @@ def storable(value: Any) -> str:
 
 
 def metadata_text(metadata: Mapping[str, Any]) -> str | None:
-    """Check metadata against its bounds and give its JSON text, or None for none. Raises InvalidMetadata."""
-    if not metadata:
-        return None
+    """Check metadata against its bounds and give its JSON text, or None for none. Raises InvalidMetadata.
+
+    The bounds are the caller's: the key that Jangbu adds takes nothing of them, and costs next to no time.
+    """
     try:
-        text = json.dumps(dict(metadata), separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+        attached = dict(metadata)
     except (TypeError, ValueError) as error:
-        raise InvalidMetadata(f"metadata is no JSON: {error}", hint="send text, numbers and objects") from None
+        raise _no_json(error) from None
+    key = attached.pop(KEY, None)
+    text = _attached_text(attached) if attached else None
+    if key is None:
+        return text
+    named = f'"{KEY}":{json.dumps(key)}'
+    return f"{{{named}}}" if text is None else f"{text[:-1]},{named}}}"
+
+
+def _attached_text(metadata: Mapping[str, Any]) -> str:
+    try:
+        text = json.dumps(metadata, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise _no_json(error) from None
     except RecursionError:
         raise _too_deep() from None
     if len(text) > METADATA_BYTES_MAX:
@@ -61,6 +76,10 @@ def metadata_text(metadata: Mapping[str, Any]) -> str | None:
         raise InvalidMetadata("metadata holds NUL or a broken character", hint="send text only")
     json.loads(text, object_pairs_hook=_named_once)
     return text
+
+
+def _no_json(error: Exception) -> InvalidMetadata:
+    return InvalidMetadata(f"metadata is no JSON: {error}", hint="send text, numbers and objects")
 
 
 def _too_deep() -> InvalidMetadata:

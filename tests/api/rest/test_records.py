@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from jangbu.domain.keys import Role
 from jangbu.storage import migrate
 from tests.api.rest.stage import Stage, answer, record, stage
 from tests.faults.server import KillableServer, killable_server
@@ -33,9 +34,30 @@ async def test_an_answer_is_recorded_and_deducted(api: Stage) -> None:
     assert (made.ok["user"], made.ok["model"], made.ok["available"]) == ("kim", "gemini-2.5-flash", 999_550)
     explained = (await api.get(f"/calls/{made.ok['id']}")).ok
     assert explained["evidence"] == {"usage": [answer()["usageMetadata"]]}
-    assert explained["metadata"] == {"tags": {"page": "3"}}
+    assert explained["metadata"] == {"tags": {"page": "3"}, "jangbu_key": await id_of(api)}
     assert explained["sum"] == "prompt 150 + candidates 300 + thoughts 0 + tool 0 = 450, charged 450"
     assert (explained["entry"]["delta"], explained["cost_nano"]) == (-450, made.ok["cost_nano"])
+
+
+async def id_of(api: Stage, role: str = Role.OWNER) -> str:
+    return str((await api.ledger.keys.authenticate(api.secrets[role])).id)
+
+
+async def test_a_record_says_which_key_sent_it_first_and_nobody_names_anothers(api: Stage) -> None:
+    """What a caller attaches keeps all of its room; a repetition by another key changes nothing."""
+    room = {"key": "mine", **{str(number): "" for number in range(31)}}
+    room["0"] = "x" * (4_096 - len(json.dumps(room, separators=(",", ":"))))
+    made = (await api.post("/records", record(metadata=room), once="call-1")).ok
+    again = await api.post("/records", record(metadata=room), once="call-1", key=Role.DEVELOPER)
+    assert (again.ok["status"], again.ok["id"]) == ("exists", made["id"])
+    batch = {"records": [record(2), record(3, metadata={"jangbu_key": await id_of(api)})]}
+    first, second = (await api.post("/records/batch", batch, key=Role.DEVELOPER)).ok["results"]
+    assert (second["status"], second["error"]["code"]) == ("failed", "invalid_metadata")
+    forged = await api.post("/records", record(4, metadata={"jangbu_key": await id_of(api)}))
+    assert (forged.status, forged.code, "jangbu_key" in forged.body["detail"]) == (400, "invalid_metadata", True)
+    kept = [(await api.get(f"/calls/{call}")).ok["metadata"] for call in (made["id"], first["record"]["id"])]
+    assert kept == [room | {"jangbu_key": await id_of(api)}, {"jangbu_key": await id_of(api, Role.DEVELOPER)}]
+    assert (await api.get(f"/calls/{made['id']}", key="kim")).ok["metadata"] is None
 
 
 async def test_what_is_sent_as_text_is_read_as_what_it_is(api: Stage) -> None:

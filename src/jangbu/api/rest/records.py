@@ -17,6 +17,7 @@ from jangbu.domain.flow import Receipt
 from jangbu.domain.usage import Surface, Usage
 from jangbu.errors import DatabaseUnreachable, IdempotencyConflict, InvalidInput, JangbuError
 from jangbu.metering.facts import receipt_facts
+from jangbu.metering.keyed import with_key
 from jangbu.metering.strict_json import holds_more_values
 from jangbu.providers.gemini import parse_object
 
@@ -71,7 +72,10 @@ class Record(Body):
     service_tier: Name | None = Field(
         None, description="What the answer's header x-gemini-service-tier said, where its body does not."
     )
-    metadata: dict[str, Any] = Field(default_factory=dict, description="What else is kept with the record.")
+    metadata: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What else is kept with the record. The id of the key that sends it is added as jangbu_key.",
+    )
 
 
 class BatchRecord(Record):
@@ -211,9 +215,10 @@ async def _result(ask: Asked, record: BatchRecord, key: str, away: list[Database
 
 async def _recorded(ask: Asked, record: Record, key: str) -> tuple[dict[str, Any], Status]:
     usage = await read_answer(ask, record.answer, record.surface, record.model, record.service_tier)
+    kept = with_key(record.metadata, ask.key.id)
     await ask.ledger.services.admit(record.service)
     receipt = await ask.ledger.record(
-        record.user, record.service, usage, model=record.model, call_key=key, metadata=record.metadata
+        record.user, record.service, usage, model=record.model, call_key=key, metadata=kept
     )
     return receipt_facts(receipt, usage), _status(receipt)
 
