@@ -71,6 +71,9 @@ async def test_a_key_of_an_app_is_made_shown_once_and_kept_nowhere(
     ):
         await expect(row).to_contain_text(text)
     assert (OWNER, f"key:{key.id}") in await audited(own_site, "keys.create")
+    await row.get_by_role("link", name="reports <b>").click()
+    await expect(page.locator("#tagged")).to_have_text("Latest calls with API key = reports <b>")
+    assert page.url.endswith(f"by_key={key.id}#tagged")
 
 
 async def test_a_key_of_a_user_ends_when_its_day_begins_in_the_zone_of_the_page(

@@ -15,24 +15,26 @@ from jangbu.errors import InvalidInput
 from jangbu.metering import exports, tags
 from jangbu.metering.snapshots import EVERYTHING, Filters, snapshot
 from jangbu.metering.stretches import Meant
-from jangbu.metering.tags import by_tag, by_tag_whole, tag_names, tagged
+from jangbu.metering.tags import BY_KEY, by_tag, by_tag_whole, keys_by_id, tag_names, tagged
 from jangbu.storage.database import Database
 from jangbu.storage.usage import UsageRow, moment_of
 from tests.metering.charted import DAY, HOUR, MOVED, SEOUL
 from tests.metering.traffic import FLASH, IMAGE, KIM, LEE, PRO, TEXT, Shop, open_shop
 
+KEY, GONE = (f"0192f3a0-0000-7000-8000-00000000000{number}" for number in (1, 2))
 METADATA: Sequence[Any] = (
     {"tags": {"feature": "chat", "page": "1"}},
     {"tags": {"feature": "chat"}, "feature": "no tag"},
-    {"tags": {"feature": "장부", "page": 2}},
+    {"tags": {"feature": "장부", "page": 2}, "jangbu_key": KEY},
     {"tags": {"feature": ""}},
     {"tags": {"feature": None}},
     {"tags": {"feature": ["a", "b"]}},
     {"tags": ["feature"]},
     {"tags": "feature"},
-    {"feature": "chat"},
-    None,
+    {"feature": "chat", "tags": {"jangbu_key": GONE}, "jangbu_key": KEY},
+    {"jangbu_key": GONE},
 )
+KEYS = (None, None, KEY, None, None, None, None, None, KEY, GONE)
 VALUES = ("chat", "chat", "장부", "", None, '["a", "b"]', None, None, None, None)
 
 
@@ -110,6 +112,21 @@ async def test_the_latest_calls_of_a_value_lead_back_to_it(shop: Shop) -> None:
     assert (await tagged(meant(shop), "feature", "nobody", limit=7)).calls == ()
 
 
+async def test_every_call_counts_for_the_key_that_it_came_by_whatever_tags_are_named(shop: Shop) -> None:
+    calls = [(KEYS[number % len(KEYS)], row) for number, (_, row) in enumerate(await recorded(shop))]
+    found = await by_tag(meant(shop), BY_KEY)
+    assert dict(found.lines) == {
+        key: Amounts.sum(amounts(row) for each, row in calls if each == key) for key in (KEY, GONE, None)
+    }
+    listed = await tagged(meant(shop), BY_KEY, KEY, limit=5)
+    assert [each.id for each in listed.calls] == [row.id for key, row in reversed(calls) if key == KEY][:5]
+    alike = await by_tag(meant(shop), "jangbu_key")
+    assert {value: sums.calls for value, sums in alike.lines} == {GONE: 6, None: 54}
+    whole = await by_tag_whole(meant(shop), BY_KEY)
+    assert whole.lines == found.lines
+    assert await keys_by_id(shop.database, shop.project, (KEY, "no id", None)) == {}
+
+
 async def test_names_to_choose_from_are_those_of_the_latest_calls(shop: Shop) -> None:
     everything = Window.days(MOVED.date() - 40 * DAY, MOVED.date() + 70 * DAY, SEOUL)
 
@@ -120,7 +137,7 @@ async def test_names_to_choose_from_are_those_of_the_latest_calls(shop: Shop) ->
     assert await names(everything) == (), "there are calls, and none of them bears a tag"
     assert await names(meant(shop).window) == ()
     await recorded(shop)
-    assert await names(everything) == ["feature", "page"]
+    assert await names(everything) == ["feature", "jangbu_key", "page"]
     assert await names(everything, LEE) == ["feature"]
 
 

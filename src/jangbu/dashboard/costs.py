@@ -1,21 +1,41 @@
-"""What the cost page asks besides, where its address says so: the same usage at another model's price, and by tag."""
+"""What the cost page asks besides, where its address says so: the same usage at another model's price, by tag, and by
+key.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from jangbu.dashboard.choices import CUSTOM, filters_of, window_of
-from jangbu.dashboard.fields import Wrong
+from jangbu.dashboard.fields import Wrong, id_of
 from jangbu.dashboard.look import Look
 from jangbu.domain.amounts import NOTHING, Amounts
+from jangbu.domain.keys import Key
 from jangbu.domain.price_dates import priced_models
 from jangbu.metering import exports
 from jangbu.metering.exports import Table
 from jangbu.metering.stretches import Meant
-from jangbu.metering.tags import ByTag, Listed, by_tag, tagged
+from jangbu.metering.tags import BY_KEY, ByTag, Listed, by_tag, keys_by_id, tagged
 from jangbu.metering.what_if import SECONDS, WhatIf, what_if
 
-__all__ = ["Tags", "carried", "meant_of", "models_of", "other_model", "tags_file", "tags_of", "tried", "what_if_file"]
+__all__ = [
+    "EVERY_KEY",
+    "Tags",
+    "carried",
+    "keys_file",
+    "meant_of",
+    "models_of",
+    "other_model",
+    "tags_file",
+    "tags_of",
+    "tried",
+    "what_if_file",
+]
+
+EVERY_KEY = "all"
+"""What ``by_key`` is where no one key is chosen, else its id. It is a word of its own in the address: an app may name a
+tag as it likes.
+"""
 
 VALUES_SHOWN = 100
 CALLS_SHOWN = 50
@@ -50,7 +70,7 @@ class Tags:
     """What the page tells by tag: the names to choose from where none is chosen, else what was used by its values.
 
     ``lines`` are the dearest, ``others`` how many values have no line and what they used. ``listed`` are the latest
-    calls of the value that is chosen, ``most`` of them at most.
+    calls of the value that is chosen, ``most`` of them at most. By key the values are ids, and ``keys`` has the keys.
     """
 
     names: tuple[str, ...] = ()
@@ -60,18 +80,29 @@ class Tags:
     value: str | None = None
     listed: Listed | None = None
     most: int = CALLS_SHOWN
+    keys: Mapping[str, Key] = field(default_factory=dict)
+
+    def called(self, value: str) -> str:
+        """Give what a key is called, by its id."""
+        key = self.keys.get(value)
+        return value if key is None else key.name
 
 
 async def tags_of(look: Look, as_of: datetime, names: Sequence[str]) -> Tags:
-    """Read what the page tells by tag, where one is chosen; else these names are what there is to choose from."""
-    meant, name, value = await meant_of(look, as_of), look.asked("tag"), look.asked("tag_value")
-    if name is None:
+    """Read what the page tells by tag or by key, where that is chosen; else these names are what there is to choose."""
+    by_key, name, value = look.asked("by_key"), look.asked("tag"), look.asked("tag_value")
+    if by_key is not None:
+        name, value = BY_KEY, None if by_key == EVERY_KEY else str(id_of(by_key))
+    elif name is None:
         return Tags(names=tuple(names))
+    meant = await meant_of(look, as_of)
     found = await by_tag(meant, name)
-    rest = found.lines[VALUES_SHOWN:]
+    lines, rest = found.lines[:VALUES_SHOWN], found.lines[VALUES_SHOWN:]
+    ids = () if by_key is None else (value, *(line[0] for line in lines))
     return Tags(
         found=found,
-        lines=found.lines[:VALUES_SHOWN],
+        lines=lines,
+        keys=await keys_by_id(meant.database, meant.project, ids),
         others=(len(rest), Amounts.sum(amounts for _, amounts in rest)),
         value=value,
         listed=None if value is None else await tagged(meant, name, value, limit=CALLS_SHOWN),
@@ -84,6 +115,11 @@ async def tags_file(look: Look) -> Table:
     if name is None:
         raise Wrong("tag")
     return await exports.tags(await meant_of(look), name)
+
+
+async def keys_file(look: Look) -> Table:
+    """Give what was used by each key, of all calls."""
+    return await exports.by_key(await meant_of(look))
 
 
 async def meant_of(look: Look, as_of: datetime | None = None) -> Meant:

@@ -1,19 +1,37 @@
-"""What calls used by the values of a tag that the app gave them, read from the calls themselves, the latest first."""
+"""What calls used by the values of a tag that the app gave them, or by the key that they came by, read from the calls
+themselves, the latest first.
+"""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from uuid import UUID
 
 from jangbu.domain.amounts import Amounts
+from jangbu.domain.keys import Key
 from jangbu.domain.windows import Window
 from jangbu.errors import InvalidInput
 from jangbu.metering.snapshots import Filters, Snapshot
 from jangbu.metering.stretches import Meant, Stretch, in_time, latest, walk
-from jangbu.storage import stretches
-from jangbu.storage.database import Reader
+from jangbu.storage import api_keys, stretches
+from jangbu.storage.database import Database, Reader
 from jangbu.storage.stretches import Tagged
 
-__all__ = ["SECONDS", "ByTag", "Listed", "Tagged", "by_tag", "by_tag_whole", "tag_names", "tagged"]
+__all__ = [
+    "BY_KEY",
+    "SECONDS",
+    "ByTag",
+    "Listed",
+    "Tagged",
+    "by_tag",
+    "by_tag_whole",
+    "keys_by_id",
+    "tag_names",
+    "tagged",
+]
+
+BY_KEY = None
+"""Stands for a tag's name where calls are told apart by their key: whatever an app names a tag, it is not this."""
 
 SECONDS = 5
 """How long calls are looked at for a page: from the latest on, as many as can be."""
@@ -25,13 +43,13 @@ _SIZE, _SIZE_OF_NAMES = 20_000, 1_000
 
 @dataclass(frozen=True, slots=True)
 class ByTag:
-    """What calls used by the values of a tag, the dearest first; None stands for the calls without it.
+    """What calls used by the values of a tag, or the ids of keys, the dearest first; None stands for the calls without.
 
     ``is_whole`` tells whether all calls that are meant were looked at; where not, they are the latest ones, because
     time was over or, where ``has_too_many``, because of too many values.
     """
 
-    name: str
+    name: str | None
     lines: tuple[tuple[str | None, Amounts], ...]
     total: Amounts
     is_whole: bool
@@ -46,7 +64,9 @@ class Listed:
     is_whole: bool
 
 
-async def by_tag(meant: Meant, name: str, *, seconds: int | None = SECONDS, values_max: int = VALUES_MAX) -> ByTag:
+async def by_tag(
+    meant: Meant, name: str | None, *, seconds: int | None = SECONDS, values_max: int = VALUES_MAX
+) -> ByTag:
     """Add up what is meant by the values of a tag, for so many seconds at most; None is for as long as it takes.
 
     Raises NotFound for a user without an account.
@@ -68,17 +88,17 @@ async def by_tag(meant: Meant, name: str, *, seconds: int | None = SECONDS, valu
     return ByTag(name, tuple(lines), Amounts.sum(sums.values()), is_whole, has_too_many)
 
 
-async def by_tag_whole(meant: Meant, name: str) -> ByTag:
+async def by_tag_whole(meant: Meant, name: str | None) -> ByTag:
     """Add up all that is meant, however long that takes. Raises NotFound, and InvalidInput for too many values."""
     found = await by_tag(meant, name, seconds=None, values_max=_VALUES_MAX_WHOLE)
     if found.has_too_many:
         raise InvalidInput(
-            f"the tag has more than {_VALUES_MAX_WHOLE:,} values", hint="choose a shorter period, or shorter buckets"
+            f"there are more than {_VALUES_MAX_WHOLE:,} values", hint="choose a shorter period, or shorter buckets"
         )
     return found
 
 
-async def tagged(meant: Meant, name: str, value: str, *, limit: int, seconds: int = SECONDS) -> Listed:
+async def tagged(meant: Meant, name: str | None, value: str, *, limit: int, seconds: int = SECONDS) -> Listed:
     """Give the latest calls that have a value of a tag, looked for for so many seconds at most. Raises NotFound."""
 
     async def read(reader: Reader, stretch: Stretch) -> Sequence[Tagged]:
@@ -102,3 +122,16 @@ async def tag_names(look: Snapshot, window: Window, user: str | None = None) -> 
     They are of all models and services: the calls of a seldom one lie far apart.
     """
     return await latest(look, window, Filters(user), stretches.tag_names, _SIZE_OF_NAMES) or ()
+
+
+async def keys_by_id(database: Database, project: str, values: Iterable[str | None]) -> Mapping[str, Key]:
+    """Give the keys whose ids calls are told apart by, revoked ones too; what is no id of a key has none."""
+    ids = [found for found in map(_id_of, values) if found is not None]
+    return {str(key.id): key for key in await api_keys.gathered(database, project, ids)} if ids else {}
+
+
+def _id_of(value: str | None) -> UUID | None:
+    try:
+        return None if value is None else UUID(value)
+    except ValueError:
+        return None

@@ -71,6 +71,11 @@ async def named(
     return [_key(row) for row in await database.rows("apikey_named", project, key, digest, word)]
 
 
+async def gathered(database: Database, project: str, keys: Sequence[UUID]) -> Sequence[Key]:
+    """Give those keys of a project that have these ids, in no order."""
+    return [_key(row) for row in await database.rows("apikey_gather", project, keys)]
+
+
 async def is_active(database: Database, project: str, key: UUID) -> bool:
     """Tell whether a key is in force, by the database's clock."""
     return bool(await database.value("apikey_active", project, key))

@@ -74,7 +74,7 @@ async def callers(
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """A call that bears a tag: tokens, and its cost in nano-USD, None where no price is known."""
+    """A call that bears a tag, or came by a key: tokens, and its cost in nano-USD, None where no price is known."""
 
     id: UUID
     created_at: datetime
@@ -91,14 +91,16 @@ async def tag_names(reader: Reader, stretch: Stretch) -> Sequence[str]:
     return [row["name"] for row in await reader.rows("stretch_tag_names", *stretch.arguments)]
 
 
-async def by_tag(reader: Reader, stretch: Stretch, name: str) -> Sequence[tuple[str | None, Amounts]]:
-    """Give what the calls of a stretch used by the value of a tag; None stands for those without it."""
+async def by_tag(reader: Reader, stretch: Stretch, name: str | None) -> Sequence[tuple[str | None, Amounts]]:
+    """Give what the calls of a stretch used by the value of a tag, or by key where no tag is named; None stands for
+    those without it.
+    """
     rows = await reader.rows("stretch_tags", *stretch.arguments, name)
     return [(row["value"], amounts_of(row)) for row in rows]
 
 
-async def tagged(reader: Reader, stretch: Stretch, name: str, value: str, limit: int) -> Sequence[Tagged]:
-    """Give the calls of a stretch that have a value of a tag, newest first."""
+async def tagged(reader: Reader, stretch: Stretch, name: str | None, value: str, limit: int) -> Sequence[Tagged]:
+    """Give the calls of a stretch that have a value of a tag, or came by a key where no tag is named, newest first."""
     rows = await reader.rows("stretch_tagged", *stretch.arguments, name, value, limit)
     return [Tagged(**row) for row in rows]
 

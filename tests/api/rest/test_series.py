@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from jangbu.config import Settings
+from jangbu.metering.keyed import with_key
 from jangbu.providers.gemini.parse import parse
 from jangbu.storage import usage
 from jangbu.testing import SettableClock
@@ -23,7 +24,7 @@ PERIOD = "first=2026-10-30&last=2026-11-03"
 RECORDS = """
     SELECT
         (jangbu.uuid7_time(u.id) AT TIME ZONE $1)::date AS day, m.name AS model, s.name AS service, a.user_id AS user,
-        u.metadata #>> '{tags,feature}' AS tag, u.total, u.cost_nano
+        u.metadata #>> '{tags,feature}' AS tag, u.metadata ->> 'jangbu_key' AS key, u.total, u.cost_nano
     FROM jangbu.usage AS u
     JOIN jangbu.accounts AS a ON a.account_id = u.account_id
     JOIN jangbu.models AS m ON m.model_id = u.model_id
@@ -39,10 +40,13 @@ async def shop(database_url: str) -> AsyncIterator[Stage]:
     async with stage(database_url) as api:
         async with open_metering(Settings.load(database_url=database_url), clock=clock, delivers=False) as ledger:
             await usage.make_partitions(ledger.database, [datetime(2026, month, 1, tzinfo=UTC) for month in (10, 11)])
+            keys = [(await ledger.keys.authenticate(api.secrets[key])).id for key in ("gateway", "kim", "이서연")]
             for number in range(120):
                 clock.set(MOVED + timedelta(minutes=47 * (number - 60)))
                 sent = answer(number, prompt=10 + number, model=("gemini-2.5-flash", "gemini-9-none")[number % 4 == 0])
-                tags = {"tags": {"feature": ("panel", "script")[number % 2]}} if number % 3 else {}
+                tags: Mapping[str, Any] = {"tags": {"feature": ("panel", "script")[number % 2]}} if number % 3 else {}
+                if number % 4:
+                    tags = with_key(tags, keys[number % 4 - 1])
                 service, user = ("chat", "search")[number % 5 == 0], ("kim", "이서연")[number % 7 == 0]
                 await ledger.record(user, service, parse(json.dumps(sent).encode()), metadata=tags)
         yield api
@@ -65,7 +69,7 @@ async def raw(api: Stage, zone: str, by: str) -> dict[str | None, dict[date, tup
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"])
-@pytest.mark.parametrize("by", ["model", "service", "user", "tag"])
+@pytest.mark.parametrize("by", ["model", "service", "user", "tag", "key"])
 async def test_a_series_is_what_the_records_say_by_day_and_part(shop: Stage, zone: str, by: str) -> None:
     tag = "&tag=feature" if by == "tag" else ""
     found = (await shop.get(f"/usage/series?{PERIOD}&zone={zone}&bucket=day&by={by}{tag}")).ok
@@ -73,7 +77,9 @@ async def test_a_series_is_what_the_records_say_by_day_and_part(shop: Stage, zon
     assert days == [date(2026, 10, 30) + timedelta(days=number) for number in range(5)]
     meant = await raw(shop, zone, by)
     assert {line["name"] for line in found["lines"]} == set(meant)
+    named = {str(key.id): key.name for key in await shop.ledger.keys.list()}
     for line in found["lines"]:
+        assert line["key_name"] == (named.get(line["name"]) if by == "key" else None)
         counted = [meant[line["name"]].get(day, (0, 0)) for day in days]
         assert list(zip(line["calls"], line["total_tokens"], strict=True)) == counted
         assert line["total"]["calls"] == sum(calls for calls, _ in counted)
@@ -170,7 +176,7 @@ async def test_a_series_is_of_the_user_model_and_service_that_are_named(shop: St
 
 
 async def test_the_first_parts_are_listed_and_the_total_is_of_all(shop: Stage) -> None:
-    for by in ("model", "user", "tag&tag=feature"):
+    for by in ("model", "user", "key", "tag&tag=feature"):
         found = (await shop.get(f"/usage/series?{PERIOD}&bucket=day&by={by}&limit=1")).ok
         assert len(found["lines"]) == 1
         assert found["lines"][0]["total"]["calls"] < found["total"]["calls"] == 120
@@ -183,15 +189,17 @@ async def test_a_user_sees_their_own_series_alone_and_no_tags(shop: Stage) -> No
     assert own["total"]["cost_nano"] is None
     assert all(line["cost_nano"] is None for line in own["lines"])
     assert (await shop.get("/usage/series?user=kim", key="이서연")).code == "not_found"
-    assert (await shop.get("/usage/series?by=tag&tag=feature", key="kim")).code == "not_permitted"
+    for by in ("tag&tag=feature", "key"):
+        assert (await shop.get(f"/usage/series?by={by}", key="kim")).code == "not_permitted"
     assert (await shop.get("/usage/series?by=user", key="kim")).code == "invalid_input"
 
 
 @pytest.mark.parametrize(
     "asked",
     [
-        "by=tag", "tag=feature", "by=model&tag=feature", "by=user&user=kim", "by=colour", "zone=Mars/X", "zone=",
-        "bucket=fortnight", "bucket=minute", "first=2026-13-01", "first=2026-11-03&last=2026-11-01", "first=0001-01-01",
+        "by=tag", "tag=feature", "by=model&tag=feature", "by=key&tag=feature", "by=user&user=kim", "by=colour",
+        "zone=Mars/X", "zone=", "bucket=fortnight", "bucket=minute",
+        "first=2026-13-01", "first=2026-11-03&last=2026-11-01", "first=0001-01-01",
         "last=9999-12-31", "limit=0", "limit=51", "model=", "days=7",
     ],
 )  # fmt: skip

@@ -5,16 +5,18 @@ What a page ought to show is asked of the raw records by SQL of these tests' own
 
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
+from uuid import UUID
 
 import asyncpg
 from playwright.async_api import Page
 
 from jangbu.config import Settings
 from jangbu.dashboard.formats import Formats
+from jangbu.metering.keyed import with_key
 from jangbu.metering.meter import Metering
 from jangbu.metering.price_changes import marked_up
 from jangbu.providers.gemini.parse import parse
@@ -31,6 +33,8 @@ MOVED = (datetime(2026, 11, 1, 6, tzinfo=UTC), datetime(2026, 10, 3, 15, 30, tzi
          datetime(2026, 3, 8, 7, tzinfo=UTC), datetime(2026, 4, 4, 15, tzinfo=UTC))  # fmt: skip
 """When clocks were put back in New York and forward on Lord Howe, and in spring the other way round."""
 FIRST, LAST = date(2026, 9, 28), date(2026, 11, 9)
+KEYS = ("feature", "<b>key</b>")
+"""What keys are called: like a tag, and like nothing that a name should be."""
 FEATURES = ("writing", "<b>그림</b>", "a & b?", "")
 MARKED_UP_FROM = 120
 """Which call is the first for which users are charged more than Google asks for."""
@@ -76,17 +80,21 @@ async def fill(database_url: str) -> str:
         for user in USERS:
             await ledger.accounts.create(user)
             await ledger.accounts.grant(user, 10_000_000, key="first")
+        for name in KEYS:
+            await ledger.keys.create_for_app(name)
+        keys = [key.id for key in reversed(await ledger.keys.list())]
         months = {at.replace(day=1, hour=0, minute=0) for at in (*spread, *dense, *midnights, *lately)}
         await usage.make_partitions(ledger.database, sorted(months))
         for number, at in enumerate((*spread, *dense, *midnights, *lately)):
             clock.set(at + timedelta(seconds=dice.randrange(60)) if number < 500 else at)
             if number == MARKED_UP_FROM:
                 await ledger.pricing.change(marked_up(125_000), "an eighth on top")
-            await record(ledger, dice, number)
+            await record(ledger, dice, number, keys)
+        await ledger.keys.revoke(keys[1])
     return ""
 
 
-async def record(ledger: Metering, dice: random.Random, number: int) -> None:
+async def record(ledger: Metering, dice: random.Random, number: int, keys: Sequence[UUID] = ()) -> None:
     prompt, thoughts = dice.randrange(10, 5_000), dice.randrange(0, 900)
     answer = {
         "usageMetadata": {
@@ -100,7 +108,9 @@ async def record(ledger: Metering, dice: random.Random, number: int) -> None:
         "responseId": f"answer-{number}",
     }
     tags = {"feature": FEATURES[number % len(FEATURES)], "page": str(number)}
-    metadata = {"tags": tags} if number % 5 else {"page": number}
+    metadata: Mapping[str, Any] = {"tags": tags} if number % 5 else {"page": number}
+    if keys and number % 4:
+        metadata = with_key(metadata, keys[number % 4 % 2])
     await ledger.record(
         dice.choice(USERS), dice.choice(SERVICES), parse(json.dumps(answer).encode()), metadata=metadata
     )

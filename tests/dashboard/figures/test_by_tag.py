@@ -14,6 +14,7 @@ from tests.dashboard.conftest import opening
 from tests.dashboard.figures.shop import (
     FEATURES,
     FIRST,
+    KEYS,
     KOLKATA,
     LAST,
     LORD_HOWE,
@@ -24,7 +25,9 @@ from tests.dashboard.figures.shop import (
     page_of,
     written,
 )
+from tests.dashboard.raw import asked_of
 from tests.dashboard.reading import rows
+from tests.dashboard.shown import Node
 from tests.dashboard.site import VIEWER, Site
 
 FEATURE = "metadata #>> '{tags,feature}'"
@@ -82,6 +85,46 @@ async def test_a_value_leads_to_its_calls_and_each_of_them_to_what_is_known_of_i
     assert call.one("h1").text == "Call"
 
 
+async def test_each_key_used_what_its_records_say_and_leads_to_its_calls_which_lead_back(
+    owner: Page, book: asyncpg.Connection
+) -> None:
+    page = await page_of(owner, "/cost", **DAYS)
+    [link] = [each.attributes["href"] for each in page.all("a") if each.text == "By API key"]
+    page = await page_of(owner, link.partition("#")[0])
+    parts = await Meant(book).sums("metadata ->> 'jangbu_key'")
+    named = {str(row["key_id"]): row["name"] for row in await book.fetch("SELECT key_id, name FROM jangbu.api_keys")}
+    assert sorted(named.values()) == sorted(KEYS)
+    table = page.table_of("cost-tags")
+    shown = {asked_of(row.link).get("by_key") if row.link else None: row for row in table.rows}
+    assert {key: row.cells for key, row in shown.items()} == {key: cells_of(sums) for key, sums in parts.items()}
+    for key, row in shown.items():
+        name = named.get(key or "")
+        assert row.name == "without a key" if name is None else row.name.startswith(f"{name} an app, made ")
+        assert row.name.endswith("revoked") == (name == KEYS[1])
+    assert (len(shown), table.total) == (3, cells_of(await Meant(book).total()))
+    lines = await filed(owner, page, "/cost/keys.csv")
+    for key, sums in parts.items():
+        own = [line for line in lines if (line["key"] or None) == key]
+        assert {line["name"] for line in own} == {named.get(key or "", "")}
+        assert sum(int(line["calls"]) for line in own) == sums["calls"]
+    [link] = [row.link for row in table.rows if row.name.startswith(f"{KEYS[1]} ")]
+    there = await page_of(owner, link.partition("#")[0])
+    assert there.one("h2", id="tagged").text == f"Latest calls with API key = {KEYS[1]}"
+    call = await page_of(owner, there.table_of("tagged").rows[0].link)
+    [back] = [each.attributes["href"] for each in call.all("a") if each.text == KEYS[1]]
+    assert asked_of(back)["by_key"] == asked_of(link)["by_key"] in named
+    assert (await page_of(owner, back.partition("#")[0])).table_of("tagged").rows == there.table_of("tagged").rows
+
+
+async def filed(owner: Page, page: Node, path: str) -> list[dict[str, Any]]:
+    """Give the lines of a file that a page leads to."""
+    place = urlsplit(owner.url)
+    [link, *_] = [each.attributes["href"] for each in page.all("a") if path in each.attributes["href"]]
+    answer = await owner.request.get(f"{place.scheme}://{place.netloc}{link}")
+    assert answer.status == 200, await answer.text()
+    return list(csv.DictReader(io.StringIO(await answer.text())))
+
+
 async def test_more_values_than_fit_are_summed_in_one_line_and_all_are_in_the_file(
     owner: Page, book: asyncpg.Connection
 ) -> None:
@@ -94,12 +137,8 @@ async def test_more_values_than_fit_are_summed_in_one_line_and_all_are_in_the_fi
     assert (
         written("tokens", whole) == table.total[1] == written("tokens", sum(each["tokens"] for each in parts.values()))
     )
-    place = urlsplit(owner.url)
-    [link, *_] = [each.attributes["href"] for each in page.all("a") if "/cost/tags.csv" in each.attributes["href"]]
-    answer = await owner.request.get(f"{place.scheme}://{place.netloc}{link}")
-    assert answer.status == 200, await answer.text()
     found: dict[str | None, tuple[int, ...]] = {}
-    for line in csv.DictReader(io.StringIO(await answer.text())):
+    for line in await filed(owner, page, "/cost/tags.csv"):
         value = line["value"] if line["has_tag"] == "1" else None
         found[value] = tuple(map(sum, zip(found.get(value, (0,) * len(FILED)), sums_of(line), strict=True)))
     assert found == {
@@ -145,10 +184,11 @@ async def test_where_there_is_nothing_by_tag_it_says_why(owner: Page) -> None:
     ):
         page = await page_of(owner, "/cost", **asked)
         assert said in page.one("section", aria_labelledby="cost-tags").text
-    page = await page_of(owner, "/cost", tag="feature", tag_value="nothing", **DAYS)
-    assert "Nothing matches these filters." in page.one("section", aria_labelledby="tagged").text
+    for chosen in ({"tag": "feature", "tag_value": "nothing"}, {"by_key": "0192f3a0-0000-7000-8000-000000000001"}):
+        page = await page_of(owner, "/cost", **chosen, **DAYS)
+        assert "Nothing matches these filters." in page.one("section", aria_labelledby="tagged").text
     place = urlsplit(owner.url)
-    for address, said in (("/cost/tags.csv", "Choose a tag."), ("/cost?tag=%00", "")):
+    for address, said in (("/cost/tags.csv", "Choose a tag."), ("/cost?tag=%00", ""), ("/cost?by_key=x", "x")):
         answer = await owner.request.get(f"{place.scheme}://{place.netloc}/dashboard{address}")
         assert answer.status == 400, await answer.text()
         assert said in await answer.text()

@@ -1,6 +1,6 @@
-"""What was used in each bucket of a period, as charts show it: in any time zone, and by model, service, user or tag."""
+"""What was used in each bucket of a period, as charts show it: in any zone, and by model, service, user, tag or key."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
@@ -15,6 +15,7 @@ from jangbu.api.rest.periods import day_of
 from jangbu.api.rest.reports import FIGURES_EXAMPLE, FigureFacts
 from jangbu.api.rest.values import Answer, Day, Number, Part, example
 from jangbu.domain.amounts import NOTHING, Amounts
+from jangbu.domain.keys import Key
 from jangbu.domain.windows import FIRST, Bucket, Window, zone_named
 from jangbu.errors import InvalidInput, NotPermitted
 from jangbu.metering import series as read
@@ -22,15 +23,15 @@ from jangbu.metering import tops
 from jangbu.metering.facts import amounts_facts
 from jangbu.metering.snapshots import Filters, Snapshot, snapshot
 from jangbu.metering.stretches import Meant
-from jangbu.metering.tags import SECONDS, by_tag
+from jangbu.metering.tags import BY_KEY, SECONDS, by_tag, keys_by_id
 
 __all__ = ["series"]
 
 series = Routes("reports")
 
-By = Literal["model", "service", "user", "tag"]
+By = Literal["model", "service", "user", "tag", "key"]
 Line = tuple[str | None, Sequence[Amounts], Amounts]
-"""A part's name, None for calls without the tag; what it used in each bucket, and in all."""
+"""A part's name, None for calls without the tag or a key; what it used in each bucket, and in all."""
 _DAYS = timedelta(days=30)
 _MOMENT = "2026-01-31T00:00:00+09:00"
 
@@ -43,9 +44,13 @@ class BarFacts(FigureFacts):
 
 
 class LineFacts(Part):
-    """What was used of one part: in all, and in each bucket, in the buckets' order. Without the tag it has no name."""
+    """What was used of one part: in all, and in each bucket, in the buckets' order. Without the tag it has no name.
+
+    By key the name is the key's id, null for calls that came by none, and ``key_name`` what the key is called.
+    """
 
     name: str | None
+    key_name: str | None
     total: FigureFacts
     calls: list[Number]
     total_tokens: list[Number]
@@ -55,8 +60,9 @@ class LineFacts(Part):
 class SeriesFacts(Answer):
     """All buckets of a period, also those without calls; ``total`` is their sum.
 
-    ``lines`` are the parts that were asked for, the most used first, and of tags the dearest. By tag they are read from
-    the calls themselves, the latest first, for some seconds: where ``is_whole`` is false, they are of the latest alone.
+    ``lines`` are the parts that were asked for, the most used first, and of tags and keys the dearest. By tag or key
+    they are read from the calls themselves, the latest first, for some seconds: where ``is_whole`` is false, they are
+    of the latest alone.
     """
 
     model_config = example(
@@ -71,6 +77,7 @@ class SeriesFacts(Answer):
         lines=[
             {
                 "name": "gemini-2.5-flash",
+                "key_name": None,
                 "total": FIGURES_EXAMPLE,
                 "calls": [1],
                 "total_tokens": [450],
@@ -133,7 +140,7 @@ def _parted(
         raise InvalidInput("by=tag and the tag's name belong together", hint="add ?by=tag&tag=feature")
     if by == "user" and user is not None:
         raise InvalidInput("one user's calls are not told apart by user", hint="leave user out, or by")
-    if by == "tag" and not ask.sees_costs:
+    if by in ("tag", "key") and not ask.sees_costs:
         raise NotPermitted("what the app noted with calls is not shown to its users")
     return Parted(by, tag, limit)
 
@@ -152,9 +159,11 @@ async def show_series(
         lines: list[Line] = [(each.name, each.amounts, each.total) for each in found.lines]
         if parted.by == "user":
             lines = await _of_users(look, window, filters, parted.limit)
-    if parted.tag is not None:
+    if parted.by in ("tag", "key"):
         meant = Meant(database, project, window, filters, found.as_of)
-        lines, is_whole = await _of_tag(meant, parted.tag, found.bars)
+        lines, is_whole = await _of_tag(meant, BY_KEY if parted.by == "key" else parted.tag, found.bars)
+    lines = lines[: parted.limit]
+    keys = await keys_by_id(database, project, (name for name, _, _ in lines)) if parted.by == "key" else {}
     return {
         "user": filters.user,
         "zone": window.zone.key,
@@ -163,7 +172,7 @@ async def show_series(
         "tag": parted.tag,
         "as_of": found.as_of,
         "buckets": [{"start": bar.start, "end": bar.end, **_figures(ask, bar.amounts)} for bar in found.bars],
-        "lines": [_line(ask, *each) for each in lines[: parted.limit]],
+        "lines": [_line(ask, keys, *each) for each in lines],
         "total": _figures(ask, found.total),
         "is_whole": is_whole,
     }
@@ -178,8 +187,8 @@ async def _of_users(look: Snapshot, window: Window, filters: Filters, limit: int
     return sorted(lines, key=lambda line: (-line[2].total_tokens, line[0] or ""))
 
 
-async def _of_tag(meant: Meant, tag: str, bars: Sequence[read.Bar]) -> tuple[list[Line], bool]:
-    """Give the series of a tag's values, bucket by bucket from the latest on, until time is over."""
+async def _of_tag(meant: Meant, tag: str | None, bars: Sequence[read.Bar]) -> tuple[list[Line], bool]:
+    """Give the series of a tag's values, or of keys, bucket by bucket from the latest on, until time is over."""
     values: dict[str | None, list[Amounts]] = {}
     is_whole, until = True, monotonic() + SECONDS
     for place, bar in reversed(list(enumerate(bars))):
@@ -201,13 +210,17 @@ async def _of_tag(meant: Meant, tag: str, bars: Sequence[read.Bar]) -> tuple[lis
     return sorted(lines, key=lambda line: (-line[2].cost_nano, -line[2].calls, line[0] or "")), is_whole
 
 
-def _line(ask: Asked, name: str | None, amounts: Sequence[Amounts], total: Amounts) -> dict[str, Any]:
+def _line(
+    ask: Asked, keys: Mapping[str, Key], name: str | None, amounts: Sequence[Amounts], total: Amounts
+) -> dict[str, Any]:
     facts = {
         "calls": [each.calls for each in amounts],
         "total_tokens": [each.total_tokens for each in amounts],
         "cost_nano": [amounts_facts(each)["cost_nano"] for each in amounts],
     }
-    return {"name": name, "total": _figures(ask, total), **shown(ask, facts)}
+    key = keys.get(name or "")
+    key_name = None if key is None else key.name
+    return {"name": name, "key_name": key_name, "total": _figures(ask, total), **shown(ask, facts)}
 
 
 def _figures(ask: Asked, amounts: Amounts) -> dict[str, Any]:

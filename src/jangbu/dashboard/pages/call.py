@@ -9,7 +9,9 @@ from jangbu.dashboard.fields import id_of
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OPERATIONS, READERS, Action, Page
 from jangbu.metering.explain import Explanation
+from jangbu.metering.keyed import key_of as key_of_record
 from jangbu.metering.reports import Reports
+from jangbu.metering.tags import keys_by_id
 from jangbu.metering.trial_records import TRIAL_USER, record_trial
 from jangbu.storage.entries import EntryRow
 
@@ -21,10 +23,15 @@ async def show(look: Look) -> Mapping[str, Any]:
     call = id_of(look.asked("call"))
     reports = Reports(look.ledger.database, look.settings.project)
     found = await reports.explain(call, look.ledger.pricing.lines, user=look.asked("user"))
+    came_by = key_of_record(found.record.metadata)
+    key_id = None if came_by is None else str(came_by)
+    keys = await keys_by_id(look.ledger.database, look.settings.project, (key_id,))
     return {
         "found": found,
         "record": found.record,
         "user": found.record.user,
+        "key_id": key_id,
+        "key": keys.get(key_id) if key_id else None,
         "entries": _entries(found),
         "evidence": _readable(found.evidence),
         "metadata": None if found.record.metadata is None else _readable(json.loads(found.record.metadata)),

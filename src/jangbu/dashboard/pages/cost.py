@@ -1,4 +1,4 @@
-"""Cost: what Google asks for, and what users are charged for it, by model, service and user."""
+"""Cost: what Google asks for, and what users are charged for it, by model, service, user, tag and key."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ from jangbu.metering.tags import tag_names
 __all__ = ["PAGE"]
 
 _TOP_USERS = 20
-_KEPT = ("whatif", "tag", "tag_value")
+_KEPT = ("whatif", "tag", "tag_value", "by_key")
 """What the form of filters takes along."""
 
 
@@ -32,7 +32,7 @@ async def show(look: Look) -> Mapping[str, Any]:
             before = (await tops.breakdown(book, before_of(window, book.as_of), filters)).total
         users = () if look.is_filtered else await tops.users(book, window, "cost", limit=_TOP_USERS)
         month = await outlook(book, window.zone, filters)
-        names = () if look.asked("tag") else await tag_names(book, window, filters.user)
+        names = () if look.asked("tag") or look.asked("by_key") else await tag_names(book, window, filters.user)
         choices = await chosen(look, book)
     # Looked at when the connection is free again: others need it meanwhile.
     other, tags = await costs.tried(look, book.as_of), await costs.tags_of(look, book.as_of, names)
@@ -49,7 +49,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         "tags": tags,
         "carried": {name: value for name, value in costs.carried(look).items() if name in _KEPT},
         "of_what_if": costs.carried(look, "whatif"),
-        "of_tags": costs.carried(look, "tag", "tag_value"),
+        "of_tags": costs.carried(look, "tag", "tag_value", "by_key"),
         "chart": parts_figure(look, "by-service", by_service, "cost", look.texts("cost.by_service")),
     }
 
@@ -66,5 +66,6 @@ PAGE = Page(
         "services": files.parts("service"),
         "whatif": costs.what_if_file,
         "tags": costs.tags_file,
+        "keys": costs.keys_file,
     },
 )

@@ -3,7 +3,7 @@ export takes the same memory however long it is.
 """
 
 from jangbu.metering.exports.books import prices
-from jangbu.metering.exports.costs import at_other_price, tags
+from jangbu.metering.exports.costs import at_other_price, by_key, tags
 from jangbu.metering.exports.files import MEDIA_TYPES, Format, offered, written
 from jangbu.metering.exports.people import audited, users
 from jangbu.metering.exports.sources import Span, calls, entries, parts, usage
@@ -20,6 +20,7 @@ __all__ = [
     "at_other_price",
     "audited",
     "begun",
+    "by_key",
     "calls",
     "entries",
     "held",

@@ -1,20 +1,24 @@
 """Exports of what no rollup tells of costs: all calls that are meant are looked at, however long that takes."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+from jangbu.domain.amounts import Amounts
+from jangbu.domain.keys import Key
 from jangbu.metering.exports.sources import AMOUNTS, amounts_of
 from jangbu.metering.exports.tables import Column, Kind, Page, Table
 from jangbu.metering.pricing import Edition
 from jangbu.metering.snapshots import snapshot
 from jangbu.metering.stretches import Meant
-from jangbu.metering.tags import by_tag_whole
+from jangbu.metering.tags import BY_KEY, by_tag_whole, keys_by_id
 from jangbu.metering.what_if import Compared, what_if
 
-__all__ = ["at_other_price", "tags"]
+__all__ = ["at_other_price", "by_key", "tags"]
+
+Lines = tuple[tuple[str | None, Amounts], ...]
 
 _ROWS = 1_000
 _WHAT_IF = (
@@ -29,6 +33,11 @@ _TAGS = (
     *(Column(name, Kind.MOMENT) for name in ("start", "end")),
     *(Column(name, Kind.TEXT) for name in ("user", "tag", "value")),
     *(Column(name, Kind.INTEGER) for name in ("has_tag", *AMOUNTS)),
+)
+_KEYS = (
+    *(Column(name, Kind.MOMENT) for name in ("start", "end")),
+    *(Column(name, Kind.TEXT) for name in ("user", "key", "name")),
+    *(Column(name, Kind.INTEGER) for name in AMOUNTS),
 )
 
 
@@ -58,15 +67,44 @@ async def tags(meant: Meant, name: str) -> Table:
     """
 
     async def pages() -> AsyncIterator[Page]:
-        for part in await _parts(meant):
-            found = await by_tag_whole(part, name)
-            for at in range(0, len(found.lines), _ROWS):
-                yield [
-                    (*_bounds(part), part.filters.user, name, value, int(value is not None), *amounts_of(sums))
-                    for value, sums in found.lines[at : at + _ROWS]
-                ]
+        async for part, lines in _by_value(meant, name):
+            yield [
+                (*_bounds(part), part.filters.user, name, value, int(value is not None), *amounts_of(sums))
+                for value, sums in lines
+            ]
 
     return Table("tags", _TAGS, meant.window.zone, meant.as_of, pages())
+
+
+async def by_key(meant: Meant) -> Table:
+    """Export what calls used by the key that they came by.
+
+    There is a row for each bucket of their window and each key in it, and one, without a key, for the calls that came
+    by none. Raises NotFound for a user without an account.
+    """
+
+    async def pages() -> AsyncIterator[Page]:
+        async for part, lines in _by_value(meant, BY_KEY):
+            keys = await keys_by_id(meant.database, meant.project, (value for value, _ in lines))
+            yield [
+                (*_bounds(part), part.filters.user, value, _name_of(keys, value), *amounts_of(sums))
+                for value, sums in lines
+            ]
+
+    return Table("keys", _KEYS, meant.window.zone, meant.as_of, pages())
+
+
+async def _by_value(meant: Meant, name: str | None) -> AsyncIterator[tuple[Meant, Lines]]:
+    """Give what was used by each value, bucket by bucket, so many values at a time."""
+    for part in await _parts(meant):
+        found = await by_tag_whole(part, name)
+        for at in range(0, len(found.lines), _ROWS):
+            yield part, found.lines[at : at + _ROWS]
+
+
+def _name_of(keys: Mapping[str, Key], value: str | None) -> str | None:
+    key = None if value is None else keys.get(value)
+    return None if key is None else key.name
 
 
 async def _parts(meant: Meant) -> Sequence[Meant]:

@@ -1,5 +1,5 @@
--- The calls of some accounts, of each from an id to before another, that have a value of a tag, newest first: each is a walk
--- along the primary key.
+-- The calls of some accounts, of each from an id to before another, that have a value of a tag, or where none is named came
+-- by a key, newest first: each is a walk along the primary key.
 SELECT
     u.id, jangbu.uuid7_time(u.id) AS created_at, a.user_id AS user, s.name AS service, m.name AS model,
     u.total AS total_tokens, u.cost_nano, u.charge_nano
@@ -14,7 +14,8 @@ CROSS JOIN LATERAL (
             $3::text[] IS NULL
             OR n.service_id IN (SELECT service_id FROM jangbu.services WHERE name = ANY ($3::text[]))
         )
-        AND n.metadata -> 'tags' ->> $7::text = $8::text
+        AND CASE WHEN $7::text IS NULL THEN n.metadata ->> 'jangbu_key' ELSE n.metadata -> 'tags' ->> $7::text END
+            = $8::text
     OFFSET 0
 ) AS u
 JOIN jangbu.accounts AS a ON a.account_id = u.account_id

@@ -1,5 +1,6 @@
--- What the calls of some accounts, of each from an id to before another, used by the value of a tag; NULL is for those that
--- have no such tag. Each is a walk along the primary key: no rollup knows of tags, whose values have no end.
+-- What the calls of some accounts, of each from an id to before another, used by the value of a tag, or where none is named
+-- by the key that they came by; NULL is for those that have no such tag, or came by none. Each is a walk along the primary
+-- key: no rollup knows of tags, whose values have no end, nor of keys.
 SELECT
     u.value,
     count(*) AS calls,
@@ -15,7 +16,8 @@ SELECT
 FROM unnest($1::uuid[], $4::uuid[], $5::uuid[]) AS w (account_id, first, after)
 CROSS JOIN LATERAL (
     SELECT
-        n.metadata -> 'tags' ->> $7::text AS value, n.prompt + n.tool AS input, n.candidates, n.thoughts, n.cached,
+        CASE WHEN $7::text IS NULL THEN n.metadata ->> 'jangbu_key' ELSE n.metadata -> 'tags' ->> $7::text END AS value,
+        n.prompt + n.tool AS input, n.candidates, n.thoughts, n.cached,
         n.total, n.cost_nano, n.input_cost_nano, n.charge_nano
     FROM jangbu.usage AS n
     WHERE n.account_id = w.account_id AND n.id >= w.first AND n.id < w.after AND n.recorded_at <= $6::timestamptz
