@@ -105,8 +105,11 @@ async def settle_in(api: Stage, mark: str, *, many: int = 3) -> Tenant:
     await api.post("/alerts/mutes", {"condition": "late", "minutes": 5, "reason": mark})
     await api.post("/alerts/channels/log/test")
     keys = (await api.get("/keys?limit=1000")).ok["keys"]
+    gone = f"{mark}-gone"
+    await api.post("/accounts", {"user": gone})
     ids = {
         "user": (user,),
+        "gone": (gone,),
         "call": tuple(made),
         "hold": tuple(held),
         # With the keys of the tenant's own the cases are sent, so none of those is revoked.
@@ -255,6 +258,9 @@ def drawn(data: Any, operation: Any, document: Any, tenants: tuple[Tenant, Tenan
     for name in case.path_parameters:
         if name in own.ids and data.draw(st.integers(0, 3)):
             case.path_parameters[name] = named(name)
+    if operation.path.endswith("/erase") and "user" in case.path_parameters:
+        # Whoever is erased is no user any more to whom anything else could be done.
+        case.path_parameters["user"] = named("gone")
     for name in case.query or {}:
         if name in own.ids and data.draw(st.integers(0, 3)):
             case.query[name] = named(name)
