@@ -149,11 +149,11 @@ def _of_calls(now: datetime) -> dict[str, Ask]:
         found[f"{name}, the latest stretch of 1,000 whole records, 30d"] = _stretch(
             window, filters, stored.records, 1_000
         )
-        found[f"{name}, the latest stretch of 20,000 records by a tag, 30d"] = _stretch(
-            window, filters, lambda reader, part: stored.by_tag(reader, part, "feature"), 20_000
+        found[f"{name}, the latest stretch of 8,000 records by a tag, 30d"] = _stretch(
+            window, filters, lambda reader, part: stored.by_tag(reader, part, "feature"), 8_000
         )
-        found[f"{name}, the latest calls with a tag in a stretch of 20,000 records, 30d"] = _stretch(
-            window, filters, lambda reader, part: stored.tagged(reader, part, "feature", "none", 50), 20_000
+        found[f"{name}, the latest calls with a tag in a stretch of 8,000 records, 30d"] = _stretch(
+            window, filters, lambda reader, part: stored.tagged(reader, part, "feature", "none", 50), 8_000
         )
     found["the names of the tags of the latest 1,000 calls, 30d"] = _tag_names(window)
     return found

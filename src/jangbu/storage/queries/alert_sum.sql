@@ -9,6 +9,7 @@ SELECT
     (
         SELECT count(*)
         FROM jangbu.alerts AS a
-        WHERE a.project = $1::text AND a.given_up_at > clock_timestamp() - interval '1 day'
+        WHERE a.project = $1::text AND a.delivered_at IS NULL AND a.muted_at IS NULL
+            AND a.given_up_at > clock_timestamp() - interval '1 day'
             AND a.created_at > clock_timestamp() - interval '31 days'
     ) AS given_up

@@ -1,9 +1,27 @@
--- The keys of a project, newest first, as somebody looks at them, from the one before the last of a page.
+-- The keys of a project, or of one user, newest first, as somebody looks at them, from the one before the last of a page.
 SELECT
     k.key_id, k.kind, k.name, k.user_id, k.hint, k.scopes, k.models, k.requests_per_minute, k.tokens_per_minute,
     k.concurrent_calls, k.expires_at, k.created_at, k.last_used_at, k.revoked_at, k.made_by
-FROM jangbu.api_keys AS k
-WHERE k.project = $1::text AND ($2::uuid IS NULL OR k.account_id = $2::uuid)
-    AND ($4::timestamptz IS NULL OR (k.created_at, k.key_id) < ($4::timestamptz, $5::uuid))
+FROM (
+    (
+        SELECT o.key_id
+        FROM jangbu.api_keys AS o
+        WHERE $2::uuid IS NULL AND o.project = $1::text
+            AND o.created_at <= coalesce($4::timestamptz, 'infinity')
+            AND ($4::timestamptz IS NULL OR (o.created_at, o.key_id) < ($4::timestamptz, $5::uuid))
+        ORDER BY o.created_at DESC, o.key_id DESC
+        LIMIT $3::integer
+    )
+    UNION ALL
+    (
+        SELECT o.key_id
+        FROM jangbu.api_keys AS o
+        WHERE o.account_id = $2::uuid AND o.project = $1::text
+            AND ($4::timestamptz IS NULL OR (o.created_at, o.key_id) < ($4::timestamptz, $5::uuid))
+        ORDER BY o.created_at DESC, o.key_id DESC
+        LIMIT $3::integer
+    )
+) AS f
+JOIN jangbu.api_keys AS k ON k.key_id = f.key_id
 ORDER BY k.created_at DESC, k.key_id DESC
 LIMIT $3::integer
