@@ -27,6 +27,8 @@ _QUARTER = timedelta(minutes=15)
 _MILLISECOND = timedelta(milliseconds=1)
 _SELDOM = 20
 """Where one of so many calls or fewer are meant, accounts are looked for in the quarters of an hour that have such."""
+_SCATTERED = 250
+"""How many of those are a stretch at most: each lies somewhere else, so each is a look of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,8 @@ def _spans(callers: Iterable[tuple[UUID, datetime | None]], cut: _Cut) -> Sequen
 
 def _cut(quarters: Sequence[Quarter], size: int) -> Iterator[_Cut]:
     """Put quarters together that have at most so many calls, and take those apart that have more, newest first."""
+    if _Cut(quarters[-1].at, quarters[0].at + _QUARTER, quarters).is_seldom:
+        size = min(size, _SCATTERED)
     waiting, calls = list[Quarter](), 0
     for quarter in quarters:
         if waiting and calls + quarter.calls > size:
