@@ -1,5 +1,6 @@
 """Erasing: nothing that is kept leads to who the user was, and every figure is what it was before."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from jangbu.clock import new_id
 from jangbu.config import Settings
-from jangbu.domain.flow import Bounds, Call, Refused, Release, Settle, TakeHold
+from jangbu.domain.flow import Bounds, Call, MarkUnknown, Refused, Release, Settle, TakeHold
 from jangbu.domain.ledger import erased_name, is_erased
 from jangbu.domain.members import Actor, ActorKind
 from jangbu.domain.windows import Preset, Window
@@ -19,7 +20,9 @@ from jangbu.metering import erasing
 from jangbu.metering.audit import acting_as
 from jangbu.metering.erasing import erase
 from jangbu.metering.evidence import restated
+from jangbu.metering.keyed import with_key
 from jangbu.metering.meter import Metering
+from jangbu.metering.resolving import release_hold
 from jangbu.metering.resources import ResourceKind
 from jangbu.metering.series import of
 from jangbu.metering.snapshots import Filters, snapshot
@@ -37,6 +40,12 @@ WHERE c.relnamespace = 'jangbu'::regnamespace AND c.relkind IN ('r', 'p') AND NO
 EVENT = (
     "INSERT INTO jangbu.webhook_events (id, project, kind, user_id, facts)"
     " VALUES (gen_random_uuid(), 'default', 'call.refused', $1, '{\"calls\": 3}')"
+)
+RUN = (
+    "INSERT INTO jangbu.verification_runs (id, project, is_full, runs_until, ended_at, mismatches)"
+    " VALUES (gen_random_uuid(), 'default', true, clock_timestamp(), clock_timestamp(), jsonb_build_array("
+    "jsonb_build_object('account_id', 'another', 'user', 'another'),"
+    " jsonb_build_object('account_id', $1::text, 'user', $2::text, 'what', 'balance')))"
 )
 
 
@@ -74,6 +83,7 @@ async def lived(ledger: Metering, connection: "asyncpg.Connection[Any]", user: s
     await ledger.execute(Release(held, "the provider answered 503"))
     await ledger.record(user, "chat", answer(CHARGED, "gemini-99-dream"))
     await connection.execute(EVENT, user)
+    await connection.execute(RUN, str(accounts.id_of(user)), user)
 
 
 async def traces(connection: "asyncpg.Connection[Any]", word: str) -> dict[str, int]:
@@ -96,7 +106,9 @@ async def test_nothing_that_is_kept_names_who_was_erased(
         " ON CONFLICT DO NOTHING"
     )
     before, of_lee = await traces(connection, CANARY), await traces(connection, "lee")
-    places = "accounts api_keys audit directory entries idempotency_keys resources usage webhook_events"
+    places = (
+        "accounts api_keys audit directory entries idempotency_keys resources usage verification_runs webhook_events"
+    )
     assert before.keys() >= set(places.split())
     erased = await erase(ledger, "default", CANARY)
     assert await traces(connection, CANARY) == {}
@@ -141,6 +153,12 @@ async def test_who_was_erased_makes_no_call_and_is_let_in_by_nobody(
     with pytest.raises(NotPermitted, match="was erased"):
         await ledger.accounts.block(CANARY, False)
     assert not await ledger.keys.is_active(key.id)
+    with pytest.raises(NoAccount):
+        await ledger.keys.create_for_user(CANARY, name="again")
+    with pytest.raises(NotPermitted, match="was erased"):
+        await ledger.accounts.grant(CANARY, GIVEN, key=f"first of {CANARY}")
+    with pytest.raises(NotPermitted, match="was erased"):
+        await ledger.accounts.adjust(CANARY, -1, reason="counted twice", key=f"fix {CANARY}")
     assert not await ledger.accounts.create(CANARY)
     assert is_erased((await ledger.accounts.find(CANARY)).user)
 
@@ -180,6 +198,32 @@ async def test_erasing_again_forgets_what_came_late(ledger: Metering, connection
     assert again == replace(first, is_new=False)
     assert await traces(connection, CANARY) == {}
     assert [line.action for line in await ledger.audit.page()].count("account.erase") == 1
+
+
+async def test_by_which_key_calls_came_stays(ledger: Metering, connection: "asyncpg.Connection[Any]") -> None:
+    await ledger.accounts.create(CANARY)
+    key, _ = await ledger.keys.create_for_app("shop")
+    attached = with_key({"tags": {"of": CANARY}}, key.id)
+    await ledger.record(CANARY, "chat", answer(CHARGED), metadata=attached)
+    await erase(ledger, "default", CANARY)
+    kept = await connection.fetchval("SELECT metadata::text FROM jangbu.usage")
+    assert json.loads(kept) == {"jangbu_key": str(key.id)}
+
+
+async def test_a_hold_that_was_taken_meanwhile_is_given_back_by_hand(
+    ledger: Metering, connection: "asyncpg.Connection[Any]"
+) -> None:
+    await ledger.accounts.create(CANARY)
+    await ledger.accounts.grant(CANARY, GIVEN, key="first")
+    await erase(ledger, "default", CANARY)
+    await connection.execute("UPDATE jangbu.accounts SET state = 'active'")
+    call = Call(new_id(ledger.clock), CANARY, "chat", FLASH, Bounds(10, 10, True))
+    await ledger.execute(TakeHold(call, 10, 100, 100))
+    with pytest.raises(StillRunning):
+        await erase(ledger, "default", CANARY)
+    await ledger.execute(MarkUnknown(call, "the line broke"))
+    assert await release_hold(ledger, call.id, "nobody waits for it") == (True, False)
+    assert not (await erase(ledger, "default", CANARY)).is_new
 
 
 async def test_somebody_without_an_account_is_not_erased(ledger: Metering) -> None:

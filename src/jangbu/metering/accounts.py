@@ -59,7 +59,9 @@ class Accounts:
         except ValueError:
             return name
         account = await accounts.find(self._database, given)
-        return name if account is None or self.id_of(account.user) != given else account.user
+        if account is None or is_erased(account.user) or self.id_of(account.user) != given:
+            return name
+        return account.user
 
     async def create(self, user: str, *, key: str | None = None) -> bool:
         """Open an account for a user; tell whether it is new. A ``key`` stands for that from then on."""

@@ -19,7 +19,7 @@ from jangbu import telemetry
 from jangbu.clock import Clock, new_id
 from jangbu.domain.grant_files import BYTES_MAX, GrantFile, GrantLine, read, text_of
 from jangbu.domain.grant_flaws import Flaw, Problem
-from jangbu.domain.ledger import Asset, account_id, project_id
+from jangbu.domain.ledger import Asset, account_id, is_erased, project_id
 from jangbu.errors import DatabaseUnreachable, IdempotencyConflict, InvalidInput, JangbuError, TooLarge
 from jangbu.metering.audit import Audit, Change
 from jangbu.metering.bulk_lines import Checked, Granted, Line
@@ -121,13 +121,17 @@ class BulkGrants:
 
     async def _look_up(self, lines: Sequence[GrantLine], key: str, now: datetime) -> tuple[list[Line], list[Problem]]:
         """Find the accounts of some lines, and which of them were granted before; tell what cannot be granted."""
+        gone = [line for line in lines if is_erased(line.user)]
+        lines = [line for line in lines if not is_erased(line.user)]
         ids = [account_id(self._project, line.user) for line in lines]
         known = await accounts.gather(self._database, ids)
         granted = await entries.gather_keys(self._database, ids, _file_key(key))
         good: list[Line] = []
-        problems: list[Problem] = []
+        problems = [Problem(line.number, Flaw.UNKNOWN, {"text": line.user}) for line in gone]
         for line, account in zip(lines, ids, strict=True):
             found, before = known.get(account), granted.get(account)
+            if found is not None and is_erased(found.user):
+                found = None
             problem = None if before is not None and found is not None else _problem(line, found, now)
             if problem is not None or found is None:
                 problems.append(problem or Problem(line.number, Flaw.UNKNOWN, {"text": line.user}))

@@ -15,7 +15,7 @@ from jangbu.metering.audit import Change, whoever_acts
 from jangbu.metering.holds import unknown_user
 from jangbu.metering.meter import Metering
 from jangbu.metering.postings import account_target
-from jangbu.storage import erasing
+from jangbu.storage import accounts, erasing
 from jangbu.storage.failures import translated
 
 __all__ = ["Erased", "erase"]
@@ -36,28 +36,45 @@ class Erased:
 async def erase(ledger: Metering, project: str, user: str) -> Erased:
     """Forget who a user was; their keys end, and their calls are refused for good. Again it forgets what came since.
 
-    The names go in one transaction, and then what the app attached to records, some at a time: where that breaks off,
-    erasing again goes on. Raises NotFound, StillRunning with nothing changed while calls hold tokens, and NotPermitted
-    where this process may not change the audit.
+    The names go in one transaction, and then what the app attached to records and the keys of writes, some at a time:
+    where that breaks off, erasing again goes on. Raises NotFound; and with nothing changed StillRunning while calls
+    hold tokens, and NotPermitted where this process may not change the audit.
     """
     found = await ledger.accounts.find(user)
     erased = Erased(found.id, erased_name(found.id), found.user != erased_name(found.id))
     with translated():
-        async with ledger.database.connection() as connection, connection.transaction():
-            held = await erasing.rename(connection, erased.account, erased.name)
-            if held is None:
-                raise unknown_user(user)
-            if held:
-                raise StillRunning(
-                    f"{held:,} tokens are held for calls of this user",
-                    hint="block the user, and erase them once their calls have ended; see `jangbu holds list`",
-                )
-            who = whoever_acts().name
-            await erasing.forget(connection, project, erased.account, user, erased.name, who)
-            if erased.is_new:
-                await ledger.audit.note(connection, Change("account.erase", account_target(erased.name)))
+        # Committed before the names go: whoever takes a hold from then on sees it, and no call goes on afterwards.
+        was_blocked = await _block(ledger, erased.account, True)
+        try:
+            await _rename(ledger, project, user, erased)
+        except BaseException:
+            if not was_blocked:
+                await _block(ledger, erased.account, False)
+            raise
     last: UUID | None = _FIRST
     while last is not None:
         last = await erasing.forget_attached(ledger.database, erased.account, last, _AT_ONCE)
+    while await erasing.forget_keys(ledger.database, erased.account, _AT_ONCE):
+        pass
     telemetry.emit("accounts.erased", account=erased.account)
     return erased
+
+
+async def _block(ledger: Metering, account: UUID, blocked: bool) -> bool:
+    async with ledger.database.connection() as connection, connection.transaction():
+        return bool(await accounts.block(connection, account, blocked))
+
+
+async def _rename(ledger: Metering, project: str, user: str, erased: Erased) -> None:
+    async with ledger.database.connection() as connection, connection.transaction():
+        held = await erasing.rename(connection, erased.account, erased.name)
+        if held is None:
+            raise unknown_user(user)
+        if held:
+            raise StillRunning(
+                f"{held:,} tokens are held for calls of this user",
+                hint="block the user, and erase them once their calls have ended; see `jangbu holds list`",
+            )
+        await erasing.forget(connection, project, erased.account, user, erased.name, whoever_acts().name)
+        if erased.is_new:
+            await ledger.audit.note(connection, Change("account.erase", account_target(erased.name)))

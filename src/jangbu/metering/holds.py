@@ -134,13 +134,13 @@ class Holds:
 
     async def call_of(self, hold: UUID) -> Call:
         """Give the call that a hold was taken for, to settle it by evidence. Raises NotFound."""
-        found = await holds.find(self._database, self._project, hold)
-        if found is None:
-            raise NotFound(
-                f"there is no hold {hold}", hint=f"if its call was settled, `jangbu explain {hold}` shows it"
-            )
-        _, user, service, model = found
+        _, user, service, model = await self._find(hold)
         return Call(hold, user, service, model, Bounds(input_most=0, output_most=0, output_chosen=True))
+
+    async def owner_of(self, hold: UUID) -> tuple[UUID, str]:
+        """Give whose account a hold was taken from, and as whom it is listed. Raises NotFound."""
+        account, user, _, _ = await self._find(hold)
+        return account, user
 
     async def require_ended(self, hold: UUID) -> None:
         """Let only a hold be settled by evidence whose call is not under way. Raises StillRunning: its own answer would
@@ -150,6 +150,14 @@ class Holds:
             raise StillRunning(
                 f"the call of hold {hold} may still be under way", hint="wait until its outcome is unknown"
             )
+
+    async def _find(self, hold: UUID) -> tuple[UUID, str, str, str]:
+        found = await holds.find(self._database, self._project, hold)
+        if found is None:
+            raise NotFound(
+                f"there is no hold {hold}", hint=f"if its call was settled, `jangbu explain {hold}` shows it"
+            )
+        return found
 
     async def close(self) -> None:
         """Write what waits, then stop."""

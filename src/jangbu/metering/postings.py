@@ -10,8 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from jangbu import telemetry
-from jangbu.domain.ledger import Asset, Balance, EntryKind
-from jangbu.errors import InvalidInput, NotFound
+from jangbu.domain.ledger import Asset, Balance, EntryKind, is_erased
+from jangbu.errors import InvalidInput, NotFound, NotPermitted
 from jangbu.metering.audit import Audit, Change
 from jangbu.metering.content import digest
 from jangbu.metering.holds import unknown_user
@@ -53,8 +53,12 @@ class Postings:
 
     async def post(self, user: str, posting: Posting) -> Posted:
         """Write an entry, once for its key. Raises NotFound, IdempotencyConflict, and InvalidInput where more would be
-        given back of a call than it was charged.
+        given back of a call than it was charged, and NotPermitted where the user was erased: the keys by which what is
+        sent again would be known are gone.
         """
+        found = await accounts.find(self._database, posting.account)
+        if found is not None and is_erased(found.user):
+            raise NotPermitted("this user was erased", hint="have the app give whoever comes back a new id")
         charged = 0
         if posting.reference is not None:
             record = await self.record(user, posting.account, posting.reference)

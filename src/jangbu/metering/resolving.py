@@ -29,8 +29,7 @@ async def release_hold(ledger: Metering, hold: UUID, reason: str, *, key: str | 
 
     Raises NotFound or IdempotencyConflict.
     """
-    user, released = (await ledger.holds.call_of(hold)).user, False
-    account = ledger.accounts.id_of(user)
+    (account, user), released = await ledger.holds.owner_of(hold), False
 
     async def release(connection: Connection) -> None:
         nonlocal released

@@ -5,11 +5,11 @@ from uuid import UUID
 from jangbu.storage.database import Connection, Database
 from jangbu.storage.statements import statement
 
-__all__ = ["forget", "forget_attached", "rename"]
+__all__ = ["forget", "forget_attached", "forget_keys", "rename"]
 
 
 async def rename(connection: Connection, account: UUID, name: str) -> int | None:
-    """Give an account another name and block it; tell what it still holds, None where there is no such account."""
+    """Give an account another name; tell what it still holds, None where there is no such account."""
     held: int | None = await connection.fetchval(statement("account_erase"), account, name)
     return held
 
@@ -23,8 +23,14 @@ async def forget(connection: Connection, project: str, account: UUID, user: str,
     await connection.execute(statement("directory_erase"), account, name)
     await connection.execute(statement("webhook_erase"), project, user)
     await connection.execute(statement("finding_erase"), account, who)
+    await connection.execute(statement("verification_run_erase"), project, str(account), name)
     await connection.execute(statement("entry_erase"), account)
-    await connection.execute(statement("key_erase"), account)
+
+
+async def forget_keys(database: Database, account: UUID, limit: int) -> int:
+    """Delete so many of the keys that callers chose; give how many there were."""
+    gone: int = await database.value("key_erase", account, limit)
+    return gone
 
 
 async def forget_attached(database: Database, account: UUID, after: UUID, limit: int) -> UUID | None:

@@ -77,7 +77,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         "has_window": window_asked(look) is not None,
         "may_grant": look.may(MONEY) and not gone,
         "may_block": look.may(WRITERS) and not gone,
-        "may_erase": look.may(OWNERS) and not gone,
+        "may_erase": look.may(OWNERS),
         "form_key": new_key(look),
     }
 

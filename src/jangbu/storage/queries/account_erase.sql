@@ -1,5 +1,5 @@
--- Gives an account another name and refuses it new holds for good; tells what it still holds for calls under way. The lock
--- of the balance comes first: what takes a hold meanwhile waits, and is refused then.
+-- Gives an account another name, and tells what it still holds for calls under way. The lock of the balance comes first:
+-- what took a hold before the account was blocked has either committed, or waits for it.
 WITH balance AS (
     SELECT b.account_id, b.held
     FROM jangbu.balances AS b
@@ -7,7 +7,7 @@ WITH balance AS (
     FOR NO KEY UPDATE
 )
 UPDATE jangbu.accounts AS a
-SET user_id = $2::text, state = 'blocked'
+SET user_id = $2::text
 FROM balance AS b
 WHERE a.account_id = b.account_id
 RETURNING b.held
