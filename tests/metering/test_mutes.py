@@ -112,10 +112,12 @@ async def test_a_mute_ends_by_itself_and_what_is_raised_then_is_sent(
     assert muted != heard
 
 
-async def test_a_mute_holds_while_the_database_is_away(chosen: Callable[..., Settings], receiver: Receiver) -> None:
+async def test_a_mute_holds_while_the_database_is_away(
+    chosen: Callable[..., Settings], receiver: Receiver, database: Database
+) -> None:
+    await for_minutes(Mutes(database, SystemClock(), project="default"), Condition.RECORDING_SPOOLED, 30)
     async with open_metering(chosen()) as ledger:
-        await for_minutes(mutes_of(ledger), Condition.RECORDING_SPOOLED, 30)
-        # The process hears of mutes when it looks what is due, and this alert is due after the mute was made.
+        # The process hears of mutes each time before it looks what is due.
         first = ledger.alerts.raise_(Condition.VERIFY_MISMATCH, {"mismatches": 1, "invariants": "balance"})
         assert first is not None
         await receiver.until(1)
