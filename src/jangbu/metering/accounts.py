@@ -15,12 +15,12 @@ from jangbu.domain.ledger import (
     account_id,
     is_erased,
 )
-from jangbu.errors import InvalidInput, JangbuError, NotPermitted
+from jangbu.errors import InvalidInput, JangbuError
 from jangbu.metering.audit import Audit, Change
 from jangbu.metering.bulk_grants import BulkGrants
 from jangbu.metering.burning import burn_within
 from jangbu.metering.content import digest
-from jangbu.metering.holds import unknown_user
+from jangbu.metering.holds import erased_user, unknown_user
 from jangbu.metering.once import done_once, nothing_more, own_key
 from jangbu.metering.postings import Posted, Postings, account_target, grant_posting
 from jangbu.metering.retry import repeated
@@ -95,7 +95,7 @@ class Accounts:
         """
         account, made = self.id_of(user), new_id(self.clock)
         if not blocked and is_erased((await self.find(user)).user):
-            raise NotPermitted("this user was erased", hint="have the app give whoever comes back a new id")
+            raise erased_user()
 
         async def act(connection: Connection) -> None:
             was_blocked = await accounts.block(connection, account, blocked)

@@ -196,3 +196,8 @@ class Holds:
 def unknown_user(user: str) -> NotFound:
     """Say that nobody opened an account for a user."""
     return NoAccount(user)
+
+
+def erased_user() -> NotPermitted:
+    """Say that a user was erased, and is not let in or given anything any more."""
+    return NotPermitted("this user was erased", hint="have the app give whoever comes back a new id")

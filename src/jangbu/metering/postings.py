@@ -11,10 +11,10 @@ from uuid import UUID
 
 from jangbu import telemetry
 from jangbu.domain.ledger import Asset, Balance, EntryKind, is_erased
-from jangbu.errors import InvalidInput, NotFound, NotPermitted
+from jangbu.errors import InvalidInput, NotFound
 from jangbu.metering.audit import Audit, Change
 from jangbu.metering.content import digest
-from jangbu.metering.holds import unknown_user
+from jangbu.metering.holds import erased_user, unknown_user
 from jangbu.metering.once import used_otherwise
 from jangbu.metering.retention import dropped_by_retention
 from jangbu.metering.retry import repeated
@@ -58,7 +58,7 @@ class Postings:
         """
         found = await accounts.find(self._database, posting.account)
         if found is not None and is_erased(found.user):
-            raise NotPermitted("this user was erased", hint="have the app give whoever comes back a new id")
+            raise erased_user()
         charged = 0
         if posting.reference is not None:
             record = await self.record(user, posting.account, posting.reference)
