@@ -115,13 +115,13 @@ async def test_the_first_owner_comes_in_by_keyboard(browser: Browser, unclaimed:
         await page.goto(f"{unclaimed.url}{first_owners(unclaimed)}")
         await gone_through(page)
         await page.reload()
-        assert await page.evaluate("document.activeElement.id") == "name", "who comes here is to enter something"
+        await expect(page.locator("#name"), "who comes here is to enter something").to_be_focused()
         await page.keyboard.type("kim")
         await page.keyboard.press("Tab")
         await page.keyboard.type("password password")
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("alert")).to_be_visible()
-        assert await page.evaluate("document.activeElement.id") == "password", "what is to be entered again"
+        await expect(page.locator("#password"), "what is to be entered again").to_be_focused()
         assert await described(page) == ["rule", "problem"]
         await page.keyboard.type(PASSWORD)
         await page.keyboard.press("Enter")
@@ -155,7 +155,7 @@ async def test_who_is_invited_and_who_signs_in_come_in_by_keyboard(browser: Brow
         await page.goto(f"{claimed.url}{link}")
         await gone_through(page)
         await page.reload()
-        assert await page.evaluate("document.activeElement.id") == "password", "the name is given"
+        await expect(page.locator("#password"), "the name is given").to_be_focused()
         await page.keyboard.type(PASSWORD)
         await page.keyboard.press("Enter")
         await page.wait_for_url(f"{claimed.url}/dashboard/")
@@ -164,13 +164,13 @@ async def test_who_is_invited_and_who_signs_in_come_in_by_keyboard(browser: Brow
         await page.goto(f"{claimed.url}/dashboard/prices")
         await gone_through(page)
         await page.reload()
-        assert await page.evaluate("document.activeElement.id") == "name"
+        await expect(page.locator("#name")).to_be_focused()
         await page.keyboard.type(OWNER)
         await page.keyboard.press("Tab")
         await page.keyboard.type("incorrect horse battery")
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("alert")).to_be_visible()
-        assert await page.evaluate("document.activeElement.id") == "password"
+        await expect(page.locator("#password")).to_be_focused()
         assert await described(page) == ["problem"]
         await page.keyboard.type(PASSWORD)
         await page.keyboard.press("Enter")

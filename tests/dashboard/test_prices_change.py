@@ -63,7 +63,7 @@ async def test_a_price_is_tried_put_in_force_and_the_next_call_costs_it(
     await page.keyboard.press("Enter")
     await page.wait_for_url("**usd=0.2500001*")
     await expect(page.locator("#trial")).to_have_text(f"Dry run on version {version}")
-    assert await page.evaluate("document.activeElement.id") == "trial"
+    await expect(page.locator("#trial")).to_be_focused()
     assert await found_by_axe(page) == []
     [line] = await rows(page, "trial")
     assert line[0] == FLASH

@@ -50,7 +50,7 @@ async def test_a_key_of_an_app_is_made_shown_once_and_kept_nowhere(
     await form.get_by_role("button").click()
     secret = await made_key(page)
     assert await found_by_axe(page) == []
-    assert await page.evaluate("document.activeElement.tagName") == "H1"
+    await expect(page.locator("h1")).to_be_focused()
     await page.get_by_role("button", name="Copy").click()
     await expect(page.get_by_role("status")).to_have_text("Copied.")
     assert await page.evaluate("navigator.clipboard.readText()") == secret
