@@ -14,7 +14,7 @@ SEEDS ?= 10000
 ROWS ?= 100000
 USERS ?= 1000
 DATA ?= build/seed
-TESTERS ?= 2
+TESTERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup browser vendored demo test lint simulate torture bench bench-gateway seed serve lock clean test-clients lock-clients
@@ -85,7 +85,7 @@ vendored: $(READY) ## Make the files that pages load and others wrote anew; ARGS
 demo: $(READY) ## Run the whole product on a fake Gemini and print a report
 	$(BIN)/jangbu demo $(ARGS)
 
-test: $(READY) $(GENAI_OLDEST)/ready $(GENAI_MIDDLE)/ready $(EXAMPLES)/fastapi/ready $(EXAMPLES)/nextjs/ready $(VENDORED)/ready browser ## Run every test in TESTERS processes (2), on the oldest and the latest google-genai
+test: $(READY) $(GENAI_OLDEST)/ready $(GENAI_MIDDLE)/ready $(EXAMPLES)/fastapi/ready $(EXAMPLES)/nextjs/ready $(VENDORED)/ready browser ## Run every test in TESTERS processes (3), on the oldest and the latest google-genai
 	$(BIN)/python -m pytest --ignore tests/clients --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-clients: $(READY) $(CLIENT_SETS:%=$(CLIENTS)/%/ready) $(CLIENTS)/node/ready ## Run every real client against the gateway
