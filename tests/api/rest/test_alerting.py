@@ -50,11 +50,11 @@ async def test_a_condition_is_muted_for_a_while_listed_and_muted_no_more(api: St
 
 
 async def test_a_mute_that_was_asked_for_is_given_again_when_its_time_is_over(api: Stage) -> None:
-    soon = (await api.ledger.database.now() + timedelta(seconds=1)).isoformat()
-    asked = {"condition": "unpriced", "until": soon, **WHY}
+    soon = await api.ledger.database.now() + timedelta(seconds=4)
+    asked = {"condition": "unpriced", "until": soon.isoformat(), **WHY}
     made = (await api.post("/alerts/mutes", asked, once="mute")).ok
     async with api.ledger.database.connection() as connection:
-        await connection.execute("SELECT pg_sleep(1.1)")
+        await connection.execute("SELECT pg_sleep_until($1)", soon + timedelta(milliseconds=100))
     assert (await api.post("/alerts/mutes", asked, once="mute")).ok == made | {"replayed": True}
     assert (await api.post("/alerts/mutes", asked)).code == "invalid_input", "a time that is over mutes nothing"
 
