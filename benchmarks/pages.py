@@ -146,14 +146,12 @@ def _of_calls(now: datetime) -> dict[str, Ask]:
     window = Window.preset(Preset.MONTH, now, _KATHMANDU)
     found: dict[str, Ask] = {}
     for name, filters in (("all users", EVERYTHING), ("the first user", Filters(_FIRST)), ("a seldom pair", _SELDOM)):
-        found[f"{name}, the latest stretch of 1,000 whole records, 30d"] = _stretch(
-            window, filters, stored.records, 1_000
+        found[f"{name}, the latest stretch of 500 whole records, 30d"] = _stretch(window, filters, stored.records, 500)
+        found[f"{name}, the latest stretch of 4,000 records by a tag, 30d"] = _stretch(
+            window, filters, lambda reader, part: stored.by_tag(reader, part, "feature"), 4_000
         )
-        found[f"{name}, the latest stretch of 8,000 records by a tag, 30d"] = _stretch(
-            window, filters, lambda reader, part: stored.by_tag(reader, part, "feature"), 8_000
-        )
-        found[f"{name}, the latest calls with a tag in a stretch of 8,000 records, 30d"] = _stretch(
-            window, filters, lambda reader, part: stored.tagged(reader, part, "feature", "none", 50), 8_000
+        found[f"{name}, the latest calls with a tag in a stretch of 4,000 records, 30d"] = _stretch(
+            window, filters, lambda reader, part: stored.tagged(reader, part, "feature", "none", 50), 4_000
         )
     found["the names of the tags of the latest 1,000 calls, 30d"] = _tag_names(window)
     return found

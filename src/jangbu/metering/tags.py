@@ -38,7 +38,7 @@ SECONDS = 5
 VALUES_MAX = 10_000
 """How many values are told apart for a page; more are no parts of a cost but names of single calls."""
 _VALUES_MAX_WHOLE = 100_000
-_SIZE, _SIZE_OF_NAMES = 8_000, 1_000
+_SIZE, _SIZE_OF_NAMES = 4_000, 1_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ __all__ = ["SECONDS", "Compared", "Lack", "WhatIf", "what_if"]
 
 SECONDS = 8
 """How long calls are looked at for a page: from the latest on, as many as can be."""
-_SIZE = 1_000
+_SIZE = 500
 
 
 @dataclass(frozen=True, slots=True)
