@@ -47,11 +47,7 @@ def address_of(name: str, path: str, site: Site) -> str:
 async def test_a_page_is_right_however_it_is_looked_at(
     opens: Opens, site: Site, shown: Any, language: str, scheme: str
 ) -> None:
-    address = address_of(shown.name, shown.path, site)
-    if shown.name == "prices" and (language, scheme) != ("en", "light"):
-        # Thousands of lines are all of one form: they are looked at together once, and otherwise those of one model.
-        address = f"{address}?price_model={MODELS[0]}"
-    page = await opens(address, language=language, scheme=scheme, width=WIDTHS[0])
+    page = await opens(address_of(shown.name, shown.path, site), language=language, scheme=scheme, width=WIDTHS[0])
     assert await page.locator("html").get_attribute("lang") == language
     assert await page.locator("h1").count() == 1
     PICTURES.mkdir(parents=True, exist_ok=True)
