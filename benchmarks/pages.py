@@ -23,12 +23,11 @@ from benchmarks.results import measured_on, table, write_section
 from benchmarks.seeding import DAYS
 from jangbu.domain.ledger import account_id
 from jangbu.domain.windows import Preset, Window
-from jangbu.metering import calendars, directory, series, stretches, tops
+from jangbu.metering import calendars, directory, series, stretches, tags, tops, what_if
 from jangbu.metering.directory import Order, Place
 from jangbu.metering.logs import calls_of
 from jangbu.metering.snapshots import EVERYTHING, Filters, Snapshot, snapshot
 from jangbu.metering.stretches import Stretch
-from jangbu.metering.tags import tag_names
 from jangbu.storage import reports
 from jangbu.storage import stretches as stored
 from jangbu.storage.database import Database, Reader
@@ -146,19 +145,26 @@ def _of_calls(now: datetime) -> dict[str, Ask]:
     window = Window.preset(Preset.MONTH, now, _KATHMANDU)
     found: dict[str, Ask] = {}
     for name, filters in (("all users", EVERYTHING), ("the first user", Filters(_FIRST)), ("a seldom pair", _SELDOM)):
-        found[f"{name}, the latest stretch of 500 whole records, 30d"] = _stretch(window, filters, stored.records, 500)
-        found[f"{name}, the latest stretch of 4,000 records by a tag, 30d"] = _stretch(
-            window, filters, lambda reader, part: stored.by_tag(reader, part, "feature"), 4_000
-        )
-        found[f"{name}, the latest calls with a tag in a stretch of 4,000 records, 30d"] = _stretch(
-            window, filters, lambda reader, part: stored.tagged(reader, part, "feature", "none", 50), 4_000
-        )
+        for what, size, ask in (
+            (f"stretch of {what_if.SIZE:,} whole records", what_if.SIZE, stored.records),
+            (f"stretch of {tags.SIZE:,} records by a tag", tags.SIZE, _by_tag),
+            (f"calls with a tag in a stretch of {tags.SIZE:,} records", tags.SIZE, _tagged),
+        ):
+            found[f"{name}, the latest {what}, 30d"] = _stretch(window, filters, ask, size)
     found["the names of the tags of the latest 1,000 calls, 30d"] = _tag_names(window)
     return found
 
 
 def _stretch(window: Window, filters: Filters, ask: Callable[[Reader, Stretch], Awaitable[object]], size: int) -> Ask:
     return lambda look: stretches.latest(look, window, filters, ask, size)
+
+
+def _by_tag(reader: Reader, stretch: Stretch) -> Awaitable[object]:
+    return stored.by_tag(reader, stretch, "feature")
+
+
+def _tagged(reader: Reader, stretch: Stretch) -> Awaitable[object]:
+    return stored.tagged(reader, stretch, "feature", "none", 50)
 
 
 async def _of_lists(ledger: Ledger) -> dict[str, Ask]:
@@ -213,7 +219,7 @@ def _log(user: str, window: Window | None = None, service: str | None = None, mo
 
 
 def _tag_names(window: Window) -> Ask:
-    return lambda look: tag_names(look, window)
+    return lambda look: tags.tag_names(look, window)
 
 
 def _totals(user: str) -> Ask:

@@ -145,7 +145,7 @@ async def test_what_is_not_of_all_calls_is_told(shop: Shop, monkeypatch: pytest.
     await recorded(shop)
     none = await by_tag(meant(shop), "feature", seconds=0)
     assert (none.total.calls, none.is_whole, none.has_too_many) == (0, False, False)
-    monkeypatch.setattr(tags, "_SIZE", 5)
+    monkeypatch.setattr(tags, "SIZE", 5)
     some = await by_tag(meant(shop), "feature", values_max=2)
     assert (some.is_whole, some.has_too_many) == (False, True)
     assert 0 < some.total.calls < 60

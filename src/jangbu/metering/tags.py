@@ -20,6 +20,7 @@ from jangbu.storage.stretches import Tagged
 __all__ = [
     "BY_KEY",
     "SECONDS",
+    "SIZE",
     "ByTag",
     "Listed",
     "Tagged",
@@ -38,7 +39,9 @@ SECONDS = 5
 VALUES_MAX = 10_000
 """How many values are told apart for a page; more are no parts of a cost but names of single calls."""
 _VALUES_MAX_WHOLE = 100_000
-_SIZE, _SIZE_OF_NAMES = 4_000, 1_000
+SIZE = 4_000
+"""How many calls are looked at at a time: as many as one look of a page has time for, among ten million."""
+_SIZE_OF_NAMES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ async def by_tag(
         return await stretches.by_tag(reader, stretch, name)
 
     sums, is_whole, has_too_many = dict[str | None, Amounts](), True, False
-    async with aclosing(in_time(walk(meant, read, _SIZE), seconds)) as walked:
+    async with aclosing(in_time(walk(meant, read, SIZE), seconds)) as walked:
         async for page in walked:
             if page is None or has_too_many:
                 is_whole = False
@@ -105,7 +108,7 @@ async def tagged(meant: Meant, name: str | None, value: str, *, limit: int, seco
         return await stretches.tagged(reader, stretch, name, value, limit)
 
     calls, is_whole = list[Tagged](), True
-    async with aclosing(in_time(walk(meant, read, _SIZE), seconds)) as walked:
+    async with aclosing(in_time(walk(meant, read, SIZE), seconds)) as walked:
         async for page in walked:
             if page is None:
                 is_whole = False

@@ -16,11 +16,12 @@ from jangbu.metering.stretches import Meant, in_time, walk
 from jangbu.storage.stretches import records
 from jangbu.storage.usage import UsageRecord
 
-__all__ = ["SECONDS", "Compared", "Lack", "WhatIf", "what_if"]
+__all__ = ["SECONDS", "SIZE", "Compared", "Lack", "WhatIf", "what_if"]
 
 SECONDS = 8
 """How long calls are looked at for a page: from the latest on, as many as can be."""
-_SIZE = 500
+SIZE = 500
+"""How many calls are looked at at a time: fewer than by tag, because each is read whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ async def what_if(meant: Meant, edition: Edition, model: str, *, seconds: int | 
     for a user without an account.
     """
     sums, is_whole = _Sums(edition, model, meant.as_of), True
-    async with aclosing(in_time(walk(meant, records, _SIZE), seconds)) as walked:
+    async with aclosing(in_time(walk(meant, records, SIZE), seconds)) as walked:
         async for page in walked:
             if page is None:
                 is_whole = False
