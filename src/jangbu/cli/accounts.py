@@ -21,7 +21,7 @@ __all__ = ["User", "register"]
 
 User = Annotated[str, typer.Argument(metavar="USER", help="The app's own user id, or a full account id.")]
 
-accounts = group("accounts", "Open, show, list and block accounts.")
+accounts = group("accounts", "Open, show, list, block and erase accounts.")
 
 
 def register(app: typer.Typer) -> None:

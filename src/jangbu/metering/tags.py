@@ -40,7 +40,7 @@ VALUES_MAX = 10_000
 """How many values are told apart for a page; more are no parts of a cost but names of single calls."""
 _VALUES_MAX_WHOLE = 100_000
 SIZE = 4_000
-"""How many calls are looked at at a time: as many as one look of a page has time for, among ten million."""
+"""How many calls are looked at at a time: few, since a look of a page is to be short among millions of them."""
 _SIZE_OF_NAMES = 1_000
 
 
