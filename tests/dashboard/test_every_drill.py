@@ -241,7 +241,6 @@ LISTED = "its entries are listed below it, and lead on"
 RECORD = "the record itself, or the entry"
 AHEAD = "not recorded yet: what is expected"
 CHECKED = "counts what a verification looked at, not what was used"
-HOURS = "bars that are shorter than the shortest period that a page has"
 USUAL = "what those before tell is usual where there were no calls"
 PRICE = "a price, which sums nothing"
 COSTS = ("Calls", "Google's price", "Charged to users", "Mark-up", "Mark-up in %")
@@ -250,7 +249,6 @@ UNLED: Mapping[str, Mapping[str, str]] = {
     | dict.fromkeys(("by-kind: part in all", "by-kind: total in all"), BARS),
     "users": {"spread: Users": "counts users, who are listed above in the order of what they used"},
     "models": dict.fromkeys(("by-model: part in all", "by-model: total in all"), BARS)
-    | dict.fromkeys(("by-model: part", "by-model: total"), HOURS)
     | {f"models: {name} in all": BEHIND for name in ("Calls", "Tokens", "Cached", "Thinking", "Cost")}
     | {"models: Failed in all": "leads to the holds of what failed, where anything did"}
     | {f"trend: {name} in all": BARS for name in ("Calls", "Average of a call")}

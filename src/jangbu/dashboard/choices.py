@@ -1,12 +1,12 @@
 """What part of the book a page shows: the window and the filters, as the URL says them."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cache
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
-from jangbu.dashboard.fields import Wrong, chosen_of, day_of, require_one_of
+from jangbu.dashboard.fields import Wrong, chosen_of, day_or_time_of, require_one_of
 from jangbu.dashboard.look import Look
-from jangbu.domain.windows import BUCKETS_MAX, Bucket, Preset, Window, zone_named
+from jangbu.domain.windows import BUCKETS_MAX, Bucket, Preset, Window, day_start, zone_named
 from jangbu.errors import InvalidInput
 from jangbu.metering.snapshots import Filters, Snapshot
 from jangbu.metering.tops import By
@@ -14,13 +14,14 @@ from jangbu.metering.tops import By
 __all__ = ["CUSTOM", "METRICS", "before_of", "chosen", "filters_of", "metric_of", "window_asked", "window_of", "zones"]
 
 CUSTOM = "custom"
+_DAY, _MINUTE = timedelta(days=1), timedelta(minutes=1)
 METRICS: tuple[By, ...] = ("tokens", "cost", "calls")
 
 
 def window_of(look: Look) -> Window:
     """Give the window: the last 30 days where none is chosen. Raises InvalidInput.
 
-    Days count where no period is chosen, or the one that they make.
+    Days count where no period is chosen, or the one that they make; so do times of a day.
     """
     zone = zone_named(look.formats.zone)
     bucket = chosen_of(Bucket, look.asked("bucket"))
@@ -29,11 +30,7 @@ def window_of(look: Look) -> Window:
             asked = look.asked("range")
             preset = None if asked == CUSTOM else chosen_of(Preset, asked)
             return Window.preset(preset or Preset.MONTH, look.now, zone, bucket)
-        last = _day(look, "to") or look.now.astimezone(zone).date()
-        first = _day(look, "from") or last
-        if first > last:
-            raise Wrong("days", first=look.formats.day(first), last=look.formats.day(last))
-        return Window.days(first, last, zone, bucket)
+        return Window.custom(*_between(look, zone), zone, bucket)
     except Wrong:
         raise
     except InvalidInput:
@@ -109,6 +106,22 @@ def _is_custom(look: Look) -> bool:
     return has_days and look.asked("range") in {None, CUSTOM}
 
 
-def _day(look: Look, name: str) -> date | None:
+def _between(look: Look, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Give the moments that are chosen: a day lasts to its end, and a time of a day ends with its beginning.
+
+    Today is the last day where none is chosen, and the last day is the first one.
+    """
+    last = _edge(look, "to", zone) or look.now.astimezone(zone).date()
+    end = last if isinstance(last, datetime) else day_start(last + _DAY, zone)
+    first = _edge(look, "from", zone) or (end - _MINUTE).astimezone(zone).date()
+    start = first if isinstance(first, datetime) else day_start(first, zone)
+    if start < end:
+        return start, end
+    if isinstance(first, datetime) or isinstance(last, datetime):
+        raise Wrong("times", first=look.formats.moment(start), last=look.formats.moment(end))
+    raise Wrong("days", first=look.formats.day(first), last=look.formats.day(last))
+
+
+def _edge(look: Look, name: str, zone: ZoneInfo) -> date | datetime | None:
     text = look.asked(name)
-    return None if text is None else day_of(text)
+    return None if text is None else day_or_time_of(text, zone)

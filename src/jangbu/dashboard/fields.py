@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Collection
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import TypeVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.texts import texts_of
@@ -19,6 +20,7 @@ __all__ = [
     "Wrong",
     "chosen_of",
     "day_of",
+    "day_or_time_of",
     "expiry_of",
     "id_of",
     "name_of",
@@ -98,6 +100,22 @@ def day_of(text: str) -> date:
     if not FIRST.date() < day < LAST.date():
         raise Wrong("day", text=text[:_SHOWN])
     return day
+
+
+def day_or_time_of(text: str, zone: ZoneInfo) -> date | datetime:
+    """Give a date, or a moment in UTC: a whole minute as the zone's clock shows it, unless its offset is written, too.
+
+    A minute that comes twice is the first one where no offset is written.
+    """
+    if "T" not in text:
+        return day_of(text)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise Wrong("time", text=text[:_SHOWN]) from None
+    if at.second or at.microsecond or not FIRST.date() < at.date() < LAST.date():
+        raise Wrong("time", text=text[:_SHOWN])
+    return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def expiry_of(look: Look) -> datetime | None:

@@ -83,14 +83,9 @@ def bar_name(look: Look, series: Series, bar: Bar) -> str:
 
 
 def bar_link(look: Look, series: Series, bar: Bar, path: str | None = None) -> str:
-    """Give the address of the same page, or of another one, for the days of a bar."""
-    if series.window.bucket in {Bucket.MINUTE, Bucket.HOUR}:
-        return ""
-    last = (bar.end.astimezone(series.window.zone)).date()
-    first = bar.start.astimezone(series.window.zone).date()
-    if (bar.end.hour, bar.end.minute) == (0, 0) and last > first:
-        last = last.fromordinal(last.toordinal() - 1)
-    days: dict[str, object] = {"range": None, "bucket": None, "from": first.isoformat(), "to": last.isoformat()}
+    """Give the address of the same page, or of another one, for the days of a bar, or its hour or minute."""
+    first, last = _edges(series, bar)
+    days: dict[str, object] = {"range": None, "bucket": None, "from": first, "to": last}
     # What is chosen on one page may narrow less there than on another: a bar leads to what it was drawn from.
     part = {} if path is None else {"model": None, "service": None}
     return look.url(path, **days, **part)
@@ -182,6 +177,22 @@ def _of_kind(kind: str, amounts: Amounts) -> int:
 
 def _part_name(look: Look, series: Series, name: str) -> str:
     return look.texts.known("service", name) if series.by == "service" else name
+
+
+def _edges(series: Series, bar: Bar) -> tuple[str, str]:
+    """Write from when to when a bar is, as addresses say it: in days, or in times where it is shorter."""
+    start, end = (at.astimezone(series.window.zone) for at in (bar.start, bar.end))
+    if series.window.bucket in {Bucket.MINUTE, Bucket.HOUR}:
+        return _time(start), _time(end)
+    last = end.date()
+    if (end.hour, end.minute) == (0, 0) and last > start.date():
+        last = last.fromordinal(last.toordinal() - 1)
+    return start.date().isoformat(), last.isoformat()
+
+
+def _time(at: datetime) -> str:
+    """Write a time of a day, with its offset where the clock shows it twice."""
+    return (at if _comes_twice(at) else at.replace(tzinfo=None)).isoformat(timespec="minutes")
 
 
 def _comes_twice(at: datetime) -> bool:

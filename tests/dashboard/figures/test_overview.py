@@ -2,11 +2,13 @@
 
 import json
 from datetime import date, timedelta
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import asyncpg
 import pytest
 from playwright.async_api import Page
 
+from tests.dashboard.drilling import Reader, calls_listed, follow
 from tests.dashboard.figures.shop import (
     FIRST,
     KOLKATA,
@@ -92,6 +94,73 @@ async def test_a_day_has_the_hours_that_its_clock_has(
     assert filled == [written("tokens", sums["tokens"]) for sums in hours.values()]
     assert len(filled) > 12
     assert tiles_of(page) == exactly(await meant.total())
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"), [(NEW_YORK, date(2026, 11, 1)), (LORD_HOWE, date(2026, 4, 5)), (KOLKATA, date(2026, 11, 1))]
+)
+async def test_a_day_leads_to_its_hours_each_hour_to_its_minutes_and_these_to_the_calls(
+    owner: Page, zone: str, day: date
+) -> None:
+    page = await page_of(owner, zone=zone, user="kim", bucket="hour", **{"from": str(day), "to": str(day)})
+    hours = [row for row in page.table_of("by-model-title").rows if row.cells[-1] != "0"]
+    assert len(hours) > 8
+    reader = await Reader.of(owner)
+    for hour in hours:
+        there = await follow(reader, hour.link)
+        minutes = there.table_of("by-model-title")
+        assert there.tiles["Tokens"] == minutes.total[-1] == hour.cells[-1]
+        assert len(minutes.rows) in ({60, 30} if zone == LORD_HOWE else {60})
+        minute = next(row for row in minutes.rows if row.cells[-1] != "0")
+        last = await follow(reader, minute.link)
+        [alone] = last.table_of("by-model-title").rows
+        assert alone.cells[-1] == minute.cells[-1]
+        [behind] = [each for each in last.all("a") if each.text == "The calls that these figures sum"]
+        calls, tokens = await calls_listed(reader, behind.attributes["href"])
+        assert calls > 0
+        assert written("tokens", tokens) == minute.cells[-1]
+
+
+async def test_times_of_a_day_are_a_period_as_days_are(owner: Page) -> None:
+    whole = await page_of(owner, zone=NEW_YORK, bucket="hour", **{"from": "2026-11-01", "to": "2026-11-01"})
+    cells = [row.cells[-1] for row in whole.table_of("by-model-title").rows]
+    for between, hours in (
+        (("2026-11-01", "2026-11-01T01:00"), slice(0, 1)),
+        (("2026-11-01T01:00", "2026-11-01T01:00-05:00"), slice(1, 2)),
+        (("2026-11-01T01:00-05:00", "2026-11-01T02:00"), slice(2, 3)),
+        (("2026-11-01T02:00", "2026-11-01"), slice(3, None)),
+    ):
+        page = await page_of(owner, zone=NEW_YORK, bucket="hour", **dict(zip(("from", "to"), between, strict=True)))
+        assert [row.cells[-1] for row in page.table_of("by-model-title").rows] == cells[hours]
+        for name, said in zip(("from", "to"), between, strict=True):
+            field = owner.locator(f"form.filters [name={name}]")
+            assert await field.input_value() == said
+        async with owner.expect_navigation():
+            await owner.locator("form.filters button.main").click()
+        assert between == tuple(parse_qs(urlsplit(owner.url).query)[name][0] for name in ("from", "to"))
+
+
+@pytest.mark.parametrize(
+    ("between", "said"),
+    [
+        (("2026-11-01T01:00:30", "2026-11-02"), "is no time of a day, in whole minutes"),
+        (("2026-11-01T25:00", "2026-11-02"), "is no time of a day, in whole minutes"),
+        (("1999-11-01T01:00", "2026-11-02"), "is no time of a day, in whole minutes"),
+        (("9999-12-31T23:59-14:00", "2026-11-02"), "is no time of a day, in whole minutes"),
+        (("2026-11-01T05:00", "2026-11-01T05:00"), "which is not before its end"),
+        (("2026-11-02", "2026-11-01T05:00"), "which is not before its end"),
+        (("2026-11-02", "2026-11-01"), "is after the last one"),
+    ],
+)
+async def test_times_that_make_no_period_are_told_with_what_to_write(
+    owner: Page, between: tuple[str, str], said: str
+) -> None:
+    place = urlsplit(owner.url)
+    asked = urlencode(dict(zip(("from", "to"), between, strict=True)))
+    answer = await owner.goto(f"{place.scheme}://{place.netloc}/dashboard/?{asked}")
+    assert answer is not None
+    assert answer.status == 400
+    assert said in await owner.inner_text("main")
 
 
 @pytest.mark.parametrize("zone", [NEW_YORK, KOLKATA])
