@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from jangbu.domain.ledger import Balance
-from jangbu.domain.windows import Window
+from jangbu.domain.windows import Bucket, Window
 from jangbu.errors import InvalidInput
 from jangbu.metering import directory
 from jangbu.metering.directory import Listed, Order, State
@@ -20,6 +20,15 @@ from jangbu.storage.database import Database
 from tests.metering.charted import MINUTE, MOVED, SEOUL
 from tests.metering.traffic import KIM, LEE, PARK, PROJECT, Shop, open_shop
 
+MINUTES = f"""
+    SELECT (extract(epoch FROM jangbu.uuid7_time(id) - '{MOVED.isoformat()}') / 60)::integer FROM jangbu.usage
+"""
+CALLERS = """
+    SELECT count(DISTINCT u.account_id)
+    FROM jangbu.usage AS u
+    JOIN jangbu.accounts AS a USING (account_id)
+    WHERE a.project = $1 AND jangbu.uuid7_time(u.id) >= $2 AND jangbu.uuid7_time(u.id) < $3
+"""
 WINDOW = Window.custom(MOVED, MOVED + timedelta(days=3), SEOUL)
 NAMES = ("a", "a-1", "a-2", "a-10", "B", "ab", "가", "가나", "ㄱ", "z", "é", "\U0001f600", "힣", "豈", "Z")
 KEYS: dict[Order, Callable[[Listed], int]] = {
@@ -192,6 +201,29 @@ async def test_who_called_in_a_window_that_is_not_over_is_counted(shop: Shop) ->
             window = Window.custom(start, start + timedelta(days=3650), SEOUL)
             assert await directory.active(look, window) == len(seen)
         assert await directory.active(look, WINDOW) is None
+
+
+@pytest.mark.parametrize("is_carried", [False, True])
+async def test_who_called_in_a_window_that_is_over_is_counted_to_the_minute(shop: Shop, is_carried: bool) -> None:
+    if is_carried:
+        await Rollups(shop.database).carry()
+        await live(shop, random.Random(4))
+    shop.clock.set(MOVED + timedelta(days=9))
+    chance = random.Random(5)
+    lengths = [1, 7, 15, 40, 60, 90, 1440, 2 * 1440, 4 * 1440]
+    times = [timedelta(minutes=at) for at in sorted({row[0] for row in await shop.rows(MINUTES)})]
+    counted = set()
+    async with open_shop(shop.database, "another") as other:
+        other.clock.set(MOVED + MINUTE)
+        await other.record([other.row(KIM)])
+    for length in lengths * 12:
+        start = MOVED + chance.choice(times) - chance.randint(-length, length - 1) * MINUTE
+        end = start + length * MINUTE
+        async with snapshot(shop.database, shop.project) as look:
+            users = await directory.called(look, Window.custom(start, end, SEOUL, Bucket.DAY))
+        assert [(users,)] == await shop.rows(CALLERS, shop.project, start, end), (start, end)
+        counted.add(users)
+    assert len(counted) > 4
 
 
 async def test_the_histogram_counts_every_user_once(shop: Shop) -> None:

@@ -194,10 +194,7 @@ async def called(look: Snapshot, window: Window) -> int:
     users = await active(look, window)
     if users is not None:
         return users
-    start, end = window.start.astimezone(UTC), window.end.astimezone(UTC)
-    first = _midnight(start) if start == _midnight(start) else _midnight(start) + timedelta(days=1)
-    days = (first, _midnight(end)) if first < _midnight(end) else (end, end)
-    return await directory.called(look.reader, look.project, start, end, days)
+    return await directory.called(look.reader, look.project, window.start, window.end)
 
 
 async def histogram(look: Snapshot, bounds: Sequence[int] = BOUNDS) -> tuple[Bin, ...]:
@@ -208,10 +205,6 @@ async def histogram(look: Snapshot, bounds: Sequence[int] = BOUNDS) -> tuple[Bin
         Bin(least, edges[place + 1] if place + 1 < len(edges) else None, numbers.get(place, 0))
         for place, least in enumerate(edges[: max(numbers, default=-1) + 1])
     )
-
-
-def _midnight(moment: datetime) -> datetime:
-    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 async def _anomalous(

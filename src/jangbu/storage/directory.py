@@ -1,18 +1,20 @@
 """The users of a project in the orders in which they are listed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from jangbu.domain.amounts import Amounts
 from jangbu.domain.ledger import Balance
+from jangbu.domain.spans import Runs, spans_of
 from jangbu.storage.database import Reader
 from jangbu.storage.series import amounts_of
 
 HIGHEST = chr(0x10FFFF) * 201
 """A name after all that there may be."""
 
+_QUARTER, _MIDNIGHT = timedelta(minutes=15), datetime(2000, 1, 1, tzinfo=UTC)
 _BEFORE_ALL, _AFTER_ALL = (-(2**63), ""), (2**63 - 1, HIGHEST)
 
 
@@ -124,10 +126,23 @@ async def active(reader: Reader, project: str, since: datetime) -> int:
     return users
 
 
-async def called(reader: Reader, project: str, start: datetime, end: datetime, days: tuple[datetime, datetime]) -> int:
-    """Give how many users called in a time that is over; ``days`` says from where to where it has whole days of UTC."""
-    users: int = await reader.value("directory_called", project, start, end, *days)
+async def called(reader: Reader, project: str, start: datetime, end: datetime) -> int:
+    """Give how many users called in a time that is over."""
+    spans = spans_of((start, end))
+    days = (spans.days.firsts[0], spans.days.nexts[0]) if spans.days.firsts else (end, end)
+    whole = [at for runs in (spans.hours, spans.quarters) for at, _, _ in _quarters(runs)]
+    cut = zip(*_quarters(spans.minutes), strict=True)
+    users: int = await reader.value("directory_called", project, *days, whole, start, end, *(list(cut) or ([], [], [])))
     return users
+
+
+def _quarters(runs: Runs) -> Iterator[tuple[datetime, datetime, datetime]]:
+    """Give the quarters of an hour that stretches of time lie in, and from when to when each is in them."""
+    for first, after in zip(runs.firsts, runs.nexts, strict=True):
+        at = first - (first - _MIDNIGHT) % _QUARTER
+        while at < after:
+            yield at, max(at, first), min(at + _QUARTER, after)
+            at += _QUARTER
 
 
 def _from(after: Place | None, descending: bool) -> tuple[int, str]:
