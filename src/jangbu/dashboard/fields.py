@@ -28,6 +28,7 @@ __all__ = [
     "placed",
     "reason_of",
     "require_one_of",
+    "time_of",
     "whole",
     "whole_or_none",
 ]
@@ -109,13 +110,19 @@ def day_or_time_of(text: str, zone: ZoneInfo) -> date | datetime:
     """
     if "T" not in text:
         return day_of(text)
+    at = time_of(text, zone)
+    if at.second or at.microsecond or not FIRST.date() < at.date() < LAST.date():
+        raise Wrong("minute", text=text[:_SHOWN])
+    return at.astimezone(UTC)
+
+
+def time_of(text: str, zone: ZoneInfo) -> datetime:
+    """Give a date and time, as the zone's clock shows it unless its offset from UTC is written, too."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
         raise Wrong("time", text=text[:_SHOWN]) from None
-    if at.second or at.microsecond or not FIRST.date() < at.date() < LAST.date():
-        raise Wrong("time", text=text[:_SHOWN])
-    return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
+    return at if at.tzinfo else at.replace(tzinfo=zone)
 
 
 def expiry_of(look: Look) -> datetime | None:

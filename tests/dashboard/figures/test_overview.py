@@ -143,10 +143,10 @@ async def test_times_of_a_day_are_a_period_as_days_are(owner: Page) -> None:
 @pytest.mark.parametrize(
     ("between", "said"),
     [
-        (("2026-11-01T01:00:30", "2026-11-02"), "is no time of a day, in whole minutes"),
-        (("2026-11-01T25:00", "2026-11-02"), "is no time of a day, in whole minutes"),
-        (("1999-11-01T01:00", "2026-11-02"), "is no time of a day, in whole minutes"),
-        (("9999-12-31T23:59-14:00", "2026-11-02"), "is no time of a day, in whole minutes"),
+        (("2026-11-01T01:00:30", "2026-11-02"), "is no whole minute between 2000 and 8999"),
+        (("2026-11-01T25:00", "2026-11-02"), "is no date and time"),
+        (("1999-11-01T01:00", "2026-11-02"), "is no whole minute between 2000 and 8999"),
+        (("9999-12-31T23:59-14:00", "2026-11-02"), "is no whole minute between 2000 and 8999"),
         (("2026-11-01T05:00", "2026-11-01T05:00"), "which is not before its end"),
         (("2026-11-02", "2026-11-01T05:00"), "which is not before its end"),
         (("2026-11-02", "2026-11-01"), "is after the last one"),

@@ -8,7 +8,7 @@ from typing import Any
 from jangbu.alerts.app_webhook import wanted_kinds
 from jangbu.config import Settings
 from jangbu.dashboard.done import key_of, new_key
-from jangbu.dashboard.fields import Wrong, reason_of, require_one_of
+from jangbu.dashboard.fields import Wrong, reason_of, require_one_of, time_of
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OPERATIONS, READERS, Action, Page
 from jangbu.dashboard.pages.alerts_events import KINDS
@@ -118,10 +118,7 @@ def _until(look: Look) -> datetime | timedelta:
         minutes = look.form.get("minutes", "")
         require_one_of([str(each) for each in _MINUTES], minutes)
         return timedelta(minutes=int(minutes))
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=zone_named(look.formats.zone))
-    except ValueError:
-        raise Wrong("time", text=text[:40]) from None
+    return time_of(text, zone_named(look.formats.zone))
 
 
 PAGE = Page(
