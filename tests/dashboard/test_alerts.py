@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -310,42 +310,6 @@ async def test_a_mute_ends_by_itself_and_only_what_is_raised_from_then_on_is_tol
     assert "Recording is delayed" not in {cells[1].split("\n")[0] for cells in await rows(page, "told")}
     await page.goto(f"{told.site.url}/dashboard/alerts/rules")
     assert (await rows(page, "rules"))[1][-1] == "no"
-
-
-async def test_a_form_that_mutes_does_so_once_however_often_it_is_sent(opens_told: Opens, told: Told) -> None:
-    page = await opens_told("/alerts/rules", member=DEVELOPER)
-    form = await open_form(page, "Mute", "mute", await row_of(page, "Settled late"))
-    answers = [await send(page, form, reason="known") for _ in range(2)]
-    assert [each.status for each in answers] == [303, 303]
-    assert await ask(told.site, "SELECT count(*) FROM jangbu.alert_mutes WHERE condition = 'late'") == [(1,)]
-
-
-async def test_a_mute_until_a_time_ends_then_by_the_clock_of_the_page_or_by_the_offset_that_is_written(
-    opens_told: Opens, told: Told
-) -> None:
-    page = await opens_told("/alerts/rules?zone=Asia/Seoul", member=DEVELOPER)
-    form = await open_form(page, "Mute", "mute", await row_of(page, "No price is known"))
-    tomorrow = f"{datetime.now(UTC).date() + timedelta(days=1)}T12:00"
-    assert "is no date and time" in await (await send(page, form, until="noon", reason="known")).text()
-    for written in (tomorrow, f"{tomorrow}+01:00"):
-        answer = await send(page, form, until=written, reason="known", key=str(uuid4()))
-        assert answer.status == 303, await answer.text()
-    found = "SELECT DISTINCT until FROM jangbu.alert_mutes WHERE condition = 'unpriced' ORDER BY until"
-    assert await ask(told.site, found) == [
-        (datetime.fromisoformat(f"{tomorrow}{offset}"),) for offset in ("+09:00", "+01:00")
-    ]
-
-
-async def test_failures_of_recording_are_muted_for_an_hour_at_most(opens_told: Opens, told: Told) -> None:
-    page = await opens_told("/alerts/rules")
-    row = await row_of(page, "Recording failed")
-    form = await open_form(page, "Mute", "mute", row)
-    assert await form.locator("option").all_inner_texts() == ["15 minutes", "1 hour"]
-    await form.get_by_label("Or until").fill("2099-01-01T00:00")
-    await form.get_by_label("Reason").fill("too loud")
-    await form.get_by_role("button").click()
-    await expect(form.locator(".problem")).to_contain_text("The latest possible is")
-    assert await ask(told.site, "SELECT 1 FROM jangbu.alert_mutes WHERE condition = 'recording_failed'") == []
 
 
 async def test_the_rules_are_shown_with_their_values_and_what_changes_them(opens_told: Opens) -> None:
