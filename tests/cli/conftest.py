@@ -78,7 +78,7 @@ class Jangbu:
     def ok(self, *words: str, **more: Any) -> Ended:
         """Run a command that has to succeed without a word on standard error."""
         ended = self(*words, **more)
-        assert (ended.code, ended.err) == (0, "")
+        assert (ended.code, ended.err) == (0, ""), ended.err
         return ended
 
     def json(self, *words: str, **more: Any) -> Any:
