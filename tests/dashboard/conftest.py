@@ -149,7 +149,7 @@ class Watched:
 
     def _see(self, answer: Response) -> None:
         """A page or a form may be refused, for a reason that is shown; what a page needs to be shown may not."""
-        is_asked_for = answer.request.resource_type in {"document", "fetch", "xhr"}
+        is_asked_for = answer.request.resource_type in {"document", "fetch", "xhr", "eventsource"}
         if answer.status >= (500 if is_asked_for else 400):
             self.wrong.append(f"{answer.status} {answer.url}")
 

@@ -42,6 +42,7 @@ class Site:
     """The latest call of the first user."""
     log: Path
     """What the server writes down."""
+    process: "subprocess.Popen[bytes]"
 
 
 async def fill(database_url: str) -> str:
@@ -110,7 +111,7 @@ def serving(database_url: str, folder: Path, call: str = "", **environment: str)
     try:
         assert process.stdout is not None
         assert process.stdout.readline(), (folder / "serve.log").read_text()
-        yield Site(f"http://localhost:{port}", database_url, call, folder / "serve.log")
+        yield Site(f"http://localhost:{port}", database_url, call, folder / "serve.log", process)
     finally:
         process.terminate()
         process.communicate(timeout=30)

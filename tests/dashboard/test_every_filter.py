@@ -209,7 +209,7 @@ async def test_every_filter_does_what_it_says_and_is_shared_by_its_address(
 @pytest.mark.parametrize("name", TRIED)
 async def test_what_a_form_does_not_choose_holds_on(opens_varied: Opens, varied: Site, name: str) -> None:
     [shown] = [each for each in PAGES if each.name == name]
-    kept = {"zone": SEOUL} | ({"live": "1"} if name in {"overview", "models", "cost"} else {})
+    kept = {"zone": SEOUL} | ({"live": "1"} if shown.lives else {})
     # What the models have nothing to compare for goes along to the pages that have.
     kept |= {"compare": "1"} if name == "models" else {}
     at = AT.get(name, shown.path)

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
@@ -25,6 +26,7 @@ from jangbu.storage import accounts
 from jangbu.storage.database import Database
 from jangbu.storage.failures import is_transient, is_unreachable, translated
 from jangbu.wiring import open_metering
+from tests.conftest import execute
 from tests.faults.proxy import lossy_proxy
 
 KIM = account_id("p", "kim")
@@ -70,6 +72,17 @@ def test_a_statement_that_lost_against_others_may_be_tried_again(conflict: type[
     with pytest.raises(DatabaseUnreachable, match="let others go first") as told, translated():
         raise conflict("deadlock detected")
     assert is_transient(told.value)
+
+
+async def test_a_database_that_takes_no_connections_for_a_while_is_away(database_url: str, server: str) -> None:
+    name = urlsplit(database_url).path[1:]
+    await execute(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    with pytest.raises(DatabaseUnreachable, match="not currently accepting connections") as told:
+        await Database.connect(database_url)
+    assert is_transient(told.value)
+    assert is_unreachable(told.value)
+    await execute(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    await (await Database.connect(database_url)).close()
 
 
 def test_a_standby_that_is_not_promoted_yet_is_a_database_that_is_away() -> None:

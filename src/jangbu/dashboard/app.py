@@ -9,6 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 
 from jangbu.config import Settings
+from jangbu.dashboard.live import Live
 from jangbu.errors import JangbuError
 from jangbu.metering.meter import Metering
 from jangbu.metering.verification_runs import VerificationRuns
@@ -27,6 +28,7 @@ class Dashboard:
         self._settings = settings
         self._ledger = ledger
         self._runs = VerificationRuns(ledger, settings.project)
+        self._live = Live(ledger)
         self._making = asyncio.Lock()
         self._app: Starlette | None = None
 
@@ -35,21 +37,25 @@ class Dashboard:
         if self._app is None:
             async with self._making:
                 if self._app is None:
-                    self._app = await asyncio.to_thread(build, self._settings, self._ledger, self._runs)
+                    self._app = await asyncio.to_thread(build, self._settings, self._ledger, self._runs, self._live)
         await self._app(scope, receive, _guarded(send))
+
+    def stop(self) -> None:
+        """Leave the pages that listen, which would not end by themselves."""
+        self._live.end()
 
     async def close(self) -> None:
         """End what goes on in the background."""
         await self._runs.close()
 
 
-def build(settings: Settings, ledger: Metering, runs: VerificationRuns) -> Starlette:
+def build(settings: Settings, ledger: Metering, runs: VerificationRuns, live: Live) -> Starlette:
     """Make the application; that takes a moment, for which calls of the gateway shall not wait."""
     from jangbu.dashboard.failing import failed, stopped, unrouted
     from jangbu.dashboard.routes import routes_of
 
     app = Starlette(
-        routes=routes_of(settings, ledger, runs),
+        routes=routes_of(settings, ledger, runs, live),
         exception_handlers={HTTPException: unrouted, JangbuError: stopped, Exception: failed},
     )
     # An address with one slash too many is none: to correct it would lead to whatever host the request names.

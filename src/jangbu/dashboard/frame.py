@@ -19,6 +19,7 @@ from jangbu.dashboard.done import actor_of
 from jangbu.dashboard.failing import by_script, headers_of, missing, refused, told, unforeseen
 from jangbu.dashboard.fields import Barred, Wrong, require_one_of
 from jangbu.dashboard.formats import Formats
+from jangbu.dashboard.live import Live
 from jangbu.dashboard.look import PREFIX, Look
 from jangbu.dashboard.page import FORM_BYTES_MAX, WITH_BOM, Action, Answered, Page
 from jangbu.dashboard.preferences import language_of, scheme_of
@@ -36,6 +37,8 @@ __all__ = ["COOKIE", "Frame", "address_of", "form_of", "require_same_site"]
 
 COOKIE = "__Host-jangbu"
 _FIELDS_MAX = 100
+_SLOW = ("whatif", "tag", "by_key")
+"""What is read from single calls, which takes seconds: it is looked at once and not over and over."""
 _SHOWN = 40
 
 _log = logging.getLogger("jangbu.dashboard")
@@ -49,16 +52,19 @@ class Frame:
     runs: VerificationRuns
     settings: Settings
     pages: tuple[Page, ...]
+    live: Live
     streams: Streams = field(default_factory=Streams)
 
     async def show(self, page: Page, request: Request) -> Response:
         """Answer a request for a page."""
 
         async def show(look: Look) -> Response:
+            # Read before all else: what comes to it meanwhile is told as new.
+            mark = await self.live.mark() if look.asked("live") and _may_live(look, page) else None
             shown = await page.show(look)
             if not isinstance(shown, Answered):
                 shown = Answered(f"{page.name}.html", shown)
-            return rendered(shown.template, self._values(look, request, page) | dict(shown.values))
+            return rendered(shown.template, self._values(look, request, page) | {"mark": mark} | dict(shown.values))
 
         return await self._given(page, request, page.name, show)
 
@@ -171,6 +177,8 @@ class Frame:
             "page": page,
             "menu": menu,
             "beside": [each for each in self.pages if each.part == page.part and look.may(each.roles)],
+            "lives": _may_live(look, page),
+            "mark": None,
             "scheme": scheme_of(request),
             "request_id": current_id(),
             "project": self.settings.project,
@@ -208,6 +216,10 @@ def _fields(body: bytearray) -> dict[str, str]:
     except ValueError as error:
         raise Wrong("form") from error
     return {name: value.replace("\r\n", "\n").strip() for name, value in pairs}
+
+
+def _may_live(look: Look, page: Page) -> bool:
+    return page.lives and not any(look.asked(each) for each in _SLOW)
 
 
 def address_of(request: Request) -> str:

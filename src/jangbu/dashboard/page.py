@@ -67,7 +67,7 @@ class Page:
     """One page. Its title is the text ``page.<name>`` and its template ``<name>.html``.
 
     Its forms post to ``<path>/<action>``; its files are at ``<path>/<name>.<format>``, for whoever may see the page.
-    ``in_menu`` says whether the menu leads there.
+    ``in_menu`` says whether the menu leads there, and ``lives`` whether it can update itself.
     """
 
     path: str
@@ -76,6 +76,7 @@ class Page:
     show: Show
     actions: Mapping[str, Action] = field(default_factory=dict)
     in_menu: bool = True
+    lives: bool = False
     files: Mapping[str, Read] = field(default_factory=dict)
 
     @property

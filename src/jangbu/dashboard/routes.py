@@ -9,7 +9,8 @@ from starlette.routing import BaseRoute, Route
 from jangbu.config import Settings
 from jangbu.dashboard import assets
 from jangbu.dashboard.by_provider import ByProvider
-from jangbu.dashboard.frame import Frame
+from jangbu.dashboard.frame import COOKIE, Frame
+from jangbu.dashboard.live import LIVE, Live
 from jangbu.dashboard.look import PREFIX
 from jangbu.dashboard.oidc import OpenId
 from jangbu.dashboard.page import Page
@@ -26,14 +27,15 @@ __all__ = ["routes_of"]
 _Answer = Callable[[Request], Awaitable[Response]]
 
 
-def routes_of(settings: Settings, ledger: Metering, runs: VerificationRuns) -> list[BaseRoute]:
+def routes_of(settings: Settings, ledger: Metering, runs: VerificationRuns, live: Live) -> list[BaseRoute]:
     """Give all routes of the dashboard."""
     return [
         Route(PREFIX, _home),
         Route(f"{PREFIX}/static/{{digest}}/{{name:path}}", assets.serve),
         *_doors(settings, ledger),
         *_views(Views(ledger, settings, Origins.read(settings.view_origins))),
-        *_pages(Frame(ledger, runs, settings, PAGES)),
+        Route(PREFIX + LIVE, _listened(live)),
+        *_pages(Frame(ledger, runs, settings, PAGES, live)),
     ]
 
 
@@ -68,6 +70,13 @@ def _pages(frame: Frame) -> Iterator[BaseRoute]:
     for page in frame.pages:
         if page.files:
             yield Route(f"{PREFIX}{page.path.rstrip('/')}/{{file}}", _sent(frame, page))
+
+
+def _listened(live: Live) -> _Answer:
+    async def listen(request: Request) -> Response:
+        return await live.listen(request.cookies.get(COOKIE, ""), request)
+
+    return listen
 
 
 def _shown(frame: Frame, page: Page) -> _Answer:

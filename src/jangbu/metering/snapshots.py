@@ -11,7 +11,7 @@ from jangbu.metering.holds import unknown_user
 from jangbu.storage import accounts, names
 from jangbu.storage.database import Database, Reader
 
-__all__ = ["EVERYTHING", "Filters", "Snapshot", "snapshot"]
+__all__ = ["EVERYTHING", "Filters", "Snapshot", "mark", "snapshot"]
 
 _NAMES_MOST = 1_000
 
@@ -53,3 +53,9 @@ async def snapshot(database: Database, project: str) -> AsyncIterator[Snapshot]:
     """Look at the book; everything that is read until the context ends is of one moment."""
     async with database.snapshot() as (reader, as_of):
         yield Snapshot(reader, project, as_of)
+
+
+async def mark(database: Database) -> str:
+    """Say what a look that begins now sees, in words that change once something was committed, in any project."""
+    said: str = await database.value("snapshot_mark")
+    return said

@@ -60,14 +60,16 @@ class Streamed(StreamingResponse):
 class Streams:
     """How many answers of this kind are under way in this process: few, because each asks the database all the time."""
 
-    def __init__(self, most: int = _AT_ONCE) -> None:
+    def __init__(self, most: int = _AT_ONCE, of: str = "exports") -> None:
+        """``of`` is what they are called where one too many is refused."""
         self._most = most
+        self._of = of
         self._under_way = 0
 
     def begin(self, ending: AsyncExitStack) -> None:
         """Count one until ``ending`` is left. Raises LimitReached."""
         if self._under_way >= self._most:
-            raise LimitReached("as many exports are under way as may be at once", seconds=_AGAIN_SECONDS)
+            raise LimitReached(f"as many {self._of} are under way as may be at once", seconds=_AGAIN_SECONDS)
         self._under_way += 1
         ending.callback(self._end)
 

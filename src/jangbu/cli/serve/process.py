@@ -106,7 +106,7 @@ async def _serve(
         observed = Observed(Served(own, for_callers(gateway, settings.allowed_origins), dashboard))
         configured = _configured(settings, observed, certificate)
         server = _Server(configured, handshake_seconds=settings.head_seconds_max)
-        stopping.begin(lambda: setattr(server, "should_exit", True))
+        stopping.begin(lambda: _stop(server, dashboard))
         _collect_rarely()
         give_back_large_blocks()
         await opened(metering)
@@ -118,6 +118,13 @@ async def _serve(
         if dashboard is not None:
             await dashboard.close()
         observed.close()
+
+
+def _stop(server: uvicorn.Server, dashboard: Dashboard | None) -> None:
+    """Take nothing new, and end what has no end of its own."""
+    server.should_exit = True
+    if dashboard is not None:
+        dashboard.stop()
 
 
 class _Server(uvicorn.Server):

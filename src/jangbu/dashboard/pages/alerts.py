@@ -119,4 +119,5 @@ PAGE = Page(
         "release": Action(release, OPERATIONS),
         "charge": Action(charge, OPERATIONS),
     },
+    lives=True,
 )

@@ -77,4 +77,5 @@ PAGE = Page(
     show,
     {"again": Action(again, OPERATIONS), "again-all": Action(again_all, OPERATIONS)},
     in_menu=False,
+    lives=True,
 )

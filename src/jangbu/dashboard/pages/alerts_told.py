@@ -28,4 +28,4 @@ async def show(look: Look) -> Mapping[str, Any]:
     }
 
 
-PAGE = Page("/alerts/told", "alerts_told", READERS, show, in_menu=False)
+PAGE = Page("/alerts/told", "alerts_told", READERS, show, in_menu=False, lives=True)

@@ -68,4 +68,5 @@ PAGE = Page(
         "tags": costs.tags_file,
         "keys": costs.keys_file,
     },
+    lives=True,
 )

@@ -161,4 +161,5 @@ PAGE = Page(
         "verify-full": Action(verify_full, WRITERS),
     },
     files={"entries": files.entries},
+    lives=True,
 )

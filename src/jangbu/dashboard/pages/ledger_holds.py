@@ -85,4 +85,12 @@ def _which(look: Look) -> Which:
     return Which(since, until, look.asked("service"), look.asked("model"))
 
 
-PAGE = Page("/ledger/holds", "ledger_holds", READERS, or_nothing(show), in_menu=False, files={"holds": holds})
+PAGE = Page(
+    "/ledger/holds",
+    "ledger_holds",
+    READERS,
+    or_nothing(show),
+    in_menu=False,
+    lives=True,
+    files={"holds": holds},
+)

@@ -45,4 +45,12 @@ async def refused(look: Look) -> Table:
     return await exported(look.ledger.database, project, zone, window_asked(look), look.asked("user"))
 
 
-PAGE = Page("/ledger/refused", "ledger_refused", READERS, or_nothing(show), in_menu=False, files={"refused": refused})
+PAGE = Page(
+    "/ledger/refused",
+    "ledger_refused",
+    READERS,
+    or_nothing(show),
+    in_menu=False,
+    lives=True,
+    files={"refused": refused},
+)

@@ -119,4 +119,5 @@ PAGE = Page(
     FIGURES,
     or_nothing(show),
     files={"calls": files.calls_summed, "usage": files.usage("model"), "models": files.parts("model")},
+    lives=True,
 )

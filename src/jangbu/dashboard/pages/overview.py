@@ -80,4 +80,5 @@ PAGE = Page(
     READERS,
     or_nothing(show),
     files={"calls": files.calls_summed, "usage": files.usage("model"), "services": files.parts("service")},
+    lives=True,
 )

@@ -176,4 +176,5 @@ PAGE = Page(
     },
     in_menu=False,
     files={"calls": files.calls, "entries": files.all_entries},
+    lives=True,
 )

@@ -129,4 +129,4 @@ def _place(look: Look) -> Place | None:
     return Place(int(number), user)
 
 
-PAGE = Page("/users", "users", READERS, show, files={"users": users})
+PAGE = Page("/users", "users", READERS, show, lives=True, files={"users": users})

@@ -176,6 +176,56 @@ function ofDay(address, day) {
   return link;
 }
 
+// A page that updates itself is asked for again when the server tells that there is something new, but not while nobody
+// sees it, since browsers open few connections at a time, nor while somebody fills in a form on it. Where it cannot be
+// told, it is asked for now and then.
+const UNTOLD_SECONDS = 10;
+let telling;
+
+function listen() {
+  const page = document.querySelector("#page[data-live]");
+  if (!page || document.hidden) {
+    telling?.close();
+    telling = undefined;
+  } else if (!telling) {
+    const begun = telling = new EventSource(`/dashboard/live?seen=${page.dataset.live}`);
+    begun.addEventListener("changed", renew);
+    begun.addEventListener("error", () => { if (begun.readyState === EventSource.CLOSED) setTimeout(listenAgain, UNTOLD_SECONDS * 1000, begun); });
+  }
+}
+
+function listenAgain(ended) {
+  if (telling !== ended) return;
+  telling = undefined;
+  renew();
+  listen();
+}
+
+let renewing;
+
+function renew() {
+  clearTimeout(renewing);
+  const page = document.querySelector("#page[data-live]");
+  if (!page) return;
+  if ([...page.querySelectorAll("input, select, textarea")].some(isFilledIn)) renewing = setTimeout(renew, 1000);
+  else page.dispatchEvent(new Event("renew"));
+}
+
+function isFilledIn(field) {
+  if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+  if (field.options) return !([...field.options].find((each) => each.defaultSelected) ?? field.options[0])?.selected;
+  return field.type !== "hidden" && field.value !== field.defaultValue;
+}
+
+// What is shown stays where it cannot be asked for again, and says that it is of then.
+function sayAway(event) {
+  if (event.target.matches?.("#page[data-live]")) event.target.querySelectorAll("[data-away]").forEach((each) => { each.hidden = false; });
+}
+
+document.addEventListener("visibilitychange", listen);
+document.addEventListener("htmx:response:error", sayAway);
+document.addEventListener("htmx:error", sayAway);
+
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy]");
   if (button) copy(button);
@@ -215,3 +265,4 @@ new MutationObserver(() => { drawAll(); offerAll(); }).observe(document.body, { 
 drawAll();
 offerAll();
 forgetNotice();
+listen();
