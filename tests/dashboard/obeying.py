@@ -57,6 +57,13 @@ OVERRUN = """
     WHERE a.user_id = $1 AND u.total > u.hold_amount AND NOT u.late
         AND u.id NOT IN (SELECT e.reference FROM jangbu.entries AS e WHERE e.kind IN ('refund', 'void'))
 """
+KEYLESS = """
+    SELECT count(*)
+    FROM jangbu.usage AS u
+    JOIN jangbu.accounts AS a ON a.account_id = u.account_id
+    WHERE a.user_id = $1 AND u.metadata -> 'jangbu_key' IS NULL
+"""
+SEARCHED = {"status": OVERRUN, "tag": TAGGED, "key": KEYLESS}
 
 
 @dataclass(frozen=True)
@@ -165,16 +172,15 @@ def listed(section: str, statement: str) -> Obeys:
 
 
 def searched(obeys: Obeys) -> Obeys:
-    """See to the calls that are found by how they ended or by a tag; the file has them, too, and no others."""
+    """See to the calls that are found by how they ended, by a tag or by a key; so has the file, and no others."""
 
     async def both(looked: Looked) -> None:
         await obeys(looked)
-        user, wanted = looked.asked["user"], looked.value if looked.name == "tag" else None
-        counted = await ask(looked.site, TAGGED, user, wanted) if wanted else await ask(looked.site, OVERRUN, user)
-        [(calls,)] = counted
+        values = [looked.value] if looked.name == "tag" else []
+        [(calls,)] = await ask(looked.site, SEARCHED[looked.name], looked.asked["user"], *values)
         assert len(looked.after.table_of("calls").rows) == min(SHOWN_MOST, calls) > 0
         assert len(looked.before.table_of("calls").rows) > calls or calls > SHOWN_MOST
-        if not wanted:
+        if looked.name == "status":
             await only("calls", "Status", "ending")(looked)
         [link] = [
             each.attributes["href"]

@@ -134,7 +134,8 @@ TRIED: Mapping[str, Mapping[str, Set]] = {
     | {"active": Set("1", listed("users", ACTIVE)), "state": Set("anomalous", anomalous)},
     "user": period(with_calls(of_matrix))
     | part(with_calls(of_matrix))
-    | {"status": Set("overrun", searched(of_matrix)), "tag": Set("feature=writing", searched(of_matrix))},
+    | {"status": Set("overrun", searched(of_matrix)), "tag": Set("feature=writing", searched(of_matrix))}
+    | {"key": Set("none", searched(of_matrix))},
     "ledger": period(entered)
     | {
         "zone": Set(SEOUL, in_that_zone),

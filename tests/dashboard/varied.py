@@ -14,6 +14,7 @@ from jangbu.domain.price_book import Meter, Price
 from jangbu.domain.pricing import Terms
 from jangbu.domain.webhooks import EventKind
 from jangbu.metering.inbox import FindingKind, Inbox
+from jangbu.metering.keyed import with_key
 from jangbu.metering.meter import Metering
 from jangbu.storage import alerts as outbox
 from jangbu.wiring import open_metering
@@ -120,7 +121,8 @@ async def _undeducted(ledger: Metering) -> None:
 
 async def _keys(ledger: Metering) -> None:
     await ledger.keys.create_for_app("shop")
-    await ledger.keys.create_for_user(KIM, name="browser")
+    own, _ = await ledger.keys.create_for_user(KIM, name="browser")
+    await ledger.record(KIM, "chat", answer(20, MODELS[0]), metadata=with_key({}, own.id))
 
 
 async def _alerts(ledger: Metering) -> None:

@@ -1,14 +1,16 @@
 """A user's log: each call once, newest first, also of a part alone, and how each ended."""
 
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from jangbu.domain.windows import Window
 from jangbu.errors import NotFound
 from jangbu.metering import exports
+from jangbu.metering.keyed import with_key
 from jangbu.metering.log_search import STEP, Sought, Tag, sought
 from jangbu.metering.logs import Ending, Logged, calls_of
 from jangbu.metering.rollups import Rollups
@@ -124,7 +126,9 @@ async def test_a_log_tells_how_each_call_ended(shop: Shop) -> None:
     assert found[plain.id].call.response_id == plain.response_id
 
 
-async def test_calls_are_found_by_how_they_ended_and_by_their_tags_whatever_step_they_lie_in(shop: Shop) -> None:
+async def test_calls_are_found_by_how_they_ended_and_by_their_tags_and_keys_whatever_step_they_lie_in(
+    shop: Shop,
+) -> None:
     """What the statement calls an ending is what a log calls it, and a file has the calls that the pages have."""
     shop.clock.set(datetime.now(UTC) - timedelta(minutes=2))
     await shop.accounts.grant(KIM, 100_000, key="purchase")
@@ -133,11 +137,14 @@ async def test_calls_are_found_by_how_they_ended_and_by_their_tags_whatever_step
     tagged = [
         shop.row(KIM, service=IMAGE)._replace(metadata=f'{{"tags":{{"feature":"{value}"}}}}') for value in ("a", "b=c")
     ]
+    app, own = uuid4(), uuid4()
+    keyed = [shop.row(KIM)._replace(metadata=json.dumps(with_key({"page": 1}, key))) for key in (app, own, own)]
     held = [shop.row(KIM, call=call, held=True) for call in (covered, late, back)]
-    await shop.record([*held, shop.row(KIM, call=exceeded, held=True, candidates=500), *tagged])
+    await shop.record([*held, shop.row(KIM, call=exceeded, held=True, candidates=500), *tagged, *keyed])
     await shop.accounts.refund(KIM, back, 4, reason="the answer was useless", key="refund")
     first, second = (each.id for each in tagged)
     every = await listed(shop, KIM, None, None, None, 1_000)
+    bare = [each for each in every if each.ending is Ending.RECORDED]
 
     for what, wanted in (
         *((Sought(ending), {each.call.id for each in every if each.ending is ending}) for ending in Ending),
@@ -145,8 +152,12 @@ async def test_calls_are_found_by_how_they_ended_and_by_their_tags_whatever_step
         (Sought(Ending.RECORDED, Tag.of("feature=b=c"), IMAGE), {second}),
         (Sought(tag=Tag.of("feature=a"), service=TEXT), set()),
         (Sought(Ending.SETTLED, Tag.of("feature")), set()),
+        (Sought(key=str(app)), {keyed[0].id}),
+        (Sought(key=str(own), service=TEXT), {keyed[1].id, keyed[2].id}),
+        (Sought(Ending.RECORDED, key=""), {each.call.id for each in bare} - {each.id for each in keyed}),
+        (Sought(tag=Tag.of("feature"), key=str(own)), set()),
     ):
-        assert wanted or what.tag
+        assert wanted or what.tag, "what nothing is to be found of is named"
         for limit, step in ((1, 2), (50, 3), (2, STEP)):
             found, before = list[UUID](), None
             while True:

@@ -40,7 +40,7 @@ tag as it likes.
 VALUES_SHOWN = 100
 CALLS_SHOWN = 50
 _SHOWN = 40
-_NEVER_CARRIED = frozenset({"notice", "lang", "live"})
+_NEVER_CARRIED = frozenset({"notice", "lang"})
 
 
 def models_of(look: Look) -> tuple[str, ...]:

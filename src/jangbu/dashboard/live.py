@@ -43,7 +43,7 @@ class Live:
         self._over = asyncio.Event()
         self._looking = asyncio.Lock()
         self._looked_at = float("-inf")
-        self._mark = ""
+        self._found: str | JangbuError = ""
 
     async def mark(self) -> str:
         """Give a word for what whoever looks from now on sees at least: another one once something was committed.
@@ -51,11 +51,12 @@ class Live:
         Raises DatabaseUnreachable.
         """
         async with self._looking:
-            now = time.monotonic()
-            if now - self._looked_at >= _LOOK_SECONDS:
-                seen = await mark(self._ledger.database)
-                self._mark, self._looked_at = hashlib.sha256(seen.encode()).hexdigest()[:16], now
-            return self._mark
+            if time.monotonic() - self._looked_at >= _LOOK_SECONDS:
+                self._found = await self._look()
+                self._looked_at = time.monotonic()
+        if isinstance(self._found, JangbuError):
+            raise self._found
+        return self._found
 
     async def listen(self, token: str, request: Request) -> Response:
         """Tell the page of a session from now on, until it leaves. Raises LimitReached and DatabaseUnreachable."""
@@ -72,6 +73,14 @@ class Live:
         """Leave all pages: the service ends, and they ask again where it is by then."""
         self._over.set()
 
+    async def _look(self) -> str | JangbuError:
+        """Give the word, or why there is none: whoever waits is told that, instead of waiting for it once more."""
+        try:
+            seen = await mark(self._ledger.database)
+        except JangbuError as error:
+            return error
+        return hashlib.sha256(seen.encode()).hexdigest()[:16]
+
     async def _events(self, token: str, seen: str) -> AsyncIterator[bytes]:
         yield b"retry: %d\n\n" % _AGAIN_MILLISECONDS
         # Whoever listens asks again by itself, and is told then what is wrong.
@@ -84,10 +93,12 @@ class Live:
         while not self._over.is_set():
             found = await self.mark()
             if found != seen or time.monotonic() - told_at >= _LATEST_SECONDS:
-                if await self._ledger.sessions.of(token) is None:
-                    return
+                is_over = await self._ledger.sessions.of(token) is None
                 seen, told_at = found, time.monotonic()
                 yield seen
+                if is_over:
+                    # The page asks, and is led to the door.
+                    return
                 await self._wait(_BETWEEN_SECONDS)
             else:
                 await self._wait(_LOOK_SECONDS)

@@ -1,24 +1,38 @@
-"""Which calls of a user are looked for, as the address says: by how they ended and by a tag."""
+"""Which calls of a user are looked for, as the address says: by how they ended, by a tag and by a key."""
 
-from jangbu.dashboard.fields import Wrong, chosen_of
+from uuid import UUID
+
+from jangbu.dashboard.fields import Wrong, chosen_of, id_of
 from jangbu.dashboard.look import Look
 from jangbu.metering.log_search import Sought, Tag
 from jangbu.metering.logs import Ending
 
-__all__ = ["EVERY_CALL", "SEARCHES", "sought_of"]
+__all__ = ["EVERY_CALL", "KEYLESS", "SEARCHES", "key_sought", "sought_of"]
 
-SEARCHES = ("status", "tag")
+SEARCHES = ("status", "tag", "key")
 EVERY_CALL: dict[str, None] = dict.fromkeys(SEARCHES)
 """What a link changes that leads to all calls of something."""
+KEYLESS = "none"
+"""What the address has in the place of a key's id for the calls that came by none."""
 _TAG_LENGTH_MAX = 2_000
 
 
 def sought_of(look: Look) -> Sought | None:
-    """Give which calls are looked for, None where neither an ending nor a tag is chosen. Raises InvalidInput."""
+    """Give which calls are looked for, None where neither an ending, a tag nor a key is chosen. Raises InvalidInput."""
     ending, tag = chosen_of(Ending, look.asked("status")), look.asked("tag")
-    if ending is None and tag is None:
+    if ending is None and tag is None and look.asked("key") is None:
         return None
-    return Sought(ending, None if tag is None else _tag(tag), look.asked("service"), look.asked("model"))
+    return Sought(ending, None if tag is None else _tag(tag), look.asked("service"), look.asked("model"), _key(look))
+
+
+def key_sought(look: Look) -> UUID | None:
+    """Give the key that is chosen, None where none is or the calls without one. Raises InvalidInput."""
+    key = look.asked("key")
+    return None if key in {None, KEYLESS} else id_of(key)
+
+
+def _key(look: Look) -> str | None:
+    return "" if look.asked("key") == KEYLESS else None if (key := key_sought(look)) is None else str(key)
 
 
 def _tag(text: str) -> Tag:

@@ -1,5 +1,6 @@
 """One look at the book: all that is read through a snapshot is as of one moment, so no figures on a page disagree."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,10 +11,12 @@ from jangbu.domain.ledger import account_id
 from jangbu.metering.holds import unknown_user
 from jangbu.storage import accounts, names
 from jangbu.storage.database import Database, Reader
+from jangbu.storage.failures import translated
 
 __all__ = ["EVERYTHING", "Filters", "Snapshot", "mark", "snapshot"]
 
 _NAMES_MOST = 1_000
+_MARK_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,11 @@ async def snapshot(database: Database, project: str) -> AsyncIterator[Snapshot]:
 
 
 async def mark(database: Database) -> str:
-    """Say what a look that begins now sees, in words that change once something was committed, in any project."""
-    said: str = await database.value("snapshot_mark")
-    return said
+    """Say what a look that begins now sees, in words that change once something was committed, in any project.
+
+    Raises DatabaseUnreachable, after some seconds where the database does not answer.
+    """
+    with translated():
+        async with asyncio.timeout(_MARK_SECONDS):
+            said: str = await database.value("snapshot_mark")
+            return said

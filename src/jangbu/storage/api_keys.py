@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from jangbu.domain.keys import Key, KeyKind
-from jangbu.storage.database import Connection, Database, Row
+from jangbu.storage.database import Connection, Database, Reader, Row
 from jangbu.storage.statements import statement
 
 
@@ -71,9 +71,14 @@ async def named(
     return [_key(row) for row in await database.rows("apikey_named", project, key, digest, word)]
 
 
-async def gathered(database: Database, project: str, keys: Sequence[UUID]) -> Sequence[Key]:
+async def gathered(reader: Reader, project: str, keys: Sequence[UUID]) -> Sequence[Key]:
     """Give those keys of a project that have these ids, in no order."""
-    return [_key(row) for row in await database.rows("apikey_gather", project, keys)]
+    return [_key(row) for row in await reader.rows("apikey_gather", project, keys)]
+
+
+async def offered(reader: Reader, project: str, account: UUID, limit: int) -> Sequence[Key]:
+    """Give the keys by which an account's calls may have come, so many of its own and of apps, newest first."""
+    return [_key(row) for row in await reader.rows("apikey_offer", project, account, limit)]
 
 
 async def is_active(database: Database, project: str, key: UUID) -> bool:

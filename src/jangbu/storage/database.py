@@ -176,7 +176,11 @@ class Database:
             async with shared.connection.transaction():
                 yield shared.connection
             return
-        connection = await self._pool.acquire()
+        try:
+            connection = await self._pool.acquire()
+        except asyncpg.ObjectNotInPrerequisiteStateError as error:
+            # The database takes no connections for a while, as while it is moved or restored.
+            raise asyncpg.CannotConnectNowError(str(error)) from error
         try:
             yield connection
         except BaseException:

@@ -16,8 +16,6 @@ _LOST_CONNECTION = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
-    # A database that takes no connections for a while, as while it is moved or restored.
-    asyncpg.ObjectNotInPrerequisiteStateError,
     asyncpg.InternalClientError,
     # A standby that stands at the primary's address already, and is promoted in a moment.
     asyncpg.ReadOnlySQLTransactionError,

@@ -56,7 +56,7 @@ async def sought(
 ) -> Sequence[LogRow]:
     """Give those of a user's calls of a stretch of ids that are what is asked for, newest first.
 
-    ``what`` is a service, a model, a tag, its value and an ending; None is for any.
+    ``what`` is a service, a model, a tag, its value, an ending and a key; None is for any.
     """
     return [_line(row) for row in await reader.rows("log_seek", account, first, before, limit, *what)]
 

@@ -13,7 +13,7 @@ from jangbu.dashboard.figures import parts_figure
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.matrix import matrix_of
 from jangbu.dashboard.page import MONEY, OWNERS, READERS, WRITERS, Action, Page
-from jangbu.dashboard.sought import SEARCHES, sought_of
+from jangbu.dashboard.sought import KEYLESS, SEARCHES, key_sought, sought_of
 from jangbu.dashboard.standings import low_how
 from jangbu.domain.ledger import is_erased
 from jangbu.domain.standing import LATELY_DAYS
@@ -21,7 +21,7 @@ from jangbu.metering import tops
 from jangbu.metering.calendars import year_of
 from jangbu.metering.directory import state_of
 from jangbu.metering.erasing import erase as forget
-from jangbu.metering.log_search import STEP, Found, sought
+from jangbu.metering.log_search import STEP, Found, keys_offered, sought
 from jangbu.metering.logs import Ending, calls_of
 from jangbu.metering.reports import summed
 from jangbu.metering.snapshots import Filters, Snapshot, snapshot
@@ -51,6 +51,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         year = await year_of(book, user, window.zone)
         calls = await _calls(look, book)
         choices = await chosen(look, book)
+        keys = await keys_offered(book, user, key_sought(look))
     gone = is_erased(found.account.user)
     return {
         "user": user,
@@ -72,6 +73,8 @@ async def show(look: Look) -> Mapping[str, Any]:
         "calls": calls.calls,
         "next": calls.next,
         "looked_through": look.formats.number(STEP),
+        "keys": keys,
+        "keyless": KEYLESS,
         "endings": [each.value for each in Ending],
         "is_narrowed": _is_narrowed(look),
         "has_window": window_asked(look) is not None,

@@ -176,54 +176,90 @@ function ofDay(address, day) {
   return link;
 }
 
-// A page that updates itself is asked for again when the server tells that there is something new, but not while nobody
-// sees it, since browsers open few connections at a time, nor while somebody fills in a form on it. Where it cannot be
-// told, it is asked for now and then.
+// Pages that update themselves. Browsers open few connections to a host, so of all that are seen one listens to the
+// server, the one that has the lock, and tells the others; a page that nobody sees waits until somebody does.
 const UNTOLD_SECONDS = 10;
-let telling;
+const SILENT_SECONDS = 45;
+const told = new BroadcastChannel("jangbu-live");
+let listening;
+
+function livePage() {
+  return document.querySelector("#page[data-live]");
+}
 
 function listen() {
-  const page = document.querySelector("#page[data-live]");
-  if (!page || document.hidden) {
-    telling?.close();
-    telling = undefined;
-  } else if (!telling) {
-    const begun = telling = new EventSource(`/dashboard/live?seen=${page.dataset.live}`);
-    begun.addEventListener("changed", renew);
-    begun.addEventListener("error", () => { if (begun.readyState === EventSource.CLOSED) setTimeout(listenAgain, UNTOLD_SECONDS * 1000, begun); });
+  if (!livePage() || document.hidden) {
+    listening?.abort();
+    listening = undefined;
+  } else if (!listening) {
+    const { signal } = listening = new AbortController();
+    const held = () => new Promise((leave) => { signal.addEventListener("abort", leave); stream(signal); });
+    navigator.locks.request("jangbu-live", { signal }, held).catch(() => { /* it left before its turn came */ });
   }
 }
 
-function listenAgain(ended) {
-  if (telling !== ended) return;
-  telling = undefined;
+// The server has something to tell at least each half minute. Where it is silent for longer, or away, pages ask by
+// themselves, and say so where they are not answered.
+function stream(signal) {
+  const source = new EventSource(`/dashboard/live?seen=${livePage()?.dataset.live ?? ""}`);
+  let silent, failing;
+  const end = () => { clearTimeout(silent); clearTimeout(failing); source.close(); };
+  const again = () => { end(); tell(); if (!signal.aborted) stream(signal); };
+  const hear = () => { clearTimeout(silent); clearTimeout(failing); failing = undefined; silent = setTimeout(again, SILENT_SECONDS * 1000); };
+  source.addEventListener("open", hear);
+  source.addEventListener("changed", () => { hear(); tell(); });
+  source.addEventListener("error", () => { failing ??= setTimeout(again, UNTOLD_SECONDS * 1000); });
+  signal.addEventListener("abort", end);
+  hear();
+}
+
+function tell() {
+  told.postMessage("changed");
   renew();
-  listen();
 }
 
 let renewing;
 
 function renew() {
   clearTimeout(renewing);
-  const page = document.querySelector("#page[data-live]");
-  if (!page) return;
-  if ([...page.querySelectorAll("input, select, textarea")].some(isFilledIn)) renewing = setTimeout(renew, 1000);
+  const page = livePage();
+  if (!page || document.hidden) return;
+  if (isWorkedOn(page)) renewing = setTimeout(renew, 1000);
   else page.dispatchEvent(new Event("renew"));
+}
+
+// What somebody fills in, or is about to, is left alone: a list may have moved meanwhile, and a form be another's then.
+function isWorkedOn(page) {
+  return page.querySelector("form:not(.filters):focus-within, details[open] form:not(.filters)") !== null
+    || [...page.querySelectorAll("input, select, textarea")].some(isFilledIn);
 }
 
 function isFilledIn(field) {
   if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
-  if (field.options) return !([...field.options].find((each) => each.defaultSelected) ?? field.options[0])?.selected;
+  if (field.options) return field.selectedIndex !== Math.max(0, [...field.options].findIndex((each) => each.defaultSelected));
   return field.type !== "hidden" && field.value !== field.defaultValue;
 }
 
-// What is shown stays where it cannot be asked for again, and says that it is of then.
-function sayAway(event) {
-  if (event.target.matches?.("#page[data-live]")) event.target.querySelectorAll("[data-away]").forEach((each) => { each.hidden = false; });
+// Looked at once more when the answer is there. One that is no such page, from whomever it came, does not take its place.
+function judge(event) {
+  const page = event.target;
+  if (!page.matches?.("#page[data-live]")) return;
+  const { text, response } = event.detail.ctx;
+  if (response.headers.has("hx-redirect")) return;
+  const isPage = response.status < 500 && text.includes('<main id="page"');
+  if (isPage && !isWorkedOn(page)) return;
+  event.preventDefault();
+  if (isPage) renewing = setTimeout(renew, 1000);
+  else sayAway(event);
 }
 
-document.addEventListener("visibilitychange", listen);
-document.addEventListener("htmx:response:error", sayAway);
+function sayAway({ target }) {
+  if (target.matches?.("#page[data-live]")) target.querySelectorAll("[data-away]").forEach((each) => { each.textContent = each.dataset.away; });
+}
+
+told.addEventListener("message", renew);
+document.addEventListener("visibilitychange", () => { listen(); renew(); });
+document.addEventListener("htmx:after:request", judge);
 document.addEventListener("htmx:error", sayAway);
 
 document.addEventListener("click", (event) => {
@@ -261,7 +297,7 @@ document.addEventListener("formdata", (event) => {
 });
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
-new MutationObserver(() => { drawAll(); offerAll(); }).observe(document.body, { childList: true, subtree: true });
+new MutationObserver(() => { drawAll(); offerAll(); listen(); }).observe(document.body, { childList: true, subtree: true });
 drawAll();
 offerAll();
 forgetNotice();

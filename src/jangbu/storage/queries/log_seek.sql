@@ -1,6 +1,6 @@
--- Those of a user's calls of a stretch of ids that ended in a way, that bear a tag or a value of it, and that are of a
--- service and a model, newest first; NULL is for any. No index and no rollup knows of endings and tags: it is a walk down
--- the primary key, whose stretch the caller keeps short. What was given back of a call is looked for by its own id.
+-- Those of a user's calls of a stretch of ids that ended in a way, that bear a tag or a value of it, that came by a key, and
+-- that are of a service and a model, newest first; NULL is for any, and no key an empty text. No index and no rollup knows
+-- of endings, tags and keys: it is a walk down the primary key, whose stretch the caller keeps short. What was given back of a call is looked for by its own id.
 SELECT
     u.id,
     jangbu.uuid7_time(u.id) AS created_at,
@@ -49,5 +49,6 @@ WHERE u.account_id = $1::uuid
             ELSE 'settled'
         END
     )
+    AND ($10::text IS NULL OR coalesce(u.metadata ->> 'jangbu_key', '') = $10::text)
 ORDER BY u.id DESC
 LIMIT $4::integer
