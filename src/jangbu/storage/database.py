@@ -1,8 +1,8 @@
 """The connections to PostgreSQL, and the only way by which a statement reaches it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -74,7 +74,7 @@ class Database:
             )
         pooled = {"statement_cache_size": 0, "connection_class": PooledConnection}
         options: dict[str, Any] = {} if prepared_statements else pooled
-        with translated():
+        with translated(), _connecting():
             try:
                 pool = await asyncpg.create_pool(
                     dsn,
@@ -176,11 +176,8 @@ class Database:
             async with shared.connection.transaction():
                 yield shared.connection
             return
-        try:
+        with _connecting():
             connection = await self._pool.acquire()
-        except asyncpg.ObjectNotInPrerequisiteStateError as error:
-            # The database takes no connections for a while, as while it is moved or restored.
-            raise asyncpg.CannotConnectNowError(str(error)) from error
         try:
             yield connection
         except BaseException:
@@ -239,3 +236,12 @@ async def _prepare_session(connection: Connection) -> None:
 async def _keep_session(connection: Connection) -> None:
     """Do nothing when a connection comes back: no statement leaves session state behind."""
     del connection
+
+
+@contextmanager
+def _connecting() -> Iterator[None]:
+    """Take a database that lets nobody in for a while, as while it is moved or restored, for one that is away."""
+    try:
+        yield
+    except asyncpg.ObjectNotInPrerequisiteStateError as error:
+        raise asyncpg.CannotConnectNowError(str(error)) from error

@@ -51,7 +51,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         year = await year_of(book, user, window.zone)
         calls = await _calls(look, book)
         choices = await chosen(look, book)
-        keys = await keys_offered(book, user, key_sought(look))
+        keys = {"keys": await keys_offered(book, user, key_sought(look)), "keyless": KEYLESS}
     gone = is_erased(found.account.user)
     return {
         "user": user,
@@ -64,6 +64,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         "lasts": _lasting(look, found.days_left),
         "chart": parts_figure(look, "by-day", found.used, "tokens", look.texts("user.by_day"), path="/"),
         "choices": choices,
+        **keys,
         "window": window,
         "matrix": matrix_of(look, used, spreads),
         "sampled": look.formats.number(tops.SPREAD_CALLS_MAX),
@@ -73,8 +74,6 @@ async def show(look: Look) -> Mapping[str, Any]:
         "calls": calls.calls,
         "next": calls.next,
         "looked_through": look.formats.number(STEP),
-        "keys": keys,
-        "keyless": KEYLESS,
         "endings": [each.value for each in Ending],
         "is_narrowed": _is_narrowed(look),
         "has_window": window_asked(look) is not None,
