@@ -14,7 +14,9 @@ from jangbu.dashboard.pages.all import PAGES
 from tests.dashboard.conftest import Opens
 from tests.dashboard.site import FEATURES, MODELS, USERS, Site
 
-AXE = INSTALLED / "node_modules" / "axe-core" / "axe.min.js"
+_AXE = INSTALLED / "node_modules" / "axe-core" / "axe.min.js"
+# Read before any test runs: the one that makes the files of others anew installs them once more meanwhile.
+AXE = _AXE.read_text(encoding="utf-8") if _AXE.exists() else None
 PICTURES = Path(__file__).parents[2] / "build" / "screenshots"
 LOOKS = (("en", "light", 1280), ("ko", "dark", 1280), ("en", "dark", 390), ("ko", "light", 390))
 """Each language, scheme and width twice, for what is not looked at in all of their combinations."""
@@ -97,9 +99,9 @@ async def gone_through(page: Page) -> None:
 
 
 async def found_by_axe(page: Page) -> list[str]:
-    if not AXE.exists():
+    if AXE is None:
         pytest.skip("node and npm are not here, so axe is not either")
     # A page's own policy lets no script in but its own; one that the browser's driver evaluates passes.
-    await page.evaluate(AXE.read_text(encoding="utf-8"))
+    await page.evaluate(AXE)
     found = await page.evaluate("async (rules) => (await axe.run(document, { runOnly: rules })).violations", RULES)
     return [f"{each['id']}: {json.dumps([node['html'][:200] for node in each['nodes'][:3]])}" for each in found]
