@@ -202,7 +202,7 @@ def _assemble(
             retry_seconds=seconds,
             absence=absence,
         ),
-        keys=Keys(database, clock, project=settings.project),
+        keys=Keys(database, clock, project=settings.project, absence=absence),
         resources=Resources(database, project=settings.project, retry_seconds=seconds),
         recorder=Recorder(
             database,

@@ -125,6 +125,18 @@ async def _nothing_is_held(served: Stage) -> bool:
     return await served.used() == (0, 0)
 
 
+async def test_a_call_whose_key_is_not_remembered_waits_for_the_database_as_long_as_others(
+    served: Stage, server: KillableServer, gemini: FakeGemini, tmp_path: Path
+) -> None:
+    await asyncio.to_thread(server.crash)
+    call = asyncio.create_task(served.generate())
+    await asyncio.sleep(3)
+    assert not call.done()
+    await asyncio.to_thread(server.start)
+    assert (await call)[0] == 200
+    await agree(served.ledger, tmp_path.name, gemini)
+
+
 async def test_crashes_under_load_lose_and_double_nothing(
     served: Stage, server: KillableServer, gemini: FakeGemini, tmp_path: Path
 ) -> None:

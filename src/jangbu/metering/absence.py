@@ -1,12 +1,16 @@
 """Whether the database is away, as whoever asked it last found out: who cannot be helped without it hears soon."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from jangbu.errors import DatabaseUnreachable
-from jangbu.storage.failures import is_unreachable
+from jangbu.metering.retry import repeated
+from jangbu.storage.failures import is_unreachable, translated
 
 __all__ = ["Absence"]
+
+Result = TypeVar("Result")
 
 
 class Absence:
@@ -43,6 +47,19 @@ class Absence:
         """Note what an error says: whether the database was not reached, and not that others went first."""
         if is_unreachable(error):
             self.begin(since)
+
+    async def outlasted(self, what: str, ask: Callable[[], Awaitable[Result]]) -> Result:
+        """Ask the database something that a call waits for, again and again as long as the call may wait.
+
+        Raises DatabaseUnreachable, without asking where it has been away for longer.
+        """
+        seconds, began_at = self.patience(), _now()
+        try:
+            with translated():
+                return await repeated(what, ask, seconds=seconds)
+        except DatabaseUnreachable as error:
+            self.note(error, since=began_at)
+            raise
 
     def require_patience(self) -> None:
         """Raise DatabaseUnreachable where no call would be waited for."""

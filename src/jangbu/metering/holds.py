@@ -1,6 +1,5 @@
 """Holds: taken before a call, so that nobody spends what they do not have."""
 
-import asyncio
 import os
 import socket
 from collections.abc import Sequence
@@ -165,7 +164,7 @@ class Holds:
         await self._releasing.close()
 
     async def _take_batch(self, requests: Sequence[HoldRequest], _lane: int) -> Sequence[HoldAnswer]:
-        seconds, began_at, was_sent = self.absence.patience(), asyncio.get_running_loop().time(), False
+        was_sent = False
 
         async def attempt() -> list[HoldAnswer]:
             nonlocal was_sent
@@ -176,10 +175,8 @@ class Holds:
                 )
 
         try:
-            with translated():
-                return await repeated("holds", attempt, seconds=seconds)
+            return await self.absence.outlasted("holds", attempt)
         except DatabaseUnreachable as error:
-            self.absence.note(error, since=began_at)
             if not was_sent:
                 raise
             raise HoldInDoubt(error.message, hint=error.hint) from error.__cause__

@@ -22,6 +22,7 @@ from jangbu.domain.ledger import account_id, project_id
 from jangbu.domain.members import Member
 from jangbu.domain.roles import exceeds, has_more_rights
 from jangbu.errors import InvalidInput, NotFound, NotPermitted
+from jangbu.metering.absence import Absence
 from jangbu.metering.audit import Audit, Change
 from jangbu.metering.content import digest as digest_of
 from jangbu.metering.facts import key_facts
@@ -55,18 +56,23 @@ _REFUSALS = {
 class Keys:
     """The keys of one project. Belongs to one event loop.
 
-    ``remembered_max`` bounds how many keys, and how many digests of no key, are remembered between calls.
+    ``remembered_max`` bounds how many keys, and how many digests of no key, are remembered, ``absence`` how long
+    the database is waited for where nothing fresh is known about one.
     """
 
     def __init__(
-        self, database: Database, clock: Clock, *, project: str, remembered_max: int = _REMEMBERED_MAX
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        project: str,
+        remembered_max: int = _REMEMBERED_MAX,
+        absence: Absence | None = None,
     ) -> None:
-        self._database = database
-        self._clock = clock
-        self._project = project
+        self._database, self._clock, self._project = database, clock, project
         self._audit = Audit(database, clock, project=project)
         self._remembered_max = remembered_max
-        self._known = KnownKeys(database, project=project, remembered_max=remembered_max)
+        self._known = KnownKeys(database, project=project, remembered_max=remembered_max, absence=absence)
         self.limits = KeyLimits(database, clock)
         self._uses = KeyUses(database, remembered_max=remembered_max)
 

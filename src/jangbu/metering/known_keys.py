@@ -11,12 +11,11 @@ from typing import TypeVar
 
 from jangbu import telemetry
 from jangbu.domain.keys import Key, KeyState
+from jangbu.metering.absence import Absence
 from jangbu.metering.group_commit import GroupCommit
-from jangbu.metering.retry import repeated
 from jangbu.storage import api_keys
 from jangbu.storage.api_keys import SeenKey
 from jangbu.storage.database import Database
-from jangbu.storage.failures import translated
 
 Name = TypeVar("Name", bound=Hashable)
 Value = TypeVar("Value")
@@ -44,13 +43,17 @@ class KnownKeys:
     """Verdicts on the digests of one project's keys. Belongs to one event loop.
 
     ``remembered_max`` bounds how many keys, and how many digests of no key, are remembered. A flood of made-up keys
-    becomes a few statements for many digests each, so that it leaves the connections to the calls.
+    becomes a few statements for many digests each, so that it leaves the connections to the calls. ``absence`` bounds
+    how long an answer is waited for: as long as a call then waits for its hold.
     """
 
-    def __init__(self, database: Database, *, project: str, remembered_max: int) -> None:
+    def __init__(
+        self, database: Database, *, project: str, remembered_max: int, absence: Absence | None = None
+    ) -> None:
         self._database = database
         self._project = project
         self._remembered_max = remembered_max
+        self._absence = absence or Absence(_ASKING_SECONDS)
         self._known: dict[bytes, Verdict] = {}
         self._unknown: dict[bytes, Verdict] = {}
         self._asking: dict[bytes, asyncio.Task[Verdict]] = {}
@@ -111,8 +114,7 @@ class KnownKeys:
             # A verdict is as old as the question: what changes while the answer is under way is not in it.
             return loop.time(), await api_keys.find(self._database, self._project, digests)
 
-        with translated():
-            asked_at, found = await repeated("keys", attempt, seconds=_ASKING_SECONDS)
+        asked_at, found = await self._absence.outlasted("keys", attempt)
         telemetry.emit("keys.looked_up", digests=len(digests), keys=len(found))
         return [_judged(found.get(digest), asked_at) for digest in digests]
 

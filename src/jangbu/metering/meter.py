@@ -144,13 +144,7 @@ class Metering:
 
         Raises DatabaseUnreachable, without asking where it has been away for longer.
         """
-        seconds, began_at = self.absence.patience(), asyncio.get_running_loop().time()
-        try:
-            with translated():
-                return await repeated("meter", ask, seconds=seconds)
-        except DatabaseUnreachable as error:
-            self.absence.note(error, since=began_at)
-            raise
+        return await self.absence.outlasted("meter", ask)
 
     async def _leaving(self, call: UUID, ending: Awaitable[Result]) -> Result:
         """Give a call's room back when its end is written; who is cancelled meanwhile needs it to write it again."""
