@@ -21,6 +21,7 @@ KEYS = {
     "project_minutes": f"r.at = date_trunc('minute', {_TIME}, 'UTC')",
     "project_quarters": f"r.at = {_QUARTER}",
     "project_hours": f"r.at = date_trunc('hour', {_TIME}, 'UTC')",
+    "project_six_hours": f"r.at = date_bin('6 hours', {_TIME}, '2000-01-01Z')",
     "project_days": f"r.at = date_trunc('day', {_TIME}, 'UTC')",
 }
 """The rollups, and which of their rows a call went into."""
@@ -165,7 +166,9 @@ DAMAGE = {
         Invariant.COST,
         f"UPDATE jangbu.usage SET cost_nano = cost_nano + 1 WHERE {A_CALL};"
         + ";".join(
-            f"UPDATE jangbu.{table} AS r SET cost_nano = r.cost_nano + 1 {of_a_call(table)}" for table in LASTING
+            f"UPDATE jangbu.{table} AS r SET cost_nano = r.cost_nano + 1 {of_a_call(table)}"
+            for table in LASTING
+            if table != "project_six_hours"  # These follow the figures by hours.
         ),
     ),
     "an unknown price was made up": (

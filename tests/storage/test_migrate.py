@@ -53,3 +53,37 @@ async def test_a_migration_that_fails_on_its_way_changes_nothing(first_release: 
         assert await connection.fetchval("SELECT to_regclass('jangbu.api_keys')") is None
     finally:
         await connection.close()
+
+
+async def test_figures_by_six_hours_are_made_of_those_by_hours_and_follow_whoever_writes_them(server: str) -> None:
+    name = f"test_{uuid4().hex}"
+    await execute(server, f"CREATE DATABASE {name}")
+    dsn = address(server, name)
+    await migrate.upgrade(dsn)
+    await execute(dsn, "DROP TABLE jangbu.project_six_hours; DROP FUNCTION jangbu.follow_project_hours CASCADE")
+    await execute(dsn, _of_hours("05:00", "06:00", "11:00", tokens=10))
+    await execute(dsn, files("jangbu.storage").joinpath("schema", "0024_six_hours.sql").read_text(encoding="utf-8"))
+    assert await _by_six_hours(dsn) == [("00:00", 1, 10), ("06:00", 2, 20)]
+    await execute(dsn, _of_hours("11:00", "12:00", tokens=7))
+    assert await _by_six_hours(dsn) == [("00:00", 1, 10), ("06:00", 3, 27), ("12:00", 1, 7)]
+    await drop_database(server, name)
+
+
+def _of_hours(*times: str, tokens: int) -> str:
+    """Write a call for each time to the figures by hours, as processes of any release do."""
+    rows = ", ".join(f"('p', '2026-11-29 {time}Z', 1, 1, 1, 0, 0, 0, 0, 0, {tokens}, 0, 0, 0, 0)" for time in times)
+    return (
+        f"INSERT INTO jangbu.project_hours AS r VALUES {rows} ON CONFLICT (project, at, service_id, model_id)"
+        " DO UPDATE SET calls = r.calls + excluded.calls, total = r.total + excluded.total"
+    )
+
+
+async def _by_six_hours(dsn: str) -> list[tuple[str, int, int]]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows = await connection.fetch(
+            "SELECT to_char(at AT TIME ZONE 'UTC', 'HH24:MI'), calls, total FROM jangbu.project_six_hours ORDER BY at"
+        )
+    finally:
+        await connection.close()
+    return [(time, calls, total) for time, calls, total in rows]

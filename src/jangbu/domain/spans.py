@@ -8,7 +8,8 @@ __all__ = ["Runs", "Spans", "spans_of"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE = timedelta(minutes=1)
-_LENGTHS = (1440, 60, 15, 1)
+_DAY, _SIX_HOURS = 1440, 360
+_LENGTHS = (_DAY, _SIX_HOURS, 60, 15, 1)
 """How many minutes of UTC the rollups are of."""
 
 
@@ -30,21 +31,25 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """A window in stretches of whole days, hours, quarters of an hour and minutes of UTC.
+    """A window in stretches of whole days, six hours, hours, quarters of an hour and minutes of UTC.
 
-    No stretch of days, hours or quarters holds one that an edge of a bucket cuts.
+    No stretch but those of minutes holds one that an edge of a bucket cuts.
     """
 
     days: Runs
+    six_hours: Runs
     hours: Runs
     quarters: Runs
     minutes: Runs
 
 
-def spans_of(edges: Sequence[datetime], *, with_days: bool = True) -> Spans:
-    """Give what covers all buckets between edges, which are whole minutes; without days where there are none of use."""
+def spans_of(edges: Sequence[datetime], *, with_days: bool = True, with_six_hours: bool = False) -> Spans:
+    """Give what covers all buckets between edges, which are whole minutes; without days or six hours where there are
+    no rollups of them that are of use.
+    """
     runs = {length: Runs() for length in _LENGTHS}
-    lengths = _LENGTHS if with_days else _LENGTHS[1:]
+    left_out = {_DAY: not with_days, _SIX_HOURS: not with_six_hours}
+    lengths = [length for length in _LENGTHS if not left_out.get(length)]
     minutes = [(edge - _EPOCH) // _MINUTE for edge in edges]
     for number, start in enumerate(minutes[:-1]):
         for length, first, after in _covering(start, minutes[number + 1], lengths):

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from jangbu.domain.amounts import Amounts
-from jangbu.domain.spans import spans_of
+from jangbu.domain.spans import Runs, spans_of
 from jangbu.storage.database import Reader, Row
 
 _COLUMNS = tuple(each.name for each in fields(Amounts))
@@ -33,20 +33,22 @@ class Asked:
 
 async def of_project(reader: Reader, project: str, asked: Asked) -> Sequence[Cut]:
     """Give what everybody used."""
-    return [_cut(row) for row in await reader.rows("series_project", project, *_arguments(asked, with_days=True))]
+    spans = spans_of(asked.edges, with_six_hours=True)
+    runs = (spans.days, spans.six_hours, spans.hours, spans.quarters, spans.minutes)
+    return [_cut(row) for row in await reader.rows("series_project", project, *_arguments(asked, runs))]
 
 
 async def of_user(reader: Reader, account: UUID, asked: Asked) -> Sequence[Cut]:
     """Give what one user used."""
     # A user's figures by days are of all models and services.
     with_days = asked.by is None and asked.models is None and asked.services is None
-    return [_cut(row) for row in await reader.rows("series_user", account, *_arguments(asked, with_days=with_days))]
-
-
-def _arguments(asked: Asked, *, with_days: bool) -> list[object]:
-    edges = asked.edges
-    spans = spans_of(edges, with_days=with_days)
+    spans = spans_of(asked.edges, with_days=with_days)
     runs = (spans.days, spans.hours, spans.quarters, spans.minutes)
+    return [_cut(row) for row in await reader.rows("series_user", account, *_arguments(asked, runs))]
+
+
+def _arguments(asked: Asked, runs: Sequence[Runs]) -> list[object]:
+    edges = asked.edges
     times = [times for each in runs for times in (each.firsts, each.nexts)]
     return [edges, asked.by, asked.models, asked.services, *times, edges[0], edges[-1]]
 

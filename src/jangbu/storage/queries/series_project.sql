@@ -1,6 +1,6 @@
 -- What everybody in a project used in each bucket of a window: from the longest rollups that no edge cuts, in runs of
--- days, hours, quarters of an hour and minutes, and from those by minutes that are recent. Buckets are numbered by
--- their edges, from 1; part is the model or service, where that is asked for.
+-- days, six hours, hours, quarters of an hour and minutes, and from those by minutes that are recent. Buckets are
+-- numbered by their edges, from 1; part is the model or service, where that is asked for.
 WITH figure AS (
     SELECT
         r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
@@ -24,7 +24,7 @@ WITH figure AS (
         SELECT
             r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
             r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
-        FROM jangbu.project_hours AS r
+        FROM jangbu.project_six_hours AS r
         WHERE r.project = $1::text
             AND r.at >= run.first AND r.at < run.next
         OFFSET 0
@@ -38,7 +38,7 @@ WITH figure AS (
         SELECT
             r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
             r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
-        FROM jangbu.project_quarters AS r
+        FROM jangbu.project_hours AS r
         WHERE r.project = $1::text
             AND r.at >= run.first AND r.at < run.next
         OFFSET 0
@@ -48,6 +48,20 @@ WITH figure AS (
         r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($12::timestamptz[], $13::timestamptz[]) AS run (first, next)
+    CROSS JOIN LATERAL (
+        SELECT
+            r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.project_quarters AS r
+        WHERE r.project = $1::text
+            AND r.at >= run.first AND r.at < run.next
+        OFFSET 0
+    ) AS r
+    UNION ALL
+    SELECT
+        r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+    FROM unnest($14::timestamptz[], $15::timestamptz[]) AS run (first, next)
     CROSS JOIN LATERAL (
         SELECT
             r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
@@ -62,7 +76,7 @@ WITH figure AS (
         r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM jangbu.project_recent AS r
-    WHERE r.project = $1::text AND r.at >= $14::timestamptz AND r.at < $15::timestamptz
+    WHERE r.project = $1::text AND r.at >= $16::timestamptz AND r.at < $17::timestamptz
 ),
 summed AS (
     SELECT

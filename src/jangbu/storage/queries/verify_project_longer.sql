@@ -1,4 +1,4 @@
--- A project's lasting figures by minutes, hours and days against those by quarters of an hour, which are compared with
+-- A project's lasting figures by minutes, hours, six hours and days against those by quarters of an hour, which are compared with
 -- the records apart; from the beginning of a day to that of another.
 WITH quarter AS MATERIALIZED (
     SELECT
@@ -17,7 +17,7 @@ expected AS (
     UNION ALL
     SELECT
         f.length,
-        date_trunc(f.length, q.at, 'UTC') AS at,
+        date_bin(f.width, q.at, '2000-01-01Z') AS at,
         q.service_id,
         q.model_id,
         sum(q.calls) AS calls,
@@ -32,7 +32,9 @@ expected AS (
         sum(q.charge_nano) AS charge_nano,
         sum(q.unpriced) AS unpriced
     FROM quarter AS q
-    CROSS JOIN (VALUES ('hour'), ('day')) AS f (length)
+    CROSS JOIN (
+        VALUES ('hour', interval '1 hour'), ('six hours', interval '6 hours'), ('day', interval '24 hours')
+    ) AS f (length, width)
     GROUP BY 1, 2, 3, 4
 ),
 found AS (
@@ -62,6 +64,13 @@ found AS (
         h.charge_nano, h.unpriced
     FROM jangbu.project_hours AS h
     WHERE h.project = $1::text AND h.at >= $2::timestamptz AND h.at < $3::timestamptz
+    UNION ALL
+    SELECT
+        'six hours', x.at, x.service_id, x.model_id,
+        x.calls, x.prompt, x.candidates, x.thoughts, x.tool, x.cached, x.total, x.cost_nano, x.input_cost_nano,
+        x.charge_nano, x.unpriced
+    FROM jangbu.project_six_hours AS x
+    WHERE x.project = $1::text AND x.at >= $2::timestamptz AND x.at < $3::timestamptz
     UNION ALL
     SELECT
         'day', d.at, d.service_id, d.model_id,
