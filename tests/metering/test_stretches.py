@@ -1,5 +1,6 @@
 """The calls of a window from the latest back: each once, whoever made it, and as far as they had been recorded."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
@@ -11,8 +12,8 @@ import pytest
 
 from jangbu.domain.windows import Window
 from jangbu.errors import NotFound
-from jangbu.metering.snapshots import EVERYTHING, Filters
-from jangbu.metering.stretches import Meant, walk
+from jangbu.metering.snapshots import EVERYTHING, Filters, snapshot
+from jangbu.metering.stretches import Meant, latest, walk
 from jangbu.storage.database import Database, Reader
 from jangbu.storage.stretches import Stretch, records
 from jangbu.storage.usage import UsageRecord
@@ -128,6 +129,18 @@ async def test_a_stretch_is_about_as_many_calls_as_are_asked_for(shop: Shop) -> 
     calls = sum(map(len, found))
     assert max(map(len, found)) <= 50
     assert len(found) <= 2 * calls // 50 + 1
+
+
+async def test_the_latest_calls_are_found_also_early_in_a_quarter_of_an_hour_with_many(shop: Shop) -> None:
+    under_way = datetime.now(UTC).timestamp() % (15 * 60)
+    if under_way < 10:
+        await asyncio.sleep(10 - under_way)
+    shop.clock.set(datetime.now(UTC))
+    await shop.record([shop.row(KIM) for _ in range(40)])
+    today = datetime.now(SEOUL).date()
+    async with snapshot(shop.database, shop.project) as look:
+        found = await latest(look, Window.days(today - DAY, today + DAY, SEOUL), EVERYTHING, records, 10)
+    assert len(found or ()) == 40
 
 
 async def test_calls_that_come_in_meanwhile_and_those_of_other_projects_are_no_part_of_it(shop: Shop) -> None:

@@ -7,7 +7,7 @@ them, however many users there are. No connection is kept from one stretch to th
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
@@ -25,6 +25,8 @@ Found = TypeVar("Found")
 
 _QUARTER = timedelta(minutes=15)
 _MILLISECOND = timedelta(milliseconds=1)
+_REACHES: Sequence[timedelta] = (timedelta(days=1), timedelta(days=8), timedelta(days=90))
+"""How far back from the latest call it is looked when calls were made: as far as it takes, and further each time."""
 _SELDOM = 20
 """Where one of so many calls or fewer are meant, accounts are looked for in the quarters of an hour that have such."""
 _SCATTERED = 250
@@ -66,9 +68,26 @@ class _Cut:
         calls = sum(quarter.calls for quarter in self.quarters)
         return calls * _SELDOM <= self.quarters[-1].calls_since - self.quarters[0].calls_since
 
-    def within(self, since: datetime, until: datetime) -> "_Cut":
-        """Leave out what is before one moment, and what is not before another."""
-        return replace(self, first=max(self.first, since), after=min(self.after, until))
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """From which moment to before which calls are meant, and the moment up to which they were recorded."""
+
+    since: datetime
+    until: datetime
+    as_of: datetime
+
+    def cut(self, quarters: Sequence[Quarter]) -> _Cut:
+        """Give quarters that follow each other, newest first, as far as they lie between the moments."""
+        first, after = quarters[-1].at, quarters[0].at + _QUARTER
+        return _Cut(max(first, self.since), min(after, self.until), quarters)
+
+    def apart(self, quarter: Quarter, parts: int) -> Iterator[_Cut]:
+        """Give a quarter in so many parts, newest first. One that is under way has no calls yet in what is to come."""
+        whole = self.cut([quarter])
+        filled = (min(whole.after, max(self.as_of, whole.first)) - whole.first) // _MILLISECOND
+        edges = [whole.first + filled * number // parts * _MILLISECOND for number in range(parts)] + [whole.after]
+        yield from (_Cut(edges[number], edges[number + 1], [quarter]) for number in reversed(range(parts)))
 
 
 async def walk(
@@ -80,19 +99,19 @@ async def walk(
     Records that retention dropped are no part of it, though rollups still count them.
     """
     account = await _account(meant)
-    since, until = (edge.astimezone(UTC) for edge in (meant.window.start, meant.window.end))
-    end = until
+    bounds = _bounds(meant.window, meant.as_of)
+    end, reaches = bounds.until, _REACHES
     while True:
         async with snapshot(meant.database, meant.project) as look:
-            found = await stretches.quarters(look.reader, account or meant.project, meant.part, _quarter(since), end)
+            found = await _quarters(look, account, meant.part, (_quarter(bounds.since), end), size, reaches)
         if not found:
             return
-        for cut in _cut(found, size):
+        for cut in _cut(found, size, bounds):
             async with snapshot(meant.database, meant.project) as look:
-                stretch = await _stretch(look, meant.part, account, cut.within(since, until), meant.as_of)
+                stretch = await _stretch(look, meant.part, account, cut, meant.as_of)
                 answer = await ask(look.reader, stretch)
             yield answer
-        end = found[-1].at
+        end, reaches = found[-1].at, reaches[1:] or reaches
 
 
 async def latest(
@@ -103,11 +122,11 @@ async def latest(
     """
     part = _part(filters)
     account = None if filters.user is None else await look.account(filters.user)
-    since, until = (edge.astimezone(UTC) for edge in (window.start, window.end))
-    found = await stretches.quarters(look.reader, account or look.project, part, _quarter(since), until)
+    bounds = _bounds(window, look.as_of)
+    found = await _quarters(look, account, part, (_quarter(bounds.since), bounds.until), size, _REACHES)
     if not found:
         return None
-    cut = next(_cut(found, size)).within(since, until)
+    cut = next(_cut(found, size, bounds))
     return await ask(look.reader, await _stretch(look, part, account, cut, look.as_of))
 
 
@@ -124,6 +143,10 @@ async def in_time(walked: AsyncGenerator[Found, None], seconds: int | None) -> A
             yield found
 
 
+def _bounds(window: Window, as_of: datetime) -> _Bounds:
+    return _Bounds(window.start.astimezone(UTC), window.end.astimezone(UTC), as_of)
+
+
 def _part(filters: Filters) -> Part:
     return Part(filters.models or None, filters.services or None)
 
@@ -133,6 +156,23 @@ async def _account(meant: Meant) -> UUID | None:
         return None
     async with snapshot(meant.database, meant.project) as look:
         return await look.account(meant.filters.user)
+
+
+async def _quarters(
+    look: Snapshot,
+    account: UUID | None,
+    part: Part,
+    times: tuple[datetime, datetime],
+    size: int,
+    reaches: Sequence[timedelta],
+) -> Sequence[Quarter]:
+    """Give when calls were made, newest first: no further back than it takes for so many of them."""
+    found: Sequence[Quarter] = ()
+    for reach in reaches:
+        found = await stretches.quarters(look.reader, account or look.project, part, *times, reach)
+        if not found or sum(quarter.calls for quarter in found) >= _most(found, size):
+            break
+    return found
 
 
 async def _stretch(look: Snapshot, part: Part, account: UUID | None, cut: _Cut, as_of: datetime) -> Stretch:
@@ -157,28 +197,27 @@ def _spans(callers: Iterable[tuple[UUID, datetime | None]], cut: _Cut) -> Sequen
     return [Span(account, first_id(first), first_id(after)) for account, first, after in found]
 
 
-def _cut(quarters: Sequence[Quarter], size: int) -> Iterator[_Cut]:
+def _cut(quarters: Sequence[Quarter], size: int, bounds: _Bounds) -> Iterator[_Cut]:
     """Put quarters together that have at most so many calls, and take those apart that have more, newest first."""
-    if _Cut(quarters[-1].at, quarters[0].at + _QUARTER, quarters).is_seldom:
-        size = min(size, _SCATTERED)
+    size = _most(quarters, size)
     waiting, calls = list[Quarter](), 0
     for quarter in quarters:
         if waiting and calls + quarter.calls > size:
-            yield _Cut(waiting[-1].at, waiting[0].at + _QUARTER, waiting)
+            yield bounds.cut(waiting)
             waiting, calls = [], 0
         if quarter.calls > size:
-            yield from _apart(quarter, -(-quarter.calls // size))
+            yield from bounds.apart(quarter, -(-quarter.calls // size))
         else:
             waiting.append(quarter)
             calls += quarter.calls
     if waiting:
-        yield _Cut(waiting[-1].at, waiting[0].at + _QUARTER, waiting)
+        yield bounds.cut(waiting)
 
 
-def _apart(quarter: Quarter, parts: int) -> Iterator[_Cut]:
-    whole = _QUARTER // _MILLISECOND
-    edges = [quarter.at + whole * number // parts * _MILLISECOND for number in range(parts + 1)]
-    yield from (_Cut(edges[number], edges[number + 1], [quarter]) for number in reversed(range(parts)))
+def _most(quarters: Sequence[Quarter], size: int) -> int:
+    """Give how many calls of some quarters are a stretch at most."""
+    whole = _Cut(quarters[-1].at, quarters[0].at + _QUARTER, quarters)
+    return min(size, _SCATTERED) if whole.is_seldom else size
 
 
 def _quarter(at: datetime) -> datetime:

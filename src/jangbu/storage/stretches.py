@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from jangbu.domain.amounts import Amounts
@@ -53,13 +53,14 @@ class Quarter:
     calls_since: int
 
 
-async def quarters(reader: Reader, owner: str | UUID, part: Part, start: datetime, end: datetime) -> Sequence[Quarter]:
-    """Give when calls of a project (by its name) or a user (by their account) were made, newest first.
-
-    They are those of the last 90 days in which there are any.
+async def quarters(
+    reader: Reader, owner: str | UUID, part: Part, start: datetime, end: datetime, reach: timedelta
+) -> Sequence[Quarter]:
+    """Give when calls of a project (by its name) or a user (by their account) were made, newest first: those from
+    ``reach`` before the latest of them on.
     """
     name = "stretch_project" if isinstance(owner, str) else "stretch_user"
-    return [Quarter(**row) for row in await reader.rows(name, owner, part.models, part.services, start, end)]
+    return [Quarter(**row) for row in await reader.rows(name, owner, part.models, part.services, start, end, reach)]
 
 
 async def callers(

@@ -1,7 +1,7 @@
 -- In which quarters of an hour a project's calls of a time were made, of some models and services or of all, how many, and
--- how many of any kind have been made since each began: those of the 90 days up to the latest such call, so that a long time is gone
--- through piece by piece, and one in which nobody called is skipped. Only what is that late is read: its end is found from
--- the end of the key.
+-- how many of any kind have been made since each began: those of so long a time up to the latest such call, so that a long
+-- window is gone through piece by piece, and a time in which nobody called is skipped. Only what is that late is read: its
+-- end is found from the end of the key.
 WITH latest AS MATERIALIZED (
     SELECT greatest(
         (
@@ -45,12 +45,12 @@ FROM (
             SELECT r.at, r.model_id, r.service_id, r.calls
             FROM jangbu.project_quarters AS r
             WHERE r.project = $1::text AND r.at < $5::timestamptz
-                AND r.at >= greatest($4::timestamptz, (SELECT at FROM latest) - interval '90 days')
+                AND r.at >= greatest($4::timestamptz, (SELECT at FROM latest) - $6::interval)
             UNION ALL
             SELECT date_bin('15 minutes', n.at, '2000-01-01Z'), n.model_id, n.service_id, n.calls
             FROM jangbu.project_recent AS n
             WHERE n.project = $1::text AND n.at < $5::timestamptz
-                AND n.at >= greatest($4::timestamptz, (SELECT at FROM latest) - interval '90 days')
+                AND n.at >= greatest($4::timestamptz, (SELECT at FROM latest) - $6::interval)
         ) AS w
         WHERE (SELECT at FROM latest) IS NOT NULL
     ) AS q

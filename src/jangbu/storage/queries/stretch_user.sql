@@ -1,5 +1,6 @@
 -- In which quarters of an hour a user's calls of a time were made, of some models and services or of all, how many, and how
--- many of any kind since each began: those of the 90 days up to the latest such call, as of a project's (stretch_project).
+-- many of any kind since each began: those of so long a time up to the latest such call, as of a project's
+-- (stretch_project).
 WITH latest AS MATERIALIZED (
     SELECT greatest(
         (
@@ -43,12 +44,12 @@ FROM (
             SELECT r.at, r.model_id, r.service_id, r.calls
             FROM jangbu.usage_quarters AS r
             WHERE r.account_id = $1::uuid AND r.at < $5::timestamptz
-                AND r.at >= greatest($4::timestamptz, (SELECT at FROM latest) - interval '90 days')
+                AND r.at >= greatest($4::timestamptz, (SELECT at FROM latest) - $6::interval)
             UNION ALL
             SELECT n.at, n.model_id, n.service_id, n.calls
             FROM jangbu.usage_recent AS n
             WHERE n.account_id = $1::uuid AND n.at < $5::timestamptz
-                AND n.at >= greatest($4::timestamptz, (SELECT at FROM latest) - interval '90 days')
+                AND n.at >= greatest($4::timestamptz, (SELECT at FROM latest) - $6::interval)
         ) AS w
         WHERE (SELECT at FROM latest) IS NOT NULL
     ) AS q
