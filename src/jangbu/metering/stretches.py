@@ -29,7 +29,7 @@ _REACHES: Sequence[timedelta] = (timedelta(days=1), timedelta(days=8), timedelta
 """How far back from the latest call it is looked when calls were made: as far as it takes, and further each time."""
 _SELDOM = 20
 """Where one of so many calls or fewer are meant, accounts are looked for in the quarters of an hour that have such."""
-_SCATTERED = 250
+_SCATTERED = 200
 """How many of those are a stretch at most: each lies somewhere else, so each is a look of its own."""
 
 
