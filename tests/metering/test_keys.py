@@ -14,6 +14,7 @@ from jangbu.clock import SystemClock
 from jangbu.domain.keys import Key, KeyKind, Scope, digest, encode
 from jangbu.domain.ledger import account_id
 from jangbu.errors import DatabaseUnreachable, InvalidInput, NotFound, NotPermitted
+from jangbu.metering.absence import Absence
 from jangbu.metering.keys import Keys
 from jangbu.storage import accounts
 from jangbu.storage.database import Database
@@ -264,6 +265,23 @@ async def test_a_known_key_outlives_the_database_for_three_seconds_and_no_longer
     for unfresh in (secret, UNKNOWN):
         with pytest.raises(DatabaseUnreachable):
             await gate.authenticate(unfresh)
+    await gate.close()
+
+
+async def test_each_who_comes_waits_for_the_database_as_long_as_a_call_may(keys: Keys, database_url: str) -> None:
+    loop = asyncio.get_running_loop()
+    away = await Database.connect(database_url)
+    gate = Keys(away, SystemClock(), project=PROJECT, absence=Absence(3))
+    await away.close()
+
+    async def waited(after: float) -> float:
+        await asyncio.sleep(after)
+        begun = loop.time()
+        with pytest.raises(DatabaseUnreachable):
+            await gate.authenticate(UNKNOWN)
+        return loop.time() - begun
+
+    assert min(await asyncio.gather(waited(0), waited(1.5))) > 2.8
     await gate.close()
 
 

@@ -143,6 +143,15 @@ async def test_the_latest_calls_are_found_also_early_in_a_quarter_of_an_hour_wit
     assert len(found or ()) == 40
 
 
+async def test_the_latest_calls_are_found_also_where_all_came_early_in_a_quarter_of_an_hour(shop: Shop) -> None:
+    shop.clock.set(MOVED + 200 * DAY + MINUTE // 2)
+    await shop.record([shop.row(KIM) for _ in range(40)])
+    window = Window.custom(MOVED + 200 * DAY, MOVED + 201 * DAY, SEOUL)
+    async with snapshot(shop.database, shop.project) as look:
+        assert len(await latest(look, window, EVERYTHING, records, 10) or ()) == 40
+        assert await latest(look, window, Filters(LEE), records, 10) is None
+
+
 async def test_calls_that_come_in_meanwhile_and_those_of_other_projects_are_no_part_of_it(shop: Shop) -> None:
     window = Window.custom(MOVED - DAY, MOVED + DAY, SEOUL)
     before = sum(map(len, await walked(shop, window, EVERYTHING, 100)))

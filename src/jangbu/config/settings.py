@@ -82,7 +82,9 @@ class Settings(BaseSettings):
         1_000, ge=1, le=30_000, description="How many services there may be; a user's own key begins none"
     )
     hold_wait_seconds_max: int = Field(
-        5, ge=1, description="How long a call may wait for its hold until it is refused, while the database is away"
+        5,
+        ge=1,
+        description="How long a call may wait for its key or its hold until it is refused, while the database is away",
     )
     hold_seconds: int = Field(900, ge=10, description="How long a hold may stay open before it is called unknown")
     verify_seconds: int = Field(

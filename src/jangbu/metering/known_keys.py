@@ -11,11 +11,14 @@ from typing import TypeVar
 
 from jangbu import telemetry
 from jangbu.domain.keys import Key, KeyState
+from jangbu.errors import DatabaseUnreachable
 from jangbu.metering.absence import Absence
 from jangbu.metering.group_commit import GroupCommit
+from jangbu.metering.retry import repeated
 from jangbu.storage import api_keys
 from jangbu.storage.api_keys import SeenKey
 from jangbu.storage.database import Database
+from jangbu.storage.failures import translated
 
 Name = TypeVar("Name", bound=Hashable)
 Value = TypeVar("Value")
@@ -24,9 +27,12 @@ _KNOWN_SECONDS = 3
 _RENEWED_SECONDS = 2
 _UNKNOWN_SECONDS = 1
 _ASKING_SECONDS = 2
+"""How long one question is tried. Whoever may wait longer asks again: a connection that hangs is given up."""
+_PAUSE_SECONDS = 0.1
 _LANES = 2
 _BATCH_MAX = 256
 _QUEUE_MAX = 20_000
+_CHECK = "check JANGBU_DATABASE_URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class KnownKeys:
 
     ``remembered_max`` bounds how many keys, and how many digests of no key, are remembered. A flood of made-up keys
     becomes a few statements for many digests each, so that it leaves the connections to the calls. ``absence`` bounds
-    how long an answer is waited for: as long as a call then waits for its hold.
+    how long whoever comes waits for an answer: as long as for a hold.
     """
 
     def __init__(
@@ -77,15 +83,27 @@ class KnownKeys:
             if now >= verdict.renew_from:
                 self._ask(digest)
             return verdict
-        asked = self._ask(digest)
-        # Whoever stops waiting leaves the question to the others, so the task is not awaited itself.
-        await asyncio.wait((asked,))
-        return asked.result()
+        return await self._answer(digest)
 
     async def close(self) -> None:
         """Answer who waits, then stop."""
         await self._look_ups.close()
         await asyncio.gather(*self._asking.values(), return_exceptions=True)
+
+    async def _answer(self, digest: bytes) -> Verdict:
+        """Have the database asked until it answers, as long as a call may wait for it from now on."""
+        now = asyncio.get_running_loop().time
+        until = now() + self._absence.patience()
+        while True:
+            asked = self._ask(digest)
+            # Whoever stops waiting leaves the question to the others, so the task is not awaited itself.
+            await asyncio.wait((asked,), timeout=until - now())
+            if not asked.done():
+                raise DatabaseUnreachable("PostgreSQL did not say in time whose key this is", hint=_CHECK)
+            if not isinstance(asked.exception(), DatabaseUnreachable) or now() + _PAUSE_SECONDS >= until:
+                return asked.result()
+            await asyncio.sleep(_PAUSE_SECONDS)
+            self._absence.require_patience()
 
     def _ask(self, digest: bytes) -> asyncio.Task[Verdict]:
         """Ask the database about a digest, once for all who want to know."""
@@ -114,7 +132,8 @@ class KnownKeys:
             # A verdict is as old as the question: what changes while the answer is under way is not in it.
             return loop.time(), await api_keys.find(self._database, self._project, digests)
 
-        asked_at, found = await self._absence.outlasted("keys", attempt)
+        with translated():
+            asked_at, found = await repeated("keys", attempt, seconds=_ASKING_SECONDS)
         telemetry.emit("keys.looked_up", digests=len(digests), keys=len(found))
         return [_judged(found.get(digest), asked_at) for digest in digests]
 

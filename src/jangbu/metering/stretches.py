@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Itera
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TypeVar
 from uuid import UUID
 
@@ -27,6 +28,8 @@ _QUARTER = timedelta(minutes=15)
 _MILLISECOND = timedelta(milliseconds=1)
 _REACHES: Sequence[timedelta] = (timedelta(days=1), timedelta(days=8), timedelta(days=90))
 """How far back from the latest call it is looked when calls were made: as far as it takes, and further each time."""
+_ASKED = 4
+"""How many stretches are asked at most for what the latest calls say."""
 _SELDOM = 20
 """Where one of so many calls or fewer are meant, accounts are looked for in the quarters of an hour that have such."""
 _SCATTERED = 200
@@ -117,17 +120,20 @@ async def walk(
 async def latest(
     look: Snapshot, window: Window, filters: Filters, ask: Callable[[Reader, Stretch], Awaitable[Found]], size: int
 ) -> Found | None:
-    """Give what is asked of the latest stretch alone, in one look; None where there is no call. Raises NotFound for a
-    user without an account.
+    """Give what is asked of the latest stretch alone, in one look; None where there is no call. Where it says nothing,
+    because all calls of a quarter of an hour came early in it, a few before it are asked. Raises NotFound for a user
+    without an account.
     """
     part = _part(filters)
     account = None if filters.user is None else await look.account(filters.user)
     bounds = _bounds(window, look.as_of)
     found = await _quarters(look, account, part, (_quarter(bounds.since), bounds.until), size, _REACHES)
-    if not found:
-        return None
-    cut = next(_cut(found, size, bounds))
-    return await ask(look.reader, await _stretch(look, part, account, cut, look.as_of))
+    answer: Found | None = None
+    for cut in islice(_cut(found, size, bounds), _ASKED) if found else ():
+        answer = await ask(look.reader, await _stretch(look, part, account, cut, look.as_of))
+        if answer:
+            break
+    return answer
 
 
 async def in_time(walked: AsyncGenerator[Found, None], seconds: int | None) -> AsyncGenerator[Found | None, None]:
@@ -170,7 +176,9 @@ async def _quarters(
     found: Sequence[Quarter] = ()
     for reach in reaches:
         found = await stretches.quarters(look.reader, account or look.project, part, *times, reach)
-        if not found or sum(quarter.calls for quarter in found) >= _most(found, size):
+        if not found or found[0].at - reach <= times[0]:
+            break
+        if sum(quarter.calls for quarter in found) >= _most(found, size):
             break
     return found
 

@@ -142,7 +142,9 @@ async def project_quarters(
 async def project_longer(
     database: Database, project: str, first: datetime, end: datetime, limit: int
 ) -> Sequence[Difference]:
-    """Compare a project's figures by minutes, hours and days with those by quarters of an hour, between two days."""
+    """Compare a project's figures by minutes, hours, six hours and days with those by quarters of an hour, between two
+    days.
+    """
     return await _differences(database, "verify_project_longer", project, first, end, limit)
 
 

@@ -1,5 +1,5 @@
--- A project's lasting figures by minutes, hours, six hours and days against those by quarters of an hour, which are compared with
--- the records apart; from the beginning of a day to that of another.
+-- A project's lasting figures by minutes, hours, six hours and days against those by quarters of an hour, which are
+-- compared with the records apart; from the beginning of a day to that of another.
 WITH quarter AS MATERIALIZED (
     SELECT
         q.at, q.service_id, q.model_id,

@@ -1,6 +1,7 @@
 -- Most zones' days begin at no day of UTC, so that their charts add up 24 hours for each day, service and model. By six
 -- hours, of which the middle of every day is made, they add up nine rows instead. These follow the figures by hours by
--- themselves: a process of an earlier release that still carries figures leaves none out. It waits meanwhile.
+-- themselves: a process of an earlier release that still carries figures leaves none out, nor does one whose role has no
+-- right to this table yet. Whoever carries waits meanwhile.
 LOCK TABLE jangbu.project_hours IN SHARE ROW EXCLUSIVE MODE;
 
 CREATE TABLE jangbu.project_six_hours (
@@ -36,7 +37,7 @@ GROUP BY 1, 2, 3, 4
 ORDER BY 1, 2, 3, 4;
 
 CREATE FUNCTION jangbu.follow_project_hours() RETURNS trigger
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO jangbu.project_six_hours AS r (
         project, at, service_id, model_id, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
@@ -65,6 +66,9 @@ BEGIN
     RETURN NULL;
 END
 $$;
+
+-- Nobody else's table may be followed with the owner's rights.
+REVOKE ALL ON FUNCTION jangbu.follow_project_hours() FROM PUBLIC;
 
 CREATE TRIGGER follow AFTER INSERT OR UPDATE ON jangbu.project_hours
 FOR EACH ROW EXECUTE FUNCTION jangbu.follow_project_hours();
