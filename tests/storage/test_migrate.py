@@ -55,18 +55,16 @@ async def test_a_migration_that_fails_on_its_way_changes_nothing(first_release: 
         await connection.close()
 
 
-async def test_figures_by_six_hours_are_made_of_those_by_hours_and_follow_whoever_writes_them(server: str) -> None:
-    name = f"test_{uuid4().hex}"
-    await execute(server, f"CREATE DATABASE {name}")
-    dsn = address(server, name)
-    await migrate.upgrade(dsn)
-    await execute(dsn, "DROP TABLE jangbu.project_six_hours; DROP FUNCTION jangbu.follow_project_hours CASCADE")
-    await execute(dsn, _of_hours("05:00", "06:00", "11:00", tokens=10))
-    await execute(dsn, files("jangbu.storage").joinpath("schema", "0024_six_hours.sql").read_text(encoding="utf-8"))
-    assert await _by_six_hours(dsn) == [("00:00", 1, 10), ("06:00", 2, 20)]
-    await execute(dsn, _of_hours("11:00", "12:00", tokens=7))
-    assert await _by_six_hours(dsn) == [("00:00", 1, 10), ("06:00", 3, 27), ("12:00", 1, 7)]
-    await drop_database(server, name)
+async def test_figures_by_six_hours_are_made_of_those_by_hours_and_follow_all_who_write_them(database_url: str) -> None:
+    making = files("jangbu.storage").joinpath("schema", "0024_six_hours.sql").read_text(encoding="utf-8")
+    await execute(
+        database_url, "DROP TABLE jangbu.project_six_hours; DROP FUNCTION jangbu.follow_project_hours CASCADE"
+    )
+    await execute(database_url, _of_hours("05:00", "06:00", "11:00", tokens=10))
+    await execute(database_url, making)
+    assert await _by_six_hours(database_url) == [("00:00", 1, 10), ("06:00", 2, 20)]
+    await execute(database_url, _of_hours("11:00", "12:00", tokens=7))
+    assert await _by_six_hours(database_url) == [("00:00", 1, 10), ("06:00", 3, 27), ("12:00", 1, 7)]
 
 
 def _of_hours(*times: str, tokens: int) -> str:

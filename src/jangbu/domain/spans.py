@@ -48,8 +48,9 @@ def spans_of(edges: Sequence[datetime], *, with_days: bool = True, with_six_hour
     no rollups of them that are of use.
     """
     runs = {length: Runs() for length in _LENGTHS}
-    left_out = {_DAY: not with_days, _SIX_HOURS: not with_six_hours}
-    lengths = [length for length in _LENGTHS if not left_out.get(length)]
+    lengths = [
+        length for length in _LENGTHS if (with_days or length != _DAY) and (with_six_hours or length != _SIX_HOURS)
+    ]
     minutes = [(edge - _EPOCH) // _MINUTE for edge in edges]
     for number, start in enumerate(minutes[:-1]):
         for length, first, after in _covering(start, minutes[number + 1], lengths):

@@ -32,7 +32,6 @@ _PAUSE_SECONDS = 0.1
 _LANES = 2
 _BATCH_MAX = 256
 _QUEUE_MAX = 20_000
-_CHECK = "check JANGBU_DATABASE_URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,9 @@ class KnownKeys:
             # Whoever stops waiting leaves the question to the others, so the task is not awaited itself.
             await asyncio.wait((asked,), timeout=until - now())
             if not asked.done():
-                raise DatabaseUnreachable("PostgreSQL did not say in time whose key this is", hint=_CHECK)
+                raise DatabaseUnreachable(
+                    "PostgreSQL did not say in time whose key this is", hint="check JANGBU_DATABASE_URL"
+                )
             if not isinstance(asked.exception(), DatabaseUnreachable) or now() + _PAUSE_SECONDS >= until:
                 return asked.result()
             await asyncio.sleep(_PAUSE_SECONDS)

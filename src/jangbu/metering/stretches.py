@@ -28,7 +28,7 @@ _QUARTER = timedelta(minutes=15)
 _MILLISECOND = timedelta(milliseconds=1)
 _REACHES: Sequence[timedelta] = (timedelta(days=1), timedelta(days=8), timedelta(days=90))
 """How far back from the latest call it is looked when calls were made: as far as it takes, and further each time."""
-_ASKED = 4
+_ASKED_MAX = 4
 """How many stretches are asked at most for what the latest calls say."""
 _SELDOM = 20
 """Where one of so many calls or fewer are meant, accounts are looked for in the quarters of an hour that have such."""
@@ -129,7 +129,7 @@ async def latest(
     bounds = _bounds(window, look.as_of)
     found = await _quarters(look, account, part, (_quarter(bounds.since), bounds.until), size, _REACHES)
     answer: Found | None = None
-    for cut in islice(_cut(found, size, bounds), _ASKED) if found else ():
+    for cut in islice(_cut(found, size, bounds), _ASKED_MAX) if found else ():
         answer = await ask(look.reader, await _stretch(look, part, account, cut, look.as_of))
         if answer:
             break

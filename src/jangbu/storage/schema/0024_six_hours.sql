@@ -4,24 +4,7 @@
 -- right to this table yet. Whoever carries waits meanwhile.
 LOCK TABLE jangbu.project_hours IN SHARE ROW EXCLUSIVE MODE;
 
-CREATE TABLE jangbu.project_six_hours (
-    project text NOT NULL,
-    at timestamptz NOT NULL,
-    service_id smallint NOT NULL,
-    model_id integer NOT NULL,
-    calls bigint NOT NULL,
-    prompt bigint NOT NULL,
-    candidates bigint NOT NULL,
-    thoughts bigint NOT NULL,
-    tool bigint NOT NULL,
-    cached bigint NOT NULL,
-    total bigint NOT NULL,
-    cost_nano bigint NOT NULL,
-    input_cost_nano bigint NOT NULL,
-    charge_nano bigint NOT NULL,
-    unpriced bigint NOT NULL,
-    PRIMARY KEY (project, at, service_id, model_id)
-);
+CREATE TABLE jangbu.project_six_hours (LIKE jangbu.project_hours INCLUDING ALL);
 
 INSERT INTO jangbu.project_six_hours (
     project, at, service_id, model_id, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
