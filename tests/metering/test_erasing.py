@@ -227,6 +227,5 @@ async def test_a_hold_that_was_taken_meanwhile_is_given_back_by_hand(
 
 
 async def test_somebody_without_an_account_is_not_erased(ledger: Metering) -> None:
-    with pytest.raises(NoAccount) as refused:
+    with pytest.raises(NoAccount):
         await erase(ledger, "default", "nobody")
-    assert "accounts create" not in str(refused.value.hint)

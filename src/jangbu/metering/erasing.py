@@ -10,7 +10,7 @@ from uuid import UUID
 
 from jangbu import telemetry
 from jangbu.domain.ledger import erased_name
-from jangbu.errors import NoAccount, StillRunning
+from jangbu.errors import StillRunning
 from jangbu.metering.audit import Change, whoever_acts
 from jangbu.metering.holds import unknown_user
 from jangbu.metering.meter import Metering
@@ -40,11 +40,7 @@ async def erase(ledger: Metering, project: str, user: str) -> Erased:
     where that breaks off, erasing again goes on. Raises NotFound; and with nothing changed StillRunning while calls
     hold tokens, and NotPermitted where this process may not change the audit.
     """
-    try:
-        found = await ledger.accounts.find(user)
-    except NoAccount:
-        # Whoever wants to erase somebody is not helped by how an account is opened.
-        raise NoAccount(user, hint="there is nothing to erase; `jangbu accounts list` shows who has one") from None
+    found = await ledger.accounts.find(user)
     erased = Erased(found.id, erased_name(found.id), found.user != erased_name(found.id))
     with translated():
         # Committed before the names go: whoever takes a hold from then on sees it, and no call goes on afterwards.
