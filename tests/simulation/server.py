@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextvars import Context
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -35,7 +36,7 @@ class Transaction:
         if account.id not in self._saved:
             balances = {asset: balance.copy() for asset, balance in account.balances.items()}
             grants = {
-                asset: {id_: _copied(each) for id_, each in all_.items()} for asset, all_ in account.grants.items()
+                asset: {id_: replace(each) for id_, each in all_.items()} for asset, all_ in account.grants.items()
             }
             self._saved[account.id] = balances, grants
 
@@ -246,19 +247,6 @@ class Server:
             future.set_exception(result)
         else:
             future.set_result(result)
-
-
-def _copied(grant: Grant) -> Grant:
-    return Grant(
-        grant.id,
-        grant.amount,
-        grant.source,
-        grant.priority,
-        grant.expires_at,
-        grant.created_at,
-        grant.consumed,
-        grant.expired,
-    )
 
 
 def _reset() -> Exception:

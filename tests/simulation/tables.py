@@ -116,6 +116,7 @@ class Grant:
     priority: int
     expires_at: datetime | None
     created_at: datetime
+    born: int = 0
     consumed: int = 0
     expired: int = 0
 
