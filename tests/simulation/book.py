@@ -61,7 +61,7 @@ class Book(Using):
         """Give the accounts whose balances a statement locks."""
         if name in ("usage_flush", "hold_take", "hold_release"):
             return sorted(set(arguments[0]))
-        if name in ("usage_record", "entry_post", "balance_lock"):
+        if name in ("usage_record", "hold_take_one", "entry_post", "balance_lock"):
             return arguments[:1]
         if name == "hold_expire":
             now = self.seconds()
@@ -126,7 +126,7 @@ class Book(Using):
         after = balance.granted - balance.used
         balance.entries.append(Entry(balance.version, kind, delta, after, None, reference, reason))
         if kind == "grant":
-            account.grants[asset][id_] = Grant(id_, delta, source, priority, expires_at, self.now())
+            account.grants[asset][id_] = Grant(id_, delta, source, priority, expires_at, self.now(), self.commits)
         return [_amounts(balance)]
 
     def audit_write(self, *_line: Any) -> list[Row]:
@@ -150,7 +150,7 @@ class Book(Using):
     ) -> list[Row]:
         for grants in self.accounts[account_id].grants.values():
             for id_, burnt, lost in zip(ids, consumed, expired, strict=True):
-                if id_ in grants:
+                if id_ in grants and grants[id_].born <= self.seen:
                     grants[id_].consumed, grants[id_].expired = burnt, lost
         return []
 

@@ -77,6 +77,10 @@ class Holding:
             row["is_overtaken"] = sized[n] and row["amount"] is None
         return rows
 
+    def hold_take_one(self, *arguments: Any) -> list[Row]:
+        (row,) = self.hold_take(*([each] for each in arguments[:8]), *arguments[8:])
+        return [] if row["amount"] is None else [Row(amount=row["amount"], available=row["available"])]
+
     def hold_release(self, accounts: Sequence[UUID], ids: Sequence[UUID], reasons: Sequence[str]) -> list[Row]:
         released: set[tuple[UUID, UUID]] = set()
         for account_id, id_, reason in zip(accounts, ids, reasons, strict=True):

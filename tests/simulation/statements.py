@@ -36,6 +36,7 @@ class Sequences:
         self._grants: list[UUID] = []
         self._writes: tuple[tuple[int, Callable[[], Drawn]], ...] = (
             (6, self._hold_take),
+            (4, self._hold_take_one),
             (3, self._hold_release),
             (3, self._hold_mark_unknown),
             (1, self._hold_extend),
@@ -116,6 +117,10 @@ class Sequences:
                 chance.choice((0, LONG_SECONDS)),
             ),
         )
+
+    def _hold_take_one(self) -> Drawn:
+        arguments = self._hold_take().arguments
+        return Drawn("hold_take_one", (*(each[0] for each in arguments[:8]), *arguments[8:]))
 
     def _hold_release(self) -> Drawn:
         pairs = self._pairs(3)

@@ -356,10 +356,11 @@ class World:
             account = self.book.accounts.get(id_)
             if account is not None and not self.server.is_locked(id_):
                 self.auditor.look(account)
-        if name == "hold_take":
+        if name in ("hold_take", "hold_take_one"):
+            held_for = arguments[0] if name == "hold_take" else arguments[:1]
             for n, row in enumerate(rows):
                 if row["amount"] is not None:
-                    self.auditor.taken(self.book.accounts[arguments[0][n]], row["amount"])
+                    self.auditor.taken(self.book.accounts[held_for[n]], row["amount"])
 
     def _unexpected(self, _loop: object, context: dict[str, Any]) -> None:
         error = context.get("exception")

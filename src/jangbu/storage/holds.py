@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from jangbu.storage.database import Connection, Database, Reader
 from jangbu.storage.statements import statement
 
 
-@dataclass(frozen=True, slots=True)
-class HoldRequest:
-    """A hold to take: at least ``least``, at most ``most``; see ``domain.flow.TakeHold``."""
+class HoldRequest(NamedTuple):
+    """A hold to take: at least ``least``, at most ``most``; see ``domain.flow.TakeHold``.
+
+    The fields are, in order, the first arguments of the statements.
+    """
 
     account: UUID
     id: UUID
@@ -23,8 +26,7 @@ class HoldRequest:
     model: str
 
 
-@dataclass(frozen=True, slots=True)
-class HoldAnswer:
+class HoldAnswer(NamedTuple):
     """What became of a request. ``amount`` is None where nothing was taken.
 
     ``account_state`` is None where there is no such account; ``known_state`` tells that the id was used before;
@@ -34,9 +36,9 @@ class HoldAnswer:
     amount: int | None
     available: int
     account_state: str | None
-    known_state: str | None
-    known_amount: int | None
-    is_overtaken: bool
+    known_state: str | None = None
+    known_amount: int | None = None
+    is_overtaken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +77,15 @@ async def take(
     connection: Connection, requests: Sequence[HoldRequest], *, owner: str, seconds: int, may_have_left: bool
 ) -> list[HoldAnswer]:
     """Take a batch of holds, each against what the ones before it left. Answers come in the order of the requests."""
+    if len(requests) == 1:
+        taken = await _take_one(connection, requests[0], may_have_left, owner, seconds)
+        if taken is not None:
+            return [taken]
     order = sorted(range(len(requests)), key=lambda index: requests[index].account)
-    sorted_requests = [requests[index] for index in order]
+    sorted_requests = (requests[index] for index in order)
     rows = await connection.fetch(
         statement("hold_take"),
-        [request.account for request in sorted_requests],
-        [request.id for request in sorted_requests],
-        [request.base for request in sorted_requests],
-        [request.least for request in sorted_requests],
-        [request.most for request in sorted_requests],
-        [request.take_all for request in sorted_requests],
-        [request.service for request in sorted_requests],
-        [request.model for request in sorted_requests],
+        *zip(*sorted_requests, strict=True),
         may_have_left,
         owner,
         seconds,
@@ -102,6 +101,14 @@ async def take(
             row["is_overtaken"],
         )
     return [answer for answer in answers if answer is not None]
+
+
+async def _take_one(
+    connection: Connection, request: HoldRequest, may_have_left: bool, owner: str, seconds: int
+) -> HoldAnswer | None:
+    """Take a lone hold by the statement that starts fastest; None, with nothing changed, where that is not all."""
+    row = await connection.fetchrow(statement("hold_take_one"), *request, may_have_left, owner, seconds)
+    return None if row is None else HoldAnswer(row["amount"], row["available"], "active")
 
 
 async def release(connection: Connection, holds: Sequence[tuple[UUID, UUID, str]]) -> list[bool]:

@@ -3,7 +3,8 @@
 -- come sorted by account. An amount may follow the balance: half of what is left beyond its base, between its bounds,
 -- or all of it. An id that was held or settled before takes nothing again. Balances are named by the array where they
 -- are moved, too, which leaves the planner no way to read them whole. They are locked by themselves: where another
--- process moves a balance meanwhile, only its own row is looked at again.
+-- process moves a balance meanwhile, only its own row is looked at again. What is offered is put together once, and not
+-- again for each step that takes of it.
 WITH RECURSIVE item AS (
     SELECT *
     FROM unnest(
@@ -32,7 +33,7 @@ known AS (
     LEFT JOIN jangbu.usage AS u ON u.account_id = i.account_id AND u.id = i.id
     WHERE h.id IS NOT NULL OR u.id IS NOT NULL
 ),
-offer AS (
+offer AS MATERIALIZED (
     SELECT array_agg(
         CASE WHEN k.n IS NULL AND l.state = 'active' THEN l.available ELSE -1 END ORDER BY i.n
     ) AS available

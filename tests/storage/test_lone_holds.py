@@ -1,0 +1,172 @@
+"""A hold means the same whether it was taken alone, by its own statement, or in a batch."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from jangbu.clock import SystemClock, new_id
+from jangbu.domain.ledger import account_id
+from jangbu.storage import accounts, holds, usage
+from jangbu.storage.database import Database
+from jangbu.storage.holds import HoldAnswer, HoldRequest
+from jangbu.storage.names import Names
+from jangbu.storage.statements import statement
+from tests.storage.test_usage import PLAIN
+
+ALONE, IN_COMPANY, NEIGHBOUR = (account_id("p", user) for user in ("alone", "in company", "neighbour"))
+GRANTED = 1_000
+LEFT = "SELECT granted, used, held FROM jangbu.balances WHERE account_id = $1"
+HELD = """
+    SELECT
+        amount, state, may_have_left, service, model, owner,
+        round(extract(epoch FROM expires_at - taken_at))::bigint AS seconds
+    FROM jangbu.holds WHERE account_id = $1 ORDER BY amount
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Accounts with a grant each, and the ways of holding of it."""
+
+    database: Database
+    numbers: tuple[int, int]
+
+    async def take(self, *requests: HoldRequest) -> list[HoldAnswer]:
+        async with self.database.connection() as connection:
+            return await holds.take(connection, requests, owner="a test", seconds=60, may_have_left=True)
+
+    async def settle(self, request: HoldRequest) -> None:
+        service, model = self.numbers
+        row = PLAIN._replace(account_id=request.account, id=request.id, service_id=service, model_id=model)
+        async with self.database.connection() as connection:
+            await usage.flush(connection, [row], "p", 1)
+
+    async def book(self, account: UUID) -> list[dict[str, Any]]:
+        async with self.database.connection() as connection:
+            return [dict(row) for query in (LEFT, HELD) for row in await connection.fetch(query, account)]
+
+
+@pytest.fixture
+async def ledger(database: Database) -> Ledger:
+    await usage.make_partitions(database, [SystemClock().now()])
+    for account, user in ((ALONE, "alone"), (IN_COMPANY, "in company"), (NEIGHBOUR, "neighbour")):
+        await accounts.create(database, account, "p", user)
+        async with database.connection() as connection:
+            await connection.execute(f"UPDATE jangbu.balances SET granted = {GRANTED} WHERE account_id = $1", account)
+    services, models = Names(database, "service"), Names(database, "model")
+    await services.learn(["text"])
+    await models.learn(["model"])
+    return Ledger(database, (services["text"], models["model"]))
+
+
+def asked(account: UUID, base: int = 0, least: int = 100, most: int = 300, *, take_all: bool = False) -> HoldRequest:
+    return HoldRequest(account, new_id(SystemClock()), base, least, most, take_all, "text", "model")
+
+
+Story = Callable[[Ledger, HoldRequest], Awaitable[None]]
+
+
+async def nothing(_ledger: Ledger, _request: HoldRequest) -> None:
+    """Nothing went before."""
+
+
+async def another_hold(ledger: Ledger, request: HoldRequest) -> None:
+    await ledger.take(asked(request.account, least=820, most=820))
+
+
+async def the_same_hold(ledger: Ledger, request: HoldRequest) -> None:
+    await ledger.take(request)
+
+
+async def its_settlement(ledger: Ledger, request: HoldRequest) -> None:
+    await ledger.settle(request)
+
+
+async def its_unknown_outcome(ledger: Ledger, request: HoldRequest) -> None:
+    await ledger.take(request)
+    await holds.mark_unknown(ledger.database, request.account, request.id, "nobody knows")
+
+
+async def its_release(ledger: Ledger, request: HoldRequest) -> None:
+    async with ledger.database.connection() as connection:
+        await holds.release(connection, [(request.account, request.id, "it never left")])
+
+
+async def a_block(ledger: Ledger, request: HoldRequest) -> None:
+    async with ledger.database.connection() as connection:
+        await accounts.block(connection, request.account, blocked=True)
+
+
+async def no_grant(ledger: Ledger, request: HoldRequest) -> None:
+    async with ledger.database.connection() as connection:
+        await connection.execute("UPDATE jangbu.balances SET granted = 0 WHERE account_id = $1", request.account)
+
+
+SIZES: dict[str, dict[str, Any]] = {
+    "a range": {},
+    "half of what is left": {"least": 10, "most": 5_000},
+    "half beyond a base": {"base": 400, "least": 400, "most": 5_000},
+    "all": {"least": 10, "most": 5_000, "take_all": True},
+    "all of a little": {"least": 10, "most": 20, "take_all": True},
+    "exactly what is left": {"least": GRANTED, "most": GRANTED},
+    "nothing": {"least": 0, "most": 0},
+    "more than there is": {"least": GRANTED + 1, "most": 5_000},
+    "more than all": {"least": GRANTED + 1, "most": 5_000, "take_all": True},
+}
+AGAINST = (another_hold, the_same_hold, its_settlement, its_unknown_outcome, its_release, a_block, no_grant)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("before", [nothing, *AGAINST], ids=lambda story: story.__name__)
+async def test_a_hold_alone_is_a_hold_in_company(ledger: Ledger, size: str, before: Story) -> None:
+    alone, in_company = asked(ALONE, **SIZES[size]), asked(IN_COMPANY, **SIZES[size])
+    await before(ledger, alone)
+    await before(ledger, in_company)
+    (by_itself,) = await ledger.take(alone)
+    together, _ = await ledger.take(in_company, asked(NEIGHBOUR))
+    assert by_itself == together
+    assert await ledger.book(ALONE) == await ledger.book(IN_COMPANY)
+
+
+@pytest.mark.parametrize(
+    ("size", "amount"),
+    [("a range", 300), ("half of what is left", 500), ("half beyond a base", 700), ("all", 1_000), ("nothing", 0)],
+)
+async def test_plain_holds_are_taken_by_the_short_statement(ledger: Ledger, size: str, amount: int) -> None:
+    request = asked(ALONE, **SIZES[size])
+    async with ledger.database.connection() as connection:
+        rows = await connection.fetch(statement("hold_take_one"), *request, True, "a test", 60)
+    assert [tuple(row) for row in rows] == [(amount, GRANTED)]
+    assert await ledger.book(ALONE) == [
+        {"granted": GRANTED, "used": 0, "held": amount},
+        {
+            "amount": amount,
+            "state": "open",
+            "may_have_left": True,
+            "service": "text",
+            "model": "model",
+            "owner": "a test",
+            "seconds": 60,
+        },
+    ]
+
+
+@pytest.mark.parametrize("before", AGAINST, ids=lambda story: story.__name__)
+async def test_the_short_statement_leaves_the_rest_alone(ledger: Ledger, before: Story) -> None:
+    request = asked(ALONE, least=300)
+    await before(ledger, request)
+    book = await ledger.book(ALONE)
+    async with ledger.database.connection() as connection:
+        assert await connection.fetch(statement("hold_take_one"), *request, True, "a test", 60) == []
+    assert await ledger.book(ALONE) == book
+
+
+async def test_who_has_no_account_is_told_so(ledger: Ledger) -> None:
+    nobody = account_id("p", "nobody opened this")
+    (alone,) = await ledger.take(asked(nobody))
+    in_company, _ = await ledger.take(asked(nobody), asked(NEIGHBOUR))
+    assert alone == in_company
+    assert (alone.amount, alone.account_state) == (None, None)
