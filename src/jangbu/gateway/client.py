@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from jangbu.gateway.bodies import Receive
+from jangbu.gateway.in_time import InTime
 
 __all__ = ["Client", "Send"]
 
@@ -68,9 +69,8 @@ class Client:
         if self.is_gone:
             return
         try:
-            async with asyncio.timeout(self._seconds):
-                for message in messages:
-                    await self._send(message)
+            for message in messages:
+                await InTime(self._send(message), self._seconds)
         except (TimeoutError, OSError):
             self._leave()
 
