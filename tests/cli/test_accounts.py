@@ -127,6 +127,14 @@ def test_a_grant_to_nobody_says_how_to_open_the_account(jangbu: Jangbu) -> None:
     assert "jangbu accounts create nobody" in refused.error_line
 
 
+def test_who_erases_nobody_is_told_who_has_an_account(jangbu: Jangbu) -> None:
+    for yes in ((), ("--yes",)):
+        refused = jangbu("accounts", "erase", "nobody", *yes)
+        assert refused.code == 3
+        assert "'nobody' has no account" in refused.error_line
+        assert "`jangbu accounts list` shows who has one" in refused.error_line
+
+
 def test_what_is_advised_means_the_same_project(jangbu: Jangbu) -> None:
     refused = jangbu("--project", "the shop", "grant", "nobody", "5", "--key", "k")
     assert "`jangbu accounts create nobody --project 'the shop'`" in refused.error_line

@@ -103,9 +103,10 @@ async def erase(
     """
     async with session.ledger() as metering:
         from jangbu.metering.erasing import erase as forget
+        from jangbu.metering.erasing import to_erase
 
         user = await metering.accounts.user_named(user)
-        await metering.accounts.find(user)
+        await to_erase(metering, user)
         if not yes and not session.agrees(f"Forget who {user} was, for good?"):
             raise InvalidInput("nothing was erased", hint="give --yes to erase")
         erased = await forget(metering, session.settings().project, user)

@@ -15,7 +15,7 @@ from jangbu.domain.ledger import (
     account_id,
     is_erased,
 )
-from jangbu.errors import InvalidInput, JangbuError
+from jangbu.errors import InvalidInput, JangbuError, NoAccount
 from jangbu.metering.audit import Audit, Change
 from jangbu.metering.bulk_grants import BulkGrants
 from jangbu.metering.burning import burn_within
@@ -76,11 +76,11 @@ class Accounts:
         await done_once(self._database, account, key, digest("create", user), new_id(self.clock), open_it)
         return is_new
 
-    async def find(self, user: str) -> AccountRow:
-        """Give a user's account. Raises NotFound."""
+    async def find(self, user: str, *, hint: str = "") -> AccountRow:
+        """Give a user's account. Raises NotFound, with what to do where that is not to open one."""
         found = await accounts.find(self._database, self.id_of(user))
         if found is None:
-            raise unknown_user(user)
+            raise NoAccount(user, hint=hint)
         return found
 
     async def page(self, after: str = "", limit: int = 100) -> Sequence[AccountRow]:

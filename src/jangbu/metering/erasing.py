@@ -16,9 +16,10 @@ from jangbu.metering.holds import unknown_user
 from jangbu.metering.meter import Metering
 from jangbu.metering.postings import account_target
 from jangbu.storage import accounts, erasing
+from jangbu.storage.accounts import AccountRow
 from jangbu.storage.failures import translated
 
-__all__ = ["Erased", "erase"]
+__all__ = ["Erased", "erase", "to_erase"]
 
 _FIRST = UUID(int=0)
 _AT_ONCE = 5_000
@@ -33,6 +34,11 @@ class Erased:
     is_new: bool
 
 
+async def to_erase(ledger: Metering, user: str) -> AccountRow:
+    """Give the account of a user who is to be forgotten. Raises NotFound: to open one first would forget nobody."""
+    return await ledger.accounts.find(user, hint="`jangbu accounts list` shows who has one")
+
+
 async def erase(ledger: Metering, project: str, user: str) -> Erased:
     """Forget who a user was; their keys end, and their calls are refused for good. Again it forgets what came since.
 
@@ -40,7 +46,7 @@ async def erase(ledger: Metering, project: str, user: str) -> Erased:
     where that breaks off, erasing again goes on. Raises NotFound; and with nothing changed StillRunning while calls
     hold tokens, and NotPermitted where this process may not change the audit.
     """
-    found = await ledger.accounts.find(user)
+    found = await to_erase(ledger, user)
     erased = Erased(found.id, erased_name(found.id), found.user != erased_name(found.id))
     with translated():
         # Committed before the names go: whoever takes a hold from then on sees it, and no call goes on afterwards.
