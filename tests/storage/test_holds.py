@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -167,7 +168,7 @@ async def shown(database: Database) -> list[UUID]:
     return [row["usage_id"] for row in rows]
 
 
-async def until_somebody_waits(watching: Connection, waiting: "asyncio.Task[bool]") -> None:
+async def until_somebody_waits(watching: Connection, waiting: "asyncio.Task[Any]") -> None:
     """Wait until a statement has begun and waits for a lock, or has ended all the same."""
     while not waiting.done():
         if await watching.fetchval(WAITS):

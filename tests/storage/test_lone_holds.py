@@ -1,5 +1,6 @@
 """A hold means the same whether it was taken alone, by its own statement, or in a batch."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +11,11 @@ import pytest
 from jangbu.clock import SystemClock, new_id
 from jangbu.domain.ledger import account_id
 from jangbu.storage import accounts, holds, usage
-from jangbu.storage.database import Database
+from jangbu.storage.database import Connection, Database
 from jangbu.storage.holds import HoldAnswer, HoldRequest
 from jangbu.storage.names import Names
 from jangbu.storage.statements import statement
+from tests.storage.test_holds import until_somebody_waits
 from tests.storage.test_usage import PLAIN
 
 ALONE, IN_COMPANY, NEIGHBOUR = (account_id("p", user) for user in ("alone", "in company", "neighbour"))
@@ -162,6 +164,46 @@ async def test_the_short_statement_leaves_the_rest_alone(ledger: Ledger, before:
     async with ledger.database.connection() as connection:
         assert await connection.fetch(statement("hold_take_one"), *request, True, "a test", 60) == []
     assert await ledger.book(ALONE) == book
+
+
+Meanwhile = Callable[[Connection, HoldRequest], Awaitable[None]]
+
+
+async def nearly_all_is_used(connection: Connection, request: HoldRequest) -> None:
+    await connection.execute("UPDATE jangbu.balances SET used = 950 WHERE account_id = $1", request.account)
+
+
+async def more_is_granted(connection: Connection, request: HoldRequest) -> None:
+    await connection.execute("UPDATE jangbu.balances SET granted = 9000 WHERE account_id = $1", request.account)
+
+
+async def it_is_given_back(connection: Connection, request: HoldRequest) -> None:
+    await holds.release(connection, [(request.account, request.id, "it never left")])
+
+
+async def it_is_taken(connection: Connection, request: HoldRequest) -> None:
+    await holds.take(connection, [request], owner="another", seconds=60, may_have_left=True)
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "amount"),
+    [(nearly_all_is_used, None), (more_is_granted, 4_500), (it_is_given_back, None), (it_is_taken, None)],
+    ids=lambda each: getattr(each, "__name__", None),
+)
+async def test_who_waits_for_a_balance_holds_of_what_it_has_become(
+    ledger: Ledger, meanwhile: Meanwhile, amount: int | None
+) -> None:
+    for account, neighbours in ((ALONE, []), (IN_COMPANY, [asked(NEIGHBOUR)])):
+        request = asked(account, most=5_000)
+        async with ledger.database.connection() as before, ledger.database.connection() as watching:
+            async with before.transaction():
+                await before.execute("SELECT FROM jangbu.balances WHERE account_id = $1 FOR NO KEY UPDATE", account)
+                taking = asyncio.create_task(ledger.take(request, *neighbours))
+                await until_somebody_waits(watching, taking)
+                assert not taking.done()
+                await meanwhile(before, request)
+        assert (await taking)[0].amount == amount
+    assert await ledger.book(ALONE) == await ledger.book(IN_COMPANY)
 
 
 async def test_who_has_no_account_is_told_so(ledger: Ledger) -> None:

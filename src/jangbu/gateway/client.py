@@ -1,7 +1,7 @@
 """The client's side of a call: answers go out through here, and that the client left is noticed here."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -69,10 +69,13 @@ class Client:
         if self.is_gone:
             return
         try:
-            for message in messages:
-                await InTime(self._send(message), self._seconds)
+            await InTime(self._send_all(messages), self._seconds)
         except (TimeoutError, OSError):
             self._leave()
+
+    async def _send_all(self, messages: Sequence[MutableMapping[str, Any]]) -> None:
+        for message in messages:
+            await self._send(message)
 
     def _leave(self) -> None:
         if not self.is_gone:

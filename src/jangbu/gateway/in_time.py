@@ -12,7 +12,8 @@ Result = TypeVar("Result")
 class InTime(Generic[Result]):
     """Awaits ``work``, no longer than ``seconds`` from when it first waits; raises TimeoutError then.
 
-    What is done without waiting costs no timer. With one for every piece, streams took 6% more of a processor.
+    What is done without waiting is not bounded, and costs no timer: one for every piece of a stream cost 6% more of a
+    processor.
     """
 
     __slots__ = ("_seconds", "_work")
@@ -24,7 +25,7 @@ class InTime(Generic[Result]):
     def __await__(self) -> Generator[Any, Any, Result]:
         steps = self._work.__await__()
         try:
-            waited_for = steps.send(None)
+            waited_for = next(steps)
         except StopIteration as ended:
             result: Result = ended.value
             return result
@@ -45,15 +46,13 @@ class _Begun(Generic[Result]):
         self._waited_for = waited_for
 
     def __await__(self) -> Generator[Any, Any, Result]:
-        waited_for = self._waited_for
         try:
-            while True:
-                try:
-                    given = yield waited_for
-                except BaseException as error:
-                    waited_for = self._steps.throw(error)
-                else:
-                    waited_for = self._steps.send(given)
-        except StopIteration as ended:
-            result: Result = ended.value
-            return result
+            yield self._waited_for
+        except BaseException as error:
+            try:
+                self._waited_for = self._steps.throw(error)
+            except StopIteration as ended:
+                result: Result = ended.value
+                return result
+            return (yield from self.__await__())
+        return (yield from self._steps)

@@ -77,6 +77,8 @@ async def take(
     connection: Connection, requests: Sequence[HoldRequest], *, owner: str, seconds: int, may_have_left: bool
 ) -> list[HoldAnswer]:
     """Take a batch of holds, each against what the ones before it left. Answers come in the order of the requests."""
+    if not requests:
+        return []
     if len(requests) == 1:
         taken = await _take_one(connection, requests[0], may_have_left, owner, seconds)
         if taken is not None:
@@ -106,7 +108,7 @@ async def take(
 async def _take_one(
     connection: Connection, request: HoldRequest, may_have_left: bool, owner: str, seconds: int
 ) -> HoldAnswer | None:
-    """Take a lone hold by the statement that starts fastest; None, with nothing changed, where that is not all."""
+    """Take a lone hold by the statement that starts fastest; None where there is more to it, nothing changed."""
     row = await connection.fetchrow(statement("hold_take_one"), *request, may_have_left, owner, seconds)
     return None if row is None else HoldAnswer(row["amount"], row["available"], "active")
 

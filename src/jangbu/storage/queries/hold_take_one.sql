@@ -1,7 +1,7 @@
 -- Takes a lone hold that nothing speaks against: the same outcome as hold_take, without the machinery that a batch needs,
--- which takes longer to start than one hold takes to write, while a call waits for it before it is made. Whatever is not
--- so, an account that cannot call, too little left, an id that was held or settled before, gives no row and changes
--- nothing, and goes to hold_take, which tells why.
+-- which takes longer to start than one hold takes to write. A call waits for it before it is made. An account that
+-- cannot call, too little left, an id that was held or settled before: these give no row and change nothing, and go to
+-- hold_take, which tells why. So a hold that is refused costs two statements.
 WITH locked AS (
     SELECT b.granted - b.used - b.held AS available
     FROM jangbu.balances AS b
