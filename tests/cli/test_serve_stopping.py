@@ -87,9 +87,7 @@ def test_what_does_not_end_in_time_is_cut_and_not_given_away(
         client = begun(service, slow_gemini)
         before = time.monotonic()
         assert service.stop() == 0
-        assert time.monotonic() - before < 25, (
-            "the answer would take thirty seconds to its next piece, and the service waits as long"
-        )
+        assert time.monotonic() - before < 25, "its next piece would come after thirty seconds"
         client.join()
         used, held = service.used()
         assert (used > 0) is not (held > 0), (

@@ -40,11 +40,12 @@ class Ledger:
         async with self.database.connection() as connection:
             return await holds.take(connection, requests, owner="a test", seconds=60, may_have_left=True)
 
-    async def settle(self, request: HoldRequest) -> None:
+    async def settle(self, request: HoldRequest, connection: Connection) -> None:
         service, model = self.numbers
-        row = PLAIN._replace(account_id=request.account, id=request.id, service_id=service, model_id=model)
-        async with self.database.connection() as connection:
-            await usage.flush(connection, [row], "p", 1)
+        row = PLAIN._replace(
+            account_id=request.account, id=request.id, service_id=service, model_id=model, was_held=True
+        )
+        await usage.flush(connection, [row], "p", 1)
 
     async def book(self, account: UUID) -> list[dict[str, Any]]:
         async with self.database.connection() as connection:
@@ -84,7 +85,8 @@ async def the_same_hold(ledger: Ledger, request: HoldRequest) -> None:
 
 
 async def its_settlement(ledger: Ledger, request: HoldRequest) -> None:
-    await ledger.settle(request)
+    async with ledger.database.connection() as connection:
+        await ledger.settle(request, connection)
 
 
 async def its_unknown_outcome(ledger: Ledger, request: HoldRequest) -> None:
@@ -166,42 +168,57 @@ async def test_the_short_statement_leaves_the_rest_alone(ledger: Ledger, before:
     assert await ledger.book(ALONE) == book
 
 
-Meanwhile = Callable[[Connection, HoldRequest], Awaitable[None]]
+Meanwhile = Callable[[Ledger, Connection, HoldRequest], Awaitable[None]]
 
 
-async def nearly_all_is_used(connection: Connection, request: HoldRequest) -> None:
+async def nearly_all_is_used(_ledger: Ledger, connection: Connection, request: HoldRequest) -> None:
     await connection.execute("UPDATE jangbu.balances SET used = 950 WHERE account_id = $1", request.account)
 
 
-async def more_is_granted(connection: Connection, request: HoldRequest) -> None:
+async def more_is_granted(_ledger: Ledger, connection: Connection, request: HoldRequest) -> None:
     await connection.execute("UPDATE jangbu.balances SET granted = 9000 WHERE account_id = $1", request.account)
 
 
-async def it_is_given_back(connection: Connection, request: HoldRequest) -> None:
+async def it_is_given_back(_ledger: Ledger, connection: Connection, request: HoldRequest) -> None:
     await holds.release(connection, [(request.account, request.id, "it never left")])
 
 
-async def it_is_taken(connection: Connection, request: HoldRequest) -> None:
+async def it_is_taken(_ledger: Ledger, connection: Connection, request: HoldRequest) -> None:
     await holds.take(connection, [request], owner="another", seconds=60, may_have_left=True)
 
 
+async def it_is_settled(ledger: Ledger, connection: Connection, request: HoldRequest) -> None:
+    await ledger.settle(request, connection)
+
+
 @pytest.mark.parametrize(
-    ("meanwhile", "amount"),
-    [(nearly_all_is_used, None), (more_is_granted, 4_500), (it_is_given_back, None), (it_is_taken, None)],
+    ("before", "meanwhile", "amount"),
+    [
+        (nothing, nearly_all_is_used, None),
+        (nothing, more_is_granted, 4_500),
+        (nothing, it_is_given_back, None),
+        (nothing, it_is_taken, None),
+        (the_same_hold, it_is_given_back, None),
+        (the_same_hold, it_is_settled, None),
+    ],
     ids=lambda each: getattr(each, "__name__", None),
 )
 async def test_who_waits_for_a_balance_holds_of_what_it_has_become(
-    ledger: Ledger, meanwhile: Meanwhile, amount: int | None
+    ledger: Ledger, before: Story, meanwhile: Meanwhile, amount: int | None
 ) -> None:
     for account, neighbours in ((ALONE, []), (IN_COMPANY, [asked(NEIGHBOUR)])):
         request = asked(account, most=5_000)
-        async with ledger.database.connection() as before, ledger.database.connection() as watching:
-            async with before.transaction():
-                await before.execute("SELECT FROM jangbu.balances WHERE account_id = $1 FOR NO KEY UPDATE", account)
-                taking = asyncio.create_task(ledger.take(request, *neighbours))
-                await until_somebody_waits(watching, taking)
-                assert not taking.done()
-                await meanwhile(before, request)
+        await before(ledger, request)
+        async with (
+            ledger.database.connection() as watching,
+            ledger.database.connection() as first,
+            first.transaction(),
+        ):
+            await first.execute("SELECT FROM jangbu.balances WHERE account_id = $1 FOR NO KEY UPDATE", account)
+            taking = asyncio.create_task(ledger.take(request, *neighbours))
+            await until_somebody_waits(watching, taking)
+            assert not taking.done()
+            await meanwhile(ledger, first, request)
         assert (await taking)[0].amount == amount
     assert await ledger.book(ALONE) == await ledger.book(IN_COMPANY)
 
