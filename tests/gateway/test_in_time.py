@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jangbu.gateway.in_time import InTime
+from jangbu.gateway.in_time import in_time
 
 LONG = 60
 
@@ -53,7 +53,7 @@ async def test_what_does_not_wait_is_done_at_once_and_without_a_timer(monkeypatc
         turned = True
 
     loop.call_soon(turn)
-    assert await InTime(Work().do(), LONG) == "done"
+    assert await in_time(Work().do(), LONG) == "done"
     assert not turned
     assert timers == []
 
@@ -61,7 +61,7 @@ async def test_what_does_not_wait_is_done_at_once_and_without_a_timer(monkeypatc
 @pytest.mark.parametrize("waits", [1, 3])
 async def test_what_waits_is_waited_for(waits: int) -> None:
     work = Work(waits)
-    waiting = asyncio.create_task(_in_time(work, LONG))
+    waiting = asyncio.ensure_future(in_time(work.do(), LONG))
     await work.begun.wait()
     for each in work.opened:
         await asyncio.sleep(0)
@@ -76,7 +76,7 @@ async def test_what_takes_too_long_is_ended(waits: int) -> None:
     for each in work.opened[:-1]:
         each.set()
     with pytest.raises(TimeoutError):
-        await InTime(work.do(), 0.01)
+        await in_time(work.do(), 0.01)
     assert work.ended_by == "CancelledError"
     task = asyncio.current_task()
     assert task is not None
@@ -85,7 +85,7 @@ async def test_what_takes_too_long_is_ended(waits: int) -> None:
 
 async def test_the_time_is_over_for_what_should_have_ended_before() -> None:
     with pytest.raises(TimeoutError):
-        await InTime(Work(1).do(), -1)
+        await in_time(Work(1).do(), -1)
 
 
 @pytest.mark.parametrize("waits", [0, 1, 3])
@@ -93,7 +93,7 @@ async def test_errors_pass(waits: int) -> None:
     work = Work(waits, ValueError("its own"))
     asyncio.get_running_loop().call_soon(work.open)
     with pytest.raises(ValueError, match="its own"):
-        await InTime(work.do(), LONG)
+        await in_time(work.do(), LONG)
     assert work.ended_by == "ValueError"
 
 
@@ -102,7 +102,7 @@ async def test_who_is_cancelled_ends_the_work(waits: int) -> None:
     work = Work(waits)
     for each in work.opened[:-1]:
         each.set()
-    waiting = asyncio.create_task(_in_time(work, LONG))
+    waiting = asyncio.ensure_future(in_time(work.do(), LONG))
     await work.begun.wait()
     await asyncio.sleep(0)
     waiting.cancel()
@@ -119,7 +119,7 @@ async def test_work_that_holds_on_to_its_end_may_give_a_result() -> None:
             await asyncio.sleep(0)
         return "done all the same"
 
-    waiting = asyncio.create_task(_awaited(InTime(stubborn(), LONG)))
+    waiting = asyncio.ensure_future(in_time(stubborn(), LONG))
     await asyncio.sleep(0)
     waiting.cancel()
     assert await waiting == "done all the same"
@@ -129,14 +129,6 @@ async def test_a_future_is_waited_for_as_well() -> None:
     loop = asyncio.get_running_loop()
     made: asyncio.Future[str] = loop.create_future()
     loop.call_later(0.01, made.set_result, "done")
-    assert await InTime(made, LONG) == "done"
+    assert await in_time(made, LONG) == "done"
     with pytest.raises(TimeoutError):
-        await InTime(loop.create_future(), 0.01)
-
-
-async def _in_time(work: Work, seconds: float) -> str:
-    return await InTime(work.do(), seconds)
-
-
-async def _awaited(bounded: InTime[str]) -> str:
-    return await bounded
+        await in_time(loop.create_future(), 0.01)

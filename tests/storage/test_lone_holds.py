@@ -13,12 +13,10 @@ from jangbu.domain.ledger import account_id
 from jangbu.storage import accounts, holds, usage
 from jangbu.storage.database import Connection, Database
 from jangbu.storage.holds import HoldAnswer, HoldRequest
-from jangbu.storage.names import Names
 from jangbu.storage.statements import statement
 from tests.storage.test_holds import until_somebody_waits
-from tests.storage.test_usage import PLAIN
+from tests.storage.test_usage import ALONE, IN_COMPANY, NEIGHBOUR, PLAIN, open_accounts
 
-ALONE, IN_COMPANY, NEIGHBOUR = (account_id("p", user) for user in ("alone", "in company", "neighbour"))
 GRANTED = 1_000
 LEFT = "SELECT granted, used, held FROM jangbu.balances WHERE account_id = $1"
 HELD = """
@@ -54,15 +52,7 @@ class Ledger:
 
 @pytest.fixture
 async def ledger(database: Database) -> Ledger:
-    await usage.make_partitions(database, [SystemClock().now()])
-    for account, user in ((ALONE, "alone"), (IN_COMPANY, "in company"), (NEIGHBOUR, "neighbour")):
-        await accounts.create(database, account, "p", user)
-        async with database.connection() as connection:
-            await connection.execute(f"UPDATE jangbu.balances SET granted = {GRANTED} WHERE account_id = $1", account)
-    services, models = Names(database, "service"), Names(database, "model")
-    await services.learn(["text"])
-    await models.learn(["model"])
-    return Ledger(database, (services["text"], models["model"]))
+    return Ledger(database, await open_accounts(database, GRANTED))
 
 
 def asked(account: UUID, base: int = 0, least: int = 100, most: int = 300, *, take_all: bool = False) -> HoldRequest:

@@ -91,15 +91,20 @@ class Ledger:
 
 @pytest.fixture
 async def ledger(database: Database) -> Ledger:
+    return Ledger(database, await open_accounts(database, 10_000))
+
+
+async def open_accounts(database: Database, granted: int) -> tuple[int, int]:
+    """Open the accounts with so many tokens each; give the numbers of the service and the model."""
     await usage.make_partitions(database, [SystemClock().now()])
     for account, user in ((ALONE, "alone"), (IN_COMPANY, "in company"), (NEIGHBOUR, "neighbour")):
         await accounts.create(database, account, "p", user)
         async with database.connection() as connection:
-            await connection.execute("UPDATE jangbu.balances SET granted = 10000 WHERE account_id = $1", account)
+            await connection.execute("UPDATE jangbu.balances SET granted = $2 WHERE account_id = $1", account, granted)
     services, models = Names(database, "service"), Names(database, "model")
     await services.learn(["text"])
     await models.learn(["model"])
-    return Ledger(database, (services["text"], models["model"]))
+    return services["text"], models["model"]
 
 
 Story = Callable[[Ledger, UsageRow], Awaitable[None]]

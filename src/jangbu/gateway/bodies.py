@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from jangbu.errors import InvalidInput, LimitReached, TooLarge
-from jangbu.gateway.in_time import InTime
+from jangbu.gateway.in_time import in_time
 from jangbu.gateway.shares import SHARE, Shares
 from jangbu.metering.strict_json import SURROGATE, VALUES_MOST, json_object
 
@@ -113,7 +113,7 @@ async def read_body(
     deadline = now() + idle_seconds
     while True:
         try:
-            message = await InTime(receive(), deadline - now())
+            message = await in_time(receive(), deadline - now())
         except TimeoutError:
             raise InvalidInput("the body came too slowly", hint=f"it may pause for {idle_seconds} s") from None
         if message["type"] == "http.disconnect":

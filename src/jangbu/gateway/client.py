@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from jangbu.gateway.bodies import Receive
-from jangbu.gateway.in_time import InTime
+from jangbu.gateway.in_time import in_time
 
 __all__ = ["Client", "Send"]
 
@@ -69,7 +69,7 @@ class Client:
         if self.is_gone:
             return
         try:
-            await InTime(self._send_all(messages), self._seconds)
+            await in_time(self._send_all(messages), self._seconds)
         except (TimeoutError, OSError):
             self._leave()
 

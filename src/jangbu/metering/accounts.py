@@ -77,7 +77,7 @@ class Accounts:
         return is_new
 
     async def find(self, user: str, *, hint: str = "") -> AccountRow:
-        """Give a user's account. Raises NotFound, with what to do where that is not to open one."""
+        """Give a user's account. Raises NotFound; ``hint`` says what to do then, where that is not to open one."""
         found = await accounts.find(self._database, self.id_of(user))
         if found is None:
             raise NoAccount(user, hint=hint)
