@@ -87,7 +87,7 @@ def test_what_does_not_end_in_time_is_cut_and_not_given_away(
         client = begun(service, slow_gemini)
         before = time.monotonic()
         assert service.stop() == 0
-        assert time.monotonic() - before < 25, "its next piece would come after thirty seconds"
+        assert time.monotonic() - before < 10
         client.join()
         used, held = service.used()
         assert (used > 0) is not (held > 0), (
@@ -108,5 +108,5 @@ def test_who_asks_twice_does_not_wait(jangbu: Jangbu, slow_gemini: FakeGemini, w
         assert service.process.poll() is None
         before = time.monotonic()
         assert service.stop(signal.SIGINT) == 130
-        assert time.monotonic() - before < 25, "the service would wait for thirty seconds"
+        assert time.monotonic() - before < 5
         client.join()

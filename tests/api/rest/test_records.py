@@ -279,7 +279,7 @@ async def test_a_batch_waits_once_for_a_database_that_is_away(database_url: str)
         sent = [record(each, call_id=f"call-{each}") for each in range(2, 102)]
         results = (await api.post("/records/batch", {"records": sent})).ok["results"]
     assert {each["error"]["code"] for each in results} == {"database_unreachable"}
-    assert time.monotonic() - began_at < 30, "a hundred would have waited a hundred seconds"
+    assert time.monotonic() - began_at < 4
 
 
 async def test_what_a_database_that_is_away_does_not_take_is_accepted_and_recorded_once(
