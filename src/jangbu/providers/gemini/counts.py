@@ -177,7 +177,7 @@ class _Details:
         """
         details = _first(self._usage, names)
         if not isinstance(details, (list, tuple)):
-            return Breakdown(text=count) if count else _NOTHING
+            return Breakdown(count) if count else _NOTHING
         named: dict[str, int] = {}
         for detail in details:
             if isinstance(detail, (dict, Mapping)):
@@ -186,6 +186,8 @@ class _Details:
         if sum(named.values()) > count:
             self.anomalies.append(Anomaly.DETAILS_EXCEED_COUNT)
         named.pop("text", None)
+        if not named:
+            return Breakdown(count)
         left = count
         for modality, tokens in named.items():
             named[modality] = min(tokens, left)

@@ -9,7 +9,7 @@ from jangbu.providers.gemini.compression import decoder
 from jangbu.providers.gemini.framing import Frames
 from jangbu.providers.gemini.interactions import InteractionsReader
 from jangbu.providers.gemini.reader import Context, Ending, Reader
-from jangbu.providers.gemini.surfaces import reader_for, surface_of
+from jangbu.providers.gemini.surfaces import reader_for, shows_a_surface, surface_of
 
 
 class StreamMeter:
@@ -75,7 +75,7 @@ class StreamMeter:
             for each in event:
                 self.feed_object(each)
             return
-        if not isinstance(event, Mapping):
+        if not isinstance(event, (dict, Mapping)):
             self._strange += 1
             return
         self._seen += 1
@@ -106,13 +106,14 @@ class StreamMeter:
 
     def _recognise(self, event: Mapping[str, Any]) -> None:
         """See whether an object is one that a surface writes, and begin to read as soon as one is."""
-        shape = surface_of(event)
+        named = self._surface
+        shape = surface_of(event) if named is None else named if shows_a_surface(event) else None
         is_error = event.get("error") is not None
         if shape is not None or is_error or not event:
             self._recognised = True
         else:
             self._strange += 1
-        if self._reader is None and (shape is not None or self._surface is not None or is_error):
+        if self._reader is None and (shape is not None or named is not None or is_error):
             self._begin(shape)
 
     def _begin(self, shape: Surface | None) -> None:

@@ -38,7 +38,7 @@ def verbatim(usage: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: object, depth: int) -> Any:
-    # Nearly every value is one of these two, as JSON wrote them.
+    # Nearly every value is one of these, as JSON wrote them.
     if type(value) is int and 0 <= value <= COUNT_MAX:
         return value
     if type(value) is str:
@@ -46,12 +46,14 @@ def _plain(value: object, depth: int) -> Any:
     if depth > _DEPTH_MOST:
         return "nested too deep"
     match value:
-        case Enum():
-            plain = _plain(value.value, depth + 1)
-        case dict() | Mapping():
+        case dict():
             plain = {_storable(str(key)): _plain(inner, depth + 1) for key, inner in value.items()}
         case list() | tuple():
             plain = [_plain(inner, depth + 1) for inner in value]
+        case Enum():
+            plain = _plain(value.value, depth + 1)
+        case Mapping():
+            plain = {_storable(str(key)): _plain(inner, depth + 1) for key, inner in value.items()}
         case float() if math.isfinite(value):
             plain = value
         case bool() | None:

@@ -59,7 +59,7 @@ def output_bound(verb: str | None, body: Mapping[str, Any], model: str | None) -
     # A limit that cannot be read limits nothing.
     chosen = max(limits) if limits and min(limits) > 0 else 0
     each = min(chosen, output_limit(model, unknown=chosen)) if chosen else output_limit(model)
-    candidates = max(1, *(CANDIDATES_MOST if count < 0 else count for count in counts), 1)
+    candidates = max([1, *(CANDIDATES_MOST if count < 0 else count for count in counts)]) if counts else 1
     return OutputBound(min(each * candidates, COUNT_MAX), bool(chosen), candidates)
 
 
@@ -73,9 +73,10 @@ def with_output_limit(verb: str | None, body: Mapping[str, Any], limit: int) -> 
 
 def _values(holders: Iterable[Any], names: Iterable[str]) -> list[int]:
     """Read the counts of these names; one that cannot be read is -1."""
-    objects = [holder for holder in holders if isinstance(holder, Mapping)]
-    counts = (read_count(_whole(holder.get(name))) for holder in objects for name in names)
-    return [count for count in counts if count is not None]
+    objects = [holder for holder in holders if isinstance(holder, (dict, Mapping))]
+    given = [value for holder in objects for name in names if (value := holder.get(name)) is not None]
+    # What is given is not None, and so is what is read of it.
+    return [read_count(value if type(value) is int else _whole(value)) or 0 for value in given]
 
 
 def _whole(value: Any) -> Any:

@@ -48,6 +48,11 @@ def surface_of(answer: Mapping[str, Any]) -> Surface | None:
     return _by_own_keys(answer) or _by_name(answer) or _by_usage(answer)
 
 
+def shows_a_surface(answer: Mapping[str, Any]) -> bool:
+    """Tell whether an object is one that a surface writes; nearly all are generateContent's, and tell so at once."""
+    return not _GENERATE.isdisjoint(answer) or surface_of(answer) is not None
+
+
 def _by_own_keys(answer: Mapping[str, Any]) -> Surface | None:
     """Look for what one surface alone writes."""
     keys = answer.keys()

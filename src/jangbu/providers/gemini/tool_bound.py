@@ -5,7 +5,7 @@ feed back as much as the model takes. What a search gives is the provider's own:
 back more than 1,534 tokens, and ten times that is held for.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jangbu.providers.gemini.fields import folded, listed
@@ -28,28 +28,47 @@ def fed_back_most(body: Mapping[str, Any], model: str | None) -> int:
 
     A cache may bring tools along: see ``reads_at_will``, which keeps all but searches out of caches.
     """
-    if _member(body, "agent") is not None or reads_at_will(body):
+    given = _members(body)
+    tools = _tools(given)
+    if "agent" in given or _reads_at_will(tools):
         return input_limit(model) or INPUT_MOST_UNKNOWN
-    may_search = any(name in _SEARCHES for name in _tools(body)) or _member(body, "cachedcontent") is not None
-    return SEARCH_MOST if may_search else 0
+    return SEARCH_MOST if "cachedcontent" in given or not _SEARCHES.isdisjoint(tools) else 0
 
 
 def reads_at_will(body: Mapping[str, Any]) -> bool:
     """Tell whether a request names a tool that may feed back as much as the model takes; an unknown one may."""
-    return any(name not in _OF_THE_CALLER and name not in _SEARCHES for name in _tools(body))
+    return _reads_at_will(_tools(_members(body)))
 
 
-def _tools(body: Mapping[str, Any]) -> Iterator[str]:
-    """Name the tools of a request; a chat may name some among Google's own fields beside OpenAI's."""
-    extra = _member(body, "extrabody")
-    for holder in (body, _member(body, "google"), extra, _member(extra, "google")):
-        for tool in listed(_member(holder, "tools")):
-            kind = _member(tool, "type")
-            names: Iterable[Any] = [kind] if isinstance(kind, str) else tool if isinstance(tool, Mapping) else [tool]
-            yield from (folded(str(name)) for name in names)
+def _reads_at_will(tools: Iterable[str]) -> bool:
+    return any(name not in _OF_THE_CALLER and name not in _SEARCHES for name in tools)
 
 
-def _member(holder: Any, name: str) -> Any:
-    """Give a member in whatever spelling."""
-    members = holder.items() if isinstance(holder, Mapping) else ()
-    return next((member for given, member in members if folded(given) == name and member is not None), None)
+def _tools(given: Mapping[str, Any]) -> list[str]:
+    """Name the tools of a request's members; a chat may name some among Google's own fields beside OpenAI's."""
+    holders = [given]
+    if "google" in given:
+        holders.append(_members(given["google"]))
+    if "extrabody" in given:
+        extra = _members(given["extrabody"])
+        holders += (extra, _members(extra.get("google")))
+    return [name for holder in holders for tool in listed(holder.get("tools")) for name in _names(tool)]
+
+
+def _names(tool: Any) -> list[str]:
+    """Name what one tool is, or the several that it holds."""
+    members = _members(tool)
+    if isinstance(kind := members.get("type"), str):
+        return [folded(kind)]
+    return [folded(str(name)) for name in (tool if isinstance(tool, Mapping) else [tool])]
+
+
+def _members(holder: Any) -> dict[str, Any]:
+    """Give the members of an object by their names in one spelling, but for null; the first of two spellings counts."""
+    if not isinstance(holder, (dict, Mapping)):
+        return {}
+    members: dict[str, Any] = {}
+    for name, member in holder.items():
+        if member is not None:
+            members.setdefault(folded(name), member)
+    return members
