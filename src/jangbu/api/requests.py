@@ -10,8 +10,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 from jangbu import telemetry
 
@@ -162,4 +162,4 @@ def _tell(request: Request, *, is_call: bool) -> None:
 def _id_of(scope: Message) -> str:
     """Give the id that the client chose, where it is sane, else a new one."""
     given = next((value for name, value in scope["headers"] if name == _ID_HEADER), b"")
-    return given.decode("ascii") if _SANE_ID.fullmatch(given) else uuid4().hex
+    return given.decode("ascii") if _SANE_ID.fullmatch(given) else token_hex(16)

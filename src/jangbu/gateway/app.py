@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from jangbu import telemetry
@@ -115,7 +116,7 @@ class Gateway:
             receive,
             client,
             self._parts.room.lease(payer.user),
-            self._origin(scope, headers),
+            partial(self._origin, scope, headers),
         )
         try:
             await self._serve_for(key, exchange, client)

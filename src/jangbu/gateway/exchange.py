@@ -94,8 +94,8 @@ class Exchange:
     client: Client = field(repr=False)
     lease: Lease = field(repr=False)
     """The room for the request's body."""
-    origin: str = ""
-    """The scheme and host under which the client reached the gateway."""
+    origin: Callable[[], str] = field(default=lambda: "", repr=False)
+    """Gives the scheme and host under which the client reached the gateway; hardly any call needs them."""
     spent: Callable[[int], None] = field(default=lambda _tokens: None, repr=False)
     """Counts charged tokens against the limits of the key."""
     named: list[str] = field(default_factory=list, repr=False)

@@ -206,10 +206,8 @@ async def _answered(
         seconds=parts.limits.upstream_seconds,
         shape=shape.feed if shape else lambda piece: piece,
     )
-    headers = exchange.answer_headers(answer)
-    known = {"call-id": call.call.id, "output-limit": wanted.limit}
-    begun = [*headers, *own_headers(known)]
-    relayed = await relay.run(exchange.client, exchange.receive, begun, at_once=wanted.streams)
+    headers = exchange.answer_headers(answer) + own_headers({"call-id": call.call.id, "output-limit": wanted.limit})
+    relayed = await relay.run(exchange.client, exchange.receive, headers, at_once=wanted.streams)
     outcome = await _with_count(exchange, relayed.outcome, wanted.counted)
     receipt = await interactions.finish(exchange, call, outcome, relayed)
     if receipt is not None:
@@ -217,7 +215,7 @@ async def _answered(
     if relayed.failure is not None:
         raise relayed.failure
     rest = relayed.rest + (shape.rest() if shape else b"")
-    await _end(exchange, answer, rest, [*headers, *own_headers({**known, **_charged(receipt)})])
+    await _end(exchange, answer, rest, headers + own_headers(_charged(receipt)))
 
 
 async def _end(exchange: Exchange, answer: UpstreamAnswer, rest: bytes, headers: list[tuple[bytes, bytes]]) -> None:

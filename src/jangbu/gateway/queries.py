@@ -58,6 +58,9 @@ class Query:
         return next((value for given, value in self.parameters if given == name), None)
 
 
+_NOTHING_ASKED = Query()
+
+
 def known_to(route: Route) -> frozenset[str]:
     """Give the parameters that a route knows: on another, nobody has tried what the provider makes of them."""
     if route.verb == "upload":
@@ -79,6 +82,8 @@ def read_query(raw_query: bytes, known: frozenset[str] = KNOWN, *, download: boo
     Raises InvalidInput for a parameter that is unknown or given twice, for a form of answer in which no usage could be
     read, and for bytes that belong into no query.
     """
+    if not raw_query:
+        return _NOTHING_ASKED
     given: dict[str, str] = {}
     for name, value in _pairs(raw_query):
         if name not in known and name not in _CREDENTIALS:

@@ -171,7 +171,7 @@ async def _own_address(exchange: Exchange, address: str, names: tuple[str, ...],
         # Bytes that came with the beginning were not read.
         await resources.resize(upload.account, upload.name, size)
         await resources.first_bytes(upload)
-    return f"{exchange.origin}/upload/{exchange.route.version}/files?upload_id={quote(token)}".encode()
+    return f"{exchange.origin()}/upload/{exchange.route.version}/files?upload_id={quote(token)}".encode()
 
 
 def _origin(address: str) -> tuple[str, str | None, int | None, bool]:

@@ -81,7 +81,7 @@ def sum_members(members: Iterable[Usage]) -> Usage:
     """Add the answers of a batch up; those that say nothing (errors) add nothing and stay listed."""
     listed = tuple(members)
     counting = [member for member in listed if member.source is not Source.NONE]
-    anomalies = once(anomaly for member in listed for anomaly in member.anomalies)
+    anomalies = once([anomaly for member in listed for anomaly in member.anomalies])
     raw = tuple(usage for member in listed for usage in member.raw)
     result = Usage(Surface.BATCH, tier=Tier.BATCH, anomalies=anomalies, raw=raw, members=listed)
     if not counting:

@@ -4,7 +4,7 @@ Field names: google-genai 3.4.0 ``types.py`` (GenerateContentResponseUsageMetada
 ``_gaos/types/interactions/usage.py``; recorded answers showed ``promptTokenDetails`` (singular) on embeddings.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,11 +32,13 @@ class Words:
     tool_details: Names = ()
     cached_details: Names = ()
     detail_count: Names = ("tokenCount",)
+    counts: Names = field(init=False)
+    """Every name of a count: a usage object with none of them says nothing."""
 
-    @property
-    def counts(self) -> Names:
-        """Every name of a count: a usage object with none of them says nothing."""
-        return self.prompt + self.candidates + self.thoughts + self.tool + self.cached + self.total
+    def __post_init__(self) -> None:
+        """Put the names of all counts together once: they are asked for with every object."""
+        counts = self.prompt + self.candidates + self.thoughts + self.tool + self.cached + self.total
+        object.__setattr__(self, "counts", counts)
 
 
 USAGE_METADATA = Words(
@@ -156,9 +158,9 @@ def read_count(value: object) -> int | None:
     return value
 
 
-def once(anomalies: Iterable[Anomaly]) -> tuple[Anomaly, ...]:
+def once(anomalies: Collection[Anomaly]) -> tuple[Anomaly, ...]:
     """Name each anomaly once, in the order found."""
-    return tuple(dict.fromkeys(anomalies))
+    return tuple(dict.fromkeys(anomalies)) if anomalies else ()
 
 
 class _Details:

@@ -61,6 +61,8 @@ class Frames:
         """Give each JSON object that the chunk completes."""
         if self._events is None and self._values is None:
             chunk = self._begin(chunk)
+        if self._values is not None and self._values.is_untouched and (whole := self._whole(chunk)) is not None:
+            return iter((whole,))
         return self._feed(self._strings.cut(chunk))
 
     def finish(self) -> Iterator[Any]:
@@ -96,10 +98,6 @@ class Frames:
             for data in self._events.feed(chunk):
                 yield from self._loaded(data)
         elif self._values is not None:
-            whole = self._whole(chunk) if self._values.is_untouched else None
-            if whole is not None:
-                yield whole
-                return
             for value in self._values.feed(chunk):
                 yield from self._loaded(value)
 

@@ -24,9 +24,10 @@ _OF_THE_ANSWER = ("modelVersion", "responseId", "serviceTier", "createTime")
 def read_metadata(usage: Mapping[str, Any]) -> Reading:
     """Read one usageMetadata object and check its total."""
     reading = read_usage(usage, USAGE_METADATA)
-    if not reading.valid:
+    mismatch = total_mismatch(reading.counts)
+    if not reading.valid or not mismatch:
         return reading
-    return Reading(reading.counts, reading.by_modality, once((*reading.anomalies, *total_mismatch(reading.counts))))
+    return Reading(reading.counts, reading.by_modality, once((*reading.anomalies, *mismatch)))
 
 
 class GenerateContentReader:

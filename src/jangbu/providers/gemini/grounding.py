@@ -7,6 +7,9 @@ from typing import Any
 from jangbu.domain.usage import Units
 
 
+_NONE = Units()
+
+
 @dataclass(slots=True)
 class Searches:
     """What was searched for over all chunks of one answer; chunks repeat what earlier ones said.
@@ -33,6 +36,8 @@ class Searches:
 
     def units(self) -> Units:
         """Give the counts: a request is grounded once, however many queries it made."""
+        if not (self.queries or self.web or self.maps):
+            return _NONE
         return Units(
             grounding_requests=int(self.web or bool(self.queries)),
             grounding_queries=len(self.queries),

@@ -34,7 +34,11 @@ def text(value: object) -> str | None:
 
 def verbatim(usage: Mapping[str, Any]) -> dict[str, Any]:
     """Copy a usage object word for word; only what JSON in a database cannot hold is replaced by its text."""
-    return {_storable(str(key)): _plain(value, 1) for key, value in usage.items()}
+    return _plain_object(usage, 1)
+
+
+def _plain_object(given: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    return {_storable(str(key)): _plain(value, depth) for key, value in given.items()}
 
 
 def _plain(value: object, depth: int) -> Any:
@@ -47,13 +51,13 @@ def _plain(value: object, depth: int) -> Any:
         return "nested too deep"
     match value:
         case dict():
-            plain = {_storable(str(key)): _plain(inner, depth + 1) for key, inner in value.items()}
+            plain = _plain_object(value, depth + 1)
         case list() | tuple():
             plain = [_plain(inner, depth + 1) for inner in value]
         case Enum():
             plain = _plain(value.value, depth + 1)
         case Mapping():
-            plain = {_storable(str(key)): _plain(inner, depth + 1) for key, inner in value.items()}
+            plain = _plain_object(value, depth + 1)
         case float() if math.isfinite(value):
             plain = value
         case bool() | None:
@@ -66,6 +70,6 @@ def _plain(value: object, depth: int) -> Any:
 
 
 def _storable(value: str) -> str:
-    if value.isascii() and "\x00" not in value:
+    if value.isidentifier() or (value.isascii() and "\x00" not in value):
         return value
     return _UNSTORABLE.sub("\ufffd", value)

@@ -37,6 +37,9 @@ class TierRead:
     anomalies: tuple[Anomaly, ...] = ()
 
 
+_NOTHING_SAID = TierRead()
+
+
 def read_tier(*words: object) -> TierRead:
     """Read the first word that is said: the usage object's, then the answer's, then the header's."""
     for word in words:
@@ -51,7 +54,7 @@ def read_tier(*words: object) -> TierRead:
             return TierRead(None, (Anomaly.UNKNOWN_TIER,))
         if tier is not None:
             return TierRead(tier)
-    return TierRead()
+    return _NOTHING_SAID
 
 
 def usage_tier_words(usage: Mapping[str, Any]) -> tuple[object, ...]:
@@ -71,6 +74,8 @@ def read_platform(answer: Mapping[str, Any], usage: Mapping[str, Any]) -> Platfo
 
 
 def _numbered(word: object, names: tuple[str, ...]) -> object:
+    if word is None:
+        return None
     if isinstance(word, int) and not isinstance(word, bool) and 0 <= word < len(names):
         return names[word]
     return word
