@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 
 from jangbu import telemetry
@@ -57,6 +58,7 @@ _TOLD_BY_US = "stamina"
 """Who logs each repetition without a word of what is repeated; our own events tell both."""
 
 Facts = Mapping[str, Any]
+Line = str | Callable[[], str | None]
 
 
 def log_format(chosen: LogFormat | None) -> LogFormat:
@@ -76,12 +78,12 @@ def logging_to_stderr(form: LogFormat, secrets: Iterable[str] = ()) -> Iterator[
     redact = _Redaction(secrets)
     writer = _Writer(sys.stderr.fileno())
 
-    handler = _Handler(lambda facts: writer.put(redact(written(facts))))
+    handler = _Handler(lambda facts: writer.put(redact(written({"time": _shown(time.time()), **facts}))))
     root = logging.getLogger()
     root.addHandler(handler)
     # Nothing in the line of a request is a client's own text, so there is nothing to search it for.
     unsubscribe = telemetry.subscribe(
-        lambda _event, facts: _hear(lambda line: writer.put(written(line)), facts), "request.ended"
+        lambda _event, facts: writer.put(partial(_request_line, written, time.time(), facts)), "request.ended"
     )
     try:
         yield
@@ -91,12 +93,12 @@ def logging_to_stderr(form: LogFormat, secrets: Iterable[str] = ()) -> Iterator[
         writer.close()
 
 
-def _hear(write: Callable[[Facts], None], facts: Facts) -> None:
-    """Write the line of a request. That a probe found all well is not worth one."""
+def _request_line(written: Callable[[Facts], str], ended: float, facts: Facts) -> str | None:
+    """Write the line of a request that ended then. That a probe found all well is not worth one."""
     if facts["verb"] in _PROBES and facts["status"] < 500:
-        return
+        return None
     shown = {
-        "time": _now(),
+        "time": _shown(ended),
         "level": "error" if facts["status"] >= 500 else "info",
         "event": "request",
         "request_id": facts["request_id"],
@@ -109,7 +111,7 @@ def _hear(write: Callable[[Facts], None], facts: Facts) -> None:
         "code": facts["code"],
         "broken_off": None if facts["is_whole"] else True,
     }
-    write({name: value for name, value in shown.items() if value is not None})
+    return written({name: value for name, value in shown.items() if value is not None})
 
 
 class _Handler(logging.Handler):
@@ -128,7 +130,6 @@ class _Handler(logging.Handler):
             return
         try:
             facts = {
-                "time": _now(),
                 "level": record.levelname.lower(),
                 "event": "log",
                 "logger": record.name,
@@ -158,18 +159,21 @@ class _Redaction:
 
 
 class _Writer:
-    """Writes lines in a thread of its own; a line for which there is no room is dropped."""
+    """Writes lines in a thread of its own; a line for which there is no room is dropped.
+
+    A line may come as what makes it: made many at once, in the thread, lines take less time from the calls.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._lines: deque[str] = deque()
+        self._lines: deque[Line] = deque()
         self._dropped = 0
         self._wake = threading.Event()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="jangbu-log", daemon=True)
         self._thread.start()
 
-    def put(self, line: str) -> None:
+    def put(self, line: Line) -> None:
         """Have a line written soon. Never waits."""
         if len(self._lines) >= _LINES_MAX:
             self._dropped += 1
@@ -191,7 +195,7 @@ class _Writer:
                 time.sleep(_GATHER_SECONDS)
             self._wake.clear()
             while self._lines:
-                waiting = [self._lines.popleft() for _ in range(len(self._lines))]
+                waiting = list(self._made(len(self._lines)))
                 if self._dropped:
                     waiting.append(json.dumps({"event": "log", "level": "warning", "dropped_lines": self._dropped}))
                     self._dropped = 0
@@ -199,6 +203,13 @@ class _Writer:
                     return
             if self._closing:
                 return
+
+    def _made(self, number: int) -> Iterator[str]:
+        for _ in range(number):
+            line = self._lines.popleft()
+            made = line if isinstance(line, str) else line()
+            if made is not None:
+                yield made
 
     def _write(self, content: bytes) -> bool:
         while content:
@@ -239,5 +250,6 @@ def _text(facts: Facts) -> str:
     return f"{facts['time']} {facts['method']} {facts['verb']} {facts['status']} {', '.join(parts)}"
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _shown(seconds: float) -> str:
+    """Write a moment of the clock."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

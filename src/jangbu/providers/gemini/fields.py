@@ -69,27 +69,42 @@ def models_named(found: Iterable[Field]) -> tuple[str, ...]:
 def _walked(body: Mapping[str, Any], *, one_spelling: bool) -> Sequence[Field]:
     """Walk through a body once: this is done for each call, before it is made."""
     found: list[Field] = []
+    # The next one is last.
     waiting: list[Field] = [((), body)]
     while waiting:
-        path, value = waiting.pop()
-        if isinstance(value, list):
-            waiting.extend([(path, member) for member in reversed(value)])
-            continue
+        path, value = field = waiting.pop()
         if path:
-            found.append((path, value))
-        if isinstance(value, dict):
-            names = [folded(name) for name in value]
-            if one_spelling and len(set(names)) != len(names) and _SCHEMAS.isdisjoint(path):
-                raise InvalidInput("the body gives a field in two spellings", hint="write each field once")
-            waiting.extend(reversed(_members(path, names, value)))
+            found.append(field)
+        if not isinstance(value, dict):
+            continue
+        names = [folded(name) for name in value]
+        if one_spelling and len(set(names)) != len(names) and _SCHEMAS.isdisjoint(path):
+            raise InvalidInput("the body gives a field in two spellings", hint="write each field once")
+        kind = value.get("type")
+        data = _STEP_DATA.get(kind) if isinstance(kind, str) else None
+        for name, member in zip(reversed(names), reversed(value.values()), strict=True):
+            if isinstance(member, list):
+                if name != _CITED:
+                    waiting.extend(_each((*path, name), member))
+            elif not (name == _CITED or (isinstance(member, dict) and _is_data(path, name, data))):
+                waiting.append(((*path, name), member))
     return found
 
 
-def _members(path: Path, names: Iterable[str], value: Mapping[str, Any]) -> list[Field]:
-    data = _STEP_DATA.get(str(value.get("type")))
-    return [
-        ((*path, name), member)
-        for name, member in zip(names, value.values(), strict=True)
-        if name != _CITED
-        and not (isinstance(member, dict) and (name in _DATA or name == data or (*path[-1:], name) in _ARGUMENTS))
-    ]
+def _each(path: Path, members: list[Any]) -> Sequence[Field]:
+    """Give the members of a list, and of the lists within it, under the path of the list, the last one first."""
+    if not any(isinstance(member, list) for member in members):
+        return [(path, member) for member in reversed(members)]
+    found, waiting = [], [*members]
+    while waiting:
+        member = waiting.pop()
+        if isinstance(member, list):
+            waiting.extend(member)
+        else:
+            found.append((path, member))
+    return found
+
+
+def _is_data(path: Path, name: str, data: str | None) -> bool:
+    """Tell whether an object is only data, in which no field names anything."""
+    return name in _DATA or name == data or (*path[-1:], name) in _ARGUMENTS
