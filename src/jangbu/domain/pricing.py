@@ -284,6 +284,8 @@ def _thoughts(usage: Usage, rules: Rules) -> int:
 
 def _parts(split: Breakdown, count: int) -> tuple[int, ...]:
     """Split a count in the order of ``_MODALITIES``; what no modality names is text, and no part exceeds the count."""
+    if not (split.image or split.audio or split.video or split.document):
+        return (count, 0, 0, 0, 0)
     left = count
     others = []
     for part in (split.image, split.audio, split.video, split.document):

@@ -210,7 +210,7 @@ def _head(
     """
     lines = [(b"host", host), *headers]
     lengths = [value for name, value in headers if name.lower() == b"content-length"]
-    streams = isinstance(body, AsyncIterator)
+    streams = not (body is None or isinstance(body, bytes))
     if not _METHOD.fullmatch(method) or len(lengths) > (1 if streams else 0) or not all(map(bytes.isdigit, lengths)):
         raise ValueError("a request has one method and one length")
     if streams and not lengths:

@@ -82,11 +82,11 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._head_bytes = 0
         self._begin_head()
         self._has_no_body = is_head
-        if isinstance(body, AsyncIterator):
+        if body is None or isinstance(body, bytes):
+            self._transport.writelines((head, body) if body else (head,))
+        else:
             self._transport.write(head)
             self._writing = self.loop.create_task(self._write(body, length))
-        else:
-            self._transport.writelines((head, body) if body else (head,))
         return answer
 
     def resume(self, answer: HttpAnswer) -> None:

@@ -175,7 +175,8 @@ class Upstream:
         that passes as it comes is an upload's, which cannot be repeated either. Raises UpstreamFailure, or
         NotConfigured where the gateway has no key.
         """
-        keys = self._keys_in_order(at_home=at_home or isinstance(outgoing.body, AsyncIterator))
+        comes_once = not (outgoing.body is None or isinstance(outgoing.body, bytes))
+        keys = self._keys_in_order(at_home=at_home or comes_once)
         for key in keys:
             answer = await self._attempt(outgoing, _opened_by(key))
             if answer.status == TOO_MANY_REQUESTS:

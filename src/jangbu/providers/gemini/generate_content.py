@@ -69,8 +69,8 @@ class GenerateContentReader:
         for name in _OF_THE_ANSWER:
             if (value := event.get(name)) is not None:
                 self._answer[name] = value
-        feedback = event.get("promptFeedback")
-        self._blocked = self._blocked or (isinstance(feedback, (dict, Mapping)) and bool(feedback.get("blockReason")))
+        if (feedback := event.get("promptFeedback")) is not None and isinstance(feedback, (dict, Mapping)):
+            self._blocked = self._blocked or bool(feedback.get("blockReason"))
         for candidate in mappings(event.get("candidates")):
             self._candidates.read(candidate)
             self._searches.read(candidate.get("groundingMetadata"))

@@ -6,7 +6,6 @@ from typing import Any
 
 from jangbu.domain.usage import Units
 
-
 _NONE = Units()
 
 

@@ -83,7 +83,7 @@ class _Scan:
             return None
         if isinstance(value, (list, tuple)):
             return [self.without_media(inner, depth + 1) for inner in value]
-        if not isinstance(value, (dict, Mapping)):
+        if isinstance(value, (int, float)) or not isinstance(value, (dict, Mapping)):
             return value
         self.objects += 1
         if not _SPECIAL.isdisjoint(value) and self._is_all_media(value):

@@ -49,6 +49,7 @@ def _plain(value: object, depth: int) -> Any:
         return _storable(value)
     if depth > _DEPTH_MOST:
         return "nested too deep"
+    plain: Any
     match value:
         case dict():
             plain = _plain_object(value, depth + 1)
