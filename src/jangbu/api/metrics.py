@@ -8,7 +8,6 @@ several workers each process counts into files of a common directory (prometheus
 import asyncio
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import cache, partial
@@ -30,8 +29,6 @@ _SHARED = "PROMETHEUS_MULTIPROC_DIR"
 _ADDED_SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _CALL_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _SAMPLE_SECONDS = 1
-_COUNTED_AT = 100
-"""How many events are counted at once, at the latest: one by one they take several times as long of a busy loop."""
 _STANDING_SECONDS = 5
 """For how long what was read of the database is shown again, so that scrapes cannot burden it."""
 _READ_SECONDS = 2
@@ -48,7 +45,7 @@ class Metrics:
         self._standing: Standing | None = None
         self._read_at: float | None = None
         self._reading = asyncio.Lock()
-        self._unsubscribe = telemetry.subscribe(self._counts.note, *self._counts.heard)
+        self._unsubscribe = telemetry.subscribe(self._counts.hear, *self._counts.heard)
         self._sampling = asyncio.create_task(self._sample())
 
     async def text(self) -> bytes:
@@ -63,19 +60,17 @@ class Metrics:
     async def close(self) -> None:
         """Count nothing more."""
         self._unsubscribe()
-        self._counts.catch_up()
         self._sampling.cancel()
         with suppress(asyncio.CancelledError):
             await self._sampling
 
     async def _sample(self) -> None:
-        """Count what happened, and note how much waits, now and then: another worker may be the one that is asked."""
+        """Note now and then how much waits: another worker may be the one that is asked."""
         while True:
             await self._measure()
             await asyncio.sleep(_SAMPLE_SECONDS)
 
     async def _measure(self) -> None:
-        self._counts.catch_up()
         self._counts.queue.set(self._metering.recorder.depth)
         if self._metering.spooling is not None:
             # A disk that cannot be read is told by /readyz; the figures stay as they were.
@@ -142,19 +137,10 @@ class _Counts:
         self.drains = gauge("jangbu_drains", "Answers that are read on although their client left")
         self.drains_refused = counter("jangbu_drains_refused", "Answers that were not read on: too many clients left")
         self.heard = self._heard()
-        self._noted: deque[tuple[str, Mapping[str, Any]]] = deque()
 
-    def note(self, event: str, facts: Mapping[str, Any]) -> None:
-        """Have an event counted soon."""
-        self._noted.append((event, facts))
-        if len(self._noted) >= _COUNTED_AT:
-            self.catch_up()
-
-    def catch_up(self) -> None:
-        """Count what was noted."""
-        while self._noted:
-            event, facts = self._noted.popleft()
-            self.heard[event](facts)
+    def hear(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Count an event."""
+        self.heard[event](facts)
 
     def _heard(self) -> Mapping[str, Callable[[Mapping[str, Any]], None]]:
         """Say which event moves what."""
