@@ -208,7 +208,7 @@ async def test_an_error_of_the_gateways_own_shows_no_key_in_its_traceback(
     def fail(*_arguments: object) -> None:
         raise KeyError("a mistake")
 
-    monkeypatch.setattr(Gateway, "_origin", fail)
+    monkeypatch.setattr(Gateway, "_serve_for", fail)
     status, answer, _ = await served.post(f"{CALL}?key={served.key}", asked())
     assert (status, answer["error"]["message"]) == (500, "an error of the gateway's own: KeyError")
     assert "Traceback" in caplog.text

@@ -71,6 +71,9 @@ class ModelAccount:
             hold.state = "settled"
         known = self.answers.get(answer or "")
         if known is not None and known.total == total:
+            if hold is not None and hold.state == "settled" and call not in self.usage:
+                # The answer stands under another call, and of this one nothing is left.
+                del self.holds[call]
             return "replayed"
         first = self.usage.get(call)
         if first is None:
