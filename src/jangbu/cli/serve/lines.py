@@ -58,7 +58,7 @@ _TOLD_BY_US = "stamina"
 """Who logs each repetition without a word of what is repeated; our own events tell both."""
 
 Facts = Mapping[str, Any]
-Line = str | Callable[[], str | None]
+Line = str | Callable[[], str]
 
 
 def log_format(chosen: LogFormat | None) -> LogFormat:
@@ -81,10 +81,13 @@ def logging_to_stderr(form: LogFormat, secrets: Iterable[str] = ()) -> Iterator[
     handler = _Handler(lambda facts: writer.put(redact(written({"time": _shown(time.time()), **facts}))))
     root = logging.getLogger()
     root.addHandler(handler)
-    # Nothing in the line of a request is a client's own text, so there is nothing to search it for.
-    unsubscribe = telemetry.subscribe(
-        lambda _event, facts: writer.put(partial(_request_line, written, time.time(), facts)), "request.ended"
-    )
+
+    def ended(_event: str, facts: Facts) -> None:
+        # Nothing in the line of a request is a client's own text, so there is nothing to search it for.
+        if _is_worth_a_line(facts):
+            writer.put(partial(_request_line, written, time.time(), facts))
+
+    unsubscribe = telemetry.subscribe(ended, "request.ended")
     try:
         yield
     finally:
@@ -93,10 +96,13 @@ def logging_to_stderr(form: LogFormat, secrets: Iterable[str] = ()) -> Iterator[
         writer.close()
 
 
-def _request_line(written: Callable[[Facts], str], ended: float, facts: Facts) -> str | None:
-    """Write the line of a request that ended then. That a probe found all well is not worth one."""
-    if facts["verb"] in _PROBES and facts["status"] < 500:
-        return None
+def _is_worth_a_line(facts: Facts) -> bool:
+    """Tell whether a request is to be told of: that a probe found all well is not."""
+    return facts["verb"] not in _PROBES or facts["status"] >= 500
+
+
+def _request_line(written: Callable[[Facts], str], ended: float, facts: Facts) -> str:
+    """Write the line of a request that ended then."""
     shown = {
         "time": _shown(ended),
         "level": "error" if facts["status"] >= 500 else "info",
@@ -195,7 +201,8 @@ class _Writer:
                 time.sleep(_GATHER_SECONDS)
             self._wake.clear()
             while self._lines:
-                waiting = list(self._made(len(self._lines)))
+                taken = [self._lines.popleft() for _ in range(len(self._lines))]
+                waiting = [line if isinstance(line, str) else line() for line in taken]
                 if self._dropped:
                     waiting.append(json.dumps({"event": "log", "level": "warning", "dropped_lines": self._dropped}))
                     self._dropped = 0
@@ -203,13 +210,6 @@ class _Writer:
                     return
             if self._closing:
                 return
-
-    def _made(self, number: int) -> Iterator[str]:
-        for _ in range(number):
-            line = self._lines.popleft()
-            made = line if isinstance(line, str) else line()
-            if made is not None:
-                yield made
 
     def _write(self, content: bytes) -> bool:
         while content:
