@@ -16,6 +16,7 @@ KEYS = {
     "usage_recent": f"r.at = {_QUARTER}",
     "usage_quarters": f"r.at = {_QUARTER}",
     "usage_hours": f"r.at = date_trunc('hour', {_TIME}, 'UTC')",
+    "usage_six_hours": f"r.at = date_bin('6 hours', {_TIME}, '2000-01-01Z')",
     "usage_days": f"r.day = ({_TIME} AT TIME ZONE 'UTC')::date",
     "project_recent": f"r.at = date_trunc('minute', {_TIME}, 'UTC')",
     "project_minutes": f"r.at = date_trunc('minute', {_TIME}, 'UTC')",
@@ -168,7 +169,7 @@ DAMAGE = {
         + ";".join(
             f"UPDATE jangbu.{table} AS r SET cost_nano = r.cost_nano + 1 {of_a_call(table)}"
             for table in LASTING
-            if table != "project_six_hours"  # These follow the figures by hours.
+            if not table.endswith("_six_hours")  # These follow the figures by hours.
         ),
     ),
     "an unknown price was made up": (

@@ -18,7 +18,7 @@ from tests.metering.traffic import FLASH, KIM, LEE, PARK, PRO, PROJECT, Shop, op
 FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
 RECENT = ("usage_recent", "project_recent")
 LASTING = (
-    "usage_lifetime", "usage_quarters", "usage_hours", "usage_days",
+    "usage_lifetime", "usage_quarters", "usage_hours", "usage_six_hours", "usage_days",
     "project_minutes", "project_quarters", "project_hours", "project_six_hours", "project_days",
 )  # fmt: skip
 

@@ -125,6 +125,7 @@ async def test_a_rollup_of_these_hours_is_compared_with_the_records(shop: Shop, 
     since = {
         "usage_lifetime": "TRUE",
         "usage_days": "day >= (now() AT TIME ZONE 'UTC')::date",
+        "usage_six_hours": "at >= date_bin('6 hours', now(), '2000-01-01Z')",
         "project_six_hours": "at >= date_bin('6 hours', now(), '2000-01-01Z')",
         "project_days": "at >= date_trunc('day', now(), 'UTC')",
     }.get(table, "at >= date_trunc('hour', now()) - interval '1 hour'")

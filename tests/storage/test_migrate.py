@@ -55,32 +55,43 @@ async def test_a_migration_that_fails_on_its_way_changes_nothing(first_release: 
         await connection.close()
 
 
-async def test_figures_by_six_hours_are_made_of_those_by_hours_and_follow_all_who_write_them(database_url: str) -> None:
-    making = files("jangbu.storage").joinpath("schema", "0024_six_hours.sql").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("migration", "of_whom", "whose"),
+    [
+        ("0024_six_hours", "project", "'p'"),
+        ("0025_six_hours_of_users", "usage", "'00000000-0000-0000-0000-000000000001'"),
+    ],
+)
+async def test_figures_by_six_hours_are_made_of_those_by_hours_and_follow_all_who_write_them(
+    database_url: str, migration: str, of_whom: str, whose: str
+) -> None:
+    making = files("jangbu.storage").joinpath("schema", f"{migration}.sql").read_text(encoding="utf-8")
     await execute(
-        database_url, "DROP TABLE jangbu.project_six_hours; DROP FUNCTION jangbu.follow_project_hours CASCADE"
+        database_url, f"DROP TABLE jangbu.{of_whom}_six_hours; DROP FUNCTION jangbu.follow_{of_whom}_hours CASCADE"
     )
-    await execute(database_url, _of_hours("05:00", "06:00", "11:00", tokens=10))
+    await execute(database_url, _of_hours(of_whom, whose, "05:00", "06:00", "11:00", tokens=10))
     await execute(database_url, making)
-    assert await _by_six_hours(database_url) == [("00:00", 1, 10), ("06:00", 2, 20)]
-    await execute(database_url, _of_hours("11:00", "12:00", tokens=7))
-    assert await _by_six_hours(database_url) == [("00:00", 1, 10), ("06:00", 3, 27), ("12:00", 1, 7)]
+    assert await _by_six_hours(database_url, of_whom) == [("00:00", 1, 10), ("06:00", 2, 20)]
+    await execute(database_url, _of_hours(of_whom, whose, "11:00", "12:00", tokens=7))
+    assert await _by_six_hours(database_url, of_whom) == [("00:00", 1, 10), ("06:00", 3, 27), ("12:00", 1, 7)]
 
 
-def _of_hours(*times: str, tokens: int) -> str:
+def _of_hours(of_whom: str, whose: str, *times: str, tokens: int) -> str:
     """Write a call for each time to the figures by hours, as processes of any release do."""
-    rows = ", ".join(f"('p', '2026-11-29 {time}Z', 1, 1, 1, 0, 0, 0, 0, 0, {tokens}, 0, 0, 0, 0)" for time in times)
+    rows = ", ".join(f"({whose}, '2026-11-29 {time}Z', 1, 1, 1, 0, 0, 0, 0, 0, {tokens}, 0, 0, 0, 0)" for time in times)
+    key = "project" if of_whom == "project" else "account_id"
     return (
-        f"INSERT INTO jangbu.project_hours AS r VALUES {rows} ON CONFLICT (project, at, service_id, model_id)"
+        f"INSERT INTO jangbu.{of_whom}_hours AS r VALUES {rows} ON CONFLICT ({key}, at, service_id, model_id)"
         " DO UPDATE SET calls = r.calls + excluded.calls, total = r.total + excluded.total"
     )
 
 
-async def _by_six_hours(dsn: str) -> list[tuple[str, int, int]]:
+async def _by_six_hours(dsn: str, of_whom: str) -> list[tuple[str, int, int]]:
     connection = await asyncpg.connect(dsn)
     try:
         rows = await connection.fetch(
-            "SELECT to_char(at AT TIME ZONE 'UTC', 'HH24:MI'), calls, total FROM jangbu.project_six_hours ORDER BY at"
+            "SELECT to_char(at AT TIME ZONE 'UTC', 'HH24:MI'), calls, total"
+            f" FROM jangbu.{of_whom}_six_hours ORDER BY at"
         )
     finally:
         await connection.close()

@@ -26,7 +26,7 @@ _CONNECT_SECONDS = 10
 
 Note = Callable[[Any, str | None], Awaitable[None]]
 
-HEAD = "0024"
+HEAD = "0025"
 """The revision that this release needs."""
 
 

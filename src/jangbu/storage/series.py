@@ -42,8 +42,8 @@ async def of_user(reader: Reader, account: UUID, asked: Asked) -> Sequence[Cut]:
     """Give what one user used."""
     # A user's figures by days are of all models and services.
     with_days = asked.by is None and asked.models is None and asked.services is None
-    spans = spans_of(asked.edges, with_days=with_days)
-    runs = (spans.days, spans.hours, spans.quarters, spans.minutes)
+    spans = spans_of(asked.edges, with_days=with_days, with_six_hours=True)
+    runs = (spans.days, spans.six_hours, spans.hours, spans.quarters, spans.minutes)
     return [_cut(row) for row in await reader.rows("series_user", account, *_arguments(asked, runs))]
 
 

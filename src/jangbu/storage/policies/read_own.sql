@@ -18,7 +18,7 @@ BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA jangbu TO %I', reader);
     FOREACH named IN ARRAY ARRAY[
         'accounts', 'balances', 'usage', 'usage_sealed', 'entries', 'holds', 'grants', 'usage_recent', 'usage_quarters',
-        'usage_hours', 'usage_days', 'usage_lifetime'
+        'usage_hours', 'usage_six_hours', 'usage_days', 'usage_lifetime'
     ] LOOP
         EXECUTE format('ALTER TABLE jangbu.%I ENABLE ROW LEVEL SECURITY', named);
         EXECUTE format('DROP POLICY IF EXISTS %I ON jangbu.%I', policy, named);

@@ -9,7 +9,7 @@ WITH figure AS (
         SELECT
             r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
             r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
-        FROM jangbu.usage_hours AS r
+        FROM jangbu.usage_six_hours AS r
         WHERE r.account_id = $1::uuid
             AND r.at >= run.first AND r.at < run.next
         OFFSET 0
@@ -19,6 +19,20 @@ WITH figure AS (
         r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($6::timestamptz[], $7::timestamptz[]) AS run (first, next)
+    CROSS JOIN LATERAL (
+        SELECT
+            r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.usage_hours AS r
+        WHERE r.account_id = $1::uuid
+            AND r.at >= run.first AND r.at < run.next
+        OFFSET 0
+    ) AS r
+    UNION ALL
+    SELECT
+        r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+    FROM unnest($8::timestamptz[], $9::timestamptz[]) AS run (first, next)
     CROSS JOIN LATERAL (
         SELECT
             r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
@@ -33,17 +47,17 @@ WITH figure AS (
         r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM jangbu.usage_recent AS r
-    WHERE r.account_id = $1::uuid AND r.at >= $10::timestamptz AND r.at < $11::timestamptz
+    WHERE r.account_id = $1::uuid AND r.at >= $12::timestamptz AND r.at < $13::timestamptz
         AND NOT EXISTS (
             SELECT
-            FROM unnest($8::timestamptz[], $9::timestamptz[]) AS run (first, next)
+            FROM unnest($10::timestamptz[], $11::timestamptz[]) AS run (first, next)
             WHERE r.at >= date_bin('15 minutes', run.first, '2000-01-01Z') AND r.at < run.next
         )
     UNION ALL
     SELECT
         jangbu.uuid7_time(r.id), r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool,
         r.cached, r.total, r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
-    FROM unnest($8::timestamptz[], $9::timestamptz[]) AS run (first, next)
+    FROM unnest($10::timestamptz[], $11::timestamptz[]) AS run (first, next)
     CROSS JOIN LATERAL (
         SELECT
             r.id, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,

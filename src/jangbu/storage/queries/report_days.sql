@@ -13,13 +13,13 @@ SELECT
     sum(r.unpriced)::bigint AS unpriced
 FROM (
     SELECT
-        h.at, h.service_id,
-        h.calls, h.prompt, h.candidates, h.thoughts, h.tool, h.cached, h.total, h.cost_nano, h.input_cost_nano,
-        h.charge_nano, h.unpriced
-    FROM jangbu.usage_hours AS h
-    WHERE h.account_id = $1::uuid
-        AND h.at >= $2::date::timestamp AT TIME ZONE 'UTC'
-        AND h.at < ($3::date + 1)::timestamp AT TIME ZONE 'UTC'
+        x.at, x.service_id,
+        x.calls, x.prompt, x.candidates, x.thoughts, x.tool, x.cached, x.total, x.cost_nano, x.input_cost_nano,
+        x.charge_nano, x.unpriced
+    FROM jangbu.usage_six_hours AS x
+    WHERE x.account_id = $1::uuid
+        AND x.at >= $2::date::timestamp AT TIME ZONE 'UTC'
+        AND x.at < ($3::date + 1)::timestamp AT TIME ZONE 'UTC'
     UNION ALL
     SELECT
         n.at, n.service_id,

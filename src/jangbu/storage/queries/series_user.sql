@@ -1,6 +1,7 @@
 -- What one user used in each bucket of a window: from the longest rollups that no edge cuts, in runs of days (which
--- are of everything), hours and quarters of an hour, from those that are recent, and from the records of quarters that
--- edges cut. Buckets are numbered by their edges, from 1; part is the model or service, where that is asked for.
+-- are of everything), six hours, hours and quarters of an hour, from those that are recent, and from the records of
+-- quarters that edges cut. Buckets are numbered by their edges, from 1; part is the model or service, where that is
+-- asked for.
 WITH figure AS (
     SELECT
         r.day::timestamp AT TIME ZONE 'UTC' AS at, NULL::smallint AS service_id, NULL::integer AS model_id,
@@ -25,7 +26,7 @@ WITH figure AS (
         SELECT
             r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
             r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
-        FROM jangbu.usage_hours AS r
+        FROM jangbu.usage_six_hours AS r
         WHERE r.account_id = $1::uuid
             AND r.at >= run.first AND r.at < run.next
         OFFSET 0
@@ -35,6 +36,20 @@ WITH figure AS (
         r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($10::timestamptz[], $11::timestamptz[]) AS run (first, next)
+    CROSS JOIN LATERAL (
+        SELECT
+            r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.usage_hours AS r
+        WHERE r.account_id = $1::uuid
+            AND r.at >= run.first AND r.at < run.next
+        OFFSET 0
+    ) AS r
+    UNION ALL
+    SELECT
+        r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+    FROM unnest($12::timestamptz[], $13::timestamptz[]) AS run (first, next)
     CROSS JOIN LATERAL (
         SELECT
             r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
@@ -49,17 +64,17 @@ WITH figure AS (
         r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM jangbu.usage_recent AS r
-    WHERE r.account_id = $1::uuid AND r.at >= $14::timestamptz AND r.at < $15::timestamptz
+    WHERE r.account_id = $1::uuid AND r.at >= $16::timestamptz AND r.at < $17::timestamptz
         AND NOT EXISTS (
             SELECT
-            FROM unnest($12::timestamptz[], $13::timestamptz[]) AS run (first, next)
+            FROM unnest($14::timestamptz[], $15::timestamptz[]) AS run (first, next)
             WHERE r.at >= date_bin('15 minutes', run.first, '2000-01-01Z') AND r.at < run.next
         )
     UNION ALL
     SELECT
         jangbu.uuid7_time(r.id), r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool,
         r.cached, r.total, r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
-    FROM unnest($12::timestamptz[], $13::timestamptz[]) AS run (first, next)
+    FROM unnest($14::timestamptz[], $15::timestamptz[]) AS run (first, next)
     CROSS JOIN LATERAL (
         SELECT
             r.id, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,

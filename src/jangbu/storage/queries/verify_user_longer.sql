@@ -1,5 +1,5 @@
--- Each user's lasting figures by hours and by days, from a day on, against those by quarters of an hour, which are
--- compared with the records apart. Days are of everything: they have no service and no model.
+-- Each user's lasting figures by hours, six hours and days, from a day on, against those by quarters of an hour, which
+-- are compared with the records apart. Days are of everything: they have no service and no model.
 WITH account AS (
     SELECT account_id, user_id FROM jangbu.accounts WHERE account_id = ANY ($1::uuid[])
 ),
@@ -14,9 +14,9 @@ quarter AS MATERIALIZED (
 ),
 shorter AS (
     SELECT
-        'hour' AS length,
+        f.length,
         q.account_id,
-        date_trunc('hour', q.at, 'UTC') AS at,
+        date_bin(f.width, q.at, '2000-01-01Z') AS at,
         q.service_id,
         q.model_id,
         sum(q.calls) AS calls,
@@ -31,7 +31,8 @@ shorter AS (
         sum(q.charge_nano) AS charge_nano,
         sum(q.unpriced) AS unpriced
     FROM quarter AS q
-    GROUP BY 2, 3, 4, 5
+    CROSS JOIN (VALUES ('hour', interval '1 hour'), ('six hours', interval '6 hours')) AS f (length, width)
+    GROUP BY 1, 2, 3, 4, 5
     UNION ALL
     SELECT
         'day',
@@ -61,6 +62,14 @@ longer AS (
     FROM account AS a
     JOIN jangbu.usage_hours AS h ON h.account_id = a.account_id
     WHERE h.at >= $2::date::timestamp AT TIME ZONE 'UTC'
+    UNION ALL
+    SELECT
+        'six hours', x.account_id, x.at, x.service_id, x.model_id,
+        x.calls, x.prompt, x.candidates, x.thoughts, x.tool, x.cached, x.total, x.cost_nano, x.input_cost_nano,
+        x.charge_nano, x.unpriced
+    FROM account AS a
+    JOIN jangbu.usage_six_hours AS x ON x.account_id = a.account_id
+    WHERE x.at >= $2::date::timestamp AT TIME ZONE 'UTC'
     UNION ALL
     SELECT
         'day', d.account_id, d.day::timestamp AT TIME ZONE 'UTC', 0, 0,
