@@ -29,7 +29,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _REACHES: Sequence[timedelta] = (timedelta(days=1), timedelta(days=8), timedelta(days=90))
 """How far back from the latest call it is looked when calls were made: as far as it takes, and further each time."""
 _ASKED_MAX = 4
-"""How many stretches are asked at most for what the latest calls say."""
+"""How many stretches are asked at most until one has a call."""
 _SELDOM = 20
 """Where one of so many calls or fewer are meant, accounts are looked for in the quarters of an hour that have such."""
 _SCATTERED = 200
@@ -118,9 +118,13 @@ async def walk(
 
 
 async def latest(
-    look: Snapshot, window: Window, filters: Filters, ask: Callable[[Reader, Stretch], Awaitable[Found]], size: int
+    look: Snapshot,
+    window: Window,
+    filters: Filters,
+    ask: Callable[[Reader, Stretch], Awaitable[Found | None]],
+    size: int,
 ) -> Found | None:
-    """Give what is asked of the latest stretch alone, in one look; None where there is no call. Where it says nothing,
+    """Give what is asked of the latest stretch alone, in one look; None where there is no call. Where that is None,
     because all calls of a quarter of an hour came early in it, a few before it are asked. Raises NotFound for a user
     without an account.
     """
@@ -131,7 +135,7 @@ async def latest(
     answer: Found | None = None
     for cut in islice(_cut(found, size, bounds), _ASKED_MAX) if found else ():
         answer = await ask(look.reader, await _stretch(look, part, account, cut, look.as_of))
-        if answer:
+        if answer is not None:
             break
     return answer
 

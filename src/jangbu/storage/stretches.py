@@ -87,9 +87,10 @@ class Tagged:
     charge_nano: int | None
 
 
-async def tag_names(reader: Reader, stretch: Stretch) -> Sequence[str]:
-    """Give the names of the tags that the calls of a stretch bear, sorted, a hundred at most."""
-    return [row["name"] for row in await reader.rows("stretch_tag_names", *stretch.arguments)]
+async def tag_names(reader: Reader, stretch: Stretch) -> Sequence[str] | None:
+    """Give the names of the tags that the calls of a stretch bear, sorted, a hundred at most; None without calls."""
+    names = [row["name"] for row in await reader.rows("stretch_tag_names", *stretch.arguments)]
+    return [name for name in names if name is not None] if names else None
 
 
 async def by_tag(reader: Reader, stretch: Stretch, name: str | None) -> Sequence[tuple[str | None, Amounts]]:
