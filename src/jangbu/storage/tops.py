@@ -152,7 +152,7 @@ def _spread(row: Row) -> Spread:
 
 
 def _runs(start: datetime, end: datetime, *, by_six_hours: bool = False) -> list[object]:
-    """Give the runs that cover a window, by days or by six hours at most, as arguments of a statement, and the window."""
+    """Give the runs that cover a window, by days or six hours at most, as arguments of a statement; and the window."""
     spans = spans_of((start, end), with_days=not by_six_hours, with_six_hours=by_six_hours)
     runs = (spans.six_hours if by_six_hours else spans.days, spans.hours, spans.quarters, spans.minutes)
     return [*(times for each in runs for times in (each.firsts, each.nexts)), start, end]
