@@ -1,7 +1,8 @@
 """What a number of calls used and cost, so that it can be added up."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 __all__ = ["NOTHING", "Amounts"]
 
@@ -29,6 +30,9 @@ class Amounts:
     unpriced: int = 0
 
     def __add__(self, other: "Amounts") -> "Amounts":
+        # Most buckets of a chart have had nothing added to them yet.
+        if self is NOTHING:
+            return other
         return Amounts(
             self.calls + other.calls,
             self.input_tokens + other.input_tokens,
@@ -45,10 +49,10 @@ class Amounts:
     @classmethod
     def sum(cls, parts: Iterable["Amounts"]) -> "Amounts":
         """Add up; of nothing it is ``NOTHING``."""
-        total = NOTHING
-        for part in parts:
-            total += part
-        return total
+        some = [part for part in parts if part is not NOTHING]
+        # Column by column: a chart has thousands of parts, and each sum of two is an object of its own.
+        return cls(*(sum(map(column, some)) for column in _COLUMNS)) if some else NOTHING
 
 
+_COLUMNS = tuple(attrgetter(field.name) for field in fields(Amounts))
 NOTHING = Amounts()

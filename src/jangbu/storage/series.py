@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import itemgetter
 from uuid import UUID
 
 from jangbu.domain.amounts import Amounts
 from jangbu.domain.spans import Runs, spans_of
 from jangbu.storage.database import Reader, Row
 
-_COLUMNS = tuple(each.name for each in fields(Amounts))
+_columns_of = itemgetter(*(each.name for each in fields(Amounts)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def _arguments(asked: Asked, runs: Sequence[Runs]) -> list[object]:
 
 def amounts_of(row: Row) -> Amounts:
     """Give the amounts that a row tells."""
-    return Amounts(*(row[name] for name in _COLUMNS))
+    return Amounts(*_columns_of(row))
 
 
 def _cut(row: Row) -> Cut:
