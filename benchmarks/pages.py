@@ -147,7 +147,7 @@ def _of_calls(now: datetime) -> dict[str, Ask]:
     for name, filters in (("all users", EVERYTHING), ("the first user", Filters(_FIRST)), ("a seldom pair", _SELDOM)):
         for what, size, ask in (
             (f"stretch of {what_if.SIZE:,} whole records", what_if.SIZE, stored.records),
-            (f"stretch of {tags.SIZE:,} records by a tag", tags.SIZE, _by_tag),
+            (f"stretch of {tags.SIZE:,} records by a tag", tags.SIZE, _by_tag(window)),
             (f"calls with a tag in a stretch of {tags.SIZE:,} records", tags.SIZE, _tagged),
         ):
             found[f"{name}, the latest {what}, 30d"] = _stretch(window, filters, ask, size)
@@ -159,8 +159,8 @@ def _stretch(window: Window, filters: Filters, ask: Callable[[Reader, Stretch], 
     return lambda look: stretches.latest(look, window, filters, ask, size)
 
 
-def _by_tag(reader: Reader, stretch: Stretch) -> Awaitable[object]:
-    return stored.by_tag(reader, stretch, "feature")
+def _by_tag(window: Window) -> Callable[[Reader, Stretch], Awaitable[object]]:
+    return lambda reader, stretch: stored.by_tag(reader, stretch, "feature", window.edges())
 
 
 def _tagged(reader: Reader, stretch: Stretch) -> Awaitable[object]:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from jangbu.metering.snapshots import EVERYTHING, Filters, snapshot
 from jangbu.metering.stretches import Meant
 from jangbu.metering.tags import BY_KEY, by_tag, by_tag_whole, keys_by_id, tag_names, tagged
 from jangbu.storage.database import Database
-from jangbu.storage.usage import UsageRow, moment_of
+from jangbu.storage.usage import UsageRow, first_id, moment_of
 from tests.metering.charted import DAY, HOUR, MOVED, SEOUL
 from tests.metering.traffic import FLASH, IMAGE, KIM, LEE, PRO, TEXT, Shop, open_shop
 
@@ -92,12 +93,34 @@ async def test_every_call_counts_for_one_value_whatever_its_metadata_is(shop: Sh
             value: Amounts.sum(amounts(row) for each, row in kept if each == value) for value, _ in kept
         }
         assert (found.total, found.is_whole) == (Amounts.sum(amounts(row) for _, row in kept), True)
+        for value, sums in found.lines:
+            assert Amounts.sum(found.in_buckets(value)) == sums
         costs = [sums.cost_nano for _, sums in found.lines]
         assert costs == sorted(costs, reverse=True)
     numbers = await by_tag(meant(shop), "page")
     assert {value: sums.calls for value, sums in numbers.lines} == {"1": 6, "2": 6, None: 48}
     unheard = await by_tag(meant(shop), "'; DROP")
     assert [(value, sums.calls) for value, sums in unheard.lines] == [(None, 60)]
+
+
+async def test_what_was_used_is_told_apart_by_buckets_which_begin_with_their_edge(shop: Shop) -> None:
+    whole = meant(shop)
+    edges = whole.window.edges()
+    assert len(edges) > 3
+    at_edge = [
+        (None, shop.row(KIM)._replace(id=first_id(at))) for at in (edges[2], edges[2] - timedelta(milliseconds=1))
+    ]
+    calls = [*await recorded(shop), *at_edge]
+    await shop.record([row for _, row in at_edge])
+    found = await by_tag(whole, "feature")
+    for value in (*VALUES, None):
+        assert found.in_buckets(value) == tuple(
+            Amounts.sum(amounts(row) for each, row in calls if each == value and start <= moment_of(row.id) < end)
+            for start, end in pairwise(edges)
+        )
+    assert found.in_buckets(*found.cuts) == tuple(
+        map(Amounts.sum, zip(*map(found.in_buckets, found.cuts), strict=True))
+    )
 
 
 async def test_the_latest_calls_of_a_value_lead_back_to_it(shop: Shop) -> None:

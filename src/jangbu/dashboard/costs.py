@@ -14,6 +14,7 @@ from jangbu.domain.keys import Key
 from jangbu.domain.price_dates import priced_models
 from jangbu.metering import exports
 from jangbu.metering.exports import Table
+from jangbu.metering.series import Line
 from jangbu.metering.stretches import Meant
 from jangbu.metering.tags import BY_KEY, ByTag, Listed, by_tag, keys_by_id, tagged
 from jangbu.metering.what_if import SECONDS, WhatIf, what_if
@@ -39,6 +40,8 @@ tag as it likes.
 
 VALUES_SHOWN = 100
 CALLS_SHOWN = 50
+_DRAWN = 5
+"""How many values are drawn apart: more cannot be told from each other by their colours."""
 _SHOWN = 40
 _NEVER_CARRIED = frozenset({"notice", "lang"})
 
@@ -71,6 +74,7 @@ class Tags:
 
     ``lines`` are the dearest, ``others`` how many values have no line and what they used. ``listed`` are the latest
     calls of the value that is chosen, ``most`` of them at most. By key the values are ids, and ``keys`` has the keys.
+    ``drawn`` is when the dearest used it, or the one that is chosen, where all calls were looked at.
     """
 
     names: tuple[str, ...] = ()
@@ -81,6 +85,7 @@ class Tags:
     listed: Listed | None = None
     most: int = CALLS_SHOWN
     keys: Mapping[str, Key] = field(default_factory=dict)
+    drawn: tuple[Line, ...] = ()
 
     def called(self, value: str) -> str:
         """Give what a key is called, by its id."""
@@ -99,14 +104,38 @@ async def tags_of(look: Look, as_of: datetime, names: Sequence[str]) -> Tags:
     found = await by_tag(meant, name)
     lines, rest = found.lines[:VALUES_SHOWN], found.lines[VALUES_SHOWN:]
     ids = () if by_key is None else (value, *(line[0] for line in lines))
+    keys = await keys_by_id(meant.database, meant.project, ids)
     return Tags(
         found=found,
         lines=lines,
-        keys=await keys_by_id(meant.database, meant.project, ids),
+        keys=keys,
+        drawn=_drawn(look, found, value, keys) if found.is_whole else (),
         others=(len(rest), Amounts.sum(amounts for _, amounts in rest)),
         value=value,
         listed=None if value is None else await tagged(meant, name, value, limit=CALLS_SHOWN),
     )
+
+
+def _drawn(look: Look, found: ByTag, value: str | None, keys: Mapping[str, Key]) -> tuple[Line, ...]:
+    """Give when the dearest values used how much, with all others as one, or the value alone that is chosen."""
+    some = [line for line in found.lines if line[0] == value] if value is not None else found.lines[:_DRAWN]
+    rest = found.lines[_DRAWN:] if value is None else ()
+    drawn = [Line(_name_of(look, found, each, keys), found.in_buckets(each), sums) for each, sums in some]
+    if rest:
+        name = look.texts("others", count=len(rest), shown=look.formats.number(len(rest)))
+        amounts = found.in_buckets(*(each for each, _ in rest))
+        drawn.append(Line(name, amounts, Amounts.sum(amounts)))
+    return tuple(drawn)
+
+
+def _name_of(look: Look, found: ByTag, value: str | None, keys: Mapping[str, Key]) -> str:
+    """Give what a value is called in a chart: a key with whose it is, as others may be called alike."""
+    key = None if value is None else keys.get(value)
+    if key is not None:
+        return f"{key.name} ({key.user or look.texts('keys.app')})"
+    if value is None:
+        return look.texts("tag.key.without" if found.name is BY_KEY else "tag.without")
+    return (value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…") or look.texts("tag.empty")
 
 
 async def tags_file(look: Look) -> Table:

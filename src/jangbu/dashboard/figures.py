@@ -133,7 +133,9 @@ def _figure(
 def _drawn(look: Look, stacks: Sequence[_Stack], metric: str) -> dict[str, Any]:
     drawn = list(stacks[:_OTHERS_AFTER])
     others = stacks[_OTHERS_AFTER:]
-    if others:
+    if len(others) == 1:
+        drawn += others
+    elif others:
         values = tuple(map(sum, zip(*(each.values for each in others), strict=True)))
         drawn.append(_Stack(look.texts("others", count=len(others), shown=look.formats.number(len(others))), values))
     is_money = metric == "cost"

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from uuid import UUID
 
-from jangbu.domain.amounts import Amounts
+from jangbu.domain.amounts import NOTHING, Amounts
 from jangbu.domain.keys import Key
 from jangbu.domain.windows import Window
 from jangbu.errors import InvalidInput
@@ -15,6 +15,7 @@ from jangbu.metering.snapshots import Filters, Snapshot
 from jangbu.metering.stretches import Meant, Stretch, in_time, latest, walk
 from jangbu.storage import api_keys, stretches
 from jangbu.storage.database import Database, Reader
+from jangbu.storage.series import Cut
 from jangbu.storage.stretches import Tagged
 
 __all__ = [
@@ -48,15 +49,26 @@ _SIZE_OF_NAMES = 1_000
 class ByTag:
     """What calls used by the values of a tag, or the ids of keys, the dearest first; None stands for the calls without.
 
+    ``cuts`` are what those of each value used in the buckets of the window, numbered from 0, in which it used any.
     ``is_whole`` tells whether all calls that are meant were looked at; where not, they are the latest ones, because
     time was over or, where ``has_too_many``, because of too many values.
     """
 
     name: str | None
     lines: tuple[tuple[str | None, Amounts], ...]
+    buckets: int
+    cuts: Mapping[str | None, Mapping[int, Amounts]]
     total: Amounts
     is_whole: bool
     has_too_many: bool = False
+
+    def in_buckets(self, *values: str | None) -> tuple[Amounts, ...]:
+        """Give what some values used together in each bucket of the window."""
+        amounts = [NOTHING] * self.buckets
+        for value in values:
+            for bucket, part in self.cuts[value].items():
+                amounts[bucket] += part
+        return tuple(amounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +87,25 @@ async def by_tag(
     Raises NotFound for a user without an account.
     """
 
-    async def read(reader: Reader, stretch: Stretch) -> Sequence[tuple[str | None, Amounts]]:
-        return await stretches.by_tag(reader, stretch, name)
+    edges = meant.window.edges()
 
-    sums, is_whole, has_too_many = dict[str | None, Amounts](), True, False
+    async def read(reader: Reader, stretch: Stretch) -> Sequence[Cut]:
+        return await stretches.by_tag(reader, stretch, name, edges)
+
+    cuts, is_whole, has_too_many = dict[str | None, dict[int, Amounts]](), True, False
     async with aclosing(in_time(walk(meant, read, SIZE), seconds)) as walked:
         async for page in walked:
             if page is None or has_too_many:
                 is_whole = False
                 break
-            for value, amounts in page:
-                sums[value] = sums.get(value, Amounts()) + amounts
-            has_too_many = len(sums) > values_max
-    lines = sorted(sums.items(), key=lambda line: (-line[1].cost_nano, -line[1].calls, line[0] is None, line[0] or ""))
-    return ByTag(name, tuple(lines), Amounts.sum(sums.values()), is_whole, has_too_many)
+            for cut in page:
+                of_value = cuts.setdefault(cut.part, {})
+                of_value[cut.bucket] = of_value.get(cut.bucket, NOTHING) + cut.amounts
+            has_too_many = len(cuts) > values_max
+    lines = [(value, Amounts.sum(of_value.values())) for value, of_value in cuts.items()]
+    lines.sort(key=lambda line: (-line[1].cost_nano, -line[1].calls, line[0] is None, line[0] or ""))
+    total = Amounts.sum(amounts for _, amounts in lines)
+    return ByTag(name, tuple(lines), len(edges) - 1, cuts, total, is_whole, has_too_many)
 
 
 async def by_tag_whole(meant: Meant, name: str | None) -> ByTag:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from jangbu.domain.amounts import Amounts
 from jangbu.storage.database import Reader
-from jangbu.storage.series import amounts_of
-from jangbu.storage.usage import UsageRecord, record_of
+from jangbu.storage.series import Cut, amounts_of
+from jangbu.storage.usage import UsageRecord, first_id, record_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +92,12 @@ async def tag_names(reader: Reader, stretch: Stretch) -> Sequence[str] | None:
     return [name for name in names if name is not None] if names else None
 
 
-async def by_tag(reader: Reader, stretch: Stretch, name: str | None) -> Sequence[tuple[str | None, Amounts]]:
-    """Give what the calls of a stretch used by the value of a tag, or by key where no tag is named; None stands for
-    those without it.
+async def by_tag(reader: Reader, stretch: Stretch, name: str | None, edges: Sequence[datetime]) -> Sequence[Cut]:
+    """Give what the calls of a stretch used in each bucket between edges by the value of a tag, or by key where no tag
+    is named; the part None stands for those without it.
     """
-    rows = await reader.rows("stretch_tags", *stretch.arguments, name)
-    return [(row["value"], amounts_of(row)) for row in rows]
+    rows = await reader.rows("stretch_tags", *stretch.arguments, name, [first_id(edge) for edge in edges])
+    return [Cut(row["bucket"] - 1, row["value"], amounts_of(row)) for row in rows]
 
 
 async def tagged(reader: Reader, stretch: Stretch, name: str | None, value: str, limit: int) -> Sequence[Tagged]:

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -61,6 +63,54 @@ async def test_each_value_used_and_cost_what_its_records_say(
     }
     assert len(parts) == len(FEATURES) + 1
     assert table.total == cells_of(await meant.total())
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "bucket"),
+    [(NEW_YORK, date(2026, 11, 1), "hour"), (LORD_HOWE, date(2026, 10, 4), "hour"), (KOLKATA, None, "day")],
+    ids=str,
+)
+async def test_the_chart_shows_when_each_value_cost_what_its_records_say(
+    owner: Page, book: asyncpg.Connection, zone: str, day: date | None, bucket: str
+) -> None:
+    first, last = (day, day) if day else (FIRST, LAST)
+    asked = {"zone": zone, "bucket": bucket, "from": str(first), "to": str(last)}
+    page = await page_of(owner, "/cost", tag="feature", **asked)
+    table = page.table_of("by-tag-title")
+    spent = await Meant(book, zone, first, last).sums(
+        f"ARRAY[date_trunc('{bucket}', clock)::text, (clock - at AT TIME ZONE 'UTC')::text, {FEATURE}]"
+    )
+    for value in (*FEATURES, None):
+        shown = table.column(SHOWN.get(value, value or "")).values()
+        costs = [sums["cost"] for part, sums in spent.items() if part[2] == value]
+        nothing = written("cost", 0)
+        assert [cell for cell in shown if cell != nothing] == [written("cost", cost) for cost in costs if cost]
+    assert table.total[-1] == written("cost", sum(sums["cost"] for sums in spent.values()))
+    assert page.one("figcaption", id="by-tag-title").text.startswith("Cost by feature")
+
+
+async def test_a_value_that_is_chosen_is_drawn_alone_and_more_values_than_can_be_told_apart_as_one(
+    owner: Page, book: asyncpg.Connection
+) -> None:
+    page = await page_of(owner, "/cost", tag="feature", tag_value=FEATURES[1], **DAYS)
+    parts = await Meant(book).sums(FEATURE)
+    alone = page.table_of("by-tag-title")
+    assert alone.total == (written("cost", parts[FEATURES[1]]["cost"]),) * 2
+    assert page.one("figcaption", id="by-tag-title").text.startswith(f"Cost of feature = {FEATURES[1]}")
+
+    page = await page_of(owner, "/cost", tag="page", **DAYS)
+    pages = await Meant(book).sums("metadata #>> '{tags,page}'")
+    many = page.table_of("by-tag-title")
+    assert len(many.total) == 5 + 1 + 1
+    assert many.total[-1] == written("cost", sum(sums["cost"] for sums in pages.values()))
+    [drawn] = [json.loads(each.one("script").text) for each in page.all("figure", aria_labelledby="by-tag-title")]
+    assert [each["name"] for each in drawn["series"]][-1] == f"{len(pages) - 5} more"
+
+    page = await page_of(owner, "/cost", by_key="all", **DAYS)
+    keys = page.one("figure", aria_labelledby="by-tag-title")
+    assert {f"{name} (an app)" for name in KEYS} <= {each.text for each in keys.all("th")}
+    nothing = await page_of(owner, "/cost", tag="feature", tag_value="nothing", **DAYS)
+    assert not list(nothing.all("figure", aria_labelledby="by-tag-title"))
 
 
 async def test_a_value_leads_to_its_calls_and_each_of_them_to_what_is_known_of_it(

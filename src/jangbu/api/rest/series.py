@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from time import monotonic
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Query
@@ -14,7 +13,7 @@ from jangbu.api.rest.declared import FIGURES, USER, Routes
 from jangbu.api.rest.periods import day_of
 from jangbu.api.rest.reports import FIGURES_EXAMPLE, FigureFacts
 from jangbu.api.rest.values import Answer, Day, Number, Part, example
-from jangbu.domain.amounts import NOTHING, Amounts
+from jangbu.domain.amounts import Amounts
 from jangbu.domain.keys import Key
 from jangbu.domain.windows import FIRST, Bucket, Window, zone_named
 from jangbu.errors import InvalidInput, NotPermitted
@@ -23,7 +22,7 @@ from jangbu.metering import tops
 from jangbu.metering.facts import amounts_facts
 from jangbu.metering.snapshots import Filters, Snapshot, snapshot
 from jangbu.metering.stretches import Meant
-from jangbu.metering.tags import BY_KEY, SECONDS, by_tag, keys_by_id
+from jangbu.metering.tags import BY_KEY, by_tag, keys_by_id
 
 __all__ = ["series"]
 
@@ -161,7 +160,7 @@ async def show_series(
             lines = await _of_users(look, window, filters, parted.limit)
     if parted.by in ("tag", "key"):
         meant = Meant(database, project, window, filters, found.as_of)
-        lines, is_whole = await _of_tag(meant, BY_KEY if parted.by == "key" else parted.tag, found.bars)
+        lines, is_whole = await _of_tag(meant, BY_KEY if parted.by == "key" else parted.tag)
     lines = lines[: parted.limit]
     keys = await keys_by_id(database, project, (name for name, _, _ in lines)) if parted.by == "key" else {}
     return {
@@ -187,27 +186,10 @@ async def _of_users(look: Snapshot, window: Window, filters: Filters, limit: int
     return sorted(lines, key=lambda line: (-line[2].total_tokens, line[0] or ""))
 
 
-async def _of_tag(meant: Meant, tag: str | None, bars: Sequence[read.Bar]) -> tuple[list[Line], bool]:
-    """Give the series of a tag's values, or of keys, bucket by bucket from the latest on, until time is over."""
-    values: dict[str | None, list[Amounts]] = {}
-    is_whole, until = True, monotonic() + SECONDS
-    for place, bar in reversed(list(enumerate(bars))):
-        if not bar.amounts.calls:
-            continue
-        window = Window.custom(bar.start, bar.end, meant.window.zone)
-        found = await by_tag(
-            Meant(meant.database, meant.project, window, meant.filters, meant.as_of),
-            tag,
-            seconds=max(1, round(until - monotonic())),
-        )
-        for value, amounts in found.lines:
-            values.setdefault(value, [NOTHING] * len(bars))[place] = amounts
-        is_whole = found.is_whole
-        if not is_whole or monotonic() >= until:
-            is_whole = is_whole and not any(each.amounts.calls for each in bars[:place])
-            break
-    lines: list[Line] = [(value, amounts, Amounts.sum(amounts)) for value, amounts in values.items()]
-    return sorted(lines, key=lambda line: (-line[2].cost_nano, -line[2].calls, line[0] or "")), is_whole
+async def _of_tag(meant: Meant, tag: str | None) -> tuple[list[Line], bool]:
+    """Give the series of a tag's values, or of keys, from the latest calls on, until time is over."""
+    found = await by_tag(meant, tag)
+    return [(value, found.in_buckets(value), total) for value, total in found.lines], found.is_whole
 
 
 def _line(

@@ -1,16 +1,19 @@
 """Cost: what Google asks for, and what users are charged for it, by model, service, user, tag and key."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from jangbu.dashboard import costs, files
 from jangbu.dashboard.choices import before_of, chosen, filters_of, window_of
-from jangbu.dashboard.figures import parts_figure
+from jangbu.dashboard.figures import Figure, parts_figure
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import READERS, Page
 from jangbu.dashboard.unmatched import or_nothing
+from jangbu.domain.amounts import Amounts
 from jangbu.metering import series, tops
 from jangbu.metering.months import outlook
+from jangbu.metering.series import Series
 from jangbu.metering.snapshots import snapshot
 from jangbu.metering.tags import tag_names
 
@@ -51,7 +54,23 @@ async def show(look: Look) -> Mapping[str, Any]:
         "of_what_if": costs.carried(look, "whatif"),
         "of_tags": costs.carried(look, "tag", "tag_value", "by_key"),
         "chart": parts_figure(look, "by-service", by_service, "cost", look.texts("cost.by_service")),
+        "tags_chart": _of_tags(look, by_service, tags) if tags.drawn else None,
     }
+
+
+def _of_tags(look: Look, shown: Series, tags: costs.Tags) -> Figure:
+    """Draw what is told by tag or by key in the buckets of what is shown."""
+    lines = tags.drawn
+    bars = tuple(
+        replace(bar, amounts=Amounts.sum(line.amounts[place] for line in lines)) for place, bar in enumerate(shown.bars)
+    )
+    total = Amounts.sum(line.total for line in lines)
+    series = replace(shown, by=None, bars=bars, lines=lines, total=total)
+    name = look.texts("tag.key") if tags.found is None or tags.found.name is None else tags.found.name
+    title = look.texts("tag.cost", name=name)
+    if tags.value is not None:
+        title = look.texts("tag.cost_of", name=name, value=lines[0].name)
+    return parts_figure(look, "by-tag", series, "cost", title)
 
 
 PAGE = Page(

@@ -1,7 +1,9 @@
 -- What the calls of some accounts, of each from an id to before another, used by the value of a tag, or where none is named
 -- by the key that they came by; NULL is for those that have no such tag, or came by none. Each is a walk along the primary
--- key: no rollup knows of tags, whose values have no end, nor of keys.
+-- key: no rollup knows of tags, whose values have no end, nor of keys. Buckets are numbered from 1, by the first id that
+-- there can be in each: an id says when its call was made.
 SELECT
+    u.bucket,
     u.value,
     count(*) AS calls,
     jangbu.sum(u.input) AS input_tokens,
@@ -16,6 +18,7 @@ SELECT
 FROM unnest($1::uuid[], $4::uuid[], $5::uuid[]) AS w (account_id, first, after)
 CROSS JOIN LATERAL (
     SELECT
+        width_bucket(n.id, $8::uuid[]) AS bucket,
         CASE WHEN $7::text IS NULL THEN n.metadata ->> 'jangbu_key' ELSE n.metadata -> 'tags' ->> $7::text END AS value,
         n.prompt + n.tool AS input, n.candidates, n.thoughts, n.cached,
         n.total, n.cost_nano, n.input_cost_nano, n.charge_nano
@@ -28,4 +31,4 @@ CROSS JOIN LATERAL (
         )
     OFFSET 0
 ) AS u
-GROUP BY u.value
+GROUP BY u.bucket, u.value
