@@ -35,7 +35,7 @@ INSERT INTO jangbu.usage_days (
 )
 SELECT
     account_id, 'default', day, 10, total / 2, total / 2, 0, 0, 0, total, total * 900, total * 300, total * 900, 0,
-    jangbu.size_class(10), jangbu.size_class(total), jangbu.size_class(total * 900)
+    jangbu.class_of_size(10), jangbu.class_of_size(total), jangbu.class_of_size(total * 900)
 FROM crowd_day;
 INSERT INTO jangbu.usage_quarters (
     account_id, at, service_id, model_id, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
@@ -49,6 +49,14 @@ INSERT INTO jangbu.usage_hours (
 )
 SELECT
     account_id, date_trunc('hour', at, 'UTC'), 1, 1, 10, total / 2, total / 2, 0, 0, 0, total, total * 900, total * 300,
+    total * 900, 0
+FROM crowd_day;
+INSERT INTO jangbu.usage_six_hours (
+    account_id, at, service_id, model_id, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
+    input_cost_nano, charge_nano, unpriced
+)
+SELECT
+    account_id, date_bin('6 hours', at, '2000-01-01Z'), 1, 1, 10, total / 2, total / 2, 0, 0, 0, total, total * 900, total * 300,
     total * 900, 0
 FROM crowd_day;
 INSERT INTO jangbu.usage_recent (

@@ -32,6 +32,7 @@ from jangbu.storage import reports
 from jangbu.storage import stretches as stored
 from jangbu.storage.database import Database, Reader
 from jangbu.storage.embedded import EmbeddedServer
+from jangbu.storage.usage import first_id
 
 _PROJECT = "default"
 _SEOUL, _KOLKATA, _KATHMANDU, _NEW_YORK = (
@@ -160,7 +161,8 @@ def _stretch(window: Window, filters: Filters, ask: Callable[[Reader, Stretch], 
 
 
 def _by_tag(window: Window) -> Callable[[Reader, Stretch], Awaitable[object]]:
-    return lambda reader, stretch: stored.by_tag(reader, stretch, "feature", window.edges())
+    edges = [first_id(edge) for edge in window.edges()]
+    return lambda reader, stretch: stored.by_tag(reader, stretch, "feature", edges)
 
 
 def _tagged(reader: Reader, stretch: Stretch) -> Awaitable[object]:

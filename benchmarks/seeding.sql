@@ -135,6 +135,21 @@ hours AS (
     GROUP BY 1, 2, 3, 4
     ORDER BY date_bin('6 hours', date_trunc('hour', at, 'UTC'), '2000-01-01Z'), 1, 2, 3, 4
 ),
+six_hours AS (
+    INSERT INTO jangbu.usage_six_hours (
+        account_id, at, service_id, model_id, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
+        input_cost_nano, charge_nano, unpriced
+    )
+    SELECT
+        account_id, date_bin('6 hours', at, '2000-01-01Z'), service_id, model_id,
+        sum(calls)::bigint, sum(prompt)::bigint, sum(candidates)::bigint, sum(thoughts)::bigint, sum(tool)::bigint,
+        sum(cached)::bigint, sum(total)::bigint, sum(cost_nano)::bigint, sum(input_cost_nano)::bigint,
+        sum(charge_nano)::bigint, sum(unpriced)::bigint
+    FROM quarter
+    WHERE at < $6::timestamptz
+    GROUP BY 1, 2, 3, 4
+    ORDER BY 2, 1, 3, 4
+),
 days AS (
     INSERT INTO jangbu.usage_days (
         account_id, day, project, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
@@ -146,8 +161,8 @@ days AS (
         sum(calls)::bigint, sum(prompt)::bigint, sum(candidates)::bigint, sum(thoughts)::bigint, sum(tool)::bigint,
         sum(cached)::bigint, sum(total)::bigint, sum(cost_nano)::bigint, sum(input_cost_nano)::bigint,
         sum(charge_nano)::bigint, sum(unpriced)::bigint,
-        jangbu.size_class(sum(calls)::bigint), jangbu.size_class(sum(total)::bigint),
-        jangbu.size_class(sum(cost_nano)::bigint)
+        jangbu.class_of_size(sum(calls)::bigint), jangbu.class_of_size(sum(total)::bigint),
+        jangbu.class_of_size(sum(cost_nano)::bigint)
     FROM quarter CROSS JOIN seed.project AS p
     WHERE at < $6::timestamptz
     GROUP BY 1, 2, 3

@@ -169,7 +169,7 @@ DAMAGE = {
         + ";".join(
             f"UPDATE jangbu.{table} AS r SET cost_nano = r.cost_nano + 1 {of_a_call(table)}"
             for table in LASTING
-            if not table.endswith("_six_hours")  # These follow the figures by hours.
+            if table != "project_six_hours"  # These follow the figures by hours.
         ),
     ),
     "an unknown price was made up": (

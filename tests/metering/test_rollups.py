@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jangbu.domain.sizes import size_class
+from jangbu.domain.sizes import class_of_size
 from jangbu.metering.rollups import Rollups
 from jangbu.metering.verify import Verification
 from jangbu.storage import rollups
@@ -162,18 +162,18 @@ async def test_prices_that_come_later_change_what_was_carried(shop: Shop) -> Non
 async def test_the_database_and_the_program_classify_sizes_alike(shop: Shop) -> None:
     sizes = [*range(-3, 300), *(2**power + more for power in range(9, 53) for more in (-1, 0, 1))]
     [(classes,)] = await shop.rows(
-        "SELECT array_agg(jangbu.size_class(size) ORDER BY place) FROM unnest($1::bigint[]) WITH ORDINALITY"
+        "SELECT array_agg(jangbu.class_of_size(size) ORDER BY place) FROM unnest($1::bigint[]) WITH ORDINALITY"
         " AS t (size, place)", sizes
     )  # fmt: skip
 
-    assert classes == [size_class(size) for size in sizes]
+    assert classes == [class_of_size(size) for size in sizes]
 
 
 async def test_the_database_gives_the_largest_sizes_a_class_too_high_at_most(shop: Shop) -> None:
     sizes = [2**power + more for power in range(53, 63) for more in (-1, 0, 1)] + [2**63 - 1]
     [(classes,)] = await shop.rows(
-        "SELECT array_agg(jangbu.size_class(size) ORDER BY place) FROM unnest($1::bigint[]) WITH ORDINALITY"
+        "SELECT array_agg(jangbu.class_of_size(size) ORDER BY place) FROM unnest($1::bigint[]) WITH ORDINALITY"
         " AS t (size, place)", sizes
     )  # fmt: skip
 
-    assert {found - size_class(size) for found, size in zip(classes, sizes, strict=True)} == {0, 1}
+    assert {found - class_of_size(size) for found, size in zip(classes, sizes, strict=True)} == {0, 1}

@@ -157,11 +157,25 @@ async def test_names_to_choose_from_are_those_of_the_latest_calls(shop: Shop) ->
         async with snapshot(shop.database, shop.project) as look:
             return await tag_names(look, window, user)
 
-    assert await names(everything) == (), "there are calls, and none of them bears a tag"
-    assert await names(meant(shop).window) == ()
+    assert await names(everything) == [], "there are calls, and none of them bears a tag"
+    assert await names(meant(shop).window) == []
     await recorded(shop)
     assert await names(everything) == ["feature", "jangbu_key", "page"]
     assert await names(everything, LEE) == ["feature"]
+
+
+async def test_names_are_those_of_about_so_many_calls_also_where_the_latest_of_them_bear_none(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tags, "_SIZE_OF_NAMES", 10)
+    window = Window.custom(MOVED + 60 * DAY, MOVED + 62 * DAY, SEOUL)
+    for quarter, (calls, metadata) in enumerate(
+        ((10, '{"tags": {"old": 1}}'), (7, '{"tags": {"team": 1}}'), (2, '{"tags": {"new": 1}}'), (1, None))
+    ):
+        shop.clock.set(MOVED + 60 * DAY + quarter * HOUR)
+        await shop.record([shop.row(KIM)._replace(metadata=metadata) for _ in range(calls)])
+    async with snapshot(shop.database, shop.project) as look:
+        assert await tag_names(look, window) == ["new", "team"]
 
 
 async def test_what_is_not_of_all_calls_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,43 +55,57 @@ async def test_a_migration_that_fails_on_its_way_changes_nothing(first_release: 
         await connection.close()
 
 
-@pytest.mark.parametrize(
-    ("migration", "of_whom", "whose"),
-    [
-        ("0024_six_hours", "project", "'p'"),
-        ("0025_six_hours_of_users", "usage", "'00000000-0000-0000-0000-000000000001'"),
-    ],
-)
-async def test_figures_by_six_hours_are_made_of_those_by_hours_and_follow_all_who_write_them(
-    database_url: str, migration: str, of_whom: str, whose: str
+async def test_everybodys_figures_by_six_hours_are_made_of_those_by_hours_and_follow_all_who_write_them(
+    database_url: str,
 ) -> None:
-    making = files("jangbu.storage").joinpath("schema", f"{migration}.sql").read_text(encoding="utf-8")
+    making = files("jangbu.storage").joinpath("schema", "0024_six_hours.sql").read_text(encoding="utf-8")
     await execute(
-        database_url, f"DROP TABLE jangbu.{of_whom}_six_hours; DROP FUNCTION jangbu.follow_{of_whom}_hours CASCADE"
+        database_url, "DROP TABLE jangbu.project_six_hours; DROP FUNCTION jangbu.follow_project_hours CASCADE"
     )
-    await execute(database_url, _of_hours(of_whom, whose, "05:00", "06:00", "11:00", tokens=10))
+    await execute(database_url, _of_hours("05:00", "06:00", "11:00", tokens=10))
     await execute(database_url, making)
-    assert await _by_six_hours(database_url, of_whom) == [("00:00", 1, 10), ("06:00", 2, 20)]
-    await execute(database_url, _of_hours(of_whom, whose, "11:00", "12:00", tokens=7))
-    assert await _by_six_hours(database_url, of_whom) == [("00:00", 1, 10), ("06:00", 3, 27), ("12:00", 1, 7)]
+    assert await _by_six_hours(database_url) == [("00:00", 1, 10), ("06:00", 2, 20)]
+    await execute(database_url, _of_hours("11:00", "12:00", tokens=7))
+    assert await _by_six_hours(database_url) == [("00:00", 1, 10), ("06:00", 3, 27), ("12:00", 1, 7)]
 
 
-def _of_hours(of_whom: str, whose: str, *times: str, tokens: int) -> str:
+async def test_users_figures_by_six_hours_are_made_of_those_by_hours_and_who_leaves_them_out_carries_no_more(
+    database_url: str,
+) -> None:
+    making = files("jangbu.storage").joinpath("schema", "0025_six_hours_of_users.sql").read_text(encoding="utf-8")
+    await execute(
+        database_url, "DROP TABLE jangbu.usage_six_hours; ALTER FUNCTION jangbu.class_of_size RENAME TO size_class"
+    )
+    user = "00000000-0000-0000-0000-000000000001"
+    await execute(database_url, _of_hours("05:00", "06:00", "11:00", tokens=10, of="usage", key=("account_id", user)))
+    connection = await asyncpg.connect(database_url)
+    try:
+        carrying = await connection.prepare("SELECT jangbu.size_class($1::bigint)")
+        assert await carrying.fetchval(1) is not None
+        await execute(database_url, making)
+        with pytest.raises(asyncpg.UndefinedFunctionError):
+            await carrying.fetchval(1)
+    finally:
+        await connection.close()
+    assert await _by_six_hours(database_url, "usage") == [("00:00", 1, 10), ("06:00", 2, 20)]
+
+
+def _of_hours(*times: str, tokens: int, of: str = "project", key: tuple[str, str] = ("project", "p")) -> str:
     """Write a call for each time to the figures by hours, as processes of any release do."""
-    rows = ", ".join(f"({whose}, '2026-11-29 {time}Z', 1, 1, 1, 0, 0, 0, 0, 0, {tokens}, 0, 0, 0, 0)" for time in times)
-    key = "project" if of_whom == "project" else "account_id"
+    rows = ", ".join(
+        f"('{key[1]}', '2026-11-29 {time}Z', 1, 1, 1, 0, 0, 0, 0, 0, {tokens}, 0, 0, 0, 0)" for time in times
+    )
     return (
-        f"INSERT INTO jangbu.{of_whom}_hours AS r VALUES {rows} ON CONFLICT ({key}, at, service_id, model_id)"
+        f"INSERT INTO jangbu.{of}_hours AS r VALUES {rows} ON CONFLICT ({key[0]}, at, service_id, model_id)"
         " DO UPDATE SET calls = r.calls + excluded.calls, total = r.total + excluded.total"
     )
 
 
-async def _by_six_hours(dsn: str, of_whom: str) -> list[tuple[str, int, int]]:
+async def _by_six_hours(dsn: str, of: str = "project") -> list[tuple[str, int, int]]:
     connection = await asyncpg.connect(dsn)
     try:
         rows = await connection.fetch(
-            "SELECT to_char(at AT TIME ZONE 'UTC', 'HH24:MI'), calls, total"
-            f" FROM jangbu.{of_whom}_six_hours ORDER BY at"
+            f"SELECT to_char(at AT TIME ZONE 'UTC', 'HH24:MI'), calls, total FROM jangbu.{of}_six_hours ORDER BY at"
         )
     finally:
         await connection.close()

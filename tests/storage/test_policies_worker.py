@@ -195,6 +195,22 @@ async def test_no_row_of_another_project_is_seen_or_touched_in_any_table(book: B
     assert await told(book.settings()) == (State.WARN, "older than newer, newest")
 
 
+async def test_the_owners_rights_follow_no_other_table_also_after_a_backup_without_privileges(book: Book) -> None:
+    attack = (
+        "CREATE TEMP TABLE mine (LIKE jangbu.project_hours INCLUDING ALL);"
+        "CREATE TRIGGER follow AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION jangbu.follow_project_hours();"
+        f"INSERT INTO mine VALUES ('{THEIRS}', '2026-11-29', 1, 1, 1, 0, 0, 0, 0, 0, 1000000, 0, 0, 0, 0)"
+    )
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for function"):
+        await execute(book.worker, attack)
+    await execute(book.owner, "GRANT EXECUTE ON FUNCTION jangbu.follow_project_hours() TO PUBLIC")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="is followed"):
+        await execute(book.worker, attack)
+    await apply(book.owner, worker_sql(role=book.role, project=OURS))
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for function"):
+        await execute(book.worker, attack)
+
+
 async def told(settings: Settings) -> tuple[State, str]:
     """Give what the doctor tells of the policies; nothing is to fail."""
     checks = await examine(settings)

@@ -1,9 +1,9 @@
 """Classes of sizes, four to each doubling: they sort many figures roughly, and seldom change when one grows."""
 
-__all__ = ["class_limit", "size_class"]
+__all__ = ["class_limit", "class_of_size"]
 
 
-def size_class(size: int) -> int:
+def class_of_size(size: int) -> int:
     """Give the class of a size: larger sizes are in the same or in a higher one, what is below 0 is in the lowest."""
     if size < 4:
         return max(size, 0)

@@ -29,7 +29,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _REACHES: Sequence[timedelta] = (timedelta(days=1), timedelta(days=8), timedelta(days=90))
 """How far back from the latest call it is looked when calls were made: as far as it takes, and further each time."""
 _ASKED_MAX = 4
-"""How many stretches are asked at most until one has a call."""
+"""How many stretches are asked at most for what the latest calls say."""
 _SELDOM = 20
 """Where one of so many calls or fewer are meant, accounts are looked for in the quarters of an hour that have such."""
 _SCATTERED = 200
@@ -123,21 +123,26 @@ async def latest(
     filters: Filters,
     ask: Callable[[Reader, Stretch], Awaitable[Found | None]],
     size: int,
-) -> Found | None:
-    """Give what is asked of the latest stretch alone, in one look; None where there is no call. Where that is None,
-    because all calls of a quarter of an hour came early in it, a few before it are asked. Raises NotFound for a user
-    without an account.
+) -> Sequence[Found]:
+    """Give what is asked of the latest stretches, until they have about so many calls in all, in one look.
+
+    None is for a stretch without a call, as where all calls of a quarter of an hour came early in it. Raises NotFound
+    for a user without an account.
     """
     part = _part(filters)
     account = None if filters.user is None else await look.account(filters.user)
     bounds = _bounds(window, look.as_of)
-    found = await _quarters(look, account, part, (_quarter(bounds.since), bounds.until), size, _REACHES)
-    answer: Found | None = None
-    for cut in islice(_cut(found, size, bounds), _ASKED_MAX) if found else ():
+    quarters = await _quarters(look, account, part, (_quarter(bounds.since), bounds.until), size, _REACHES)
+    answers, calls = list[Found](), 0
+    for cut in islice(_cut(quarters, size, bounds), _ASKED_MAX) if quarters else ():
         answer = await ask(look.reader, await _stretch(look, part, account, cut, look.as_of))
         if answer is not None:
+            answers.append(answer)
+            calls += sum(quarter.calls for quarter in cut.quarters)
+        # Quarters are put together up to so many calls, so that mostly a few are missing.
+        if calls * 2 >= size:
             break
-    return answer
+    return answers
 
 
 async def in_time(walked: AsyncGenerator[Found, None], seconds: int | None) -> AsyncGenerator[Found | None, None]:

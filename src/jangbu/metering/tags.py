@@ -17,6 +17,7 @@ from jangbu.storage import api_keys, stretches
 from jangbu.storage.database import Database, Reader
 from jangbu.storage.series import Cut
 from jangbu.storage.stretches import Tagged
+from jangbu.storage.usage import first_id
 
 __all__ = [
     "BY_KEY",
@@ -43,6 +44,7 @@ _VALUES_MAX_WHOLE = 100_000
 SIZE = 4_000
 """How many calls are looked at at a time: few, since a look of a page is to be short among millions of them."""
 _SIZE_OF_NAMES = 1_000
+_NAMES_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ async def by_tag(
     Raises NotFound for a user without an account.
     """
 
-    edges = meant.window.edges()
+    edges = [first_id(edge) for edge in meant.window.edges()]
 
     async def read(reader: Reader, stretch: Stretch) -> Sequence[Cut]:
         return await stretches.by_tag(reader, stretch, name, edges)
@@ -141,7 +143,8 @@ async def tag_names(look: Snapshot, window: Window, user: str | None = None) -> 
 
     They are of all models and services: the calls of a seldom one lie far apart.
     """
-    return await latest(look, window, Filters(user), stretches.tag_names, _SIZE_OF_NAMES) or ()
+    found = await latest(look, window, Filters(user), stretches.tag_names, _SIZE_OF_NAMES)
+    return sorted({name for names in found for name in names})[:_NAMES_MAX]
 
 
 async def keys_by_id(database: Database, project: str, values: Iterable[str | None]) -> Mapping[str, Key]:

@@ -13,7 +13,7 @@ from typing import Literal
 from uuid import UUID
 
 from jangbu.domain.amounts import Amounts
-from jangbu.domain.sizes import class_limit, size_class
+from jangbu.domain.sizes import class_limit, class_of_size
 from jangbu.domain.windows import Window
 from jangbu.errors import InvalidInput
 from jangbu.metering.reports import average
@@ -194,7 +194,7 @@ def _least(known: dict[UUID, Used], by: By, limit: int) -> int:
 
 def _class_below(share: int) -> int:
     """Give the highest class all of which is at most a share; -1 where there is none."""
-    number = size_class(share)
+    number = class_of_size(share)
     return number if class_limit(number) - 1 <= share else number - 1
 
 

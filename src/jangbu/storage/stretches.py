@@ -7,7 +7,7 @@ from uuid import UUID
 
 from jangbu.storage.database import Reader
 from jangbu.storage.series import Cut, amounts_of
-from jangbu.storage.usage import UsageRecord, first_id, record_of
+from jangbu.storage.usage import UsageRecord, record_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +92,11 @@ async def tag_names(reader: Reader, stretch: Stretch) -> Sequence[str] | None:
     return [name for name in names if name is not None] if names else None
 
 
-async def by_tag(reader: Reader, stretch: Stretch, name: str | None, edges: Sequence[datetime]) -> Sequence[Cut]:
-    """Give what the calls of a stretch used in each bucket between edges by the value of a tag, or by key where no tag
-    is named; the part None stands for those without it.
+async def by_tag(reader: Reader, stretch: Stretch, name: str | None, edges: Sequence[UUID]) -> Sequence[Cut]:
+    """Give what the calls of a stretch used by the value of a tag, or by key where no tag is named; the part None is
+    for those without it. They are told apart by buckets between edges, which are the first ids there can be in each.
     """
-    rows = await reader.rows("stretch_tags", *stretch.arguments, name, [first_id(edge) for edge in edges])
+    rows = await reader.rows("stretch_tags", *stretch.arguments, name, edges)
     return [Cut(row["bucket"] - 1, row["value"], amounts_of(row)) for row in rows]
 
 

@@ -160,7 +160,7 @@ async def show_series(
             lines = await _of_users(look, window, filters, parted.limit)
     if parted.by in ("tag", "key"):
         meant = Meant(database, project, window, filters, found.as_of)
-        lines, is_whole = await _of_tag(meant, BY_KEY if parted.by == "key" else parted.tag)
+        lines, is_whole = await _of_tag(meant, BY_KEY if parted.by == "key" else parted.tag, parted.limit)
     lines = lines[: parted.limit]
     keys = await keys_by_id(database, project, (name for name, _, _ in lines)) if parted.by == "key" else {}
     return {
@@ -186,10 +186,10 @@ async def _of_users(look: Snapshot, window: Window, filters: Filters, limit: int
     return sorted(lines, key=lambda line: (-line[2].total_tokens, line[0] or ""))
 
 
-async def _of_tag(meant: Meant, tag: str | None) -> tuple[list[Line], bool]:
-    """Give the series of a tag's values, or of keys, from the latest calls on, until time is over."""
+async def _of_tag(meant: Meant, tag: str | None, limit: int) -> tuple[list[Line], bool]:
+    """Give the series of a tag's dearest values, or keys, from the latest calls on, until time is over."""
     found = await by_tag(meant, tag)
-    return [(value, found.in_buckets(value), total) for value, total in found.lines], found.is_whole
+    return [(value, found.in_buckets(value), total) for value, total in found.lines[:limit]], found.is_whole
 
 
 def _line(

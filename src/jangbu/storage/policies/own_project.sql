@@ -31,7 +31,9 @@ BEGIN
     AS 'SELECT EXISTS (SELECT FROM jangbu.accounts AS a WHERE a.account_id = id)';
     -- Partitions are their owner's, whoever comes to need the next one.
     ALTER FUNCTION jangbu.usage_partition_make(timestamptz) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
-    REVOKE EXECUTE ON FUNCTION jangbu.usage_partition_make(timestamptz), jangbu.account_is_there(uuid) FROM PUBLIC;
+    -- A backup without privileges does not tell whose these are to execute.
+    REVOKE EXECUTE ON FUNCTION jangbu.usage_partition_make(timestamptz), jangbu.account_is_there(uuid),
+        jangbu.follow_project_hours() FROM PUBLIC;
     EXECUTE format(
         'GRANT EXECUTE ON FUNCTION jangbu.usage_partition_make(timestamptz), jangbu.account_is_there(uuid) TO %I', worker
     );

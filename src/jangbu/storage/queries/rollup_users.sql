@@ -72,6 +72,32 @@ hours AS (
         charge_nano = r.charge_nano + excluded.charge_nano,
         unpriced = r.unpriced + excluded.unpriced
 ),
+six_hours AS (
+    INSERT INTO jangbu.usage_six_hours AS r (
+        account_id, at, service_id, model_id, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
+        input_cost_nano, charge_nano, unpriced
+    )
+    SELECT
+        m.account_id, date_bin('6 hours', m.at, '2000-01-01Z'), m.service_id, m.model_id,
+        jangbu.sum(m.calls), jangbu.sum(m.prompt), jangbu.sum(m.candidates), jangbu.sum(m.thoughts), jangbu.sum(m.tool),
+        jangbu.sum(m.cached), jangbu.sum(m.total), jangbu.sum(m.cost_nano), jangbu.sum(m.input_cost_nano),
+        jangbu.sum(m.charge_nano), jangbu.sum(m.unpriced)
+    FROM moved AS m
+    GROUP BY 1, 2, 3, 4
+    ORDER BY 1, 2, 3, 4
+    ON CONFLICT (account_id, at, service_id, model_id) DO UPDATE
+    SET calls = r.calls + excluded.calls,
+        prompt = r.prompt + excluded.prompt,
+        candidates = r.candidates + excluded.candidates,
+        thoughts = r.thoughts + excluded.thoughts,
+        tool = r.tool + excluded.tool,
+        cached = r.cached + excluded.cached,
+        total = r.total + excluded.total,
+        cost_nano = r.cost_nano + excluded.cost_nano,
+        input_cost_nano = r.input_cost_nano + excluded.input_cost_nano,
+        charge_nano = r.charge_nano + excluded.charge_nano,
+        unpriced = r.unpriced + excluded.unpriced
+),
 days AS (
     INSERT INTO jangbu.usage_days AS r (
         account_id, day, project, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
@@ -79,8 +105,8 @@ days AS (
     )
     SELECT
         d.account_id, d.day, a.project, d.calls, d.prompt, d.candidates, d.thoughts, d.tool, d.cached, d.total,
-        d.cost_nano, d.input_cost_nano, d.charge_nano, d.unpriced, jangbu.size_class(d.calls),
-        jangbu.size_class(d.total), jangbu.size_class(d.cost_nano)
+        d.cost_nano, d.input_cost_nano, d.charge_nano, d.unpriced, jangbu.class_of_size(d.calls),
+        jangbu.class_of_size(d.total), jangbu.class_of_size(d.cost_nano)
     FROM (
         SELECT
             m.account_id, (m.at AT TIME ZONE 'UTC')::date AS day,
@@ -106,9 +132,9 @@ days AS (
         input_cost_nano = r.input_cost_nano + excluded.input_cost_nano,
         charge_nano = r.charge_nano + excluded.charge_nano,
         unpriced = r.unpriced + excluded.unpriced,
-        calls_class = jangbu.size_class(r.calls + excluded.calls),
-        total_class = jangbu.size_class(r.total + excluded.total),
-        cost_class = jangbu.size_class(r.cost_nano + excluded.cost_nano)
+        calls_class = jangbu.class_of_size(r.calls + excluded.calls),
+        total_class = jangbu.class_of_size(r.total + excluded.total),
+        cost_class = jangbu.class_of_size(r.cost_nano + excluded.cost_nano)
 ),
 totals AS (
     INSERT INTO jangbu.usage_lifetime AS r (

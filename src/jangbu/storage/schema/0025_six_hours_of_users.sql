@@ -1,7 +1,5 @@
 -- A chart of a user's days in most zones adds up 24 hours for each day, service and model, as that of all users did before
--- these were kept by six hours. They follow the figures by hours by themselves, too: a process of an earlier release that
--- still carries figures leaves none out, nor does one whose role has no right to this table yet. Whoever carries waits
--- meanwhile.
+-- these were kept by six hours. Whoever carries waits meanwhile.
 LOCK TABLE jangbu.usage_hours IN SHARE ROW EXCLUSIVE MODE;
 
 CREATE TABLE jangbu.usage_six_hours (LIKE jangbu.usage_hours INCLUDING ALL);
@@ -19,27 +17,31 @@ FROM jangbu.usage_hours AS h
 GROUP BY 1, 2, 3, 4
 ORDER BY 1, 2, 3, 4;
 
--- Up to six hours of each user are carried at once, with many users: what a statement wrote is added up before it is
--- added, so that no row is written again for each of its hours. What was there before is taken away again.
-CREATE FUNCTION jangbu.follow_usage_hours() RETURNS trigger
+-- Processes of an earlier release would carry without writing these. They carry no more, because they find this function
+-- by its former name: what is over stays recent, where it is read as well, until one of this release carries it.
+ALTER FUNCTION jangbu.size_class(bigint) RENAME TO class_of_size;
+
+-- A backup without privileges does not keep who may execute a function, and PUBLIC may then: nobody else's table is
+-- followed with the owner's rights all the same.
+CREATE OR REPLACE FUNCTION jangbu.follow_project_hours() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    sign CONSTANT bigint := TG_ARGV[0];
 BEGIN
-    INSERT INTO jangbu.usage_six_hours AS r (
-        account_id, at, service_id, model_id, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
+    IF TG_RELID <> 'jangbu.project_hours'::regclass THEN
+        RAISE insufficient_privilege USING MESSAGE = 'only jangbu.project_hours is followed';
+    END IF;
+    INSERT INTO jangbu.project_six_hours AS r (
+        project, at, service_id, model_id, calls, prompt, candidates, thoughts, tool, cached, total, cost_nano,
         input_cost_nano, charge_nano, unpriced
     )
-    SELECT
-        c.account_id, date_bin('6 hours', c.at, '2000-01-01Z'), c.service_id, c.model_id,
-        sign * jangbu.sum(c.calls), sign * jangbu.sum(c.prompt), sign * jangbu.sum(c.candidates),
-        sign * jangbu.sum(c.thoughts), sign * jangbu.sum(c.tool), sign * jangbu.sum(c.cached),
-        sign * jangbu.sum(c.total), sign * jangbu.sum(c.cost_nano), sign * jangbu.sum(c.input_cost_nano),
-        sign * jangbu.sum(c.charge_nano), sign * jangbu.sum(c.unpriced)
-    FROM changed AS c
-    GROUP BY 1, 2, 3, 4
-    ORDER BY 1, 2, 3, 4
-    ON CONFLICT (account_id, at, service_id, model_id) DO UPDATE
+    VALUES (
+        NEW.project, date_bin('6 hours', NEW.at, '2000-01-01Z'), NEW.service_id, NEW.model_id,
+        NEW.calls - coalesce(OLD.calls, 0), NEW.prompt - coalesce(OLD.prompt, 0),
+        NEW.candidates - coalesce(OLD.candidates, 0), NEW.thoughts - coalesce(OLD.thoughts, 0),
+        NEW.tool - coalesce(OLD.tool, 0), NEW.cached - coalesce(OLD.cached, 0), NEW.total - coalesce(OLD.total, 0),
+        NEW.cost_nano - coalesce(OLD.cost_nano, 0), NEW.input_cost_nano - coalesce(OLD.input_cost_nano, 0),
+        NEW.charge_nano - coalesce(OLD.charge_nano, 0), NEW.unpriced - coalesce(OLD.unpriced, 0)
+    )
+    ON CONFLICT (project, at, service_id, model_id) DO UPDATE
     SET calls = r.calls + excluded.calls,
         prompt = r.prompt + excluded.prompt,
         candidates = r.candidates + excluded.candidates,
@@ -54,18 +56,3 @@ BEGIN
     RETURN NULL;
 END
 $$;
-
--- Nobody else's table may be followed with the owner's rights.
-REVOKE ALL ON FUNCTION jangbu.follow_usage_hours() FROM PUBLIC;
-
-CREATE TRIGGER follow_what_is_new AFTER INSERT ON jangbu.usage_hours
-REFERENCING NEW TABLE AS changed
-FOR EACH STATEMENT EXECUTE FUNCTION jangbu.follow_usage_hours('1');
-
-CREATE TRIGGER follow_what_it_is_now AFTER UPDATE ON jangbu.usage_hours
-REFERENCING NEW TABLE AS changed
-FOR EACH STATEMENT EXECUTE FUNCTION jangbu.follow_usage_hours('1');
-
-CREATE TRIGGER follow_what_it_was AFTER UPDATE ON jangbu.usage_hours
-REFERENCING OLD TABLE AS changed
-FOR EACH STATEMENT EXECUTE FUNCTION jangbu.follow_usage_hours('-1');

@@ -7,5 +7,5 @@ down_revision = "0024"
 
 
 def upgrade() -> None:
-    """Have a chart of a user's days add up nine rows for each instead of 24, by the clock of any zone."""
+    """Have a chart of a user's days add up nine rows for each instead of 24, by the clocks of most zones."""
     run_file("0025_six_hours_of_users.sql")
