@@ -157,7 +157,11 @@ def _of_calls(now: datetime) -> dict[str, Ask]:
 
 
 def _stretch(window: Window, filters: Filters, ask: Callable[[Reader, Stretch], Awaitable[object]], size: int) -> Ask:
-    return lambda look: stretches.latest(look, window, filters, ask, size)
+    async def once(reader: Reader, stretch: Stretch) -> tuple[int, object]:
+        # As many calls as are asked for, so that no other stretch is asked.
+        return size, await ask(reader, stretch)
+
+    return lambda look: stretches.latest(look, window, filters, once, size)
 
 
 def _by_tag(window: Window) -> Callable[[Reader, Stretch], Awaitable[object]]:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.async_api import expect
 
+from jangbu.dashboard.figures import told_apart
 from tests.dashboard.conftest import Opens
 from tests.dashboard.shown import read
 from tests.dashboard.site import MODELS
@@ -37,6 +38,13 @@ STRIPED = """(chart) => {
 PARTS = "(paths) => paths.map((each) => each.getAttribute('d').split('M').length - 1)"
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_parts_that_are_called_alike_are_told_apart_by_numbers() -> None:
+    names = ("kiosk", "Total", "kiosk", "kiosk (2)", "kiosk", "else")
+    assert told_apart(names, ("Time", "Total")) == [
+        "kiosk", "Total (2)", "kiosk (2)", "kiosk (2) (2)", "kiosk (3)", "else"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("language", "width"), [("en", 1280), ("ko", 1280), ("ko", 390)])

@@ -178,6 +178,20 @@ async def test_names_are_those_of_about_so_many_calls_also_where_the_latest_of_t
         assert await tag_names(look, window) == ["new", "team"]
 
 
+@pytest.mark.parametrize(("early", "late"), [(15, 1), (100, 0), (50, 0)])
+async def test_names_are_found_where_most_calls_of_a_quarter_of_an_hour_came_early_in_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, early: int, late: int
+) -> None:
+    monkeypatch.setattr(tags, "_SIZE_OF_NAMES", 10)
+    window = Window.custom(MOVED + 60 * DAY, MOVED + 61 * DAY, SEOUL)
+    shop.clock.set(MOVED + 60 * DAY)
+    await shop.record([shop.row(KIM)._replace(metadata='{"tags": {"team": 1, "of": 2}}') for _ in range(early)])
+    shop.clock.set(MOVED + 60 * DAY + timedelta(minutes=14))
+    await shop.record([shop.row(LEE) for _ in range(late)])
+    async with snapshot(shop.database, shop.project) as look:
+        assert await tag_names(look, window) == ["of", "team"]
+
+
 async def test_what_is_not_of_all_calls_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     await recorded(shop)
     none = await by_tag(meant(shop), "feature", seconds=0)

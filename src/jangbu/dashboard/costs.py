@@ -8,6 +8,7 @@ from datetime import datetime
 
 from jangbu.dashboard.choices import CUSTOM, filters_of, window_of
 from jangbu.dashboard.fields import Wrong, id_of
+from jangbu.dashboard.figures import told_apart
 from jangbu.dashboard.look import Look
 from jangbu.domain.amounts import NOTHING, Amounts
 from jangbu.domain.keys import Key
@@ -74,7 +75,8 @@ class Tags:
 
     ``lines`` are the dearest, ``others`` how many values have no line and what they used. ``listed`` are the latest
     calls of the value that is chosen, ``most`` of them at most. By key the values are ids, and ``keys`` has the keys.
-    ``drawn`` is when the dearest used it, or the one that is chosen, where all calls were looked at.
+    ``drawn`` is when the dearest, and all others as one, used how much, or the one alone that is chosen; nothing where
+    not all calls were looked at.
     """
 
     names: tuple[str, ...] = ()
@@ -120,19 +122,21 @@ def _drawn(look: Look, found: ByTag, value: str | None, keys: Mapping[str, Key])
     """Give when the dearest values used how much, with all others as one, or the value alone that is chosen."""
     some = [line for line in found.lines if line[0] == value] if value is not None else found.lines[:_DRAWN]
     rest = found.lines[_DRAWN:] if value is None else ()
-    drawn = [Line(_name_of(look, found, each, keys), found.in_buckets(each), sums) for each, sums in some]
+    named = [(_name_of(look, found, each, keys), found.in_buckets(each), sums) for each, sums in some]
     if rest:
         name = look.texts("others", count=len(rest), shown=look.formats.number(len(rest)))
         amounts = found.in_buckets(*(each for each, _ in rest))
-        drawn.append(Line(name, amounts, Amounts.sum(amounts)))
-    return tuple(drawn)
+        named.append((name, amounts, Amounts.sum(amounts)))
+    names = told_apart([name for name, _, _ in named], (look.texts("time"), look.texts("total")))
+    return tuple(Line(name, amounts, total) for name, (_, amounts, total) in zip(names, named, strict=True))
 
 
 def _name_of(look: Look, found: ByTag, value: str | None, keys: Mapping[str, Key]) -> str:
-    """Give what a value is called in a chart: a key with whose it is, as others may be called alike."""
+    """Give what a value is called in a chart."""
     key = None if value is None else keys.get(value)
     if key is not None:
-        return f"{key.name} ({key.user or look.texts('keys.app')})"
+        whose = key.user or look.texts("keys.app")
+        return f"{key.name} ({look.texts('tag.key.of', whose=whose, at=look.formats.moment(key.created_at))})"
     if value is None:
         return look.texts("tag.key.without" if found.name is BY_KEY else "tag.without")
     return (value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…") or look.texts("tag.empty")

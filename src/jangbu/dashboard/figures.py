@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain, count
 from typing import Any
 
 from jangbu.dashboard.look import Look
@@ -10,7 +11,7 @@ from jangbu.domain.amounts import Amounts
 from jangbu.domain.windows import Bucket
 from jangbu.metering.series import Bar, Series
 
-__all__ = ["Figure", "Row", "bar_link", "bar_name", "kinds_figure", "parts_figure", "running_bar"]
+__all__ = ["Figure", "Row", "bar_link", "bar_name", "kinds_figure", "parts_figure", "running_bar", "told_apart"]
 
 _NANO_A_DOLLAR = 10**9
 _OTHERS_AFTER = 5
@@ -67,6 +68,15 @@ def kinds_figure(look: Look, id_: str, series: Series, title: str) -> Figure:
     """Draw a series of tokens by what they were used for."""
     stacks = [_Stack(look.texts(kind), tuple(_of_kind(kind, bar.amounts) for bar in series.bars)) for kind in _KINDS]
     return _figure(look, id_, series, stacks, "tokens", title)
+
+
+def told_apart(names: Sequence[str], taken: Sequence[str]) -> Sequence[str]:
+    """Number names that are alike, or like what is taken: a chart and a copied table tell parts apart by name."""
+    found = list(taken)
+    for name in names:
+        numbered = (f"{name} ({number})" for number in count(2))
+        found.append(next(each for each in chain([name], numbered) if each not in found))
+    return found[len(taken) :]
 
 
 def bar_name(look: Look, series: Series, bar: Bar) -> str:

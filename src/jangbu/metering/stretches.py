@@ -28,7 +28,7 @@ _QUARTER = timedelta(minutes=15)
 _MILLISECOND = timedelta(milliseconds=1)
 _REACHES: Sequence[timedelta] = (timedelta(days=1), timedelta(days=8), timedelta(days=90))
 """How far back from the latest call it is looked when calls were made: as far as it takes, and further each time."""
-_ASKED_MAX = 4
+_ASKED_MAX = 16
 """How many stretches are asked at most for what the latest calls say."""
 _SELDOM = 20
 """Where one of so many calls or fewer are meant, accounts are looked for in the quarters of an hour that have such."""
@@ -121,26 +121,25 @@ async def latest(
     look: Snapshot,
     window: Window,
     filters: Filters,
-    ask: Callable[[Reader, Stretch], Awaitable[Found | None]],
+    ask: Callable[[Reader, Stretch], Awaitable[tuple[int, Found]]],
     size: int,
 ) -> Sequence[Found]:
     """Give what is asked of the latest stretches, until they have about so many calls in all, in one look.
 
-    None is for a stretch without a call, as where all calls of a quarter of an hour came early in it. Raises NotFound
-    for a user without an account.
+    What is asked tells how many calls a stretch has, too: one may have none, as where all of a quarter of an hour came
+    early in it. Raises NotFound for a user without an account.
     """
     part = _part(filters)
     account = None if filters.user is None else await look.account(filters.user)
     bounds = _bounds(window, look.as_of)
     quarters = await _quarters(look, account, part, (_quarter(bounds.since), bounds.until), size, _REACHES)
-    answers, calls = list[Found](), 0
+    answers, seen = list[Found](), 0
     for cut in islice(_cut(quarters, size, bounds), _ASKED_MAX) if quarters else ():
-        answer = await ask(look.reader, await _stretch(look, part, account, cut, look.as_of))
-        if answer is not None:
-            answers.append(answer)
-            calls += sum(quarter.calls for quarter in cut.quarters)
+        calls, answer = await ask(look.reader, await _stretch(look, part, account, cut, look.as_of))
+        answers.append(answer)
+        seen += calls
         # Quarters are put together up to so many calls, so that mostly a few are missing.
-        if calls * 2 >= size:
+        if seen * 2 >= size:
             break
     return answers
 

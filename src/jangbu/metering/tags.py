@@ -21,7 +21,6 @@ from jangbu.storage.usage import first_id
 
 __all__ = [
     "BY_KEY",
-    "SECONDS",
     "SIZE",
     "ByTag",
     "Listed",
@@ -36,7 +35,7 @@ __all__ = [
 BY_KEY = None
 """Stands for a tag's name where calls are told apart by their key: whatever an app names a tag, it is not this."""
 
-SECONDS = 5
+_SECONDS = 5
 """How long calls are looked at for a page: from the latest on, as many as can be."""
 VALUES_MAX = 10_000
 """How many values are told apart for a page; more are no parts of a cost but names of single calls."""
@@ -66,11 +65,11 @@ class ByTag:
 
     def in_buckets(self, *values: str | None) -> tuple[Amounts, ...]:
         """Give what some values used together in each bucket of the window."""
-        amounts = [NOTHING] * self.buckets
+        parts: list[list[Amounts]] = [[] for _ in range(self.buckets)]
         for value in values:
             for bucket, part in self.cuts[value].items():
-                amounts[bucket] += part
-        return tuple(amounts)
+                parts[bucket].append(part)
+        return tuple(map(Amounts.sum, parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ class Listed:
 
 
 async def by_tag(
-    meant: Meant, name: str | None, *, seconds: int | None = SECONDS, values_max: int = VALUES_MAX
+    meant: Meant, name: str | None, *, seconds: int | None = _SECONDS, values_max: int = VALUES_MAX
 ) -> ByTag:
     """Add up what is meant by the values of a tag, for so many seconds at most; None is for as long as it takes.
 
@@ -120,7 +119,7 @@ async def by_tag_whole(meant: Meant, name: str | None) -> ByTag:
     return found
 
 
-async def tagged(meant: Meant, name: str | None, value: str, *, limit: int, seconds: int = SECONDS) -> Listed:
+async def tagged(meant: Meant, name: str | None, value: str, *, limit: int, seconds: int = _SECONDS) -> Listed:
     """Give the latest calls that have a value of a tag, looked for for so many seconds at most. Raises NotFound."""
 
     async def read(reader: Reader, stretch: Stretch) -> Sequence[Tagged]:

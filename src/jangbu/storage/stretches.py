@@ -86,10 +86,10 @@ class Tagged:
     charge_nano: int | None
 
 
-async def tag_names(reader: Reader, stretch: Stretch) -> Sequence[str] | None:
-    """Give the names of the tags that the calls of a stretch bear, sorted, a hundred at most; None without calls."""
-    names = [row["name"] for row in await reader.rows("stretch_tag_names", *stretch.arguments)]
-    return [name for name in names if name is not None] if names else None
+async def tag_names(reader: Reader, stretch: Stretch) -> tuple[int, Sequence[str]]:
+    """Give how many calls a stretch has, and the names of the tags that they bear."""
+    rows = await reader.rows("stretch_tag_names", *stretch.arguments)
+    return sum(row["calls"] for row in rows), [row["name"] for row in rows if row["name"] is not None]
 
 
 async def by_tag(reader: Reader, stretch: Stretch, name: str | None, edges: Sequence[UUID]) -> Sequence[Cut]:

@@ -15,7 +15,7 @@ from jangbu.metering import series, tops
 from jangbu.metering.months import outlook
 from jangbu.metering.series import Series
 from jangbu.metering.snapshots import snapshot
-from jangbu.metering.tags import tag_names
+from jangbu.metering.tags import BY_KEY, tag_names
 
 __all__ = ["PAGE"]
 
@@ -54,22 +54,23 @@ async def show(look: Look) -> Mapping[str, Any]:
         "of_what_if": costs.carried(look, "whatif"),
         "of_tags": costs.carried(look, "tag", "tag_value", "by_key"),
         "chart": parts_figure(look, "by-service", by_service, "cost", look.texts("cost.by_service")),
-        "tags_chart": _of_tags(look, by_service, tags) if tags.drawn else None,
+        "tags_chart": _of_tags(look, by_service, tags),
     }
 
 
-def _of_tags(look: Look, shown: Series, tags: costs.Tags) -> Figure:
-    """Draw what is told by tag or by key in the buckets of what is shown."""
-    lines = tags.drawn
+def _of_tags(look: Look, shown: Series, tags: costs.Tags) -> Figure | None:
+    """Draw what is told by tag or by key in the buckets that are shown; nothing where retention dropped some of it."""
+    lines, found = tags.drawn, tags.found
+    if not lines or found is None or found.total.calls < shown.total.calls:
+        return None
     bars = tuple(
         replace(bar, amounts=Amounts.sum(line.amounts[place] for line in lines)) for place, bar in enumerate(shown.bars)
     )
-    total = Amounts.sum(line.total for line in lines)
-    series = replace(shown, by=None, bars=bars, lines=lines, total=total)
-    name = look.texts("tag.key") if tags.found is None or tags.found.name is None else tags.found.name
-    title = look.texts("tag.cost", name=name)
-    if tags.value is not None:
-        title = look.texts("tag.cost_of", name=name, value=lines[0].name)
+    series = replace(shown, by=None, bars=bars, lines=lines, total=Amounts.sum(line.total for line in lines))
+    name = look.texts("tag.key") if found.name is BY_KEY else found.name
+    if tags.value is None:
+        return parts_figure(look, "by-tag", series, "cost", look.texts("tag.cost", name=name))
+    title = look.texts("tag.cost_of", name=name, value=lines[0].name)
     return parts_figure(look, "by-tag", series, "cost", title)
 
 

@@ -1,7 +1,7 @@
--- The names of the tags that calls of some accounts, of each from an id to before another, bear, a hundred at most; NULL
--- is for calls that bear none, so that nothing is found only where there are no calls. What callers attach need not be
--- tags by names.
-SELECT DISTINCT k.name
+-- The names of the tags that calls of some accounts, of each from an id to before another, bear; NULL is for calls that
+-- bear none. A call counts for one of its names alone, so that the sum tells how many there are. What callers attach need
+-- not be tags by names.
+SELECT k.name, count(*) FILTER (WHERE k.place IS NULL OR k.place = 1) AS calls
 FROM unnest($1::uuid[], $4::uuid[], $5::uuid[]) AS w (account_id, first, after)
 CROSS JOIN LATERAL (
     SELECT
@@ -15,6 +15,5 @@ CROSS JOIN LATERAL (
         )
     OFFSET 0
 ) AS u
-LEFT JOIN LATERAL jsonb_object_keys(u.tags) AS k (name) ON true
-ORDER BY k.name
-LIMIT 100
+LEFT JOIN LATERAL jsonb_object_keys(u.tags) WITH ORDINALITY AS k (name, place) ON true
+GROUP BY k.name
