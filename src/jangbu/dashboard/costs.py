@@ -8,7 +8,7 @@ from datetime import datetime
 
 from jangbu.dashboard.choices import CUSTOM, filters_of, window_of
 from jangbu.dashboard.fields import Wrong, id_of
-from jangbu.dashboard.figures import told_apart
+from jangbu.dashboard.figures import OTHERS_AFTER, told_apart
 from jangbu.dashboard.look import Look
 from jangbu.domain.amounts import NOTHING, Amounts
 from jangbu.domain.keys import Key
@@ -41,8 +41,6 @@ tag as it likes.
 
 VALUES_SHOWN = 100
 CALLS_SHOWN = 50
-_DRAWN = 5
-"""How many values are drawn apart: more cannot be told from each other by their colours."""
 _SHOWN = 40
 _NEVER_CARRIED = frozenset({"notice", "lang"})
 
@@ -120,8 +118,8 @@ async def tags_of(look: Look, as_of: datetime, names: Sequence[str]) -> Tags:
 
 def _drawn(look: Look, found: ByTag, value: str | None, keys: Mapping[str, Key]) -> tuple[Line, ...]:
     """Give when the dearest values used how much, with all others as one, or the value alone that is chosen."""
-    some = [line for line in found.lines if line[0] == value] if value is not None else found.lines[:_DRAWN]
-    rest = found.lines[_DRAWN:] if value is None else ()
+    some = [line for line in found.lines if line[0] == value] if value is not None else found.lines[:OTHERS_AFTER]
+    rest = found.lines[OTHERS_AFTER:] if value is None else ()
     named = [(_name_of(look, found, each, keys), found.in_buckets(each), sums) for each, sums in some]
     if rest:
         name = look.texts("others", count=len(rest), shown=look.formats.number(len(rest)))

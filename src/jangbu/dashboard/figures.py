@@ -11,10 +11,22 @@ from jangbu.domain.amounts import Amounts
 from jangbu.domain.windows import Bucket
 from jangbu.metering.series import Bar, Series
 
-__all__ = ["Figure", "Row", "bar_link", "bar_name", "kinds_figure", "parts_figure", "running_bar", "told_apart"]
+__all__ = [
+    "OTHERS_AFTER",
+    "Figure",
+    "Row",
+    "bar_link",
+    "bar_name",
+    "kinds_figure",
+    "parts_figure",
+    "running_bar",
+    "told_apart",
+]
+
+OTHERS_AFTER = 5
+"""How many parts are drawn apart before the others are drawn as one: there are six colours."""
 
 _NANO_A_DOLLAR = 10**9
-_OTHERS_AFTER = 5
 _KINDS = ("input", "cached", "output", "thinking")
 
 
@@ -141,8 +153,8 @@ def _figure(
 
 
 def _drawn(look: Look, stacks: Sequence[_Stack], metric: str) -> dict[str, Any]:
-    drawn = list(stacks[:_OTHERS_AFTER])
-    others = stacks[_OTHERS_AFTER:]
+    drawn = list(stacks[:OTHERS_AFTER])
+    others = stacks[OTHERS_AFTER:]
     if len(others) == 1:
         drawn += others
     elif others:

@@ -39,8 +39,8 @@ class Series:
     """What was used in a window. ``bars`` are all its buckets, in order; ``total`` is their sum.
 
     ``lines`` are the parts that it is told apart by, the most used first: models or services, where ``by`` says so;
-    none where it is not told apart. In each bar they add up to
-    the bar. The last bar is under way where ``as_of``, the moment that this was read, lies before its end.
+    none where it is not told apart. In each bar they add up to the bar. The last bar is under way where ``as_of``, the
+    moment that this was read, lies before its end.
     """
 
     window: Window
