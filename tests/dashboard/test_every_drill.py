@@ -329,7 +329,8 @@ async def test_behind_the_figures_of_all_are_everybodys_and_every_call(
     links = {each.text: each.attributes["href"] for each in read(reader.content).all("a")}
     await follow(reader, f"/dashboard/{at}?{filters}")
     calls, tokens, cost = await calls_in_file(reader)
-    assert (f"{calls:,}", f"{tokens:,}", FORMATS.money_exact(cost)) == (tiles["Calls"], tiles["Tokens"], tiles["Cost"])
+    assert (f"{calls:,}", f"{tokens:,}") == (tiles["Calls"], tiles["Tokens"])
+    assert tiles["Cost"].removeprefix("≥ ") == FORMATS.money_exact(cost)
     if everybody := links.get("Everybody's share of these figures"):
         assert tokens == sum([
             whole(each) async for table in paged(reader, everybody, "users")

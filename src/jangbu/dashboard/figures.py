@@ -60,8 +60,11 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class _Stack:
+    """A part in each bar: what of the amounts is drawn, and the amounts."""
+
     name: str
     values: tuple[int, ...]
+    amounts: tuple[Amounts, ...]
 
 
 def parts_figure(look: Look, id_: str, series: Series, metric: str, title: str, path: str | None = None) -> Figure:
@@ -70,15 +73,16 @@ def parts_figure(look: Look, id_: str, series: Series, metric: str, title: str, 
     Its bars lead to their days on this page, or on that of another path.
     """
     value = _value_of(metric)
-    stacks = [_Stack(_part_name(look, series, line.name), tuple(map(value, line.amounts))) for line in series.lines]
-    if not stacks:
-        stacks = [_Stack(look.texts(metric), tuple(value(bar.amounts) for bar in series.bars))]
+    lines = [(_part_name(look, series, line.name), line.amounts) for line in series.lines]
+    named = lines or [(look.texts(metric), tuple(bar.amounts for bar in series.bars))]
+    stacks = [_Stack(name, tuple(map(value, amounts)), amounts) for name, amounts in named]
     return _figure(look, id_, series, stacks, metric, title, path)
 
 
 def kinds_figure(look: Look, id_: str, series: Series, title: str) -> Figure:
     """Draw a series of tokens by what they were used for."""
-    stacks = [_Stack(look.texts(kind), tuple(_of_kind(kind, bar.amounts) for bar in series.bars)) for kind in _KINDS]
+    amounts = tuple(bar.amounts for bar in series.bars)
+    stacks = [_Stack(look.texts(kind), tuple(_of_kind(kind, each) for each in amounts), amounts) for kind in _KINDS]
     return _figure(look, id_, series, stacks, "tokens", title)
 
 
@@ -121,23 +125,23 @@ def running_bar(series: Series) -> int | None:
 def _figure(
     look: Look, id_: str, series: Series, stacks: Sequence[_Stack], metric: str, title: str, path: str | None = None
 ) -> Figure:
-    shown = look.formats.money if metric == "cost" else look.formats.number
-    sums = [sum(values) for values in zip(*(each.values for each in stacks), strict=True)]
+    sums = tuple(map(sum, zip(*(each.values for each in stacks), strict=True)))
+    columns = [*stacks, _Stack(look.texts("total"), sums, tuple(bar.amounts for bar in series.bars))]
+    written = _written(look, metric)
+    cells = [tuple(map(written, each.values, each.amounts)) for each in columns]
+    totals = tuple(written(sum(each.values), Amounts.sum(each.amounts)) for each in columns)
     links = [bar_link(look, series, bar, path) for bar in series.bars]
     names = [bar_name(look, series, bar) for bar in series.bars]
     running = running_bar(series)
-    rows = [
-        Row(names[place], (*(shown(each.values[place]) for each in stacks), shown(sums[place])), link, place == running)
-        for place, link in enumerate(links)
-    ]
+    lines = zip(names, zip(*cells, strict=True), links, strict=True)
     hatched = "" if running is None or not sums[running] else names[running]
     most = max(range(len(sums)), key=sums.__getitem__)
     summary = look.texts(
         f"chart.summary.{metric}",
-        total=shown(sum(sums)),
+        total=totals[-1],
         from_=look.formats.moment(series.window.start),
         to=look.formats.moment(series.window.end),
-        most=shown(sums[most]),
+        most=cells[-1][most],
         most_at=names[most],
     )
     return Figure(
@@ -146,29 +150,36 @@ def _figure(
         summary=summary,
         running=hatched and look.texts("chart.running.hatched", name=hatched),
         drawn={**_drawn(look, stacks, metric), "buckets": names, "running": running, "links": links},
-        heads=(look.texts("time"), *(each.name for each in stacks), look.texts("total")),
-        rows=tuple(rows),
-        totals=(*(shown(sum(each.values)) for each in stacks), shown(sum(sums))),
+        heads=(look.texts("time"), *(each.name for each in columns)),
+        rows=tuple(Row(name, line, link, place == running) for place, (name, line, link) in enumerate(lines)),
+        totals=totals,
     )
 
 
 def _drawn(look: Look, stacks: Sequence[_Stack], metric: str) -> dict[str, Any]:
-    drawn = list(stacks[:OTHERS_AFTER])
+    drawn = [(each.name, each.values) for each in stacks[:OTHERS_AFTER]]
     others = stacks[OTHERS_AFTER:]
     if len(others) == 1:
-        drawn += others
+        drawn.append((others[0].name, others[0].values))
     elif others:
-        values = tuple(map(sum, zip(*(each.values for each in others), strict=True)))
-        drawn.append(_Stack(look.texts("others", count=len(others), shown=look.formats.number(len(others))), values))
+        name = look.texts("others", count=len(others), shown=look.formats.number(len(others)))
+        drawn.append((name, tuple(map(sum, zip(*(each.values for each in others), strict=True)))))
     is_money = metric == "cost"
     return {
         "kind": "bar",
         "money": is_money,
         "series": [
-            {"name": each.name, "values": [_exact(value) if is_money else value for value in each.values]}
-            for each in drawn
+            {"name": name, "values": [_exact(value) if is_money else value for value in values]}
+            for name, values in drawn
         ],
     }
+
+
+def _written(look: Look, metric: str) -> Callable[[int, Amounts], str]:
+    """Give how the table writes what is drawn of some amounts: of cost it says, too, where some of it is not known."""
+    if metric == "cost":
+        return lambda nano, amounts: look.formats.cost(amounts, nano)
+    return lambda value, _amounts: look.formats.number(value)
 
 
 def _exact(nano: int) -> str:

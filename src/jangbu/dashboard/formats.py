@@ -58,10 +58,11 @@ class Formats:
         """Write what calls cost, or another sum of money over them: a dash where none of them has a price, and at
         least so much where some have none.
         """
-        if sums.unpriced and sums.unpriced == sums.calls:
-            return "–"
-        written = self.money(sums.cost_nano if nano is None else nano)
-        return f"≥ {written}" if sums.unpriced else written
+        return _of_calls(sums, self.money(sums.cost_nano if nano is None else nano))
+
+    def cost_exact(self, sums: "Amounts | Figures", nano: int | None = None) -> str:
+        """Write what calls cost, or another sum of money over them, to the last nano-USD."""
+        return _of_calls(sums, self.money_exact(sums.cost_nano if nano is None else nano))
 
     def money_exact(self, nano: int | None) -> str:
         """Write money to the last nano-USD."""
@@ -140,3 +141,10 @@ class Formats:
 
     def _currency(self, amount: Decimal) -> str:
         return str(format_currency(amount, "USD", locale=self._locale, decimal_quantization=False))
+
+
+def _of_calls(sums: "Amounts | Figures", written: str) -> str:
+    """Say how much of a sum over calls is known: a call without a price adds nothing to it."""
+    if sums.unpriced and sums.unpriced == sums.calls:
+        return "–"
+    return f"≥ {written}" if sums.unpriced else written

@@ -44,6 +44,7 @@ COUNTED = {
     "output": "candidates", "thinking": "thoughts", "charge": "coalesce(charge_nano, 0)",
     "input_cost": "coalesce(input_cost_nano, 0)", "unpriced": "(cost_nano IS NULL)::integer",
 }  # fmt: skip
+EMPTY = dict.fromkeys(COUNTED, 0)
 RECORDS = """
     WITH record AS (
         SELECT jangbu.uuid7_time(u.id) AS at, a.user_id, m.name AS model, s.name AS service, u.*
@@ -146,7 +147,7 @@ class Meant:
         return {part: {name: row[name] for name in COUNTED} for part, row in zip(parts, rows, strict=True)}
 
     async def total(self) -> dict[str, int]:
-        return next(iter((await self.sums()).values()), dict.fromkeys(COUNTED, 0))
+        return next(iter((await self.sums()).values()), EMPTY)
 
 
 def written(metric: str, value: int) -> str:
@@ -154,12 +155,17 @@ def written(metric: str, value: int) -> str:
     return formats.money(value) if metric == "cost" else formats.number(value)
 
 
+def told(metric: str, sums: dict[str, int]) -> str:
+    """Give what the table beside a chart says of sums."""
+    return costed(sums) if metric == "cost" else written(metric, sums[metric])
+
+
 def exactly(total: dict[str, int]) -> dict[str, str]:
     """Give what the tiles say of a total."""
     formats = Formats("en", "UTC")
     return {
         "Tokens": formats.number(total["tokens"]),
-        "Cost": formats.money_exact(total["cost"]),
+        "Cost": costed_exactly(total, total["cost"]),
         "Calls": formats.number(total["calls"]),
     }
 
@@ -170,9 +176,18 @@ def tiles_of(page: Node) -> dict[str, str]:
 
 def costed(sums: dict[str, int], named: str = "cost") -> str:
     """Give what calls cost as tables say it: at least so much where some have no price."""
-    if sums["unpriced"] == sums["calls"]:
+    return as_known(sums, written("cost", sums[named]))
+
+
+def costed_exactly(sums: dict[str, int], nano: int) -> str:
+    """Give a sum of money over calls as it is told to the last nano-USD."""
+    return as_known(sums, Formats("en", "UTC").money_exact(nano))
+
+
+def as_known(sums: dict[str, int], money: str) -> str:
+    if sums["unpriced"] == sums["calls"] > 0:
         return "–"
-    return ("≥ " if sums["unpriced"] else "") + written("cost", sums[named])
+    return f"≥ {money}" if sums["unpriced"] else money
 
 
 def added(cells: Iterable[str]) -> str:

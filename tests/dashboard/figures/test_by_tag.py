@@ -14,6 +14,7 @@ from playwright.async_api import Browser, Page, expect
 from jangbu.dashboard.formats import Formats
 from tests.dashboard.conftest import opening
 from tests.dashboard.figures.shop import (
+    EMPTY,
     FEATURES,
     FIRST,
     KEYS,
@@ -23,6 +24,7 @@ from tests.dashboard.figures.shop import (
     NEW_YORK,
     USERS,
     Meant,
+    as_known,
     costed,
     page_of,
     written,
@@ -45,7 +47,7 @@ def cells_of(sums: dict[str, int]) -> tuple[str, ...]:
     more = sums["charge"] - sums["cost"]
     return (
         written("calls", sums["calls"]), written("tokens", sums["tokens"]), costed(sums), costed(sums, "charge"),
-        written("cost", more) if sums["unpriced"] < sums["calls"] else "–", FORMATS.percent(more, sums["cost"]),
+        as_known(sums, written("cost", more)), FORMATS.percent(more, sums["cost"]),
     )  # fmt: skip
 
 
@@ -82,10 +84,10 @@ async def test_the_chart_shows_when_each_value_cost_what_its_records_say(
     )
     for value in (*FEATURES, None):
         shown = table.column(SHOWN.get(value, value or "")).values()
-        costs = [sums["cost"] for part, sums in spent.items() if part[2] == value]
-        nothing = written("cost", 0)
-        assert [cell for cell in shown if cell != nothing] == [written("cost", cost) for cost in costs if cost]
-    assert table.total[-1] == written("cost", sum(sums["cost"] for sums in spent.values()))
+        costs = [costed(sums) for part, sums in spent.items() if part[2] == value]
+        nothing = costed(EMPTY)
+        assert [cell for cell in shown if cell != nothing] == [cost for cost in costs if cost != nothing]
+    assert table.total[-1] == costed(await Meant(book, zone, first, last).total())
     assert page.one("figcaption", id="by-tag-title").text.startswith("Cost by feature")
 
 
@@ -95,14 +97,14 @@ async def test_a_value_that_is_chosen_is_drawn_alone_and_more_values_than_can_be
     page = await page_of(owner, "/cost", tag="feature", tag_value=FEATURES[1], **DAYS)
     parts = await Meant(book).sums(FEATURE)
     alone = page.table_of("by-tag-title")
-    assert alone.total == (written("cost", parts[FEATURES[1]]["cost"]),) * 2
+    assert alone.total == (costed(parts[FEATURES[1]]),) * 2
     assert page.one("figcaption", id="by-tag-title").text.startswith(f"Cost of feature = {FEATURES[1]}")
 
     page = await page_of(owner, "/cost", tag="page", **DAYS)
     pages = await Meant(book).sums("metadata #>> '{tags,page}'")
     many = page.table_of("by-tag-title")
     assert len(many.total) == 5 + 1 + 1
-    assert many.total[-1] == written("cost", sum(sums["cost"] for sums in pages.values()))
+    assert many.total[-1] == costed(await Meant(book).total())
     [drawn] = [json.loads(each.one("script").text) for each in page.all("figure", aria_labelledby="by-tag-title")]
     assert [each["name"] for each in drawn["series"]][-1] == f"{len(pages) - 5} more"
 

@@ -10,6 +10,7 @@ from playwright.async_api import Page
 
 from tests.dashboard.drilling import Reader, calls_listed, follow
 from tests.dashboard.figures.shop import (
+    EMPTY,
     FIRST,
     KOLKATA,
     LAST,
@@ -23,6 +24,7 @@ from tests.dashboard.figures.shop import (
     exactly,
     page_of,
     tiles_of,
+    told,
     written,
 )
 
@@ -44,16 +46,10 @@ async def test_every_day_part_and_total_is_that_of_the_records(
     assert len(table.rows) == len(every)
     for day, row in zip(every, table.rows, strict=True):
         assert row.name == f"{day:%b} {day.day}"
-        expected = [cells.get((str(day), model), {}).get(metric, 0) for model in table.heads[1:-1]]
-        assert row.cells == (
-            *(written(metric, value) for value in expected),
-            written(metric, days.get(day, {}).get(metric, 0)),
-        )
+        expected = [cells.get((str(day), model), EMPTY) for model in table.heads[1:-1]]
+        assert row.cells == tuple(told(metric, sums) for sums in (*expected, days.get(day, EMPTY)))
     total = await meant.total()
-    assert table.total == (
-        *(written(metric, models[name][metric]) for name in table.heads[1:-1]),
-        written(metric, total[metric]),
-    )
+    assert table.total == tuple(told(metric, sums) for sums in (*(models[name] for name in table.heads[1:-1]), total))
     assert tiles_of(page) == exactly(total)
     by_service = page.table_of("services")
     assert by_service.column("Calls") == {name: written("calls", sums["calls"]) for name, sums in services.items()}
