@@ -19,6 +19,9 @@ FROM (
         WHERE n.at >= $3::timestamptz AND n.at < $4::timestamptz
     ) AS r
     GROUP BY r.account_id
+    -- In order before it is known whose they are: of how many that is looked up is then what is asked for.
+    ORDER BY size DESC
+    OFFSET 0
 ) AS q
 JOIN jangbu.accounts AS a ON a.account_id = q.account_id
 WHERE a.project = $1::text AND q.size >= $5::bigint
