@@ -20,7 +20,7 @@ says more than calls/s does.
   drawn at random for each call. *LiteLLM*: its pass-through to Gemini, one process, with a master key and without a
   database. *Portkey*: its gateway's chat route, which translates Gemini's answers to OpenAI's form, one process; its
   proxy route, which would pass on Gemini's own form, answered 500 when it was tried with the pinned release. Neither
-  LiteLLM nor Portkey meters durably here.
+  LiteLLM nor Portkey meters durably here. Jangbu, LiteLLM and the upstream run on the Python that is named below.
 - **Plain calls.** wrk on one thread; each caller calls again when it is answered. The upstream answers at once with
   about 3 KB, under a fresh `responseId` each time. A call's added time is the target's quantile less that of direct.
 - **CPU** is user and system time of the target's whole process tree from /proc; Jangbu's database is told apart.
