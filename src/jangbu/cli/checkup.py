@@ -90,7 +90,7 @@ def _python() -> Check:
     version, built = platform.python_version(), sysconfig.get_config_var("CONFIG_ARGS")
     if built is None or _OPTIMISED in built:
         return Check("python", State.OK, version)
-    advice = f"one that was (as Debian's) makes about a tenth more calls a second; pyenv builds with {_OPTIMISED} if asked"
+    advice = f"one built with {_OPTIMISED}, as Debian's is, makes about a tenth more calls a second"
     return Check("python", State.OK, f"{version}, built without optimisations", advice)
 
 
