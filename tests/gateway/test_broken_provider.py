@@ -133,3 +133,44 @@ async def test_no_header_of_the_providers_becomes_two(database_url: str, gemini:
         assert "set-cookie" not in answer.headers
         assert answer.status in (200, 502)
         assert await open_holds(served.ledger) == []
+
+
+SPOKEN = '{"candidates": [{"content": {"parts": [{"text": "once upon"}]}, "index": 0}], "responseId": "cut"}'
+CHUNK = (
+    '{"id": "cut", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "once upon"}%s}]}'
+)
+NOTHING, STOP = "", ', "finish_reason": "stop"'
+EVENTS = "content-type: text/event-stream"
+STREAMED = f"/v1beta/models/{FLASH}:streamGenerateContent"
+CHAT, CHATTED = "/v1beta/openai/chat/completions", {"messages": [{"role": "user", "content": "hi"}], "stream": True}
+CUT = {
+    "between two events": (f"{STREAMED}?alt=sse", f"data: {SPOKEN}\n\n", EVENTS),
+    "in an event": (f"{STREAMED}?alt=sse", f"data: {SPOKEN}\n\ndata: {SPOKEN[:20]}", EVENTS),
+    "in an array": (STREAMED, f"[{SPOKEN},\n", JSON),
+    "in an object": (CALL, SPOKEN[:-1], JSON),
+    "in a chat": (CHAT, f"data: {CHUNK % NOTHING}\n\n", EVENTS),
+}
+FINISHED = SPOKEN.replace('"index"', '"finishReason": "STOP", "index"')
+WHOLE = {
+    "a stream": (f"{STREAMED}?alt=sse", f"data: {FINISHED}\n\n", EVENTS),
+    "an object": (CALL, FINISHED, JSON),
+    "a chat": (CHAT, f"data: {CHUNK % STOP}\n\ndata: [DONE]\n\n", EVENTS),
+}
+
+
+@pytest.mark.parametrize(("path", "body", "kind", "is_cut"), [
+    *(pytest.param(*each, True, id=name) for name, each in CUT.items()),
+    *(pytest.param(*each, False, id=name) for name, each in WHOLE.items()),
+])  # fmt: skip
+async def test_an_answer_that_ends_before_its_end_is_not_free_because_its_bytes_end_well(
+    database_url: str, gemini: FakeGemini, path: str, body: str, kind: str, is_cut: bool
+) -> None:
+    request = json.dumps({"model": FLASH, **CHATTED} if path == CHAT else asked())
+    async with provider(said(body.encode(), kind)) as up, stage(database_url, gemini, upstream_url=up.url) as served:
+        await served.open("kim")
+        answer = await asked_once(served.url, post(path, request, served.key))
+        assert (answer.status, answer.body) == (200, body.encode())
+        used, held = await served.used()
+        assert used == 0
+        assert (held > 0) == is_cut, "what it used may stand in what is missing"
+        assert await open_holds(served.ledger) == []

@@ -162,7 +162,7 @@ class Relay:
             return Answered(usage)
         if self._meter.error_seen:
             return Rejected("the provider answered an error in the stream")
-        if not complete:
+        if not complete or self._meter.broke_off:
             return Lost("the answer broke off before anything was reported")
         if self._meter.is_unreadable:
             return Lost("the answer cannot be read")

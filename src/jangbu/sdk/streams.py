@@ -86,6 +86,8 @@ class StreamReading(Generic[Piece]):
             return Rejected("the provider answered an error in the stream")
         if error is not None:
             return failed(error)
+        if complete and self._meter.broke_off:
+            return Lost("the stream broke off before anything was reported")
         return Answered(usage) if complete else Lost("the stream was left before anything was reported")
 
 

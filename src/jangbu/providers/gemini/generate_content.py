@@ -103,6 +103,11 @@ class GenerateContentReader:
         """Whether the prompt was blocked before anything was generated: a call that failed, and is not charged."""
         return self._blocked and not self._candidates.seen
 
+    def is_open(self, _ending: Ending) -> bool:
+        """Tell whether a stream's content came, and not its end."""
+        is_stream = self._surface is Surface.STREAM_GENERATE_CONTENT
+        return is_stream and self._candidates.answered and not self._candidates.closed and not self._blocked
+
     def _is_whole(self, ending: Ending) -> bool:
         if self._failed or not ending.whole:
             return False

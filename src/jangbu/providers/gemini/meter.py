@@ -7,9 +7,14 @@ from typing import Any
 from jangbu.domain.usage import Anomaly, Platform, Surface, Usage
 from jangbu.providers.gemini.compression import decoder
 from jangbu.providers.gemini.framing import Frames
+from jangbu.providers.gemini.generate_content import GenerateContentReader
 from jangbu.providers.gemini.interactions import InteractionsReader
+from jangbu.providers.gemini.openai import OpenAIReader
 from jangbu.providers.gemini.reader import Context, Ending, Reader
 from jangbu.providers.gemini.surfaces import reader_for, shows_a_surface, surface_of
+
+_WITH_ENDS = GenerateContentReader | OpenAIReader
+"""The readers of surfaces whose streams say of each answer that it is finished."""
 
 
 class StreamMeter:
@@ -44,6 +49,12 @@ class StreamMeter:
         self._is_empty = True
         self.error_seen = False
         """Whether the answer said of itself that it is an error: a stream may turn into one after a status of 200."""
+        self.broke_off = False
+        """Whether the answer ended before it was whole, by the transport's word or by its structure; told at its end.
+
+        A stream that is cut between two events ends as one that is whole does: only its content, which no finishReason
+        closed, tells them apart. What it used may be reported in what is missing.
+        """
 
     @property
     def usage_seen(self) -> bool:
@@ -97,7 +108,9 @@ class StreamMeter:
             self._begin(None)
         assert self._reader is not None, "a reader was just made"
         whole = complete and not self._frames.broke_off and not self._decoder.broken and self._decoder.ended
-        usage = self._reader.finish(Ending(whole=whole, done=self._frames.done))
+        ending = Ending(whole=whole, done=self._frames.done)
+        usage = self._reader.finish(ending)
+        self.broke_off = not whole or (isinstance(self._reader, _WITH_ENDS) and self._reader.is_open(ending))
         if self._is_empty:
             usage = replace(usage, is_empty=True)
         if self.is_unreadable and not usage.anomalies:

@@ -71,7 +71,7 @@ class OpenAIReader:
     def finish(self, ending: Ending) -> Usage:
         """Say what the answer used."""
         reading = Reading() if self._usage is None else read_openai_usage(self._usage)
-        whole = ending.whole and not self._failed and (not self._streamed or self._finished or ending.done)
+        whole = ending.whole and not self._failed and (not self._streamed or self._has_ended(ending))
         source = Source.NONE
         if self._usage is not None:
             source = source_of(reading, whole=whole)
@@ -92,6 +92,13 @@ class OpenAIReader:
             anomalies=once((*reading.anomalies, *missing, *tier.anomalies)),
             raw=() if self._usage is None else kept(self._usage),
         )
+
+    def is_open(self, ending: Ending) -> bool:
+        """Tell whether a stream's content came, and not its end."""
+        return self._streamed and self._answered and not self._has_ended(ending)
+
+    def _has_ended(self, ending: Ending) -> bool:
+        return self._finished or ending.done
 
 
 def _cached(usage: Mapping[str, Any]) -> int:
