@@ -160,7 +160,7 @@ class TokenExpired(Unauthenticated):
 
 
 class TooMuchKept(JangbuError):
-    """A user has the provider keep as many files, or as many bytes, as one user may at once."""
+    """A user has the provider keep as many files or caches, or as large ones, as one user may at once."""
 
     code = "too_much_kept"
 

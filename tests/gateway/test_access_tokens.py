@@ -7,7 +7,7 @@ import pytest
 
 from jangbu.testing import FakeGemini
 from tests.gateway.google_accounts import TokenEndpoint
-from tests.gateway.stage import Stage, asked
+from tests.gateway.stage import FLASH, Stage, asked
 from tests.gateway.vertex import CALL, records, sent, vertex_stage
 
 
@@ -95,3 +95,17 @@ async def test_application_default_credentials_open_vertex_where_no_file_is_name
     [request] = anyone.requests()
     assert request.headers["authorization"] == "Bearer token-1"
     assert request.headers["x-goog-user-project"] == "who-pays"
+
+
+async def test_the_project_whose_quota_is_used_is_no_secret_in_the_names_of_what_is_kept_for_it(
+    database_url: str, google: TokenEndpoint, anyone: FakeGemini, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = "shop-project-in-production"
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(google.key_file(tmp_path)))
+    monkeypatch.setenv("GOOGLE_CLOUD_QUOTA_PROJECT", project)
+    place = f"projects/{project}/locations/us-central1"
+    body = {"model": f"{place}/publishers/google/models/{FLASH}", "contents": asked("word " * 800)["contents"]}
+    async with vertex_stage(database_url, anyone, vertex_project=project) as served:
+        status, answer, _ = await served.post(f"/v1/{place}/cachedContents", {**body, "ttl": "600s"})
+    assert status == 200
+    assert answer["name"].startswith(f"{place}/cachedContents/")

@@ -74,3 +74,35 @@ async def test_a_life_that_cannot_be_read_is_refused(served: Stage, life: dict[s
 async def test_where_google_would_keep_one_for_longer_a_life_has_to_be_asked_for(for_an_hour: Stage) -> None:
     assert (await for_an_hour.post(CACHES, body()))[0] == 400
     assert (await for_an_hour.post(CACHES, body(ttl="1800s")))[0] == 200
+
+
+async def made(served: Stage, user: str = "kim") -> tuple[int, str]:
+    """Have a cache kept; give the status, and its name or why it is not made."""
+    status, answer, _ = await served.post(CACHES, body(), user=user)
+    return status, answer["name"] if status == 200 else answer["error"]["details"][0]["reason"]
+
+
+async def test_a_user_has_as_many_caches_kept_as_are_allowed_until_one_of_them_is_deleted(
+    database_url: str, gemini: FakeGemini
+) -> None:
+    async with stage(database_url, gemini, kept_caches_max=2) as served:
+        for user in ("kim", "lee"):
+            await served.open(user)
+        names = [(await made(served))[1] for _ in range(2)]
+        asked_for = len(gemini.requests())
+        assert await made(served) == (400, "TOO_MUCH_KEPT")
+        assert len(gemini.requests()) == asked_for
+        assert (await made(served, "lee"))[0] == 200
+        headers = {"x-goog-api-key": served.key, "x-jangbu-user": "kim"}
+        async with served.http.delete(f"{served.url}/v1beta/{names[0]}", headers=headers) as answer:
+            assert answer.status == 200
+        assert (await made(served))[0] == 200
+
+
+async def test_a_user_with_as_many_tokens_in_caches_as_are_allowed_has_no_other_made(
+    database_url: str, gemini: FakeGemini
+) -> None:
+    async with stage(database_url, gemini, kept_cache_tokens_max=1) as served:
+        await served.open("kim")
+        assert (await made(served))[0] == 200
+        assert await made(served) == (400, "TOO_MUCH_KEPT")

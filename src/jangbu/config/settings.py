@@ -155,6 +155,10 @@ class Settings(BaseSettings):
     kept_bytes_max: int = Field(
         2_000_000_000, ge=1024, description="The most bytes of uploaded files that a user may have Google keep at once"
     )
+    kept_caches_max: int = Field(20, ge=0, description="How many caches a user may have Google keep at once")
+    kept_cache_tokens_max: int = Field(
+        5_000_000, ge=0, description="The most tokens in caches that a user may have Google keep before another is made"
+    )
     cache_seconds_max: int = Field(86_400, ge=60, description="How long a cache may be asked to live")
     upstream_seconds_max: int = Field(600, ge=1, description="How long an answer may take in all")
     upstream_idle_seconds_max: int = Field(120, ge=1, description="How long an answer may be silent")

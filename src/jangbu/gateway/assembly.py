@@ -64,6 +64,8 @@ def _limits(settings: Settings) -> Limits:
         upload_bytes=settings.upload_bytes_max,
         kept_files=settings.kept_files_max,
         kept_bytes=settings.kept_bytes_max,
+        kept_caches=settings.kept_caches_max,
+        kept_cache_tokens=settings.kept_cache_tokens_max,
         cache_seconds=settings.cache_seconds_max,
         upstream_seconds=settings.upstream_seconds_max,
         client_seconds=settings.client_seconds_max,

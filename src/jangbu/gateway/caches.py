@@ -7,6 +7,7 @@ from jangbu.domain.usage import Source, Units, Usage
 from jangbu.errors import InvalidAnswer, InvalidInput
 from jangbu.gateway.counts import CACHE_TOKENS
 from jangbu.gateway.exchange import Exchange
+from jangbu.gateway.keeping import require_cache_room
 from jangbu.gateway.metered import check_model, check_references, service_for
 from jangbu.gateway.owning import require_admitted, require_something_left, short_name
 from jangbu.gateway.results import json_or_nothing
@@ -27,6 +28,7 @@ async def create_cache(exchange: Exchange) -> None:
     """Have the provider keep content; what it stores is recorded, and no tokens are deducted for it."""
     await require_admitted(exchange)
     await require_something_left(exchange)
+    await require_cache_room(exchange)
     body = await exchange.body()
     asked = await exchange.json(body)
     found = await exchange.walked(fields, asked)

@@ -48,6 +48,8 @@ class Limits:
     upload_bytes: int
     kept_files: int
     kept_bytes: int
+    kept_caches: int
+    kept_cache_tokens: int
     cache_seconds: int
     upstream_seconds: int
     client_seconds: int

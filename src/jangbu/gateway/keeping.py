@@ -1,20 +1,31 @@
-"""How much of Google's room a user takes with uploads: the app's project has 20 GB of it, for all users together.
+"""How much a user has Google keep: of the 20 GB for uploads that all users of the app's project share, and in caches,
+for which Google takes the app's money by the hour.
 
-What is sent is written down before it leaves, and only then it is looked whether all fits: of two uploads at one moment
-at least one sees both.
+What is uploaded is written down before it leaves, and only then it is looked whether all fits: of two uploads at one
+moment at least one sees both. How large a cache is shows when it is made.
 """
 
 from jangbu.errors import TooMuchKept
 from jangbu.gateway.exchange import Exchange, Limits, Parts
 from jangbu.metering.resources import Kept, Owned
 
-__all__ = ["require_room", "reserve", "room_for"]
+__all__ = ["require_cache_room", "require_room", "reserve", "room_for"]
 
 
 async def require_room(exchange: Exchange, size: int) -> None:
     """Let no upload of so many bytes begin for which there is no room. Raises TooMuchKept."""
     kept = await exchange.parts.ledger.resources.kept(exchange.account)
     _require(exchange.parts.limits, Kept(kept.files + 1, kept.bytes + size))
+
+
+async def require_cache_room(exchange: Exchange) -> None:
+    """Let no cache be made by who has as many as a user may, or as large ones. Raises TooMuchKept."""
+    kept, limits = await exchange.parts.ledger.resources.kept(exchange.account), exchange.parts.limits
+    if kept.caches >= limits.kept_caches or kept.cache_tokens >= limits.kept_cache_tokens:
+        raise TooMuchKept(
+            f"a user keeps at most {limits.kept_caches:,} caches, and none beyond {limits.kept_cache_tokens:,} tokens",
+            hint="delete caches, or wait until one ends",
+        )
 
 
 async def room_for(parts: Parts, upload: Owned) -> int:

@@ -34,6 +34,8 @@ STATUS_MOST = 599
 TOO_MANY_REQUESTS = 429
 SECRET_BYTES_LEAST = 16
 """Google's keys and tokens are longer; what is shorter might stand in any answer."""
+_QUOTA_PROJECT = b"x-goog-user-project"
+"""Goes with a token and is no secret: the names of what Google keeps for the project begin with it."""
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -255,7 +257,8 @@ class Upstream:
         if answer.status > STATUS_MOST:
             answer.close()
             raise UpstreamFailure(f"Gemini answered with the status {answer.status}", may_have_left=True)
-        return UpstreamAnswer(answer, [value.removeprefix(b"Bearer ") for _, value in own])
+        secrets = [value.removeprefix(b"Bearer ") for name, value in own if name != _QUOTA_PROJECT]
+        return UpstreamAnswer(answer, secrets)
 
     def _address(self, target: str) -> str:
         return self.origin + target if target.startswith("/") else target

@@ -45,10 +45,14 @@ class ResourceRow:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What an account has the provider keep: how many files it uploaded, or uploads, and how many bytes they have."""
+    """What an account has the provider keep: how many files it uploaded, or uploads, and how many bytes they have; and
+    how many caches, with how many tokens.
+    """
 
     files: int
     bytes: int
+    caches: int = 0
+    cache_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,7 @@ async def kept(database: Database, account: UUID) -> Kept:
     """Give what an account has the provider keep."""
     row = await database.row("resource_kept", account)
     assert row is not None, "a count has a row"
-    return Kept(row["files"], row["bytes"])
+    return Kept(row["files"], row["bytes"], row["caches"], row["cache_tokens"])
 
 
 async def resize(database: Database, account: UUID, name: str, size: int | None) -> None:
