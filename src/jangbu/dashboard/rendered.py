@@ -11,6 +11,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from jangbu.dashboard import assets
+from jangbu.dashboard.hold_reasons import hold_reason
 from jangbu.dashboard.page import WITH_BOM
 from jangbu.dashboard.undelivered import undelivered
 from jangbu.metering.exports import Format, offered
@@ -52,6 +53,7 @@ def _environment() -> Environment:
     )
     environment.globals["asset"] = assets.address
     environment.globals["undelivered"] = undelivered
+    environment.globals["hold_reason"] = hold_reason
     environment.globals["file_forms"] = _file_forms()
     environment.filters["script_json"] = _script_json
     environment.filters["asked"] = _asked

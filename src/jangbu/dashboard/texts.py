@@ -1,6 +1,7 @@
 """What the pages say, in each language: whole sentences from a catalogue, never put together from pieces."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, Literal
 
 from babel import Locale
 
-__all__ = ["LANGUAGES", "Language", "Texts", "best_language", "texts_of"]
+__all__ = ["LANGUAGES", "Language", "Texts", "best_language", "noted", "texts_of"]
 
 Language = Literal["en", "ko"]
 LANGUAGES: tuple[Language, ...] = ("en", "ko")
@@ -44,6 +45,14 @@ class Texts:
 def texts_of(language: Language) -> Texts:
     """Read the catalogue of a language, once."""
     return Texts(language, json.loads((_CATALOGUES / f"{language}.json").read_text(encoding="utf-8")))
+
+
+def noted(patterns: Mapping[str, re.Pattern[str]], said: str) -> tuple[str, Mapping[str, str]] | None:
+    """Tell what was noted in English, by the name of its pattern, with the values in it; None where no pattern fits."""
+    for name, pattern in patterns.items():
+        if (found := pattern.fullmatch(said)) is not None:
+            return name, found.groupdict()
+    return None
 
 
 def best_language(*wishes: str | None, accepted: str = "") -> Language:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from jangbu.dashboard.texts import Texts
+from jangbu.dashboard.texts import Texts, noted
 
 __all__ = ["undelivered"]
 
@@ -31,7 +31,7 @@ _REASONS: Mapping[str, re.Pattern[str]] = {
 
 def undelivered(texts: Texts, reason: str) -> str | None:
     """Give the text for a reason, None for one that no sender of now gives."""
-    for name, pattern in _REASONS.items():
-        if (found := pattern.fullmatch(reason)) is not None:
-            return texts(f"undelivered.{name}", **found.groupdict())
-    return None
+    if (found := noted(_REASONS, reason)) is None:
+        return None
+    name, values = found
+    return texts(f"undelivered.{name}", **values)
