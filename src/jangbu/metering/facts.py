@@ -95,6 +95,8 @@ def entry_facts(entry: "EntryRow") -> dict[str, Any]:
         "balance_after": entry.balance_after,
         "created_at": entry.created_at,
         "reference": entry.reference,
+        "posting": entry.posting,
+        "key": None if entry.key is None else entry.key.removeprefix("key:"),
         "reason": entry.reason,
     }
 

@@ -109,20 +109,7 @@ async def reserve_key(connection: Connection, owner: UUID, key: str, digest: byt
 
 async def page(reader: Reader, account: UUID, asset: Asset, before: int | None, limit: int) -> Sequence[EntryRow]:
     """Give an account's entries, newest first, from the one before ``before``."""
-    rows = await reader.rows("entry_list", account, int(asset), before, limit)
-    return [
-        EntryRow(
-            row["seq"],
-            EntryKind(row["kind"]),
-            row["delta"],
-            row["balance_after"],
-            row["created_at"],
-            row["posting"],
-            row["reference"],
-            row["reason"],
-        )
-        for row in rows
-    ]
+    return [_entry(row) for row in await reader.rows("entry_list", account, int(asset), before, limit)]
 
 
 async def page_between(

@@ -122,4 +122,9 @@ async def test_entries_are_paged_newest_first(api: Stage) -> None:
     assert [each["seq"] for each in entries] == [6, 5, 4, 3, 2, 1]
     assert [each["kind"] for each in entries] == ["usage"] * 5 + ["grant"]
     assert entries[0]["balance_after"] == 1_000_000 - 5 * 450
+    assert entries[-1]["key"] == "first-kim", "a grant is told by the order that it was made for"
+    call = (await api.get("/calls?user=kim&limit=1")).ok["calls"][0]["id"]
+    explained = (await api.get(f"/calls/{call}?user=kim")).ok
+    assert explained["entry"] == entries[0], "a debit is told from the calls that it sums by their posting"
+    assert entries[0]["posting"] - explained["posting"] in (1, 0) and entries[0]["key"] is None
     assert rest["next"] is None

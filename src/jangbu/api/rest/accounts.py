@@ -80,7 +80,9 @@ class GrantFacts(Part):
 
 
 class EntryFacts(Part):
-    """One line of an account's history, with the balance after it."""
+    """One line of an account's history, with the balance after it. ``posting`` stands in the calls that a debit sums,
+    ``key`` is the idempotency key that it was written under.
+    """
 
     seq: Number
     kind: EntryKind
@@ -88,6 +90,8 @@ class EntryFacts(Part):
     balance_after: Number
     created_at: datetime
     reference: UUID | None
+    posting: Number | None
+    key: str | None
     reason: str | None
 
 
@@ -188,6 +192,8 @@ class EntryList(Answer):
                 "balance_after": 999_550,
                 "created_at": "2026-01-31T09:00:01Z",
                 "reference": None,
+                "posting": 1,
+                "key": None,
                 "reason": None,
             }
         ],

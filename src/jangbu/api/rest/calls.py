@@ -26,6 +26,8 @@ _ENTRY = {
     "balance_after": 999_550,
     "created_at": _AT,
     "reference": None,
+    "posting": 1,
+    "key": None,
     "reason": None,
 }
 
