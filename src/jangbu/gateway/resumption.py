@@ -1,26 +1,29 @@
-"""What can be gone on from by a secret: a Live session by its handle, the decode of an interaction by its token.
+"""What can be gone on from by a secret: a Live session by its handle, a decode that stopped short by its token.
 
 Either belongs to the user to whom it was given, as all that is kept at Google. What was said before is in each prompt
 that follows. So it is written down with the handle or the token how long that context can be, and it is held for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from jangbu import telemetry
 from jangbu.domain.usage import Source, Usage
 from jangbu.errors import JangbuError, NotFound
 from jangbu.gateway.exchange import Exchange
 from jangbu.metering.resources import ResourceKind
+from jangbu.providers.gemini.continuation import without_continuation
 from jangbu.providers.gemini.limits import input_limit
 from jangbu.providers.gemini.references import continuation_name
 
-__all__ = ["context_of", "keep", "keep_continuations"]
+__all__ = ["begun_anew", "context_of", "keep", "keep_continuations", "with_context"]
 
 KEPT_SECONDS = 48 * 3600
 """How long a handle is its user's: longer than Google takes it (the Gemini API for two hours after a session)."""
 CONTEXT_MOST_UNKNOWN = 1_048_576
 """What the model of an agent, which nobody names, may take in."""
 _CONTEXT = "context_tokens"
+_CONTINUATIONS = "continuations/"
 
 
 async def keep(exchange: Exchange, name: str, context_tokens: int) -> None:
@@ -49,3 +52,25 @@ async def context_of(exchange: Exchange, name: str) -> int:
     if _CONTEXT not in digest:
         raise NotFound(f"{name} was not found")
     return int(digest[_CONTEXT])
+
+
+def begun_anew(exchange: Exchange, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give a call without the token by which it goes on from an earlier one."""
+    return without_continuation(asked) if any(_goes_on_from(exchange)) else asked
+
+
+async def with_context(exchange: Exchange, most: int | None, model: str) -> int | None:
+    """Add to the most tokens of a call's own input what was said before, where it goes on from an earlier one.
+
+    A model takes in no more than its limit. Raises NotFound where what the call goes on from is not the payer's.
+    """
+    if most is None:
+        return None
+    context = 0
+    for name in _goes_on_from(exchange):
+        context += await context_of(exchange, name)
+    return min(most + context, input_limit(model) or most + context) if context else most
+
+
+def _goes_on_from(exchange: Exchange) -> Iterable[str]:
+    return (name for name in exchange.named if name.startswith(_CONTINUATIONS))

@@ -7,9 +7,13 @@ from typing import Any
 from jangbu.domain.usage import Anomaly, Platform, Surface, Usage
 from jangbu.providers.gemini.compression import decoder
 from jangbu.providers.gemini.framing import Frames
+from jangbu.providers.gemini.generate_content import GenerateContentReader
 from jangbu.providers.gemini.interactions import InteractionsReader
 from jangbu.providers.gemini.reader import Context, Ending, Reader
 from jangbu.providers.gemini.surfaces import reader_for, shows_a_surface, surface_of
+
+_STOPS_SHORT = (GenerateContentReader, InteractionsReader)
+"""What reads answers that may stop before their end, and then bear a token to go on with."""
 
 
 class StreamMeter:
@@ -52,8 +56,8 @@ class StreamMeter:
 
     @property
     def continuations(self) -> tuple[str, ...]:
-        """The tokens that the answer showed, with which the decode of an interaction can be gone on with."""
-        return self._reader.continuations if isinstance(self._reader, InteractionsReader) else ()
+        """The tokens that the answer showed, with which its decode can be gone on with."""
+        return self._reader.continuations if isinstance(self._reader, _STOPS_SHORT) else ()
 
     @property
     def is_unreadable(self) -> bool:
