@@ -11,7 +11,7 @@ from google.genai import types
 from jangbu.testing import Behaviour, Recorded
 from tests.gateway.book import asked as asked_database
 from tests.gateway.book import came, findings, records, require_sound
-from tests.gateway.stage import FLASH, GRANT, Stage, asked
+from tests.gateway.stage import FLASH, GRANT, Stage, asked, inline
 
 CALL = f"/v1beta/models/{FLASH}:generateContent"
 STREAM = f"/v1beta/models/{FLASH}:streamGenerateContent?alt=sse"
@@ -144,3 +144,14 @@ async def test_what_is_not_known_of_a_context_is_as_much_as_the_model_takes_in(s
         served, "SELECT metadata ->> 'context_tokens' AS most FROM jangbu.resources WHERE name LIKE 'continuations/%'"
     )
     assert row["most"] == "1048576"
+
+
+async def test_a_batch_that_goes_on_from_an_answer_holds_what_was_written_before(served: Stage) -> None:
+    stops_short(served, 50_000)
+    await served.post(CALL, asked())
+    single = {**asked(maxOutputTokens=10), "continuationToken": TOKEN}
+    batch = CALL.replace("generateContent", "batchGenerateContent")
+    assert (await served.post(batch, inline(single), user="lee"))[0] == 404
+    assert (await served.post(batch, inline(single)))[0] == 200
+    _, held = await served.used()
+    assert 50_000 < held < 51_000
