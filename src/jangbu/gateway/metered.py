@@ -16,7 +16,7 @@ from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.holding import LastEvents, WholeBody
 from jangbu.gateway.openai_streams import UsageEvents, with_usage_asked
 from jangbu.gateway.relay import Relay
-from jangbu.gateway.resumption import begun_anew, keep_continuations, with_context
+from jangbu.gateway.resumption import begun_anew, keep_continuations, mark_of, with_context
 from jangbu.gateway.routes import is_model
 from jangbu.gateway.upstream import ERROR_BYTES_MAX, REDIRECT, UpstreamAnswer
 from jangbu.metering.content import UNKNOWN_MODEL
@@ -85,7 +85,8 @@ async def _made(
         counted=asked if route.surface is Surface.EMBED_CONTENT or route.verb == "embeddings" else {},
     )
     del asked
-    return await exchange.send(await _sent(exchange, given, wanted), leaving=call.leaves), wanted
+    mark = await mark_of(exchange)
+    return await exchange.send(await _sent(exchange, given, wanted), leaving=call.leaves, mark=mark), wanted
 
 
 async def _sent(exchange: Exchange, given: _Request, wanted: _Wanted) -> bytes:
@@ -222,7 +223,7 @@ async def _answered(
     outcome = await _with_count(exchange, relayed.outcome, wanted.counted)
     if relayed.continuations:
         usage = outcome.usage if isinstance(outcome, Answered) else None
-        await keep_continuations(exchange, relayed.continuations, usage, call.call.model)
+        await keep_continuations(exchange, relayed.continuations, usage, call.call.model, answer.key_mark)
     receipt = await interactions.finish(exchange, call, outcome, relayed)
     if receipt is not None:
         exchange.spent(receipt.charged_tokens)
