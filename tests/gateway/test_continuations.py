@@ -47,11 +47,11 @@ def stops_short(served: Stage, total: int = 110, token: str = TOKEN) -> None:
     served.gemini.next(Behaviour(recorded=Recorded(body)))
 
 
-def stops_short_in_events(served: Stage, *last: Mapping[str, Any]) -> None:
+def stops_short_in_events(served: Stage, *last: Mapping[str, Any], cut: int | None = None) -> None:
     """Have the provider stop the next stream in the middle: it shows a token half-way, and what is given last."""
     events = [chunk("once ", 60, continuationToken=HALF_WAY), *last]
     body = "".join(f"data: {json.dumps(event)}\r\n\r\n" for event in events).encode()
-    served.gemini.next(Behaviour(recorded=Recorded(body, "text/event-stream")))
+    served.gemini.next(Behaviour(recorded=Recorded(body, "text/event-stream"), cut=cut))
 
 
 def client_of(served: Stage) -> genai.Client:
@@ -98,6 +98,19 @@ async def test_googles_client_goes_on_with_a_stream(served: Stage, last: list[di
     assert tokens_sent(served) == [None, token]
     assert [record.tokens for record in await records(served)] == [110, 50]
     assert await served.used() == (160, 0)
+
+
+async def test_googles_client_goes_on_with_a_stream_that_broke_off(served: Stage) -> None:
+    stops_short_in_events(served, chunk("upon ", 110), chunk("a time", 160), cut=2)
+    served.gemini.next("prompt=20; candidates=30; thoughts=0")
+    client = client_of(served).aio
+    stream = await client.models.generate_content_stream(model=FLASH, contents="a long story")
+    texts = [answer.text async for answer in stream]
+    await client.aclose()
+    assert texts[:2] == ["once ", "upon "]
+    assert tokens_sent(served) == [None, HALF_WAY]
+    assert [record.tokens for record in await records(served)] == [110, 50]
+    assert (await served.used(), await findings(served)) == ((160, 0), ["partial"])
 
 
 @pytest.mark.parametrize("path", [CALL, STREAM])
