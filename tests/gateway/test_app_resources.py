@@ -273,6 +273,25 @@ async def test_no_result_is_sent_past_the_meter(
 
 
 @pytest.mark.parametrize(
+    ("given", "instead"),
+    [
+        ({"session_id": "shared"}, "previous_interaction_id"),
+        ({"fix_request": {"finding_id": "finding-1"}}, "source_files"),
+        ({"find_request": {"mode": "verify", "finding_id": "finding-1"}}, "source_files"),
+    ],
+)
+async def test_what_an_agent_keeps_for_nobody_is_closed(served: Stage, given: dict[str, Any], instead: str) -> None:
+    asked_of = {"agent": "code-mender-preview", "input": "mend it"}
+    kept = {"find_request": {"source_files": [{"path": "a.py", "content": "1"}]}}
+    status, answer, _ = await served.post(INTERACTIONS, {**asked_of, "agent_config": {"type": "code-mender", **given}})
+    assert status == 403
+    assert instead in message_of(answer)
+    assert (came(served), await holds(served)) == ([], [])
+    status, answer, _ = await served.post(INTERACTIONS, {**asked_of, "agent_config": {"type": "code-mender", **kept}})
+    assert status != 403, answer
+
+
+@pytest.mark.parametrize(
     "tool",
     [
         {"googleSearch": {}},

@@ -76,6 +76,16 @@ async def test_a_call_that_names_what_lives_at_google_is_made_at_home(served: St
     assert keys(served) == {"home"}
 
 
+async def test_a_call_goes_on_with_the_key_that_began_it(served: Stage) -> None:
+    for _ in range(5):
+        served.gemini.next("continuation")
+        await served.post(CALL, asked())
+        assert (await served.post(CALL, {**asked(), "continuationToken": "Y29udGludWU="}))[0] == 200
+        began, went_on = served.gemini.requests()[-2:]
+        assert began.headers["x-goog-api-key"] == went_on.headers["x-goog-api-key"]
+    assert "other" in keys(served)
+
+
 async def test_all_other_calls_go_by_weight(served: Stage) -> None:
     for _ in range(5):
         assert (await served.generate())[0] == 200

@@ -145,6 +145,11 @@ USES = [
         id="an interaction's file",
     ),
     pytest.param(
+        INTERACTIONS,
+        {"model": FLASH, "input": [{"type": "function_result", "result": {"items": [{"uri": "FILE_URI"}]}}]},
+        id="a file in what a function gives back",
+    ),
+    pytest.param(
         CHAT,
         {"model": FLASH, "messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "FILE"}}]}]},
         id="OpenAI's file",

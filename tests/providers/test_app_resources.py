@@ -162,11 +162,26 @@ def test_what_is_searched_or_named_otherwise_is_found(body: dict[str, Any], name
             {"environment": {"env": {"TOKEN": {"credential": "c"}}}}, "credential", id="a credential of the app"
         ),
         pytest.param({"agent_config": {"enable_bigquery_tool": True}}, "enableBigqueryTool", id="the app's tables"),
+        pytest.param({"agent_config": {"session_id": "s"}}, "sessionId", id="an agent's session"),
+        pytest.param({"agentConfig": {"sessionId": "s"}}, "sessionId", id="an agent's session in camelCase"),
+        pytest.param({"agent_config": {"fix_request": {"finding_id": "f"}}}, "findingId", id="a finding to be fixed"),
+        pytest.param({"agent_config": {"find_request": {"finding_id": "f"}}}, "findingId", id="a finding to verify"),
     ],
 )
 def test_what_is_open_to_nobody_is_found_with_the_reason(body: dict[str, Any], field: str) -> None:
     named = app_resources(fields(body), Platform.GEMINI_API)[0]
     assert (named.use, named.name, bool(named.reason)) == (Use.NEVER, field, True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"environment": {"env": {"SESSION_ID": "s"}}}, id="a variable of an environment"),
+        pytest.param({"agent_config": {"session_config": {"max_rounds": 3}, "session_id": ""}}, id="no session"),
+    ],
+)
+def test_what_only_sounds_like_an_agents_session_is_open(body: dict[str, Any]) -> None:
+    assert found(body, Platform.GEMINI_API) == []
 
 
 def test_a_model_is_told_from_what_else_a_project_has() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from jangbu.providers.gemini.batch_request import batch_bounds, with_output_limits
+from jangbu.providers.gemini.references import continuation_name
 from jangbu.providers.gemini.request import bounds
 
 FLASH = "gemini-2.5-flash"
@@ -45,6 +46,17 @@ def test_a_file_counts_in_each_request_that_names_it_and_what_is_unknown_as_all_
     assert unknown is not None
     assert 18_000 <= (known.input_most or 0) < 19_000
     assert unknown.input_most == 2 * 1_048_576
+
+
+def test_what_was_written_before_counts_in_a_request_that_goes_on_with_it() -> None:
+    name = continuation_name("dG9rZW4=")
+    for spelling in ("continuationToken", "continuation_token"):
+        body = batch({**single(), spelling: "dG9rZW4="})
+        known, unknown = batch_bounds(body, FLASH, {name: 9_000}), batch_bounds(body, FLASH, {})
+        assert known is not None
+        assert unknown is not None
+        assert 9_000 <= (known.input_most or 0) < 10_000
+        assert unknown.input_most == 1_048_576
 
 
 @pytest.mark.parametrize("body", [{"batch": {"inputConfig": {"fileName": "files/a"}}}, {"batch": 3}, {}, batch()])

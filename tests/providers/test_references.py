@@ -130,6 +130,36 @@ def test_neither_depth_nor_lists_hide_anything() -> None:
             id="what a function gives back",
         ),
         pytest.param(
+            {"input": [{"type": "function_result", "result": {"items": [{"type": "image", "uri": "files/a1"}]}}]},
+            "files/a1",
+            id="what a function gives back as items",
+        ),
+        pytest.param(
+            {"input": [{"type": "function_result", "result": {"Items": {"URI": "files/a1"}}}]},
+            "files/a1",
+            id="what a function gives back as an item without a type",
+        ),
+        pytest.param(
+            {"input": [{"type": "function_result", "result": {"type": "image", "uri": "files/a1"}}]},
+            "files/a1",
+            id="what a function gives back alone",
+        ),
+        pytest.param(
+            {"input": {"type": "function_result", "result": {"uri": "files/a1", "mime_type": "image/png"}}},
+            "files/a1",
+            id="what a function gives back alone, without a type",
+        ),
+        pytest.param(
+            {"input": [{"content": [{"type": "function_result", "result": {"items": [[{"uri": "files/a1"}]]}}]}]},
+            "files/a1",
+            id="what a function gives back in a turn",
+        ),
+        pytest.param(
+            {"input": [{"type": "function_result", "result": {"content": [{"type": "Image", "Uri": "files/a1"}]}}]},
+            "files/a1",
+            id="content deep in what a function gives back",
+        ),
+        pytest.param(
             {"contents": [{"parts": [{"functionResponse": {"parts": [{"fileData": {"fileUri": "files/a1"}}]}}]}]},
             "files/a1",
             id="a part of what a function gives back",
@@ -156,6 +186,27 @@ def test_every_surface_is_read(body: dict[str, Any], named: str) -> None:
         ),
         pytest.param({"input": [{"type": "function_call", "arguments": {"file_id": "7"}}]}, id="a step's arguments"),
         pytest.param({"input": [{"type": "function_result", "result": {"file_id": "7"}}]}, id="a step's result"),
+        pytest.param(
+            {
+                "input": [
+                    {
+                        "type": "function_result",
+                        "result": {
+                            "items": [
+                                {"file_id": "7", "cached_content": "c"},
+                                "files/a",
+                                {"type": "page", "url": "files/a"},
+                            ],
+                            "pages": [{"uri": "files/a"}, {"type": "text", "fileUri": "files/a", "url": "files/a"}],
+                            "environment": "prod",
+                            "previous_interaction_id": "8",
+                            "continuationToken": "9",
+                        },
+                    }
+                ]
+            },
+            id="a step's result that has names of Google's fields",
+        ),
         pytest.param({"labels": {"file_id": "7", "environment": "prod"}}, id="labels"),
         pytest.param(
             {"batch": {"inputConfig": {"requests": {"requests": [{"metadata": {"uri": "files/a"}}]}}}}, id="batch"
@@ -180,6 +231,12 @@ def test_every_surface_is_read(body: dict[str, Any], named: str) -> None:
 )
 def test_what_is_only_data_names_nothing(body: dict[str, Any]) -> None:
     assert references(fields(body)) == ()
+
+
+def test_what_functions_give_back_is_read_in_its_order() -> None:
+    given = {"items": [{"uri": "files/a"}, {"uri": "files/b"}], "more": {"type": "image", "uri": "files/c"}}
+    results = [{"type": "function_result", "result": given}, {"type": "image", "uri": "files/d"}]
+    assert references(fields({"input": results})) == ("files/a", "files/b", "files/c", "files/d")
 
 
 def test_each_is_named_once_in_the_order_of_the_body() -> None:

@@ -160,8 +160,10 @@ class Exchange:
         method: str | None = None,
         *,
         leaving: Callable[[], None] = lambda: None,
+        mark: str | None = None,
     ) -> UpstreamAnswer:
-        """Send the request on with a body, perhaps to another target; ``leaving`` is told when it leaves.
+        """Send the request on with a body, perhaps to another target; ``leaving`` is told when it leaves, and ``mark``
+        tells the key that began what it goes on with.
 
         Raises UpstreamFailure.
         """
@@ -173,7 +175,7 @@ class Exchange:
         if self.route.platform is Platform.VERTEX:
             assert self.parts.vertex is not None, "the route was placed in a project"
             return await self.parts.vertex.send(outgoing, self.route.location)
-        return await self.parts.upstream.send(outgoing, at_home=self.is_at_home)
+        return await self.parts.upstream.send(outgoing, at_home=self.is_at_home, mark=mark)
 
     async def connect(self, *, can_resume: bool) -> aiohttp.ClientWebSocketResponse:
         """Open a WebSocket for a session, which may be one that can be resumed. Raises UpstreamFailure."""

@@ -16,10 +16,11 @@ from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.owning import owned
 from jangbu.gateway.relay import Relayed
 from jangbu.gateway.results import claim_made, json_or_nothing, settle_by_answer
-from jangbu.gateway.resumption import context_of, keep_continuations
+from jangbu.gateway.resumption import context_of
 from jangbu.gateway.upstream import REDIRECT
 from jangbu.metering.resources import LaterCall, ResourceKind
 from jangbu.providers.gemini import request
+from jangbu.providers.gemini.continuation import CONTINUATION
 from jangbu.providers.gemini.fields import folded
 from jangbu.providers.gemini.references import continuation_name
 
@@ -31,7 +32,7 @@ COUNTING_MODEL = "gemini-2.5-flash"
 """What counts the input of an agent, which itself counts nothing."""
 SHOWN_BYTES_MAX = 32_000_000
 _RUNNING = frozenset({"in_progress", "queued"})
-_EARLIER, _TOKEN = "previousinteractionid", "continuationtoken"
+_EARLIER, _TOKEN = "previousinteractionid", CONTINUATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,6 @@ async def finish(exchange: Exchange, call: MeteredCall, outcome: Outcome, relaye
     """
     if exchange.route.surface is not Surface.INTERACTIONS:
         return await call.finish(outcome)
-    if relayed.continuations:
-        usage = outcome.usage if isinstance(outcome, Answered) else None
-        await keep_continuations(exchange, relayed.continuations, usage, call.call.model)
     shown = json_or_nothing(relayed.rest)
     named = shown.get("id") or relayed.answer_id
     if not isinstance(named, str):

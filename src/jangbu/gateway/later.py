@@ -15,6 +15,7 @@ from jangbu.gateway.interactions import later_call
 from jangbu.gateway.metered import check_model, check_references, open_call
 from jangbu.gateway.owning import kind_of, require_something_left, short_name
 from jangbu.gateway.results import json_or_nothing
+from jangbu.gateway.resumption import context_of
 from jangbu.gateway.upstream import REDIRECT, UpstreamAnswer
 from jangbu.providers.gemini import request
 from jangbu.providers.gemini.batch_lines import source_file
@@ -88,11 +89,13 @@ async def _bounds(exchange: Exchange, asked: Mapping[str, Any], found: Sequence[
 
 
 async def _known_tokens(exchange: Exchange, named: Sequence[str]) -> Mapping[str, int]:
-    """Ask how many tokens the files and caches have that inline requests name. What is not told is left out."""
+    """Give how many tokens the files, caches and earlier decodes have that inline requests name. The provider is asked
+    about files and caches; what it does not tell is left out.
+    """
+    known = {name: await context_of(exchange, name) for name in named if name.startswith("continuations/")}
     kept = [name for name in named if name.startswith(("files/", "cachedContents/"))]
     if kept:
         await require_something_left(exchange)
-    known: dict[str, int] = {}
     for name in kept[:NAMES_ASKED_MOST]:
         answer = await exchange.send(None, f"/{exchange.route.version}/{name}", "GET")
         shown = json_or_nothing(await answer.read(SHOWN_BYTES_MAX))

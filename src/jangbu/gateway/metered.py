@@ -1,7 +1,7 @@
 """Calls whose own answer reports what they used: hold, send, pass on, settle."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jangbu.clock import new_id
@@ -16,6 +16,7 @@ from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.holding import LastEvents, WholeBody
 from jangbu.gateway.openai_streams import UsageEvents, with_usage_asked
 from jangbu.gateway.relay import Relay
+from jangbu.gateway.resumption import begun_anew, keep_continuations, mark_of, with_context
 from jangbu.gateway.routes import is_model
 from jangbu.gateway.upstream import ERROR_BYTES_MAX, REDIRECT, UpstreamAnswer
 from jangbu.metering.content import UNKNOWN_MODEL
@@ -53,8 +54,7 @@ async def metered(exchange: Exchange) -> None:
     """Make one metered call for a client. Raises what refuses the call, before anything is answered."""
     given = await _read(exchange)
     call = MeteredCall(exchange.parts.ledger, open_call(exchange, given.asked, await _bounds(exchange, given.asked)))
-    count = interactions.input_tokens if exchange.route.surface is Surface.INTERACTIONS else asked_tokens
-    async with call.held(lambda: count(exchange, given.asked, call.call.model)) as limit:
+    async with call.held(lambda: _input_tokens(exchange, given.asked, call.call.model)) as limit:
         answer, wanted = await _made(exchange, call, given, limit)
         if answer.status >= REDIRECT:
             await _refused(exchange, call, answer)
@@ -85,7 +85,8 @@ async def _made(
         counted=asked if route.surface is Surface.EMBED_CONTENT or route.verb == "embeddings" else {},
     )
     del asked
-    return await exchange.send(await _sent(exchange, given, wanted), leaving=call.leaves), wanted
+    mark = await mark_of(exchange)
+    return await exchange.send(await _sent(exchange, given, wanted), leaving=call.leaves, mark=mark), wanted
 
 
 async def _sent(exchange: Exchange, given: _Request, wanted: _Wanted) -> bytes:
@@ -108,7 +109,18 @@ async def _bounds(exchange: Exchange, asked: Mapping[str, Any]) -> Bounds:
     model = _named_model(exchange, asked)
     if exchange.route.surface is Surface.INTERACTIONS:
         return await interactions.bounds_of(exchange, asked, model)
-    return await exchange.walked(request.bounds, exchange.route.verb, asked, model)
+    alone = begun_anew(exchange, asked)
+    found: Bounds = await exchange.walked(request.bounds, exchange.route.verb, alone, model)
+    most = await with_context(exchange, found.input_most, model)
+    return found if most == found.input_most else replace(found, input_most=most)
+
+
+async def _input_tokens(exchange: Exchange, asked: Mapping[str, Any], model: str) -> int | None:
+    """Have the input of a call counted, with what it goes on from; None where nobody can tell."""
+    if exchange.route.surface is Surface.INTERACTIONS:
+        return await interactions.input_tokens(exchange, asked, model)
+    count = await asked_tokens(exchange, begun_anew(exchange, asked), model)
+    return await with_context(exchange, count, model)
 
 
 def open_call(exchange: Exchange, asked: Mapping[str, Any], bounds: Bounds) -> Call:
@@ -209,6 +221,9 @@ async def _answered(
     headers = exchange.answer_headers(answer) + own_headers({"call-id": call.call.id, "output-limit": wanted.limit})
     relayed = await relay.run(exchange.client, exchange.receive, headers, at_once=wanted.streams)
     outcome = await _with_count(exchange, relayed.outcome, wanted.counted)
+    if relayed.continuations:
+        usage = outcome.usage if isinstance(outcome, Answered) else None
+        await keep_continuations(exchange, relayed.continuations, usage, call.call.model, answer.key_mark)
     receipt = await interactions.finish(exchange, call, outcome, relayed)
     if receipt is not None:
         exchange.spent(receipt.charged_tokens)

@@ -55,7 +55,7 @@ class Relayed:
     """How an answer ended: what it means for the call, the bytes that still wait for the record, and what broke.
 
     ``answer_id`` is how the answer named itself, also where it broke off before it reported anything; ``continuations``
-    are the tokens that it showed, with which an interaction can be gone on with.
+    are the tokens that it showed, with which its decode can be gone on with.
     """
 
     outcome: Outcome

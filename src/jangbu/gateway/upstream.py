@@ -74,6 +74,8 @@ class UpstreamAnswer:
         self.redaction = Redaction([each for each in secrets if is_error or len(each) >= SECRET_BYTES_LEAST])
         """Takes the key out of what goes to a client; whoever meters the answer needs it as it came."""
         self.headers: tuple[tuple[bytes, bytes], ...] = answer.headers
+        self.key_mark: str | None = None
+        """With which of the gateway's keys the call was made; None where it was made with other credentials."""
 
     @property
     def length(self) -> int | None:
@@ -170,17 +172,18 @@ class Upstream:
         except aiohttp.ClientResponseError as error:
             raise _refused(error) from error
 
-    async def send(self, outgoing: Outgoing, *, at_home: bool = False) -> UpstreamAnswer:
+    async def send(self, outgoing: Outgoing, *, at_home: bool = False, mark: str | None = None) -> UpstreamAnswer:
         """Make a call with the key whose turn it is; one that answers 429 rests, and the next one is tried.
 
-        What lives at the provider is made, used and asked for with the home key alone, whose 429 is the answer. A body
-        that passes as it comes is an upload's, which cannot be repeated either. Raises UpstreamFailure, or
-        NotConfigured where the gateway has no key.
+        What lives at the provider is made, used and asked for with the home key alone, whose 429 is the answer; what
+        the key of a ``mark`` began is gone on with by that one. A body that passes as it comes is an upload's, which
+        cannot be repeated either. Raises UpstreamFailure, or NotConfigured where the gateway has no key.
         """
         comes_once = not (outgoing.body is None or isinstance(outgoing.body, bytes))
-        keys = self._keys_in_order(at_home=at_home or comes_once)
+        keys = self._keys_in_order(at_home=at_home or comes_once, mark=mark)
         for key in keys:
             answer = await self._attempt(outgoing, _opened_by(key))
+            answer.key_mark = key.mark
             if answer.status == TOO_MANY_REQUESTS:
                 self.keys.rest(key, _seconds(answer.header("retry-after")))
             if answer.status != TOO_MANY_REQUESTS or key is keys[-1]:
@@ -214,8 +217,8 @@ class Upstream:
     async def __aexit__(self, *_exception: object) -> None:
         await self.close()
 
-    def _keys_in_order(self, *, at_home: bool) -> list[UpstreamKey]:
-        keys = self.keys.in_order(at_home=at_home)
+    def _keys_in_order(self, *, at_home: bool, mark: str | None = None) -> list[UpstreamKey]:
+        keys = self.keys.in_order(at_home=at_home, mark=mark)
         if not keys:
             raise NotConfigured("the gateway has no key for Gemini", hint="set GEMINI_API_KEY where it runs")
         return keys

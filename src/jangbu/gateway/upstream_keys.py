@@ -1,14 +1,17 @@
 """The keys with which the gateway calls the provider: several with weights, of which one that is tired rests.
 
 Each key belongs to a project of the provider's, and what lives there is seen with keys of that project only. So the
-first key is the home of all that is made to stay: nothing has to be remembered about which key made what.
+first key is the home of all that is made to stay: nothing has to be remembered about which key made what. But any key
+may begin an answer that stops short; a mark of that key is written down with the token that goes on with it.
 """
 
+import hashlib
 import random
 import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from jangbu.errors import InvalidSettings
 
@@ -16,6 +19,7 @@ __all__ = ["UpstreamKey", "UpstreamKeys", "read_keys"]
 
 _SECRET = re.compile(r"[!-~]+")
 _WEIGHT_DIGITS = 4
+_MARK_DIGITS = 16
 
 REST_SECONDS = 20
 """How long a key rests after a 429 that names no time."""
@@ -28,6 +32,11 @@ class UpstreamKey:
 
     secret: str
     weight: int = 1
+
+    @property
+    def mark(self) -> str:
+        """What tells the key from the others, and does not tell the secret."""
+        return _mark(self.secret)
 
     def __repr__(self) -> str:
         return f"UpstreamKey(****, weight={self.weight})"
@@ -45,8 +54,13 @@ class UpstreamKeys:
         """All secrets, for whoever keeps them out of logs."""
         return tuple(key.secret for key in self._keys)
 
-    def in_order(self, *, at_home: bool = False) -> list[UpstreamKey]:
-        """Give the keys in the order in which to try them for one call. One that is bound to the home has no other."""
+    def in_order(self, *, at_home: bool = False, mark: str | None = None) -> list[UpstreamKey]:
+        """Give the keys in the order in which to try them for one call. One that is bound to the home has no other, nor
+        has one that goes on with what the key of a mark began.
+        """
+        marked = [] if mark is None else [key for key in self._keys if key.mark == mark]
+        if marked:
+            return marked
         if at_home:
             return list(self._keys[:1])
         if len(self._keys) < 2:
@@ -60,6 +74,12 @@ class UpstreamKeys:
         """Let a key rest that answered 429."""
         wait = REST_SECONDS if seconds is None else min(seconds, REST_SECONDS_MAX)
         self._rested[key.secret] = time.monotonic() + wait
+
+
+@lru_cache(maxsize=64)
+def _mark(secret: str) -> str:
+    """Give the same mark for each of many calls."""
+    return hashlib.sha256(secret.encode()).hexdigest()[:_MARK_DIGITS]
 
 
 def read_keys(text: str) -> UpstreamKeys:

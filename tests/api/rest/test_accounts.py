@@ -126,5 +126,6 @@ async def test_entries_are_paged_newest_first(api: Stage) -> None:
     call = (await api.get("/calls?user=kim&limit=1")).ok["calls"][0]["id"]
     explained = (await api.get(f"/calls/{call}?user=kim")).ok
     assert explained["entry"] == entries[0], "a debit is told from the calls that it sums by their posting"
-    assert entries[0]["posting"] - explained["posting"] in (1, 0) and entries[0]["key"] is None
+    assert entries[0]["posting"] - explained["posting"] in (1, 0)
+    assert entries[0]["key"] is None
     assert rest["next"] is None

@@ -57,7 +57,16 @@ _NEVER = {
     "credential": "credentials belong to the app and to no user",
     "enableBigqueryTool": "it reads the tables of the app's project",
 }
+_NEVER_IN_AGENTS = {
+    "sessionId": "a session of CodeMender belongs to no user; leave it out and go on from previous_interaction_id",
+    "findingId": "a finding of CodeMender belongs to no user; describe it, with its source_files, instead",
+}
+"""What is kept at Google between an agent's calls, under names that callers choose or read in what an agent says:
+nobody can tell whose it is (google-genai 3.4.0, ``codemenderagentconfig.py``, ``findrequest.py``, ``fixrequest.py``).
+"""
+_AGENT = "agentconfig"
 _NEVER_BY_FIELD = {folded(name): AppResource(Use.NEVER, name, reason) for name, reason in _NEVER.items()}
+_NEVER_BY_AGENT = {folded(name): AppResource(Use.NEVER, name, reason) for name, reason in _NEVER_IN_AGENTS.items()}
 
 _READ = frozenset({"fileuri", "uri", "uris", "url", "imageurl", "gcsuri", "source"})
 _WRITTEN = frozenset({"storageuri", "outputgcsuri", "outputuri", "outputuriprefix"})
@@ -127,6 +136,8 @@ def _named(path: Path, value: object, platform: Platform) -> AppResource | None:
     field = path[-1]
     if field in _NEVER_BY_FIELD:
         return _NEVER_BY_FIELD[field]
+    if field in _NEVER_BY_AGENT and _AGENT in path:
+        return _NEVER_BY_AGENT[field]
     if not isinstance(value, str) or field in _WORDS or field in _OWNED:
         return None
     head = decoded(value.lstrip()[:_HEAD]).lstrip()

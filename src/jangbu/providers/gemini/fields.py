@@ -1,8 +1,8 @@
 """The fields of a request's body, one by one, without what is only data in it.
 
 The real API reads camelCase and snake_case alike, so fields are given without their underscores and capitals. What a
-caller's own functions are called with, and answer, is data and names nothing; neither do labels, the properties of a
-schema, and the annotations of an earlier answer.
+caller's own functions are called with, and answer, is data and names nothing, but for the content in what they answer
+in an interaction; neither do labels, the properties of a schema, and the annotations of an earlier answer.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +33,9 @@ _ARGUMENTS = frozenset(
     }
 )
 _STEP_DATA = {"function_call": "arguments", "function_result": "result"}
+_RESULT, _ITEMS = "result", "items"
+_CONTENT = frozenset({"audio", "document", "image", "text", "video"})
+"""The types of an interaction's content (google-genai 3.4.0, ``_gaos/types/interactions/content.py``)."""
 
 
 def folded(name: str) -> str:
@@ -88,6 +91,8 @@ def _walked(body: Mapping[str, Any], *, one_spelling: bool) -> Sequence[Field]:
                     waiting.extend(_each((*path, name), member))
             elif not (name == _CITED or (isinstance(member, dict) and _is_data(path, name, data))):
                 waiting.append(((*path, name), member))
+            elif name == data == _RESULT:
+                waiting.extend(_content_in((*path, name), member))
     return found
 
 
@@ -108,3 +113,28 @@ def _each(path: Path, members: list[Any]) -> Sequence[Field]:
 def _is_data(path: Path, name: str, data: str | None) -> bool:
     """Tell whether an object is only data, in which no field names anything."""
     return name in _DATA or name == data or (*path[-1:], name) in _ARGUMENTS
+
+
+def _content_in(path: Path, result: dict[str, Any]) -> Sequence[Field]:
+    """Give the content in the result of a function, the last first. All else in it is the function's own data.
+
+    A result may hold its content as ``items`` (google-genai 1.60, ``ResultItems``). There, and in its place, whatever
+    has a type of content's or a ``uri`` is taken for content; deeper in it, where nobody is known to read content, only
+    what has both.
+    """
+    found: list[Field] = []
+    waiting: list[tuple[Path, Any, bool]] = [(path, result, True)]
+    while waiting:
+        place, value, may_be_content = waiting.pop()
+        if isinstance(value, list):
+            waiting.extend((place, member, may_be_content) for member in reversed(value))
+        elif isinstance(value, dict):
+            members = [(folded(name), member) for name, member in value.items()]
+            has_type = any(name == "type" and str(member).lower() in _CONTENT for name, member in members)
+            has_uri = any(name == "uri" for name, _ in members)
+            if (has_type and has_uri) or (may_be_content and (has_type or has_uri)):
+                found.append((place, value))
+            else:
+                within = [((*place, name), member, place == path and name == _ITEMS) for name, member in members]
+                waiting.extend(reversed(within))
+    return found[::-1]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jangbu.domain.usage import Anomaly, Source, Surface, Usage
+from jangbu.providers.gemini.continuation import Continuations
 from jangbu.providers.gemini.counts import (
     USAGE_METADATA,
     Reading,
@@ -19,6 +20,7 @@ from jangbu.providers.gemini.reader import Context, Ending, kept, model_of, plat
 from jangbu.providers.gemini.turns import Candidates
 
 _OF_THE_ANSWER = ("modelVersion", "responseId", "serviceTier", "createTime")
+_CONTINUATION = "continuationToken"
 
 
 def read_metadata(usage: Mapping[str, Any]) -> Reading:
@@ -42,6 +44,7 @@ class GenerateContentReader:
         self._context = context
         self._candidates = Candidates()
         self._searches = Searches()
+        self._continuations = Continuations()
         self._usage: Mapping[str, Any] | None = None
         self._without_counts: Mapping[str, Any] = {}
         self._candidates_most = 0
@@ -53,6 +56,11 @@ class GenerateContentReader:
     def usage_seen(self) -> bool:
         """Whether any counts were seen so far."""
         return self._usage is not None
+
+    @property
+    def continuations(self) -> tuple[str, ...]:
+        """The tokens with which the decode can be gone on with, as they were shown."""
+        return self._continuations.tokens
 
     def read(self, event: Mapping[str, Any]) -> None:
         """Take the next chunk."""
@@ -74,6 +82,7 @@ class GenerateContentReader:
         for candidate in mappings(event.get("candidates")):
             self._candidates.read(candidate)
             self._searches.read(candidate.get("groundingMetadata"))
+            self._continuations.read(candidate.get(_CONTINUATION))
 
     def finish(self, ending: Ending) -> Usage:
         """Say what the answer used."""

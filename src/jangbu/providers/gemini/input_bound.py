@@ -18,6 +18,8 @@ _NOT_LOCAL = {
     "file_uri",
     "cachedContent",
     "cached_content",
+    "continuationToken",
+    "continuation_token",
     "previous_interaction_id",
     "gcsUri",
     "fileName",

@@ -4,11 +4,11 @@ Unlike generateContent it writes explicit zeros and lower-case modalities. A bac
 without usage; its usage comes when it is fetched again.
 """
 
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 from jangbu.domain.usage import Anomaly, Source, Surface, Units, Usage
+from jangbu.providers.gemini.continuation import Continuations
 from jangbu.providers.gemini.counts import (
     INTERACTIONS,
     Reading,
@@ -23,8 +23,6 @@ from jangbu.providers.gemini.names import text
 from jangbu.providers.gemini.reader import Context, Ending, kept, model_of, platform_of, source_of, tier_of
 
 _CONTINUATION = "continuation_token"
-_CONTINUATIONS_MOST = 8
-"""How many tokens of one answer are known: a client goes on from the latest."""
 _UNFINISHED = {"in_progress", "queued"}
 
 
@@ -47,7 +45,7 @@ class InteractionsReader:
         self._failed = False
         self._searched: set[str] = set()
         self._searches = 0
-        self._continuations: deque[str] = deque(maxlen=_CONTINUATIONS_MOST)
+        self._continuations = Continuations()
 
     @property
     def usage_seen(self) -> bool:
@@ -57,7 +55,7 @@ class InteractionsReader:
     @property
     def continuations(self) -> tuple[str, ...]:
         """The tokens with which the decode can be gone on with, as they were shown."""
-        return tuple(dict.fromkeys(self._continuations))
+        return self._continuations.tokens
 
     def read(self, event: Mapping[str, Any]) -> None:
         """Take the whole interaction, or its next event."""
@@ -70,9 +68,8 @@ class InteractionsReader:
             usage = holder.get("usage") if isinstance(holder, Mapping) else None
             if isinstance(usage, Mapping) and has_counts(usage, INTERACTIONS):
                 self._usage = usage
-            token = holder.get(_CONTINUATION) if isinstance(holder, Mapping) else None
-            if isinstance(token, str) and token:
-                self._continuations.append(token)
+            if isinstance(holder, Mapping):
+                self._continuations.read(holder.get(_CONTINUATION))
         if interaction.get("status") is not None:
             self._status = str(interaction["status"])
         if "event_type" not in event or interaction is not event:

@@ -15,6 +15,8 @@ from jangbu.providers.gemini.surfaces import reader_for, shows_a_surface, surfac
 
 _WITH_ENDS = GenerateContentReader | OpenAIReader
 """The readers of surfaces whose streams say of each answer that it is finished."""
+_STOPS_SHORT = GenerateContentReader | InteractionsReader
+"""What reads answers that may stop before their end, and then bear a token to go on with."""
 
 
 class StreamMeter:
@@ -63,8 +65,8 @@ class StreamMeter:
 
     @property
     def continuations(self) -> tuple[str, ...]:
-        """The tokens that the answer showed, with which the decode of an interaction can be gone on with."""
-        return self._reader.continuations if isinstance(self._reader, InteractionsReader) else ()
+        """The tokens that the answer showed, with which its decode can be gone on with."""
+        return self._reader.continuations if isinstance(self._reader, _STOPS_SHORT) else ()
 
     @property
     def is_unreadable(self) -> bool:

@@ -23,6 +23,8 @@ _ENVIRONMENT = re.compile(r"(?:environments/)?([^/:?#\s]+)")
 _NEW_ENVIRONMENT = "remote"
 """What asks for an environment instead of naming one."""
 
+_ONE_ALPHABET = str.maketrans("+/", "-_")
+
 _NAME_SHOWN_MOST = 100
 _DECODED_MOST = 4
 
@@ -45,8 +47,12 @@ def session_name(handle: str) -> str:
 
 
 def continuation_name(token: str) -> str:
-    """Name the decode of an interaction that a token goes on with. The name does not tell the token."""
-    return _named_by_digest("continuations", token)
+    """Name the decode that a token goes on with. The name does not tell the token.
+
+    A token is bytes in base64, whose alphabet and padding are the sender's choice: google-genai 3.4.0 reads either
+    alphabet and writes the one for addresses (``_common.py``, ``encode_unserializable_types``).
+    """
+    return _named_by_digest("continuations", token.translate(_ONE_ALPHABET).rstrip("="))
 
 
 def files_made(answer: Mapping[str, Any]) -> tuple[str, ...]:
