@@ -160,7 +160,7 @@ class Using(Holding):
     def _find_all(self, row: UsageRow, held: int | None) -> None:
         account = self.accounts[row.account_id]
         found = (
-            ("unpriced", row.cost_nano is None, "no price is known for what was used"),
+            ("unpriced", _lacks_price(row), "no price is known for what was used"),
             ("overrun", held is not None and row.total > held, f"used {row.total} of a hold of {held}"),
             ("late", row.was_held and held is None, "recorded when nothing was held for it any more"),
             ("partial", row.source == "partial", "the answer broke off; its last reported counts are charged"),
@@ -185,6 +185,11 @@ class Using(Holding):
             at = moment_of(row.id).astimezone(UTC)
             if (at.year, at.month) not in self.months:
                 raise asyncpg.CheckViolationError('no partition of relation "usage" found for row')
+
+
+def _lacks_price(row: UsageRow) -> bool:
+    """Tell whether a price would tell what a call costs: its flags, of those that are drawn, tell whether it has counts."""
+    return row.cost_nano is None and "usage_missing" not in (row.anomalies or "").split(",")
 
 
 def _enter(balance: Balance, kind: str, amount: int, posting: int) -> None:

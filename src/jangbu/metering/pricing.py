@@ -19,7 +19,7 @@ from jangbu.metering.content import digest
 from jangbu.metering.editions import Edition, Priced, edition_facts, edition_text, priced_by, read_edition
 from jangbu.metering.evidence import restated
 from jangbu.metering.once import own_key, used_otherwise
-from jangbu.storage import entries, prices, usage
+from jangbu.storage import entries, findings, prices, usage
 from jangbu.storage.database import Connection, Database
 from jangbu.storage.failures import translated
 from jangbu.storage.prices import PriceVersion
@@ -188,17 +188,24 @@ class Pricing:
     async def backfill_page(self, after: UUID = _FIRST_ID) -> tuple[int, int, UUID | None]:
         """Price some of them, from the call after ``after``; give how many were looked at and priced, and after which
         call to go on, None at the end.
+
+        A call whose answer does not say what it used is none of them, whatever was found of it: that ends here.
         """
         page = await usage.unpriced(self._database, self._project, after, _BACKFILL_ROWS)
-        rows = []
+        rows, never = [], []
         for account, usage_id in page:
             record = await usage.find(self._database, account, usage_id)
             assert record is not None, "a finding has its record"
-            now = priced_by(self.in_force, self.in_force.cost(restated(record), record.model, record.created_at))
+            cost = self.in_force.cost(restated(record), record.model, record.created_at)
+            now = priced_by(self.in_force, cost)
             if now.cost_nano is not None and now.charge_nano is not None and now.version is not None:
                 input_nano = now.input_cost_nano or 0
                 rows.append((account, usage_id, now.cost_nano, input_nano, now.charge_nano, now.version))
-        return len(page), await self._fill_in(rows), page[-1][1] if page else None
+            elif cost.is_beyond_prices:
+                never.append((account, usage_id))
+        if never:
+            await findings.settle(self._database, never)
+        return len(page) - len(never), await self._fill_in(rows), page[-1][1] if page else None
 
     async def _fill_in(self, rows: Sequence[tuple[UUID, UUID, int, int, int, int]]) -> int:
         """Write prices in one transaction with the line that tells of them; give how many calls had none."""
