@@ -1,4 +1,4 @@
-"""A call lacks a price where a price would tell what it costs; where its answer does not say what it used, none would."""
+"""A call lacks a price where one would tell its cost; where its answer does not say what it used, none would."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -110,4 +110,3 @@ async def test_what_was_found_of_a_call_without_counts_ends_when_calls_are_price
 async def unfinished(metering: Metering) -> Any:
     """Give how many calls without a price keep their months from being dropped."""
     return sum(each.unpriced for each in await retention.partitions(metering.database, datetime.now(UTC) + YEAR))
-

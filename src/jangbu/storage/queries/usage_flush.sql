@@ -209,7 +209,7 @@ found AS (
             ('late', f.late, 'recorded when nothing was held for it any more'),
             ('partial', f.source = 'partial', 'the answer broke off; its last reported counts are charged'),
             ('anomaly', f.is_uncounted AND f.anomalies IS NULL, 'usage_missing'),
-            ('anomaly', f.anomalies IS NOT NULL, array_to_string(f.anomalies, ', '))
+            ('anomaly', f.anomalies <> '{blocked}', array_to_string(array_remove(f.anomalies, 'blocked'), ', '))
     ) AS p (kind, applies, detail)
     WHERE (f.cost_nano IS NULL OR f.late OR f.source = 'partial' OR f.total > f.hold_amount OR f.anomalies IS NOT NULL)
         AND p.applies
