@@ -29,6 +29,7 @@
     ├── IntegrityMismatch       the book does not add up
     ├── BackupFailed            a backup or a restore could not be completed; nothing was changed
     ├── RecordingFailed         a record could not be made durable
+    │   └── RecordRefused       the ledger cannot hold it, and never will
     ├── SpoolFull               there is no room to keep a record while the database is away
     ├── SpoolUnusable           the local spool cannot be written
     │   └── SpoolInUse          another process owns it
@@ -206,28 +207,20 @@ class UncountedInput(JangbuError):
 
 
 class InsufficientBalance(JangbuError):
-    """The call cannot be paid for and was not made.
-
-    ``needed`` and ``available`` are tokens.
-    """
+    """The call cannot be paid for and was not made; ``needed`` and ``available`` are tokens."""
 
     code = "insufficient_balance"
 
     def __init__(self, *, user: str, needed: int, available: int) -> None:
-        super().__init__(
-            f"user {user!r} needs {needed:,} tokens and has {available:,} available",
-            hint="grant tokens, or lower max_output_tokens",
-        )
+        told = f"user {user!r} needs {needed:,} tokens and has {available:,} available"
+        super().__init__(told, hint="grant tokens, or lower max_output_tokens")
         self.user = user
         self.needed = needed
         self.available = available
 
 
 class AlertUndelivered(JangbuError):
-    """A channel did not take an alert. Neither the message nor the hint holds anything of the channel's address.
-
-    ``is_gone`` tells that the receiver wants it never: it answered 410.
-    """
+    """A channel did not take an alert; nothing tells of its address. ``is_gone``: its receiver answered 410, never."""
 
     code = "alert_undelivered"
 
@@ -252,6 +245,12 @@ class RecordingFailed(JangbuError):
     """A usage record could not be made durable; it is kept by the caller and must be retried."""
 
     code = "recording_failed"
+
+
+class RecordRefused(RecordingFailed):
+    """A usage record holds what the ledger cannot, or would make a sum larger than it can: to retry it is of no use."""
+
+    code = "record_refused"
 
 
 class SpoolFull(JangbuError):

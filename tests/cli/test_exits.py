@@ -9,6 +9,7 @@ GIVEN = {
     errors.JangbuError: 1,
     errors.IdempotencyConflict: 1,
     errors.RecordingFailed: 1,
+    errors.RecordRefused: 1,
     errors.StillRunning: 1,
     errors.NotOffered: 1,
     errors.NotConfigured: 1,

@@ -57,3 +57,9 @@ def test_a_call_that_was_not_made_because_it_could_not_be_recorded_may_be_made_a
 
 def test_who_was_answered_and_not_recorded_is_not_asked_to_call_again() -> None:
     assert refusal(errors.RecordingFailed("the usage of call 1 is not recorded")).headers == {}
+
+
+def test_who_was_answered_and_can_never_be_recorded_is_kept_from_calling_again() -> None:
+    refused = refusal(errors.RecordRefused("the usage of call 1 is not recorded: a number is larger than it may be"))
+    assert (refused.status, refused.headers) == (400, {}), "no client tries again by itself"
+    assert "do not try again" in json.loads(refused.body)["error"]["message"]

@@ -185,7 +185,7 @@ async def test_work_that_ended_without_a_word_on_usage_is_recorded_as_such(meter
     receipt = await settle_later(metering, run, silent, ended=True)
     assert receipt is not None
     assert receipt.charged_tokens == 0
-    await charged_once(metering, 0, records=1, findings=["anomaly", "unpriced"])
+    await charged_once(metering, 0, records=1, findings=["anomaly"])
 
 
 async def test_an_answer_that_broke_off_leaves_the_rest_to_the_next(metering: Metering) -> None:

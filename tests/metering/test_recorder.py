@@ -14,7 +14,7 @@ import pytest
 from jangbu import telemetry
 from jangbu.clock import SystemClock, new_id
 from jangbu.domain.ledger import account_id
-from jangbu.errors import RecordingFailed
+from jangbu.errors import RecordRefused
 from jangbu.metering.recorder import Named, Recorder
 from jangbu.storage import accounts, usage
 from jangbu.storage.database import Database
@@ -137,10 +137,23 @@ async def test_a_poisonous_row_fails_alone(database: Database, numbers: tuple[in
     end()
     failed = [number for number, result in enumerate(results) if isinstance(result, BaseException)]
     assert failed == [17, 41, 50]
-    assert isinstance(results[17], RecordingFailed)
+    assert all(isinstance(results[number], RecordRefused) for number in failed)
     assert "recorder.halved" in halved
     assert "recorder.failed" in halved
     assert (await sums(database))[0][2] == len(rows) - 3
+
+
+async def test_what_would_make_a_sum_too_large_is_refused_for_good_and_alone(
+    database: Database, numbers: tuple[int, int], recorder: Recorder
+) -> None:
+    most = row(numbers)._replace(cost_nano=2**63 - 1)
+    await record(recorder, most)
+    beyond, free = row(numbers), row(numbers)._replace(cost_nano=0)
+    refused, recorded = await asyncio.gather(record(recorder, beyond), record(recorder, free), return_exceptions=True)
+    assert isinstance(refused, RecordRefused)
+    assert "larger than a ledger holds" in str(refused)
+    assert isinstance(recorded, Flushed)
+    assert (await sums(database))[0][2] == 2
 
 
 async def test_a_month_without_a_partition_gets_one(

@@ -9,7 +9,7 @@ import pytest
 from jangbu.domain.ledger import Asset
 from jangbu.domain.usage import Anomaly, Usage
 from jangbu.errors import NotFound
-from jangbu.metering.pricing import Priced
+from jangbu.metering.editions import Priced
 from jangbu.metering.verify import Invariant, Mismatch, Report, Verification
 from jangbu.storage import usage
 from jangbu.storage.database import Database

@@ -15,8 +15,8 @@ from jangbu.domain.flow import Bounds, Call, Held, TakeHold
 from jangbu.domain.ledger import Asset
 from jangbu.domain.usage import Platform, Source, Surface, Units, Usage
 from jangbu.metering.accounts import Accounts
+from jangbu.metering.editions import Priced
 from jangbu.metering.holds import Holds
-from jangbu.metering.pricing import Priced
 from jangbu.metering.recorder import Named, Recorder
 from jangbu.providers.gemini import restate as restate_gemini
 from jangbu.storage import holds as stored_holds

@@ -174,7 +174,7 @@ class Sequences:
             price_version=None,
             was_held=chance.random() < 0.8,
             response_id=None,
-            anomalies=chance.choice((None, None, "total_absent,blocked")),
+            anomalies=chance.choice((None, None, "total_absent,blocked", "blocked", "usage_missing")),
             raw='{"a": 1}',
             metadata=None,
             key=key,

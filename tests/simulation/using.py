@@ -159,12 +159,13 @@ class Using(Holding):
 
     def _find_all(self, row: UsageRow, held: int | None) -> None:
         account = self.accounts[row.account_id]
+        flags = [each for each in (row.anomalies or "").split(",") if each not in ("", "blocked")]
         found = (
-            ("unpriced", row.cost_nano is None, "no price is known for what was used"),
+            ("unpriced", _lacks_price(row), "no price is known for what was used"),
             ("overrun", held is not None and row.total > held, f"used {row.total} of a hold of {held}"),
             ("late", row.was_held and held is None, "recorded when nothing was held for it any more"),
             ("partial", row.source == "partial", "the answer broke off; its last reported counts are charged"),
-            ("anomaly", row.anomalies is not None, (row.anomalies or "").replace(",", ", ")),
+            ("anomaly", bool(flags), ", ".join(flags)),
         )
         for kind, applies, detail in found:
             if applies:
@@ -185,6 +186,11 @@ class Using(Holding):
             at = moment_of(row.id).astimezone(UTC)
             if (at.year, at.month) not in self.months:
                 raise asyncpg.CheckViolationError('no partition of relation "usage" found for row')
+
+
+def _lacks_price(row: UsageRow) -> bool:
+    """Tell whether a price would tell what a call costs: one of the flags that are drawn says that it has no counts."""
+    return row.cost_nano is None and "usage_missing" not in (row.anomalies or "").split(",")
 
 
 def _enter(balance: Balance, kind: str, amount: int, posting: int) -> None:

@@ -81,8 +81,13 @@ def receipt_notes(receipt: "Receipt", usage: "Usage") -> list[str]:
     from jangbu.domain.usage import Anomaly
 
     notes = []
-    if usage.anomalies:
-        notes.append(f"what does not add up in the answer: {', '.join(usage.anomalies)}")
+    odd = [flag for flag in usage.anomalies if flag not in (Anomaly.BLOCKED, Anomaly.USAGE_MISSING)]
+    if odd:
+        notes.append(f"what does not add up in the answer: {', '.join(odd)}")
+    if Anomaly.BLOCKED in usage.anomalies:
+        notes.append("the prompt was blocked")
+    if Anomaly.USAGE_MISSING in usage.anomalies:
+        notes.append("Google reported no usage for this answer, so what it cost is not known")
     if Anomaly.INVALID_USAGE in usage.anomalies:
         notes.append("counts that are no whole numbers of tokens are kept as they are, and not charged")
     elif not usage.total_tokens:

@@ -48,7 +48,9 @@ def why_alert(look: Look, alert: Alert) -> Why:
 
 
 def why_finding(look: Look, row: InboxRow) -> Why:
-    """Say why there is a finding: an overrun by its tokens, another one by what its statement wrote down."""
+    """Say why there is a finding: an overrun by its tokens, an anomaly by what the flags of its call are."""
+    if row.kind == "anomaly":
+        return Why(" ".join(look.texts.known("flag", flag) for flag in row.detail.split(", ")))
     text = look.texts(f"why.finding.{row.kind}")
     if row.kind == "overrun" and row.held is not None and row.used is not None:
         number = look.formats.number

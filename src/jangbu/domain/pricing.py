@@ -68,6 +68,9 @@ class Reason(StrEnum):
     AMOUNT_TOO_LARGE = "amount_too_large"
 
 
+_BEYOND_PRICES = frozenset({Reason.TIER_UNKNOWN, Reason.USAGE_UNKNOWN, Reason.DURATION_UNKNOWN})
+
+
 @dataclass(frozen=True, slots=True)
 class Unpriced:
     """One reason why a cost is not known, with the quantity that has no price."""
@@ -109,6 +112,11 @@ class Cost:
         if self.amount_nano is None:
             return None
         return sum(line.amount_nano for line in self.lines if line.meter in _INPUT_METERS)
+
+    @property
+    def is_beyond_prices(self) -> bool:
+        """Tell whether no price would make it known: the answer itself does not say what would be priced."""
+        return any(each.reason in _BEYOND_PRICES for each in self.unpriced)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,21 @@ from enum import StrEnum
 from typing import Any
 
 COUNT_MAX = 2**53 - 1
-"""The largest count that is believed: what every JSON reader can hold exactly."""
+"""The largest count that is read: what every JSON reader can hold exactly."""
+
+ANSWER_COUNT_MAX = 2**30
+"""The largest count of one answer that is believed, 500 times what the largest context of a model holds.
+
+The dearest token of any price list costs 120,000 nano-USD: it takes 70,000 such answers to leave a ledger's 2^63.
+"""
+
+SUM_COUNT_MAX = 2**40
+"""The same of what sums many answers, a batch or a session: 200,000 lines, the most that a batch of Vertex AI has, of
+four million tokens each are less.
+"""
+
+ANSWER_UNITS_MAX = 2**20
+"""The most searches, or seconds of a video, that one answer is believed to have."""
 
 
 class Surface(StrEnum):
@@ -74,7 +88,8 @@ class Anomaly(StrEnum):
     USAGE_MISSING = "usage_missing"
     """A successful answer with content and no counts on a surface that reports them."""
     INVALID_USAGE = "invalid_usage"
-    """A count is no whole number from 0 to 2^53 - 1: the usage object is kept, nothing of it is charged."""
+    """A count is no whole number, or more than any answer has (``ANSWER_COUNT_MAX``): the usage object is kept, nothing
+    of it is charged."""
     COUNT_FELL = "count_fell"
     """The last candidates count of a stream is lower than an earlier one."""
     UNKNOWN_MODALITY = "unknown_modality"

@@ -14,6 +14,7 @@ from jangbu.errors import (
     NotOffered,
     NotPermitted,
     RecordingFailed,
+    RecordRefused,
     SpoolFull,
     SpoolUnusable,
     TooLarge,
@@ -47,6 +48,7 @@ _CODES: tuple[tuple[type[JangbuError], int], ...] = (
     (DatabaseUnreachable, TRY_AGAIN_LATER),
     (SpoolFull, TRY_AGAIN_LATER),
     (SpoolUnusable, TRY_AGAIN_LATER),
+    (RecordRefused, POLICY_VIOLATION),
     (RecordingFailed, TRY_AGAIN_LATER),
 )
 # Codes that only tell what happened to a connection, and are never sent.

@@ -21,6 +21,7 @@ from jangbu.errors import (
     NotOffered,
     NotPermitted,
     RecordingFailed,
+    RecordRefused,
     SpoolFull,
     SpoolUnusable,
     StillRunning,
@@ -36,6 +37,7 @@ __all__ = ["Refusal", "refusal", "words_for"]
 _DOMAIN = "jangbu"
 _STATUSES: tuple[tuple[type[JangbuError], int, str], ...] = (
     (InsufficientBalance, 402, "FAILED_PRECONDITION"),
+    (RecordRefused, 400, "FAILED_PRECONDITION"),
     (TooLarge, 413, "INVALID_ARGUMENT"),
     (InvalidInput, 400, "INVALID_ARGUMENT"),
     (StillRunning, 400, "FAILED_PRECONDITION"),
@@ -105,6 +107,8 @@ def words_for(error: JangbuError) -> str:
             return f"{error.message}; get more tokens, or lower max_output_tokens"
         case DatabaseUnreachable() | SpoolFull() | SpoolUnusable():
             words = "calls cannot be recorded at the moment, so none is made; try again later"
+        case RecordRefused():
+            words = "the call was answered, and the ledger cannot hold what it used; do not try again"
         case RecordingFailed():
             words = "the call could not be recorded; try again later"
         case NotConfigured():

@@ -8,8 +8,8 @@ from jangbu.domain.flow import Receipt
 from jangbu.domain.usage import Source, Usage
 from jangbu.errors import IdempotencyConflict
 from jangbu.metering.content import answer_id, storable
+from jangbu.metering.editions import Priced
 from jangbu.metering.evidence import evidence
-from jangbu.metering.pricing import Priced
 from jangbu.metering.spool import Claim
 from jangbu.storage.entries import KeyRow
 from jangbu.storage.usage import Flushed, UsageRecord, UsageRow

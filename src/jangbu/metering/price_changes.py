@@ -6,7 +6,8 @@ from jangbu.domain.price_book import Price, PriceBook
 from jangbu.domain.price_bounds import bounded
 from jangbu.domain.pricing import Terms
 from jangbu.errors import NotFound
-from jangbu.metering.pricing import Changed, Edition, Make
+from jangbu.metering.editions import Edition
+from jangbu.metering.pricing import Changed, Make
 from jangbu.prices import Change, ChangeKind, append, diff
 
 __all__ = ["changes_of", "differences", "grown", "marked_up", "own_rows", "with_own", "without_own"]

@@ -15,10 +15,11 @@ from jangbu.domain.pricing import Terms, charge
 from jangbu.domain.windows import Window
 from jangbu.errors import InvalidInput
 from jangbu.metering.content import digest
+from jangbu.metering.editions import Edition
 from jangbu.metering.evidence import restated
 from jangbu.metering.lacks import Lack, lacks_of, most
 from jangbu.metering.price_changes import differences
-from jangbu.metering.pricing import Edition, Make, Pricing
+from jangbu.metering.pricing import Make, Pricing
 from jangbu.metering.walks import all_owners, walk
 from jangbu.storage import usage
 from jangbu.storage.database import Database, Row

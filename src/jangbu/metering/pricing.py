@@ -1,26 +1,25 @@
 """Pricing what comes in by the price book in force, and what came in before by the book that was in force then."""
 
 import asyncio
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from jangbu import prices as shipped_prices
 from jangbu.clock import Clock
 from jangbu.domain.ledger import project_id
-from jangbu.domain.pricing import Cost, Price, PriceBook, Terms, charge, cost
+from jangbu.domain.pricing import Cost, PriceBook, Terms
 from jangbu.domain.usage import Usage
 from jangbu.errors import IdempotencyConflict, NotFound
 from jangbu.metering.audit import Audit, Change
-from jangbu.metering.content import canonical, digest
+from jangbu.metering.content import digest
+from jangbu.metering.editions import Edition, Priced, edition_facts, edition_text, priced_by, read_edition
 from jangbu.metering.evidence import restated
 from jangbu.metering.once import own_key, used_otherwise
-from jangbu.storage import entries, prices, usage
+from jangbu.storage import entries, findings, prices, usage
 from jangbu.storage.database import Connection, Database
 from jangbu.storage.failures import translated
 from jangbu.storage.prices import PriceVersion
@@ -29,41 +28,6 @@ from jangbu.storage.usage import UsageRecord
 _BACKFILL_ROWS = 500
 _BACKFILL_WRITER = 0
 _FIRST_ID = UUID(int=0)
-
-
-@dataclass(frozen=True, slots=True)
-class Edition:
-    """A price book with the project's terms, as it is stored under a version."""
-
-    version: int
-    base: PriceBook
-    terms: Terms
-    book: PriceBook
-    """The base with the project's own prices laid over it: what calls are priced by."""
-    since: datetime | None = None
-    """When it was put in force, None where it was not."""
-    note: str = ""
-
-    def is_like(self, other: "Edition") -> bool:
-        """Tell whether two editions price calls by the same rows, in the same order, on the same terms."""
-        return (self.base.rows, self.terms) == (other.base.rows, other.terms)
-
-    def cost(self, usage: Usage, model: str, at: datetime) -> Cost:
-        """Price an answer; ``model`` stands in where the answer names none."""
-        if usage.model is None:
-            members = tuple(member if member.model else replace(member, model=model) for member in usage.members)
-            usage = replace(usage, model=model, members=members)
-        return cost(self.book, usage, at)
-
-
-@dataclass(frozen=True, slots=True)
-class Priced:
-    """What an answer costs, in nano-USD; None where no price is known."""
-
-    cost_nano: int | None
-    input_cost_nano: int | None
-    charge_nano: int | None
-    version: int | None
 
 
 Make = Callable[[Edition], tuple[PriceBook, Terms]]
@@ -150,13 +114,13 @@ class Pricing:
     async def _change(self, connection: Connection, make: Make, note: str) -> Changed:
         newest = await prices.newest(connection, self._project)
         assert newest is not None, "a project has a price book"
-        before = await asyncio.to_thread(_read, newest)
+        before = await asyncio.to_thread(read_edition, newest)
         base, terms = await asyncio.to_thread(make, before)
-        text = await asyncio.to_thread(_text, base, terms)
+        text = await asyncio.to_thread(edition_text, base, terms)
         version, is_new = await prices.add(connection, self._project, digest(text), text, note)
         if is_new:
-            former = _told(before.version, before.base, before.terms)
-            change = Change("prices.change", "prices", former, {**_told(version, base, terms), "note": note})
+            former = edition_facts(before.version, before.base, before.terms)
+            change = Change("prices.change", "prices", former, {**edition_facts(version, base, terms), "note": note})
             await self._audit.note(connection, change)
         return Changed(version, is_new, before.base, base)
 
@@ -188,12 +152,12 @@ class Pricing:
 
     def price(self, usage: Usage, model: str, at: datetime) -> Priced:
         """Price an answer by the edition in force."""
-        return _priced(self.in_force, self.in_force.cost(usage, model, at))
+        return priced_by(self.in_force, self.in_force.cost(usage, model, at))
 
     async def reprice(self, record: UsageRecord) -> Priced:
         """Price a record again by the version that priced it, from its evidence alone."""
         edition = self.in_force if record.price_version is None else await self.edition(record.price_version)
-        return _priced(edition, await self.lines(record))
+        return priced_by(edition, await self.lines(record))
 
     async def lines(self, record: UsageRecord) -> Cost:
         """Give the cost of a record line by line, by the version that priced it."""
@@ -224,17 +188,24 @@ class Pricing:
     async def backfill_page(self, after: UUID = _FIRST_ID) -> tuple[int, int, UUID | None]:
         """Price some of them, from the call after ``after``; give how many were looked at and priced, and after which
         call to go on, None at the end.
+
+        A call whose answer does not say what it used is none of them, whatever was found of it: that ends here.
         """
         page = await usage.unpriced(self._database, self._project, after, _BACKFILL_ROWS)
-        rows = []
+        rows, never = [], []
         for account, usage_id in page:
             record = await usage.find(self._database, account, usage_id)
             assert record is not None, "a finding has its record"
-            now = _priced(self.in_force, self.in_force.cost(restated(record), record.model, record.created_at))
+            cost = self.in_force.cost(restated(record), record.model, record.created_at)
+            now = priced_by(self.in_force, cost)
             if now.cost_nano is not None and now.charge_nano is not None and now.version is not None:
                 input_nano = now.input_cost_nano or 0
                 rows.append((account, usage_id, now.cost_nano, input_nano, now.charge_nano, now.version))
-        return len(page), await self._fill_in(rows), page[-1][1] if page else None
+            elif cost.is_beyond_prices:
+                never.append((account, usage_id))
+        if never:
+            await findings.settle(self._database, never)
+        return len(page) - len(never), await self._fill_in(rows), page[-1][1] if page else None
 
     async def _fill_in(self, rows: Sequence[tuple[UUID, UUID, int, int, int, int]]) -> int:
         """Write prices in one transaction with the line that tells of them; give how many calls had none."""
@@ -258,42 +229,9 @@ class Pricing:
             if newest is not None:
                 await self._change(connection, lambda edition: (book, edition.terms), note)
                 return
-            text = _text(book, Terms())
+            text = edition_text(book, Terms())
             await prices.add(connection, self._project, digest(text), text, note)
 
     def _keep(self, found: PriceVersion) -> Edition:
-        self._editions[found.version] = _read(found)
+        self._editions[found.version] = read_edition(found)
         return self._editions[found.version]
-
-
-def _read(found: PriceVersion) -> Edition:
-    kept = json.loads(found.book)
-    terms = Terms(
-        kept["terms"]["markup_parts_per_million"], tuple(Price.from_row(row) for row in kept["terms"]["overrides"])
-    )
-    base = PriceBook.from_rows(kept["rows"], found.version)
-    return Edition(found.version, base, terms, terms.book(base), found.created_at, found.note)
-
-
-def _text(base: PriceBook, terms: Terms) -> str:
-    """Write a book and terms as they are stored."""
-    kept: dict[str, Any] = {
-        "markup_parts_per_million": terms.markup_parts_per_million,
-        "overrides": [price.to_row() for price in terms.overrides],
-    }
-    return canonical({"rows": base.to_rows(), "terms": kept})
-
-
-def _told(version: int, base: PriceBook, terms: Terms) -> Mapping[str, int]:
-    """Say in short what was in force, for the audit; who wants more compares the versions, which stay."""
-    return {
-        "version": version,
-        "rows": len(base.rows),
-        "own_prices": len(terms.overrides),
-        "markup_parts_per_million": terms.markup_parts_per_million,
-    }
-
-
-def _priced(edition: Edition, found: Cost) -> Priced:
-    version = None if found.amount_nano is None else edition.version
-    return Priced(found.amount_nano, found.input_nano, charge(found, edition.terms), version)

@@ -12,14 +12,14 @@ from typing import NamedTuple
 from uuid import UUID
 
 from jangbu import telemetry
-from jangbu.errors import JangbuError, RecordingFailed
+from jangbu.errors import JangbuError, RecordingFailed, RecordRefused
 from jangbu.metering.flushing import flush_or_halve
 from jangbu.metering.group_commit import GroupCommit
 from jangbu.metering.retry import has_ended, repeated, repeated_while_reachable
 from jangbu.metering.spool import Claim, SpooledUsage, encode_record
 from jangbu.metering.spooling import Kept, Spooling
 from jangbu.storage.database import Database
-from jangbu.storage.failures import is_of_one_row, translated
+from jangbu.storage.failures import is_known_already, is_of_one_row, translated
 from jangbu.storage.usage import Flushed, UsageRow
 
 __all__ = ["Known", "Named", "Outcome", "Recorder", "Spooled"]
@@ -286,6 +286,8 @@ def _failure(row: UsageRow, error: BaseException) -> RecordingFailed:
         total=row.total,
         evidence=row.raw,
     )
-    failure = RecordingFailed(f"the usage of call {row.id} is not recorded: {cause}")
+    # Of two that record the same at once the second may still be told what was there first.
+    kind = RecordRefused if is_of_one_row(error) and not is_known_already(error) else RecordingFailed
+    failure = kind(f"the usage of call {row.id} is not recorded: {cause}")
     failure.__cause__ = error
     return failure

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from jangbu.domain.usage import Usage
-from jangbu.metering.pricing import Priced
+from jangbu.metering.editions import Priced
 from jangbu.storage.usage import UsageRecord
 
 Recompute = Callable[[UsageRecord], Awaitable[Priced]]

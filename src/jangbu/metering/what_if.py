@@ -9,9 +9,9 @@ from datetime import datetime
 
 from jangbu.domain.pricing import charge
 from jangbu.domain.usage import Usage
+from jangbu.metering.editions import Edition
 from jangbu.metering.evidence import restated
 from jangbu.metering.lacks import Lack, lacks_of, most
-from jangbu.metering.pricing import Edition
 from jangbu.metering.stretches import Meant, in_time, walk
 from jangbu.storage.stretches import records
 from jangbu.storage.usage import UsageRecord

@@ -60,3 +60,9 @@ async def acknowledge(connection: Connection, account: UUID, call: UUID, kind: s
 async def resolve(connection: Connection, account: UUID, call: UUID, kind: str, by: str, reason: str) -> bool:
     """Resolve a finding; tell whether it was open."""
     return await connection.fetchval(statement("finding_resolve"), account, call, kind, by, reason) is not None
+
+
+async def settle(database: Database, calls: Sequence[tuple[UUID, UUID]]) -> None:
+    """End what was found of a lacking price at calls, (account, id), that no price would price."""
+    accounts, ids = zip(*calls, strict=True)
+    await database.rows("finding_settle", accounts, ids)

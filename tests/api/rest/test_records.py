@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from jangbu.domain.keys import Role
+from jangbu.domain.pricing import Meter, Price, Terms
 from jangbu.storage import migrate
 from tests.api.rest.stage import Stage, answer, record, stage
 from tests.faults.server import KillableServer, killable_server
@@ -304,3 +305,26 @@ async def test_services_that_are_begun_are_bounded(database_url: str) -> None:
     async with stage(database_url, services_max=1) as api:
         assert (await api.post("/records", record(1, service="comics"))).status == 201
         assert (await api.post("/records", record(2, service="more"))).code == "invalid_metadata"
+
+
+async def test_a_record_whose_cost_no_sum_can_hold_is_refused_with_the_reason(api: Stage) -> None:
+    """It stays refused however often it comes, and keeps nothing else out."""
+    dearest = tuple(
+        Price("gemini-2.5-flash", meter, 10**15, "test", unit_size=1) for meter in (Meter.INPUT, Meter.OUTPUT)
+    )
+    book = api.ledger.pricing.in_force.base
+    await api.ledger.pricing.put(book, Terms(overrides=dearest), "a price that nobody pays")
+    assert (await api.post("/records", record(1, answer=answer(1)))).status == 201
+    filling = [record(number, answer=answer(number)) for number in range(2, 30)]
+    results = (await api.post("/records/batch", {"records": filling}, once="filling")).ok["results"]
+    refused = [each["error"] for each in results if each["status"] == "failed"]
+    assert {each["code"] for each in refused} == {"record_refused"}
+    last = record(99, answer=answer(99))
+    for _ in range(2):
+        told = await api.post("/records", last, once="last")
+        assert (told.status, told.code, "retry-after" in told.headers) == (400, "record_refused", False)
+        assert "larger than a ledger holds" in told.body["detail"]
+        assert "again" not in told.body["detail"]
+    free = record(100, answer=answer(100, model="gemini-2.5-pro"))
+    assert (await api.post("/records", free)).status == 201
+    assert (await api.get("/usage/totals?user=kim")).status == 200

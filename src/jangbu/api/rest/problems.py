@@ -27,6 +27,7 @@ from jangbu.errors import (
     NotOffered,
     NotPermitted,
     RecordingFailed,
+    RecordRefused,
     SpoolFull,
     SpoolUnusable,
     StillRunning,
@@ -42,6 +43,7 @@ SCHEMA_VERSION: Literal[1] = 1
 """The version of the shape of all answers: it grows when a field changes its meaning or goes away."""
 
 _STATUSES: tuple[tuple[type[JangbuError], int], ...] = (
+    (RecordRefused, 400),
     (TooLarge, 413),
     (InvalidInput, 400),
     (Unauthenticated, 401),
@@ -90,7 +92,7 @@ def status_of(error: JangbuError) -> int:
 def facts_of(error: JangbuError) -> dict[str, Any]:
     """Give what a caller is told of an error."""
     facts: dict[str, Any] = {"code": error.code, "detail": _words(error)}
-    if error.hint and "`jangbu " not in error.hint and not isinstance(error, _OPERATORS):
+    if error.hint and "`jangbu " not in error.hint and not _is_for_operators(error):
         facts["hint"] = error.hint
     if isinstance(error, InvalidFields):
         facts["errors"] = [{"where": where, "what": what} for where, what in error.fields]
@@ -122,7 +124,7 @@ def problem(error: JangbuError, *, status: int | None = None) -> Response:
     headers = {"cache-control": "no-store"}
     if isinstance(error, LimitReached):
         headers["retry-after"] = str(error.seconds)
-    elif isinstance(error, _OPERATORS):
+    elif _is_for_operators(error):
         headers["retry-after"] = str(_AWAY_SECONDS)
     if status == 401:
         headers["www-authenticate"] = "Bearer"
@@ -136,8 +138,13 @@ def _methods(request: Request) -> set[str]:
     return {method for route in matching for method in getattr(route, "methods", None) or ()}
 
 
+def _is_for_operators(error: JangbuError) -> bool:
+    """Tell whether somebody else than the caller mends it, and the caller may try again then."""
+    return isinstance(error, _OPERATORS) and not isinstance(error, RecordRefused)
+
+
 def _words(error: JangbuError) -> str:
-    if not isinstance(error, _OPERATORS):
+    if not _is_for_operators(error):
         return error.message
     _log.warning("%s: %s", error.code, error)
     if isinstance(error, RecordingFailed):

@@ -10,6 +10,7 @@ from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OPERATIONS, READERS, Action, Page
 from jangbu.metering.explain import Explanation
 from jangbu.metering.keyed import key_of as key_of_record
+from jangbu.metering.lacks import Lack, lacks_of
 from jangbu.metering.reports import Reports
 from jangbu.metering.tags import keys_by_id
 from jangbu.metering.trial_records import TRIAL_USER, record_trial
@@ -32,6 +33,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         "user": found.record.user,
         "key_id": key_id,
         "key": keys.get(key_id) if key_id else None,
+        "lacks": _lacks(found),
         "entries": _entries(found),
         "evidence": _readable(found.evidence),
         "metadata": None if found.record.metadata is None else _readable(json.loads(found.record.metadata)),
@@ -48,6 +50,13 @@ def _entries(found: Explanation) -> Sequence[tuple[EntryRow, str]]:
     """Give the entries of the call, each with what it is of."""
     debits = ((found.entry, "tokens"), (found.money_entry, "money"))
     return [(entry, asset) for entry, asset in (*debits, *((each, "tokens") for each in found.returns)) if entry]
+
+
+def _lacks(found: Explanation) -> Sequence[Lack]:
+    """Say why nobody knows what the call cost; nothing where that is known, or would be by the book in force."""
+    if found.record.cost_nano is not None or found.price is None or not found.price.unpriced:
+        return ()
+    return sorted(lacks_of(found.price), key=str)
 
 
 def _readable(value: object) -> str:

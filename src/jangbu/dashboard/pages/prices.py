@@ -16,10 +16,10 @@ from jangbu.domain.price_dates import Standing, Turn, standing, turns
 from jangbu.domain.windows import by_clock, zone_named
 from jangbu.metering import exports
 from jangbu.metering.content import digest
+from jangbu.metering.editions import Edition
 from jangbu.metering.exports import Table
 from jangbu.metering.once import done_once, nothing_more
 from jangbu.metering.price_changes import own_rows
-from jangbu.metering.pricing import Edition
 from jangbu.metering.standing import standing as book_standing
 
 __all__ = ["PAGE"]

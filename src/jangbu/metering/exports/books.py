@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 from jangbu.domain.price_book import Price
 from jangbu.domain.price_dates import Standing
+from jangbu.metering.editions import Edition
 from jangbu.metering.exports.tables import Column, Kind, Page, Table
 from jangbu.metering.price_changes import own_rows
-from jangbu.metering.pricing import Edition
 
 __all__ = ["prices"]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from jangbu.domain.amounts import Amounts
 from jangbu.domain.keys import Key
+from jangbu.metering.editions import Edition
 from jangbu.metering.exports.sources import AMOUNTS, amounts_of
 from jangbu.metering.exports.tables import Column, Kind, Page, Table
-from jangbu.metering.pricing import Edition
 from jangbu.metering.snapshots import snapshot
 from jangbu.metering.stretches import Meant
 from jangbu.metering.tags import BY_KEY, by_tag_whole, keys_by_id

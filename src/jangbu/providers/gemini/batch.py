@@ -8,7 +8,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from jangbu.domain.usage import COUNT_MAX, Anomaly, ByModality, Counts, Platform, Source, Surface, Tier, Units, Usage
+from jangbu.domain.usage import (
+    SUM_COUNT_MAX,
+    Anomaly,
+    ByModality,
+    Counts,
+    Platform,
+    Source,
+    Surface,
+    Tier,
+    Units,
+    Usage,
+)
 from jangbu.providers.gemini.counts import USAGE_METADATA, has_counts, once
 from jangbu.providers.gemini.embeddings import EmbeddingsReader
 from jangbu.providers.gemini.generate_content import GenerateContentReader
@@ -99,9 +110,21 @@ def sum_members(members: Iterable[Usage]) -> Usage:
         cached=sum(part.cached for part in counts),
         total=total if any(part.total is not None for part in counts) else None,
     )
-    if max(summed.summed, total) > COUNT_MAX:
-        return replace(result, anomalies=once((*anomalies, Anomaly.INVALID_USAGE)))
+    if max(summed.summed, total) > SUM_COUNT_MAX:
+        return replace(
+            result,
+            anomalies=once((*anomalies, Anomaly.INVALID_USAGE)),
+            members=tuple(_disbelieved(member) for member in listed),
+        )
     return replace(result, counts=summed, source=Source.REPORTED, by_modality=by_modality, units=sum_units(listed))
+
+
+def _disbelieved(member: Usage) -> Usage:
+    """Take nothing of an answer for true, so that the answers of a batch are the sum that is charged for them."""
+    flags = once((*member.anomalies, Anomaly.INVALID_USAGE))
+    return replace(
+        member, counts=Counts(), source=Source.NONE, by_modality=ByModality(), units=Units(), anomalies=flags
+    )
 
 
 def sum_units(members: Iterable[Usage]) -> Units:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jangbu.domain.usage import COUNT_MAX, Anomaly, Breakdown, ByModality, Counts
+from jangbu.domain.usage import ANSWER_COUNT_MAX, COUNT_MAX, Anomaly, Breakdown, ByModality, Counts
 
 _INVALID = -1
 _DIGITS_MOST = len(str(COUNT_MAX))
@@ -135,6 +135,17 @@ def read_usage(usage: Mapping[str, Any], words: Words, *, total_expected: bool =
 def total_mismatch(counts: Counts) -> tuple[Anomaly, ...]:
     """Flag a total that is not prompt + candidates + thoughts + tool (1,798 of 1,807 recorded totals are)."""
     return () if counts.total is None or counts.total == counts.summed else (Anomaly.TOTAL_MISMATCH,)
+
+
+def plausible(reading: Reading, most: int = ANSWER_COUNT_MAX) -> Reading:
+    """Believe no count that no answer can have: a few of them would be more than the sums of a ledger hold.
+
+    Evidence that was kept is read without this: what was charged before stands.
+    """
+    counts = reading.counts
+    if counts.summed > most or counts.cached > most or (counts.total is not None and counts.total > most):
+        return INVALID
+    return reading
 
 
 def read_candidates(usage: Mapping[str, Any], words: Words) -> int:

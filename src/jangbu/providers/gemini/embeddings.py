@@ -9,7 +9,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from jangbu.domain.usage import Anomaly, Breakdown, ByModality, Counts, Platform, Source, Surface, Usage
+from jangbu.domain.usage import (
+    ANSWER_COUNT_MAX,
+    Anomaly,
+    Breakdown,
+    ByModality,
+    Counts,
+    Platform,
+    Source,
+    Surface,
+    Usage,
+)
 from jangbu.providers.gemini.counts import (
     EMBEDDING_STATISTICS,
     INVALID,
@@ -17,6 +27,7 @@ from jangbu.providers.gemini.counts import (
     Reading,
     has_counts,
     once,
+    plausible,
     read_count,
     read_usage,
     total_mismatch,
@@ -53,7 +64,7 @@ class EmbeddingsReader:
         """Say what the embedding used."""
         predicted = "predictions" in self._answer or "promptTokenCount" not in (self._usages or [{}])[0]
         model = model_of(self._answer, self._context)
-        reading = read_embedding_usages(self._usages)
+        reading = plausible(read_embedding_usages(self._usages))
         priced_by_token = not predicted or (model or "").startswith("gemini-")
         source = Source.NONE
         if self._usages and priced_by_token:
@@ -96,7 +107,7 @@ def counted(usage: Usage, count_tokens_answer: Mapping[str, Any]) -> Usage:
     tokens = read_count(count_tokens_answer.get("totalTokens"))
     if usage.source is not Source.NONE or tokens is None or Anomaly.INVALID_USAGE in usage.anomalies:
         return usage
-    if tokens < 0:
+    if not 0 <= tokens <= ANSWER_COUNT_MAX:
         return replace(usage, anomalies=once((*usage.anomalies, Anomaly.INVALID_USAGE)))
     return replace(
         usage,

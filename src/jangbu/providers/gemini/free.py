@@ -7,7 +7,7 @@ charged, as Google's messages say; videos are paid for by the second, which the 
 from collections.abc import Mapping
 from typing import Any
 
-from jangbu.domain.usage import Anomaly, Counts, Source, Surface, Units, Usage
+from jangbu.domain.usage import ANSWER_UNITS_MAX, Anomaly, Counts, Source, Surface, Units, Usage
 from jangbu.providers.gemini.counts import USAGE_METADATA, has_counts, once, read_count
 from jangbu.providers.gemini.grounding import mappings
 from jangbu.providers.gemini.reader import Context, Ending, kept, model_of, platform_of, tier_of
@@ -98,7 +98,8 @@ def _videos(answer: Mapping[str, Any]) -> Units:
 
 def _seconds(video: Mapping[str, Any]) -> int:
     said = video.get("durationSeconds", video.get("duration"))
-    return read_count(said.removesuffix("s") if isinstance(said, str) else said) or 0
+    seconds = read_count(said.removesuffix("s") if isinstance(said, str) else said) or 0
+    return seconds if seconds <= ANSWER_UNITS_MAX else 0
 
 
 def _operation_model(answer: Mapping[str, Any]) -> str | None:

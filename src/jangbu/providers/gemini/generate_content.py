@@ -10,6 +10,7 @@ from jangbu.providers.gemini.counts import (
     Reading,
     has_counts,
     once,
+    plausible,
     read_candidates,
     read_usage,
     total_mismatch,
@@ -86,7 +87,7 @@ class GenerateContentReader:
 
     def finish(self, ending: Ending) -> Usage:
         """Say what the answer used."""
-        reading = Reading() if self._usage is None else read_metadata(self._usage)
+        reading = Reading() if self._usage is None else plausible(read_metadata(self._usage))
         source = Source.NONE
         if self._usage is not None and not self._blocked_unanswered:
             source = source_of(reading, whole=self._is_whole(ending))

@@ -7,13 +7,15 @@ without usage; its usage comes when it is fetched again.
 from collections.abc import Mapping
 from typing import Any
 
-from jangbu.domain.usage import Anomaly, Source, Surface, Units, Usage
+from jangbu.domain.usage import ANSWER_UNITS_MAX, Anomaly, Source, Surface, Units, Usage
 from jangbu.providers.gemini.continuation import Continuations
 from jangbu.providers.gemini.counts import (
     INTERACTIONS,
+    INVALID,
     Reading,
     has_counts,
     once,
+    plausible,
     read_count,
     read_usage,
     total_mismatch,
@@ -81,7 +83,10 @@ class InteractionsReader:
 
     def finish(self, ending: Ending) -> Usage:
         """Say what the interaction used."""
-        reading = Reading() if self._usage is None else read_interaction_usage(self._usage)
+        reading = Reading() if self._usage is None else plausible(read_interaction_usage(self._usage))
+        units = self._units()
+        if max(units.grounding_queries, units.maps_queries) > ANSWER_UNITS_MAX:
+            reading, units = INVALID, Units()
         whole = ending.whole and not self._failed and self._status not in _UNFINISHED
         source = Source.NONE if self._usage is None else source_of(reading, whole=whole)
         missing = (Anomaly.USAGE_MISSING,) if self._usage is None and whole and self._status == "completed" else ()
@@ -95,7 +100,7 @@ class InteractionsReader:
             platform=platform_of(self._answer, {}, self._context),
             tier=tier.tier,
             by_modality=reading.by_modality,
-            units=self._units(),
+            units=units,
             anomalies=once((*reading.anomalies, *missing, *tier.anomalies)),
             raw=() if self._usage is None else kept(self._usage),
         )

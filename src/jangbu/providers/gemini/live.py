@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from jangbu.domain.usage import COUNT_MAX, Anomaly, Breakdown, ByModality, Counts, Source, Surface, Usage
-from jangbu.providers.gemini.counts import INVALID, USAGE_METADATA, Reading, has_counts, once, read_usage
+from jangbu.domain.usage import COUNT_MAX, SUM_COUNT_MAX, Anomaly, Breakdown, ByModality, Counts, Source, Surface, Usage
+from jangbu.providers.gemini.counts import INVALID, USAGE_METADATA, Reading, has_counts, once, plausible, read_usage
 from jangbu.providers.gemini.grounding import Searches
 from jangbu.providers.gemini.names import verbatim
 from jangbu.providers.gemini.reader import Context, Ending, model_of, platform_of, tier_of
@@ -50,7 +50,7 @@ class LiveReader:
         A turn that began and was never counted makes the sum partial. Sessions that never end a turn (translation
         streams on and on) cannot be judged so, and are taken as whole.
         """
-        reading = sum_turns(self._usages)
+        reading = plausible(sum_turns(self._usages), SUM_COUNT_MAX)
         spoken = self._usages[-1] if self._usages else {}
         tier = tier_of({}, spoken, self._context)
         broke_off = self._failed or not ending.whole or (self._turn_open and self._turns_end)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jangbu.domain.usage import Anomaly, Breakdown, ByModality, Counts, Source, Surface, Units, Usage
-from jangbu.providers.gemini.counts import OPENAI, Reading, has_counts, once, read_count, read_usage
+from jangbu.providers.gemini.counts import OPENAI, Reading, has_counts, once, plausible, read_count, read_usage
 from jangbu.providers.gemini.grounding import mappings
 from jangbu.providers.gemini.names import text
 from jangbu.providers.gemini.reader import Context, Ending, kept, model_of, platform_of, source_of, tier_of
@@ -70,7 +70,7 @@ class OpenAIReader:
 
     def finish(self, ending: Ending) -> Usage:
         """Say what the answer used."""
-        reading = Reading() if self._usage is None else read_openai_usage(self._usage)
+        reading = Reading() if self._usage is None else plausible(read_openai_usage(self._usage))
         whole = ending.whole and not self._failed and (not self._streamed or self._has_ended(ending))
         source = Source.NONE
         if self._usage is not None:

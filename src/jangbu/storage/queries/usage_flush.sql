@@ -5,7 +5,9 @@
 -- not recorded again; where it was called for under a hold and the key stands for other counts, the key proves nothing
 -- and the answer is recorded without it. A key is claimed by a row that really was new and by no other: one that stood
 -- for the record of another answer would keep its own from ever being recorded. Where a key was taken this very moment,
--- which this statement does not see, it violates the key, does nothing, and is sent again.
+-- which this statement does not see, it violates the key, does nothing, and is sent again. A call whose cost no price
+-- would tell, because the answer does not say what it used, is no call that lacks a price (domain/pricing.py); a prompt
+-- that was blocked is an outcome, and nothing to look into.
 WITH item AS (
     SELECT *
     FROM unnest(
@@ -75,7 +77,18 @@ fresh AS (
     ON CONFLICT DO NOTHING
     RETURNING
         account_id, id, service_id, model_id, source, prompt, candidates, thoughts, tool, cached, total, cost_nano,
-        input_cost_nano, charge_nano, hold_amount, late, anomalies, jangbu.uuid7_time(id) AS at
+        input_cost_nano, charge_nano, hold_amount, late, anomalies, jangbu.uuid7_time(id) AS at,
+        cost_nano IS NULL AND (
+            (surface = 'embed_content' AND source = 'none')
+            OR raw @> '{"members": [{"surface": "embed_content", "source": "none"}]}'
+        ) AS is_uncounted,
+        cost_nano IS NULL
+            AND NOT coalesce(
+                anomalies && ARRAY['usage_missing', 'usage_incomplete', 'invalid_usage', 'unknown_modality'], false
+            )
+            AND NOT coalesce(tier IS NULL AND 'unknown_tier' = ANY (anomalies), false)
+            AND raw #> '{units,cache_storage_tokens}' IS NULL
+            AND (raw #> '{units,videos}' IS NULL OR raw #> '{units,video_seconds}' IS NOT NULL) AS may_lack_price
 ),
 keyed AS (
     INSERT INTO jangbu.idempotency_keys (account_id, key, digest, result_id)
@@ -191,11 +204,12 @@ found AS (
     FROM fresh AS f
     CROSS JOIN LATERAL (
         VALUES
-            ('unpriced', f.cost_nano IS NULL, 'no price is known for what was used'),
+            ('unpriced', f.may_lack_price AND NOT f.is_uncounted, 'no price is known for what was used'),
             ('overrun', f.total > f.hold_amount, 'used ' || f.total || ' of a hold of ' || f.hold_amount),
             ('late', f.late, 'recorded when nothing was held for it any more'),
             ('partial', f.source = 'partial', 'the answer broke off; its last reported counts are charged'),
-            ('anomaly', f.anomalies IS NOT NULL, array_to_string(f.anomalies, ', '))
+            ('anomaly', f.is_uncounted AND f.anomalies IS NULL, 'usage_missing'),
+            ('anomaly', f.anomalies <> '{blocked}', array_to_string(array_remove(f.anomalies, 'blocked'), ', '))
     ) AS p (kind, applies, detail)
     WHERE (f.cost_nano IS NULL OR f.late OR f.source = 'partial' OR f.total > f.hold_amount OR f.anomalies IS NOT NULL)
         AND p.applies
