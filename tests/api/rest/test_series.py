@@ -182,6 +182,17 @@ async def test_the_first_parts_are_listed_and_the_total_is_of_all(shop: Stage) -
         assert found["lines"][0]["total"]["calls"] < found["total"]["calls"] == 120
 
 
+@pytest.mark.parametrize("part", ["model=gemini-9-none", "service=search", "model=gemini-9-none&service=search"])
+async def test_who_used_most_of_a_part_is_refused_with_what_to_ask_instead(shop: Stage, part: str) -> None:
+    refused = await shop.get(f"/usage/series?{PERIOD}&by=user&{part}")
+    assert (refused.status, refused.code) == (400, "invalid_input")
+    assert "name one user with user" in refused.body["hint"]
+    assert "export the calls" in refused.body["hint"]
+    one = (await shop.get(f"/usage/series?{PERIOD}&user=kim&{part}")).ok
+    all_ = (await shop.get(f"/usage/series?{PERIOD}&{part}")).ok
+    assert 0 < one["total"]["calls"] < all_["total"]["calls"]
+
+
 async def test_a_user_sees_their_own_series_alone_and_no_tags(shop: Stage) -> None:
     own = (await shop.get(f"/usage/series?{PERIOD}&by=service", key="kim")).ok
     assert own["user"] == "kim"

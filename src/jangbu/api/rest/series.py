@@ -20,7 +20,7 @@ from jangbu.errors import InvalidInput, NotPermitted
 from jangbu.metering import series as read
 from jangbu.metering import tops
 from jangbu.metering.facts import amounts_facts
-from jangbu.metering.snapshots import Filters, Snapshot, snapshot
+from jangbu.metering.snapshots import EVERYTHING, Filters, Snapshot, snapshot
 from jangbu.metering.stretches import Meant
 from jangbu.metering.tags import BY_KEY, by_tag, keys_by_id
 
@@ -130,15 +130,21 @@ def _filters(
 
 def _parted(
     ask: Ask,
-    user: Somebody,
+    filters: Annotated[Filters, Depends(_filters)],
     by: By | None = None,
     tag: Annotated[str | None, Query(min_length=1, max_length=200, description="With by=tag: the tag's name.")] = None,
     limit: Annotated[int, Query(ge=1, le=50, description="How many parts are listed.")] = 10,
 ) -> Parted:
     if (by == "tag") is (tag is None):
         raise InvalidInput("by=tag and the tag's name belong together", hint="add ?by=tag&tag=feature")
-    if by == "user" and user is not None:
+    if by == "user" and filters.user is not None:
         raise InvalidInput("one user's calls are not told apart by user", hint="leave user out, or by")
+    if by == "user" and filters != EVERYTHING:
+        # Who used most is known of all that users used: of one model or service it would take to look at every user.
+        raise InvalidInput(
+            "who used most of one model or service is not told",
+            hint="leave model and service out, name one user with user instead of by, or export the calls",
+        )
     if by in ("tag", "key") and not ask.sees_costs:
         raise NotPermitted("what the app noted with calls is not shown to its users")
     return Parted(by, tag, limit)
@@ -157,7 +163,7 @@ async def show_series(
         found = await read.of(look, window, filters, parted.by if parted.by in ("model", "service") else None)
         lines: list[Line] = [(each.name, each.amounts, each.total) for each in found.lines]
         if parted.by == "user":
-            lines = await _of_users(look, window, filters, parted.limit)
+            lines = await _of_users(look, window, parted.limit)
     if parted.by in ("tag", "key"):
         meant = Meant(database, project, window, filters, found.as_of)
         lines, is_whole = await _of_tag(meant, BY_KEY if parted.by == "key" else parted.tag, parted.limit)
@@ -177,13 +183,13 @@ async def show_series(
     }
 
 
-async def _of_users(look: Snapshot, window: Window, filters: Filters, limit: int) -> list[Line]:
-    """Give the series of the users who used most: of all they used, whatever part of it is asked for."""
+async def _of_users(look: Snapshot, window: Window, limit: int) -> list[Line]:
+    """Give the series of the users who used most."""
     lines: list[Line] = []
     for each in await tops.users(look, window, limit=limit):
-        found = await read.of(look, window, Filters(each.user, filters.models, filters.services))
+        found = await read.of(look, window, Filters(each.user))
         lines.append((each.user, [bar.amounts for bar in found.bars], found.total))
-    return sorted(lines, key=lambda line: (-line[2].total_tokens, line[0] or ""))
+    return lines
 
 
 async def _of_tag(meant: Meant, tag: str | None, limit: int) -> tuple[list[Line], bool]:
