@@ -93,6 +93,9 @@ async def fill(database_url: str) -> str:
             if number == MARKED_UP_FROM:
                 await ledger.pricing.change(marked_up(125_000), "an eighth on top")
             await record(ledger, dice, number, keys)
+        clock.set(MOVED[0])
+        blocked = {"promptFeedback": {"blockReason": "SAFETY"}, "modelVersion": MODELS[2]}
+        await ledger.record("lee", "chat", parse(json.dumps(blocked).encode()))
         await ledger.keys.revoke(keys[1])
     return ""
 
