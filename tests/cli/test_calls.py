@@ -66,11 +66,24 @@ def test_the_model_may_be_named_where_the_answer_is_silent(kim: Jangbu, tmp_path
     assert (receipt["model"], receipt["charged_tokens"]) == ("gemini-2.5-pro", 3)
 
 
-def test_a_provider_s_error_costs_nothing_and_is_said_to(kim: Jangbu, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "said", ['{"error": {"code": 429, "message": "quota", "status": "RESOURCE_EXHAUSTED"}}', '{"candidates": []}', "{}"]
+)
+def test_a_call_that_failed_is_not_recorded(kim: Jangbu, tmp_path: Path, said: str) -> None:
     error = tmp_path / "error.json"
-    error.write_text('{"error": {"code": 429, "message": "quota", "status": "RESOURCE_EXHAUSTED"}}')
-    record = ("record", "김철수", "--service", "s", "--response", str(error), "--call-id", "failed-1")
+    error.write_text(said)
+    refused = kim("record", "김철수", "--service", "s", "--response", str(error), "--call-id", "failed-1")
+    assert (refused.code, "says nothing of what it used" in refused.error_line) == (2, True)
+    assert kim.json("usage", "calls", "김철수")["calls"] == []
+    assert kim.json("balance", "김철수")["used_tokens"] == 0
+
+
+def test_an_answer_that_was_blocked_is_recorded_and_costs_nothing(kim: Jangbu, tmp_path: Path) -> None:
+    blocked = tmp_path / "blocked.json"
+    blocked.write_text('{"promptFeedback": {"blockReason": "SAFETY"}, "modelVersion": "gemini-2.5-flash"}')
+    record = ("record", "김철수", "--service", "s", "--response", str(blocked), "--call-id", "blocked-1")
     assert "no tokens" in kim.ok(*record).out
+    assert len(kim.json("usage", "calls", "김철수")["calls"]) == 1
     assert kim.json("balance", "김철수")["used_tokens"] == 0
 
 

@@ -65,6 +65,26 @@ def test_what_would_take_more_than_was_granted_is_told_in_korean(site: Site) -> 
     assert (answer.status, "많이 차감할 수는 없습니다" in told_in_korean(answer.text)) == (400, True)
 
 
+@pytest.mark.parametrize(
+    "answer", ["garbage", "{}", "", " ", '{"error": {"code": 503, "message": "overloaded"}}', '{"candidates": []}']
+)
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("ko", ("사용량을 읽을 수 없습니다", "(usageMetadata)까지", "“응답 없음: 예약 풀기”")),
+        ("en", ("No usage can be read", "(usageMetadata)", "“There was no answer: give the tokens back”")),
+    ],
+)
+def test_an_answer_that_charges_nothing_is_told_with_what_is_missing_and_the_other_way(
+    site: Site, language: str, words: tuple[str, ...], answer: str
+) -> None:
+    fields = {"hold": "0192f3a0-0000-7000-8000-000000000001", "answer": answer, "key": "unusable"}
+    refused = signed_in(site, OWNER).send("/alerts/charge", fields, accept_language=language)
+    assert refused.status == 400
+    what = told_in_korean(refused.text) if language == "ko" else said(refused.text)
+    assert [each for each in words if each not in what] == []
+
+
 def test_why_something_was_found_is_told_in_korean(site: Site) -> None:
     text = signed_in(site, OWNER).get("/alerts?kind=unpriced", accept_language="ko").text
     assert "모델의 가격을 몰라" in text

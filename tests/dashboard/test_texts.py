@@ -13,6 +13,7 @@ import jangbu.alerts.texts
 import jangbu.dashboard
 from jangbu.dashboard.texts import LANGUAGES, Language, best_language, texts_of
 from jangbu.domain.passwords import Weakness
+from jangbu.errors import JangbuError
 
 FOLDER = Path(jangbu.dashboard.__file__).parent
 ALERTS = Path(jangbu.alerts.texts.__file__)
@@ -22,6 +23,16 @@ BEGUN = re.compile(r"""(?:\bt|texts)\(\s*["']([a-z_.0-9]+\.)["']\s*~|(?:\bt|text
 GROUPS = re.compile(r"""\.known\(\s*["']([a-z_]+)["']""")
 WRONG = re.compile(r"""(?:\b(?:Wrong|Barred|Missing)\(\s*|^ +wrong = )["']([a-z_]+)["']""", re.MULTILINE)
 TILES = re.compile(r"""parts\.tile\(\s*["']([a-z_.]+)["']""")
+
+NO_FORM_MEETS = {
+    # What the command, the gateway, the API or the SDK alone runs into.
+    "alert_undelivered", "backup_failed", "backup_unusable", "data_directory_in_use", "data_directory_unusable",
+    "insufficient_balance", "integrity_mismatch", "invalid_metadata", "invalid_settings", "ledger_unreachable",
+    "missing_user", "not_configured", "not_offered", "spool_in_use", "token_expired", "too_much_kept",
+    "uncounted_input", "upstream_unreachable",
+}  # fmt: skip
+TOLD_BY_FIGURES = {"limit_reached", "password_refused"}
+"""Of these it is said for how long to wait, or what makes a password weak."""
 
 
 def sources() -> Iterator[tuple[Path, str]]:
@@ -79,6 +90,22 @@ def test_whatever_cannot_be_used_is_told_in_words_that_are_there() -> None:
     said = {f"wrong.{name}" for _, text in sources() for name in WRONG.findall(text)}
     said |= {f"weakness.{each.value}" for each in Weakness}
     assert said == {key for key in texts_of("ko").catalogue if key.startswith(("wrong.", "weakness."))}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_error_that_a_form_can_meet_is_told_with_what_to_do(language: Language) -> None:
+    texts, codes = texts_of(language), set(codes_of(JangbuError))
+    assert codes >= NO_FORM_MEETS
+    assert {code for code in codes - NO_FORM_MEETS if not texts.has(f"error.{code}")} == set()
+    assert {code for code in codes - NO_FORM_MEETS - TOLD_BY_FIGURES if not texts.has(f"how.{code}")} == set()
+    assert texts("alerts.release") in texts("how.invalid_answer"), "the other form is named as it is called"
+
+
+def codes_of(error: type[JangbuError]) -> Iterator[str]:
+    yield error.code
+    for each in error.__subclasses__():
+        # Errors of a package's own, such as those of the dashboard, bear the codes of those that they are.
+        yield from codes_of(each)
 
 
 def test_every_text_is_asked_for() -> None:

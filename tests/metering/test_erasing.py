@@ -15,7 +15,7 @@ from jangbu.domain.flow import Bounds, Call, MarkUnknown, Refused, Release, Sett
 from jangbu.domain.ledger import erased_name, is_erased
 from jangbu.domain.members import Actor, ActorKind
 from jangbu.domain.windows import Preset, Window
-from jangbu.errors import NoAccount, NotPermitted, StillRunning
+from jangbu.errors import IdempotencyConflict, NoAccount, NotPermitted, StillRunning
 from jangbu.metering import erasing
 from jangbu.metering.audit import acting_as
 from jangbu.metering.erasing import erase
@@ -198,6 +198,24 @@ async def test_erasing_again_forgets_what_came_late(ledger: Metering, connection
     assert again == replace(first, is_new=False)
     assert await traces(connection, CANARY) == {}
     assert [line.action for line in await ledger.audit.page()].count("account.erase") == 1
+
+
+async def test_the_key_of_an_erasure_is_forgotten_with_all_others_and_stands_for_no_other_write(
+    ledger: Metering, connection: "asyncpg.Connection[Any]"
+) -> None:
+    await ledger.accounts.create(CANARY)
+    await ledger.accounts.grant(CANARY, GIVEN, key="order-1")
+    await ledger.accounts.block(CANARY, key="stop-1")
+    for used in ("order-1", "stop-1"):
+        with pytest.raises(IdempotencyConflict, match=used):
+            await erase(ledger, "default", CANARY, key=used)
+    assert (await ledger.accounts.find(CANARY)).user == CANARY
+    first = await erase(ledger, "default", CANARY, key=f"erase-{CANARY}")
+    assert first.is_new
+    assert await traces(connection, CANARY) == {}
+    again = await erase(ledger, "default", CANARY, key=f"erase-{CANARY}")
+    assert again == replace(first, is_new=False)
+    assert await traces(connection, CANARY) == {}
 
 
 async def test_by_which_key_calls_came_stays(ledger: Metering, connection: "asyncpg.Connection[Any]") -> None:

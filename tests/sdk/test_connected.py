@@ -130,6 +130,8 @@ async def test_what_is_wrong_is_raised_as_a_meter_raises_it(api: Stage, meter: C
         await meter.arecord_token_usage("kim", SERVICE, MODEL, 450)
     with pytest.raises(InvalidAnswer):
         await meter.arecord_token_usage("kim", SERVICE, MODEL, {})
+    with pytest.raises(InvalidAnswer, match="says nothing of what it used"):
+        await meter.arecord_token_usage("kim", SERVICE, MODEL, {"error": {"code": 503, "message": "overloaded"}})
     for metadata in ({"x": "y" * 5_000}, {"x": object()}):
         with pytest.raises(InvalidMetadata):
             await meter.arecord_token_usage("kim", SERVICE, MODEL, answer(), metadata)

@@ -42,8 +42,11 @@ async def record(
     ] = None,
 ) -> None:
     """Record an answer and deduct what it reports. The answer is given, never a count."""
+    from jangbu.metering.evidence import require_told
+
     attached = json_object(metadata, "metadata")
     usage = answer_usage(response, surface, model)
+    require_told(usage)
     async with session.ledger() as metering:
         user = await metering.accounts.user_named(user)
         receipt = await metering.record(user, service, usage, model=model, call_key=call_id, metadata=attached)

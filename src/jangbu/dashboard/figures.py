@@ -1,7 +1,7 @@
 """Charts, and beside each the table of the same figures: what is drawn and what is read are made from one series."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain, count
 from typing import Any
@@ -28,6 +28,7 @@ OTHERS_AFTER = 5
 
 _NANO_A_DOLLAR = 10**9
 _KINDS = ("input", "cached", "output", "thinking")
+_UNTOLD = "untold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Figure:
     """A chart: ``drawn`` is what the script draws, ``summary`` says in words what it shows.
 
     ``running`` says which bar is still filling, and is therefore hatched; it is empty where none is, or none has
-    anything in it yet.
+    anything in it yet. ``note`` says what else there is to know of what is drawn, and is mostly empty.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Figure:
     rows: tuple[Row, ...]
     running: str
     totals: tuple[str, ...] = field(default=())
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,16 @@ def parts_figure(look: Look, id_: str, series: Series, metric: str, title: str, 
 
 
 def kinds_figure(look: Look, id_: str, series: Series, title: str) -> Figure:
-    """Draw a series of tokens by what they were used for."""
+    """Draw a series of tokens by what they were used for.
+
+    Google's total, which is charged, need not be the sum of its parts: the difference is a part of its own then, so
+    that this chart's totals are those of the others. In a bar it may be less than nothing.
+    """
     amounts = tuple(bar.amounts for bar in series.bars)
-    stacks = [_Stack(look.texts(kind), tuple(_of_kind(kind, each) for each in amounts), amounts) for kind in _KINDS]
-    return _figure(look, id_, series, stacks, "tokens", title)
+    kinds = _KINDS if all(_of_kind(_UNTOLD, each) == 0 for each in amounts) else (*_KINDS, _UNTOLD)
+    stacks = [_Stack(look.texts(kind), tuple(_of_kind(kind, each) for each in amounts), amounts) for kind in kinds]
+    figure = _figure(look, id_, series, stacks, "tokens", title)
+    return replace(figure, note=look.texts("overview.untold")) if _UNTOLD in kinds else figure
 
 
 def told_apart(names: Sequence[str], taken: Sequence[str]) -> Sequence[str]:
@@ -206,8 +214,10 @@ def _of_kind(kind: str, amounts: Amounts) -> int:
             return amounts.cached_tokens
         case "output":
             return amounts.output_tokens
-        case _:
+        case "thinking":
             return amounts.thinking_tokens
+        case _:
+            return amounts.total_tokens - sum(_of_kind(each, amounts) for each in _KINDS)
 
 
 def _part_name(look: Look, series: Series, name: str) -> str:

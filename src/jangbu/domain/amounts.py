@@ -46,6 +46,9 @@ class Amounts:
             self.unpriced + other.unpriced,
         )
 
+    def __sub__(self, other: "Amounts") -> "Amounts":
+        return Amounts(*(column(self) - column(other) for column in _COLUMNS))
+
     @classmethod
     def sum(cls, parts: Iterable["Amounts"]) -> "Amounts":
         """Add up; of nothing it is ``NOTHING``."""

@@ -14,8 +14,9 @@ from jangbu.errors import StillRunning
 from jangbu.metering.audit import Change, whoever_acts
 from jangbu.metering.holds import unknown_user
 from jangbu.metering.meter import Metering
+from jangbu.metering.once import own_key, used_otherwise
 from jangbu.metering.postings import account_target
-from jangbu.storage import accounts, erasing
+from jangbu.storage import accounts, entries, erasing
 from jangbu.storage.accounts import AccountRow
 from jangbu.storage.failures import translated
 
@@ -39,14 +40,17 @@ async def to_erase(ledger: Metering, user: str) -> AccountRow:
     return await ledger.accounts.find(user, hint="`jangbu accounts list` shows who has one")
 
 
-async def erase(ledger: Metering, project: str, user: str) -> Erased:
+async def erase(ledger: Metering, project: str, user: str, *, key: str | None = None) -> Erased:
     """Forget who a user was; their keys end, and their calls are refused for good. Again it forgets what came since.
 
     The names go in one transaction, and then what the app attached to records and the keys of writes, some at a time:
-    where that breaks off, erasing again goes on. Raises NotFound; and with nothing changed StillRunning while calls
-    hold tokens, and NotPermitted where this process may not change the audit.
+    where that breaks off, erasing again goes on. A ``key`` of the caller's is not kept, because it may hold the user's
+    name, too. Raises NotFound; IdempotencyConflict where the key stands for another write; and with nothing changed
+    StillRunning while calls hold tokens, and NotPermitted where this process may not change the audit.
     """
     found = await to_erase(ledger, user)
+    if key is not None:
+        await _require_free(ledger, found.id, own_key(key))
     erased = Erased(found.id, erased_name(found.id), found.user != erased_name(found.id))
     with translated():
         # Committed before the names go: whoever takes a hold from then on sees it, and no call goes on afterwards.
@@ -64,6 +68,14 @@ async def erase(ledger: Metering, project: str, user: str) -> Erased:
         pass
     telemetry.emit("accounts.erased", account=erased.account)
     return erased
+
+
+async def _require_free(ledger: Metering, account: UUID, key: str) -> None:
+    """Refuse a key that stands for something: no key stands for erasing, so what it stands for is another write."""
+    with translated():
+        known = await entries.find_key(ledger.database, account, key)
+    if known is not None:
+        raise used_otherwise(key, known)
 
 
 async def _block(ledger: Metering, account: UUID, blocked: bool) -> bool:

@@ -11,6 +11,7 @@ from jangbu.providers import gemini
 from jangbu.storage.usage import UsageRecord
 
 _NO_UNITS = Units()
+_SAYS_NOTHING = "the answer says nothing of what it used"
 
 
 def require_answer(usage: Usage) -> None:
@@ -22,13 +23,26 @@ def require_answer(usage: Usage) -> None:
         )
 
 
+def require_told(usage: Usage) -> None:
+    """Let only an answer that somebody hands over be recorded that says what it used, or why it does not. Raises
+    InvalidAnswer: an error, or a run that is still under way, is no call that cost nothing.
+    """
+    require_answer(usage)
+    if usage.says_nothing:
+        raise InvalidAnswer(
+            _SAYS_NOTHING,
+            hint="give it whole, as Gemini sent it, with its usage (`usageMetadata`); a call that failed deducts"
+            " nothing, and is not recorded",
+        )
+
+
 def require_evidence(usage: Usage) -> None:
     """Let only an answer end a hold that says what it used, or why it does not. Raises InvalidAnswer: what says
     nothing (an empty object, an error, a run that is still under way) does not prove that nothing was used.
     """
     if usage.says_nothing:
         raise InvalidAnswer(
-            "the answer says nothing of what it used",
+            _SAYS_NOTHING,
             hint="give it whole, as Gemini sent it, with its usage (`usageMetadata`); if there was no answer, or an"
             " error, release the hold and say why",
         )

@@ -19,12 +19,17 @@ _LATELY_DAYS = 7 * LATELY_WEEKS
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """The month so far, from ``first`` to ``today``, and what it will come to; None where too little tells of it."""
+    """The month so far, from ``first`` to ``today``, and what it will come to; None where too little tells of it.
+
+    ``counted`` is what was used in the month and in the weeks that tell what is to come: where some of these calls have
+    no price, the month comes to more.
+    """
 
     first: date
     today: date
     last: date
     so_far: Amounts
+    counted: Amounts
     cost: Range | None
     charge: Range | None
 
@@ -47,4 +52,5 @@ async def outlook(book: Snapshot, zone: ZoneInfo, filters: Filters) -> Outlook:
         return month_end(lately, before_today, on(today), (last - today).days + 1)
 
     so_far = Amounts.sum(amounts for day, amounts in by_day.items() if day >= first)
-    return Outlook(first, today, last, so_far, ahead(lambda each: each.cost_nano), ahead(lambda each: each.charge_nano))
+    cost, charge = ahead(lambda each: each.cost_nano), ahead(lambda each: each.charge_nano)
+    return Outlook(first, today, last, so_far, read.total, cost, charge)

@@ -139,7 +139,8 @@ class Meter:
 
         ``response`` is what the client returned: a response object of any version, a dict, bytes or text of JSON or of
         an event stream. ``model_name`` counts only where the answer names none. The same answer recorded twice gives
-        the first receipt. Raises InvalidAnswer, NotFound, InvalidMetadata.
+        the first receipt. A call that failed is none to record: an error raises InvalidAnswer, as whatever else says
+        nothing of what it used. Raises NotFound and InvalidMetadata, too.
         """
         return self._background.wait(self._recording(user_id, service_type, model_name, response, metadata))
 
@@ -223,9 +224,11 @@ class Meter:
         self, user: str, service: str, model: str, response: object, metadata: Mapping[str, Any] | None
     ) -> "Callable[[Metering], Coroutine[Any, Any, Receipt]]":
         """Read the answer here, where its error belongs; the ledger is given the result."""
+        from jangbu.metering.evidence import require_told
         from jangbu.providers.gemini import parse_object
 
         usage = parse_object(response, model=model)
+        require_told(usage)
         return lambda metering: metering.record(
             user, attribution.checked_service(service), usage, model=model, metadata=metadata
         )

@@ -129,3 +129,16 @@ async def test_entries_are_paged_newest_first(api: Stage) -> None:
     assert entries[0]["posting"] - explained["posting"] in (1, 0)
     assert entries[0]["key"] is None
     assert rest["next"] is None
+
+
+async def test_an_erasure_takes_a_key_as_every_write_does(api: Stage) -> None:
+    await api.open("gone")
+    without = await api.post("/accounts/gone/erase", once=None)
+    assert (without.status, without.code) == (400, "invalid_input")
+    await api.post("/accounts/gone/grants", {"amount": 5}, once="order-1")
+    other = await api.post("/accounts/gone/erase", once="order-1")
+    assert (other.status, other.code) == (409, "idempotency_conflict")
+    assert (await api.get("/accounts/gone")).ok["user"] == "gone"
+    first, again = [(await api.post("/accounts/gone/erase", once="erase-1")).ok for _ in range(2)]
+    assert (first["replayed"], again) == (False, first | {"replayed": True})
+    assert (await api.post("/accounts/gone/erase", once="erase-2")).ok["replayed"] is True

@@ -17,6 +17,8 @@ from tests.faults.server import KillableServer, killable_server
 from tests.faults.waiting import become
 from tests.metering.outage import is_drained
 
+ERROR = {"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}}
+
 
 @pytest.fixture
 def killable() -> Iterator[KillableServer]:
@@ -168,6 +170,13 @@ async def test_nothing_that_is_sent_for_a_record_is_a_count(api: Stage) -> None:
         {"answer": "{}"},
         {"answer": [{}]},
         {"answer": {}, "surface": "embed_content"},
+        {"answer": ERROR},
+        {"answer": [ERROR]},
+        {"answer": json.dumps(ERROR)},
+        {"answer": f"data: {json.dumps(ERROR)}\n\n"},
+        {"answer": {"candidates": []}},
+        {"answer": {"usageMetadata": {}}},
+        {"answer": {"name": "models/veo-3/operations/1", "done": False}},
         {"service": ""},
         {"service": "x" * 51},
         {"service": "a\u0000b"},
@@ -185,6 +194,33 @@ async def test_what_cannot_be_recorded_changes_nothing(api: Stage, more: dict[st
     assert refused.status == 400
     assert refused.code in ("invalid_input", "invalid_answer", "invalid_metadata")
     assert await used(api) == 0
+    assert (await api.get("/calls?user=kim")).ok["calls"] == []
+
+
+async def test_a_call_that_failed_is_none_to_record_and_keeps_no_other_of_its_batch_out(api: Stage) -> None:
+    refused = await api.post("/records", record(answer=ERROR))
+    assert (refused.status, refused.code) == (400, "invalid_answer")
+    assert "a call that failed deducts nothing" in refused.body["hint"]
+    sent = {"records": [record(1), record(2, answer=ERROR), record(3)]}
+    found = (await api.post("/records/batch", sent)).ok["results"]
+    assert [each["status"] for each in found] == ["created", "failed", "created"]
+    assert found[1]["error"]["code"] == "invalid_answer"
+    assert await used(api) == 2 * 450
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"promptFeedback": {"blockReason": "SAFETY"}},
+        {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 7, "totalTokenCount": 7}},
+        {"candidates": [], "usageMetadata": {"promptTokenCount": 0, "totalTokenCount": 0}},
+        {"candidates": [{"finishReason": "SAFETY"}], "usageMetadata": {"promptTokenCount": 0, "totalTokenCount": 0}},
+    ],
+)
+async def test_an_answer_that_was_blocked_or_reports_zero_is_recorded(api: Stage, told: dict[str, Any]) -> None:
+    made = await api.post("/records", record(answer={**told, "modelVersion": "gemini-2.5-flash"}))
+    assert (made.status, made.ok["charged_tokens"], await used(api)) == (201, 0, 0)
+    assert len((await api.get("/calls?user=kim")).ok["calls"]) == 1
 
 
 @pytest.mark.parametrize(

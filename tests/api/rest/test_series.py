@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -11,6 +12,7 @@ import asyncpg
 import pytest
 
 from jangbu.config import Settings
+from jangbu.metering import tags
 from jangbu.metering.keyed import with_key
 from jangbu.providers.gemini.parse import parse
 from jangbu.storage import usage
@@ -44,11 +46,11 @@ async def shop(database_url: str) -> AsyncIterator[Stage]:
             for number in range(120):
                 clock.set(MOVED + timedelta(minutes=47 * (number - 60)))
                 sent = answer(number, prompt=10 + number, model=("gemini-2.5-flash", "gemini-9-none")[number % 4 == 0])
-                tags: Mapping[str, Any] = {"tags": {"feature": ("panel", "script")[number % 2]}} if number % 3 else {}
+                noted: Mapping[str, Any] = {"tags": {"feature": ("panel", "script")[number % 2]}} if number % 3 else {}
                 if number % 4:
-                    tags = with_key(tags, keys[number % 4 - 1])
+                    noted = with_key(noted, keys[number % 4 - 1])
                 service, user = ("chat", "search")[number % 5 == 0], ("kim", "이서연")[number % 7 == 0]
-                await ledger.record(user, service, parse(json.dumps(sent).encode()), metadata=tags)
+                await ledger.record(user, service, parse(json.dumps(sent).encode()), metadata=noted)
         yield api
 
 
@@ -160,7 +162,7 @@ async def test_a_day_of_25_hours_has_25_buckets_of_which_two_bear_the_same_hour(
 
 async def test_a_series_is_of_the_user_model_and_service_that_are_named(shop: Stage) -> None:
     whole = (await shop.get(f"/usage/series?{PERIOD}")).ok
-    assert (whole["bucket"], whole["lines"], whole["user"]) == ("hour", [], None)
+    assert (whole["bucket"], whole["lines"], whole["rest"], whole["user"]) == ("hour", [], None, None)
     parts = [
         (await shop.get(f"/usage/series?{PERIOD}&user={quote(user)}&model={model}&service={service}")).ok["total"]
         for user in ("kim", "이서연")
@@ -175,11 +177,42 @@ async def test_a_series_is_of_the_user_model_and_service_that_are_named(shop: St
     assert unpriced["lines"][0]["cost_nano"] == [None if calls else 0 for calls in unpriced["lines"][0]["calls"]]
 
 
-async def test_the_first_parts_are_listed_and_the_total_is_of_all(shop: Stage) -> None:
-    for by in ("model", "user", "key", "tag&tag=feature"):
-        found = (await shop.get(f"/usage/series?{PERIOD}&bucket=day&by={by}&limit=1")).ok
-        assert len(found["lines"]) == 1
-        assert found["lines"][0]["total"]["calls"] < found["total"]["calls"] == 120
+@pytest.mark.parametrize("by", ["model", "service", "user", "key", "tag&tag=feature"])
+async def test_the_first_parts_are_listed_and_with_the_rest_they_are_the_total(shop: Stage, by: str) -> None:
+    found = (await shop.get(f"/usage/series?{PERIOD}&bucket=day&by={by}&limit=1")).ok
+    [line], rest = found["lines"], found["rest"]
+    assert 0 < line["total"]["calls"] < found["total"]["calls"] == 120
+    assert all(rest["total"][name] > 0 for name in ("calls", "prompt_tokens", "total_tokens", "unpriced"))
+    for name, sum_ in found["total"].items():
+        if name != "average_tokens":
+            assert (line["total"][name] or 0) + (rest["total"][name] or 0) == sum_, name
+    for place, bucket in enumerate(found["buckets"]):
+        for name in ("calls", "total_tokens", "cost_nano"):
+            assert (line[name][place] or 0) + (rest[name][place] or 0) == (bucket[name] or 0), name
+    all_ = (await shop.get(f"/usage/series?{PERIOD}&bucket=day&by={by}")).ok
+    assert len(all_["lines"]) > 1
+    assert all_["rest"] is None, "where all are listed, nothing is left"
+
+
+async def test_what_was_not_looked_at_is_in_the_rest(shop: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tags, "SIZE", 20)
+    monkeypatch.setattr("jangbu.api.rest.series.by_tag", partial(tags.by_tag, values_max=1))
+    found = (await shop.get(f"/usage/series?{PERIOD}&bucket=day&by=tag&tag=feature")).ok
+    assert found["is_whole"] is False
+    looked_at = sum(line["total"]["calls"] for line in found["lines"])
+    assert 0 < looked_at < 120
+    assert looked_at + found["rest"]["total"]["calls"] == found["total"]["calls"] == 120
+
+
+@pytest.mark.parametrize("part", ["model=gemini-9-none", "service=search", "model=gemini-9-none&service=search"])
+async def test_who_used_most_of_a_part_is_refused_with_what_to_ask_instead(shop: Stage, part: str) -> None:
+    refused = await shop.get(f"/usage/series?{PERIOD}&by=user&{part}")
+    assert (refused.status, refused.code) == (400, "invalid_input")
+    assert "name one user with user" in refused.body["hint"]
+    assert "export the calls" in refused.body["hint"]
+    one = (await shop.get(f"/usage/series?{PERIOD}&user=kim&{part}")).ok
+    all_ = (await shop.get(f"/usage/series?{PERIOD}&{part}")).ok
+    assert 0 < one["total"]["calls"] < all_["total"]["calls"]
 
 
 async def test_a_user_sees_their_own_series_alone_and_no_tags(shop: Stage) -> None:
@@ -188,6 +221,9 @@ async def test_a_user_sees_their_own_series_alone_and_no_tags(shop: Stage) -> No
     assert own["total"]["calls"] == (await shop.get(f"/usage/series?{PERIOD}&user=kim")).ok["total"]["calls"]
     assert own["total"]["cost_nano"] is None
     assert all(line["cost_nano"] is None for line in own["lines"])
+    first = (await shop.get(f"/usage/series?{PERIOD}&by=service&limit=1", key="kim")).ok
+    assert first["rest"]["total"]["calls"] > 0
+    assert (first["rest"]["cost_nano"], first["rest"]["total"]["cost_nano"]) == (None, None)
     assert (await shop.get("/usage/series?user=kim", key="이서연")).code == "not_found"
     for by in ("tag&tag=feature", "key"):
         assert (await shop.get(f"/usage/series?by={by}", key="kim")).code == "not_permitted"

@@ -38,6 +38,8 @@ KEYS = ("feature", "<b>key</b>")
 FEATURES = ("writing", "<b>그림</b>", "a & b?", "")
 MARKED_UP_FROM = 120
 """Which call is the first for which users are charged more than Google asks for."""
+UNTOLD = (0, 70, -300, 0, 100)
+"""How much more Google's total says than its parts, of calls of the second model: it is what is charged."""
 METRICS = ("tokens", "cost", "calls")
 COUNTED = {
     "tokens": "total", "cost": "coalesce(cost_nano, 0)", "calls": "1", "input": "prompt + tool", "cached": "cached",
@@ -91,13 +93,16 @@ async def fill(database_url: str) -> str:
             if number == MARKED_UP_FROM:
                 await ledger.pricing.change(marked_up(125_000), "an eighth on top")
             await record(ledger, dice, number, keys)
+        clock.set(MOVED[0])
+        blocked = {"promptFeedback": {"blockReason": "SAFETY"}, "modelVersion": MODELS[2]}
+        await ledger.record("lee", "chat", parse(json.dumps(blocked).encode()))
         await ledger.keys.revoke(keys[1])
     return ""
 
 
 async def record(ledger: Metering, dice: random.Random, number: int, keys: Sequence[UUID] = ()) -> None:
     prompt, thoughts = dice.randrange(10, 5_000), dice.randrange(0, 900)
-    answer = {
+    answer: dict[str, Any] = {
         "usageMetadata": {
             "promptTokenCount": prompt,
             "cachedContentTokenCount": dice.randrange(10),
@@ -108,6 +113,8 @@ async def record(ledger: Metering, dice: random.Random, number: int, keys: Seque
         "modelVersion": dice.choice(MODELS),
         "responseId": f"answer-{number}",
     }
+    if answer["modelVersion"] == MODELS[1]:
+        answer["usageMetadata"]["totalTokenCount"] += UNTOLD[number % len(UNTOLD)]
     tags = {"feature": FEATURES[number % len(FEATURES)], "page": str(number)}
     metadata: Mapping[str, Any] = {"tags": tags} if number % 5 else {"page": number}
     if keys and number % 4:

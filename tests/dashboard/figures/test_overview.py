@@ -56,17 +56,43 @@ async def test_every_day_part_and_total_is_that_of_the_records(
     assert by_service.column("Tokens") == {name: written("tokens", sums["tokens"]) for name, sums in services.items()}
     assert by_service.column("Cost") == {name: costed(sums) for name, sums in services.items()}
     kinds = page.table_of("by-kind-title")
-    of_kinds = (total["input"] - total["cached"], *(total[kind] for kind in ("cached", "output", "thinking", "tokens")))
-    assert kinds.total == tuple(written("tokens", value) for value in of_kinds)
-    assert [row.cells[-1] for row in kinds.rows] == [
-        written("tokens", days.get(day, {}).get("tokens", 0)) for day in every
-    ]
+    assert kinds.total == tuple(written("tokens", value) for value in of_kinds(total))
+    for day, row in zip(every, kinds.rows, strict=True):
+        assert row.cells == tuple(written("tokens", value) for value in of_kinds(days.get(day, EMPTY)))
     users = await meant.sums("user_id")
     top = page.table_of("top-users")
     assert top.column("Calls") == {name: written("calls", sums["calls"]) for name, sums in users.items()}
     assert top.column("Tokens") == {name: written("tokens", sums["tokens"]) for name, sums in users.items()}
     assert top.column("Cost") == {name: costed(sums) for name, sums in users.items()}
     assert [row.name for row in top.rows] == sorted(users, key=lambda name: -users[name][metric])
+
+
+def of_kinds(sums: dict[str, int]) -> tuple[int, ...]:
+    """Give tokens by what they are, what Google does not tell apart, and Google's total."""
+    parts = (sums["input"] - sums["cached"], sums["cached"], sums["output"], sums["thinking"])
+    return (*parts, sums["tokens"] - sum(parts), sums["tokens"])
+
+
+@pytest.mark.parametrize(
+    ("language", "untold"), [("en", "Not told apart by Google"), ("ko", "Google이 구분하지 않은 토큰")]
+)
+async def test_what_google_does_not_tell_apart_is_a_part_of_its_own_and_may_be_less_than_nothing(
+    owner: Page, language: str, untold: str
+) -> None:
+    asked = {"lang": language, "bucket": "day", "from": str(FIRST), "to": str(LAST)}
+    page = await page_of(owner, **asked, model=MODELS[1])
+    [chart] = page.all("figure", aria_labelledby="by-kind-title")
+    kinds, models = page.table_of("by-kind-title"), page.table_of("by-model-title")
+    place = kinds.heads.index(untold) - 1
+    assert [row.cells[-1] for row in kinds.rows] == [row.cells[-1] for row in models.rows]
+    values = [int(row.cells[place].replace(",", "")) for row in kinds.rows]
+    assert min(values) < 0 < max(values)
+    [drawn] = [each for each in json.loads(chart.one("script").text)["series"] if each["name"] == untold]
+    assert drawn["values"] == values
+    assert untold in chart.one("p", class_="hint").text, "a bar below zero is said to be one"
+    others = await page_of(owner, **asked, model=MODELS[0])
+    assert untold not in others.text, "where the parts are the total there is no such part"
+    await page_of(owner, lang="en")
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ async def test_each_models_calls_are_priced_again_to_the_nano_usd(
             assert f"not priced: cached input, text · {FORMATS.number(total[6])} calls" in page.text
         else:
             assert total[6] == 0
-            assert total[7] == sum(line[1] for line in lines if line[0] == FREE)
+            assert total[7] == sum(line[1] - line[2] for line in lines if line[0] == FREE)
 
 
 async def test_the_file_has_the_figures_of_the_page(owner: Page, book: asyncpg.Connection) -> None:

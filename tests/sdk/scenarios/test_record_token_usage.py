@@ -60,6 +60,18 @@ def test_a_number_and_whatever_else_is_no_answer_is_refused(meter: Meter, respon
     assert meter.balance(USER).used == 0
 
 
+@pytest.mark.parametrize("response", [{"error": {"code": 503, "message": "overloaded"}}, {"candidates": []}, {}])
+def test_a_call_that_failed_is_none_to_record(stage: Stage, response: object) -> None:
+    with pytest.raises(InvalidAnswer, match="says nothing of what it used"):
+        stage.meter.record_token_usage(USER, "script", MODEL, response)
+    assert (stage.meter.balance(USER).used, list(stage.records())) == (0, [])
+
+
+def test_an_answer_that_was_blocked_is_recorded_and_costs_nothing(meter: Meter) -> None:
+    receipt = meter.record_token_usage(USER, "script", MODEL, {"promptFeedback": {"blockReason": "SAFETY"}})
+    assert (receipt.charged_tokens, meter.balance(USER).used) == (0, 0)
+
+
 def test_a_service_that_is_too_long_is_refused(meter: Meter) -> None:
     with pytest.raises(InvalidMetadata):
         meter.record_token_usage(USER, "x" * 51, "model", ANSWER)

@@ -241,13 +241,14 @@ async def unblock(ask: Ask, user: Account) -> dict[str, Any]:
     return account_facts(await ask.ledger.accounts.find(user)) | {"replayed": not done}
 
 
-@accounts.post("/accounts/{user}/erase", roles=OWNERS, answer=ErasedAccount, is_kept=False)
+@accounts.post("/accounts/{user}/erase", roles=OWNERS, answer=ErasedAccount)
 async def erase(ask: Ask, user: Account) -> dict[str, Any]:
     """Forget who a user was, for good: their name, keys, tags and files. What they used stays in every sum.
 
-    Their calls are refused from then on. Again it forgets what came since, so no key is needed.
+    Their calls are refused from then on. Again it forgets what came since, under whatever key: with the keys of the
+    user's writes this one is forgotten, too.
     """
-    erased = await forget(ask.ledger, ask.parts.project, user)
+    erased = await forget(ask.ledger, ask.parts.project, user, key=ask.once)
     return {"account_id": erased.account, "name": erased.name, "replayed": not erased.is_new}
 
 

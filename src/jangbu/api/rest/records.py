@@ -16,6 +16,7 @@ from jangbu.api.rest.values import Answer, Body, Name, Number, Part, Text, examp
 from jangbu.domain.flow import Receipt
 from jangbu.domain.usage import Surface, Usage
 from jangbu.errors import DatabaseUnreachable, IdempotencyConflict, InvalidInput, JangbuError
+from jangbu.metering.evidence import require_told
 from jangbu.metering.facts import receipt_facts
 from jangbu.metering.keyed import with_key
 from jangbu.metering.strict_json import holds_more_values
@@ -215,6 +216,7 @@ async def _result(ask: Asked, record: BatchRecord, key: str, away: list[Database
 
 async def _recorded(ask: Asked, record: Record, key: str) -> tuple[dict[str, Any], Status]:
     usage = await read_answer(ask, record.answer, record.surface, record.model, record.service_tier)
+    require_told(usage)
     kept = with_key(record.metadata, ask.key.id)
     await ask.ledger.services.admit(record.service)
     receipt = await ask.ledger.record(

@@ -13,14 +13,14 @@ from jangbu.api.rest.declared import FIGURES, USER, Routes
 from jangbu.api.rest.periods import day_of
 from jangbu.api.rest.reports import FIGURES_EXAMPLE, FigureFacts
 from jangbu.api.rest.values import Answer, Day, Number, Part, example
-from jangbu.domain.amounts import Amounts
+from jangbu.domain.amounts import NOTHING, Amounts
 from jangbu.domain.keys import Key
 from jangbu.domain.windows import FIRST, Bucket, Window, zone_named
 from jangbu.errors import InvalidInput, NotPermitted
 from jangbu.metering import series as read
 from jangbu.metering import tops
 from jangbu.metering.facts import amounts_facts
-from jangbu.metering.snapshots import Filters, Snapshot, snapshot
+from jangbu.metering.snapshots import EVERYTHING, Filters, Snapshot, snapshot
 from jangbu.metering.stretches import Meant
 from jangbu.metering.tags import BY_KEY, by_tag, keys_by_id
 
@@ -42,7 +42,16 @@ class BarFacts(FigureFacts):
     end: datetime
 
 
-class LineFacts(Part):
+class RestFacts(Part):
+    """What was used of all that no line tells: in all, and in each bucket, in the buckets' order."""
+
+    total: FigureFacts
+    calls: list[Number]
+    total_tokens: list[Number]
+    cost_nano: list[Number | None] | None
+
+
+class LineFacts(RestFacts):
     """What was used of one part: in all, and in each bucket, in the buckets' order. Without the tag it has no name.
 
     By key the name is the key's id, null for calls that came by none, and ``key_name`` what the key is called.
@@ -50,18 +59,15 @@ class LineFacts(Part):
 
     name: str | None
     key_name: str | None
-    total: FigureFacts
-    calls: list[Number]
-    total_tokens: list[Number]
-    cost_nano: list[Number | None] | None
 
 
 class SeriesFacts(Answer):
     """All buckets of a period, also those without calls; ``total`` is their sum.
 
-    ``lines`` are the parts that were asked for, the most used first, and of tags and keys the dearest. By tag or key
-    they are read from the calls themselves, the latest first, for some seconds: where ``is_whole`` is false, they are
-    of the latest alone.
+    ``lines`` are the parts that were asked for, the most used first, and of tags and keys the dearest. ``rest`` is what
+    none of them tells, of the parts beyond the limit: lines and rest add up to the total, and it is null where nothing
+    is left. By tag or key lines are read from the calls themselves, the latest first, for some seconds: where
+    ``is_whole`` is false, they are of the latest alone, and the other calls are in the rest.
     """
 
     model_config = example(
@@ -83,6 +89,7 @@ class SeriesFacts(Answer):
                 "cost_nano": [795_000],
             }
         ],
+        rest=None,
         total=FIGURES_EXAMPLE,
         is_whole=True,
     )
@@ -94,6 +101,7 @@ class SeriesFacts(Answer):
     as_of: datetime
     buckets: list[BarFacts]
     lines: list[LineFacts]
+    rest: RestFacts | None
     total: FigureFacts
     is_whole: bool
 
@@ -130,15 +138,21 @@ def _filters(
 
 def _parted(
     ask: Ask,
-    user: Somebody,
+    filters: Annotated[Filters, Depends(_filters)],
     by: By | None = None,
     tag: Annotated[str | None, Query(min_length=1, max_length=200, description="With by=tag: the tag's name.")] = None,
     limit: Annotated[int, Query(ge=1, le=50, description="How many parts are listed.")] = 10,
 ) -> Parted:
     if (by == "tag") is (tag is None):
         raise InvalidInput("by=tag and the tag's name belong together", hint="add ?by=tag&tag=feature")
-    if by == "user" and user is not None:
+    if by == "user" and filters.user is not None:
         raise InvalidInput("one user's calls are not told apart by user", hint="leave user out, or by")
+    if by == "user" and filters != EVERYTHING:
+        # Who used most is known of all that users used: of one model or service it would take to look at every user.
+        raise InvalidInput(
+            "who used most of one model or service is not told",
+            hint="leave model and service out, name one user with user instead of by, or export the calls",
+        )
     if by in ("tag", "key") and not ask.sees_costs:
         raise NotPermitted("what the app noted with calls is not shown to its users")
     return Parted(by, tag, limit)
@@ -157,7 +171,7 @@ async def show_series(
         found = await read.of(look, window, filters, parted.by if parted.by in ("model", "service") else None)
         lines: list[Line] = [(each.name, each.amounts, each.total) for each in found.lines]
         if parted.by == "user":
-            lines = await _of_users(look, window, filters, parted.limit)
+            lines = await _of_users(look, window, parted.limit)
     if parted.by in ("tag", "key"):
         meant = Meant(database, project, window, filters, found.as_of)
         lines, is_whole = await _of_tag(meant, BY_KEY if parted.by == "key" else parted.tag, parted.limit)
@@ -172,18 +186,19 @@ async def show_series(
         "as_of": found.as_of,
         "buckets": [{"start": bar.start, "end": bar.end, **_figures(ask, bar.amounts)} for bar in found.bars],
         "lines": [_line(ask, keys, *each) for each in lines],
+        "rest": None if parted.by is None else _rest(ask, found, lines),
         "total": _figures(ask, found.total),
         "is_whole": is_whole,
     }
 
 
-async def _of_users(look: Snapshot, window: Window, filters: Filters, limit: int) -> list[Line]:
-    """Give the series of the users who used most: of all they used, whatever part of it is asked for."""
+async def _of_users(look: Snapshot, window: Window, limit: int) -> list[Line]:
+    """Give the series of the users who used most."""
     lines: list[Line] = []
     for each in await tops.users(look, window, limit=limit):
-        found = await read.of(look, window, Filters(each.user, filters.models, filters.services))
+        found = await read.of(look, window, Filters(each.user))
         lines.append((each.user, [bar.amounts for bar in found.bars], found.total))
-    return sorted(lines, key=lambda line: (-line[2].total_tokens, line[0] or ""))
+    return lines
 
 
 async def _of_tag(meant: Meant, tag: str | None, limit: int) -> tuple[list[Line], bool]:
@@ -195,14 +210,25 @@ async def _of_tag(meant: Meant, tag: str | None, limit: int) -> tuple[list[Line]
 def _line(
     ask: Asked, keys: Mapping[str, Key], name: str | None, amounts: Sequence[Amounts], total: Amounts
 ) -> dict[str, Any]:
+    key = keys.get(name or "")
+    return {"name": name, "key_name": None if key is None else key.name, **_drawn(ask, amounts, total)}
+
+
+def _rest(ask: Asked, found: read.Series, lines: Sequence[Line]) -> dict[str, Any] | None:
+    """Give what no line tells of a series; None where nothing is left."""
+    left = [
+        bar.amounts - Amounts.sum(amounts[place] for _, amounts, _ in lines) for place, bar in enumerate(found.bars)
+    ]
+    return _drawn(ask, left, Amounts.sum(left)) if any(each != NOTHING for each in left) else None
+
+
+def _drawn(ask: Asked, amounts: Sequence[Amounts], total: Amounts) -> dict[str, Any]:
     facts = {
         "calls": [each.calls for each in amounts],
         "total_tokens": [each.total_tokens for each in amounts],
         "cost_nano": [amounts_facts(each)["cost_nano"] for each in amounts],
     }
-    key = keys.get(name or "")
-    key_name = None if key is None else key.name
-    return {"name": name, "key_name": key_name, "total": _figures(ask, total), **shown(ask, facts)}
+    return {"total": _figures(ask, total), **shown(ask, facts)}
 
 
 def _figures(ask: Asked, amounts: Amounts) -> dict[str, Any]:

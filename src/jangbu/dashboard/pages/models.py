@@ -108,9 +108,10 @@ def _per_million(amounts: Amounts) -> int | None:
 
 
 def _per_call(amounts: Amounts) -> int | None:
-    """Give what a call cost on average, over those that have a price; None where none has."""
-    priced = amounts.calls - amounts.unpriced
-    return average(amounts.cost_nano, priced) if priced else None
+    """Give what a call cost on average: no less than this where some have no price. None where there are none."""
+    if not amounts.calls:
+        return None
+    return amounts.cost_nano // amounts.calls if amounts.unpriced else average(amounts.cost_nano, amounts.calls)
 
 
 PAGE = Page(
