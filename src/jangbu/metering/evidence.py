@@ -26,9 +26,12 @@ def require_answer(usage: Usage) -> None:
 def require_told(usage: Usage) -> None:
     """Let only an answer that somebody hands over be recorded that says what it used, or why it does not. Raises
     InvalidAnswer: an error, or a run that is still under way, is no call that cost nothing.
+
+    Embeddings are taken all the same: some of Google's models report nothing of them (gemini-embedding-001), so theirs
+    would be kept nowhere. It is found that their usage is missing.
     """
     require_answer(usage)
-    if usage.says_nothing:
+    if usage.says_nothing and usage.surface is not Surface.EMBED_CONTENT:
         raise InvalidAnswer(
             _SAYS_NOTHING,
             hint="give it whole, as Gemini sent it, with its usage (`usageMetadata`); a call that failed deducts"

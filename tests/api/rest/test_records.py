@@ -215,6 +215,7 @@ async def test_a_call_that_failed_is_none_to_record_and_keeps_no_other_of_its_ba
         {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 7, "totalTokenCount": 7}},
         {"candidates": [], "usageMetadata": {"promptTokenCount": 0, "totalTokenCount": 0}},
         {"candidates": [{"finishReason": "SAFETY"}], "usageMetadata": {"promptTokenCount": 0, "totalTokenCount": 0}},
+        {"embedding": {"values": [0.1, 0.2]}},
     ],
 )
 async def test_an_answer_that_was_blocked_or_reports_zero_is_recorded(api: Stage, told: dict[str, Any]) -> None:
