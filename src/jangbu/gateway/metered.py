@@ -14,7 +14,7 @@ from jangbu.gateway.client import own_headers
 from jangbu.gateway.counts import asked_count, asked_tokens
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.holding import LastEvents, WholeBody
-from jangbu.gateway.openai_streams import UsageEvents, with_usage_asked
+from jangbu.gateway.openai_streams import UsageEvents, asks_usage, require_plain_options, with_usage_asked
 from jangbu.gateway.relay import Relay
 from jangbu.gateway.routes import is_model
 from jangbu.gateway.upstream import ERROR_BYTES_MAX, REDIRECT, UpstreamAnswer
@@ -63,12 +63,14 @@ async def metered(exchange: Exchange) -> None:
 
 
 async def _read(exchange: Exchange) -> _Request:
-    """Read a request, and refuse what it may not name."""
+    """Read a request, and refuse what it may not name or ask for."""
     body = await exchange.body()
     asked = await exchange.json(body)
     found = await exchange.walked(fields, asked)
     check_model(exchange, found)
     await check_references(exchange, found)
+    if exchange.route.surface is Surface.OPENAI:
+        require_plain_options(asked)
     return _Request(body, asked)
 
 
@@ -81,7 +83,7 @@ async def _made(
     wanted = _Wanted(
         limit,
         streams=asks_stream or route.verb == "streamGenerateContent",
-        hides_usage=asks_stream and route.surface is Surface.OPENAI and not _asks_usage(asked),
+        hides_usage=asks_stream and route.surface is Surface.OPENAI and not asks_usage(asked),
         counted=asked if route.surface is Surface.EMBED_CONTENT or route.verb == "embeddings" else {},
     )
     del asked
@@ -252,11 +254,6 @@ async def _with_count(exchange: Exchange, outcome: Outcome, asked: Mapping[str, 
     model = _named_model(exchange, asked)
     count = await asked_count(exchange, asked, model) or await asked_count(exchange, asked, model)
     return counting.with_count(outcome, count)
-
-
-def _asks_usage(asked: Mapping[str, Any]) -> bool:
-    options = asked.get("stream_options")
-    return isinstance(options, Mapping) and bool(options.get("include_usage"))
 
 
 def _named_model(exchange: Exchange, asked: Mapping[str, Any]) -> str:
