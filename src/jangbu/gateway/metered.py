@@ -71,6 +71,8 @@ async def _read(exchange: Exchange) -> _Request:
     await check_references(exchange, found)
     if exchange.route.surface is Surface.OPENAI:
         require_plain_options(asked)
+    elif exchange.route.surface is Surface.EMBED_CONTENT:
+        counting.require_contents(asked)
     return _Request(body, asked)
 
 
