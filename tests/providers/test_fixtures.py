@@ -84,10 +84,14 @@ def test_a_member_of_a_batch_can_be_restated_alone() -> None:
         assert (again.counts, again.members) == (member.counts, ())
 
 
-def test_models_that_vertex_prices_by_the_token_are_charged_by_its_statistics() -> None:
-    body = (FIXTURES / "embeddings_predicted.json").read_bytes()
-    assert gemini.parse(body, model="gemini-embedding-001").total_tokens == 11
-    assert gemini.parse(body, model="text-embedding-005").total_tokens == 0
+@pytest.mark.parametrize("model", ["gemini-embedding-001", "text-embedding-005", "text-multilingual-embedding-002"])
+def test_embeddings_that_vertex_predicts_are_charged_by_their_statistics(model: str) -> None:
+    usage = gemini.parse((FIXTURES / "embeddings_predicted.json").read_bytes(), model=model)
+    assert (usage.total_tokens, usage.source, usage.anomalies) == (11, Source.REPORTED, ())
+
+
+def test_a_prediction_of_which_nobody_knows_the_model_is_not_charged() -> None:
+    assert gemini.parse((FIXTURES / "embeddings_predicted.json").read_bytes()).total_tokens == 0
 
 
 def test_an_embedding_that_reported_nothing_may_be_counted_by_the_provider() -> None:

@@ -151,7 +151,7 @@ def check_model(exchange: Exchange, found: Sequence[Field], *, model: str | None
             raise InvalidInput("the body names no model that there can be")
         if not exchange.payer.key.allows_model(each):
             raise NotPermitted(f"this key may not call {each[:100]}")
-    if is_unit_priced(exchange.route.verb, wanted) and not exchange.parts.unit_priced_models:
+    if not exchange.parts.unit_priced_models and is_unit_priced(exchange.route.verb, wanted):
         raise NotPermitted(
             "models that are paid for by the piece or the second are not offered: no tokens are deducted for them",
             hint="JANGBU_UNIT_PRICED_MODELS opens them, where the gateway runs",
@@ -248,8 +248,8 @@ def _meter(exchange: Exchange, call: MeteredCall, answer: UpstreamAnswer) -> Str
 
 
 async def _with_count(exchange: Exchange, outcome: Outcome, asked: Mapping[str, Any]) -> Outcome:
-    """Put the provider's count into an answer with embeddings that reports none (gemini-embedding-001). Models that
-    Vertex AI predicts with are paid for in other units: nothing is ``asked`` about them.
+    """Put the provider's count into an answer with embeddings that reports none (gemini-embedding-001). Where
+    Vertex AI predicts, nothing is ``asked``: embeddings report their tokens there, and all else has none.
     """
     if not asked or not isinstance(outcome, Answered) or outcome.usage.source is not Source.NONE:
         return outcome

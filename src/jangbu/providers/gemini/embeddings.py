@@ -1,8 +1,9 @@
 """Embeddings: embedContent and batchEmbedContents, and Vertex's predict for the older models.
 
 gemini-embedding-001 reports nothing (the caller may count with countTokens, ``counted``); gemini-embedding-2 reports
-the prompt and no total. Vertex's predict gives ``token_count`` for each text, but prices the text-embedding models by
-the character, so only models named gemini- are charged by it.
+the prompt and no total. Vertex's predict gives ``statistics.token_count`` for each text (docs.cloud.google.com/
+vertex-ai/generative-ai/docs/model-reference/text-embeddings-api), and is charged by it whatever money Google takes:
+by the token or, for the older models, by the character. A prediction of which nobody knows the model is not charged.
 """
 
 from collections.abc import Mapping
@@ -54,9 +55,8 @@ class EmbeddingsReader:
         predicted = "predictions" in self._answer or "promptTokenCount" not in (self._usages or [{}])[0]
         model = model_of(self._answer, self._context)
         reading = read_embedding_usages(self._usages)
-        priced_by_token = not predicted or (model or "").startswith("gemini-")
         source = Source.NONE
-        if self._usages and priced_by_token:
+        if self._usages and (model or not predicted):
             source = source_of(reading, whole=ending.whole)
         spoken = self._usages[0] if self._usages else {}
         tier = tier_of(self._answer, spoken, self._context)
