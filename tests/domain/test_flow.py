@@ -163,6 +163,24 @@ def test_beside_tools_the_output_that_the_client_did_not_limit_has_half_of_what_
     assert driver.asked(Send) == [Send(call, 10_000)]
 
 
+@pytest.mark.parametrize("policy", ShortBalance)
+@pytest.mark.parametrize(("available", "held"), [(1_100, 1_100), (1_040, 1_040), (1_039, None)])
+def test_what_takes_no_limit_is_held_for_in_full_or_refused(
+    policy: ShortBalance, available: int, held: int | None
+) -> None:
+    bounds = Bounds(100, 1_000, output_chosen=False, fed_back_most=1_000_000, takes_limit=False)
+    call = replace(CALL, bounds=bounds, short_balance=policy)
+    driver = Driver(available, counted=40)
+    if held is None:
+        with pytest.raises(InsufficientBalance):
+            driver.drive(call)
+        assert driver.asked(Send) == []
+        return
+    driver.drive(call)
+    assert driver.answer(driver.asked(TakeHold)[-1]) == Held(held)
+    assert driver.asked(Send) == [Send(call, None)]
+
+
 def test_an_input_that_nobody_can_bound_is_not_sent() -> None:
     call = replace(CALL, bounds=Bounds(None, 100, output_chosen=True))
     driver = Driver(available=10_000, counted=None)
@@ -179,6 +197,7 @@ BOUNDS = st.builds(
     output_chosen=st.booleans(),
     candidates=st.just(CANDIDATES),
     fed_back_most=st.sampled_from([0, 16_384, 1_048_576]),
+    takes_limit=st.booleans(),
 )
 
 
@@ -208,6 +227,8 @@ def test_nothing_is_sent_that_the_hold_does_not_cover(
     output = bounds.output_most // bounds.candidates
     limit = output if sent.output_limit is None else sent.output_limit
     assert limit * bounds.candidates <= held.amount - last.base <= max(0, available - last.base)
+    if not bounds.takes_limit:
+        assert sent.output_limit is None
     if not bounds.output_chosen and policy is ShortBalance.REFUSE and output >= OUTPUT_LIMIT_LEAST:
         assert limit >= OUTPUT_LIMIT_LEAST
 

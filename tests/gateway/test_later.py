@@ -65,6 +65,17 @@ async def test_a_batch_is_held_for_then_settled_by_its_result(served: Stage) -> 
     assert (await holds(served), await findings(served)) == ([], [])
 
 
+@pytest.mark.parametrize("query", ["alt=sse", "$alt=sse", "alt=media"])
+async def test_what_makes_one_thing_is_asked_for_it_as_json(served: Stage, query: str) -> None:
+    for path, body in (
+        (BATCH, inline(asked("one"))),
+        ("/v1beta/cachedContents", {"model": f"models/{FLASH}", **asked("one")}),
+    ):
+        status, answer, _ = await served.post(f"{path}?{query}", body)
+        assert (status, answer["error"]["status"]) == (400, "INVALID_ARGUMENT")
+    assert (came(served), await holds(served)) == ([], [])
+
+
 async def waits_long(served: Stage) -> bool:
     """Tell whether the hold stays open as long as the provider may take."""
     [row] = await asked_database(served, "SELECT expires_at - now() > interval '47 hours' AS long FROM jangbu.holds")

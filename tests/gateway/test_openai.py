@@ -90,6 +90,33 @@ async def test_a_stream_whose_client_does_not_ask_is_metered_without_its_noticin
     assert await served.used() == (record.tokens, 0)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({"stream_options": {"include_usage": "false"}}, id="a text"),
+        pytest.param({"stream_options": {"include_usage": "no"}}, id="another text"),
+        pytest.param({"stream_options": {"include_usage": "true"}}, id="a text that says true"),
+        pytest.param({"stream_options": {"include_usage": ["x"]}}, id="a list"),
+        pytest.param({"stream_options": {"include_usage": 1}}, id="a number"),
+        pytest.param({"stream_options": {"include_usage": {}}}, id="an object"),
+        pytest.param({"stream_options": "x"}, id="options that are a text"),
+        pytest.param({"stream_options": [{"include_usage": True}]}, id="options that are a list"),
+        pytest.param({"stream_options": True}, id="options that are true"),
+        pytest.param({"streamOptions": {"includeUsage": False}}, id="options in another spelling"),
+        pytest.param({"stream_options": {"includeUsage": False}}, id="usage in another spelling"),
+        pytest.param({"stream_options": {"includeUsage": False, "other": 1}}, id="usage in another spelling, and more"),
+    ],
+)
+async def test_options_in_which_the_provider_may_read_that_no_usage_comes_are_refused(
+    served: Stage, given: dict[str, Any]
+) -> None:
+    status, answer, _ = await served.post(CHAT, chat(stream=True, max_tokens=200, **given))
+    error = answer["error"]
+    assert (status, error["status"]) == (400, "INVALID_ARGUMENT")
+    assert "stream_options" in error["message"] or "include_usage" in error["message"]
+    assert (came(served), await served.used()) == ([], (0, 0))
+
+
 CREATED = re.compile(rb'"created":\d+')
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jangbu.errors import InvalidInput
-from jangbu.gateway.queries import BYTES_MOST, KNOWN, known_to, read_query, redacted
+from jangbu.gateway.queries import BYTES_MOST, KNOWN, known_to, query_of, read_query, redacted
 from jangbu.gateway.routes import find
 
 SECRET = "jangbu_CANARY0123456789abcdefABCDEF"
@@ -122,8 +122,36 @@ def test_a_refusal_says_why_and_repeats_no_secret() -> None:
     assert SECRET not in str(refused.value)
 
 
-def test_a_file_may_be_asked_for_where_there_is_one() -> None:
-    assert read_query(b"alt=media", download=True).encoded == "alt=media"
+@pytest.mark.parametrize(
+    ("method", "path", "more"),
+    [
+        ("POST", "v1beta/models/m:streamGenerateContent", {"sse"}),
+        ("POST", "v1beta/interactions", {"sse"}),
+        ("GET", "v1beta/interactions/i", {"sse"}),
+        ("GET", "v1beta/files/f:download", {"media"}),
+        ("GET", "v1beta/files/f", set()),
+        ("POST", "upload/v1beta/files", set()),
+        ("POST", "v1beta/interactions/i/cancel", set()),
+        ("POST", "v1beta/models/m:generateContent", set()),
+        ("POST", "v1beta/models/m:batchGenerateContent", set()),
+        ("POST", "v1beta/models/m:predictLongRunning", set()),
+        ("POST", "v1beta/cachedContents", set()),
+        ("GET", "v1beta/batches/b", set()),
+        ("GET", "v1beta/batches", set()),
+        ("POST", "v1beta/openai/chat/completions", set()),
+    ],
+)
+def test_an_answer_comes_in_a_form_that_its_route_has(method: str, path: str, more: set[str]) -> None:
+    route = find(method, tuple(path.split("/")))
+    assert route is not None
+    for form in ("json", "json;enum-encoding=int", "sse", "media"):
+        for name in ("alt", "$alt"):
+            raw = f"{name}={form}".encode()
+            if form in more or form.startswith("json"):
+                assert query_of(route, raw).value(name) == form
+            else:
+                with pytest.raises(InvalidInput, match="leave"):
+                    query_of(route, raw)
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ async def test_who_was_erased_makes_no_call_and_is_let_in_by_nobody(
         await ledger.execute(TakeHold(call, 10, 100, 100))
     with pytest.raises(NotPermitted, match="was erased"):
         await ledger.accounts.block(CANARY, False)
-    assert not await ledger.keys.is_active(key.id)
+    assert await ledger.keys.active(key.id) is None
     with pytest.raises(NoAccount):
         await ledger.keys.create_for_user(CANARY, name="again")
     with pytest.raises(NotPermitted, match="was erased"):

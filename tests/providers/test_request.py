@@ -177,6 +177,15 @@ def test_an_interaction_is_bounded_by_its_input() -> None:
     assert bound.input_most >= 300
 
 
+@pytest.mark.parametrize(
+    ("named", "takes_limit"), [({"agent": "deep-research-preview-04-2026"}, False), ({"model": MODEL}, True)]
+)
+def test_an_agent_takes_no_limit_of_its_output(named: dict[str, Any], takes_limit: bool) -> None:
+    body = {"input": "a", "generation_config": {"max_output_tokens": 50}, **named}
+    bound = bounds("interactions", body, None)
+    assert (bound.takes_limit, bound.output_chosen) == (takes_limit, takes_limit)
+
+
 def test_a_batch_is_the_sum_of_its_requests() -> None:
     one = asking({"text": "a"}, generationConfig={"maxOutputTokens": 100})
     body = {"batch": {"inputConfig": {"requests": {"requests": [{"request": one}, {"request": one}]}}}}

@@ -112,7 +112,8 @@ class Settings(BaseSettings):
     )
     unit_priced_models: bool = Field(
         False,
-        description="Whether models are offered that are paid for by the image or second, not by tokens (Imagen, Veo)",
+        description="Whether models are offered that are paid for by the image, second or song, not by tokens"
+        " (Imagen, Veo, Lyria)",
     )
     gemini_api_key: SecretStr | None = Field(
         None,

@@ -43,6 +43,8 @@ class Bounds:
     it. Where it did not, a smaller limit may be put in, so that one call does not lock a whole balance.
     ``fed_back_most`` is what the provider's own tools may feed back as input while the call runs. It is far more than
     they usually do, so it is held for as far as the balance goes: two such calls cannot both spend what is left.
+    ``takes_limit`` is False where no limit can be written into the request: the whole output is held for, or the call
+    is refused.
     """
 
     input_most: int | None
@@ -50,6 +52,12 @@ class Bounds:
     output_chosen: bool
     candidates: int = 1
     fed_back_most: int = 0
+    takes_limit: bool = True
+
+    @property
+    def output_is_fixed(self) -> bool:
+        """Whether nothing smaller is put in to leave room for the next call."""
+        return self.output_chosen or not self.takes_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +218,7 @@ def metered_call(call: Call) -> Generator[Effect, Any, Receipt | None]:
 def _take_hold(call: Call) -> Generator[Effect, Any, int | None]:
     """Take a hold that covers the call; give the output limit for each candidate that has to be put in, if any."""
     bounds = call.bounds
+    clamps = call.short_balance is ShortBalance.CLAMP and bounds.takes_limit
     input_most = bounds.input_most
     answer: Held | Refused | None = None
     if input_most is not None:
@@ -218,9 +227,8 @@ def _take_hold(call: Call) -> Generator[Effect, Any, int | None]:
         raise InsufficientBalance(user=call.user, needed=answer.needed, available=answer.available)
     if input_most is None or isinstance(answer, Refused):
         input_most = yield from _count_input(call)
-        clamps = call.short_balance is ShortBalance.CLAMP
         answer = yield _hold_for(call, input_most, goes_on_with=_ANYTHING if clamps else None)
-    if isinstance(answer, Refused) and call.short_balance is ShortBalance.CLAMP:
+    if isinstance(answer, Refused) and clamps:
         least = input_most + bounds.candidates
         most = input_most + bounds.output_most + bounds.fed_back_most
         answer = yield TakeHold(call, input_most, least, most, take_all=True)
@@ -228,14 +236,14 @@ def _take_hold(call: Call) -> Generator[Effect, Any, int | None]:
         raise InsufficientBalance(user=call.user, needed=answer.needed, available=answer.available)
     assert answer is not None, "a hold is taken or refused"
     output_held = _output_held(bounds, answer.amount - input_most)
-    if bounds.output_chosen and output_held >= bounds.output_most:
+    if bounds.output_is_fixed and output_held >= bounds.output_most:
         return None
     return output_held // bounds.candidates
 
 
 def _output_held(bounds: Bounds, held: int) -> int:
     """Give how many of the tokens that are held beyond the input the output may have."""
-    if bounds.fed_back_most and not bounds.output_chosen:
+    if bounds.fed_back_most and not bounds.output_is_fixed:
         held = max(held // 2, min(held, OUTPUT_LIMIT_LEAST * bounds.candidates))
     return min(held, bounds.output_most)
 
@@ -259,10 +267,10 @@ def _count_input(call: Call) -> Generator[Effect, Any, int]:
 
 
 def _hold_for(call: Call, input_most: int, *, goes_on_with: int | None) -> TakeHold:
-    """Ask for the whole bound where the client chose it, else for what leaves room for the next call."""
+    """Ask for the whole bound where the output is fixed, else for what leaves room for the next call."""
     bounds = call.bounds
     most = least = input_most + bounds.output_most
-    if not bounds.output_chosen:
+    if not bounds.output_is_fixed:
         least = input_most + min(bounds.output_most, OUTPUT_LIMIT_LEAST * bounds.candidates)
     if bounds.fed_back_most:
         most += bounds.fed_back_most

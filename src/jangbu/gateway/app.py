@@ -25,7 +25,7 @@ from jangbu.gateway.limits import AdmittedClient
 from jangbu.gateway.live import LIVE, Live
 from jangbu.gateway.metered import metered
 from jangbu.gateway.paths import segments
-from jangbu.gateway.queries import known_to, read_query
+from jangbu.gateway.queries import query_of
 from jangbu.gateway.refusals import refusal
 from jangbu.gateway.resources import listed, shown
 from jangbu.gateway.results import result
@@ -94,7 +94,7 @@ class Gateway:
         require_sound(raw_headers)
         client.must_close = False
         route = self._route(scope)
-        query = read_query(scope["query_string"], known_to(route), download=route.action is Action.DOWNLOAD)
+        query = query_of(route, scope["query_string"])
         headers = dict(raw_headers)
         if route.verb == "upload" and query.upload_id is not None:
             await continue_upload(self._parts, query.upload_id, scope["method"], raw_headers, receive, client)

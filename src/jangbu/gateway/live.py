@@ -24,7 +24,7 @@ from jangbu.gateway.live_client import LiveClient
 from jangbu.gateway.live_closing import SERVICE_RESTART, Closing, closing
 from jangbu.gateway.live_session import LiveSession, first_message
 from jangbu.gateway.live_turns import Turns
-from jangbu.gateway.queries import known_to, read_query, redacted
+from jangbu.gateway.queries import query_of, redacted
 from jangbu.gateway.refusals import refusal
 from jangbu.gateway.routes import Route
 from jangbu.gateway.vertex import placed
@@ -100,7 +100,7 @@ class Live:
         scope["query_string"] = redacted(raw_query).encode()
         require_sound(raw_headers)
         route = self._route(scope)
-        query = read_query(raw_query, known_to(route))
+        query = query_of(route, raw_query)
         headers = dict(raw_headers)
         secret = secret_of(headers, query.key)
         key = await accepted(self._parts.ledger.keys, secret)

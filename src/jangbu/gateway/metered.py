@@ -14,7 +14,7 @@ from jangbu.gateway.client import own_headers
 from jangbu.gateway.counts import asked_count, asked_tokens
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.holding import LastEvents, WholeBody
-from jangbu.gateway.openai_streams import UsageEvents, with_usage_asked
+from jangbu.gateway.openai_streams import UsageEvents, asks_usage, require_plain_options, with_usage_asked
 from jangbu.gateway.relay import Relay
 from jangbu.gateway.resumption import begun_anew, keep_continuations, mark_of, with_context
 from jangbu.gateway.routes import is_model
@@ -63,12 +63,16 @@ async def metered(exchange: Exchange) -> None:
 
 
 async def _read(exchange: Exchange) -> _Request:
-    """Read a request, and refuse what it may not name."""
+    """Read a request, and refuse what it may not name or ask for."""
     body = await exchange.body()
     asked = await exchange.json(body)
     found = await exchange.walked(fields, asked)
     check_model(exchange, found)
     await check_references(exchange, found)
+    if exchange.route.surface is Surface.OPENAI:
+        require_plain_options(asked)
+    elif exchange.route.surface is Surface.EMBED_CONTENT:
+        counting.require_contents(asked)
     return _Request(body, asked)
 
 
@@ -81,7 +85,7 @@ async def _made(
     wanted = _Wanted(
         limit,
         streams=asks_stream or route.verb == "streamGenerateContent",
-        hides_usage=asks_stream and route.surface is Surface.OPENAI and not _asks_usage(asked),
+        hides_usage=asks_stream and route.surface is Surface.OPENAI and not asks_usage(asked),
         counted=asked if route.surface is Surface.EMBED_CONTENT or route.verb == "embeddings" else {},
     )
     del asked
@@ -159,7 +163,7 @@ def check_model(exchange: Exchange, found: Sequence[Field], *, model: str | None
             raise InvalidInput("the body names no model that there can be")
         if not exchange.payer.key.allows_model(each):
             raise NotPermitted(f"this key may not call {each[:100]}")
-    if is_unit_priced(exchange.route.verb, wanted) and not exchange.parts.unit_priced_models:
+    if not exchange.parts.unit_priced_models and is_unit_priced(exchange.route.verb, wanted):
         raise NotPermitted(
             "models that are paid for by the piece or the second are not offered: no tokens are deducted for them",
             hint="JANGBU_UNIT_PRICED_MODELS opens them, where the gateway runs",
@@ -267,11 +271,6 @@ async def _with_count(exchange: Exchange, outcome: Outcome, asked: Mapping[str, 
     model = _named_model(exchange, asked)
     count = await asked_count(exchange, asked, model) or await asked_count(exchange, asked, model)
     return counting.with_count(outcome, count)
-
-
-def _asks_usage(asked: Mapping[str, Any]) -> bool:
-    options = asked.get("stream_options")
-    return isinstance(options, Mapping) and bool(options.get("include_usage"))
 
 
 def _named_model(exchange: Exchange, asked: Mapping[str, Any]) -> str:

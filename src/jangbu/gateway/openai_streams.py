@@ -7,16 +7,42 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["UsageEvents", "with_usage_asked"]
+from jangbu.errors import InvalidInput
+from jangbu.providers.gemini.fields import folded
 
+__all__ = ["UsageEvents", "asks_usage", "require_plain_options", "with_usage_asked"]
+
+_OPTIONS, _USAGE = "stream_options", "include_usage"
 _EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _END_LONGEST = 4
 
 
+def require_plain_options(body: Mapping[str, Any]) -> None:
+    """Refuse options of a stream of which nobody knows what the provider reads: other types than OpenAI's, and other
+    spellings. A stream that reports nothing would be free. Raises InvalidInput.
+    """
+    if not body.get("stream"):
+        return
+    options = body.get(_OPTIONS)
+    if not isinstance(options, Mapping | None):
+        raise InvalidInput(f"{_OPTIONS} is no object", hint=f'send {{"{_USAGE}": true}}, or leave it out')
+    for name, given in ((_OPTIONS, body), (_USAGE, options or {})):
+        if any(each != name and folded(each) == folded(name) for each in given):
+            raise InvalidInput(f"the body spells {name} otherwise", hint=f"write {name}, as OpenAI's API does")
+    if not isinstance((options or {}).get(_USAGE), bool | None):
+        raise InvalidInput(f"{_USAGE} is neither true nor false", hint="send true or false, or leave it out")
+
+
+def asks_usage(body: Mapping[str, Any]) -> bool:
+    """Tell whether a client asks for the usage of its stream."""
+    options = body.get(_OPTIONS)
+    return isinstance(options, Mapping) and options.get(_USAGE) is True
+
+
 def with_usage_asked(body: Mapping[str, Any]) -> dict[str, Any]:
     """Copy a request so that its stream reports usage."""
-    options = body.get("stream_options")
-    return {**body, "stream_options": {**(options if isinstance(options, Mapping) else {}), "include_usage": True}}
+    options = body.get(_OPTIONS)
+    return {**body, _OPTIONS: {**(options if isinstance(options, Mapping) else {}), _USAGE: True}}
 
 
 class UsageEvents:

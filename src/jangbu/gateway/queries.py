@@ -12,7 +12,7 @@ from jangbu.domain.keys import Scope
 from jangbu.errors import InvalidInput
 from jangbu.gateway.routes import Action, Route
 
-__all__ = ["BYTES_MOST", "KNOWN", "Query", "known_to", "read_query", "redacted"]
+__all__ = ["BYTES_MOST", "KNOWN", "Query", "forms_of", "known_to", "query_of", "read_query", "redacted"]
 
 BYTES_MOST = 8_192
 PARAMETERS_MOST = 32
@@ -25,8 +25,9 @@ _OF_INTERACTIONS = frozenset({"include_input", "last_event_id", "stream"})
 KNOWN = _EVERYWHERE | _OF_LISTS | _OF_CHANGES | _OF_UPLOADS | _OF_INTERACTIONS
 """All that some route knows."""
 _CREDENTIALS = frozenset({"key", "upload_id"})
-_FORMS = frozenset({"json", "json;enum-encoding=int", "sse"})
-_MEDIA = "media"
+_JSON = frozenset({"json", "json;enum-encoding=int"})
+_STREAMS = _JSON | {"sse"}
+_FILES = _JSON | {"media"}
 _REASONS = {
     "fields": "it could leave the usage out of the answer",
     "callback": "it changes the form of the answer, in which the usage is read",
@@ -75,9 +76,25 @@ def known_to(route: Route) -> frozenset[str]:
     return _EVERYWHERE
 
 
-def read_query(raw_query: bytes, known: frozenset[str] = KNOWN, *, download: bool = False) -> Query:
-    """Read a query as it came over the wire. ``known`` are the parameters that the route knows, ``download`` says
-    whether it answers with a file (``alt=media``).
+def forms_of(route: Route) -> frozenset[str]:
+    """Give the forms in which a route answers. Where one thing is made or shown, nobody knows what events would hold,
+    and whose it is could not be read out of them. A stream of an interaction is asked for as ``alt=sse``, too
+    (ai.google.dev/gemini-api/docs/interactions/streaming).
+    """
+    if route.action is Action.DOWNLOAD:
+        return _FILES
+    is_interaction = route.verb == "interactions" and route.action in (Action.CREATE, Action.GET)
+    return _STREAMS if is_interaction or route.verb == "streamGenerateContent" else _JSON
+
+
+def query_of(route: Route, raw_query: bytes) -> Query:
+    """Read the query of a request, as ``read_query`` does, by what its route knows."""
+    return read_query(raw_query, known_to(route), forms_of(route)) if raw_query else _NOTHING_ASKED
+
+
+def read_query(raw_query: bytes, known: frozenset[str] = KNOWN, forms: frozenset[str] = _STREAMS) -> Query:
+    """Read a query as it came over the wire. ``known`` are the parameters that the route knows, ``forms`` what it
+    answers in (``alt``).
 
     Raises InvalidInput for a parameter that is unknown or given twice, for a form of answer in which no usage could be
     read, and for bytes that belong into no query.
@@ -92,9 +109,9 @@ def read_query(raw_query: bytes, known: frozenset[str] = KNOWN, *, download: boo
             raise InvalidInput(f"the query gives {name!r} twice", hint="give it once")
         given[name] = value
     for name in ("alt", "$alt"):
-        form = given.get(name, "json")
-        if form not in _FORMS and not (download and form == _MEDIA):
-            raise InvalidInput(f"the query asks for an answer in a form that is not offered ({name})", hint="use json")
+        if given.get(name, "json") not in forms:
+            hint = f"leave {name} out, or use json"
+            raise InvalidInput(f"the query asks for an answer in a form that is not offered here ({name})", hint=hint)
     return Query(
         given.pop("key", None) or None,
         given.pop("upload_id", None) or None,

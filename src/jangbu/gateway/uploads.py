@@ -6,6 +6,7 @@ address never reaches the client, and only an address of the provider's own orig
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import nullcontext
 from urllib.parse import quote, urlsplit
 
 from jangbu.errors import InvalidInput, NotFound, TooLarge, Unauthenticated, UpstreamUnreachable
@@ -16,6 +17,7 @@ from jangbu.gateway.exchange import Exchange, Limits, Parts
 from jangbu.gateway.file_names import chosen_names, require_free
 from jangbu.gateway.headers import forwarded_with_upload, returned
 from jangbu.gateway.keeping import require_room, reserve, room_for
+from jangbu.gateway.limits import AdmittedClient
 from jangbu.gateway.multipart import file_part
 from jangbu.gateway.owning import require_admitted, require_something_left, short_name
 from jangbu.gateway.results import FILE_SECONDS, json_or_nothing
@@ -69,19 +71,36 @@ async def continue_upload(
     method: str,
     raw_headers: tuple[tuple[bytes, bytes], ...],
     receive: Receive,
-    client: Client,
+    client: AdmittedClient,
 ) -> None:
-    """Pass the bytes of an upload on as they come.
+    """Pass the bytes of an upload on as they come. The request counts under the limits of the key with which the upload
+    was begun, as any other does: whoever has the address may ask as often as they like.
 
-    Raises NotFound for a token that stands for nothing, Unauthenticated where the key with which it was begun is in
-    force no more, NotPermitted where the account is blocked, StillRunning where a batch began to read another file by
+    Raises NotFound for a token that stands for nothing, Unauthenticated where that key is in force no more,
+    LimitReached, NotPermitted where the account is blocked, StillRunning where a batch began to read another file by
     the name that was chosen, and TooMuchKept where its user keeps as much as one may.
     """
+    keys = parts.ledger.keys
     upload = await parts.ledger.resources.upload(token)
     if upload is None or upload.target is None:
         raise NotFound("there is no such upload")
-    if upload.key is None or not await parts.ledger.keys.is_active(upload.key):
+    key = None if upload.key is None else await keys.active(upload.key)
+    if key is None:
         raise Unauthenticated("the key with which this upload was begun is not accepted")
+    async with keys.limits.admitted(key) if key.has_limits else nullcontext() as admission:
+        client.admission = admission
+        await _go_on(parts, upload, upload.target, method, raw_headers, receive, client)
+
+
+async def _go_on(
+    parts: Parts,
+    upload: Owned,
+    target: str,
+    method: str,
+    raw_headers: tuple[tuple[bytes, bytes], ...],
+    receive: Receive,
+    client: Client,
+) -> None:
     await require_unblocked(parts.ledger, upload.user)
     given = dict(raw_headers)
     if not _has_no_bytes(given):
@@ -92,7 +111,7 @@ async def continue_upload(
     pieces = incoming.pieces() if file is None else file.read(incoming.pieces())
     headers = (*forwarded_with_upload(raw_headers), *((name, value) for name, value in raw_headers if name == _LENGTH))
     try:
-        answer = await parts.upstream.send(Outgoing(method, upload.target, headers, pieces))
+        answer = await parts.upstream.send(Outgoing(method, target, headers, pieces))
     except UpstreamFailure:
         raise incoming.failure or UpstreamUnreachable(
             "the upload broke off", hint="ask how far it came, and go on"

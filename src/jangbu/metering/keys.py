@@ -245,9 +245,9 @@ class Keys:
         self._uses.note(verdict.key.id)
         return verdict.key
 
-    async def is_active(self, key: UUID) -> bool:
-        """Tell whether a key is in force at this moment, for what was begun with it and goes on without showing it."""
-        return await api_keys.is_active(self._database, self._project, key)
+    async def active(self, key: UUID) -> Key | None:
+        """Give a key if it is in force at this moment, for what was begun with it and goes on without showing it."""
+        return await api_keys.active(self._database, self._project, key)
 
     async def close(self) -> None:
         """Ask and note what waits, then stop."""
@@ -272,7 +272,7 @@ class Keys:
         account = None if key.user is None else account_id(self._project, key.user)
         made_at = await api_keys.create(connection, self._project, key, digest(secret), account)
         if made_at is None:
-            if key.made_by is not None and not await self.is_active(key.made_by):
+            if key.made_by is not None and await self.active(key.made_by) is None:
                 raise NotPermitted("the key that makes it was revoked", hint="use a key that is in force")
             assert key.user is not None, "an app's key needs no account"
             raise unknown_user(key.user)

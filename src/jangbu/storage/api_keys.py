@@ -46,10 +46,7 @@ async def create(
 async def find(database: Database, project: str, digests: Sequence[bytes]) -> dict[bytes, SeenKey]:
     """Give the keys of a project that have these digests, by their digests."""
     rows = await database.rows("apikey_find", project, digests)
-    return {
-        row["digest"]: SeenKey(replace(_key(row), counted_under=tuple(row["counted_under"])), row["seen_at"])
-        for row in rows
-    }
+    return {row["digest"]: SeenKey(_counted_key(row), row["seen_at"]) for row in rows}
 
 
 async def page(
@@ -81,9 +78,10 @@ async def offered(reader: Reader, project: str, account: UUID, limit: int) -> Se
     return [_key(row) for row in await reader.rows("apikey_offer", project, account, limit)]
 
 
-async def is_active(database: Database, project: str, key: UUID) -> bool:
-    """Tell whether a key is in force, by the database's clock."""
-    return bool(await database.value("apikey_active", project, key))
+async def active(database: Database, project: str, key: UUID) -> Key | None:
+    """Give a key if it is in force, by the database's clock."""
+    rows = await database.rows("apikey_active", project, key)
+    return _counted_key(rows[0]) if rows else None
 
 
 async def revoke(connection: Connection, project: str, key: UUID) -> tuple[Key, int] | None:
@@ -102,6 +100,10 @@ async def revoke(connection: Connection, project: str, key: UUID) -> tuple[Key, 
 async def note_use(database: Database, keys: Sequence[UUID]) -> None:
     """Note that keys were used about now."""
     await database.rows("apikey_use", keys)
+
+
+def _counted_key(row: Row) -> Key:
+    return replace(_key(row), counted_under=tuple(row["counted_under"]))
 
 
 def _key(row: Row) -> Key:

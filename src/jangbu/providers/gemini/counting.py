@@ -5,12 +5,22 @@ from typing import Any
 
 from jangbu.domain.flow import Answered, Lost, Outcome
 from jangbu.domain.usage import Anomaly, Platform, Source, Surface, Usage
+from jangbu.errors import InvalidInput
 from jangbu.providers.gemini.counted_parts import count_request
 from jangbu.providers.gemini.embeddings import counted
 from jangbu.providers.gemini.fields import fields, folded, listed
 from jangbu.providers.gemini.limits import input_limit
 
-__all__ = ["caches_uncounted", "count_body", "counted", "input_counted", "needs_count", "tokens_counted", "with_count"]
+__all__ = [
+    "caches_uncounted",
+    "count_body",
+    "counted",
+    "input_counted",
+    "needs_count",
+    "require_contents",
+    "tokens_counted",
+    "with_count",
+]
 
 _COUNTED_BY_VERTEX = frozenset({"contents", "systeminstruction", "tools", "generationconfig"})
 """What countTokens of Vertex AI takes; of cached content it knows nothing."""
@@ -25,12 +35,22 @@ def count_body(surface: Surface | None, platform: Platform, model: str | None, b
         case Surface.GENERATE_CONTENT | Surface.STREAM_GENERATE_CONTENT:
             return {"generateContentRequest": {**body, "model": f"models/{model}"}}
         case Surface.EMBED_CONTENT:
-            return _contents(part.get("content") for part in (body, *listed(body.get("requests"))) if part)
+            parts = (body, *listed(body.get("requests")))
+            return _contents(part.get("content") for part in parts if isinstance(part, Mapping))
         case Surface.OPENAI if "messages" not in body:
             return _contents({"parts": [{"text": text}]} for text in listed(body.get("input")))
         case Surface.OPENAI | Surface.INTERACTIONS if model is not None:
             return {"generateContentRequest": count_request(model, body)}
     return None
+
+
+def require_contents(body: Mapping[str, Any]) -> None:
+    """Refuse embeddings of what is no content: nobody can count it. Raises InvalidInput."""
+    requests = listed(body.get("requests"))
+    if not all(isinstance(each, Mapping) for each in requests):
+        raise InvalidInput("requests holds what is no request", hint='give each as {"content": {"parts": [...]}}')
+    if not all(isinstance(each.get("content"), Mapping | None) for each in (body, *requests)):
+        raise InvalidInput("a content is no object", hint='give it as {"parts": [{"text": "..."}]}')
 
 
 def caches_uncounted(platform: Platform, body: Mapping[str, Any]) -> bool:

@@ -21,11 +21,16 @@ CANDIDATES_MOST = 8
 
 @dataclass(frozen=True, slots=True)
 class OutputBound:
-    """The most tokens that all candidates of a request may write, and whether the request itself limits them."""
+    """The most tokens that all candidates of a request may write, and whether the request itself limits them.
+
+    ``takes_limit`` tells whether it could: an agent is given no configuration of a model (CreateAgentInteraction of
+    google-genai 3.4.0 has no ``generation_config``), so nothing may be written into its request.
+    """
 
     most: int
     is_chosen: bool
     candidates: int
+    takes_limit: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +58,15 @@ def output_bound(verb: str | None, body: Mapping[str, Any], model: str | None) -
     words = _BY_VERB.get(verb or "", _GENERATE)
     holders = [body] if not words.holders else [body[name] for name in words.holders if name in body]
     limits, counts = _values(holders, words.limits), _values(holders, words.candidates)
-    if verb == "interactions" and body.get("agent"):
-        # An agent takes no configuration of a model, so it limits nothing.
+    is_agents = verb == "interactions" and bool(body.get("agent"))
+    if is_agents:
+        # What an agent does not take limits nothing.
         limits = []
     # A limit that cannot be read limits nothing.
     chosen = max(limits) if limits and min(limits) > 0 else 0
     each = min(chosen, output_limit(model, unknown=chosen)) if chosen else output_limit(model)
     candidates = max([1, *(CANDIDATES_MOST if count < 0 else count for count in counts)]) if counts else 1
-    return OutputBound(min(each * candidates, COUNT_MAX), bool(chosen), candidates)
+    return OutputBound(min(each * candidates, COUNT_MAX), bool(chosen), candidates, takes_limit=not is_agents)
 
 
 def with_output_limit(verb: str | None, body: Mapping[str, Any], limit: int) -> dict[str, Any]:

@@ -60,7 +60,12 @@ def verb_of(path_or_verb: str) -> str | None:
 def _generate_bounds(verb: str | None, body: Mapping[str, Any], model: str | None) -> Bounds:
     output = output_bound(verb, body, model)
     return Bounds(
-        _within(input_most(body), model), output.most, output.is_chosen, output.candidates, fed_back_most(body, model)
+        _within(input_most(body), model),
+        output.most,
+        output.is_chosen,
+        output.candidates,
+        fed_back_most(body, model),
+        output.takes_limit,
     )
 
 

@@ -15,6 +15,10 @@ SERVICES = frozenset({_TEXT, _IMAGE, _VIDEO, _EMBEDDING, _LIVE})
 _IMAGE_MODELS = ("imagen", "-image")
 _PREDICTS = frozenset({"predict", "predictLongRunning", "images/generations"})
 """What calls Imagen, Veo and their like, and embeddings of Vertex AI's older models."""
+_PIECES = ("lyria-", "multimodalembedding")
+"""Models that are paid for by the song, or by the image and second, whatever calls them: Lyria is also called by
+generateContent and by interactions (cloud.google.com/vertex-ai/generative-ai/pricing, ai.google.dev/gemini-api/docs/
+pricing)."""
 
 
 def service_of(surface: Surface, model: str, body: Mapping[str, Any]) -> str:
@@ -36,6 +40,8 @@ def service_of(surface: Surface, model: str, body: Mapping[str, Any]) -> str:
 
 def is_unit_priced(verb: str, models: Collection[str]) -> bool:
     """Tell whether a call of these models is paid for by the image, the second or the piece, and reports no tokens."""
+    if any(model.startswith(_PIECES) for model in models):
+        return True
     return verb in _PREDICTS and not any("embedding" in model for model in models)
 
 
