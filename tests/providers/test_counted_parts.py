@@ -52,6 +52,36 @@ def test_the_media_of_an_interaction_become_parts(media: dict[str, Any], part: d
 
 
 @pytest.mark.parametrize(
+    ("media", "told"),
+    [
+        (
+            {"type": "video", "processing": {"type": "static", "fps": 24, "content_layers": ["frames", "transcript"]}},
+            {"videoMetadata": {"fps": 24, "contentLayers": ["FRAMES", "TRANSCRIPT"]}},
+        ),
+        (
+            {"type": "audio", "processing": {"type": "static", "end_offset": "30s"}},
+            {"audioMetadata": {"endOffset": "30s"}},
+        ),
+        (
+            {"type": "document", "processing": {"type": "static", "page_options": {"content_layers": ["page_text"]}}},
+            {"documentMetadata": {"contentLayers": ["PAGE_TEXT"]}},
+        ),
+        (
+            {"type": "document", "processing": {"spreadsheet_options": {"visible_cells": "A1:D10"}}},
+            {"spreadsheetMetadata": {"visibleCells": "A1:D10"}},
+        ),
+        ({"type": "image", "resolution": "ultra_high"}, {"mediaResolution": {"level": "MEDIA_RESOLUTION_ULTRA_HIGH"}}),
+        ({"type": "video", "processing": "agentic"}, {}),
+    ],
+)
+def test_media_of_an_interaction_are_counted_as_they_are_read(media: dict[str, Any], told: dict[str, Any]) -> None:
+    for held, name in (({"data": "AAAA"}, "inlineData"), ({"uri": "files/a"}, "fileData")):
+        [content] = counted(Surface.INTERACTIONS, {"model": FLASH, "input": [{**media, **held}]})["contents"]
+        part = content["parts"][1]
+        assert {key: value for key, value in part.items() if key != name} == told
+
+
+@pytest.mark.parametrize(
     ("media", "part"),
     [
         (

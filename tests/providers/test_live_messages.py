@@ -10,6 +10,7 @@ from jangbu.errors import InvalidInput, NotOffered
 from jangbu.providers.gemini.fields import fields
 from jangbu.providers.gemini.live_messages import CONTEXT_MOST, ClientMessage, ServerMessage, Setup
 from jangbu.providers.gemini.references import references
+from jangbu.providers.gemini.tool_bound import SEARCH_MOST
 
 MODEL = "gemini-2.0-flash-live-001"
 TURNS = [{"role": "user", "parts": [{"text": "hi"}]}]
@@ -104,13 +105,52 @@ def test_a_session_is_not_set_up_again() -> None:
         ClientMessage.read({"setup": {"model": MODEL}})
 
 
-@pytest.mark.parametrize(("rate", "seconds"), [("", 10), (";rate=16000", 10), (";rate=8000", 20)])
+@pytest.mark.parametrize(
+    ("rate", "seconds"), [("", 10), (";rate=16000", 10), ("; RATE=8000", 20), (";rate=100", 1_600)]
+)
 def test_speech_is_bounded_by_its_length_in_time(rate: str, seconds: int) -> None:
     data = base64.b64encode(bytes(10 * 32_000)).decode()
     blob = {"mimeType": f"audio/pcm{rate}", "data": data}
     for heard in ({"audio": blob}, {"mediaChunks": [blob]}, {"media_chunks": [blob]}):
         most = ClientMessage.read({"realtimeInput": heard}).input_most
         assert seconds * 32 <= most <= seconds * 32 + 2
+
+
+@pytest.mark.parametrize("kind", ["audio/flac", "audio/pcmu", "audio/pcm;rate=fast", "audio/pcm;rate=1e3", "video/mp4"])
+def test_what_is_heard_for_nobody_knows_how_long_may_fill_the_context(kind: str) -> None:
+    heard = ClientMessage.read({"realtimeInput": {"audio": {"mimeType": kind, "data": "AAAA"}}})
+    assert heard.input_most >= CONTEXT_MOST
+
+
+def updated(**context: Any) -> ClientMessage:
+    return ClientMessage.read({"contextUpdate": context})
+
+
+@pytest.mark.parametrize(
+    ("message", "most"),
+    [
+        (updated(tools={"tools": [{"urlContext": {}}]}), CONTEXT_MOST),
+        (ClientMessage.read({"context_update": {"tools": {"tools": [{"code_execution": {}}]}}}), CONTEXT_MOST),
+        (updated(tools=[{"urlContext": {}}]), CONTEXT_MOST),
+        (updated(tools={"tools": [{"googleSearch": {}}]}), SEARCH_MOST),
+        (updated(tools={"tools": [{"functionDeclarations": [{"name": "f"}]}]}), 0),
+        (updated(tools={}), 0),
+        (updated(systemInstruction={"parts": [{"text": "be brief"}]}), 0),
+        (ClientMessage.read({"realtimeInput": {"text": "hi"}}), 0),
+    ],
+)
+def test_an_update_of_the_context_may_bring_tools_that_feed_back(message: ClientMessage, most: int) -> None:
+    assert message.fed_back_most("gemini-3.8-live") == most
+
+
+def test_what_an_update_of_the_context_says_is_part_of_each_prompt() -> None:
+    assert updated(systemInstruction={"parts": [{"text": "x" * 5_000}]}).input_most > 5_000
+
+
+def test_a_film_that_the_model_goes_through_may_be_fed_to_it_again() -> None:
+    film = {"fileData": {"fileUri": "files/film", "mimeType": "video/mp4"}, "mediaProcessing": "AGENTIC"}
+    turns = [{"role": "user", "parts": [film]}]
+    assert ClientMessage.read({"clientContent": {"turns": turns}}).fed_back_most("gemini-3.8-live") == CONTEXT_MOST
 
 
 def test_nothing_hides_beside_speech() -> None:

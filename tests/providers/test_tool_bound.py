@@ -30,6 +30,8 @@ MCP = {"type": "mcp_server", "url": "https://x.example"}
         pytest.param({"tools": [{"mcpServers": [{"name": "mine"}]}]}, ALL, id="somebody's server"),
         pytest.param({"tools": [{"somethingNew": {}}]}, ALL, id="an unknown tool"),
         pytest.param({"tools": ["urlContext"]}, ALL, id="a tool that is no object"),
+        pytest.param({"environment": {"type": "remote", "sources": []}}, ALL, id="where code runs, without tools"),
+        pytest.param({"environment": "environments/mine"}, ALL, id="where code ran before"),
         pytest.param({"tools": [{"type": "function", "function": {"name": "f"}}]}, 0, id="a function of a chat"),
         pytest.param({"tools": [{"type": "google_search"}]}, SEARCH_MOST, id="a search of an interaction"),
         pytest.param({"tools": [MCP]}, ALL, id="a server of an interaction"),
@@ -39,7 +41,20 @@ MCP = {"type": "mcp_server", "url": "https://x.example"}
 )
 def test_tools_feed_back_what_their_kind_may(body: dict[str, Any], most: int) -> None:
     assert fed_back_most(body, FLASH) == most
-    assert reads_at_will(body) is (most == ALL)
+
+
+@pytest.mark.parametrize(
+    ("body", "reads"),
+    [
+        ({"tools": [{"googleSearch": {}}, {"functionDeclarations": []}]}, False),
+        ({"tools": [{"urlContext": {}}]}, True),
+        ({"tools": [{"somethingNew": {}}]}, True),
+        ({"contents": [{"parts": [{"fileData": {"fileUri": "files/a"}, "mediaProcessing": "AGENTIC"}]}]}, True),
+        ({"contents": [{"parts": [{"fileData": {"fileUri": "files/a"}, "mediaProcessing": "STATIC"}]}]}, False),
+    ],
+)
+def test_what_a_cache_brings_along_may_be_read_at_will(body: dict[str, Any], reads: bool) -> None:
+    assert reads_at_will(body) is reads
 
 
 def test_an_agent_feeds_back_what_it_likes() -> None:

@@ -85,6 +85,7 @@ class Turns:
     def __init__(self, exchange: Exchange, setup: Setup, key: Callable[[], Awaitable[Key]]) -> None:
         self._exchange = exchange
         self._setup = setup
+        self._bounds = setup.bounds
         self._key = key
         self._limits = exchange.parts.ledger.keys.limits
         self._model = setup.model
@@ -118,10 +119,11 @@ class Turns:
         async with self._lock:
             if self._has_ended:
                 return False
-            if not self._turn.calls:
-                await self._open(message.input_most)
+            fed_back = self._learn(message.fed_back_most(self._model))
+            if self._turn.calls:
+                await self._grow(message.input_most, fed_back)
             else:
-                await self._grow(message.input_most)
+                await self._open(message.input_most)
             # Who asks while the model speaks is answered by the turn after this one.
             self._turn.is_asked_again |= self._turn.is_answering and message.asks
             self._turn.is_asked |= message.asks
@@ -191,7 +193,7 @@ class Turns:
         key = await self._key()
         if not (key.allows_scope(self._exchange.route.scope) and key.allows_model(self._model)):
             raise NotPermitted(f"this key may not call {self._model} any more")
-        bounds = replace(self._setup.bounds, input_most=self._context_tokens + most + TURN_ALLOWANCE)
+        bounds = replace(self._bounds, input_most=self._context_tokens + most + TURN_ALLOWANCE)
         admission = await self._limits.admit(key) if key.has_limits else None
         try:
             room = await self._hold(bounds)
@@ -203,8 +205,17 @@ class Turns:
         self._turn.room = TURN_ALLOWANCE + room
         self._turn.renewed_at = asyncio.get_running_loop().time()
 
-    async def _grow(self, most: int) -> None:
-        """Hold more where a turn hears more than was held for."""
+    def _learn(self, most: int) -> int:
+        """Take in what may be fed back from now on; give how much more that is."""
+        # It never becomes less: what was asked before tools were taken away may be answered with them.
+        more = max(most - self._bounds.fed_back_most, 0)
+        self._bounds = replace(self._bounds, fed_back_most=self._bounds.fed_back_most + more)
+        return more
+
+    async def _grow(self, most: int, fed_back: int) -> None:
+        """Hold more where a turn hears more than was held for, and for what may be fed back in it beyond that."""
+        if fed_back:
+            self._turn.room += await self._hold(Bounds(0, 0, output_chosen=True, fed_back_most=fed_back))
         self._turn.room -= most
         if self._turn.room < 0:
             await self._hold(Bounds(TURN_ALLOWANCE - self._turn.room, 0, output_chosen=True))

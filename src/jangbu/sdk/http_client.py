@@ -8,6 +8,7 @@ interaction passes through untouched.
 import copy
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from jangbu.domain.flow import Rejected
@@ -87,11 +88,13 @@ class _HttpTransport:
         return response
 
     def _count(self, created: CreatedInteraction, request: Any) -> int | None:
-        """Bound the input by what the interaction before it used: fetching that is free."""
-        if created.previous is None:
-            return None
-        response = self._send(_previous(request, created.previous))
-        return created.input_most(response.text) if response.status_code < 400 else None
+        """Bound the input by countTokens, where need be, and by what the interaction before used: both are free."""
+        count = previous = None
+        if (body := created.counted()) is not None:
+            count = _told(self._send(_counting(request, f"{created.model}:countTokens", body)))
+        if created.previous is not None:
+            previous = _told(self._send(_previous(request, created.previous)))
+        return created.input_most(count, previous)
 
 
 class _AsyncHttpTransport:
@@ -140,11 +143,13 @@ class _AsyncHttpTransport:
         return response
 
     async def _count(self, created: CreatedInteraction, request: Any) -> int | None:
-        """Bound the input by what the interaction before it used: fetching that is free."""
-        if created.previous is None:
-            return None
-        response = await self._send(_previous(request, created.previous))
-        return created.input_most(response.text) if response.status_code < 400 else None
+        """Bound the input by countTokens, where need be, and by what the interaction before used: both are free."""
+        count = previous = None
+        if (body := created.counted()) is not None:
+            count = _told(await self._send(_counting(request, f"{created.model}:countTokens", body)))
+        if created.previous is not None:
+            previous = _told(await self._send(_previous(request, created.previous)))
+        return created.input_most(count, previous)
 
 
 def _replace_body(response: Any, stream: MeteredStream[bytes]) -> None:
@@ -193,6 +198,20 @@ def _limited(hook: Hook, request: Any, limit: int | None) -> Any:
     return type(request)(
         request.method, request.url, headers=headers, content=content, extensions=dict(request.extensions)
     )
+
+
+def _told(response: Any) -> str | None:
+    """Give what the provider answered, or None where it refused to."""
+    return response.text if response.status_code < HTTPStatus.BAD_REQUEST else None
+
+
+def _counting(request: Any, method: str, body: Mapping[str, Any]) -> Any:
+    """Ask for a count with the credentials of the request that is counted, beside whose collection the models are."""
+    left_out = {"content-length", "accept"}
+    headers = {header: value for header, value in request.headers.items() if header.lower() not in left_out}
+    url = request.url.copy_with(path=f"{request.url.path.rstrip('/').rpartition('/')[0]}/models/{method}")
+    content = json.dumps(body).encode()
+    return type(request)("POST", url, headers=headers, content=content, extensions=dict(request.extensions))
 
 
 def _previous(request: Any, name: str) -> Any:

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 from jangbu.domain.flow import Answered, Outcome, Rejected
 from jangbu.domain.usage import Source
+from jangbu.providers.gemini.counting import count_body, tokens_counted
 from jangbu.sdk.drivers import CallInProgress
-from jangbu.sdk.hook import Hook
+from jangbu.sdk.hook import Hook, model_of
 from jangbu.sdk.later import Later, Work, identified, work_name
 from jangbu.sdk.routes import Route
 from jangbu.sdk.streams import StreamReading
@@ -30,12 +31,31 @@ class CreatedInteraction:
         self._hook = hook
         self._route = route
         self._body = body
+        self.model = model_of(body) if "model" in body else None
 
-    def input_most(self, previous: str) -> int | None:
-        """Bound the input by what the interaction before used in all, which is its context, and what is added now."""
-        added = self._hook.bounds(self._route, {**self._body, "previous_interaction_id": None}).input_most
-        context = self._hook.usage(previous, self._route, None)
-        return None if added is None or context.source is Source.NONE else added + context.total_tokens
+    def counted(self) -> Mapping[str, Any] | None:
+        """Give the body of the countTokens request for what is added now; None where that is bounded without it."""
+        if self.model is None or self._added_most() is not None:
+            return None
+        found: Mapping[str, Any] = count_body(self._route.surface, self._route.platform, self.model, self._alone())
+        return found
+
+    def input_most(self, count: str | None, previous: str | None) -> int | None:
+        """Bound the input by what countTokens said of what is added now, where that was asked, and by what the
+        interaction before used in all, which is its context. None where either is not known.
+        """
+        added = self._added_most() if count is None else tokens_counted(_object(count))
+        if added is None or self.previous is None:
+            return added
+        context = None if previous is None else self._hook.usage(previous, self._route, None)
+        return None if context is None or context.source is Source.NONE else added + context.total_tokens
+
+    def _added_most(self) -> int | None:
+        return self._hook.bounds(self._route, self._alone()).input_most
+
+    def _alone(self) -> Mapping[str, Any]:
+        """Give the request without what it goes on from."""
+        return {name: value for name, value in self._body.items() if name != "previous_interaction_id"}
 
     def judge(self, answer: str, headers: Mapping[str, str]) -> Outcome | None:
         """Judge a whole answer. None where it runs on in the background: its hold stays until it is fetched."""

@@ -8,6 +8,7 @@ import pytest
 from google import genai
 
 from jangbu import Balance, InsufficientBalance, Meter, MissingUser, Settings
+from jangbu.errors import UncountedInput
 from jangbu.metering.meter import Metering
 from tests.sdk.scenarios.stage import BALANCE, MODEL, USER, Stage
 
@@ -104,6 +105,30 @@ def test_an_interaction_that_goes_on_from_another_is_bounded_by_what_that_one_us
         stage.client.interactions.create(model=MODEL, input="and then?", previous_interaction_id=first.id)
     assert [record.surface for record in stage.records()] == ["interactions", "interactions"]
     assert stage.holds() == []
+
+
+FILM = [{"type": "video", "data": "AAAA", "mime_type": "video/mp4"}]
+COUNT = f"{MODEL}:countTokens"
+
+
+def test_a_film_is_counted_before_it_is_paid_for(stage: Stage) -> None:
+    stage.meter.create("thrifty")
+    stage.meter.grant("thrifty", 200_000, key="g")
+    with stage.meter.attribute(user="thrifty"):
+        first: Any = stage.client.interactions.create(model=MODEL, input="hello")
+        stage.client.interactions.create(model=MODEL, input=FILM, previous_interaction_id=first.id)
+    assert sum(request.path.endswith(f"/models/{COUNT}") for request in stage.gemini.requests()) == 1
+    assert (len(stage.records()), stage.holds()) == (2, [])
+
+
+async def test_a_film_that_is_not_counted_is_not_sent(stage: Stage) -> None:
+    stage.meter.create("thrifty")
+    stage.meter.grant("thrifty", 200_000, key="g")
+    stage.gemini.when("503", path=":countTokens")
+    with pytest.raises(UncountedInput), stage.meter.attribute(user="thrifty"):
+        await stage.client.aio.interactions.create(model=MODEL, input=FILM)
+    assert {request.path.rpartition("/")[2] for request in stage.gemini.requests()} == {COUNT}
+    assert (stage.records(), stage.holds()) == ([], [])
 
 
 def test_a_stored_interaction_is_not_recorded_again(stage: Stage) -> None:

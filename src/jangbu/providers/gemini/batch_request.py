@@ -69,8 +69,12 @@ def _input_most(single: Mapping[str, Any], model: str | None, known: Mapping[str
     limit, local = input_limit(model), input_scan(single)
     total: int | None = local.most
     for elsewhere in local.elsewhere:
-        names = references(fields(elsewhere))
+        found = fields(elsewhere)
+        names = references(found)
+        # What a request calls a film is counted by its length, whatever its upload called it.
+        kinds = [str(value) for path, value in found if path[-1] == "mimetype" and value]
         is_known = bool(names) and all(name in known for name in names)
+        is_known = is_known and all(media_tokens_most(kind, 0) is not None for kind in kinds)
         total = None if total is None or not is_known else total + sum(known[name] for name in names)
     bounds = [most for most in (total, limit) if most is not None]
     if not bounds:
@@ -82,13 +86,12 @@ def _input_most(single: Mapping[str, Any], model: str | None, known: Mapping[str
 
 
 def file_tokens(shown: Mapping[str, Any]) -> int | None:
-    """Bound what a file is as input, by its type and size; None where the provider does not say."""
+    """Bound what a file is as input, by its type and size; None where they do not tell, or the provider does not."""
     size = file_bytes(shown)
-    if size is None:
+    if size is None or media_tokens_most(str(shown.get("mimeType")), size) is None:
         return None
-    by_type = media_tokens_most(str(shown.get("mimeType")), size)
-    # The request may call the file something else than its upload did.
-    return max(size, IMAGE_TOKENS_MOST, by_type or 0)
+    # The request may call a text an image, and an image a text.
+    return max(size, IMAGE_TOKENS_MOST)
 
 
 def cache_tokens(shown: Mapping[str, Any]) -> int | None:

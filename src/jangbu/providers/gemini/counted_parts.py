@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from jangbu.providers.gemini.treatment import treatment
+
 __all__ = ["count_request"]
 
 _MEDIA = {"image": "image/jpeg", "audio": "audio/wav", "video": "video/mp4", "document": "application/pdf"}
@@ -54,8 +56,10 @@ def _interaction_media(value: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     kind = value.get("mime_type") or usual or _UNKNOWN
     if isinstance(value.get("uri"), str):
-        return {"fileData": {"fileUri": value["uri"], "mimeType": kind}}
-    return {"inlineData": {"data": value["data"], "mimeType": kind}} if isinstance(value.get("data"), str) else None
+        return {"fileData": {"fileUri": value["uri"], "mimeType": kind}, **treatment(value)}
+    if isinstance(value.get("data"), str):
+        return {"inlineData": {"data": value["data"], "mimeType": kind}, **treatment(value)}
+    return None
 
 
 def _chat_media(value: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -1,16 +1,15 @@
 """The most tokens that the input of a request can be: bytes of text, and published figures for media."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jangbu.providers.gemini.counts import read_count
 from jangbu.providers.gemini.media import media_tokens_most
 
 _FIXED_TOKENS = 64
 _TURN_TOKENS = 16
-_FRAMES_MOST = 1_000
 _NOT_LOCAL = {
     "fileData",
     "file_data",
@@ -34,8 +33,16 @@ _NOT_LOCAL = {
 }
 _INLINE = {"inlineData", "inline_data"}
 _TAKEN = _NOT_LOCAL | _INLINE
-_SPECIAL = _NOT_LOCAL | _INLINE | {"type", "uri", "image_url", "input_audio"}
+_RESOLUTION = ("mediaResolution", "media_resolution")
+_TREATMENT = ("mediaProcessing", "media_processing")
+_NUMBER = ("numTokens", "num_tokens")
+_HOW = frozenset({*_RESOLUTION, *_TREATMENT})
+_SPECIAL = {*_TAKEN, *_HOW, "type", "uri", "image_url", "input_audio"}
 """The fields that make an object more than text; most objects have none of them."""
+_EXTRACTED = {"documentMetadata", "document_metadata", "spreadsheetMetadata", "spreadsheet_metadata", "processing"}
+"""What may have more taken out of a document than its text: pictures of pages, whose number its size does not tell."""
+_AS_IT_IS = frozenset({"static", "mediaprocessingunspecified"})
+"""How media are read that are put into the context once. By any other way the model itself goes through them."""
 _INTERACTION_MEDIA = {"image", "audio", "video", "document"}
 _DEPTH_MOST = 64
 _LONG = 4_096
@@ -46,17 +53,23 @@ _WRITER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=st
 class InputScan:
     """The most tokens that a request brings along, and the fields that name what is kept elsewhere.
 
-    An empty one stands for what cannot be bounded by anybody.
+    An empty one stands for what only the provider can bound.
     """
 
     most: int
     elsewhere: tuple[Mapping[str, Any], ...]
+    is_gone_through: bool = False
+    """Whether the model goes through media at will, and is fed what it looks at while the call runs."""
+
+    @property
+    def bound(self) -> int | None:
+        """The most tokens of the whole input, or None where only the provider can tell."""
+        return None if self.elsewhere else self.most
 
 
 def input_most(body: Mapping[str, Any]) -> int | None:
-    """Bound the input of a request of any surface, or None where it names what is kept elsewhere."""
-    found = input_scan(body)
-    return None if found.elsewhere else found.most
+    """Bound the input of a request of any surface, or None where only the provider can."""
+    return input_scan(body).bound
 
 
 def input_scan(body: Mapping[str, Any]) -> InputScan:
@@ -65,7 +78,7 @@ def input_scan(body: Mapping[str, Any]) -> InputScan:
     text = scan.without_media(body, 0)
     written = _WRITER.encode(text).encode("utf-8", "surrogatepass")
     most = len(written) + scan.long + scan.media + scan.objects * _TURN_TOKENS + _FIXED_TOKENS
-    return InputScan(most, tuple(scan.elsewhere))
+    return InputScan(most, tuple(scan.elsewhere), scan.is_gone_through)
 
 
 class _Scan:
@@ -75,6 +88,7 @@ class _Scan:
         self.media = 0
         self.long = 0
         self.objects = 0
+        self.is_gone_through = False
         self.elsewhere: list[Mapping[str, Any]] = []
 
     def without_media(self, value: Any, depth: int) -> Any:
@@ -104,25 +118,31 @@ class _Scan:
         elsewhere = {name: value[name] for name in _NOT_LOCAL if value.get(name)}
         if elsewhere:
             self.elsewhere.append(elsewhere)
+        if not _HOW.isdisjoint(value):
+            self._take_how(value)
         if self._take_media(value):
             return True
-        if any(isinstance(value.get(name), Mapping) for name in _INLINE):
-            self._take_inline(value)
+        for name in _INLINE:
+            if isinstance(blob := value.get(name), Mapping):
+                self._add(value, blob.get("mimeType", blob.get("mime_type")), blob.get("data"))
         return False
 
-    def _take_inline(self, part: Mapping[str, Any]) -> None:
-        """Bound the inline data of a generateContent part."""
-        blob = next(part[name] for name in _INLINE if isinstance(part.get(name), Mapping))
-        metadata = part.get("videoMetadata", part.get("video_metadata"))
-        frames = metadata.get("fps", 1) if isinstance(metadata, Mapping) else 1
-        self._add(blob.get("mimeType", blob.get("mime_type")), blob.get("data"), frames)
+    def _take_how(self, part: Mapping[str, Any]) -> None:
+        """Add the tokens that a part asks its media to have, to those that others of their kind have at most."""
+        self.is_gone_through |= any(_goes_through(part.get(name)) for name in _TREATMENT)
+        given = [inner for name in _RESOLUTION if isinstance(inner := part.get(name), Mapping)]
+        for asked in (read_count(inner[name]) for inner in given for name in _NUMBER if name in inner):
+            self.media += max(asked or 0, 0)
+            if asked is not None and asked < 0:
+                self.elsewhere.append({})
 
     def _take_media(self, value: Mapping[str, Any]) -> bool:
         """Bound media of an interaction (``type`` and ``data``) or of an OpenAI message (``image_url``)."""
         if value.get("uri"):
             self.elsewhere.append({})
         if str(value.get("type")) in _INTERACTION_MEDIA and ("data" in value or "uri" in value):
-            self._add(value.get("mime_type", f"{value['type']}/unknown"), value.get("data"), 1)
+            self.is_gone_through |= _goes_through(value.get("processing"))
+            self._add(value, value.get("mime_type", f"{value['type']}/unknown"), value.get("data"))
             return True
         image = value.get("image_url")
         address = image.get("url") if isinstance(image, Mapping) else image
@@ -131,28 +151,26 @@ class _Scan:
             if not comma or not head.startswith("data:"):
                 self.elsewhere.append({})
             else:
-                self._add(head.removeprefix("data:"), data, 1)
+                self._add(value, head.removeprefix("data:"), data)
             return True
         audio = value.get("input_audio")
         if isinstance(audio, Mapping):
-            self._add(f"audio/{audio.get('format', 'unknown')}", audio.get("data"), 1)
+            self._add(value, f"audio/{audio.get('format', 'unknown')}", audio.get("data"))
             return True
         return False
 
-    def _add(self, mime_type: object, data: object, frames: object) -> None:
+    def _add(self, holder: Mapping[str, Any], mime_type: object, data: object) -> None:
+        """Bound media that come along in an object, which may say what is taken out of them."""
         # Text that cannot be decoded here is bounded by its encoded length, which is longer.
         size = len(data) if isinstance(data, str | bytes) else 0
-        most = media_tokens_most(str(mime_type), size, frames_per_second=_frames_per_second(frames))
-        if most is None:
+        most = media_tokens_most(str(mime_type), size)
+        if most is None or any(holder.get(name) for name in _EXTRACTED):
             self.elsewhere.append({})
         else:
             self.media += most
 
 
-def _frames_per_second(given: object) -> int:
-    """Read how many pictures a second of a video has; numbers may be texts, as JSON of protocol buffers has them."""
-    try:
-        frames = float(given) if isinstance(given, str | int | float) else 1.0
-    except ValueError:
-        return 1
-    return math.ceil(frames) if 1 < frames < _FRAMES_MOST else 1
+def _goes_through(treatment: object) -> bool:
+    """Tell whether media are treated so that the model goes through them: google-genai calls that ``agentic``."""
+    kind = treatment.get("type") if isinstance(treatment, Mapping) else treatment
+    return kind is not None and str(kind).replace("_", "").lower() not in _AS_IT_IS

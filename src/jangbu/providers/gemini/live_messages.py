@@ -14,10 +14,11 @@ from jangbu.domain.usage import COUNT_MAX
 from jangbu.errors import InvalidInput, NotOffered
 from jangbu.providers.gemini import request
 from jangbu.providers.gemini.fields import fields, folded, listed
-from jangbu.providers.gemini.input_bound import input_most
+from jangbu.providers.gemini.input_bound import input_scan
 from jangbu.providers.gemini.json_values import load
 from jangbu.providers.gemini.media import AUDIO_TOKENS_PER_SECOND
 from jangbu.providers.gemini.references import references, session_name
+from jangbu.providers.gemini.tool_bound import fed_back_most
 
 __all__ = ["ClientMessage", "ServerMessage", "Setup"]
 
@@ -32,11 +33,20 @@ _MODEL = re.compile(
     r"(?:models/|(?:projects/[A-Za-z0-9._~-]{1,200}/locations/[A-Za-z0-9._~-]{1,200}/)?publishers/google/models/)?"
     r"([A-Za-z0-9][A-Za-z0-9._-]{0,127})"
 )
-_PCM_RATE = re.compile(r"audio/(?:pcm|l16)(?:;[^,]*?rate=(\d{4,6}))?", re.IGNORECASE)
+_PCM = re.compile(r"audio/(?:pcm|l16)\s*(?:;(?P<how>.*))?", re.IGNORECASE | re.DOTALL)
+_RATE = re.compile(r"(?:^|;)\s*rate\s*=\s*(\d{1,6})\s*(?:;|$)", re.IGNORECASE)
 _BLOBS = ("audio", "video")
 _CHUNKS = ("mediaChunks", "media_chunks")
 _REALTIME = ("realtimeInput", "realtime_input")
 _TURN_ENDS = (("activityEnd", "activity_end"), ("text",))
+
+
+@dataclass(frozen=True, slots=True)
+class _Added:
+    """The most tokens that a message adds to the prompt, and whether the model goes through media of it at will."""
+
+    most: int
+    is_gone_through: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,7 @@ class Setup:
         # A setup limits the output as the body of a generateContent does, in the same words.
         bounds = request.bounds("generateContent", setup, found[1])
         resumes = next((name for name in references(fields(setup)) if name.startswith("sessions/")), None)
-        return cls(setup, path, found[1], replace(bounds, input_most=_bounded(setup)), resumes)
+        return cls(setup, path, found[1], replace(bounds, input_most=_bounded(setup).most, input_limit=None), resumes)
 
     @property
     def can_resume(self) -> bool:
@@ -89,6 +99,8 @@ class ClientMessage:
     body: Message = field(repr=False)
     input_most: int
     """The most tokens that it adds to the prompt. Speech is bounded by its length in time."""
+    is_gone_through: bool
+    """Whether it has media that the model goes through at will."""
     asks: bool
     """Whether the model has to answer it. Speech does not ask, nor does its end: there may be only silence."""
 
@@ -97,7 +109,19 @@ class ClientMessage:
         """Read a message of the client. Raises InvalidInput where it sets up again."""
         if "setup" in message:
             raise InvalidInput("a session is set up once, by its first message")
-        return cls(message, _input_most(message), _ends_turn(message) or _answers_call(message))
+        added = _added(message)
+        return cls(message, added.most, added.is_gone_through, _ends_turn(message) or _answers_call(message))
+
+    def fed_back_most(self, model: str) -> int:
+        """Bound what is fed back in the turns that follow: by the tools that an update of the context puts in place of
+        those of the setup (``LiveClientContextUpdate`` of google-genai 3.4.0), and where the model goes through media.
+        """
+        update = _object(_member(self.body, "contextUpdate", "context_update"))
+        if not (update or self.is_gone_through):
+            return 0
+        given = _member(update, "tools")
+        tools = given.get("tools") if isinstance(given, Mapping) else given
+        return fed_back_most({"tools": tools}, model, is_gone_through=self.is_gone_through)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +166,7 @@ class ServerMessage:
         )
 
 
-def _input_most(message: Message) -> int:
+def _added(message: Message) -> _Added:
     heard = _member(message, *_REALTIME)
     if not isinstance(heard, Mapping):
         return _bounded(message)
@@ -150,7 +174,8 @@ def _input_most(message: Message) -> int:
     blobs = [_object_given(blob) for blob in given]
     beside = {name: value for name, value in heard.items() if name not in (*_BLOBS, *_CHUNKS)}
     beside |= {name: value for name, value in message.items() if value is not heard}
-    return sum(_blob_bound(blob) for blob in blobs) + (_bounded(beside) if beside else 0)
+    told = _bounded(beside) if beside else _Added(0, is_gone_through=False)
+    return replace(told, most=sum(_blob_bound(blob) for blob in blobs) + told.most)
 
 
 def _ends_turn(message: Message) -> bool:
@@ -188,14 +213,18 @@ def _member(holder: Message, *names: str) -> Any:
 
 def _blob_bound(blob: Message) -> int:
     data, kind = blob.get("data"), str(_member(blob, "mimeType", "mime_type"))
-    pcm = _PCM_RATE.match(kind)
-    if pcm is None or not isinstance(data, str):
-        return _bounded({"inlineData": blob})
-    bytes_per_second = max(int(pcm[1] or PCM_RATE), 1) * 2
+    pcm = _PCM.fullmatch(kind)
+    how = (pcm and pcm["how"]) or ""
+    rate = _RATE.search(how)
+    if pcm is None or not isinstance(data, str) or (rate is None and "rate" in how.lower()):
+        return _bounded({"inlineData": blob}).most
+    bytes_per_second = max(int(rate[1]) if rate else PCM_RATE, 1) * 2
     return len(data) * 3 // 4 * AUDIO_TOKENS_PER_SECOND // bytes_per_second + 1
 
 
-def _bounded(message: Message) -> int:
-    """Bound a message. What it names that is kept elsewhere may fill the context: Live has no countTokens."""
-    most = input_most(message)
-    return min(len(json.dumps(message, default=str)) + CONTEXT_MOST if most is None else most, COUNT_MAX)
+def _bounded(message: Message) -> _Added:
+    """Bound a message. What of it only the provider can bound may fill the context: Live has no countTokens."""
+    found = input_scan(message)
+    most = found.bound
+    most = len(json.dumps(message, default=str)) + CONTEXT_MOST if most is None else most
+    return _Added(min(most, COUNT_MAX), found.is_gone_through)

@@ -11,7 +11,7 @@ from typing import Any
 
 from jangbu.domain.flow import Bounds
 from jangbu.providers.gemini.fields import listed
-from jangbu.providers.gemini.input_bound import input_most
+from jangbu.providers.gemini.input_bound import input_most, input_scan
 from jangbu.providers.gemini.limits import input_limit, output_limit
 from jangbu.providers.gemini.output_bound import output_bound, with_output_limit
 from jangbu.providers.gemini.tool_bound import fed_back_most
@@ -36,8 +36,9 @@ _OTHER_UNITS = Bounds(1, 0, output_chosen=True)
 def bounds(path_or_verb: str, body: Mapping[str, Any], model: str | None) -> Bounds:
     """Bound a request by its path (or its verb alone), its body and the model it asks for.
 
-    ``input_most`` is None where only the provider can tell: a file or page named by URI, cached content, an earlier
-    interaction. What is free is bounded by 0, what is paid for by other units by 1, and what is stored by its content.
+    ``input_most`` is None where only the provider can tell: a file or page named by URI, a film, a recording or a
+    document that comes along, cached content, an earlier interaction. What is free is bounded by 0, what is paid for by
+    other units by 1, and what is stored by its content.
     """
     verb = verb_of(path_or_verb)
     if verb in _FREE:
@@ -59,13 +60,16 @@ def verb_of(path_or_verb: str) -> str | None:
 
 def _generate_bounds(verb: str | None, body: Mapping[str, Any], model: str | None) -> Bounds:
     output = output_bound(verb, body, model)
+    scan = input_scan(body)
+    most = scan.bound
     return Bounds(
-        _within(input_most(body), model),
+        None if most is None else _within(most, model),
         output.most,
         output.is_chosen,
         output.candidates,
-        fed_back_most(body, model),
+        fed_back_most(body, model, is_gone_through=scan.is_gone_through),
         output.takes_limit,
+        input_limit(model) if most is None else None,
     )
 
 

@@ -1,14 +1,17 @@
 """What the provider's own tools may feed back into the input of a call while it runs: pages, results, output of code.
 
 No request tells how much that is, and countTokens does not either. A tool that reads what the caller points it to may
-feed back as much as the model takes. What a search gives is the provider's own: in 251 recorded answers no search fed
-back more than 1,534 tokens, and ten times that is held for.
+feed back as much as the model takes, and so may an environment in which code runs, and a film that the model goes
+through at will instead of being shown it once (``environment`` and ``mediaProcessing`` in google-genai 3.4.0). What a
+search gives is the provider's own: in 251 recorded answers no search fed back more than 1,534 tokens, and ten times
+that is held for.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jangbu.providers.gemini.fields import folded, listed
+from jangbu.providers.gemini.input_bound import input_scan
 from jangbu.providers.gemini.limits import input_limit
 
 __all__ = ["INPUT_MOST_UNKNOWN", "fed_back_most", "reads_at_will"]
@@ -23,21 +26,22 @@ _OF_THE_CALLER = frozenset({"function", "functiondeclarations", "computeruse"})
 _SEARCHES = frozenset({"googlesearch", "googlesearchretrieval", "googlemaps", "enterprisewebsearch"})
 
 
-def fed_back_most(body: Mapping[str, Any], model: str | None) -> int:
-    """Bound what the tools of a request feed back. An agent uses tools of its own, whatever its request names.
+def fed_back_most(body: Mapping[str, Any], model: str | None, *, is_gone_through: bool = False) -> int:
+    """Bound what the tools of a request feed back. An agent, and a model in an environment, use tools of their own,
+    whatever the request names. ``is_gone_through`` tells whether the model goes through media of the request at will.
 
     A cache may bring tools along: see ``reads_at_will``, which keeps all but searches out of caches.
     """
     given = _members(body)
     tools = _tools(given)
-    if "agent" in given or _reads_at_will(tools):
+    if is_gone_through or "agent" in given or "environment" in given or _reads_at_will(tools):
         return input_limit(model) or INPUT_MOST_UNKNOWN
     return SEARCH_MOST if "cachedcontent" in given or not _SEARCHES.isdisjoint(tools) else 0
 
 
 def reads_at_will(body: Mapping[str, Any]) -> bool:
-    """Tell whether a request names a tool that may feed back as much as the model takes; an unknown one may."""
-    return _reads_at_will(_tools(_members(body)))
+    """Tell whether a request names what may feed back as much as the model takes; an unknown tool may."""
+    return input_scan(body).is_gone_through or _reads_at_will(_tools(_members(body)))
 
 
 def _reads_at_will(tools: Iterable[str]) -> bool:
