@@ -34,8 +34,6 @@ STATUS_MOST = 599
 TOO_MANY_REQUESTS = 429
 SECRET_BYTES_LEAST = 16
 """Google's keys and tokens are longer; what is shorter might stand in any answer."""
-_QUOTA_PROJECT = b"x-goog-user-project"
-"""Goes with a token and is no secret: the names of what Google keeps for the project begin with it."""
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -50,9 +48,8 @@ class UpstreamFailure(UpstreamUnreachable):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A request to the provider: the rebuilt path and query, and the headers that may pass.
-
-    ``target`` may be a whole address, of a host that the provider or the settings named.
+    """A request to the provider: the rebuilt path and query, or a whole address of a host that the provider or the
+    settings named, and the headers that may pass.
     """
 
     method: str
@@ -260,7 +257,8 @@ class Upstream:
         if answer.status > STATUS_MOST:
             answer.close()
             raise UpstreamFailure(f"Gemini answered with the status {answer.status}", may_have_left=True)
-        secrets = [value.removeprefix(b"Bearer ") for name, value in own if name != _QUOTA_PROJECT]
+        # The project whose quota is used is no secret: the names of what Google keeps for it begin with it.
+        secrets = [value.removeprefix(b"Bearer ") for name, value in own if name != b"x-goog-user-project"]
         return UpstreamAnswer(answer, secrets)
 
     def _address(self, target: str) -> str:
