@@ -31,7 +31,7 @@ from jangbu.domain.flow import (
     metered_call,
 )
 from jangbu.domain.usage import Counts, Source, Surface, Usage
-from jangbu.errors import InsufficientBalance, JangbuError, UncountedInput
+from jangbu.errors import InsufficientBalance, JangbuError
 
 CALL = Call(UUID(int=1), "kim", "text_generation", "gemini-2.5-flash", Bounds(100, 1000, output_chosen=True))
 USAGE = Usage(Surface.GENERATE_CONTENT, Counts(10, 20, total=30), Source.REPORTED)
@@ -181,33 +181,6 @@ def test_what_takes_no_limit_is_held_for_in_full_or_refused(
     assert driver.asked(Send) == [Send(call, None)]
 
 
-def test_who_affords_all_that_the_model_takes_in_waits_for_no_count() -> None:
-    call = replace(CALL, bounds=Bounds(None, 100, output_chosen=True, input_limit=1_000))
-    driver = Driver(available=1_100, counted=40)
-    driver.drive(call)
-    assert [type(effect) for effect in driver.effects] == [TakeHold, Send, Settle]
-    assert [driver.answer(effect) for effect in driver.asked(TakeHold)] == [Held(1_100)]
-
-
-@pytest.mark.parametrize(("output_chosen", "limit"), [(True, None), (False, 600)])
-def test_rather_than_write_less_beside_all_that_the_model_takes_in_the_input_is_counted(
-    output_chosen: bool, limit: int | None
-) -> None:
-    call = replace(CALL, bounds=Bounds(None, 600, output_chosen=output_chosen, input_limit=1_000))
-    driver = Driver(available=1_099, counted=40)
-    driver.drive(call)
-    assert [type(effect) for effect in driver.effects] == [TakeHold, CountInput, TakeHold, Send, Settle]
-    assert driver.asked(Send) == [Send(call, limit)]
-
-
-def test_what_is_not_counted_is_not_sent_to_who_cannot_afford_all_that_the_model_takes_in() -> None:
-    call = replace(CALL, bounds=Bounds(None, 100, output_chosen=True, input_limit=1_000))
-    driver = Driver(available=1_099, counted=None)
-    with pytest.raises(UncountedInput):
-        driver.drive(call)
-    assert driver.asked(Send) == []
-
-
 def test_an_input_that_nobody_can_bound_is_not_sent() -> None:
     call = replace(CALL, bounds=Bounds(None, 100, output_chosen=True))
     driver = Driver(available=10_000, counted=None)
@@ -225,7 +198,6 @@ BOUNDS = st.builds(
     candidates=st.just(CANDIDATES),
     fed_back_most=st.sampled_from([0, 16_384, 1_048_576]),
     takes_limit=st.booleans(),
-    input_limit=st.none() | st.integers(5000, 150_000),
 )
 
 

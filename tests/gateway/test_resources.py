@@ -146,7 +146,10 @@ USES = [
     ),
     pytest.param(
         INTERACTIONS,
-        {"model": FLASH, "input": [{"type": "function_result", "result": {"items": [{"uri": "FILE_URI"}]}}]},
+        {
+            "model": FLASH,
+            "input": [{"type": "function_result", "result": {"items": [{"type": "image", "uri": "FILE_URI"}]}}],
+        },
         id="a file in what a function gives back",
     ),
     pytest.param(

@@ -61,10 +61,10 @@ def test_line_ends_may_be_written_otherwise(written: bytes) -> None:
 
 
 @pytest.mark.parametrize("model", [None, "gemini-embedding-001"])
-def test_input_that_no_limit_bounds_is_not_bounded(model: str | None) -> None:
+def test_input_that_nothing_bounds_counts_with_all_that_any_model_takes(model: str | None) -> None:
     found = read([FILE])
     assert found is not None
-    assert found.bounds(model, writes=True).input_most is None
+    assert found.bounds(model, writes=True).input_most == found.input_most + 1_048_576
     assert found.bounds(FLASH, writes=True) == Bounds(found.input_most + 1_048_576, 21 + 65_536, output_chosen=True)
     assert found.bounds(FLASH, writes=False).output_most == 0
 

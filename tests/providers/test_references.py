@@ -135,9 +135,9 @@ def test_neither_depth_nor_lists_hide_anything() -> None:
             id="what a function gives back as items",
         ),
         pytest.param(
-            {"input": [{"type": "function_result", "result": {"Items": {"URI": "files/a1"}}}]},
+            {"input": [{"type": "function_result", "result": {"Items": {"URI": "files/a1", "mimeType": ""}}}]},
             "files/a1",
-            id="what a function gives back as an item without a type",
+            id="what a function gives back as an item without a type of its own",
         ),
         pytest.param(
             {"input": [{"type": "function_result", "result": {"type": "image", "uri": "files/a1"}}]},
@@ -147,10 +147,18 @@ def test_neither_depth_nor_lists_hide_anything() -> None:
         pytest.param(
             {"input": {"type": "function_result", "result": {"uri": "files/a1", "mime_type": "image/png"}}},
             "files/a1",
-            id="what a function gives back alone, without a type",
+            id="what a function gives back alone, without a type of its own",
         ),
         pytest.param(
-            {"input": [{"content": [{"type": "function_result", "result": {"items": [[{"uri": "files/a1"}]]}}]}]},
+            {
+                "input": [
+                    {
+                        "content": [
+                            {"type": "function_result", "result": {"items": [[{"type": "image", "uri": "files/a1"}]]}}
+                        ]
+                    }
+                ]
+            },
             "files/a1",
             id="what a function gives back in a turn",
         ),
@@ -234,9 +242,31 @@ def test_what_is_only_data_names_nothing(body: dict[str, Any]) -> None:
 
 
 def test_what_functions_give_back_is_read_in_its_order() -> None:
-    given = {"items": [{"uri": "files/a"}, {"uri": "files/b"}], "more": {"type": "image", "uri": "files/c"}}
-    results = [{"type": "function_result", "result": given}, {"type": "image", "uri": "files/d"}]
+    a, b, c, d = ({"type": "image", "uri": f"files/{name}"} for name in "abcd")
+    results = [{"type": "function_result", "result": {"items": [a, b], "more": c}}, d]
     assert references(fields({"input": results})) == ("files/a", "files/b", "files/c", "files/d")
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"uri": "https://cars.example/1", "model": "Civic", "year": 2020},
+        {"type": "image", "model": "Canon EOS"},
+        {
+            "type": "image",
+            "uri": "files/a1",
+            "model": "Canon EOS",
+            "credential": "x",
+            "mime_type": "a",
+            "mimeType": "b",
+        },
+        {"uri": "/files/readme.md"},
+    ],
+)
+def test_what_a_function_gives_back_may_be_called_as_fields_of_a_request_are(result: dict[str, Any]) -> None:
+    found = fields({"model": "gemini-2.5-flash", "input": [{"type": "function_result", "result": result}]})
+    assert [value for path, value in found if path[-1] in ("model", "credential")] == ["gemini-2.5-flash"]
+    assert references(found) == (("files/a1",) if result["uri" if "uri" in result else "type"] == "files/a1" else ())
 
 
 def test_each_is_named_once_in_the_order_of_the_body() -> None:

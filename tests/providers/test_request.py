@@ -56,13 +56,6 @@ def test_images_are_bounded_by_the_piece_and_not_by_their_bytes() -> None:
     assert 2_240 <= small < 6_000
 
 
-def test_who_can_pay_for_all_that_the_model_takes_in_need_not_have_it_counted() -> None:
-    film = generate(asking(inline("video/mp4", 10)))
-    assert (film.input_most, film.input_limit, film.input_tried) == (None, 1_048_576, 1_048_576)
-    text = generate(asking({"text": "a"}))
-    assert (text.input_limit, text.input_tried) == (None, text.input_most)
-
-
 @pytest.mark.parametrize(
     "body",
     [

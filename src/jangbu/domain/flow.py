@@ -39,8 +39,6 @@ class Bounds:
     """The most that a call can cost, read from its request, in tokens.
 
     ``input_most`` is None where no local bound exists (a file named by URI, cached content, a film that comes along).
-    ``input_limit`` is then what the model takes in at most, where that is known: no input exceeds it, so who can afford
-    even that need not wait for a count.
     ``output_most`` is for all candidates together, thinking included; ``output_chosen`` tells whether the client set
     it. Where it did not, a smaller limit may be put in, so that one call does not lock a whole balance.
     ``fed_back_most`` is what the provider's own tools may feed back as input while the call runs. It is far more than
@@ -55,17 +53,11 @@ class Bounds:
     candidates: int = 1
     fed_back_most: int = 0
     takes_limit: bool = True
-    input_limit: int | None = None
 
     @property
     def output_is_fixed(self) -> bool:
         """Whether nothing smaller is put in to leave room for the next call."""
         return self.output_chosen or not self.takes_limit
-
-    @property
-    def input_tried(self) -> int | None:
-        """The input that is held for before anybody counts it; None where nothing bounds it."""
-        return self.input_limit if self.input_most is None else self.input_most
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,14 +219,12 @@ def _take_hold(call: Call) -> Generator[Effect, Any, int | None]:
     """Take a hold that covers the call; give the output limit for each candidate that has to be put in, if any."""
     bounds = call.bounds
     clamps = call.short_balance is ShortBalance.CLAMP and bounds.takes_limit
-    input_most = bounds.input_tried
+    input_most = bounds.input_most
     answer: Held | Refused | None = None
     if input_most is not None:
-        # All that the model takes in is held for only where the output stays as it is beside it.
-        answer = yield _hold_for(call, input_most, goes_on_with=_least(bounds), whole=bounds.input_most is None)
+        answer = yield _hold_for(call, input_most, goes_on_with=_least(bounds))
     if isinstance(answer, Refused) and answer.available < _least(bounds):
-        needed = _least(bounds) if bounds.input_most is None else answer.needed
-        raise InsufficientBalance(user=call.user, needed=needed, available=answer.available)
+        raise InsufficientBalance(user=call.user, needed=answer.needed, available=answer.available)
     if input_most is None or isinstance(answer, Refused):
         input_most = yield from _count_input(call)
         answer = yield _hold_for(call, input_most, goes_on_with=_ANYTHING if clamps else None)
@@ -276,11 +266,11 @@ def _count_input(call: Call) -> Generator[Effect, Any, int]:
     return call.bounds.input_most
 
 
-def _hold_for(call: Call, input_most: int, *, goes_on_with: int | None, whole: bool = False) -> TakeHold:
-    """Ask for the ``whole`` bound, or where the output is fixed, else for what leaves room for the next call."""
+def _hold_for(call: Call, input_most: int, *, goes_on_with: int | None) -> TakeHold:
+    """Ask for the whole bound where the output is fixed, else for what leaves room for the next call."""
     bounds = call.bounds
     most = least = input_most + bounds.output_most
-    if not (bounds.output_is_fixed or whole):
+    if not bounds.output_is_fixed:
         least = input_most + min(bounds.output_most, OUTPUT_LIMIT_LEAST * bounds.candidates)
     if bounds.fed_back_most:
         most += bounds.fed_back_most

@@ -57,7 +57,7 @@ class MeteredCall:
         effect = next(self._steps)
         while not isinstance(effect, Send):
             if isinstance(effect, CountInput):
-                if self.call.bounds.input_tried is None:
+                if self.call.bounds.input_most is None:
                     # No hold was tried, which would have told that there is nothing to pay with.
                     await require_able_to_pay(self._ledger, self.call.user)
                 effect = self._steps.send(await count_input())

@@ -21,6 +21,7 @@ from jangbu.gateway.upstream import REDIRECT
 from jangbu.metering.resources import LaterCall, ResourceKind
 from jangbu.providers.gemini import request
 from jangbu.providers.gemini.continuation import CONTINUATION
+from jangbu.providers.gemini.counting import COUNTING_MODEL
 from jangbu.providers.gemini.fields import folded
 from jangbu.providers.gemini.references import continuation_name
 
@@ -28,8 +29,6 @@ __all__ = ["bounds_of", "finish", "input_tokens", "later_call"]
 
 KEPT_SECONDS = 60 * 24 * 3600
 """How long an interaction is its owner's: Google keeps it 55 days at most."""
-COUNTING_MODEL = "gemini-2.5-flash"
-"""What counts the input of an agent, which itself counts nothing."""
 SHOWN_BYTES_MAX = 32_000_000
 _RUNNING = frozenset({"in_progress", "queued"})
 _EARLIER, _TOKEN = "previousinteractionid", CONTINUATION

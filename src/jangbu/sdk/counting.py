@@ -7,6 +7,7 @@ from typing import Any
 
 from jangbu.domain.flow import Answered, Outcome
 from jangbu.providers.gemini import counting
+from jangbu.providers.gemini.continuation import without_continuation
 from jangbu.sdk.routes import Route
 from jangbu.telemetry import warn
 
@@ -19,7 +20,8 @@ class TokenCount:
     def __init__(self, route: Route, http_request: Any) -> None:
         self.request: Any = None
         self._route = route
-        self._asked: Mapping[str, Any] = http_request.data if isinstance(http_request.data, dict) else {}
+        given: Mapping[str, Any] = http_request.data if isinstance(http_request.data, dict) else {}
+        self._asked = without_continuation(given)
         body = counting.count_body(route.surface, route.platform, route.model, self._asked)
         if body is not None:
             self.request = copy.copy(http_request)

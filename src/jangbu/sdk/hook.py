@@ -9,6 +9,7 @@ from jangbu.domain.flow import Answered, Bounds, Call, Lost, Outcome
 from jangbu.domain.usage import Surface, Usage
 from jangbu.errors import InvalidAnswer
 from jangbu.providers.gemini import StreamMeter, parse, request
+from jangbu.providers.gemini.continuation import without_continuation
 from jangbu.providers.gemini.services import service_of
 from jangbu.sdk import attribution
 from jangbu.sdk.attribution import Attribution
@@ -74,7 +75,8 @@ class Hook:
 
     def bounds(self, route: Route, body: Mapping[str, Any]) -> Bounds:
         """Bound what a request can cost."""
-        return request.bounds(route.verb, body, route.model or model_of(body))
+        # What an earlier answer wrote is known to nobody here: a call that goes on from it is held for as one alone.
+        return request.bounds(route.verb, without_continuation(body), route.model or model_of(body))
 
     def limited(self, body: Mapping[str, Any], limit: int) -> dict[str, Any]:
         """Give a request's body with an output limit for each candidate put in."""

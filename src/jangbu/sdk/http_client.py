@@ -91,7 +91,7 @@ class _HttpTransport:
         """Bound the input by countTokens, where need be, and by what the interaction before used: both are free."""
         count = previous = None
         if (body := created.counted()) is not None:
-            count = _told(self._send(_counting(request, f"{created.model}:countTokens", body)))
+            count = _told(self._send(_counting(request, created.counting_model, body)))
         if created.previous is not None:
             previous = _told(self._send(_previous(request, created.previous)))
         return created.input_most(count, previous)
@@ -146,7 +146,7 @@ class _AsyncHttpTransport:
         """Bound the input by countTokens, where need be, and by what the interaction before used: both are free."""
         count = previous = None
         if (body := created.counted()) is not None:
-            count = _told(await self._send(_counting(request, f"{created.model}:countTokens", body)))
+            count = _told(await self._send(_counting(request, created.counting_model, body)))
         if created.previous is not None:
             previous = _told(await self._send(_previous(request, created.previous)))
         return created.input_most(count, previous)
@@ -205,11 +205,13 @@ def _told(response: Any) -> str | None:
     return response.text if response.status_code < HTTPStatus.BAD_REQUEST else None
 
 
-def _counting(request: Any, method: str, body: Mapping[str, Any]) -> Any:
+def _counting(request: Any, model: str, body: Mapping[str, Any]) -> Any:
     """Ask for a count with the credentials of the request that is counted, beside whose collection the models are."""
+    collection = request.url.path.rstrip("/").rpartition("/")[0]
+    models = f"{collection}/publishers/google/models" if "/projects/" in collection else f"{collection}/models"
     left_out = {"content-length", "accept"}
     headers = {header: value for header, value in request.headers.items() if header.lower() not in left_out}
-    url = request.url.copy_with(path=f"{request.url.path.rstrip('/').rpartition('/')[0]}/models/{method}")
+    url = request.url.copy_with(path=f"{models}/{model}:countTokens")
     content = json.dumps(body).encode()
     return type(request)("POST", url, headers=headers, content=content, extensions=dict(request.extensions))
 

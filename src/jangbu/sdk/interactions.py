@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from jangbu.domain.flow import Answered, Outcome, Rejected
 from jangbu.domain.usage import Source
-from jangbu.providers.gemini.counting import count_body, tokens_counted
+from jangbu.providers.gemini.counting import COUNTING_MODEL, count_body, tokens_counted
 from jangbu.sdk.drivers import CallInProgress
 from jangbu.sdk.hook import Hook, model_of
 from jangbu.sdk.later import Later, Work, identified, work_name
@@ -31,13 +31,14 @@ class CreatedInteraction:
         self._hook = hook
         self._route = route
         self._body = body
-        self.model = model_of(body) if "model" in body else None
+        self.counting_model = (model_of(body) if "model" in body else None) or COUNTING_MODEL
 
     def counted(self) -> Mapping[str, Any] | None:
         """Give the body of the countTokens request for what is added now; None where that is bounded without it."""
-        if self.model is None or self._added_most() is not None:
+        if self._added_most() is not None:
             return None
-        found: Mapping[str, Any] = count_body(self._route.surface, self._route.platform, self.model, self._alone())
+        model, alone = self.counting_model, self._alone()
+        found: Mapping[str, Any] = count_body(self._route.surface, self._route.platform, model, alone)
         return found
 
     def input_most(self, count: str | None, previous: str | None) -> int | None:

@@ -16,6 +16,7 @@ from jangbu.providers.gemini.app_resources import AppResource, Use, app_resource
 from jangbu.providers.gemini.fields import MODEL_FIELDS, Field, fields
 from jangbu.providers.gemini.limits import input_limit, output_limit
 from jangbu.providers.gemini.references import references
+from jangbu.providers.gemini.tool_bound import INPUT_MOST_UNKNOWN
 
 __all__ = ["LINE_BYTES_MAX", "BatchLines", "BatchLinesReader", "source_file"]
 
@@ -62,12 +63,12 @@ class BatchLines:
     def bounds(self, model: str | None, *, writes: bool) -> Bounds:
         """Bound the lines by the limits of the model that answers them; ``writes`` says whether it writes tokens.
 
-        ``input_most`` is None where a line's input is bounded by nothing.
+        What nothing bounds counts with all that the model takes.
         """
-        limit = input_limit(model)
+        limit = input_limit(model) or INPUT_MOST_UNKNOWN
         output = self.output_most + self.unlimited * output_limit(model) if writes else 0
-        most = None if self.unbounded and limit is None else self.input_most + self.unbounded * (limit or 0)
-        return Bounds(None if most is None else min(most, COUNT_MAX), min(output, COUNT_MAX), output_chosen=True)
+        most = self.input_most + self.unbounded * limit
+        return Bounds(min(most, COUNT_MAX), min(output, COUNT_MAX), output_chosen=True)
 
 
 class BatchLinesReader:

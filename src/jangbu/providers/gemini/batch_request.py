@@ -6,7 +6,6 @@ from typing import Any
 
 from jangbu.domain.flow import Bounds
 from jangbu.domain.usage import COUNT_MAX
-from jangbu.errors import UncountedInput
 from jangbu.providers.gemini import request
 from jangbu.providers.gemini.counts import read_count
 from jangbu.providers.gemini.fields import fields
@@ -14,6 +13,7 @@ from jangbu.providers.gemini.input_bound import input_scan
 from jangbu.providers.gemini.limits import input_limit
 from jangbu.providers.gemini.media import IMAGE_TOKENS_MOST, media_tokens_most
 from jangbu.providers.gemini.references import references
+from jangbu.providers.gemini.tool_bound import INPUT_MOST_UNKNOWN
 
 __all__ = ["batch_bounds", "cache_tokens", "file_bytes", "file_tokens", "with_output_limits"]
 
@@ -31,7 +31,7 @@ def batch_bounds(
     What their tools feed back is held for in full: many requests that overrun at once would be too much to let happen.
 
     ``known`` has the most tokens of files and caches, by name. A request that names anything else counts with all that
-    the model takes. Raises UncountedInput where that is not known either.
+    the model takes.
     """
     found: list[Bounds] = []
 
@@ -66,7 +66,7 @@ def with_output_limits(body: Mapping[str, Any], limit: int) -> Mapping[str, Any]
 
 def _input_most(single: Mapping[str, Any], model: str | None, known: Mapping[str, int]) -> int:
     """Bound the input of a request that names what is kept elsewhere."""
-    limit, local = input_limit(model), input_scan(single)
+    limit, local = input_limit(model) or INPUT_MOST_UNKNOWN, input_scan(single)
     total: int | None = local.most
     for elsewhere in local.elsewhere:
         found = fields(elsewhere)
@@ -76,13 +76,7 @@ def _input_most(single: Mapping[str, Any], model: str | None, known: Mapping[str
         is_known = bool(names) and all(name in known for name in names)
         is_known = is_known and all(media_tokens_most(kind, 0) is not None for kind in kinds)
         total = None if total is None or not is_known else total + sum(known[name] for name in names)
-    bounds = [most for most in (total, limit) if most is not None]
-    if not bounds:
-        raise UncountedInput(
-            "nothing tells how many tokens the input of a request of this batch has",
-            hint="send what it names along, inline or as an uploaded file",
-        )
-    return min(bounds)
+    return limit if total is None else min(total, limit)
 
 
 def file_tokens(shown: Mapping[str, Any]) -> int | None:

@@ -12,6 +12,7 @@ from jangbu.providers.gemini.fields import fields, folded, listed
 from jangbu.providers.gemini.limits import input_limit
 
 __all__ = [
+    "COUNTING_MODEL",
     "caches_uncounted",
     "count_body",
     "counted",
@@ -22,6 +23,8 @@ __all__ = [
     "with_count",
 ]
 
+COUNTING_MODEL = "gemini-2.5-flash"
+"""What counts the input of an agent, which itself counts nothing."""
 _COUNTED_BY_VERTEX = frozenset({"contents", "systeminstruction", "tools", "generationconfig"})
 """What countTokens of Vertex AI takes; of cached content it knows nothing."""
 _CACHE = "cachedcontent"
@@ -31,7 +34,7 @@ def count_body(surface: Surface | None, platform: Platform, model: str | None, b
     """Give the body of the countTokens request for the input of a request, or None where it cannot be asked."""
     match surface:
         case Surface.GENERATE_CONTENT | Surface.STREAM_GENERATE_CONTENT if platform is Platform.VERTEX:
-            return {name: value for name, value in body.items() if folded(name) in _COUNTED_BY_VERTEX}
+            return _for_vertex(body)
         case Surface.GENERATE_CONTENT | Surface.STREAM_GENERATE_CONTENT:
             return {"generateContentRequest": {**body, "model": f"models/{model}"}}
         case Surface.EMBED_CONTENT:
@@ -40,7 +43,8 @@ def count_body(surface: Surface | None, platform: Platform, model: str | None, b
         case Surface.OPENAI if "messages" not in body:
             return _contents({"parts": [{"text": text}]} for text in listed(body.get("input")))
         case Surface.OPENAI | Surface.INTERACTIONS if model is not None:
-            return {"generateContentRequest": count_request(model, body)}
+            asked = count_request(model, body)
+            return _for_vertex(asked) if platform is Platform.VERTEX else {"generateContentRequest": asked}
     return None
 
 
@@ -87,6 +91,10 @@ def with_count(outcome: Outcome, count: Mapping[str, Any] | None) -> Outcome:
     if usage.source is Source.NONE and Anomaly.INVALID_USAGE not in usage.anomalies:
         return Lost("the answer reports nothing, and its input could not be counted")
     return Answered(usage)
+
+
+def _for_vertex(asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: value for name, value in asked.items() if folded(name) in _COUNTED_BY_VERTEX}
 
 
 def _contents(given: Iterable[Any]) -> Any:

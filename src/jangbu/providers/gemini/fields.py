@@ -33,7 +33,7 @@ _ARGUMENTS = frozenset(
     }
 )
 _STEP_DATA = {"function_call": "arguments", "function_result": "result"}
-_RESULT, _ITEMS = "result", "items"
+_RESULT = "result"
 _CONTENT = frozenset({"audio", "document", "image", "text", "video"})
 """The types of an interaction's content (google-genai 3.4.0, ``_gaos/types/interactions/content.py``)."""
 
@@ -118,23 +118,22 @@ def _is_data(path: Path, name: str, data: str | None) -> bool:
 def _content_in(path: Path, result: dict[str, Any]) -> Sequence[Field]:
     """Give the content in the result of a function, the last first. All else in it is the function's own data.
 
-    A result may hold its content as ``items`` (google-genai 1.60, ``ResultItems``). There, and in its place, whatever
-    has a type of content's or a ``uri`` is taken for content; deeper in it, where nobody is known to read content, only
-    what has both.
+    Content has a type, its own or its media's, and names where it lies. It may stand anywhere in a result (google-genai
+    1.60 has it in the ``items`` of ``ResultItems``). Only where it lies is given: a function's own data may have any
+    names, also those of a request's fields.
     """
     found: list[Field] = []
-    waiting: list[tuple[Path, Any, bool]] = [(path, result, True)]
+    waiting: list[tuple[Path, Any]] = [(path, result)]
     while waiting:
-        place, value, may_be_content = waiting.pop()
+        place, value = waiting.pop()
         if isinstance(value, list):
-            waiting.extend((place, member, may_be_content) for member in reversed(value))
+            waiting.extend((place, member) for member in reversed(value))
         elif isinstance(value, dict):
             members = [(folded(name), member) for name, member in value.items()]
+            names = {name for name, _ in members}
             has_type = any(name == "type" and str(member).lower() in _CONTENT for name, member in members)
-            has_uri = any(name == "uri" for name, _ in members)
-            if (has_type and has_uri) or (may_be_content and (has_type or has_uri)):
-                found.append((place, value))
+            if "uri" in names and (has_type or "mimetype" in names):
+                found.append((place, {name: member for name, member in value.items() if folded(name) == "uri"}))
             else:
-                within = [((*place, name), member, place == path and name == _ITEMS) for name, member in members]
-                waiting.extend(reversed(within))
+                waiting.extend(reversed([((*place, name), member) for name, member in members]))
     return found[::-1]

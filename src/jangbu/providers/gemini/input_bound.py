@@ -17,8 +17,6 @@ _NOT_LOCAL = {
     "file_uri",
     "cachedContent",
     "cached_content",
-    "continuationToken",
-    "continuation_token",
     "previous_interaction_id",
     "gcsUri",
     "fileName",
@@ -31,6 +29,7 @@ _NOT_LOCAL = {
     "file_url",
     "fileUrl",
 }
+_CONTINUATION = ("continuationToken", "continuation_token")
 _INLINE = {"inlineData", "inline_data"}
 _TAKEN = _NOT_LOCAL | _INLINE
 _RESOLUTION = ("mediaResolution", "media_resolution")
@@ -75,6 +74,9 @@ def input_most(body: Mapping[str, Any]) -> int | None:
 def input_scan(body: Mapping[str, Any]) -> InputScan:
     """Bound what a request of any surface brings along, and find what it names beside."""
     scan = _Scan()
+    # Deeper in a request it is a parameter of somebody's function, as of any that gives its answers page by page.
+    if token := {name: body[name] for name in _CONTINUATION if body.get(name)}:
+        scan.elsewhere.append(token)
     text = scan.without_media(body, 0)
     written = _WRITER.encode(text).encode("utf-8", "surrogatepass")
     most = len(written) + scan.long + scan.media + scan.objects * _TURN_TOKENS + _FIXED_TOKENS

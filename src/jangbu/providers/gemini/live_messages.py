@@ -80,7 +80,7 @@ class Setup:
         # A setup limits the output as the body of a generateContent does, in the same words.
         bounds = request.bounds("generateContent", setup, found[1])
         resumes = next((name for name in references(fields(setup)) if name.startswith("sessions/")), None)
-        return cls(setup, path, found[1], replace(bounds, input_most=_bounded(setup).most, input_limit=None), resumes)
+        return cls(setup, path, found[1], replace(bounds, input_most=_bounded(setup).most), resumes)
 
     @property
     def can_resume(self) -> bool:

@@ -61,15 +61,13 @@ def verb_of(path_or_verb: str) -> str | None:
 def _generate_bounds(verb: str | None, body: Mapping[str, Any], model: str | None) -> Bounds:
     output = output_bound(verb, body, model)
     scan = input_scan(body)
-    most = scan.bound
     return Bounds(
-        None if most is None else _within(most, model),
+        _within(scan.bound, model),
         output.most,
         output.is_chosen,
         output.candidates,
         fed_back_most(body, model, is_gone_through=scan.is_gone_through),
         output.takes_limit,
-        input_limit(model) if most is None else None,
     )
 
 

@@ -82,6 +82,10 @@ fresh AS (
             (surface = 'embed_content' AND source = 'none')
             OR raw @> '{"members": [{"surface": "embed_content", "source": "none"}]}'
         ) AS is_uncounted,
+        cost_nano IS NULL AND (
+            (surface = 'embed_content' AND source = 'none' AND raw -> 'usage' = '[]')
+            OR raw @? '$.members[*] ? (@.surface == "embed_content" && @.source == "none" && @.usage.size() == 0)'
+        ) AS is_untold,
         cost_nano IS NULL
             AND NOT coalesce(
                 anomalies && ARRAY['usage_missing', 'usage_incomplete', 'invalid_usage', 'unknown_modality'], false
@@ -208,7 +212,7 @@ found AS (
             ('overrun', f.total > f.hold_amount, 'used ' || f.total || ' of a hold of ' || f.hold_amount),
             ('late', f.late, 'recorded when nothing was held for it any more'),
             ('partial', f.source = 'partial', 'the answer broke off; its last reported counts are charged'),
-            ('anomaly', f.is_uncounted AND f.anomalies IS NULL, 'usage_missing'),
+            ('anomaly', f.is_untold AND f.anomalies IS NULL, 'usage_missing'),
             ('anomaly', f.anomalies <> '{blocked}', array_to_string(array_remove(f.anomalies, 'blocked'), ', '))
     ) AS p (kind, applies, detail)
     WHERE (f.cost_nano IS NULL OR f.late OR f.source = 'partial' OR f.total > f.hold_amount OR f.anomalies IS NOT NULL)
