@@ -25,6 +25,11 @@ COUNTED = Usage(
 )
 SILENT = Usage(Surface.GENERATE_CONTENT, anomalies=(Anomaly.USAGE_MISSING,))
 NEGATIVE = replace(SILENT, anomalies=(Anomaly.INVALID_USAGE,), raw=({"promptTokenCount": -5},))
+PREDICTED = parse_object(
+    {"predictions": [{"embeddings": {"values": [0.5], "statistics": {"token_count": 10, "truncated": False}}}]},
+    surface=Surface.EMBED_CONTENT,
+    model="text-embedding-005",
+)
 UNCOUNTED = parse_object({"embedding": {"values": [0.5]}}, surface=Surface.EMBED_CONTENT)
 CACHE = parse_object({"usageMetadata": {"totalTokenCount": 900}}, surface=Surface.CACHED_CONTENTS)
 
@@ -51,6 +56,8 @@ def batch(*members: Usage) -> Usage:
     [
         pytest.param(COUNTED, ["unpriced"], id="counted"),
         pytest.param(SILENT, ["anomaly"], id="usage missing"),
+        pytest.param(PREDICTED, [], id="embeddings that are paid for by the character"),
+        pytest.param(batch(PREDICTED, COUNTED), [], id="such embeddings in a batch"),
         pytest.param(NEGATIVE, ["anomaly"], id="usage invalid"),
         pytest.param(replace(COUNTED, anomalies=(Anomaly.USAGE_INCOMPLETE,)), ["anomaly"], id="prompt not counted"),
         pytest.param(replace(COUNTED, anomalies=(Anomaly.UNKNOWN_MODALITY,)), ["anomaly"], id="unknown modality"),

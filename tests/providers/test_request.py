@@ -32,6 +32,15 @@ def input_most(body: dict[str, Any], model: str | None = "unheard-of") -> int:
     return most
 
 
+@pytest.mark.parametrize("name", ["continuationToken", "continuation_token"])
+def test_a_token_to_go_on_with_stands_at_the_top_and_a_functions_parameter_may_be_called_so(name: str) -> None:
+    schema = {"type": "object", "properties": {name: {"type": "string"}}}
+    tools = [{"functionDeclarations": [{"name": "list", "parameters": schema}]}]
+    answered = {"functionResponse": {"name": "list", "response": {name: "next"}}}
+    assert input_most(asking({"text": "hi"}, answered, tools=tools)) < 1_000
+    assert generate({**asking({"text": "hi"}), name: "next"}).input_most is None
+
+
 @given(st.lists(st.text(max_size=200), min_size=1, max_size=5), st.text(max_size=50), st.text(min_size=1, max_size=50))
 def test_input_is_at_least_the_bytes_of_all_text(texts: list[str], system: str, description: str) -> None:
     body = asking(
