@@ -92,7 +92,7 @@ async def charted(tab: Tab, id_: str) -> tuple[list[str], list[list[str]]]:
 def money(sums: Sequence[int | None], place: str = "cost_nano") -> str:
     """Write a sum of money as tables do: a dash where none of the calls has a price, at least so much where some."""
     line = dict(zip(SUMS, sums, strict=True))
-    if line["unpriced"] == line["calls"]:
+    if line["unpriced"] and line["unpriced"] == line["calls"]:
         return "–"
     return ("≥ " if line["unpriced"] else "") + FORMATS.money(line[place])
 
@@ -170,11 +170,10 @@ async def test_costs_are_those_of_the_page_by_model_by_service_and_by_day(opens:
     found_by_day = {(day_of(line, KATHMANDU), line["service"]): sums_of(line) for line in file.table}
     assert found_by_day == await summed(site, f"{DAY}, s.name", KATHMANDU)
     _, shown = await charted(tab, "by-service")
-    cost = SUMS.index("cost_nano")
     for at, (*_, total) in enumerate(shown):
         day = days_of(KATHMANDU)[0] + timedelta(days=at)
-        of_day = sum(sums[cost] or 0 for (when, _), sums in found_by_day.items() if when == day)
-        assert total == FORMATS.money(of_day), day
+        of_day = [sums for (when, _), sums in found_by_day.items() if when == day] or [(0,) * len(SUMS)]
+        assert total == money([sum(each or 0 for each in column) for column in zip(*of_day, strict=True)]), day
 
 
 BALANCES = """

@@ -1,4 +1,4 @@
-"""Media whose size does not tell their length: a call holds for Google's count of them, or for all that fits."""
+"""Media whose size does not tell their length: a call holds for Google's count of them, a batch for all that fits."""
 
 import asyncio
 import base64
@@ -57,14 +57,15 @@ async def test_a_film_is_counted_with_as_many_pictures_a_second_as_are_asked_for
     assert [part["videoMetadata"] for part in content["parts"] if "inlineData" in part] == [{"fps": 24}]
 
 
-async def test_who_can_pay_for_all_that_the_model_takes_in_waits_for_no_count(served: Stage) -> None:
+async def test_a_film_locks_no_more_than_it_is_counted_for(served: Stage) -> None:
     await served.open("lee", tokens=ALL + 1_000)
-    served.gemini.when(Behaviour(delay=0.5))
+    count(served, 5_000)
+    served.gemini.when(Behaviour(delay=0.5), path=":generateContent")
     call = asyncio.create_task(served.post(CALL, GENERATED, user="lee"))
     await asyncio.sleep(0.25)
-    assert await served.used("lee") == (0, ALL + 1_000)
+    assert await served.used("lee") == (0, 6_000)
     assert (await call)[0] == 200
-    assert came(served) == [f"POST {CALL}"]
+    assert came(served) == [f"POST {COUNT}", f"POST {CALL}"]
     assert (await served.used("lee"))[1] == 0
 
 

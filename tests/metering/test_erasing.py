@@ -134,7 +134,8 @@ async def test_every_figure_is_what_it_was_and_the_book_adds_up(
     await erase(ledger, "default", CANARY)
     assert await figures() == before
     assert await ledger.accounts.balance(CANARY) == balance
-    assert await ledger.accounts.history(CANARY) == entries
+    # The keys that callers chose may hold a name, and go.
+    assert await ledger.accounts.history(CANARY) == [replace(entry, key=None) for entry in entries]
     report = await Verification(ledger.database, "default", spools=()).run(
         recompute=ledger.pricing.reprice, restate=restated
     )
