@@ -3,7 +3,6 @@
 import os
 import platform
 import statistics
-import sysconfig
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,8 +77,7 @@ def write_results(measures: list[Measure], seconds: float, rounds: int) -> None:
 def measured_on() -> str:
     """Say when and on what machine a measurement took place, and by which Python."""
     machine = f"{os.cpu_count()} cores ({platform.machine()})"
-    with_them = "with" if "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "") else "without"
-    python = f"Python {platform.python_version()} that was built {with_them} optimisations"
+    python = f"Python {platform.python_version()}"
     return f"{datetime.now(UTC):%Y-%m-%d} on {machine}, {python}, the database on the same machine"
 
 

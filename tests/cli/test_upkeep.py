@@ -1,7 +1,6 @@
 """Looking after a ledger: verify, doctor, the schema, the settings."""
 
 import os
-import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,13 +74,6 @@ def test_a_doctor_finds_everything_in_order(jangbu: Jangbu) -> None:
     names = [check["name"] for check in found["checks"]]
     assert {"python", "google-genai", "postgresql", "durability", "clock", "schema", "prices"} <= set(names)
     assert {line.split()[0] for line in jangbu.ok("doctor").out.splitlines()[1:]} <= {"ok", "warn"}
-
-
-def test_a_doctor_tells_of_a_python_that_was_built_without_optimisations(jangbu: Jangbu) -> None:
-    [check] = [each for each in jangbu.json("doctor")["checks"] if each["name"] == "python"]
-    is_optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "--enable-optimizations")
-    assert check["state"] == "ok"
-    assert check["found"].endswith("built without optimisations") == bool(check["advice"]) == (not is_optimised)
 
 
 def test_a_doctor_who_finds_no_database_says_what_to_do_and_fails(offline: Jangbu) -> None:

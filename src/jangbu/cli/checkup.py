@@ -3,7 +3,6 @@
 import os
 import platform
 import shutil
-import sysconfig
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -39,7 +38,6 @@ _VERIFICATION = "verification"
 _VERIFIED_SECONDS_MAX = 7 * 86_400
 _ARCHIVE = "archive"
 _POLICIES = "row-level security"
-_OPTIMISED = "--enable-optimizations"
 _GENAI = "google-genai"
 _GENAI_OLDEST, _GENAI_NEXT = (1, 33), (4,)
 
@@ -86,12 +84,8 @@ async def examine(settings: Settings) -> list[Check]:
 
 
 def _python() -> Check:
-    """Tell the version, which an older Python could not have read this file to tell, and how it was built."""
-    version, built = platform.python_version(), sysconfig.get_config_var("CONFIG_ARGS")
-    if built is None or _OPTIMISED in built:
-        return Check("python", State.OK, version)
-    advice = f"one built with {_OPTIMISED}, as Debian's is, makes about a tenth more calls a second"
-    return Check("python", State.OK, f"{version}, built without optimisations", advice)
+    # An older Python could not have read this file.
+    return Check("python", State.OK, platform.python_version())
 
 
 def _genai() -> Check:
