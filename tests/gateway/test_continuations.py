@@ -64,6 +64,15 @@ def tokens_sent(served: Stage) -> list[str | None]:
     return [json.loads(request.body).get("continuationToken") for request in served.gemini.requests()]
 
 
+async def streamed(served: Stage) -> list[str | None]:
+    """Have Google's client ask for a stream; give the texts that it hands to the app."""
+    client = client_of(served).aio
+    stream = await client.models.generate_content_stream(model=FLASH, contents="a long story")
+    texts = [answer.text async for answer in stream]
+    await client.aclose()
+    return texts
+
+
 async def test_googles_client_goes_on_by_itself_and_each_hop_is_charged_once(served: Stage) -> None:
     stops_short(served)
     stops_short(served, 210, "c2Vjb25k")
@@ -90,11 +99,7 @@ async def test_googles_client_goes_on_by_itself_and_each_hop_is_charged_once(ser
 async def test_googles_client_goes_on_with_a_stream(served: Stage, last: list[dict[str, Any]], token: str) -> None:
     stops_short_in_events(served, *last)
     served.gemini.next("prompt=20; candidates=30; thoughts=0")
-    client = client_of(served).aio
-    stream = await client.models.generate_content_stream(model=FLASH, contents="a long story")
-    texts = [answer.text async for answer in stream]
-    await client.aclose()
-    assert texts[:2] == ["once ", "upon "]
+    assert (await streamed(served))[:2] == ["once ", "upon "]
     assert tokens_sent(served) == [None, token]
     assert [record.tokens for record in await records(served)] == [110, 50]
     assert await served.used() == (160, 0)
@@ -103,11 +108,7 @@ async def test_googles_client_goes_on_with_a_stream(served: Stage, last: list[di
 async def test_googles_client_goes_on_with_a_stream_that_broke_off(served: Stage) -> None:
     stops_short_in_events(served, chunk("upon ", 110), chunk("a time", 160), cut=2)
     served.gemini.next("prompt=20; candidates=30; thoughts=0")
-    client = client_of(served).aio
-    stream = await client.models.generate_content_stream(model=FLASH, contents="a long story")
-    texts = [answer.text async for answer in stream]
-    await client.aclose()
-    assert texts[:2] == ["once ", "upon "]
+    assert (await streamed(served))[:2] == ["once ", "upon "]
     assert tokens_sent(served) == [None, HALF_WAY]
     assert [record.tokens for record in await records(served)] == [110, 50]
     assert (await served.used(), await findings(served)) == ((160, 0), ["partial"])

@@ -14,7 +14,7 @@ from jangbu.gateway.bodies import json_object
 from jangbu.providers.gemini.app_resources import AppResource, Use
 from jangbu.providers.gemini.batch_lines import LINE_BYTES_MAX, NAMES_MAX, BatchLines, BatchLinesReader, source_file
 from jangbu.providers.gemini.fields import fields
-from jangbu.providers.gemini.tool_bound import INPUT_MOST_UNKNOWN
+from jangbu.providers.gemini.limits import INPUT_MOST_UNKNOWN
 
 FLASH = "gemini-2.5-flash"
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from jangbu.providers.gemini import request
-from jangbu.providers.gemini.tool_bound import INPUT_MOST_UNKNOWN, SEARCH_MOST, fed_back_most, reads_at_will
+from jangbu.providers.gemini.limits import INPUT_MOST_UNKNOWN
+from jangbu.providers.gemini.tool_bound import SEARCH_MOST, fed_back_most, reads_at_will
 
 FLASH = "gemini-2.5-flash"
 ALL = 1_048_576

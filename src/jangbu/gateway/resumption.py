@@ -13,15 +13,13 @@ from jangbu.errors import JangbuError, NotFound
 from jangbu.gateway.exchange import Exchange
 from jangbu.metering.resources import ResourceKind
 from jangbu.providers.gemini.continuation import without_continuation
-from jangbu.providers.gemini.limits import input_limit
+from jangbu.providers.gemini.limits import input_limit, largest_input
 from jangbu.providers.gemini.references import continuation_name
 
 __all__ = ["begun_anew", "context_of", "keep", "keep_continuations", "mark_of", "with_context"]
 
 KEPT_SECONDS = 48 * 3600
 """How long a handle is its user's: longer than Google takes it (the Gemini API for two hours after a session)."""
-CONTEXT_MOST_UNKNOWN = 1_048_576
-"""What the model of an agent, which nobody names, may take in."""
 _CONTEXT = "context_tokens"
 _KEY = "key_mark"
 _CONTINUATIONS = "continuations/"
@@ -47,7 +45,7 @@ async def keep_continuations(
     not known, as much as its model takes in.
     """
     known = None if usage is None or usage.source is Source.NONE else usage.total_tokens
-    context = known or input_limit(model) or CONTEXT_MOST_UNKNOWN
+    context = known or largest_input(model)
     for token in tokens:
         await keep(exchange, continuation_name(token), context, mark)
 

@@ -14,9 +14,8 @@ from jangbu.errors import InvalidInput
 from jangbu.providers.gemini import request
 from jangbu.providers.gemini.app_resources import AppResource, Use, app_resources
 from jangbu.providers.gemini.fields import MODEL_FIELDS, Field, fields
-from jangbu.providers.gemini.limits import input_limit, output_limit
+from jangbu.providers.gemini.limits import largest_input, output_limit
 from jangbu.providers.gemini.references import references
-from jangbu.providers.gemini.tool_bound import INPUT_MOST_UNKNOWN
 
 __all__ = ["LINE_BYTES_MAX", "BatchLines", "BatchLinesReader", "source_file"]
 
@@ -65,7 +64,7 @@ class BatchLines:
 
         What nothing bounds counts with all that the model takes.
         """
-        limit = input_limit(model) or INPUT_MOST_UNKNOWN
+        limit = largest_input(model)
         output = self.output_most + self.unlimited * output_limit(model) if writes else 0
         most = self.input_most + self.unbounded * limit
         return Bounds(min(most, COUNT_MAX), min(output, COUNT_MAX), output_chosen=True)

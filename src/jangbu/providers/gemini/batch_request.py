@@ -10,10 +10,9 @@ from jangbu.providers.gemini import request
 from jangbu.providers.gemini.counts import read_count
 from jangbu.providers.gemini.fields import fields
 from jangbu.providers.gemini.input_bound import input_scan
-from jangbu.providers.gemini.limits import input_limit
+from jangbu.providers.gemini.limits import largest_input
 from jangbu.providers.gemini.media import IMAGE_TOKENS_MOST, media_tokens_most
 from jangbu.providers.gemini.references import references
-from jangbu.providers.gemini.tool_bound import INPUT_MOST_UNKNOWN
 
 __all__ = ["batch_bounds", "cache_tokens", "file_bytes", "file_tokens", "with_output_limits"]
 
@@ -66,7 +65,7 @@ def with_output_limits(body: Mapping[str, Any], limit: int) -> Mapping[str, Any]
 
 def _input_most(single: Mapping[str, Any], model: str | None, known: Mapping[str, int]) -> int:
     """Bound the input of a request that names what is kept elsewhere."""
-    limit, local = input_limit(model) or INPUT_MOST_UNKNOWN, input_scan(single)
+    limit, local = largest_input(model), input_scan(single)
     total: int | None = local.most
     for elsewhere in local.elsewhere:
         found = fields(elsewhere)

@@ -8,6 +8,8 @@ from jangbu.providers.gemini.names import model_name
 
 OUTPUT_MOST_UNKNOWN = 65_536
 """What a model that is not in the table may write: the largest limit that Google publishes for any."""
+INPUT_MOST_UNKNOWN = 1_048_576
+"""What a model or an agent that is not in the table may take in: the input limit of every current text model."""
 _MODELS_KNOWN_MAX = 1_024
 
 
@@ -20,6 +22,11 @@ def output_limit(model: str | None, *, unknown: int = OUTPUT_MOST_UNKNOWN) -> in
 def input_limit(model: str | None) -> int | None:
     """Give the most tokens that a model takes in, or None where it is not known."""
     return _longest("input", model)
+
+
+def largest_input(model: str | None) -> int:
+    """Give the most tokens that a model takes in; where it is not known, what any such may."""
+    return input_limit(model) or INPUT_MOST_UNKNOWN
 
 
 @lru_cache(_MODELS_KNOWN_MAX)

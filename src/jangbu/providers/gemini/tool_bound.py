@@ -12,12 +12,10 @@ from typing import Any
 
 from jangbu.providers.gemini.fields import folded, listed
 from jangbu.providers.gemini.input_bound import input_scan
-from jangbu.providers.gemini.limits import input_limit
+from jangbu.providers.gemini.limits import largest_input
 
-__all__ = ["INPUT_MOST_UNKNOWN", "fed_back_most", "reads_at_will"]
+__all__ = ["fed_back_most", "reads_at_will"]
 
-INPUT_MOST_UNKNOWN = 1_048_576
-"""What a model or an agent that is not in the table may take in: the input limit of every current text model."""
 SEARCH_MOST = 16_384
 """What all searches of a call are taken to feed back at most."""
 
@@ -35,7 +33,7 @@ def fed_back_most(body: Mapping[str, Any], model: str | None, *, is_gone_through
     given = _members(body)
     tools = _tools(given)
     if is_gone_through or "agent" in given or "environment" in given or _reads_at_will(tools):
-        return input_limit(model) or INPUT_MOST_UNKNOWN
+        return largest_input(model)
     return SEARCH_MOST if "cachedcontent" in given or not _SEARCHES.isdisjoint(tools) else 0
 
 
