@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,39 @@ def test_workers_answer_and_one_that_is_killed_comes_back(jangbu: Jangbu, gemini
         [died] = [line for line in service.lines() if line["event"] == "log"]
         assert "worker.died" in died["message"]
         assert service.stop() == 0
+
+
+def sockets_of(pid: int) -> int:
+    return sum(each.readlink().name.startswith("socket:") for each in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def test_connections_that_come_at_once_are_divided_among_the_workers(jangbu: Jangbu, gemini: FakeGemini) -> None:
+    with serving(jangbu, "--workers", "2", gemini=gemini) as service, ExitStack() as open_until_counted:
+        before = {pid: sockets_of(pid) for pid in service.workers()}
+        for _ in range(64):
+            open_until_counted.enter_context(closing(socket.create_connection(("127.0.0.1", service.port))))
+        eventually(lambda: sum(sockets_of(pid) - before[pid] for pid in before) >= 64)
+        assert min(sockets_of(pid) - before[pid] for pid in before) >= 8
+
+
+def test_a_worker_that_takes_no_connections_is_stood_in_for_by_the_others(jangbu: Jangbu, gemini: FakeGemini) -> None:
+    with serving(jangbu, "--workers", "2", gemini=gemini) as service:
+        stalled = min(service.workers())
+        os.kill(stalled, signal.SIGSTOP)
+        try:
+            with ThreadPoolExecutor(8) as clients:
+                assert {status for status, _, _ in clients.map(lambda _: service.generate(), range(24))} == {200}
+        finally:
+            os.kill(stalled, signal.SIGCONT)
+        assert service.stop() == 0
+
+
+def test_a_port_that_workers_serve_on_is_nobody_elses(jangbu: Jangbu, gemini: FakeGemini) -> None:
+    with serving(jangbu, "--workers", "2", gemini=gemini) as service:
+        for workers in "12":
+            ended = jangbu("serve", "--port", str(service.port), "--workers", workers)
+            assert ended.code == 1
+            assert "cannot be listened on: Address already in use" in ended.error_line
 
 
 def test_whichever_worker_is_asked_tells_the_figures_of_all(jangbu: Jangbu, gemini: FakeGemini) -> None:

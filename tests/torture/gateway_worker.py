@@ -22,7 +22,7 @@ def live(life: Life, terms: Terms, listener: socket.socket, say: Say) -> None:
     settings = settings_of(life, terms)
     while True:
         try:
-            run(serve_on(settings, listener, None, lambda _stopping: say("ready")))
+            run(serve_on(settings, [listener], None, lambda _stopping: say("ready")))
         except DatabaseUnreachable:
             time.sleep(_PAUSE_SECONDS)
         else:

@@ -1,4 +1,4 @@
-"""The socket that is listened on, and the address under which people find it."""
+"""The sockets that are listened on, and the address under which people find them."""
 
 import socket
 
@@ -11,21 +11,42 @@ _MILLISECONDS_MAX = 2**31 - 1
 _UNSENT_BYTES = 128 * 1024
 
 
-def listen(host: str, port: int, *, client_seconds: int) -> socket.socket:
-    """Take the port before anything is started; a client may take no bytes for so long. Raises JangbuError."""
+def listen(host: str, port: int, *, workers: int, client_seconds: int) -> list[socket.socket]:
+    """Take the port before anything is started, with a socket for each worker; a client may take no bytes for so long.
+
+    Raises JangbuError.
+    """
+    listeners: list[socket.socket] = []
     try:
-        listener = socket.create_server((host, port), family=_family(host), backlog=_BACKLOG)
+        listeners.append(socket.create_server((host, port), family=_family(host), backlog=_BACKLOG))
+        if workers > 1:
+            # It is shared when it is taken, and not before: nobody else shall have it.
+            listeners[0].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        while len(listeners) < workers:
+            listeners.append(_beside(listeners[0]))
     except OSError as error:
+        for listener in listeners:
+            listener.close()
         reason = error.strerror or str(error)
         raise JangbuError(f"{host}:{port} cannot be listened on: {reason}", hint="choose another --port") from error
-    _limit_unread(listener, client_seconds)
-    return listener
+    for listener in listeners:
+        _limit_unread(listener, client_seconds)
+    return listeners
+
+
+def _beside(listener: socket.socket) -> socket.socket:
+    return socket.create_server(listener.getsockname()[:2], family=listener.family, backlog=_BACKLOG, reuse_port=True)
 
 
 def address(host: str, port: int, *, secure: bool) -> str:
     """Give the URL of the service."""
     shown = f"[{host}]" if ":" in host else host
     return f"{'https' if secure else 'http'}://{shown}:{port}"
+
+
+def _taken(host: str, port: int, error: OSError) -> JangbuError:
+    reason = error.strerror or str(error)
+    return JangbuError(f"{host}:{port} cannot be listened on: {reason}", hint="choose another --port")
 
 
 def _family(host: str) -> socket.AddressFamily:

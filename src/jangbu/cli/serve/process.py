@@ -1,12 +1,13 @@
-"""One process that serves: the ledger, the gateway and Jangbu's own pages behind uvicorn on a socket that listens."""
+"""One process that serves: the ledger, the gateway and Jangbu's own pages behind uvicorn on sockets that listen."""
 
 import asyncio
 import gc
 import logging
 import resource
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import cast
 
 import uvicorn
@@ -19,6 +20,7 @@ from jangbu.api.requests import Observed
 from jangbu.cli.serve.certificate import Certificate
 from jangbu.cli.serve.lines import log_format, logging_to_stderr
 from jangbu.cli.serve.memory import give_back_large_blocks
+from jangbu.cli.serve.neighbours import take_over
 from jangbu.cli.serve.protocol import Bounds, bounded
 from jangbu.cli.serve.served import Served
 from jangbu.cli.serve.stopping import Stopping
@@ -50,12 +52,13 @@ async def _open_silently(_metering: Metering) -> None:
 
 async def serve_on(
     settings: Settings,
-    listener: socket.socket,
+    listeners: Sequence[socket.socket],
     certificate: Certificate | None,
     ready: Callable[[Stopping], None],
     opened: Callable[[Metering], Awaitable[None]] = _open_silently,
 ) -> None:
-    """Serve until the process is asked to stop, then let calls finish and write what waits.
+    """Serve until the process is asked to stop, then let calls finish and write what waits. The first of ``listeners``
+    is its own, the others are its neighbours'.
 
     ``opened`` is called when the ledger is open, ``ready`` when connections are taken. Raises what the ledger and the
     settings raise, before that.
@@ -63,7 +66,7 @@ async def serve_on(
     stopping = Stopping()
     try:
         with logging_as_set(settings):
-            await _serve(settings, listener, certificate, stopping, ready, opened)
+            await _serve(settings, listeners, certificate, stopping, ready, opened)
     finally:
         stopping.end()
 
@@ -83,7 +86,7 @@ def logging_as_set(settings: Settings) -> Iterator[None]:
 
 async def _serve(
     settings: Settings,
-    listener: socket.socket,
+    listeners: Sequence[socket.socket],
     certificate: Certificate | None,
     stopping: Stopping,
     ready: Callable[[Stopping], None],
@@ -113,7 +116,7 @@ async def _serve(
         ready(stopping)
         if not settings.can_call:
             _log.warning("no call can be made: there is nothing to call Gemini with; %s", WHAT_TO_SET)
-        await server.serve(sockets=[listener])
+        await server.serve(sockets=[*listeners])
         await gateway.close(stopping.seconds_left(settings.stop_seconds_max))
         if dashboard is not None:
             await dashboard.close()
@@ -148,17 +151,22 @@ class _Server(uvicorn.Server):
             )
 
         loop, secure = asyncio.get_running_loop(), self.config.ssl
+        seconds = self._handshake_seconds if secure else None
+        assert sockets, "it serves on what was opened for it"
+        own, *neighbours = sockets
+        connect = partial(loop.connect_accepted_socket, made, ssl=secure, ssl_handshake_timeout=seconds)
         self.servers = [
             await loop.create_server(
-                made,
-                sock=listener,
-                ssl=secure,
-                backlog=self.config.backlog,
-                ssl_handshake_timeout=self._handshake_seconds if secure else None,
+                made, sock=own, ssl=secure, backlog=self.config.backlog, ssl_handshake_timeout=seconds
             )
-            for listener in sockets or ()
         ]
+        self._helping = asyncio.create_task(take_over(neighbours, connect))
         self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and wait for the ends of those that there are."""
+        self._helping.cancel()
+        await super().shutdown(sockets)
 
 
 def _configured(settings: Settings, app: Observed, certificate: Certificate | None) -> uvicorn.Config:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from jangbu.cli.serve.certificate import Certificate, given_certificate, self_signed_certificate
@@ -34,12 +35,16 @@ def start(session: Session, host: str, port: int, options: Mapping[str, Any], *,
     async def opened(metering: Metering) -> None:
         await offer_first_owner(settings, metering, url)
 
-    with listen(host, port, client_seconds=settings.client_seconds_max) as listener:
+    with ExitStack() as listening:
+        listeners = [
+            listening.enter_context(listener)
+            for listener in listen(host, port, workers=settings.workers, client_seconds=settings.client_seconds_max)
+        ]
         if settings.workers == 1:
-            run(serve_on(settings, listener, certificate, ready, opened))
+            run(serve_on(settings, listeners, certificate, ready, opened))
         else:
             # The parent only watches: it gets Python's own loop, which can put a worker in a process group of its own.
-            asyncio.run(serve_with_workers(settings, session, listener, certificate, ready, opened))
+            asyncio.run(serve_with_workers(settings, session, listeners, certificate, ready, opened))
 
 
 def _certificate(settings: Settings, host: str, *, self_signed: bool) -> Certificate | None:

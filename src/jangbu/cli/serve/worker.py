@@ -21,13 +21,13 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """Serve on the socket that the parent opened, until told to stop or until the parent is gone."""
+    """Serve on the sockets that the parent opened, until told to stop or until the parent is gone."""
     task = json.loads(sys.stdin.buffer.readline())
-    listener = socket.socket(fileno=task["listener"])
+    listeners = [socket.socket(fileno=number) for number in task["listeners"]]
     certificate = None if task["certificate"] is None else Certificate(*(Path(file) for file in task["certificate"]))
     try:
         settings = Session(**task["session"]).settings().model_copy(update={"log_format": task["log_format"]})
-        run(serve_on(settings, listener, certificate, _ready))
+        run(serve_on(settings, listeners, certificate, _ready))
     except JangbuError as error:
         tell_error(error.code, error.message, error.hint, as_json=False)
         return exit_code(error)

@@ -1,8 +1,9 @@
-"""Several processes that serve on one socket, and the one that watches over them.
+"""Several processes that serve on one port, and the one that watches over them.
 
-The parent opens the socket and holds the embedded server up; it answers nothing itself. Each worker is a program of its
-own (forking a process that has threads and connections would carry their halves along). It is told what to do by one
-line on its standard input, which stays open: when the parent dies in whatever way, the worker sees its end and stops.
+The parent opens their sockets and holds the embedded server up; it answers nothing itself. Each worker is a program of
+its own (forking a process that has threads and connections would carry their halves along). It is told what to do by
+one line on its standard input, which stays open: when the parent dies in whatever way, the worker sees its end and
+stops.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -55,15 +56,15 @@ class Task:
     log_format: str | None
     certificate: Certificate | None
 
-    def line(self, listener: socket.socket) -> bytes:
-        """Give it as the line that the worker reads."""
+    def line(self, listeners: Sequence[socket.socket]) -> bytes:
+        """Give it as the line that the worker reads. Its own socket is the first one."""
         told = {
             "session": asdict(self.session),
             "log_format": self.log_format,
             "certificate": None
             if self.certificate is None
             else [str(self.certificate.chain), str(self.certificate.key)],
-            "listener": listener.fileno(),
+            "listeners": [listener.fileno() for listener in listeners],
         }
         return json.dumps(told).encode() + b"\n"
 
@@ -71,7 +72,7 @@ class Task:
 async def serve_with_workers(
     settings: Settings,
     session: Session,
-    listener: socket.socket,
+    listeners: Sequence[socket.socket],
     certificate: Certificate | None,
     ready: Callable[[Stopping], None],
     opened: Callable[[Metering], Awaitable[None]],
@@ -84,7 +85,7 @@ async def serve_with_workers(
         async with database_address(settings):
             await _try(settings, opened)
             task = Task(session, settings.log_format, certificate)
-            crew = _Crew(settings, task, listener, Path(directory))
+            crew = _Crew(settings, task, listeners, Path(directory))
             await crew.serve(ready)
 
 
@@ -97,10 +98,10 @@ async def _try(settings: Settings, opened: Callable[[Metering], Awaitable[None]]
 class _Crew:
     """The workers, each watched by a task of its own."""
 
-    def __init__(self, settings: Settings, task: Task, listener: socket.socket, metrics: Path) -> None:
+    def __init__(self, settings: Settings, task: Task, listeners: Sequence[socket.socket], metrics: Path) -> None:
         self._settings = settings
         self._task = task
-        self._listener = listener
+        self._listeners = listeners
         self._metrics = metrics
         self._processes: set[asyncio.subprocess.Process] = set()
         self._stopped = asyncio.Event()
@@ -139,7 +140,7 @@ class _Crew:
         pause = _FIRST_PAUSE_SECONDS
         while not self._stopped.is_set():
             began = time.monotonic()
-            async with self._started() as process:
+            async with self._started(number) as process:
                 if process.stdout is not None and await process.stdout.readline() == READY:
                     started.set()
                 code = await self._ended(process)
@@ -156,7 +157,7 @@ class _Crew:
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
     @asynccontextmanager
-    async def _started(self) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def _started(self, number: int) -> AsyncIterator[asyncio.subprocess.Process]:
         """Start a worker in a process group of its own: a Ctrl-C at the terminal asks the parent alone."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -164,7 +165,7 @@ class _Crew:
             "jangbu.cli.serve.worker",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            pass_fds=[self._listener.fileno()],
+            pass_fds=[listener.fileno() for listener in self._listeners],
             env={**os.environ, METRICS_DIRECTORY: str(self._metrics)},
             process_group=0,
         )
@@ -172,7 +173,8 @@ class _Crew:
         try:
             assert process.stdin is not None, "it was asked for"
             with suppress(OSError):
-                process.stdin.write(self._task.line(self._listener))
+                own = number - 1
+                process.stdin.write(self._task.line([*self._listeners[own:], *self._listeners[:own]]))
                 await process.stdin.drain()
             if self._stopped.is_set():
                 _send(process, signal.SIGTERM)
