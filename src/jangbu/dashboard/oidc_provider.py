@@ -6,7 +6,6 @@ and bounded in time and size.
 
 import asyncio
 import json
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -66,15 +65,19 @@ class Provider:
         self, metadata: Metadata, form: Mapping[str, str], client_id: str, client_secret: str | None
     ) -> Mapping[str, Any]:
         """Exchange a code for tokens. Raises Unauthenticated where the provider refuses it, and UpstreamUnreachable."""
-        headers, fields = {"accept": "application/json"}, dict(form)
-        if client_secret is not None and metadata.takes_basic:
-            both = f"{quote(client_id, safe='')}:{quote(client_secret, safe='')}"
-            headers["authorization"] = f"Basic {b64encode(both.encode()).decode()}"
+        from authlib.oauth2.auth import ClientAuth
+        from authlib.oauth2.rfc6749.parameters import prepare_token_request
+
+        if client_secret is None:
+            client = ClientAuth(client_id, None, "none")
+        elif metadata.takes_basic:
+            # RFC 6749, 2.3.1: both are written as a form writes them before they are joined by a colon.
+            client = ClientAuth(quote(client_id, safe=""), quote(client_secret, safe=""), _BASIC)
         else:
-            fields["client_id"] = client_id
-            if client_secret is not None:
-                fields["client_secret"] = client_secret
-        status, answer = await self._sent(metadata.token_endpoint, fields, headers)
+            client = ClientAuth(client_id, client_secret, _POST)
+        headers = {"accept": "application/json", "content-type": "application/x-www-form-urlencoded"}
+        address, headers, body = client.prepare("POST", metadata.token_endpoint, headers, prepare_token_request(**form))
+        status, answer = await self._sent(address, body, headers)
         if status != 200:
             why = str(answer.get("error", status))[:60]
             raise Unauthenticated(f"the provider does not take the code: {why}", hint="begin again at the sign-in page")
@@ -98,9 +101,7 @@ class Provider:
             raise _unusable(f"it answered {status}")
         return found
 
-    async def _sent(
-        self, address: str, form: Mapping[str, str] | None, headers: Mapping[str, str]
-    ) -> tuple[int, Mapping[str, Any]]:
+    async def _sent(self, address: str, form: str | None, headers: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
         """Ask something, or send a form, and give the status and the JSON that came back."""
         import aiohttp
 
