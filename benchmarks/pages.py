@@ -26,7 +26,7 @@ from jangbu.domain.windows import Preset, Window
 from jangbu.metering import calendars, directory, series, stretches, tags, tops, what_if
 from jangbu.metering.directory import Order, Place
 from jangbu.metering.logs import calls_of
-from jangbu.metering.snapshots import EVERYTHING, Filters, Snapshot, snapshot
+from jangbu.metering.snapshots import EVERYTHING, Filters, Snapshot, Span, snapshot
 from jangbu.metering.stretches import Stretch
 from jangbu.storage import reports
 from jangbu.storage import stretches as stored
@@ -221,7 +221,7 @@ def _year(now: datetime, user: str, zone: ZoneInfo) -> Ask:
 
 
 def _log(user: str, window: Window | None = None, service: str | None = None, model: str | None = None) -> Ask:
-    return lambda look: calls_of(look, user, window=window, service=service, model=model, limit=51)
+    return lambda look: calls_of(look, user, span=Span.of(window), service=service, model=model, limit=51)
 
 
 def _tag_names(window: Window) -> Ask:

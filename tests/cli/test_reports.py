@@ -71,10 +71,34 @@ def test_calls_are_listed_with_their_ids_page_by_page_and_nobody_elses(shop: Jan
     assert (other["service"], other["model"], other["cost_nano"]) == ("image", "gemini-99-dream", None)
     assert (other["prompt_tokens"], other["completion_tokens"], other["total_tokens"]) == (150, 300, 450)
     lines = shop.ok("usage", "calls", "김철수", "--limit", "1").out.splitlines()
-    assert lines[1].split()[2:] == ["대본", "gemini-2.5-flash", "150", "300", "450", "$0.000795"]
+    assert lines[1].split()[2:] == ["대본", "gemini-2.5-flash", "150", "300", "450", "$0.000795", "recorded"]
     assert lines[2] == f"(more: --before {newest['next']})"
     assert shop("usage", "calls", "nobody").code == 3
     assert shop("usage", "calls", "lee", "--before", "first").code == 2
+
+
+def test_calls_are_narrowed_by_time_part_status_tag_and_key(shop: Jangbu, answer: Write) -> None:
+    tagged = ("--metadata", '{"tags": {"feature": "writing"}}', "--response", answer(number=9))
+    first = shop.json("record", "김철수", "--service", "panel", *tagged)["id"]
+    every = [each["id"] for each in shop.json("usage", "calls", "김철수")["calls"]]
+    for words, found in (
+        (("--service", "panel"), [first]),
+        (("--service", "panel", "--model", "gemini-2.5-pro"), []),
+        (("--tag", "feature=writing", "--status", "recorded", "--key", "none"), [first]),
+        (("--tag", "feature"), [first]),
+        (("--tag", "feature=comics"), []),
+        (("--status", "late"), []),
+        (("--key", first), []),
+        (("--since", "2020-01-31", "--until", "2099-01-31T00:00:00+09:00"), every),
+        (("--until", "2020-01-31"), []),
+    ):
+        told = shop.json("usage", "calls", "김철수", *words)
+        assert ([each["id"] for each in told["calls"]], told["is_whole"]) == (found, True), words
+    for words in (
+        *(("--status", "lost"), ("--tag", "=writing"), ("--key", "mine"), ("--since", "yesterday")),
+        ("--since", "2026-02-01", "--until", "2026-01-31"),
+    ):
+        assert shop("usage", "calls", "김철수", *words).code == 2, words
 
 
 def test_one_user_or_everybody_must_be_named(offline: Jangbu) -> None:

@@ -8,8 +8,8 @@ from jangbu.domain.flow import Bounds, Call, Held, TakeHold
 from jangbu.domain.price_book import Meter, Price
 from jangbu.metering.meter import Metering
 from jangbu.metering.price_changes import with_own
-from jangbu.metering.reports import Reports
 from jangbu.providers.gemini.parse import parse
+from jangbu.storage import reports
 from jangbu.wiring import open_metering
 from tests.dashboard.site import let_in_members
 
@@ -38,7 +38,7 @@ async def fill(database_url: str) -> str:
         await let_in_members(ledger)
         for payload in (*PAYLOADS, *FORMULAS):
             await _write(ledger, payload)
-        [latest] = await Reports(ledger.database, settings.project).calls(PAYLOADS[0], limit=1)
+        [latest] = await reports.calls(ledger.database, ledger.accounts.id_of(PAYLOADS[0]), None, 1)
         return str(latest.id)
 
 

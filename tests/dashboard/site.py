@@ -14,9 +14,8 @@ from pathlib import Path
 from jangbu.config import Settings
 from jangbu.domain.members import Actor, MemberRole
 from jangbu.metering.meter import Metering
-from jangbu.metering.reports import Reports
 from jangbu.providers.gemini.parse import parse
-from jangbu.storage import usage
+from jangbu.storage import reports, usage
 from jangbu.testing import SettableClock
 from jangbu.wiring import open_metering
 from tests.cli.service import free_port
@@ -65,7 +64,7 @@ async def fill(database_url: str) -> str:
             await _record(ledger, dice, number)
         clock.set(now)
         await let_in_members(ledger)
-        [latest] = await Reports(ledger.database, settings.project).calls(USERS[0], limit=1)
+        [latest] = await reports.calls(ledger.database, ledger.accounts.id_of(USERS[0]), None, 1)
         return str(latest.id)
 
 

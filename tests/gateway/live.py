@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ import aiohttp
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
-from jangbu.metering.reports import Reports
+from jangbu.storage import reports
 from jangbu.storage.reports import CallRow
 from jangbu.testing import FakeGemini
 from tests.gateway.stage import Stage, stage
@@ -83,9 +83,9 @@ async def closed(client: Client) -> tuple[int | None, str]:
             return client.close_code, ""
 
 
-async def calls(served: Stage, user: str = "kim") -> tuple[CallRow, ...]:
+async def calls(served: Stage, user: str = "kim") -> Sequence[CallRow]:
     """Give a user's records, newest first."""
-    return await Reports(served.ledger.database, "default").calls(user)
+    return await reports.calls(served.ledger.database, served.ledger.accounts.id_of(user), None, 100)
 
 
 async def unknown(served: Stage, user: str = "kim") -> int:

@@ -4,8 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from jangbu.metering.reports import Reports
-from jangbu.storage import usage
+from jangbu.storage import reports, usage
 from jangbu.storage.usage import UsageRecord
 from jangbu.testing import FakeGemini
 from tests.gateway.stage import FLASH, Stage, stage
@@ -28,7 +27,7 @@ async def vertex_stage(database_url: str, gemini: FakeGemini, **settings: Any) -
 async def records(served: Stage) -> list[UsageRecord]:
     """Give kim's records, the oldest first."""
     account = served.ledger.accounts.id_of("kim")
-    calls = await Reports(served.ledger.database, "default").calls("kim")
+    calls = await reports.calls(served.ledger.database, account, None, 100)
     found = [await usage.find(served.ledger.database, account, call.id) for call in reversed(calls)]
     return [record for record in found if record is not None]
 

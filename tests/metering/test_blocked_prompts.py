@@ -9,9 +9,8 @@ from jangbu.config import Settings
 from jangbu.domain.usage import Surface
 from jangbu.metering.inbox import Inbox
 from jangbu.metering.meter import Metering
-from jangbu.metering.reports import Reports
 from jangbu.providers.gemini import parse_object
-from jangbu.storage import webhooks
+from jangbu.storage import reports, webhooks
 from jangbu.wiring import open_metering
 
 MODEL = "gemini-2.5-flash"
@@ -31,7 +30,7 @@ async def found(metering: Metering, answer: Mapping[str, Any]) -> list[tuple[str
     usage = parse_object(answer, surface=Surface.GENERATE_CONTENT)
     receipt = await metering.record("kim", "chat", usage)
     assert (receipt.charged_tokens, receipt.cost_nano) == (0, 0)
-    [call] = await Reports(metering.database, "default").calls("kim", limit=1)
+    [call] = await reports.calls(metering.database, metering.accounts.id_of("kim"), None, 1)
     assert "blocked" in call.anomalies, "whoever looks at the call sees why it says nothing"
     inbox = Inbox(metering.database, metering.accounts, project="default")
     return [(each.kind, each.detail) for each in await inbox.page()]

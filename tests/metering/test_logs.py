@@ -14,7 +14,7 @@ from jangbu.metering.keyed import with_key
 from jangbu.metering.log_search import STEP, Sought, Tag, sought
 from jangbu.metering.logs import Ending, Logged, calls_of
 from jangbu.metering.rollups import Rollups
-from jangbu.metering.snapshots import Filters, snapshot
+from jangbu.metering.snapshots import Filters, Span, snapshot
 from jangbu.storage.database import Database
 from tests.metering.charted import DAY, HOUR, KOLKATA, MINUTE, MOVED, SEOUL, recorded
 from tests.metering.traffic import FLASH, IMAGE, KIM, LEE, PRO, TEXT, Shop, open_shop
@@ -47,7 +47,9 @@ async def listed(
     before: UUID | None = None
     async with snapshot(shop.database, shop.project) as look:
         while True:
-            page = await calls_of(look, user, window=window, service=service, model=model, before=before, limit=limit)
+            page = await calls_of(
+                look, user, span=Span.of(window), service=service, model=model, before=before, limit=limit
+            )
             found += page
             if len(page) < limit:
                 return found

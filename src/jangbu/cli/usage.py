@@ -15,13 +15,15 @@ from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import call_id, moment, whole_number
 from jangbu.errors import InvalidInput
-from jangbu.metering.facts import figures_facts
+from jangbu.metering.facts import call_facts, figures_facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jangbu.domain.usage import Tier, Usage
-    from jangbu.storage.reports import CallRow
+    from jangbu.metering.log_search import Found, Sought
+    from jangbu.metering.logs import Logged
+    from jangbu.metering.snapshots import Span
 
 __all__ = ["register"]
 
@@ -117,35 +119,76 @@ async def daily(
     session.show({"user": named, "zone": "UTC", "days": found}, text)
 
 
+def _only(metavar: str, which: str) -> Any:
+    """Declare an option that narrows a list of calls."""
+    return typer.Option(metavar=metavar, help=f"Only calls {which}.", show_default=False)
+
+
 @command(usage, "calls")
 async def calls(
     session: Session,
     user: User,
-    limit: Annotated[str, typer.Option(metavar="N", help="How many calls at most.")] = "100",
-    before: Annotated[
-        str | None, typer.Option(metavar="CALL", help="Only calls before this one.", show_default=False)
+    *,
+    since: Annotated[str | None, _only("TIME", "from this time on")] = None,
+    until: Annotated[str | None, _only("TIME", "before this time")] = None,
+    service: Annotated[str | None, _only("S", "for this service")] = None,
+    model: Annotated[str | None, _only("M", "of this model")] = None,
+    status: Annotated[
+        str | None, _only("STATUS", "that ended so: recorded, settled, overrun, late or returned")
     ] = None,
+    tag: Annotated[str | None, _only("NAME=VALUE", "with this tag; NAME alone is for any value of it")] = None,
+    key: Annotated[str | None, _only("KEY", "by the key of this id; none is for those by no key")] = None,
+    limit: Annotated[str, typer.Option(metavar="N", help="How many calls at most.")] = "100",
+    before: Annotated[str | None, _only("CALL", "before this one")] = None,
 ) -> None:
     """List a user's calls with their ids, newest first; `explain` tells all about one of them."""
     most = whole_number(limit, "limit", least=1, most=10_000)
     earlier = None if before is None else call_id(before)
+    what, span = _sought(service, model, status, tag, key), _span(since, until)
     project = session.settings().project
     async with session.ledger() as metering:
         named = await metering.accounts.user_named(user)
-        from jangbu.metering.reports import Reports
+        from jangbu.metering.log_search import sought
+        from jangbu.metering.snapshots import snapshot
 
-        found = await Reports(metering.database, project).calls(named, before=earlier, limit=most)
-    following = found[-1].id if len(found) == most else None
-
-    def text() -> str:
-        columns = ("call", "time", "service", "model", "prompt>", "completion>", "total>", "cost>", "anomalies")
-        more = "" if following is None else f"\n(more: --before {following})"
-        return table(columns, [_call_cells(each) for each in found], empty="no calls") + more
-
-    session.show({"user": named, "calls": [asdict(each) for each in found], "next": following}, text)
+        async with snapshot(metering.database, project) as book:
+            found = await sought(book, named, what, span=span, before=earlier, limit=most)
+    facts = {"calls": [call_facts(each) for each in found.calls], "next": found.next, "is_whole": found.is_whole}
+    session.show({"user": named, **facts}, lambda: _listed(found))
 
 
-def _call_cells(call: "CallRow") -> tuple[str, ...]:
+def _sought(service: str | None, model: str | None, status: str | None, tag: str | None, key: str | None) -> "Sought":
+    """Read which calls are looked for. Raises InvalidInput."""
+    from jangbu.metering.log_search import KEYLESS, Sought, Tag
+    from jangbu.metering.logs import Ending
+
+    if status is not None and status not in tuple(Ending):
+        raise InvalidInput(f"{status[:40]!r} is no status of a call", hint=f"one of {', '.join(Ending)}")
+    named = None if key is None else "" if key == KEYLESS else str(call_id(key, "a key"))
+    return Sought(
+        None if status is None else Ending(status), None if tag is None else Tag.of(tag), service, model, named
+    )
+
+
+def _span(since: str | None, until: str | None) -> "Span":
+    """Read the time that is meant. Raises InvalidInput."""
+    from jangbu.metering.snapshots import Span
+
+    return Span(*(None if text is None else moment(text, "the time") for text in (since, until)))
+
+
+def _listed(found: "Found") -> str:
+    """Show a page of calls, and how to go on."""
+    from jangbu.metering.log_search import STEP
+
+    columns = ("call", "time", "service", "model", "prompt>", "completion>", "total>", "cost>", "status", "anomalies")
+    shown = table(columns, [_call_cells(each) for each in found.calls], empty="no calls")
+    looked = "" if found.is_whole else f"{STEP:,} calls looked through, "
+    return shown if found.next is None else f"{shown}\n({looked}more: --before {found.next})"
+
+
+def _call_cells(found: "Logged") -> tuple[str, ...]:
+    call = found.call
     return (
         str(call.id),
         shown_moment(call.created_at),
@@ -155,6 +198,7 @@ def _call_cells(call: "CallRow") -> tuple[str, ...]:
         f"{call.completion_tokens:,}",
         f"{call.total_tokens:,}",
         dollars(call.cost_nano),
+        found.ending,
         ", ".join(call.anomalies),
     )
 

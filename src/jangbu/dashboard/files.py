@@ -10,8 +10,9 @@ from jangbu.dashboard.sought import sought_of
 from jangbu.domain.ledger import Asset, EntryKind
 from jangbu.domain.windows import zone_named
 from jangbu.metering import exports
-from jangbu.metering.exports import Span, Table
+from jangbu.metering.exports import Table
 from jangbu.metering.series import Part
+from jangbu.metering.snapshots import Span
 
 __all__ = ["all_entries", "asset_of", "calls", "calls_summed", "entries", "parts", "usage"]
 
@@ -40,13 +41,12 @@ def parts(by: Part) -> Read:
 
 async def calls(look: Look) -> Table:
     """Read all calls of a user that the page's filters let through, oldest first."""
-    window = window_asked(look)
     return await exports.calls(
         look.ledger.database,
         look.settings.project,
         zone_named(look.formats.zone),
         replace(filters_of(look), user=_user_of(look)),
-        Span() if window is None else Span(window.start, window.end),
+        Span.of(window_asked(look)),
         sought_of(look),
     )
 
@@ -54,8 +54,7 @@ async def calls(look: Look) -> Table:
 async def calls_summed(look: Look) -> Table:
     """Read the calls that the figures of a page sum: all of its window that its filters let through."""
     window, project = window_of(look), look.settings.project
-    span = Span(window.start, window.end)
-    return await exports.calls(look.ledger.database, project, window.zone, filters_of(look), span)
+    return await exports.calls(look.ledger.database, project, window.zone, filters_of(look), Span.of(window))
 
 
 async def all_entries(look: Look) -> Table:
@@ -66,14 +65,13 @@ async def all_entries(look: Look) -> Table:
 
 async def entries(look: Look) -> Table:
     """Read all entries that the ledger's filters let through, oldest first; everybody's where no user is named."""
-    window = window_asked(look)
     return await exports.entries(
         look.ledger.database,
         look.settings.project,
         zone_named(look.formats.zone),
         look.asked("user"),
         asset_of(look),
-        Span() if window is None else Span(window.start, window.end),
+        Span.of(window_asked(look)),
         chosen_of(EntryKind, look.asked("kind")),
     )
 

@@ -4,24 +4,20 @@ from uuid import UUID
 
 from jangbu.dashboard.fields import Wrong, chosen_of, id_of
 from jangbu.dashboard.look import Look
-from jangbu.metering.log_search import Sought, Tag
+from jangbu.errors import InvalidInput
+from jangbu.metering.log_search import KEYLESS, Sought, Tag
 from jangbu.metering.logs import Ending
 
-__all__ = ["EVERY_CALL", "KEYLESS", "SEARCHES", "key_sought", "sought_of"]
+__all__ = ["EVERY_CALL", "SEARCHES", "key_sought", "sought_of"]
 
 SEARCHES = ("status", "tag", "key")
 EVERY_CALL: dict[str, None] = dict.fromkeys(SEARCHES)
 """What a link changes that leads to all calls of something."""
-KEYLESS = "none"
-"""What the address has in the place of a key's id for the calls that came by none."""
-_TAG_LENGTH_MAX = 2_000
 
 
-def sought_of(look: Look) -> Sought | None:
-    """Give which calls are looked for, None where neither an ending, a tag nor a key is chosen. Raises InvalidInput."""
+def sought_of(look: Look) -> Sought:
+    """Give which calls are looked for: all of what is chosen. Raises InvalidInput."""
     ending, tag = chosen_of(Ending, look.asked("status")), look.asked("tag")
-    if ending is None and tag is None and look.asked("key") is None:
-        return None
     return Sought(ending, None if tag is None else _tag(tag), look.asked("service"), look.asked("model"), _key(look))
 
 
@@ -36,7 +32,7 @@ def _key(look: Look) -> str | None:
 
 
 def _tag(text: str) -> Tag:
-    tag = Tag.of(text)
-    if not tag.name or len(text) > _TAG_LENGTH_MAX or "\x00" in text:
-        raise Wrong("tag_form", text=text[:40])
-    return tag
+    try:
+        return Tag.of(text)
+    except InvalidInput:
+        raise Wrong("tag_form", text=text[:40]) from None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jangbu.domain.members import Member
     from jangbu.domain.usage import Usage
     from jangbu.metering.explain import Explanation
+    from jangbu.metering.logs import Logged
     from jangbu.metering.reports import Figures
     from jangbu.metering.verify import Mismatch
     from jangbu.prices import Change
@@ -24,6 +25,7 @@ __all__ = [
     "account_facts",
     "amounts_facts",
     "balance_facts",
+    "call_facts",
     "entry_facts",
     "explanation_facts",
     "figures_facts",
@@ -98,6 +100,23 @@ def entry_facts(entry: "EntryRow") -> dict[str, Any]:
         "posting": entry.posting,
         "key": None if entry.key is None else entry.key.removeprefix("key:"),
         "reason": entry.reason,
+    }
+
+
+def call_facts(found: "Logged") -> dict[str, Any]:
+    """Give a call of a list as JSON, with how it ended."""
+    call = found.call
+    return {
+        "id": call.id,
+        "created_at": call.created_at,
+        "service": call.service,
+        "model": call.model,
+        "prompt_tokens": call.prompt_tokens,
+        "completion_tokens": call.completion_tokens,
+        "total_tokens": call.total_tokens,
+        "cost_nano": call.cost_nano,
+        "status": found.ending,
+        "anomalies": call.anomalies,
     }
 
 

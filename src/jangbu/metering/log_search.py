@@ -1,5 +1,5 @@
-"""A user's calls by how they ended, by their tags and by their keys, which no index and no rollup knows: looked for
-step by step.
+"""A page of a user's calls: of a time, a service and a model, and by how they ended, by their tags and by their keys.
+No index and no rollup knows of the last three, so for them calls are looked through step by step.
 """
 
 from collections.abc import Sequence
@@ -9,16 +9,19 @@ from uuid import UUID
 
 from jangbu.domain.keys import Key
 from jangbu.domain.ledger import account_id
-from jangbu.domain.windows import Window
-from jangbu.metering.logs import Ending, Logged, stretch_of
-from jangbu.metering.snapshots import Snapshot
+from jangbu.errors import InvalidInput
+from jangbu.metering.logs import Ending, Logged, calls_of, stretch_of
+from jangbu.metering.snapshots import ALL_TIME, Snapshot, Span
 from jangbu.storage import api_keys, logs
 
-__all__ = ["STEP", "Found", "Sought", "Tag", "keys_offered", "sought"]
+__all__ = ["ANY_CALL", "KEYLESS", "STEP", "Found", "Sought", "Tag", "keys_offered", "sought"]
 
 STEP = 20_000
 """How many calls are looked through for a page: a seldom one may lie behind millions of others."""
+KEYLESS = "none"
+"""What stands for the calls that came by no key where somebody writes a key's id."""
 _KEYS_OFFERED = 100
+_TAG_LENGTH_MAX = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,10 @@ class Tag:
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """Read a tag as the gateway's header writes it, ``name=value``, or its name alone."""
+        """Read a tag as the gateway's header writes it, ``name=value``, or its name alone. Raises InvalidInput."""
         name, has_value, value = text.partition("=")
+        if not name.strip() or len(text) > _TAG_LENGTH_MAX or "\x00" in text:
+            raise InvalidInput(f"{text[:40]!r} is no tag", hint="write it like feature=writing, or the name alone")
         return cls(name.strip(), value.strip() if has_value else None)
 
 
@@ -47,21 +52,31 @@ class Sought:
     """The id of the key that they came by; an empty text for those that came by none."""
 
     @property
+    def is_unindexed(self) -> bool:
+        """Whether it asks for what no index and no rollup knows of, so that calls are looked through for it."""
+        return self.ending is not None or self.tag is not None or self.key is not None
+
+    @property
     def values(self) -> tuple[str | None, ...]:
         """Give what the statement asks for."""
         tag = (None, None) if self.tag is None else (self.tag.name, self.tag.value)
         return (self.service, self.model, *tag, None if self.ending is None else self.ending.value, self.key)
 
 
+ANY_CALL = Sought()
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A page of calls, newest first. ``next`` is before which call the next page goes on, None where there is none.
 
-    A page may have few calls, or none, and a next one all the same: that looks through the older calls.
+    A page may have few calls, or none, and a next one all the same: that looks through the older calls. ``is_whole``
+    tells whether it has all that it was asked for, as many calls as it may have or all that are left.
     """
 
     calls: Sequence[Logged]
     next: UUID | None
+    is_whole: bool
 
 
 async def sought(
@@ -69,18 +84,29 @@ async def sought(
     user: str,
     what: Sought,
     *,
-    window: Window | None = None,
+    span: Span = ALL_TIME,
     before: UUID | None = None,
     limit: int = 50,
     step: int = STEP,
 ) -> Found:
-    """Look through ``step`` calls of a user's, from the one before ``before`` on, for a page. Raises NotFound."""
-    account = await book.account(user)
-    first, last = stretch_of(window, before)
-    floor = await logs.step(book.reader, account, first, last, step)
-    rows = await logs.sought(book.reader, account, floor or first, last, limit + 1, what.values)
-    calls = [Logged.of(row) for row in rows[:limit]]
-    return Found(calls, calls[-1].call.id if len(rows) > limit else floor)
+    """Give a page of a user's calls, from the one before ``before`` on. Raises NotFound.
+
+    For what no index and no rollup knows of, ``step`` calls are looked through at most.
+    """
+    floor: UUID | None = None
+    if what.is_unindexed:
+        account = await book.account(user)
+        first, last = stretch_of(span, before)
+        floor = await logs.step(book.reader, account, first, last, step)
+        rows = await logs.sought(book.reader, account, floor or first, last, limit + 1, what.values)
+        found: Sequence[Logged] = [Logged.of(row) for row in rows]
+    else:
+        found = await calls_of(
+            book, user, span=span, service=what.service, model=what.model, before=before, limit=limit + 1
+        )
+    calls = found[:limit]
+    following = calls[-1].call.id if len(found) > limit else floor
+    return Found(calls, following, is_whole=following is None or len(calls) == limit)
 
 
 async def keys_offered(book: Snapshot, user: str, chosen: UUID | None = None) -> Sequence[Key]:

@@ -7,8 +7,7 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
-from jangbu.domain.windows import Window
-from jangbu.metering.snapshots import Snapshot
+from jangbu.metering.snapshots import ALL_TIME, Snapshot, Span
 from jangbu.storage import logs
 from jangbu.storage.logs import LogRow
 from jangbu.storage.usage import first_id
@@ -55,18 +54,18 @@ async def calls_of(
     book: Snapshot,
     user: str,
     *,
-    window: Window | None = None,
+    span: Span = ALL_TIME,
     service: str | None = None,
     model: str | None = None,
     before: UUID | None = None,
     limit: int = 50,
 ) -> Sequence[Logged]:
-    """Give a user's calls: of a window, a service and a model where they are given, from the one before ``before`` on.
+    """Give a user's calls: of a time, a service and a model where they are given, from the one before ``before`` on.
 
     Raises NotFound.
     """
     account = await book.account(user)
-    first, last = stretch_of(window, before)
+    first, last = stretch_of(span, before)
     if service is None and model is None:
         found = await logs.page(book.reader, account, first, last, limit)
     else:
@@ -74,10 +73,11 @@ async def calls_of(
     return [Logged.of(row) for row in found]
 
 
-def stretch_of(window: Window | None, before: UUID | None) -> tuple[UUID, UUID]:
-    """Give from which id to before which one calls are meant: all, those of a window, those before a call."""
-    first = _FIRST if window is None else first_id(window.start)
-    return first, min(_LAST if window is None else first_id(window.end), _LAST if before is None else before)
+def stretch_of(span: Span, before: UUID | None) -> tuple[UUID, UUID]:
+    """Give from which id to before which one calls are meant: all, those of a time, those before a call."""
+    first = _FIRST if span.since is None else first_id(span.since)
+    last = _LAST if span.until is None else first_id(span.until)
+    return first, last if before is None else min(last, before)
 
 
 def _ending(call: LogRow) -> Ending:

@@ -1,7 +1,7 @@
 """Reports: what users, services and models used and cost, read from the rollups alone.
 
-What a report costs depends on how many users, services, models and days there are, never on how many calls; only a list
-of calls reads records, as many as it lists. Reports of everybody are of everybody in the project.
+What a report costs depends on how many users, services, models and days there are, never on how many calls; only what
+explains a call reads its record. Reports of everybody are of everybody in the project.
 """
 
 from collections.abc import Hashable, Iterable, Sequence
@@ -16,7 +16,7 @@ from jangbu.metering.explain import Explanation, PriceLines, explain
 from jangbu.metering.holds import unknown_user
 from jangbu.storage import accounts, reports, verifications
 from jangbu.storage.database import Database
-from jangbu.storage.reports import CallRow, FindingRow, Sums
+from jangbu.storage.reports import FindingRow, Sums
 from jangbu.storage.verifications import Verified
 
 __all__ = [
@@ -218,10 +218,6 @@ class Reports:
         counts = await reports.findings_count(self._database, self._project)
         newest = await reports.findings(self._database, self._project, _rows(limit))
         return FindingReport(counts, tuple(newest))
-
-    async def calls(self, user: str, *, before: UUID | None = None, limit: int = 100) -> tuple[CallRow, ...]:
-        """Give a user's recorded calls, newest first; ``before`` is the last id of the page that came before."""
-        return tuple(await reports.calls(self._database, await self._account(user), before, _rows(limit)))
 
     async def explain(
         self, call: UUID, price_lines: PriceLines | None = None, *, user: str | None = None

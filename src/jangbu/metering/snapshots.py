@@ -4,19 +4,23 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Self
 from uuid import UUID
 
 from jangbu.domain.ledger import account_id
+from jangbu.domain.windows import Window
+from jangbu.errors import InvalidInput
 from jangbu.metering.holds import unknown_user
 from jangbu.storage import accounts, names
 from jangbu.storage.database import Database, Reader
 from jangbu.storage.failures import translated
 
-__all__ = ["EVERYTHING", "Filters", "Snapshot", "mark", "snapshot"]
+__all__ = ["ALL_TIME", "EVERYTHING", "Filters", "Snapshot", "Span", "mark", "snapshot"]
 
 _NAMES_MOST = 1_000
 _MARK_SECONDS = 5
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,29 @@ class Filters:
 
 
 EVERYTHING = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time from ``since`` to before ``until``; from the beginning, and up to now, where they are None."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        for moment in (self.since, self.until):
+            if moment is not None and moment < _EPOCH:
+                raise InvalidInput("there are no calls before the year 1970", hint="have the time begin and end later")
+        if self.since is not None and self.until is not None and self.until < self.since:
+            raise InvalidInput("the time ends before it begins", hint="let until be no earlier than since")
+
+    @classmethod
+    def of(cls, window: Window | None) -> Self:
+        """Give the time of a window; all of it where there is none."""
+        return cls() if window is None else cls(window.start, window.end)
+
+
+ALL_TIME = Span()
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ def _somebody(ask: Ask, user: Annotated[str | None, Query(description="The app's
 
 def _whose(user: Annotated[str | None, Depends(_somebody)]) -> str:
     if user is None:
-        raise InvalidInput("say whose", hint="add ?user=")
+        raise InvalidInput("say whose", hint="add ?user=, or have everybody's as a file from /exports/calls")
     return user
 
 

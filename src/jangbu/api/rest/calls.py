@@ -1,23 +1,30 @@
 """Calls: what was recorded, and one of them from the provider's words to the debit."""
 
-from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
+
+from fastapi import Depends, Query
 
 from jangbu.api.rest.accounts import EntryFacts
 from jangbu.api.rest.asked import Ask, Somebody, Whose
 from jangbu.api.rest.costs import shown, shown_call
 from jangbu.api.rest.declared import READERS, USER, Routes
-from jangbu.api.rest.paging import Cursor, Limit, page, place
-from jangbu.api.rest.values import Answer, Number, Part, example
-from jangbu.metering.facts import explanation_facts
+from jangbu.api.rest.paging import Cursor, Limit, place, place_of
+from jangbu.api.rest.periods import Within
+from jangbu.api.rest.values import Answer, Number, Part, Text, example
+from jangbu.errors import NotPermitted
+from jangbu.metering.facts import call_facts, explanation_facts
+from jangbu.metering.log_search import KEYLESS, Sought, Tag, sought
+from jangbu.metering.logs import Ending
+from jangbu.metering.snapshots import snapshot
 
 __all__ = ["calls"]
 
 calls = Routes("calls")
 
 _CALL = "0192f3a0-0000-7000-8000-000000000001"
+_KEY = "5f0c7c0e-9d3b-4b0f-8a8e-1f2d3c4b5a69"
 _AT = "2026-01-31T09:00:00Z"
 _ENTRY = {
     "seq": 2,
@@ -33,7 +40,7 @@ _ENTRY = {
 
 
 class CallFacts(Part):
-    """One recorded call."""
+    """One recorded call. ``status`` is how it ended."""
 
     id: UUID
     created_at: datetime
@@ -43,11 +50,16 @@ class CallFacts(Part):
     completion_tokens: Number
     total_tokens: Number
     cost_nano: Number | None
+    status: Ending
     anomalies: list[str]
 
 
 class CallList(Answer):
-    """Calls, newest first."""
+    """Calls, newest first.
+
+    ``is_whole`` is false where so many calls were looked through as are for one answer before the page was full: there
+    may be more of what is looked for, or none, and with ``next`` the older calls are looked through.
+    """
 
     model_config = example(
         schema_version=1,
@@ -62,14 +74,17 @@ class CallList(Answer):
                 "completion_tokens": 300,
                 "total_tokens": 450,
                 "cost_nano": 795_000,
+                "status": "recorded",
                 "anomalies": [],
             }
         ],
         next=None,
+        is_whole=True,
     )
     user: str
     calls: list[CallFacts]
     next: str | None
+    is_whole: bool
 
 
 class PriceLineFacts(Part):
@@ -186,13 +201,50 @@ class Explained(Answer):
     net_tokens: Number
 
 
+def _sought(
+    ask: Ask,
+    service: Annotated[Text | None, Query(description="Only this service's.", examples=["text_generation"])] = None,
+    model: Annotated[Text | None, Query(description="Only this model's.", examples=["gemini-2.5-flash"])] = None,
+    status: Annotated[Ending | None, Query(description="Only those that ended so.", examples=["overrun"])] = None,
+    tag: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=2_000,
+            description="Only those with this value of a tag; with its name alone, any value.",
+            examples=["feature=writing"],
+        ),
+    ] = None,
+    key: Annotated[
+        UUID | Literal["none"] | None,
+        Query(description="Only those that came by the key of this id; `none` is for those by none.", examples=[_KEY]),
+    ] = None,
+) -> Sought:
+    if not ask.sees_costs and (tag is not None or key is not None):
+        raise NotPermitted("what the app noted with calls is not shown to its users", hint="leave tag and key out")
+    named = None if key is None else "" if key == KEYLESS else str(key)
+    return Sought(status, None if tag is None else Tag.of(tag), service, model, named)
+
+
 @calls.get("/calls", roles=READERS | USER, answer=CallList)
-async def list_calls(ask: Ask, user: Whose, limit: Limit = 100, cursor: Cursor = None) -> dict[str, Any]:
-    """List a user's calls with their ids, newest first."""
+async def list_calls(
+    ask: Ask,
+    user: Whose,
+    what: Annotated[Sought, Depends(_sought)],
+    within: Within,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> dict[str, Any]:
+    """List a user's calls with their ids, newest first: all, or those that are all of what is asked for."""
     (before,) = (None,) if cursor is None else place(cursor, UUID)
-    found = await ask.reports.calls(user, before=before, limit=limit + 1)
-    rows, following = page(found, limit, lambda row: (row.id,))
-    return {"user": user, "calls": [shown(ask, asdict(row)) for row in rows], "next": following}
+    async with snapshot(ask.ledger.database, ask.parts.project) as book:
+        found = await sought(book, user, what, span=within, before=before, limit=limit)
+    return {
+        "user": user,
+        "calls": [shown(ask, call_facts(each)) for each in found.calls],
+        "next": None if found.next is None else place_of(found.next),
+        "is_whole": found.is_whole,
+    }
 
 
 @calls.get("/calls/{call}", roles=READERS | USER, answer=Explained)

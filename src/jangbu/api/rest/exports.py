@@ -12,11 +12,12 @@ from jangbu.api.rest.asked import Ask, Asked, Somebody
 from jangbu.api.rest.costs import shown_table
 from jangbu.api.rest.declared import FIGURES, READERS, USER, Routes
 from jangbu.api.rest.export_examples import CALLS, ENTRIES, USAGE
-from jangbu.api.rest.values import Day, Moment
+from jangbu.api.rest.periods import Within
+from jangbu.api.rest.values import Day
 from jangbu.domain.ledger import Asset
 from jangbu.domain.windows import Bucket, Window, zone_named
 from jangbu.errors import InvalidInput
-from jangbu.metering.exports import Format, Span, Table
+from jangbu.metering.exports import Format, Table
 from jangbu.metering.exports import calls as exported_calls
 from jangbu.metering.exports import entries as exported_entries
 from jangbu.metering.exports import usage as exported_usage
@@ -54,16 +55,8 @@ def _filters(
     return Filters(user, () if model is None else (model,), () if service is None else (service,))
 
 
-def _span(
-    since: Annotated[Moment | None, Query(description="Only from this moment on.")] = None,
-    until: Annotated[Moment | None, Query(description="Only before this moment.")] = None,
-) -> Span:
-    return Span(since, until)
-
-
 Formed = Annotated[Form, Depends(_form)]
 Meant = Annotated[Filters, Depends(_filters)]
-Within = Annotated[Span, Depends(_span)]
 
 
 @exports.file("/exports/calls", roles=READERS | USER, media_types=CALLS)

@@ -1,4 +1,6 @@
-"""The days that a report is of, by any time zone's calendar, and its figures where it is of some days alone."""
+"""The time that a list is of, and the days that a report is of, by any time zone's calendar, with its figures where it
+is of some days alone.
+"""
 
 from datetime import date, timedelta
 from typing import Annotated, Any
@@ -7,16 +9,16 @@ from fastapi import Depends, Query
 
 from jangbu.api.rest.asked import Ask, Asked
 from jangbu.api.rest.costs import shown
-from jangbu.api.rest.values import Day
+from jangbu.api.rest.values import Day, Moment
 from jangbu.domain.amounts import Amounts
 from jangbu.domain.windows import FIRST, Window, zone_named
 from jangbu.errors import InvalidInput
 from jangbu.metering import series, tops
 from jangbu.metering.facts import amounts_facts
 from jangbu.metering.reports import Axis
-from jangbu.metering.snapshots import Filters, snapshot
+from jangbu.metering.snapshots import Filters, Span, snapshot
 
-__all__ = ["Period", "Zone", "costs_in", "day_of", "days_in", "totals_in"]
+__all__ = ["Period", "Within", "Zone", "costs_in", "day_of", "days_in", "totals_in"]
 
 Zone = Annotated[str, Query(max_length=64, description="Whose days are meant: an IANA name.")]
 _DAY = timedelta(days=1)
@@ -45,6 +47,21 @@ def _period(
 
 Period = Annotated[Window | None, Depends(_period)]
 """The days that the query names; None where it names none, for all time."""
+
+
+def _span(
+    since: Annotated[
+        Moment | None, Query(description="Only from this moment on.", examples=["2026-01-01T00:00:00+09:00"])
+    ] = None,
+    until: Annotated[
+        Moment | None, Query(description="Only before this moment.", examples=["2026-02-01T00:00:00+09:00"])
+    ] = None,
+) -> Span:
+    return Span(since, until)
+
+
+Within = Annotated[Span, Depends(_span)]
+"""The time from and to the moments that the query names, of which either may be left out."""
 
 
 async def totals_in(ask: Asked, window: Window, user: str | None) -> dict[str, Any]:

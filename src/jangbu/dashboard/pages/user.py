@@ -13,7 +13,7 @@ from jangbu.dashboard.figures import parts_figure
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.matrix import matrix_of
 from jangbu.dashboard.page import MONEY, OWNERS, READERS, WRITERS, Action, Page
-from jangbu.dashboard.sought import KEYLESS, SEARCHES, key_sought, sought_of
+from jangbu.dashboard.sought import SEARCHES, key_sought, sought_of
 from jangbu.dashboard.standings import low_how
 from jangbu.domain.ledger import is_erased
 from jangbu.domain.standing import LATELY_DAYS
@@ -21,10 +21,10 @@ from jangbu.metering import tops
 from jangbu.metering.calendars import year_of
 from jangbu.metering.directory import state_of
 from jangbu.metering.erasing import erase as forget
-from jangbu.metering.log_search import STEP, Found, keys_offered, sought
-from jangbu.metering.logs import Ending, calls_of
+from jangbu.metering.log_search import KEYLESS, STEP, Found, keys_offered, sought
+from jangbu.metering.logs import Ending
 from jangbu.metering.reports import summed
-from jangbu.metering.snapshots import Filters, Snapshot, snapshot
+from jangbu.metering.snapshots import Filters, Snapshot, Span, snapshot
 from jangbu.metering.statements import statement_of
 
 __all__ = ["PAGE", "user_of"]
@@ -126,15 +126,9 @@ async def erase(look: Look) -> str:
 
 async def _calls(look: Look, book: Snapshot) -> Found:
     """Read a page of the calls that are chosen."""
-    user, window, after, what = user_of(look), window_asked(look), look.asked("after"), sought_of(look)
+    after, span = look.asked("after"), Span.of(window_asked(look))
     before = None if after is None else id_of(after)
-    if what is not None:
-        return await sought(book, user, what, window=window, before=before, limit=_CALLS_SHOWN)
-    service, model = look.asked("service"), look.asked("model")
-    found = await calls_of(
-        book, user, window=window, service=service, model=model, before=before, limit=_CALLS_SHOWN + 1
-    )
-    return Found(found[:_CALLS_SHOWN], found[_CALLS_SHOWN - 1].call.id if len(found) > _CALLS_SHOWN else None)
+    return await sought(book, user_of(look), sought_of(look), span=span, before=before, limit=_CALLS_SHOWN)
 
 
 def _is_narrowed(look: Look) -> bool:

@@ -6,7 +6,7 @@ from jangbu.metering.exports.books import prices
 from jangbu.metering.exports.costs import at_other_price, by_key, tags
 from jangbu.metering.exports.files import MEDIA_TYPES, Format, offered, written
 from jangbu.metering.exports.people import audited, users
-from jangbu.metering.exports.sources import Span, calls, entries, parts, usage
+from jangbu.metering.exports.sources import calls, entries, parts, usage
 from jangbu.metering.exports.tables import Column, Kind, Table, begun
 from jangbu.metering.exports.undeducted import held, refused
 
@@ -15,7 +15,6 @@ __all__ = [
     "Column",
     "Format",
     "Kind",
-    "Span",
     "Table",
     "at_other_price",
     "audited",

@@ -6,7 +6,6 @@ in meanwhile are left out, so that the pages belong together all the same.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -15,18 +14,17 @@ from zoneinfo import ZoneInfo
 from jangbu.domain.amounts import Amounts
 from jangbu.domain.ledger import Asset, EntryKind, account_id
 from jangbu.domain.windows import Window
-from jangbu.errors import InvalidInput
 from jangbu.metering import series, tops
 from jangbu.metering.exports.tables import Column, Kind, Page, Table
 from jangbu.metering.holds import unknown_user
-from jangbu.metering.log_search import Sought
-from jangbu.metering.snapshots import EVERYTHING, Filters, snapshot
+from jangbu.metering.log_search import ANY_CALL, Sought
+from jangbu.metering.snapshots import ALL_TIME, EVERYTHING, Filters, Span, snapshot
 from jangbu.metering.walks import ROWS, all_owners, walk
 from jangbu.storage import accounts, exports, logs
 from jangbu.storage.database import Database, Row
 from jangbu.storage.usage import first_id
 
-__all__ = ["AMOUNTS", "Span", "amounts_of", "calls", "entries", "parts", "usage"]
+__all__ = ["AMOUNTS", "amounts_of", "calls", "entries", "parts", "usage"]
 
 _BUCKETS = 50
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -64,26 +62,13 @@ _USAGE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The time from ``since`` to before ``until``; from the beginning, and up to now, where they are None."""
-
-    since: datetime | None = None
-    until: datetime | None = None
-
-    def __post_init__(self) -> None:
-        for moment in (self.since, self.until):
-            if moment is not None and moment < _EPOCH:
-                raise InvalidInput("there are no calls before the year 1970")
-
-
 async def calls(
     database: Database,
     project: str,
     zone: ZoneInfo,
     filters: Filters = EVERYTHING,
-    span: Span = Span(),
-    what: Sought | None = None,
+    span: Span = ALL_TIME,
+    what: Sought = ANY_CALL,
 ) -> Table:
     """Export calls in the order of their users, each user's oldest first; of ``what``, those that are it.
 
@@ -100,7 +85,7 @@ async def calls(
 
     async def pages() -> AsyncIterator[Page]:
         async for user, rows in walk(owners, read, after, "id"):
-            meant = None if what is None else await _sought(database, rows, what)
+            meant = await _sought(database, rows, what) if what.is_unindexed else None
             yield [
                 _call(user, row)
                 for row in rows
@@ -118,7 +103,7 @@ async def entries(
     zone: ZoneInfo,
     user: str | None = None,
     asset: Asset = Asset.TOKENS,
-    span: Span = Span(),
+    span: Span = ALL_TIME,
     kind: EntryKind | None = None,
 ) -> Table:
     """Export entries of an asset, each user's oldest first. Raises NotFound for a user without an account."""
