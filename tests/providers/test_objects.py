@@ -72,6 +72,12 @@ def test_a_snake_cased_dict_is_understood() -> None:
     assert gemini.parse_object(snake).by_modality == WHOLE.by_modality
 
 
+def test_a_field_of_vertex_that_a_library_writes_as_null_makes_no_answer_one_of_vertex() -> None:
+    assert gemini.parse_object(genai(ANSWER).model_dump()).platform is Platform.GEMINI_API
+    on_vertex = {**ANSWER, "usageMetadata": {**ANSWER["usageMetadata"], "trafficType": "ON_DEMAND"}}
+    assert gemini.parse_object(genai(on_vertex).model_dump()).platform is Platform.VERTEX
+
+
 @pytest.mark.parametrize("more", [{}, {"exclude_none": True, "indent": 1}, {"by_alias": True}])
 def test_the_text_that_google_genai_writes_is_read_as_its_object_is(more: dict[str, Any]) -> None:
     response = genai({**ANSWER, "createTime": "2027-01-31T09:00:00Z"})
@@ -85,6 +91,7 @@ def test_the_text_that_google_genai_writes_is_read_as_its_object_is(more: dict[s
             read.response_id,
             read.anomalies,
         )
+        assert usage.platform is Platform.GEMINI_API
     chunks = gemini.parse_object(f"[{text},{text}]", complete=True)
     assert (chunks.counts, chunks.surface) == (WHOLE.counts, Surface.STREAM_GENERATE_CONTENT)
 
