@@ -72,6 +72,37 @@ def test_a_snake_cased_dict_is_understood() -> None:
     assert gemini.parse_object(snake).by_modality == WHOLE.by_modality
 
 
+def test_a_field_of_vertex_that_a_library_writes_as_null_makes_no_answer_one_of_vertex() -> None:
+    assert gemini.parse_object(genai(ANSWER).model_dump()).platform is Platform.GEMINI_API
+    on_vertex = {**ANSWER, "usageMetadata": {**ANSWER["usageMetadata"], "trafficType": "ON_DEMAND"}}
+    assert gemini.parse_object(genai(on_vertex).model_dump()).platform is Platform.VERTEX
+
+
+@pytest.mark.parametrize("more", [{}, {"exclude_none": True, "indent": 1}, {"by_alias": True}])
+def test_the_text_that_google_genai_writes_is_read_as_its_object_is(more: dict[str, Any]) -> None:
+    response = genai({**ANSWER, "createTime": "2027-01-31T09:00:00Z"})
+    text, read = response.model_dump_json(**more), gemini.parse_object(response)
+    assert read.counts == WHOLE.counts
+    for usage in (gemini.parse_object(text), gemini.parse(text.encode())):
+        assert (usage.counts, usage.by_modality, usage.model, usage.response_id, usage.anomalies) == (
+            read.counts,
+            read.by_modality,
+            read.model,
+            read.response_id,
+            read.anomalies,
+        )
+        assert usage.platform is Platform.GEMINI_API
+    chunks = gemini.parse_object(f"[{text},{text}]", complete=True)
+    assert (chunks.counts, chunks.surface) == (WHOLE.counts, Surface.STREAM_GENERATE_CONTENT)
+
+
+def test_a_text_without_usage_stays_without_whatever_it_speaks_of() -> None:
+    for text in ('{"candidates": [{"content": {"parts": [{"text": "\\"usage_metadata\\""}]}}]}', '{"candidates": []}'):
+        assert gemini.parse(text.encode()).source is Source.NONE
+    with pytest.raises(InvalidAnswer):
+        gemini.parse(b'{"usage_metadata": ')
+
+
 def test_an_older_library_writes_itself_with_to_dict_and_numbers_for_enums() -> None:
     details = [{"modality": 1, "token_count": 10}, {"modality": 2, "token_count": 20}]
     old = {

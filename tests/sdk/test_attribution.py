@@ -1,8 +1,11 @@
 """Who pays: blocks nest and inherit, and follow the work into tasks and threads."""
 
 import asyncio
+import inspect
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import pytest
 
@@ -45,6 +48,41 @@ def test_a_function_can_be_decorated() -> None:
     assert whoever() == "minji"
     assert whoever() == "minji"
     assert current().user is None
+
+
+async def test_a_coroutine_function_can_be_decorated_and_bound() -> None:
+    async def whoever() -> str | None:
+        await asyncio.sleep(0)
+        return current().user
+
+    decorated = attribute(user="minji")(whoever)
+    with attribute(user="yuna"):
+        bound = bind(whoever)
+    assert [await decorated(), await bound(), await decorated(), await whoever()] == ["minji", "yuna", "minji", None]
+    # Background tasks of web frameworks await what says that it is a coroutine function, and call the rest in a thread.
+    assert inspect.iscoroutinefunction(decorated)
+    assert inspect.iscoroutinefunction(bound)
+
+
+def test_a_generator_may_be_read_step_by_step_in_copies_of_a_context() -> None:
+    def story() -> Iterator[str | None]:
+        with attribute(user="minji"):
+            yield current().user
+            yield "the end"
+
+    steps = story()
+    read = [copy_context().run(next, steps, None) for _ in range(3)]
+    assert read == ["minji", "the end", None]
+    assert current().user is None
+
+
+def test_a_block_that_is_ended_in_a_copy_of_its_context_ends_there() -> None:
+    block = attribute(user="minji")
+    with attribute(user="yuna"):
+        block.__enter__()
+        copy = copy_context()
+        copy.run(block.__exit__, None, None, None)
+        assert copy.run(current).user == "yuna"
 
 
 async def test_tasks_keep_the_attribution_of_where_they_were_created() -> None:

@@ -271,6 +271,16 @@ def test_what_no_json_holds_is_sent_as_what_it_means() -> None:
         sendable(b"\x1f\x8b\xff")
 
 
+def test_the_words_of_a_library_are_sent_as_google_has_them() -> None:
+    details = [{"modality": "TEXT", "tokenCount": 150}, {"modality": "AUDIO", "tokenCount": 0}]
+    said = answer()
+    said["usageMetadata"] |= {"promptTokensDetails": details, "trafficType": "ON_DEMAND"}
+    response = types.GenerateContentResponse.model_validate(said)
+    sent, _ = sendable(response)
+    assert sent["usageMetadata"]["promptTokensDetails"] == details
+    assert gemini.parse_object(json.loads(json.dumps(sent))) == gemini.parse_object(response)
+
+
 async def test_the_tier_in_the_headers_of_a_response_counts(api: Stage, meter: ConnectedMeter) -> None:
     headers = {"x-gemini-service-tier": "priority"}
     body = json.dumps(answer())

@@ -7,12 +7,13 @@ made by ``bind``. A stream keeps the attribution of the moment in which it was a
 """
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import inspect
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import ParamSpec, TypeVar
+from types import MappingProxyType, TracebackType
+from typing import Any, ParamSpec, TypeVar, cast
 
 from jangbu.errors import MissingUser
 from jangbu.metering.attached_tags import checked_tags, checked_text
@@ -40,14 +41,37 @@ _NOBODY = Attribution()
 _current: ContextVar[Attribution] = ContextVar("jangbu_attribution", default=_NOBODY)
 
 
-@contextmanager
+class Attributing(AbstractContextManager[Attribution]):
+    """A block of ``attribute``, and the decorator that puts each call of a function into one of its own."""
+
+    def __init__(self, begin: Callable[[], AbstractContextManager[Attribution]]) -> None:
+        self._begin = begin
+        self._block = begin()
+
+    def __enter__(self) -> Attribution:
+        return self._block.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        return self._block.__exit__(kind, error, traceback)
+
+    def __call__(self, function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+        return _inside(self._begin, function)
+
+
 def attribute(
     *, user: str | None = None, service: str | None = None, tags: Mapping[str, str] | None = None
-) -> Iterator[Attribution]:
+) -> Attributing:
     """Attribute the calls that are made inside. What an inner block leaves out it inherits; tags are merged.
 
     Raises InvalidMetadata where a name or the tags break a bound.
     """
+    return Attributing(functools.partial(_attributed, user, service, tags))
+
+
+@contextmanager
+def _attributed(user: str | None, service: str | None, tags: Mapping[str, str] | None) -> Iterator[Attribution]:
     outer = _current.get()
     merged = MappingProxyType(dict(checked_tags({**outer.tags, **(tags or {})})))
     attribution = Attribution(
@@ -75,23 +99,40 @@ def required() -> Attribution:
 @contextmanager
 def scope(attribution: Attribution) -> Iterator[None]:
     """Let exactly this attribution hold inside, whatever held outside."""
+    outer = _current.get()
     token = _current.set(attribution)
     try:
         yield
     finally:
-        _current.reset(token)
+        try:
+            _current.reset(token)
+        except ValueError:
+            # It ends in another context than it began in: web frameworks run each step of a generator in a copy.
+            if _current.get() is attribution:
+                _current.set(outer)
 
 
 def bind(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Give a function that runs under the attribution that holds now, whichever thread calls it."""
-    captured = _current.get()
+    return _inside(functools.partial(scope, _current.get()), function)
+
+
+def _inside(
+    begin: Callable[[], AbstractContextManager[object]], function: Callable[Parameters, Result]
+) -> Callable[Parameters, Result]:
+    """Give a function each call of which is inside a block; of a coroutine function, until it has returned."""
 
     @functools.wraps(function)
-    def bound(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        with scope(captured):
+    def called(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        with begin():
             return function(*args, **kwargs)
 
-    return bound
+    @functools.wraps(function)
+    async def awaited(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Any:
+        with begin():
+            return await cast(Awaitable[Any], function(*args, **kwargs))
+
+    return cast(Callable[Parameters, Result], awaited) if inspect.iscoroutinefunction(function) else called
 
 
 def checked_service(service: str) -> str:

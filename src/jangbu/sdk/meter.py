@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import AbstractContextManager
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
@@ -11,7 +10,7 @@ from jangbu.config import Settings
 from jangbu.domain.flow import Receipt
 from jangbu.domain.ledger import Balance
 from jangbu.sdk import attribution
-from jangbu.sdk.attribution import Attribution
+from jangbu.sdk.attribution import Attributing
 from jangbu.sdk.background import Background
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ class Meter:
 
     def attribute(
         self, *, user: str | None = None, service: str | None = None, tags: Mapping[str, str] | None = None
-    ) -> AbstractContextManager[Attribution]:
+    ) -> Attributing:
         """Say who pays for the calls made inside ``with``; also a decorator. See ``jangbu.sdk.attribution``.
 
         Blocks nest: what an inner one leaves out it inherits, and tags are merged. Raises InvalidMetadata.

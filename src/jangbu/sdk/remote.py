@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from enum import Enum
 from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote
@@ -189,6 +190,9 @@ def sendable(response: object) -> tuple[Any, str | None]:
 
 def _plain(value: Any) -> Any:
     """Give a value as JSON has it: strings of whole characters, finite numbers, and no bytes."""
+    if isinstance(value, Enum):
+        # A library's own text of one begins with the name of its class, by which nobody knows a modality.
+        value = value.value
     if isinstance(value, Mapping):
         return {_plain(str(name)): _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -3,6 +3,7 @@
 Nothing is imported for it: objects are known by what they can do, so that any version of a library will serve.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -57,6 +58,21 @@ def answers_in(answer: object) -> Found:
     return Found((_camel_cased(_dumped(answer)),), headers=headers)
 
 
+def library_text(body: bytes) -> Any:
+    """Give what a text holds that a library wrote in its own words, as google-genai's ``model_dump_json`` does; None
+    for every other text.
+    """
+    if not any(f'"{mark}"'.encode() in body for mark in _SNAKE_MARKS):
+        return None
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    objects = found if isinstance(found, list) else [found]
+    is_library = bool(objects) and all(isinstance(each, Mapping) and _is_snake_cased(each) for each in objects)
+    return found if is_library else None
+
+
 def _dumped(answer: object) -> Mapping[str, Any]:
     """Have the object write itself as a dict."""
     try:
@@ -77,10 +93,14 @@ def _dumped(answer: object) -> Mapping[str, Any]:
 
 
 def _camel_cased(answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    keys = answer.keys()
-    if not keys & _SNAKE_MARKS or keys & _NATIVE_MARKS:
+    if not _is_snake_cased(answer):
         return answer
     return {_SNAKE.sub(_upper, str(key)): _camel(value, 1) for key, value in answer.items()}
+
+
+def _is_snake_cased(answer: Mapping[str, Any]) -> bool:
+    keys = answer.keys()
+    return bool(keys & _SNAKE_MARKS) and not keys & _NATIVE_MARKS
 
 
 def _camel(value: Any, depth: int) -> Any:

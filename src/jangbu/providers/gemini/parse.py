@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jangbu.domain.usage import Platform, Surface, Usage
+from jangbu.domain.usage import Platform, Source, Surface, Usage
 from jangbu.errors import InvalidAnswer
 from jangbu.providers.gemini.meter import StreamMeter
-from jangbu.providers.gemini.objects import answers_in
+from jangbu.providers.gemini.objects import answers_in, library_text
 
 _TIER_HEADER = "x-gemini-service-tier"
 
@@ -36,6 +36,11 @@ def parse(
     )
     meter.feed(body)
     usage = meter.finish(complete)
+    if usage.source is Source.NONE and (written := library_text(body)) is not None:
+        tier = lowered.get(_TIER_HEADER)
+        return parse_object(
+            written, surface=surface, platform=platform, model=model, service_tier=tier, complete=complete
+        )
     if meter.is_unreadable:
         raise InvalidAnswer(_reason(body), hint="give a body as the provider sent it, whole")
     return usage

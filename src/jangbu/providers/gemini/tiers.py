@@ -64,8 +64,12 @@ def usage_tier_words(usage: Mapping[str, Any]) -> tuple[object, ...]:
 
 
 def read_platform(answer: Mapping[str, Any], usage: Mapping[str, Any]) -> Platform | None:
-    """Tell Vertex by the fields that only Vertex writes; None where the answer could be of either."""
-    if usage.keys() & {"trafficType", "billablePromptUsage"} or "totalBillableCharacters" in answer:
+    """Tell Vertex by the fields that only Vertex writes; None where the answer could be of either.
+
+    A library writes each field that it knows, of all platforms: null where the answer had none.
+    """
+    written = (usage.get("trafficType"), usage.get("billablePromptUsage"), answer.get("totalBillableCharacters"))
+    if any(value is not None for value in written):
         return Platform.VERTEX
     named = (answer.get("name"), answer.get("model"), answer.get("modelVersion"))
     if any(isinstance(name, str) and name.startswith("projects/") for name in named):
