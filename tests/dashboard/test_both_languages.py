@@ -20,6 +20,7 @@ NUMBER = re.compile(r"([0-9]+(?:[.,][0-9]+)*)([만억KMB]?)")
 SHORT = {"": 1, "K": 10**3, "만": 10**4, "M": 10**6, "억": 10**8, "B": 10**9}
 WINDOW = "zone=Asia/Seoul&range=90d"
 AT = {
+    "overview": (f"/?{WINDOW}", f"/?{WINDOW}&service={SERVICES[0]}&by_user=1"),
     "user": (f"/user?user={KIM}&{WINDOW}",),
     "ledger": (f"/ledger?user={KIM}&entry=3", f"/ledger?user={KIM}&asset=money"),
     "models": (f"/models?model={MODELS[0]}&{WINDOW}", f"/models?service={SERVICES[0]}&range=24h"),

@@ -94,6 +94,16 @@ async def to_matrix(reader: Reader, lead: Lead) -> None:
     assert (f"{tokens:,}", f"{calls:,}") == (last.one("a").text, lead.figures["Calls"])
 
 
+async def to_used(reader: Reader, lead: Lead) -> None:
+    """It leads to the user's period or, where it is of a model or service, to the calls of that, which are as many."""
+    if not lead.link.endswith("#calls"):
+        await to_matrix(reader, lead)
+        return
+    calls, tokens = await calls_listed(reader, lead.link)
+    assert lead.number("Calls") == calls
+    assert lead.figures.get("Tokens", f"{tokens:,}") == f"{tokens:,}"
+
+
 async def to_cost(reader: Reader, lead: Lead) -> None:
     """It leads to the cost of a part, which is the same, of as many calls."""
     there = await follow(reader, lead.link)
@@ -184,7 +194,7 @@ LED: Mapping[str, Mapping[str, Leads]] = {
         "by-model": to_bar("by-model"),
         "by-kind": to_overview,
         "services": to_tiles,
-        "top-users": to_matrix,
+        "top-users": to_used,
     },
     "users": {
         "users: Tokens left": to_ledger,
@@ -204,7 +214,7 @@ LED: Mapping[str, Mapping[str, Leads]] = {
         "cost-month: So far": to_month,
         "cost-models": to_cost,
         "cost-services": to_cost,
-        "cost-users": to_matrix,
+        "cost-users": to_used,
         "by-service": to_bar("by-service"),
     },
     "ledger": {"tile: Held for calls": to_holds, "entry": to_record, "entries: No.": to_entry, "entries": to_entry},
@@ -279,7 +289,7 @@ NARROWED = {
     "overview": f"/?user={KIM}&zone=Asia/Seoul&range=90d",
     "users": f"/users?model={MODELS[0]}&service=chat&zone=America/New_York&range=90d",
     "models": f"/models?service={SERVICES[0]}&zone=Asia/Seoul&range=7d",
-    "cost": f"/cost?model={MODELS[1]}&zone=Asia/Seoul&range=90d",
+    "cost": f"/cost?model={MODELS[1]}&zone=Asia/Seoul&range=90d&by_user=1",
     "ledger": f"/ledger?user={KIM}&asset=money&entry=3",
     "alerts": f"/alerts?user={LEE}&state=resolved",
     "prices": f"/prices?zone=Asia/Seoul&user={LEE}&price_model={MODELS[0]}",

@@ -99,6 +99,7 @@ async def test_whatever_an_address_asks_for_is_at_most_shown(opens_spoilt: Opens
         ("lang", "notice", "live", "compare", "search", "model", "service", "price_model", "tag", "tag_value"),
         PAYLOADS[1],
     )
+    taken["by_user"] = PAYLOADS[1]
     names = ("range", "zone", "after", "user", "whatif")
     refused = [{name: payload} for name, payload in zip(names, PAYLOADS, strict=False)]
     for asked in (taken, *refused):

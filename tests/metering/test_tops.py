@@ -17,7 +17,7 @@ from jangbu.metering.snapshots import Filters, snapshot
 from jangbu.metering.tops import By
 from jangbu.storage.database import Database
 from tests.metering.charted import DAY, HOUR, KOLKATA, MINUTE, MOVED, NEW_YORK, SEOUL, Recorded, expected, recorded
-from tests.metering.traffic import FLASH, IMAGE, KIM, LEE, PRO, Shop, open_shop
+from tests.metering.traffic import FLASH, IMAGE, KIM, LEE, PRO, TEXT, Shop, open_shop
 
 ALL = Window.days(MOVED.date() - 40 * DAY, MOVED.date() + 40 * DAY, SEOUL)
 WINDOWS = (
@@ -66,6 +66,108 @@ async def test_the_first_users_are_those_whose_records_sum_to_most(shop: Shop, w
         assert await top(shop, window, by, limit) == first(records, window, by, limit)
 
 
+PARTS = (
+    Filters(models=(FLASH,)),
+    Filters(services=(IMAGE,)),
+    Filters(models=(PRO,), services=(TEXT,)),
+    Filters(models=(FLASH, PRO), services=(TEXT, IMAGE)),
+    Filters(models=("gemini-99",)),
+    Filters(models=("gemini-none",)),
+)
+
+
+async def top_of_part(
+    shop: Shop, window: Window, filters: Filters, by: By = "tokens", limit: int = 10
+) -> list[tuple[str, Amounts]]:
+    async with snapshot(shop.database, shop.project) as look:
+        found = await tops.users_of_part(look, window, filters, by, limit)
+    assert found is not None, "there was time"
+    return [(each.user, each.amounts) for each in found]
+
+
+def first_of_part(
+    records: Sequence[Recorded], filters: Filters, window: Window, by: str, limit: int
+) -> list[tuple[str, Amounts]]:
+    sums: dict[str, Amounts] = defaultdict(lambda: NOTHING)
+    for each in of_part(records, filters):
+        if window.start <= each.at < window.end:
+            sums[each.user] += each.amounts
+    order = {user: (-getattr(sums[user], SIZES[by]), -sums[user].total_tokens, user) for user in sums}
+    return [(user, sums[user]) for user in sorted(sums, key=lambda user: order[user])[:limit]]
+
+
+def of_part(records: Sequence[Recorded], filters: Filters) -> list[Recorded]:
+    return [
+        each
+        for each in records
+        if (not filters.models or each.model in filters.models)
+        and (not filters.services or each.service in filters.services)
+    ]
+
+
+@pytest.mark.parametrize(
+    "window",
+    [*WINDOWS, Window.custom(MOVED - 4 * HOUR - 8 * MINUTE, MOVED + 2 * HOUR + 20 * MINUTE, NEW_YORK)],
+    ids=range(len(WINDOWS) + 1),
+)
+@pytest.mark.parametrize("filters", PARTS, ids=str)
+async def test_the_first_users_of_a_part_are_those_whose_records_of_it_sum_to_most(
+    shop: Shop, window: Window, filters: Filters
+) -> None:
+    records = await recorded(shop)
+    for by in get_args(By):
+        for limit in (1, 2, 10):
+            found = await top_of_part(shop, window, filters, by, limit)
+            assert found == first_of_part(records, filters, window, by, limit)
+
+
+async def test_users_who_used_as_much_of_a_part_stand_in_the_order_of_their_names(shop: Shop) -> None:
+    users = ["나", "b", "가", "B", "a-1", "a"]
+    later = MOVED + 60 * DAY
+    shop.clock.set(later)
+    for user in users:
+        await shop.accounts.create(user)
+    await shop.record([shop.row(user, prompt=5, model=FLASH) for user in users])
+
+    found = await top_of_part(shop, Window.custom(later - DAY, later + DAY, SEOUL), PARTS[0], limit=5)
+
+    assert [user for user, _ in found] == sorted(users)[:5]
+
+
+async def test_the_users_of_another_project_are_no_users_of_a_part(shop: Shop, database: Database) -> None:
+    before = [await top_of_part(shop, window, PARTS[0]) for window in WINDOWS]
+    async with open_shop(database, "another") as other:
+        for _ in range(2):
+            other.clock.set(MOVED + HOUR)
+            await other.record([other.row(KIM, prompt=10**9, model=FLASH, service=IMAGE)])
+            await Rollups(database).carry_before(MOVED + DAY, MOVED + DAY)
+
+        assert [await top_of_part(shop, window, PARTS[0]) for window in WINDOWS] == before
+        assert [user for user, _ in await top_of_part(other, ALL, PARTS[0])] == [KIM]
+
+
+async def test_where_there_is_no_time_to_find_them_no_user_of_a_part_is_told(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The statement is ended on the server, too, and its connection goes on to serve."""
+    monkeypatch.setattr(tops, "PART_SECONDS", 1)
+    async with shop.database.connection() as other, other.transaction():
+        await other.execute("LOCK TABLE jangbu.usage_six_hours IN ACCESS EXCLUSIVE MODE")
+        async with snapshot(shop.database, shop.project) as look:
+            assert await tops.users_of_part(look, ALL, PARTS[0]) is None
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        assert await other.fetchval(waiting) == 0
+    assert len(await top_of_part(shop, ALL, PARTS[0])) == 3
+
+
+@pytest.mark.parametrize(("filters", "limit"), [(PARTS[0], 0), (PARTS[0], 101), (Filters(KIM, (FLASH,)), 10)])
+async def test_so_many_or_one_alone_are_no_users_of_a_part(shop: Shop, filters: Filters, limit: int) -> None:
+    with pytest.raises(InvalidInput):
+        await top_of_part(shop, ALL, filters, limit=limit)
+
+
 @pytest.mark.parametrize("seed", range(6))
 async def test_of_many_users_the_first_are_found_however_alike_they_are(shop: Shop, seed: int) -> None:
     """Some crowds are alike and some are not; a third of what they used is recent, and nobody else's is."""
@@ -94,6 +196,7 @@ async def test_of_many_users_the_first_are_found_however_alike_they_are(shop: Sh
         for by in get_args(By):
             for limit in (3, 10):
                 assert await top(shop, window, by, limit) == first(records, window, by, limit)
+            assert await top_of_part(shop, window, PARTS[0], by) == first_of_part(records, PARTS[0], window, by, 10)
 
 
 @pytest.mark.parametrize("length", [HOUR, 30 * DAY])

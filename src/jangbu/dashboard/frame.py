@@ -25,6 +25,7 @@ from jangbu.dashboard.page import FORM_BYTES_MAX, WITH_BOM, Action, Answered, Pa
 from jangbu.dashboard.preferences import language_of, scheme_of
 from jangbu.dashboard.rendered import page as rendered
 from jangbu.dashboard.texts import texts_of
+from jangbu.dashboard.top_users import is_of_part
 from jangbu.domain.members import Session
 from jangbu.domain.windows import zone_named
 from jangbu.errors import InvalidInput, JangbuError, TooLarge
@@ -38,7 +39,8 @@ __all__ = ["COOKIE", "Frame", "address_of", "form_of", "require_same_site"]
 COOKIE = "__Host-jangbu"
 _FIELDS_MAX = 100
 _SLOW = ("whatif", "tag", "by_key")
-"""What is read from single calls, which takes seconds: it is looked at once and not over and over."""
+"""What is read from single calls, which takes seconds: it is looked at once and not over and over. So are the users who
+used most of a model or service."""
 _SHOWN = 40
 
 _log = logging.getLogger("jangbu.dashboard")
@@ -219,7 +221,7 @@ def _fields(body: bytearray) -> dict[str, str]:
 
 
 def _may_live(look: Look, page: Page) -> bool:
-    return page.lives and not any(look.asked(each) for each in _SLOW)
+    return page.lives and not any(look.asked(each) for each in _SLOW) and not is_of_part(look)
 
 
 def address_of(request: Request) -> str:

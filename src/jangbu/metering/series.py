@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 from jangbu.domain.amounts import NOTHING, Amounts
 from jangbu.domain.windows import Window
@@ -52,14 +53,24 @@ class Series:
     total: Amounts
 
 
-async def of(look: Snapshot, window: Window, filters: Filters = EVERYTHING, by: Part | None = None) -> Series:
-    """Give what was used in a window by everybody or one user. Raises NotFound for a user without an account."""
+async def of(
+    look: Snapshot,
+    window: Window,
+    filters: Filters = EVERYTHING,
+    by: Part | None = None,
+    *,
+    account: UUID | None = None,
+) -> Series:
+    """Give what was used in a window by everybody or one user. Raises NotFound for a user without an account.
+
+    ``account`` is the user's where it is known: to that of an erased user no name leads.
+    """
     edges = window.edges()
     asked = Asked(edges, by, filters.models or None, filters.services or None)
     if filters.user is None:
         cuts = await series.of_project(look.reader, look.project, asked)
     else:
-        cuts = await series.of_user(look.reader, await look.account(filters.user), asked)
+        cuts = await series.of_user(look.reader, account or await look.account(filters.user), asked)
     bars = _bars(window, edges, cuts)
     lines = () if by is None else _lines(len(bars), cuts)
     return Series(window, filters, by, look.as_of, bars, lines, Amounts.sum(bar.amounts for bar in bars))

@@ -2,9 +2,11 @@
 
 The first users are found exactly, without looking at all: how much it takes to be among them is told by some who used
 much, and only who used more than their share of that on any day, or just now, can be. How many that are depends on how
-alike users are, not on how many there are nor on how many calls they made.
+alike users are, not on how many there are nor on how many calls they made. Of some models or services no figures by
+days tell that: all who used them are added up, which takes so long that it is done only where somebody asks for it.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -21,7 +23,19 @@ from jangbu.metering.snapshots import EVERYTHING, Filters, Snapshot
 from jangbu.storage import tops
 from jangbu.storage.tops import Candidate, Cell, Lists, Spread, Used
 
-__all__ = ["Breakdown", "By", "Cell", "Part", "Spread", "Spreads", "TopUser", "breakdown", "spreads", "users"]
+__all__ = [
+    "Breakdown",
+    "By",
+    "Cell",
+    "Part",
+    "Spread",
+    "Spreads",
+    "TopUser",
+    "breakdown",
+    "spreads",
+    "users",
+    "users_of_part",
+]
 
 By = Literal["tokens", "cost", "calls"]
 
@@ -35,6 +49,9 @@ _MILLION = 1_000_000
 _RECENT = 200
 """How many of the largest recent figures are read at first: those of others rarely matter."""
 
+PART_SECONDS = 5
+"""How long it is looked for who used most of some models or services."""
+
 _COLUMNS = {"tokens": "total", "cost": "cost", "calls": "calls"}
 _MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
 _SHORT = timedelta(hours=3)
@@ -46,6 +63,7 @@ _QUARTER_MINUTES = 15
 class TopUser:
     """One of the users who used most."""
 
+    account: UUID
     user: str
     amounts: Amounts
 
@@ -91,13 +109,37 @@ class Spreads:
 
 async def users(look: Snapshot, window: Window, by: By = "tokens", limit: int = 10) -> tuple[TopUser, ...]:
     """Give the users who used most in a window, of all models and services, the first one first."""
-    if not 1 <= limit <= USERS_MAX:
-        raise InvalidInput(f"{limit} users cannot be listed", hint=f"ask for 1 to {USERS_MAX}")
+    _check(limit)
     lists = _lists(window, by)
     find = _known_of_short if window.end - window.start <= _SHORT else _known
     known = await find(look, window, lists, by, limit)
     first = sorted(known.values(), key=lambda each: (-_size(each.amounts, by), each.user))
-    return tuple(TopUser(each.user, each.amounts) for each in first[:limit] if _size(each.amounts, by) > 0)
+    return tuple(
+        TopUser(each.account, each.user, each.amounts) for each in first[:limit] if _size(each.amounts, by) > 0
+    )
+
+
+async def users_of_part(
+    look: Snapshot, window: Window, filters: Filters, by: By = "tokens", limit: int = 10
+) -> tuple[TopUser, ...] | None:
+    """Give the users who used most of some models and services in a window, the first one first; None where there was
+    no time to find them. Who used what has no price is one of them, too, behind all who cost anything.
+
+    After that the look is over: PostgreSQL tells nothing more of it. So this is to be the last that is read in one.
+    """
+    _check(limit)
+    if filters.user is not None:
+        raise InvalidInput("one user's calls are not told apart by user", hint="leave user out")
+    between, named = (window.start, window.end), (filters.models or None, filters.services or None)
+    try:
+        async with asyncio.timeout(PART_SECONDS) as time:
+            found = await tops.of_part(look.reader, look.project, _COLUMNS[by], limit, between, named)
+    except TimeoutError:
+        # A connection may be lost by a time-out of its own: then nothing is known, nor is it that time was over.
+        if not time.expired():
+            raise
+        return None
+    return tuple(TopUser(each.account, each.user, each.amounts) for each in found)
 
 
 async def breakdown(look: Snapshot, window: Window, filters: Filters = EVERYTHING) -> Breakdown:
@@ -140,6 +182,11 @@ def _named(found: Sequence[Spread], *, is_sample: bool) -> Spreads:
         {each.model: each for each in found if each.service is None and each.model is not None},
         is_sample,
     )
+
+
+def _check(limit: int) -> None:
+    if not 1 <= limit <= USERS_MAX:
+        raise InvalidInput(f"{limit} users cannot be listed", hint=f"ask for 1 to {USERS_MAX}")
 
 
 async def _known(look: Snapshot, window: Window, lists: Lists, by: By, limit: int) -> dict[UUID, Used]:

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from jangbu.domain.amounts import Amounts
-from jangbu.domain.spans import spans_of
+from jangbu.domain.spans import Runs, spans_of
 from jangbu.storage.database import Reader, Row
 from jangbu.storage.series import amounts_of
+
+_SHORT = timedelta(hours=3)
+"""The longest window of which the users of a part are found by quarters of an hour alone: by time, not one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,28 @@ async def amounts(
 ) -> Sequence[Used]:
     """Give what each of some users used in a window; who used nothing, or is of another project, is left out."""
     rows = await reader.rows("top_amounts", accounts, project, *_runs(start, end))
+    return [Used(row["account_id"], row["user_id"], amounts_of(row)) for row in rows]
+
+
+async def of_part(
+    reader: Reader,
+    project: str,
+    by: str,
+    limit: int,
+    between: tuple[datetime, datetime],
+    named: tuple[Sequence[str] | None, Sequence[str] | None],
+) -> Sequence[Used]:
+    """Give who used most of some models and services between two moments, the first one first, so many at most.
+
+    ``by`` is as in ``Lists``; None stands for all models, or all services.
+    """
+    spans = spans_of(between, with_days=False, with_six_hours=True)
+    runs = [spans.six_hours, spans.hours, spans.quarters, spans.minutes]
+    if between[1] - between[0] <= _SHORT:
+        quarters = Runs(spans.quarters.firsts + spans.hours.firsts, spans.quarters.nexts + spans.hours.nexts)
+        runs = [Runs(), Runs(), quarters, spans.minutes]
+    times = [moments for each in runs for moments in (each.firsts, each.nexts)]
+    rows = await reader.rows("top_part", project, by, limit, *named, *times, *between)
     return [Used(row["account_id"], row["user_id"], amounts_of(row)) for row in rows]
 
 

@@ -12,7 +12,8 @@ import asyncpg
 import pytest
 
 from jangbu.config import Settings
-from jangbu.metering import tags
+from jangbu.domain.ledger import erased_name
+from jangbu.metering import tags, tops
 from jangbu.metering.keyed import with_key
 from jangbu.providers.gemini.parse import parse
 from jangbu.storage import usage
@@ -204,15 +205,45 @@ async def test_what_was_not_looked_at_is_in_the_rest(shop: Stage, monkeypatch: p
     assert looked_at + found["rest"]["total"]["calls"] == found["total"]["calls"] == 120
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu"])
 @pytest.mark.parametrize("part", ["model=gemini-9-none", "service=search", "model=gemini-9-none&service=search"])
-async def test_who_used_most_of_a_part_is_refused_with_what_to_ask_instead(shop: Stage, part: str) -> None:
-    refused = await shop.get(f"/usage/series?{PERIOD}&by=user&{part}")
-    assert (refused.status, refused.code) == (400, "invalid_input")
-    assert "name one user with user" in refused.body["hint"]
-    assert "export the calls" in refused.body["hint"]
-    one = (await shop.get(f"/usage/series?{PERIOD}&user=kim&{part}")).ok
-    all_ = (await shop.get(f"/usage/series?{PERIOD}&{part}")).ok
-    assert 0 < one["total"]["calls"] < all_["total"]["calls"]
+async def test_who_used_most_of_a_part_is_what_the_series_of_each_user_say(shop: Stage, zone: str, part: str) -> None:
+    asked = f"/usage/series?{PERIOD}&zone={zone}&bucket=day&{part}"
+    found = (await shop.get(f"{asked}&by=user")).ok
+    assert (found["is_whole"], found["rest"]) == (True, None)
+    assert found["total"]["calls"] == sum(line["total"]["calls"] for line in found["lines"]) > 0
+    tokens = [line["total"]["total_tokens"] for line in found["lines"]]
+    assert tokens == sorted(tokens, reverse=True)
+    assert {line["name"] for line in found["lines"]} == {"kim", "이서연"}
+    for line in found["lines"]:
+        one = (await shop.get(f"{asked}&user={quote(line['name'])}")).ok
+        assert line["total"] == one["total"]
+        for name in ("calls", "total_tokens", "cost_nano"):
+            assert line[name] == [bucket[name] for bucket in one["buckets"]]
+    first = (await shop.get(f"{asked}&by=user&limit=1")).ok
+    assert first["lines"] == found["lines"][:1]
+    assert first["rest"]["calls"] == found["lines"][1]["calls"]
+
+
+@pytest.mark.parametrize("part", ["", "&service=search"])
+async def test_an_erased_user_is_one_of_the_first_all_the_same(shop: Stage, part: str) -> None:
+    asked = f"/usage/series?{PERIOD}&by=user{part}"
+    before = (await shop.get(asked)).ok
+    await shop.post("/accounts/kim/erase", once="erase-kim")
+    after = (await shop.get(asked)).ok
+    assert [line["total"] for line in after["lines"]] == [line["total"] for line in before["lines"]]
+    [erased] = {line["name"] for line in after["lines"]} - {"이서연"}
+    assert erased == erased_name(shop.ledger.accounts.id_of("kim"))
+
+
+async def test_where_there_is_no_time_to_find_the_users_of_a_part_all_is_in_the_rest(
+    shop: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tops, "PART_SECONDS", 0)
+    found = (await shop.get(f"/usage/series?{PERIOD}&by=user&service=search")).ok
+    assert (found["is_whole"], found["lines"]) == (False, [])
+    assert found["rest"]["total"] == found["total"]
+    assert found["total"]["calls"] > 0
 
 
 async def test_a_user_sees_their_own_series_alone_and_no_tags(shop: Stage) -> None:

@@ -1,7 +1,7 @@
 """What was used in each bucket of a period, as charts show it: in any zone, and by model, service, user, tag or key."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -67,7 +67,8 @@ class SeriesFacts(Answer):
     ``lines`` are the parts that were asked for, the most used first, and of tags and keys the dearest. ``rest`` is what
     none of them tells, of the parts beyond the limit: lines and rest add up to the total, and it is null where nothing
     is left. By tag or key lines are read from the calls themselves, the latest first, for some seconds: where
-    ``is_whole`` is false, they are of the latest alone, and the other calls are in the rest.
+    ``is_whole`` is false, they are of the latest alone, and the other calls are in the rest. The users of one model or
+    service are looked for as long: where there was no time to find them, no user has a line, and all is in the rest.
     """
 
     model_config = example(
@@ -147,12 +148,6 @@ def _parted(
         raise InvalidInput("by=tag and the tag's name belong together", hint="add ?by=tag&tag=feature")
     if by == "user" and filters.user is not None:
         raise InvalidInput("one user's calls are not told apart by user", hint="leave user out, or by")
-    if by == "user" and filters != EVERYTHING:
-        # Who used most is known of all that users used: of one model or service it would take to look at every user.
-        raise InvalidInput(
-            "who used most of one model or service is not told",
-            hint="leave model and service out, name one user with user instead of by, or export the calls",
-        )
     if by in ("tag", "key") and not ask.sees_costs:
         raise NotPermitted("what the app noted with calls is not shown to its users")
     return Parted(by, tag, limit)
@@ -171,7 +166,7 @@ async def show_series(
         found = await read.of(look, window, filters, parted.by if parted.by in ("model", "service") else None)
         lines: list[Line] = [(each.name, each.amounts, each.total) for each in found.lines]
         if parted.by == "user":
-            lines = await _of_users(look, window, parted.limit)
+            lines, is_whole = await _of_users(look, window, filters, parted.limit)
     if parted.by in ("tag", "key"):
         meant = Meant(database, project, window, filters, found.as_of)
         lines, is_whole = await _of_tag(meant, BY_KEY if parted.by == "key" else parted.tag, parted.limit)
@@ -192,13 +187,20 @@ async def show_series(
     }
 
 
-async def _of_users(look: Snapshot, window: Window, limit: int) -> list[Line]:
-    """Give the series of the users who used most."""
+async def _of_users(look: Snapshot, window: Window, filters: Filters, limit: int) -> tuple[list[Line], bool]:
+    """Give the series of the users who used most; of a model or service none where there was no time to find them."""
+    if filters == EVERYTHING:
+        first = await tops.users(look, window, limit=limit)
+    else:
+        found = await tops.users_of_part(look, window, filters, limit=limit)
+        if found is None:
+            return [], False
+        first = found
     lines: list[Line] = []
-    for each in await tops.users(look, window, limit=limit):
-        found = await read.of(look, window, Filters(each.user))
-        lines.append((each.user, [bar.amounts for bar in found.bars], found.total))
-    return lines
+    for each in first:
+        of_user = await read.of(look, window, replace(filters, user=each.user), account=each.account)
+        lines.append((each.user, [bar.amounts for bar in of_user.bars], of_user.total))
+    return lines, True
 
 
 async def _of_tag(meant: Meant, tag: str | None, limit: int) -> tuple[list[Line], bool]:

@@ -9,6 +9,7 @@ from jangbu.dashboard.choices import before_of, chosen, filters_of, window_of
 from jangbu.dashboard.figures import Figure, parts_figure
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import READERS, Page
+from jangbu.dashboard.top_users import BY_USER, top_users
 from jangbu.dashboard.unmatched import or_nothing
 from jangbu.domain.amounts import Amounts
 from jangbu.metering import series, tops
@@ -20,12 +21,12 @@ from jangbu.metering.tags import BY_KEY, tag_names
 __all__ = ["PAGE"]
 
 _TOP_USERS = 20
-_KEPT = ("whatif", "tag", "tag_value", "by_key")
+_KEPT = ("whatif", "tag", "tag_value", "by_key", BY_USER)
 """What the form of filters takes along."""
 
 
 async def show(look: Look) -> Mapping[str, Any]:
-    """Read the cost of a window; users are those who cost most, where no other part of it is chosen."""
+    """Read the cost of a window; users are those who cost most, where it is not of one."""
     window, filters = window_of(look), filters_of(look)
     async with snapshot(look.ledger.database, look.settings.project) as book:
         found = await tops.breakdown(book, window, filters)
@@ -33,10 +34,10 @@ async def show(look: Look) -> Mapping[str, Any]:
         before = None
         if look.asked("compare"):
             before = (await tops.breakdown(book, before_of(window, book.as_of), filters)).total
-        users = () if look.is_filtered else await tops.users(book, window, "cost", limit=_TOP_USERS)
         month = await outlook(book, window.zone, filters)
         names = () if look.asked("tag") or look.asked("by_key") else await tag_names(book, window, filters.user)
         choices = await chosen(look, book)
+        users = await top_users(look, book, window, "cost", _TOP_USERS)
     # Looked at when the connection is free again: others need it meanwhile.
     other, tags = await costs.tried(look, book.as_of), await costs.tags_of(look, book.as_of, names)
     return {
@@ -44,7 +45,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         "series": by_service,
         "found": found,
         "before": before,
-        "users": users,
+        "top": users,
         "month": month,
         "markup": look.ledger.pricing.in_force.terms.markup_parts_per_million,
         "priced_models": costs.models_of(look),

@@ -9,9 +9,10 @@ from jangbu.dashboard.done import new_key
 from jangbu.dashboard.figures import kinds_figure, parts_figure
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OPERATIONS, READERS, Page
+from jangbu.dashboard.top_users import BY_USER, top_users
 from jangbu.dashboard.unmatched import or_nothing
 from jangbu.domain.windows import Window
-from jangbu.metering import directory, series, tops
+from jangbu.metering import directory, series
 from jangbu.metering.refusals import refused_in
 from jangbu.metering.reports import Reports
 from jangbu.metering.snapshots import Snapshot, snapshot
@@ -32,18 +33,18 @@ async def show(look: Look) -> Mapping[str, Any]:
         before = None
         if look.asked("compare"):
             before = (await series.of(book, before_of(window, book.as_of), filters)).total
-        # Of a part of the calls nobody keeps who made most of them.
-        users = None if look.is_filtered else await tops.users(book, window, metric, limit=_TOP_USERS)
         failed = await undeducted(book, window, filters)
         active, refused = await _uncounted(look, book, window)
         choices = await chosen(look, book)
+        users = await top_users(look, book, window, metric, _TOP_USERS)
     findings = await reports.findings(limit=10)
     return {
         "choices": choices,
         "series": by_model,
         "services": by_service.lines,
         "before": before,
-        "users": users,
+        "top": users,
+        "carried": _carried(look),
         "active": active,
         "undeducted": sum(failed.values()),
         "refused": refused,
@@ -56,6 +57,12 @@ async def show(look: Look) -> Mapping[str, Any]:
         "chart": parts_figure(look, "by-model", by_model, metric, look.texts(f"overview.by_model.{metric}")),
         "kinds": kinds_figure(look, "by-kind", by_model, look.texts("overview.by_kind")),
     }
+
+
+def _carried(look: Look) -> Mapping[str, str]:
+    """Give what the form of filters takes along."""
+    asked = look.asked(BY_USER)
+    return {} if asked is None else {BY_USER: asked}
 
 
 async def _uncounted(look: Look, book: Snapshot, window: Window) -> tuple[int | None, int | None]:
@@ -78,7 +85,7 @@ PAGE = Page(
     "/",
     "overview",
     READERS,
-    or_nothing(show),
+    or_nothing(show, BY_USER),
     files={"calls": files.calls_summed, "usage": files.usage("model"), "services": files.parts("service")},
     lives=True,
 )
