@@ -147,6 +147,20 @@ def test_a_limit_is_put_in_where_the_client_set_none() -> None:
     assert driver.asked(Send) == [Send(call, 5000)]
 
 
+@pytest.mark.parametrize("chosen", [True, False])
+@pytest.mark.parametrize(("available", "limit"), [(1_635, None), (1_636, 1_536), (2_700, 1_536), (4_100, 2_000)])
+def test_a_picture_is_made_whole_or_refused(available: int, limit: int | None, chosen: bool) -> None:
+    bounds = Bounds(100, 32_768, output_chosen=chosen, output_least=1_536)
+    call, driver = replace(CALL, bounds=bounds, short_balance=ShortBalance.CLAMP), Driver(available)
+    if limit is None:
+        with pytest.raises(InsufficientBalance) as refused:
+            driver.drive(call)
+        assert (refused.value.needed, driver.asked(Send)) == (1_636, [])
+        return
+    driver.drive(call)
+    assert driver.asked(Send) == [Send(call, available - 100 if chosen else limit)]
+
+
 @pytest.mark.parametrize(("available", "held"), [(500, 500), (50_000, 50_000), (2_000_000, 1_000_150)])
 def test_what_tools_may_feed_back_is_held_for_as_far_as_the_balance_goes(available: int, held: int) -> None:
     call = replace(CALL, bounds=Bounds(100, 50, output_chosen=True, fed_back_most=1_000_000))
@@ -198,6 +212,7 @@ BOUNDS = st.builds(
     candidates=st.just(CANDIDATES),
     fed_back_most=st.sampled_from([0, 16_384, 1_048_576]),
     takes_limit=st.booleans(),
+    output_least=st.sampled_from([1, 1_536, 4_096]),
 )
 
 
@@ -229,6 +244,7 @@ def test_nothing_is_sent_that_the_hold_does_not_cover(
     assert limit * bounds.candidates <= held.amount - last.base <= max(0, available - last.base)
     if not bounds.takes_limit:
         assert sent.output_limit is None
+    assert limit >= min(output, bounds.output_least)
     if not bounds.output_chosen and policy is ShortBalance.REFUSE and output >= OUTPUT_LIMIT_LEAST:
         assert limit >= OUTPUT_LIMIT_LEAST
 

@@ -89,6 +89,19 @@ async def test_output_is_clamped_to_what_the_balance_affords_and_the_client_is_t
     assert json.loads(sent.body)["generationConfig"]["maxOutputTokens"] == limit
 
 
+@pytest.mark.parametrize("tokens", [1_000, 2_700])
+async def test_a_picture_is_whole_or_is_not_paid_for(served: Stage, tokens: int) -> None:
+    await served.open("lee", tokens=tokens)
+    path = "/v1beta/models/gemini-2.5-flash-image:generateContent"
+    status, answer, _ = await served.post(path, asked("draw this panel"), user="lee")
+    if tokens == 1_000:
+        assert status == 402
+        assert [each.path for each in served.gemini.requests() if each.path.endswith(":generateContent")] == []
+        return
+    assert status == 200
+    assert any("inlineData" in part for part in answer["candidates"][0]["content"]["parts"])
+
+
 async def test_a_gateway_may_refuse_instead_of_clamping(database_url: str, gemini: FakeGemini) -> None:
     async with stage(database_url, gemini, short_balance="refuse", top_up_url="https://shop.example/tokens") as served:
         await served.open("lee", tokens=300)

@@ -44,7 +44,8 @@ class Bounds:
     ``fed_back_most`` is what the provider's own tools may feed back as input while the call runs. It is far more than
     they usually do, so it is held for as far as the balance goes: two such calls cannot both spend what is left.
     ``takes_limit`` is False where no limit can be written into the request: the whole output is held for, or the call
-    is refused.
+    is refused. ``output_least`` is the smallest limit of a candidate that is of any use: a picture that is broken off
+    is paid for and is none, so who cannot pay for that much is refused, unless the client itself wants less.
     """
 
     input_most: int | None
@@ -53,11 +54,22 @@ class Bounds:
     candidates: int = 1
     fed_back_most: int = 0
     takes_limit: bool = True
+    output_least: int = 1
 
     @property
     def output_is_fixed(self) -> bool:
         """Whether nothing smaller is put in to leave room for the next call."""
         return self.output_chosen or not self.takes_limit
+
+    @property
+    def output_useful(self) -> int:
+        """The fewest tokens that all candidates together can do something with."""
+        return min(self.output_most, self.output_least * self.candidates)
+
+    @property
+    def output_put_in(self) -> int:
+        """The fewest tokens for all candidates that a client is limited to who set no limit."""
+        return min(self.output_most, max(self.output_least, OUTPUT_LIMIT_LEAST) * self.candidates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +241,7 @@ def _take_hold(call: Call) -> Generator[Effect, Any, int | None]:
         input_most = yield from _count_input(call)
         answer = yield _hold_for(call, input_most, goes_on_with=_ANYTHING if clamps else None)
     if isinstance(answer, Refused) and clamps:
-        least = input_most + bounds.candidates
+        least = input_most + max(bounds.output_useful, bounds.candidates)
         most = input_most + bounds.output_most + bounds.fed_back_most
         answer = yield TakeHold(call, input_most, least, most, take_all=True)
     if isinstance(answer, Refused):
@@ -244,13 +256,13 @@ def _take_hold(call: Call) -> Generator[Effect, Any, int | None]:
 def _output_held(bounds: Bounds, held: int) -> int:
     """Give how many of the tokens that are held beyond the input the output may have."""
     if bounds.fed_back_most and not bounds.output_is_fixed:
-        held = max(held // 2, min(held, OUTPUT_LIMIT_LEAST * bounds.candidates))
+        held = max(held // 2, min(held, bounds.output_put_in))
     return min(held, bounds.output_most)
 
 
 def _least(bounds: Bounds) -> int:
     """Give what a call takes at the very least: whoever has less is refused, and nothing is counted for them."""
-    return 1 + min(bounds.output_most, bounds.candidates)
+    return 1 + bounds.output_useful
 
 
 def _count_input(call: Call) -> Generator[Effect, Any, int]:
@@ -271,7 +283,7 @@ def _hold_for(call: Call, input_most: int, *, goes_on_with: int | None) -> TakeH
     bounds = call.bounds
     most = least = input_most + bounds.output_most
     if not bounds.output_is_fixed:
-        least = input_most + min(bounds.output_most, OUTPUT_LIMIT_LEAST * bounds.candidates)
+        least = input_most + bounds.output_put_in
     if bounds.fed_back_most:
         most += bounds.fed_back_most
     return TakeHold(call, input_most, least, most, take_all=bounds.fed_back_most > 0, goes_on_with=goes_on_with)

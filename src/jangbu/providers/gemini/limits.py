@@ -10,6 +10,8 @@ OUTPUT_MOST_UNKNOWN = 65_536
 """What a model that is not in the table may write: the largest limit that Google publishes for any."""
 INPUT_MOST_UNKNOWN = 1_048_576
 """What a model or an agent that is not in the table may take in: the input limit of every current text model."""
+PICTURE_ROOM_UNKNOWN = 4_096
+"""The output into which a picture of a model that is not in the table fits, with what such models think and say."""
 _MODELS_KNOWN_MAX = 1_024
 
 
@@ -27,6 +29,11 @@ def input_limit(model: str | None) -> int | None:
 def largest_input(model: str | None) -> int:
     """Give the most tokens that a model takes in; where it is not known, what any such may."""
     return input_limit(model) or INPUT_MOST_UNKNOWN
+
+
+def picture_room(model: str | None) -> int:
+    """Give how many tokens of output a model takes for a picture, with what it thinks and says beside it."""
+    return _longest("picture", model) or PICTURE_ROOM_UNKNOWN
 
 
 @lru_cache(_MODELS_KNOWN_MAX)

@@ -11,7 +11,8 @@ from typing import Any
 from jangbu.domain.usage import COUNT_MAX
 from jangbu.providers.gemini.counts import read_count
 from jangbu.providers.gemini.fields import folded
-from jangbu.providers.gemini.limits import output_limit
+from jangbu.providers.gemini.limits import output_limit, picture_room
+from jangbu.providers.gemini.services import draws
 
 __all__ = ["OutputBound", "output_bound", "with_output_limit"]
 
@@ -23,13 +24,17 @@ CANDIDATES_MOST = 8
 class OutputBound:
     """The most tokens that all candidates of a request may write, and whether the request itself limits them.
 
-    ``takes_limit`` tells whether it could: an agent is given no configuration of a model (CreateAgentInteraction of
-    google-genai 3.4.0 has no ``generation_config``), so nothing may be written into its request.
+    ``least`` is the smallest limit of a candidate that is of use: where a picture is asked for it has to fit in.
+
+    ``takes_limit`` tells whether there could be a limit: an agent is given no configuration of a model
+    (CreateAgentInteraction of google-genai 3.4.0 has no ``generation_config``), so nothing may be written into its
+    request.
     """
 
     most: int
     is_chosen: bool
     candidates: int
+    least: int = 1
     takes_limit: bool = True
 
 
@@ -66,7 +71,8 @@ def output_bound(verb: str | None, body: Mapping[str, Any], model: str | None) -
     chosen = max(limits) if limits and min(limits) > 0 else 0
     each = min(chosen, output_limit(model, unknown=chosen)) if chosen else output_limit(model)
     candidates = max([1, *(CANDIDATES_MOST if count < 0 else count for count in counts)]) if counts else 1
-    return OutputBound(min(each * candidates, COUNT_MAX), bool(chosen), candidates, takes_limit=not is_agents)
+    least = min(each, picture_room(model)) if draws(model or "", body) else 1
+    return OutputBound(min(each * candidates, COUNT_MAX), bool(chosen), candidates, least, takes_limit=not is_agents)
 
 
 def with_output_limit(verb: str | None, body: Mapping[str, Any], limit: int) -> dict[str, Any]:

@@ -5,14 +5,15 @@ from typing import Any
 
 from jangbu.domain.usage import Surface
 
-__all__ = ["SERVICES", "is_unit_priced", "service_of"]
+__all__ = ["SERVICES", "draws", "is_unit_priced", "service_of"]
 
-_TEXT, _IMAGE, _VIDEO = "text_generation", "image_generation", "video_generation"
+_TEXT, _IMAGE, _AUDIO, _VIDEO = "text_generation", "image_generation", "audio_generation", "video_generation"
 _EMBEDDING, _LIVE = "embedding", "live"
-SERVICES = frozenset({_TEXT, _IMAGE, _VIDEO, _EMBEDDING, _LIVE})
+SERVICES = frozenset({_TEXT, _IMAGE, _AUDIO, _VIDEO, _EMBEDDING, _LIVE})
 """All that there are."""
 
 _IMAGE_MODELS = ("imagen", "-image")
+_SPEECH_MODELS = ("-tts",)
 _PREDICTS = frozenset({"predict", "predictLongRunning", "images/generations"})
 """What calls Imagen, Veo and their like, and embeddings of Vertex AI's older models."""
 _PIECES = ("lyria-", "multimodalembedding")
@@ -23,19 +24,22 @@ pricing)."""
 
 def service_of(surface: Surface, model: str, body: Mapping[str, Any]) -> str:
     """Name the service by the surface, the model and the output that is asked for, in the guide's words."""
-    if "embedding" in model:
+    if "embedding" in model or surface is Surface.EMBED_CONTENT:
         return _EMBEDDING
     match surface:
-        case Surface.EMBED_CONTENT:
-            return _EMBEDDING
         case Surface.LIVE:
             return _LIVE
         case Surface.PREDICT_LONG_RUNNING:
             return _VIDEO
-    pictures = "IMAGE" in _modalities(body)
-    if pictures or surface is Surface.PREDICT or any(part in model for part in _IMAGE_MODELS):
+    if surface is Surface.PREDICT or draws(model, body):
         return _IMAGE
-    return _TEXT
+    speaks = any(part in model for part in _SPEECH_MODELS) or "AUDIO" in _modalities(body)
+    return _AUDIO if speaks else _TEXT
+
+
+def draws(model: str, body: Mapping[str, Any]) -> bool:
+    """Tell whether a request asks for a picture, by its model or by its own words."""
+    return any(part in model for part in _IMAGE_MODELS) or "IMAGE" in _modalities(body)
 
 
 def is_unit_priced(verb: str, models: Collection[str]) -> bool:
