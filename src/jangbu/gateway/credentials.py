@@ -7,12 +7,13 @@ from types import MappingProxyType
 from urllib.parse import unquote_to_bytes
 
 from jangbu.domain.keys import Key, KeyKind, is_wellformed
-from jangbu.errors import InvalidMetadata, MissingUser, NotPermitted, Unauthenticated
+from jangbu.errors import InvalidInput, InvalidMetadata, MissingUser, NotPermitted, Unauthenticated
 from jangbu.metering.attached_tags import admitted_metadata
 from jangbu.metering.content import service_name
 from jangbu.metering.keyed import with_key
 from jangbu.metering.keys import Keys
 from jangbu.metering.meter import Metering
+from jangbu.metering.strict_json import json_object
 
 __all__ = ["Payer", "accepted", "admitted_payer", "secret_of"]
 
@@ -22,6 +23,7 @@ _ENCODED = b"utf-8''"
 _ESCAPED = re.compile(rb"(?:[^%]|%[0-9a-fA-F]{2})*+", re.DOTALL)
 _OWN = b"x-jangbu-"
 _NAMES = (b"x-jangbu-service", b"x-jangbu-tags", b"x-jangbu-user")
+_WRITTEN = 'write name=value, name=value, or {"name": "value"}'
 _PLAIN = "send UTF-8, or ASCII as RFC 8187 writes it, like UTF-8''%EA%B9%80"
 
 
@@ -137,13 +139,27 @@ def _text(value: bytes | None, name: str) -> str | None:
 
 
 def _tags(text: str | None) -> Mapping[str, str]:
-    """Read ``name=value, name=value``, each name once; all else is the one rule of tags."""
+    """Read ``name=value, name=value``, or a JSON object of texts, in which a value may hold commas: each name once; all
+    else is the one rule of tags.
+    """
     if text is None:
         return MappingProxyType({})
+    if text.startswith("{"):
+        return MappingProxyType(_tags_in_json(text))
     pairs = [part.partition("=") for part in text.split(",") if part.strip()]
     if not all(sign and name.strip() for name, sign, _ in pairs):
-        raise InvalidMetadata("x-jangbu-tags cannot be read", hint="write name=value, name=value")
+        raise InvalidMetadata("x-jangbu-tags cannot be read", hint=_WRITTEN)
     tags = {name.strip(): value.strip() for name, _, value in pairs}
     if len(tags) < len(pairs):
         raise InvalidMetadata("x-jangbu-tags gives a name twice", hint="give each tag one value")
     return MappingProxyType(tags)
+
+
+def _tags_in_json(text: str) -> dict[str, str]:
+    try:
+        tags = json_object(text.encode())
+    except InvalidInput:
+        tags = {}
+    if not tags or not all(name.strip() and isinstance(value, str) for name, value in tags.items()):
+        raise InvalidMetadata("x-jangbu-tags cannot be read", hint=_WRITTEN)
+    return tags
