@@ -213,7 +213,7 @@ class InsufficientBalance(JangbuError):
 
     def __init__(self, *, user: str, needed: int, available: int) -> None:
         told = f"user {user!r} needs {needed:,} tokens and has {available:,} available"
-        super().__init__(told, hint="grant tokens, or lower max_output_tokens")
+        super().__init__(told, hint="grant tokens, or ask for less")
         self.user = user
         self.needed = needed
         self.available = available

@@ -46,3 +46,7 @@ def test_an_error_of_the_provider_and_a_call_that_never_left_cost_nothing(error:
 )
 def test_whatever_happened_after_sending_is_not_known(error: BaseException) -> None:
     assert isinstance(failed(error), Lost)
+
+
+def test_an_app_that_gives_up_waiting_is_not_told_as_a_provider_that_is_silent() -> None:
+    assert failed(asyncio.CancelledError()) == Lost("the app did not wait for the answer")

@@ -34,6 +34,7 @@ _REASONS: Mapping[str, re.Pattern[str]] = {
         "turn_joined": r"the turn was settled as one",
         "interaction": r"the interaction ended as (?P<status>.+)",
         "closed": r"the meter was closed before an answer came",
+        "not_awaited": r"the app did not wait for the answer",
         "went_away": r"the caller went away before the call was sent",
         "expired": r"its time was up",
     }.items()

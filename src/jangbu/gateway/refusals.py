@@ -104,7 +104,7 @@ def words_for(error: JangbuError) -> str:
     """Say what went wrong to whoever calls. What is only for the operator is logged instead."""
     match error:
         case InsufficientBalance():
-            return f"{error.message}; get more tokens, or lower max_output_tokens"
+            return f"{error.message}; get more tokens, or ask for less"
         case DatabaseUnreachable() | SpoolFull() | SpoolUnusable():
             words = "calls cannot be recorded at the moment, so none is made; try again later"
         case RecordRefused():

@@ -1,5 +1,7 @@
 """What an error that a call ended with means for the hold: was the provider reached, and did it answer?"""
 
+from asyncio import CancelledError
+
 from jangbu.domain.flow import Lost, Rejected
 
 __all__ = ["failed"]
@@ -33,6 +35,8 @@ def failed(error: BaseException) -> Rejected | Lost:
         return Rejected(f"the call never left: {type(error).__name__}")
     if isinstance(error, TypeError) or any(kind.__module__.startswith("google.auth") for kind in kinds):
         return Rejected(f"the call could not be made: {type(error).__name__}")
+    if isinstance(error, CancelledError):
+        return Lost("the app did not wait for the answer")
     return Lost(f"sent, and no answer came: {type(error).__name__}")
 
 
