@@ -90,7 +90,8 @@ def test_who_reads_slowly_is_waited_for(jangbu: Jangbu, gemini: FakeGemini) -> N
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system has no such option")
 def test_the_system_itself_ends_a_connection_whose_client_takes_nothing() -> None:
-    with listen("127.0.0.1", 0, client_seconds=1) as listener, socket.socket() as client:
+    [listener] = listen("127.0.0.1", 0, workers=1, client_seconds=1)
+    with listener, socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         client.connect(listener.getsockname())
         accepted, _ = listener.accept()

@@ -58,7 +58,8 @@ class Crowd:
         loop = asyncio.get_running_loop()
         heard, voice = os.pipe()
         with ExitStack() as stack:
-            listeners = [stack.enter_context(listen("127.0.0.1", 0, client_seconds=30)) for _ in range(LISTENERS)]
+            opened = [listen("127.0.0.1", 0, workers=1, client_seconds=30) for _ in range(LISTENERS)]
+            listeners = [stack.enter_context(listener) for [listener] in opened]
             self.urls = [f"http://127.0.0.1:{listener.getsockname()[1]}" for listener in listeners]
             reading, _ = await loop.connect_read_pipe(lambda: _Hearing(self._hear), os.fdopen(heard, "rb", 0))
             self._voice = voice
