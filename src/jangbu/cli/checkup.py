@@ -150,7 +150,7 @@ async def _server(settings: Settings, dsn: str) -> list[Check]:
     try:
         shown = await database.server()
         before = SystemClock().now()
-        theirs = await database.now()
+        theirs = await database.writing_now()
         after = SystemClock().now()
         archiving = await archiver(database)
         stands = await standing(database)
