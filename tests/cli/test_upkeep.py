@@ -92,7 +92,7 @@ async def test_a_doctor_who_finds_a_foreign_schema_changes_nothing(jangbu: Jangb
     assert {check["state"] for check in found.json["checks"] if check["name"] == "schema"} == {"fail"}
     refused = jangbu("balance", "kim")
     assert refused.code == 7
-    assert "jangbu db upgrade" in refused.error_line
+    assert "use the release of Jangbu that upgraded it" in refused.error_line
 
 
 def test_the_schema_is_upgraded_once_and_its_sql_shown_to_whoever_asks(jangbu: Jangbu, offline: Jangbu) -> None:

@@ -22,6 +22,7 @@ from jangbu.testing import FakeGemini
 from jangbu.wiring import open_metering
 from tests.api.test_pages import Pages
 from tests.cli.service import free_port
+from tests.conftest import execute
 from tests.faults.gate import Gate, gate
 from tests.faults.server import KillableServer, killable_server
 from tests.faults.waiting import become
@@ -182,6 +183,39 @@ async def test_the_pages_tell_of_what_waits(served: Stage, server: KillableServe
         await become(lambda: is_drained(served.ledger))
         await become(lambda: _is_ready(pages))
         assert await pages.value("jangbu_spool_records") == 0
+
+
+async def test_a_gateway_whose_database_only_reads_is_not_ready_and_soon_refuses_at_once(
+    server: KillableServer, gemini: FakeGemini, tmp_path: Path
+) -> None:
+    stand = stage(server.dsn, gemini, project=tmp_path.name, spool_dir=tmp_path / "spool", hold_wait_seconds_max=2)
+    async with stand as served, open_app(_settings(server, tmp_path), served.ledger) as app:
+        await served.open("kim", 10**12)
+        pages = Pages(app)
+        await _only_read(server, True)
+        try:
+            status, page = await pages.get("/readyz")
+            assert (status, json.loads(page)["code"]) == (503, "database_unreachable")
+            assert "takes no writes" in json.loads(page)["message"]
+            assert (await served.generate())[0] == 503
+            # It answers whoever only asks for its time, which is no reason to wait for it again.
+            await asyncio.sleep(2)
+            async with asyncio.timeout(1):
+                assert (await served.generate())[0] == 503
+        finally:
+            await _only_read(server, False)
+        await become(lambda: _is_ready(pages))
+        await become(lambda: _is_answered(served))
+        await agree(served.ledger, tmp_path.name, gemini)
+
+
+async def _only_read(server: KillableServer, value: bool) -> None:
+    await execute(server.dsn, f"ALTER SYSTEM SET default_transaction_read_only = {'on' if value else 'off'}")
+    await execute(server.dsn, "SELECT pg_reload_conf()")
+
+
+async def _is_answered(served: Stage) -> bool:
+    return (await served.generate())[0] == 200
 
 
 def _settings(server: KillableServer, directory: Path) -> Settings:

@@ -67,11 +67,14 @@ async def test_grants_burn_down_also_where_the_connection_breaks_meanwhile(
     assert proxy.swallowed == 1
 
 
-@pytest.mark.parametrize("conflict", [asyncpg.DeadlockDetectedError, asyncpg.SerializationError])
+@pytest.mark.parametrize(
+    "conflict", [asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.QueryCanceledError]
+)
 def test_a_statement_that_lost_against_others_may_be_tried_again(conflict: type[asyncpg.PostgresError]) -> None:
     with pytest.raises(DatabaseUnreachable, match="let others go first") as told, translated():
         raise conflict("deadlock detected")
     assert is_transient(told.value)
+    assert not is_unreachable(told.value)
 
 
 async def test_a_database_that_takes_no_connections_for_a_while_is_away(database_url: str, server: str) -> None:
@@ -88,6 +91,14 @@ async def test_a_database_that_takes_no_connections_for_a_while_is_away(database
 def test_a_standby_that_is_not_promoted_yet_is_a_database_that_is_away() -> None:
     with pytest.raises(DatabaseUnreachable) as told, translated():
         raise asyncpg.ReadOnlySQLTransactionError("cannot execute INSERT in a read-only transaction")
+    assert is_transient(told.value)
+    assert is_unreachable(told.value)
+
+
+@pytest.mark.parametrize("lack", [asyncpg.DiskFullError, asyncpg.OutOfMemoryError, asyncpg.TooManyConnectionsError])
+def test_a_server_that_has_run_out_of_something_is_a_database_that_is_away(lack: type[asyncpg.PostgresError]) -> None:
+    with pytest.raises(DatabaseUnreachable, match="no room") as told, translated():
+        raise lack("no room")
     assert is_transient(told.value)
     assert is_unreachable(told.value)
 

@@ -9,6 +9,7 @@ import pytest
 
 from jangbu.clock import SystemClock, new_id
 from jangbu.domain.ledger import Asset, account_id
+from jangbu.errors import DatabaseUnreachable
 from jangbu.storage import accounts, migrate, usage
 from jangbu.storage.database import Database
 from tests.conftest import address, drop_database, execute
@@ -41,6 +42,15 @@ async def test_the_first_revision_is_upgraded_and_keeps_what_it_has(first_releas
     await ledger.write(ledger.row(user), ledger.row(user, PLAIN._replace(key="answer:two"), new_id(SystemClock())))
     assert (await accounts.balances(database, user))[Asset.TOKENS].used == 2 * PLAIN.total
     await database.close()
+
+
+def test_an_older_release_than_the_ledgers_is_not_sent_to_upgrade_it() -> None:
+    with pytest.raises(DatabaseUnreachable) as older:
+        migrate.require_head(FIRST)
+    assert older.value.hint == "run `jangbu db upgrade`"
+    with pytest.raises(DatabaseUnreachable) as newer:
+        migrate.require_head(f"{int(migrate.HEAD) + 1:04}")
+    assert "release of Jangbu that upgraded it" in str(newer.value.hint)
 
 
 async def test_a_migration_that_fails_on_its_way_changes_nothing(first_release: str) -> None:

@@ -46,10 +46,10 @@ class Readiness:
         self._trying = asyncio.Lock()
 
     async def database_time(self) -> str | Failure:
-        """Ask the database for its time."""
+        """Ask the database for its time; one that takes no writes serves no call."""
         try:
             async with asyncio.timeout(_DATABASE_SECONDS):
-                return (await self._metering.database.now()).isoformat()
+                return (await self._metering.database.writing_now()).isoformat()
         except TimeoutError:
             return Failure("database_unreachable", f"PostgreSQL did not answer in {_DATABASE_SECONDS} s")
         except JangbuError as error:

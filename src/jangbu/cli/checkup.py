@@ -150,7 +150,7 @@ async def _server(settings: Settings, dsn: str) -> list[Check]:
     try:
         shown = await database.server()
         before = SystemClock().now()
-        theirs = await database.now()
+        theirs = await database.writing_now()
         after = SystemClock().now()
         archiving = await archiver(database)
         stands = await standing(database)
@@ -204,7 +204,7 @@ def _schema(revision: str | None) -> Check:
         return Check("schema", State.OK, f"revision {revision}")
     if revision is None:
         return Check("schema", State.WARN, "not there yet", "run `jangbu db upgrade`")
-    return Check("schema", State.FAIL, f"revision {revision}, needs {migrate.HEAD}", "run `jangbu db upgrade`")
+    return Check("schema", State.FAIL, f"revision {revision}, needs {migrate.HEAD}", migrate.way_to_head(revision))
 
 
 async def _unknown_holds(metering: Metering) -> Check:

@@ -123,14 +123,14 @@ class Database:
                 return await connection.fetchval(statement(name), *arguments)
 
     async def probe(self, seconds: int) -> None:
-        """Ask whether the server answers in time. Raises DatabaseUnreachable.
+        """Ask whether the server answers in time, and takes writes. Raises DatabaseUnreachable.
 
         Where it does not, connections are made anew: those that there are may lead to a machine that is gone.
         """
         try:
             with translated():
                 async with asyncio.timeout(seconds):
-                    await self.now()
+                    await self.writing_now()
         except DatabaseUnreachable:
             await self._pool.expire_connections()
             raise
@@ -138,6 +138,18 @@ class Database:
     async def now(self) -> datetime:
         """Give the database's clock: the only one that ends holds and grants."""
         moment: datetime = await self.value("clock_read")
+        return moment
+
+    async def writing_now(self) -> datetime:
+        """Give the database's clock. Raises DatabaseUnreachable where it takes no writes, as a standby does not."""
+        found = await self.row("clock_of_writes")
+        assert found is not None, "one row of a clock"
+        if found["is_read_only"]:
+            raise DatabaseUnreachable(
+                "PostgreSQL takes no writes: it is a standby, or default_transaction_read_only is on",
+                hint="promote it, or set JANGBU_DATABASE_URL to the primary",
+            )
+        moment: datetime = found["now"]
         return moment
 
     async def server(self) -> Row:

@@ -15,7 +15,8 @@ _LOST_CONNECTION = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    # Of connections, of room on its disk or of memory: it takes nothing until there is some again.
+    asyncpg.InsufficientResourcesError,
     asyncpg.InternalClientError,
     # A standby that stands at the primary's address already, and is promoted in a moment.
     asyncpg.ReadOnlySQLTransactionError,
@@ -29,7 +30,13 @@ _OTHER_SCHEMA = (
 )
 _GRANTED_RULE = "balances_granted_check"
 _USAGE_PARTITION = re.compile(r"usage_\d{6}")
-_CONFLICT = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
+_CONFLICT = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+    # By the role's own statement_timeout, or by whoever administers the server: nothing was written.
+    asyncpg.QueryCanceledError,
+)
 
 
 def is_transient(error: BaseException) -> bool:

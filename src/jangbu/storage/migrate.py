@@ -71,8 +71,15 @@ def require_head(revision: str | None) -> None:
         raise DatabaseUnreachable("the database has no ledger yet", hint="run `jangbu db upgrade` to make one")
     if revision != HEAD:
         raise DatabaseUnreachable(
-            f"the database has schema revision {revision} and this release needs {HEAD}", hint="run `jangbu db upgrade`"
+            f"the database has schema revision {revision} and this release needs {HEAD}", hint=way_to_head(revision)
         )
+
+
+def way_to_head(revision: str) -> str:
+    """Say what to do about a schema of another release: revisions are numbered, and none is undone."""
+    if revision > HEAD:
+        return "use the release of Jangbu that upgraded it, or a newer one"
+    return "run `jangbu db upgrade`"
 
 
 def upgrade_sql(revision: str | None = None) -> str:
