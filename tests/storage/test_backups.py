@@ -31,6 +31,7 @@ from jangbu.storage.embedded.places import places_of
 from jangbu.storage.embedded.programs import programs_for
 from jangbu.storage.embedded.recovery import Goal
 from jangbu.storage.embedded.restore import restore
+from jangbu.storage.policies import worker_sql
 from tests.conftest import execute
 from tests.storage.embedded_processes import SITE, SOURCES, cluster_of, wait_until
 from tests.storage.test_embedded import as_root, python_for
@@ -186,6 +187,7 @@ async def test_a_ledger_of_an_older_postgresql_moves_to_this_one_as_rows(tmp_pat
     with an_older_server(tmp_path / "older") as dsn:
         await ready(dsn)
         await record(dsn, 3)
+        await let_write(dsn, "only_there")
         made = make_portable(source(dsn, 16), tmp_path / "backup", untold)
     assert (made.postgresql, made.schema) == (16, migrate.HEAD)
     restore(find(tmp_path / "backup"), new, Goal(), replace=False, progress=untold)
@@ -193,6 +195,16 @@ async def test_a_ledger_of_an_older_postgresql_moves_to_this_one_as_rows(tmp_pat
         assert await used(endpoint.dsn) == 3 * PLAIN.total
         await record(endpoint.dsn, 4)
         assert await used(endpoint.dsn) == 4 * PLAIN.total, "one answer is known again by its key"
+
+
+async def let_write(dsn: str, role: str) -> None:
+    """Let a role of this server alone work with the ledger, by policies."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(f"CREATE ROLE {role}")
+        await connection.execute(worker_sql(role=role, project="default"))
+    finally:
+        await connection.close()
 
 
 async def ready(dsn: str) -> None:

@@ -58,6 +58,8 @@ def load_dump(backup: Backup, scratch: Places, owner: Owner, programs: Path, pro
     with serving(scratch, owner, programs) as socket_dir:
         where = f"host={socket_dir} port={PORT} user={cluster.USER} dbname={cluster.DATABASE}"
         arguments = ["--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", "--verbose"]
+        # What they let roles see is of a server that has these roles.
+        arguments.append("--no-policies")
         dump = backup.directory / DUMP
         secrets = {"PGPASSWORD": password}
         run_tool("pg_restore", [f"--dbname={where}", *arguments, dump], secrets=secrets, told=count)
