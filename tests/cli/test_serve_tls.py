@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import time
+import urllib.error
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from jangbu.cli.serve import certificate
 from jangbu.cli.serve.certificate import self_signed_certificate
 from jangbu.testing import FakeGemini
 from tests.cli.conftest import Jangbu
-from tests.cli.service import PATIENCE_SECONDS, UPSTREAM_KEY, serving
+from tests.cli.service import PATIENCE_SECONDS, UPSTREAM_KEY, eventually, serving
 
 
 @pytest.fixture
@@ -100,6 +101,40 @@ def test_a_given_certificate_is_served_with(jangbu: Jangbu, tmp_path: Path, work
         service.trust = ssl.create_default_context(cafile=str(files.chain))
         status, body, _ = service.get("/healthz")
         assert (status, json.loads(body)) == (200, {"status": "ok"})
+
+
+def test_a_certificate_that_is_exchanged_is_shown_from_then_on(jangbu: Jangbu, tmp_path: Path) -> None:
+    files, newer = (self_signed_certificate(tmp_path / name, "127.0.0.1") for name in ("given", "newer"))
+    words = ("--tls-certificate", str(files.chain), "--tls-key", str(files.key), "--workers", "2")
+    with serving(jangbu, *words, "--log-format", "json") as service:
+        before = ssl.create_default_context(cafile=str(files.chain))
+        after = ssl.create_default_context(cafile=str(newer.chain))
+
+        def is_shown_by_all(trust: ssl.SSLContext) -> bool:
+            service.trust = trust
+            with suppress(urllib.error.URLError):
+                return {service.get("/healthz")[0] for _ in range(12)} == {200}
+            return False
+
+        assert is_shown_by_all(before)
+        files.chain.write_bytes(newer.chain.read_bytes())
+        eventually(lambda: sum("one before is kept" in line.get("message", "") for line in service.lines()) == 2)
+        assert is_shown_by_all(before)
+        files.key.write_bytes(newer.key.read_bytes())
+        eventually(lambda: is_shown_by_all(after))
+        assert service.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("lasts", "state"), [(timedelta(minutes=-1), "fail"), (timedelta(days=8), "warn"), (timedelta(days=300), "ok")]
+)
+def test_a_doctor_tells_how_long_the_certificate_lasts(
+    jangbu: Jangbu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lasts: timedelta, state: str
+) -> None:
+    monkeypatch.setattr(certificate, "_VALID_FOR", lasts)
+    files = self_signed_certificate(tmp_path, "127.0.0.1")
+    ended = jangbu("doctor", "--json", JANGBU_TLS_CERTIFICATE=str(files.chain), JANGBU_TLS_KEY=str(files.key))
+    assert {check["name"]: check["state"] for check in ended.json["checks"]}["certificate"] == state
 
 
 def test_files_that_are_no_pair_are_told_before_anything_is_served(offline: Jangbu, tmp_path: Path) -> None:

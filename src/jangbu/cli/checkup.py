@@ -12,6 +12,7 @@ from uuid import UUID
 
 from jangbu.cli.money import counted
 from jangbu.cli.output import shown_moment
+from jangbu.cli.serve.certificate import ends_at
 from jangbu.cli.spool import spools_of
 from jangbu.clock import SystemClock
 from jangbu.config import Settings
@@ -38,6 +39,8 @@ _VERIFICATION = "verification"
 _VERIFIED_SECONDS_MAX = 7 * 86_400
 _ARCHIVE = "archive"
 _POLICIES = "row-level security"
+_CERTIFICATE = "certificate"
+_CERTIFICATE_AMPLE = timedelta(days=14)
 _GENAI = "google-genai"
 _GENAI_OLDEST, _GENAI_NEXT = (1, 33), (4,)
 
@@ -68,6 +71,8 @@ async def examine(settings: Settings) -> list[Check]:
         if checks[-1].name == _DATA_DIRECTORY:
             return checks
     checks.append(_spool(settings))
+    if settings.tls_certificate is not None:
+        checks.append(_certificate(settings.tls_certificate))
     try:
         async with database_address(settings) as dsn:
             revision = await migrate.current(dsn)
@@ -97,6 +102,19 @@ def _genai() -> Check:
     if not _GENAI_OLDEST <= numbers < _GENAI_NEXT:
         return Check(_GENAI, State.WARN, version, "this release is tested with 1.33 up to 3.x")
     return Check(_GENAI, State.OK, version)
+
+
+def _certificate(chain: Path) -> Check:
+    """Examine how long the certificate lasts that is served with."""
+    try:
+        left = ends_at(chain) - SystemClock().now()
+    except (OSError, ValueError) as error:
+        return Check(_CERTIFICATE, State.FAIL, f"{chain} cannot be read: {error}", "set JANGBU_TLS_CERTIFICATE anew")
+    advice = "put a newer one and its key into their places; jangbu serve takes it up by itself"
+    if left <= timedelta():
+        return Check(_CERTIFICATE, State.FAIL, f"{chain} ended {-left.days} days ago", advice)
+    state = State.OK if left > _CERTIFICATE_AMPLE else State.WARN
+    return Check(_CERTIFICATE, state, f"{chain} lasts {left.days} days", "" if state is State.OK else advice)
 
 
 def _data_dir(settings: Settings) -> list[Check]:

@@ -1,6 +1,8 @@
 """The certificate that the server shows: one that was given, or one of its own for development."""
 
+import asyncio
 import fcntl
+import logging
 import os
 import socket
 import ssl
@@ -17,8 +19,11 @@ from jangbu.errors import InvalidSettings, JangbuError
 if TYPE_CHECKING:
     from cryptography import x509
 
-__all__ = ["Certificate", "given_certificate", "self_signed_certificate"]
+__all__ = ["Certificate", "ends_at", "given_certificate", "keep_current", "self_signed_certificate"]
 
+_log = logging.getLogger("jangbu.gateway")
+
+_LOOKED_AT_SECONDS = 5
 _VALID_FOR = timedelta(days=365)
 _RENEWED_BEFORE = timedelta(days=7)
 _ALWAYS_NAMED = ("localhost", "127.0.0.1", "::1")
@@ -74,6 +79,44 @@ def self_signed_certificate(data_dir: Path, host: str) -> Certificate:
             hint="set JANGBU_DATA_DIR to a directory that you may write",
         ) from error
     return kept
+
+
+def ends_at(chain: Path) -> datetime:
+    """Give until when a certificate is valid. Raises OSError, and ValueError where the file holds none."""
+    from cryptography import x509
+
+    return x509.load_pem_x509_certificate(chain.read_bytes()).not_valid_after_utc
+
+
+async def keep_current(certificate: Certificate, context: ssl.SSLContext) -> None:
+    """Show a certificate whose files were exchanged to everybody who connects from then on, until cancelled.
+
+    Files that do not belong together, as while one of them is still to come, are looked at again when they change.
+    """
+    shown = _state_of(certificate)
+    while True:
+        await asyncio.sleep(_LOOKED_AT_SECONDS)
+        if (found := _state_of(certificate)) == shown:
+            continue
+        shown = found
+        try:
+            # The context would keep a half of what does not fit.
+            _load(certificate.chain, certificate.key)
+            context.load_cert_chain(certificate.chain, certificate.key)
+        except OSError as error:
+            _log.warning("the certificate was exchanged and cannot be served with, the one before is kept: %s", error)
+
+
+def _state_of(certificate: Certificate) -> list[tuple[int, int, int] | None]:
+    """Give what changes when one of the files is written or replaced."""
+    found: list[tuple[int, int, int] | None] = []
+    for file in (certificate.chain, certificate.key):
+        try:
+            state = file.stat()
+            found.append((state.st_ino, state.st_mtime_ns, state.st_size))
+        except OSError:
+            found.append(None)
+    return found
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from jangbu.api.app import open_app
 from jangbu.api.browsers import for_callers
 from jangbu.api.readiness import WHAT_TO_SET
 from jangbu.api.requests import Observed
-from jangbu.cli.serve.certificate import Certificate
+from jangbu.cli.serve.certificate import Certificate, keep_current
 from jangbu.cli.serve.lines import log_format, logging_to_stderr
 from jangbu.cli.serve.memory import give_back_large_blocks
 from jangbu.cli.serve.neighbours import take_over
@@ -108,7 +108,7 @@ async def _serve(
         dashboard = Dashboard(settings, metering) if settings.dashboard else None
         observed = Observed(Served(own, for_callers(gateway, settings.allowed_origins), dashboard))
         configured = _configured(settings, observed, certificate)
-        server = _Server(configured, handshake_seconds=settings.head_seconds_max)
+        server = _Server(configured, certificate, handshake_seconds=settings.head_seconds_max)
         stopping.begin(lambda: _stop(server, dashboard))
         _collect_rarely()
         give_back_large_blocks()
@@ -133,9 +133,11 @@ def _stop(server: uvicorn.Server, dashboard: Dashboard | None) -> None:
 class _Server(uvicorn.Server):
     """uvicorn, but for the signals and for the start."""
 
-    def __init__(self, config: uvicorn.Config, *, handshake_seconds: int) -> None:
+    def __init__(self, config: uvicorn.Config, certificate: Certificate | None, *, handshake_seconds: int) -> None:
         super().__init__(config)
+        self._certificate = certificate
         self._handshake_seconds = handshake_seconds
+        self._beside: list[asyncio.Task[None]] = []
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -160,12 +162,15 @@ class _Server(uvicorn.Server):
                 made, sock=own, ssl=secure, backlog=self.config.backlog, ssl_handshake_timeout=seconds
             )
         ]
-        self._helping = asyncio.create_task(take_over(neighbours, connect))
+        self._beside.append(asyncio.create_task(take_over(neighbours, connect)))
+        if self._certificate is not None and secure is not None:
+            self._beside.append(asyncio.create_task(keep_current(self._certificate, secure)))
         self.started = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, and wait for the ends of those that there are."""
-        self._helping.cancel()
+        for task in self._beside:
+            task.cancel()
         await super().shutdown(sockets)
 
 
