@@ -10,14 +10,17 @@ import urllib.error
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import aiohttp
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from jangbu.cli.serve import certificate
-from jangbu.cli.serve.certificate import self_signed_certificate
+from jangbu.cli.serve.certificate import Certificate, self_signed_certificate
 from jangbu.testing import FakeGemini
 from tests.cli.conftest import Jangbu
 from tests.cli.service import PATIENCE_SECONDS, UPSTREAM_KEY, eventually, serving
@@ -103,8 +106,27 @@ def test_a_given_certificate_is_served_with(jangbu: Jangbu, tmp_path: Path, work
         assert (status, json.loads(body)) == (200, {"status": "ok"})
 
 
+def with_an_rsa_key(directory: Path) -> Certificate:
+    """Make a certificate for 127.0.0.1 whose key is of another kind than those that Jangbu makes."""
+    key, now = rsa.generate_private_key(65_537, 2_048), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "renewed")])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=90))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    directory.mkdir()
+    files = Certificate(directory / "chain.pem", directory / "key.pem")
+    pem = serialization.Encoding.PEM
+    files.chain.write_bytes(made.public_bytes(pem))
+    files.key.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    return files
+
+
 def test_a_certificate_that_is_exchanged_is_shown_from_then_on(jangbu: Jangbu, tmp_path: Path) -> None:
-    files, newer = (self_signed_certificate(tmp_path / name, "127.0.0.1") for name in ("given", "newer"))
+    files, newer = self_signed_certificate(tmp_path / "given", "127.0.0.1"), with_an_rsa_key(tmp_path / "newer")
     words = ("--tls-certificate", str(files.chain), "--tls-key", str(files.key), "--workers", "2")
     with serving(jangbu, *words, "--log-format", "json") as service:
         before = ssl.create_default_context(cafile=str(files.chain))

@@ -102,3 +102,7 @@ async def test_what_cannot_be_kept_is_refused_in_googles_words_before_the_call(
     assert advice in error["message"]
     assert served.gemini.requests() == []
     assert await served.used() == (0, 0)
+
+
+async def test_no_tags_may_be_said_as_an_empty_object(served: Stage) -> None:
+    assert (await called(served, KIM, b"x-jangbu-tags: {}")).status == 200

@@ -163,3 +163,11 @@ def test_a_service_of_fifty_characters_is_allowed() -> None:
 def test_an_empty_user_is_a_missing_user() -> None:
     with pytest.raises(MissingUser), attribute(user=""):
         pass
+
+
+def test_one_block_may_be_entered_again_and_within_itself() -> None:
+    block = attribute(user="kim", tags={"page": "1"})
+    for _ in range(2):
+        with block, attribute(service="comic"), block as inner:
+            assert (inner.user, inner.service, dict(inner.tags)) == ("kim", "comic", {"page": "1"})
+        assert current().user is None

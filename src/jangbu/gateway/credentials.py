@@ -159,7 +159,7 @@ def _tags_in_json(text: str) -> dict[str, str]:
     try:
         tags = json_object(text.encode())
     except InvalidInput:
-        tags = {}
-    if not tags or not all(name.strip() and isinstance(value, str) for name, value in tags.items()):
+        raise InvalidMetadata("x-jangbu-tags cannot be read", hint=_WRITTEN) from None
+    if not all(name.strip() and isinstance(value, str) for name, value in tags.items()):
         raise InvalidMetadata("x-jangbu-tags cannot be read", hint=_WRITTEN)
     return tags

@@ -46,15 +46,18 @@ class Attributing(AbstractContextManager[Attribution]):
 
     def __init__(self, begin: Callable[[], AbstractContextManager[Attribution]]) -> None:
         self._begin = begin
-        self._block = begin()
+        self._blocks: list[AbstractContextManager[Attribution]] = []
 
     def __enter__(self) -> Attribution:
-        return self._block.__enter__()
+        block = self._begin()
+        attribution = block.__enter__()
+        self._blocks.append(block)
+        return attribution
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        return self._block.__exit__(kind, error, traceback)
+        return self._blocks.pop().__exit__(kind, error, traceback)
 
     def __call__(self, function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
         return _inside(self._begin, function)

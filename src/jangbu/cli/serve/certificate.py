@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,20 +101,25 @@ async def keep_current(certificate: Certificate, context: ssl.SSLContext) -> Non
             continue
         shown = found
         try:
-            # The context would keep a half of what does not fit.
-            _load(certificate.chain, certificate.key)
-            context.load_cert_chain(certificate.chain, certificate.key)
+            newer = _load(certificate.chain, certificate.key)
         except OSError as error:
             _log.warning("the certificate was exchanged and cannot be served with, the one before is kept: %s", error)
+        else:
+            # Beside a certificate with a key of another kind it would stand in one context, and not always be shown.
+            context.sni_callback = partial(_show, newer)
+
+
+def _show(newer: ssl.SSLContext, connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _old: object) -> None:
+    connection.context = newer
 
 
 def _state_of(certificate: Certificate) -> list[tuple[int, int, int] | None]:
-    """Give what changes when one of the files is written or replaced."""
+    """Give what changes when one of the files is written or replaced, or may be read from now on."""
     found: list[tuple[int, int, int] | None] = []
     for file in (certificate.chain, certificate.key):
         try:
             state = file.stat()
-            found.append((state.st_ino, state.st_mtime_ns, state.st_size))
+            found.append((state.st_ino, state.st_ctime_ns, state.st_size))
         except OSError:
             found.append(None)
     return found
@@ -191,9 +197,11 @@ def _general_names(names: list[str]) -> "list[x509.GeneralName]":
     return found
 
 
-def _load(chain: Path, key: Path) -> None:
+def _load(chain: Path, key: Path) -> ssl.SSLContext:
     """Load a certificate as the server will; a key with a password is refused instead of asked for."""
-    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, key, password=lambda: b"")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key, password=lambda: b"")
+    return context
 
 
 def _put(path: Path, content: bytes, mode: int) -> None:

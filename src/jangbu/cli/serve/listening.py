@@ -44,11 +44,6 @@ def address(host: str, port: int, *, secure: bool) -> str:
     return f"{'https' if secure else 'http'}://{shown}:{port}"
 
 
-def _taken(host: str, port: int, error: OSError) -> JangbuError:
-    reason = error.strerror or str(error)
-    return JangbuError(f"{host}:{port} cannot be listened on: {reason}", hint="choose another --port")
-
-
 def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 

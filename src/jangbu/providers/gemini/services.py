@@ -1,6 +1,6 @@
 """The service of a call that names none, and which calls are not paid for by the token."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from jangbu.domain.usage import Surface
@@ -12,8 +12,10 @@ _EMBEDDING, _LIVE = "embedding", "live"
 SERVICES = frozenset({_TEXT, _IMAGE, _AUDIO, _VIDEO, _EMBEDDING, _LIVE})
 """All that there are."""
 
-_IMAGE_MODELS = ("imagen", "-image")
+_IMAGE_MODELS = ("imagen", "-image", "nano-banana")
 _SPEECH_MODELS = ("-tts",)
+_CONFIGURATIONS = ("generationConfig", "generation_config")
+_ASKED = ("responseModalities", "response_modalities", "modalities")
 _PREDICTS = frozenset({"predict", "predictLongRunning", "images/generations"})
 """What calls Imagen, Veo and their like, and embeddings of Vertex AI's older models."""
 _PIECES = ("lyria-", "multimodalembedding")
@@ -50,7 +52,12 @@ def is_unit_priced(verb: str, models: Collection[str]) -> bool:
 
 
 def _modalities(body: Mapping[str, Any]) -> set[str]:
-    configuration = body.get("generationConfig") or body.get("generation_config")
-    asked = configuration.get("responseModalities") if isinstance(configuration, Mapping) else None
-    asked = asked or body.get("response_modalities")
-    return {str(modality).upper() for modality in asked} if isinstance(asked, list) else set()
+    """Give what a request asks its output to be of, by the words of whichever surface and in either spelling."""
+    holders = [body, *(body[name] for name in _CONFIGURATIONS if isinstance(body.get(name), Mapping))]
+    asked = [each for holder in holders for name in _ASKED for each in _each(holder.get(name))]
+    formats = [each.get("type") for each in _each(body.get("response_format")) if isinstance(each, Mapping)]
+    return {str(modality).upper() for modality in (*asked, *formats)}
+
+
+def _each(given: object) -> Sequence[Any]:
+    return given if isinstance(given, list) else [] if given is None else [given]
