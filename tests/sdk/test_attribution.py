@@ -9,7 +9,7 @@ from contextvars import copy_context
 
 import pytest
 
-from jangbu.errors import InvalidMetadata, MissingUser
+from jangbu.errors import InvalidMetadata, JangbuError, MissingUser
 from jangbu.sdk.attribution import attribute, bind, current, required
 
 
@@ -165,9 +165,30 @@ def test_an_empty_user_is_a_missing_user() -> None:
         pass
 
 
-def test_one_block_may_be_entered_again_and_within_itself() -> None:
-    block = attribute(user="kim", tags={"page": "1"})
-    for _ in range(2):
-        with block, attribute(service="comic"), block as inner:
-            assert (inner.user, inner.service, dict(inner.tags)) == ("kim", "comic", {"page": "1"})
-        assert current().user is None
+async def test_a_block_that_tasks_would_share_is_refused_to_all_but_the_first() -> None:
+    block = attribute(user="kim")
+
+    async def attributed() -> str | None:
+        with block:
+            await asyncio.sleep(0)
+        return current().user
+
+    first, second = await asyncio.gather(attributed(), attributed(), return_exceptions=True)
+    assert first is None
+    assert isinstance(second, JangbuError)
+    assert "call attribute() for each block" in str(second)
+    assert current().user is None
+
+
+def test_one_decorator_may_be_put_on_many_functions_that_call_each_other() -> None:
+    kims = attribute(user="kim")
+
+    @kims
+    def inner() -> str | None:
+        return current().user
+
+    @kims
+    def outer() -> str | None:
+        return inner()
+
+    assert (outer(), inner(), current().user) == ("kim", "kim", None)

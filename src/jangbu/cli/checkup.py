@@ -107,14 +107,16 @@ def _genai() -> Check:
 def _certificate(chain: Path) -> Check:
     """Examine how long the certificate lasts that is served with."""
     try:
-        left = ends_at(chain) - SystemClock().now()
+        end = ends_at(chain)
     except (OSError, ValueError) as error:
         return Check(_CERTIFICATE, State.FAIL, f"{chain} cannot be read: {error}", "set JANGBU_TLS_CERTIFICATE anew")
-    advice = "put a newer one and its key into their places; jangbu serve takes it up by itself"
-    if left <= timedelta():
-        return Check(_CERTIFICATE, State.FAIL, f"{chain} ended {-left.days} days ago", advice)
-    state = State.OK if left > _CERTIFICATE_AMPLE else State.WARN
-    return Check(_CERTIFICATE, state, f"{chain} lasts {left.days} days", "" if state is State.OK else advice)
+    left, found = end - SystemClock().now(), f"{chain} is good until {shown_moment(end)}"
+    if left > _CERTIFICATE_AMPLE:
+        return Check(_CERTIFICATE, State.OK, found)
+    state = State.WARN if left > timedelta() else State.FAIL
+    return Check(
+        _CERTIFICATE, state, found, "put a newer one and its key into their places; jangbu serve takes it up by itself"
+    )
 
 
 def _data_dir(settings: Settings) -> list[Check]:

@@ -54,8 +54,6 @@ PART_SECONDS = 5
 
 _COLUMNS = {"tokens": "total", "cost": "cost", "calls": "calls"}
 _MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
-_SHORT = timedelta(hours=3)
-"""The longest window of which all users are looked at by quarters of an hour."""
 _QUARTER_MINUTES = 15
 
 
@@ -111,7 +109,7 @@ async def users(look: Snapshot, window: Window, by: By = "tokens", limit: int = 
     """Give the users who used most in a window, of all models and services, the first one first."""
     _check(limit)
     lists = _lists(window, by)
-    find = _known_of_short if window.end - window.start <= _SHORT else _known
+    find = _known_of_short if window.end - window.start <= tops.SHORT else _known
     known = await find(look, window, lists, by, limit)
     first = sorted(known.values(), key=lambda each: (-_size(each.amounts, by), each.user))
     return tuple(

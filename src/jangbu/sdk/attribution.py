@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
 
-from jangbu.errors import MissingUser
+from jangbu.errors import JangbuError, MissingUser
 from jangbu.metering.attached_tags import checked_tags, checked_text
 
 __all__ = ["SERVICE_LENGTH_MOST", "Attribution", "attribute", "bind", "checked_service", "current", "required", "scope"]
@@ -42,22 +42,27 @@ _current: ContextVar[Attribution] = ContextVar("jangbu_attribution", default=_NO
 
 
 class Attributing(AbstractContextManager[Attribution]):
-    """A block of ``attribute``, and the decorator that puts each call of a function into one of its own."""
+    """A block of ``attribute``, and the decorator that puts each call of a function into one of its own.
+
+    A block is entered once: of two tasks that shared it, the end of one would be taken for the other's, and calls be
+    somebody else's.
+    """
 
     def __init__(self, begin: Callable[[], AbstractContextManager[Attribution]]) -> None:
         self._begin = begin
-        self._blocks: list[AbstractContextManager[Attribution]] = []
+        self._block: AbstractContextManager[Attribution] | None = None
 
     def __enter__(self) -> Attribution:
-        block = self._begin()
-        attribution = block.__enter__()
-        self._blocks.append(block)
-        return attribution
+        if self._block is not None:
+            raise JangbuError("this block of attribute was entered before", hint="call attribute() for each block")
+        self._block = self._begin()
+        return self._block.__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        return self._blocks.pop().__exit__(kind, error, traceback)
+        assert self._block is not None, "a block that ends was entered"
+        return self._block.__exit__(kind, error, traceback)
 
     def __call__(self, function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
         return _inside(self._begin, function)

@@ -10,8 +10,8 @@ from jangbu.domain.spans import Runs, spans_of
 from jangbu.storage.database import Reader, Row
 from jangbu.storage.series import amounts_of
 
-_SHORT = timedelta(hours=3)
-"""The longest window of which the users of a part are found by quarters of an hour alone: by time, not one by one."""
+SHORT = timedelta(hours=3)
+"""The longest window of which users are found by quarters of an hour alone: by time, and not one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ async def of_part(
     """
     spans = spans_of(between, with_days=False, with_six_hours=True)
     runs = [spans.six_hours, spans.hours, spans.quarters, spans.minutes]
-    if between[1] - between[0] <= _SHORT:
+    if between[1] - between[0] <= SHORT:
         quarters = Runs(spans.quarters.firsts + spans.hours.firsts, spans.quarters.nexts + spans.hours.nexts)
         runs = [Runs(), Runs(), quarters, spans.minutes]
     times = [moments for each in runs for moments in (each.firsts, each.nexts)]
