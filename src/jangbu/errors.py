@@ -35,13 +35,13 @@
     │   └── SpoolInUse          another process owns it
     └── DatabaseUnreachable     PostgreSQL does not answer
         ├── HoldInDoubt         it did not say whether it took a hold; the call was not made
+        ├── BalanceLocked       another transaction keeps the user's balance locked
         ├── LedgerUnreachable   the server whose API is asked does not answer
         ├── DataDirectoryInUse  another server owns the data directory
         └── DataDirectoryUnusable  the directory is of another major version, or damaged
 
 An error has a stable ``code`` (part of the public surface), a message of one line that says what happened, and a
-``hint`` that says what to do. Exit codes are given in ``jangbu.cli.exits``, HTTP statuses where HTTP is spoken.
-"""
+``hint`` that says what to do. Exit codes are given in ``jangbu.cli.exits``, HTTP statuses where HTTP is spoken."""
 
 
 class JangbuError(Exception):
@@ -52,8 +52,7 @@ class JangbuError(Exception):
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = message, hint
 
     def __str__(self) -> str:
         """Give the message and the hint as one line."""
@@ -214,9 +213,7 @@ class InsufficientBalance(JangbuError):
     def __init__(self, *, user: str, needed: int, available: int) -> None:
         told = f"user {user!r} needs {needed:,} tokens and has {available:,} available"
         super().__init__(told, hint="grant tokens, or ask for less")
-        self.user = user
-        self.needed = needed
-        self.available = available
+        self.user, self.needed, self.available = user, needed, available
 
 
 class AlertUndelivered(JangbuError):
@@ -279,6 +276,10 @@ class DatabaseUnreachable(JangbuError):
 
 class HoldInDoubt(DatabaseUnreachable):
     """PostgreSQL did not say whether it took a hold. The call was not made, and what is held is given back."""
+
+
+class BalanceLocked(DatabaseUnreachable):
+    """Another transaction of PostgreSQL keeps the user's balance locked for longer than is waited for."""
 
 
 class LedgerUnreachable(DatabaseUnreachable):

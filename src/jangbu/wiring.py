@@ -23,6 +23,7 @@ from jangbu.metering.alerts import Alerts
 from jangbu.metering.draining import Draining
 from jangbu.metering.holds import Holds
 from jangbu.metering.keys import Keys
+from jangbu.metering.locked_balances import LockedBalances
 from jangbu.metering.meter import Metering
 from jangbu.metering.people import people_of
 from jangbu.metering.pricing import Pricing
@@ -160,18 +161,21 @@ async def _begin_spooling(spooling: Spooling | None) -> None:
     spooling.start()
 
 
-def _spooling(settings: Settings, database: Database, clock: Clock, absence: Absence) -> Spooling | None:
+def _spooling(
+    settings: Settings, database: Database, clock: Clock, absence: Absence, locked: LockedBalances
+) -> Spooling | None:
     if not settings.spool_bytes_max:
         return None
     return Spooling(
         ledger_spool(settings),
-        Draining(database).write,
+        Draining(database, locked).write,
         clock=clock,
         bytes_max=settings.spool_bytes_max,
         keep_seconds=settings.spool_keep_seconds,
         after_seconds=settings.spool_after_seconds,
         every_record=settings.spool_every_record,
         absence=absence,
+        locked=locked,
     )
 
 
@@ -187,8 +191,8 @@ def _assemble(
     settings: Settings, database: Database, clock: Clock, channels: Sequence[Channel], webhook: AppWebhook | None
 ) -> Metering:
     seconds = settings.record_seconds_max
-    absence = Absence(settings.hold_wait_seconds_max)
-    spooling = _spooling(settings, database, clock, absence)
+    absence, locked = Absence(settings.hold_wait_seconds_max), LockedBalances(database)
+    spooling = _spooling(settings, database, clock, absence, locked)
     accounts = Accounts(database, clock, project=settings.project, retry_seconds=seconds)
     return Metering(
         database=database,
@@ -201,6 +205,7 @@ def _assemble(
             hold_seconds=settings.hold_seconds,
             retry_seconds=seconds,
             absence=absence,
+            locked=locked,
         ),
         keys=Keys(database, clock, project=settings.project, absence=absence),
         resources=Resources(database, project=settings.project, retry_seconds=seconds),
@@ -212,6 +217,7 @@ def _assemble(
             queue_max=settings.queue_rows_max,
             seconds=seconds,
             spooling=spooling,
+            locked=locked,
         ),
         services=Services(ServiceNames(database), most=settings.services_max),
         pricing=Pricing(database, clock, project=settings.project, book_file=settings.price_book),

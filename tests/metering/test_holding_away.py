@@ -215,7 +215,7 @@ async def all_gone(dsn: str, backends: list[int]) -> bool:
     return not set(await client_backends(dsn)) & set(backends)
 
 
-async def test_a_hold_that_waits_for_its_balance_while_it_is_given_back_is_given_back_after_it_was_taken(
+async def test_a_hold_whose_connection_breaks_while_it_waits_for_its_balance_is_given_back(
     killable: KillableServer, hasty: Settings
 ) -> None:
     async with opened_behind(hasty, killable.dsn) as (metering, proxy):
@@ -229,10 +229,8 @@ async def test_a_hold_that_waits_for_its_balance_while_it_is_given_back_is_given
             with pytest.raises(HoldInDoubt):
                 await holding
             proxy.refuses = False
-            await become(lambda: are_waiting(killable.dsn, 2))
         await other.close()
         await become(lambda: all_released(killable.dsn, hasty.project, 1))
-        assert await states(killable.dsn, hasty.project) == [("released", 1000)]
         assert (await metering.accounts.balance("kim")).available == GRANT - 450
         await settle(metering, new_call("kim"), answer(1))
         await check_book(metering, hasty.project)

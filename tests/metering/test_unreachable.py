@@ -17,7 +17,7 @@ from jangbu.config import Settings
 from jangbu.domain.flow import Bounds, Call, Held, Receipt, Settle, TakeHold
 from jangbu.domain.ledger import Asset, account_id
 from jangbu.domain.usage import Counts, Source, Surface, Usage
-from jangbu.errors import DatabaseUnreachable, SpoolFull
+from jangbu.errors import BalanceLocked, DatabaseUnreachable, SpoolFull
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.holds import Holds
 from jangbu.metering.resources import Resources
@@ -75,6 +75,11 @@ def test_a_statement_that_lost_against_others_may_be_tried_again(conflict: type[
         raise conflict("deadlock detected")
     assert is_transient(told.value)
     assert not is_unreachable(told.value)
+
+
+def test_a_balance_that_others_keep_locked_is_no_database_that_is_away() -> None:
+    assert is_transient(BalanceLocked("locked"))
+    assert not is_unreachable(BalanceLocked("locked"))
 
 
 async def test_a_database_that_takes_no_connections_for_a_while_is_away(database_url: str, server: str) -> None:

@@ -6,7 +6,7 @@ view of everything else. Rollups, the hashes of entries and the audit are left o
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -21,8 +21,9 @@ EPOCH = datetime(2026, 3, 14, 9, 0, tzinfo=UTC)
 
 READS = frozenset(
     {
-        "account_find", "balance_list", "balance_lock", "clock_of_writes", "clock_read", "entry_returned", "grant_due",
-        "grant_list", "key_find", "price_version_newest", "sealed_find", "usage_find",
+        "account_find", "balance_list", "balance_lock", "balance_locked", "balance_wait", "clock_of_writes",
+        "clock_read", "entry_returned", "grant_due", "grant_list", "key_find", "price_version_newest", "sealed_find",
+        "usage_find",
     }
 )  # fmt: skip
 _DUTIES_OF_OTHERS = frozenset({"refused_add", "key_call_expire", "key_use_purge", "resource_expire"})
@@ -37,6 +38,8 @@ class Book(Using):
         self.commits = 0
         self.seen = 0
         self.months: set[tuple[int, int]] = set()
+        self.locked: Collection[UUID] = ()
+        """The accounts whose balances other transactions keep locked."""
         self.names: dict[str, dict[str, int]] = {"service": {}, "model": {}}
         self._time = time
         self._prices = prices
@@ -61,14 +64,15 @@ class Book(Using):
         """Give the accounts whose balances a statement locks."""
         if name in ("usage_flush", "hold_take", "hold_release"):
             return sorted(set(arguments[0]))
-        if name in ("usage_record", "hold_take_one", "entry_post", "balance_lock"):
+        if name in ("usage_record", "hold_take_one", "entry_post", "balance_lock", "balance_wait"):
             return arguments[:1]
         if name == "hold_expire":
             now = self.seconds()
             return [
                 account.id
                 for account in self.accounts.values()
-                if any(hold.state == "open" and hold.expires_at <= now for hold in account.holds.values())
+                if account.id not in self.locked
+                and any(hold.state == "open" and hold.expires_at <= now for hold in account.holds.values())
             ]
         return ()
 
@@ -107,6 +111,12 @@ class Book(Using):
     def balance_lock(self, account_id: UUID, asset: int) -> list[Row]:
         balance = self._balance(account_id, asset)
         return [] if balance is None else [_amounts(balance)]
+
+    def balance_locked(self, ids: Collection[UUID]) -> list[Row]:
+        return [Row(account_id=each) for each in ids if each in self.locked]
+
+    def balance_wait(self, _account: UUID) -> list[Row]:
+        return []
 
     def entry_post(self, *arguments: Any) -> list[Row]:
         account_id, asset, kind, delta, id_, reference, key, digest, reason, source, priority, expires_at = arguments

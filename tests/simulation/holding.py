@@ -1,6 +1,6 @@
 """The statements on holds, in memory: the same results as ``hold_*.sql`` and ``finding_close.sql``."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ class Holding:
     """Needs the accounts, the commit number and the clock of a ``Book``."""
 
     accounts: dict[UUID, Account]
+    locked: Collection[UUID]
     commits: int
     seen: int
     """The latest commit when the statement under way began."""
@@ -138,6 +139,7 @@ class Holding:
         due = [
             (hold.expires_at, account, hold)
             for account in self.accounts.values()
+            if account.id not in self.locked
             for hold in account.holds.values()
             if hold.expires_at <= now and self._visible(hold) and hold.state_at(self.seen) == "open"
         ]

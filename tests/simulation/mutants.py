@@ -10,15 +10,14 @@ from uuid import UUID
 import asyncpg
 
 from jangbu.domain.flow import Held, LedgerEffect, MarkUnknown, Receipt, Refused, Release, TakeHold
-from jangbu.errors import JangbuError
+from jangbu.errors import BalanceLocked, JangbuError
 from jangbu.metering import spool
 from jangbu.metering.holds import Holds
 from jangbu.metering.meter import Metering
 from jangbu.metering.recorder import Named, Outcome, Recorder
 from jangbu.metering.spool.disk import File
-from jangbu.metering.spool_drain import Write
+from jangbu.metering.spool_drain import Fate, Write
 from jangbu.metering.spooling import Spooling
-from jangbu.storage import usage
 from jangbu.storage.usage import Flushed
 from tests.simulation.book import Book
 from tests.simulation.machine import ProcessDisk
@@ -32,8 +31,7 @@ class NewIdAfterAmbiguousCommit(Recorder):
     async def record(self, named: Named) -> Outcome:
         row = named.row
         try:
-            async with self._database.connection() as connection:
-                return (await usage.flush(connection, [row], self._project, 1))[row.id]
+            return (await self._flushing.every([row], 1))[0]
         except asyncpg.PostgresConnectionError:
             return await super().record(named._replace(row=row._replace(id=UUID(int=row.id.int ^ 1))))
 
@@ -43,8 +41,7 @@ class AcknowledgedTooEarly(Recorder):
 
     async def record(self, named: Named) -> Outcome:
         try:
-            async with self._database.connection() as connection:
-                return (await usage.flush(connection, [named.row], self._project, 1))[named.row.id]
+            return (await self._flushing.every([named.row], 1))[0]
         except Exception:
             return Flushed(True, True, 0, 0)
 
@@ -62,11 +59,21 @@ class DrainedIntoNothing(Spooling):
     """Notes records as committed before the database has them."""
 
     def __init__(self, directory: Path, write: Write, **given: Any) -> None:
-        async def written(spooled: Sequence[spool.Spooled]) -> Sequence[str | None]:
+        async def written(spooled: Sequence[spool.Spooled]) -> Sequence[Fate]:
             try:
                 return await write(spooled)
             except JangbuError:
                 return [None] * len(spooled)
+
+        super().__init__(directory, written, **given)
+
+
+class DrainedWhileLocked(Spooling):
+    """Notes records as committed whose balance is locked."""
+
+    def __init__(self, directory: Path, write: Write, **given: Any) -> None:
+        async def written(spooled: Sequence[spool.Spooled]) -> Sequence[Fate]:
+            return [None if isinstance(fate, BalanceLocked) else fate for fate in await write(spooled)]
 
         super().__init__(directory, written, **given)
 
@@ -91,7 +98,7 @@ class KeysNotClaimed(Spooling):
     """Drains records without looking at the keys that their callers gave them."""
 
     def __init__(self, directory: Path, write: Write, **given: Any) -> None:
-        async def written(spooled: Sequence[spool.Spooled]) -> Sequence[str | None]:
+        async def written(spooled: Sequence[spool.Spooled]) -> Sequence[Fate]:
             return await write(
                 [replace(each, claim=None) if isinstance(each, spool.SpooledUsage) else each for each in spooled]
             )
@@ -214,6 +221,7 @@ MUTANTS = {
     "a record is acknowledged too early": with_parts(recorder=AcknowledgedTooEarly),
     "the spool is not synced": with_parts(disk=NeverSynced),
     "the spool is drained into nothing": with_parts(spooling=DrainedIntoNothing),
+    "what waits for a locked balance counts as recorded": with_parts(spooling=DrainedWhileLocked),
     "a copy counts as recorded": with_parts(spooling=SettledUnseen),
     "a copy is kept for nobody": with_parts(spooling=ForgottenCopies),
     "a key is not claimed when it drains": with_parts(spooling=KeysNotClaimed),

@@ -143,6 +143,8 @@ class Plan:
     crashes: list[tuple[float, float]]
     kills: list[tuple[float, int]]
     """Processes that are killed while the database is away."""
+    locks: list[tuple[float, str, float]]
+    """Balances that somebody keeps locked by hand."""
     sweeps: list[tuple[float, int]]
     stops: list[tuple[float, int]]
     jumps: list[tuple[float, int, float]]
@@ -184,6 +186,7 @@ def draw(seed: int) -> tuple[Plan, random.Random]:
             for at, seconds in crashes
             if chance.random() < 0.5
         ],
+        locks=_locks(random.Random(f"locks of {seed}"), users, window),
         sweeps=[(chance.random() * (window + 30), chance.randrange(slots)) for _ in range(2)],
         stops=[(chance.random() * window, chance.randrange(slots)) for _ in range(chance.random() < 0.15)],
         jumps=[
@@ -213,6 +216,12 @@ def _disks(chance: random.Random, window: float, slots: int, *, every_record: bo
     if not is_ample:
         return drawn
     return replace(drawn, spool_bytes=2**20, keep_seconds=900, capacity=2**30, faults=[], is_ample=True)
+
+
+def _locks(chance: random.Random, users: tuple[str, ...], window: float) -> list[tuple[float, str, float]]:
+    return [
+        (chance.random() * window, chance.choice(users), chance.choice((0.5, 3.0, 20.0))) for _ in range(_few(chance))
+    ]
 
 
 def _few(chance: random.Random) -> int:

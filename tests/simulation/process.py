@@ -22,6 +22,7 @@ from jangbu.metering.alerts import Alerts
 from jangbu.metering.draining import Draining
 from jangbu.metering.holds import Holds
 from jangbu.metering.keys import Keys
+from jangbu.metering.locked_balances import LockedBalances
 from jangbu.metering.meter import Metering
 from jangbu.metering.people import people_of
 from jangbu.metering.pricing import Pricing
@@ -119,8 +120,8 @@ class Process:
         plan: Plan = self.world.plan
         parts: Parts = self.world.parts
         database = Database(self.pool)
-        absence = Absence(plan.hold_wait_seconds)
-        spooling = self._spooling(plan, database, absence)
+        absence, locked = Absence(plan.hold_wait_seconds), LockedBalances(database)
+        spooling = self._spooling(plan, database, absence, locked)
         self.metering = parts.metering(
             database=database,
             accounts=Accounts(database, self.clock, project=PROJECT, retry_seconds=plan.retry_seconds),
@@ -131,6 +132,7 @@ class Process:
                 hold_seconds=plan.hold_seconds,
                 retry_seconds=plan.retry_seconds,
                 absence=absence,
+                locked=locked,
             ),
             keys=Keys(database, self.clock, project=PROJECT),
             resources=Resources(database, project=PROJECT, retry_seconds=plan.retry_seconds),
@@ -141,6 +143,7 @@ class Process:
                 batch_max=4,
                 seconds=plan.retry_seconds,
                 spooling=spooling,
+                locked=locked,
             ),
             pricing=Pricing(database, self.clock, project=PROJECT),
             services=Services(ServiceNames(database), most=100),
@@ -269,12 +272,12 @@ class Process:
         except JangbuError as told:
             self.world.told(self.number, told)
 
-    def _spooling(self, plan: Plan, database: Database, absence: Absence) -> Spooling | None:
+    def _spooling(self, plan: Plan, database: Database, absence: Absence, locked: LockedBalances) -> Spooling | None:
         if not plan.disks.spool_bytes:
             return None
         spooling: Spooling = self.world.parts.spooling(
             SPOOLS,
-            Draining(database).write,
+            Draining(database, locked).write,
             clock=self.clock,
             bytes_max=plan.disks.spool_bytes,
             keep_seconds=plan.disks.keep_seconds,
@@ -282,6 +285,7 @@ class Process:
             every_record=plan.disks.every_record,
             disk=self.disk,
             absence=absence,
+            locked=locked,
         )
         return spooling
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextvars import Context
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,9 @@ from tests.simulation.book import READS, Book
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.tables import Account, Balance, Grant, Row
 from tests.simulation.weather import Fault, Weather
+
+_LOCK_SECONDS = 0.8
+"""How long a statement waits for a balance (session_prepare)."""
 
 Told = Callable[[str, Sequence[Any], Sequence[Row], Sequence[UUID]], None]
 """Hears of each statement that was committed, with its rows and the accounts that it touched."""
@@ -39,6 +43,10 @@ class Transaction:
                 asset: {id_: replace(each) for id_, each in all_.items()} for asset, all_ in account.grants.items()
             }
             self._saved[account.id] = balances, grants
+
+    def keep_locked(self, account: Account) -> None:
+        """Lock an account and change nothing."""
+        self._saved[account.id] = account.balances, account.grants
 
     def note_key(self, account: UUID, key: str) -> None:
         self._keys.append((account, key))
@@ -91,14 +99,17 @@ class Server:
         self.is_up = True
         self.incarnation = 0
         self.statements = 0
+        self.given_up = 0
+        """How many statements waited for a balance for as long as one may."""
         self._told = told
         self._context = Context()
         self._flights: dict[Flight, None] = {}
         self._locks: dict[UUID, Transaction] = {}
+        book.locked = self._locks
 
-    def after(self, seconds: float, callback: Callable[..., object], *arguments: Any) -> None:
+    def after(self, seconds: float, callback: Callable[..., object], *arguments: Any, **named: Any) -> None:
         """Do something later, in the server's own time: no death of a process keeps it from being done."""
-        self.loop.call_later(seconds, callback, *arguments, context=self._context)
+        self.loop.call_later(seconds, partial(callback, *arguments, **named), context=self._context)
 
     def receive(self, flight: Flight) -> None:
         """Take a statement."""
@@ -169,6 +180,13 @@ class Server:
         for flight in waiting:
             self.after(0.0, self._apply, flight)
 
+    def lock_by_hand(self, account: Account, seconds: float) -> None:
+        """Keep a balance locked, as somebody at a console does, if nobody else has it."""
+        if self.is_up and account.id not in self._locks:
+            transaction = self._locks[account.id] = Transaction(self.book)
+            transaction.keep_locked(account)
+            self.after(seconds, self.end, transaction, commit=False)
+
     def is_locked(self, account: UUID) -> bool:
         return account in self._locks
 
@@ -211,6 +229,7 @@ class Server:
                     if flight.snapshot is None:
                         flight.snapshot = self.book.commits
                     other.waiting.append(flight)
+                    self.after(_LOCK_SECONDS, self._give_up, flight, other)
                     return False
         if transaction is not None:
             for id_ in accounts:
@@ -221,6 +240,12 @@ class Server:
                     if flight.name == "entry_post" and flight.arguments[6] not in known.keys:
                         transaction.note_key(id_, flight.arguments[6])
         return True
+
+    def _give_up(self, flight: Flight, other: Transaction) -> None:
+        if flight in other.waiting:
+            other.waiting.remove(flight)
+            self.given_up += 1
+            self._fail(flight, asyncpg.LockNotAvailableError("canceling statement due to lock timeout"))
 
     def _cut(self, flight: Flight) -> None:
         """Break the connection under a statement that the server goes on with, unless more were to come with it."""

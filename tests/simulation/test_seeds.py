@@ -32,6 +32,7 @@ def test_every_history_adds_up(part: int) -> None:
     # Histories in which nothing happens would prove nothing.
     assert facts["recorded"] > 2 * len(seeds)
     assert facts["deaths"] > len(seeds) // 5
+    assert facts["locked_out"] > len(seeds) // 20
     assert facts["restarts"] > len(seeds) // 5
     assert facts["unknown"] > len(seeds) // 5
     assert facts["spooled"] > len(seeds) // 20

@@ -58,7 +58,10 @@ async def test_statements_in_each_others_way_give_the_same(database: Database, s
                 await until_it_waits(watching, pid, task)
             real = await task
             assert run_stand_in(book, before) == real_before, f"race {number}: {before}"
+            # The sweep leaves out what is locked; everything else waits for it.
+            book.locked = book.accounts if waiting.name == "hold_expire" else ()
             assert run_stand_in(book, waiting, snapshot) == real, f"race {number}: {waiting} after {before}"
+            book.locked = ()
         assert contents_of_book(book) == await contents_of_server(watching)
 
 

@@ -99,6 +99,7 @@ class World:
             "deaths": self.deaths,
             "spooled": self.spooled,
             "brought_back": self.brought_back,
+            "locked_out": self.server.given_up,
             "restarts": self.server.incarnation,
             "unknown": sum(
                 kind == "unknown_outcome" for account in self.book.accounts.values() for _, kind in account.findings
@@ -206,6 +207,8 @@ class World:
         plan, after = self.plan, self.server.after
         for at, seconds in plan.crashes:
             after(at, self._crash, seconds)
+        for at, user, seconds in plan.locks:
+            after(at, self._lock, user, seconds)
         for at, slot in plan.kills:
             after(at, self._kill_at, slot)
         for at, slot in plan.stops:
@@ -309,6 +312,10 @@ class World:
         if self.server.is_up:
             self.note(-1, "the database dies")
             self.server.die(seconds)
+
+    def _lock(self, user: str, seconds: float) -> None:
+        self.note(-1, f"{user}'s balance is locked")
+        self.server.lock_by_hand(self.account(user), seconds)
 
     def _operate(self) -> None:
         """Have an operator look at the calls of unknown outcome: rightly, too early, or with the wrong evidence; who

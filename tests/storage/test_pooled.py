@@ -10,7 +10,7 @@ from jangbu.storage.database import Database
 from jangbu.storage.statements import statement
 
 ASKED = "SELECT current_setting('enable_bitmapscan') || ' ' || current_setting('lock_timeout')"
-PREPARED = "off 5s"
+PREPARED = "off 800ms"
 
 
 @pytest.fixture

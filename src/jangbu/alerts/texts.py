@@ -25,13 +25,13 @@ _ENGLISH: Mapping[_Key, str] = {
     " with `jangbu doctor`; recording is retried meanwhile.",
     (Condition.RECORDING_DELAYED, Phase.ENDED): "The database takes usage again after {seconds} s: there is nothing to"
     " do.",
-    (Condition.RECORDING_SPOOLED, Phase.BEGAN): "The database does not answer, so usage is kept in the local spool:"
+    (Condition.RECORDING_SPOOLED, Phase.BEGAN): "The database does not take usage, which is kept in the local spool:"
     " check the database with `jangbu doctor`.",
     (
         Condition.RECORDING_SPOOLED,
         Phase.LASTS,
     ): "Usage has waited in the local spool for {seconds} s because the database does"
-    " not answer: bring it back before the spool is full (`jangbu spool status`).",
+    " not take it: see to it with `jangbu doctor` before the spool is full (`jangbu spool status`).",
     (
         Condition.RECORDING_SPOOLED,
         Phase.ENDED,
@@ -72,13 +72,13 @@ _KOREAN: Mapping[_Key, str] = {
         Condition.RECORDING_DELAYED,
         Phase.ENDED,
     ): "데이터베이스가 {seconds}초 만에 다시 사용량을 받습니다. 할 일은 없습니다.",
-    (Condition.RECORDING_SPOOLED, Phase.BEGAN): "데이터베이스가 응답하지 않아 사용량을 로컬 스풀에 보관합니다."
+    (Condition.RECORDING_SPOOLED, Phase.BEGAN): "데이터베이스가 사용량을 받지 않아 로컬 스풀에 보관합니다."
     " `jangbu doctor`로 데이터베이스를 확인하세요.",
     (
         Condition.RECORDING_SPOOLED,
         Phase.LASTS,
-    ): "데이터베이스가 응답하지 않아 사용량이 {seconds}초째 로컬 스풀에서"
-    " 기다립니다. 스풀이 차기 전에 데이터베이스를 복구하세요(`jangbu spool status`).",
+    ): "데이터베이스가 받지 않아 사용량이 {seconds}초째 로컬 스풀에서"
+    " 기다립니다. 스풀이 차기 전에 `jangbu doctor`로 조치하세요(`jangbu spool status`).",
     (
         Condition.RECORDING_SPOOLED,
         Phase.ENDED,

@@ -72,6 +72,7 @@ class Metrics:
 
     async def _measure(self) -> None:
         self._counts.queue.set(self._metering.recorder.depth)
+        self._counts.locked.set(self._metering.holds.locked.number)
         if self._metering.spooling is not None:
             # A disk that cannot be read is told by /readyz; the figures stay as they were.
             with suppress(OSError, JangbuError):
@@ -126,6 +127,7 @@ class _Counts:
         self.events_sent = labelled("jangbu_webhook_events_sent", "Attempts to tell the app, and if told", "arrived")
         self.retries = counter("jangbu_recorder_retries", "Flushes that were tried again")
         self.queue = gauge("jangbu_recorder_queue", "Records that wait to be written")
+        self.locked = gauge("jangbu_locked_balances", "Balances that other transactions keep locked", "livemax")
         self.spooled = gauge("jangbu_spool_records", "Records that wait on the disk until the database has them")
         self.spooled_seconds = gauge("jangbu_spool_oldest_seconds", "How long the oldest of them waits", "livemax")
         self.kept = counter("jangbu_spool_kept", "Records that the database did not take in time")

@@ -22,7 +22,8 @@ class Absence:
     """
 
     def __init__(self, seconds: int) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
+        """How long a call waits."""
         self._since: float | None = None
         self.asks: Callable[[], None] | None = None
 
@@ -68,8 +69,8 @@ class Absence:
     def patience(self) -> float:
         """Give the seconds that a call may wait for the database from now on. Raises DatabaseUnreachable: none."""
         if self._since is None:
-            return self._seconds
-        left = self._since + self._seconds - _now()
+            return self.seconds
+        left = self._since + self.seconds - _now()
         if left <= 0:
             raise DatabaseUnreachable(
                 f"PostgreSQL has not answered for {_now() - self._since:.0f} s", hint="check JANGBU_DATABASE_URL"

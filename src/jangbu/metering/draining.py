@@ -8,13 +8,15 @@ from itertools import groupby
 from uuid import UUID
 
 from jangbu import telemetry
-from jangbu.errors import InvalidInput
+from jangbu.errors import BalanceLocked, InvalidInput
 from jangbu.metering.drafts import other_answer
 from jangbu.metering.first_records import first_record, id_on_its_own
-from jangbu.metering.flushing import flush_or_halve
+from jangbu.metering.flushing import Flushing, flush_or_halve
+from jangbu.metering.locked_balances import LockedBalances
 from jangbu.metering.retention import dropped_by_retention
 from jangbu.metering.retry import repeated
 from jangbu.metering.spool import Spooled, SpooledEnd, SpooledUsage
+from jangbu.metering.spool_drain import Fate
 from jangbu.storage import entries, holds
 from jangbu.storage.database import Database
 from jangbu.storage.failures import is_of_one_row, translated
@@ -39,14 +41,15 @@ class _Numbered:
 class Draining:
     """Records what was spooled. Belongs to one event loop."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, locked: LockedBalances | None = None) -> None:
         self._database = database
+        self._locked = locked or LockedBalances(database)
         self._services = Names(database, "service")
         self._models = Names(database, "model")
         self._writer = int.from_bytes(os.urandom(1)) % _WRITERS
 
-    async def write(self, spooled: Sequence[Spooled]) -> Sequence[str | None]:
-        """Record; give for each None where the database has it, else why it never will.
+    async def write(self, spooled: Sequence[Spooled]) -> Sequence[Fate]:
+        """Record; give for each None where the database has it, else why it never will, or that its balance is locked.
 
         With nothing to record the database is asked whether it answers. Raises what the database raises, also where it
         says nothing for too long.
@@ -58,26 +61,28 @@ class Draining:
             async with asyncio.timeout(_WRITE_SECONDS):
                 return await self._written(spooled)
 
-    async def _written(self, spooled: Sequence[Spooled]) -> Sequence[str | None]:
-        reasons = iter(await self._record([each for each in spooled if isinstance(each, SpooledUsage)]))
-        await self._end([each for each in spooled if isinstance(each, SpooledEnd)])
-        return [next(reasons) if isinstance(each, SpooledUsage) else None for each in spooled]
+    async def _written(self, spooled: Sequence[Spooled]) -> Sequence[Fate]:
+        fates = iter(await self._record([each for each in spooled if isinstance(each, SpooledUsage)]))
+        left = await self._end([each for each in spooled if isinstance(each, SpooledEnd)])
+        return [next(fates) if isinstance(each, SpooledUsage) else left.get(each.hold) for each in spooled]
 
-    async def _end(self, ends: Sequence[SpooledEnd]) -> None:
-        """End holds. One that was ended before stays as it is."""
+    async def _end(self, ends: Sequence[SpooledEnd]) -> dict[UUID, BalanceLocked]:
+        """End holds; give those that wait for their balance. One that was ended before stays as it is."""
         for each in (end for end in ends if end.is_unknown):
             await holds.mark_unknown(self._database, each.account_id, each.hold, each.reason[:_REASON_LENGTH_MAX])
-        released = {
-            each.hold: (each.account_id, each.hold, each.reason[:_REASON_LENGTH_MAX])
-            for each in ends
-            if not each.is_unknown
-        }
-        if released:
-            with translated():
-                async with self._database.connection() as connection:
-                    await holds.release(connection, list(released.values()))
+        released = list({each.hold: each for each in ends if not each.is_unknown}.values())
+        if not released:
+            return {}
+        told = await self._locked.passed_over(released, lambda end: end.account_id, self._release)
+        return {end.hold: each for end, each in zip(released, told, strict=True) if isinstance(each, BalanceLocked)}
 
-    async def _record(self, spooled: Sequence[SpooledUsage]) -> Sequence[str | None]:
+    async def _release(self, ends: Sequence[SpooledEnd]) -> Sequence[bool]:
+        async with self._database.connection() as connection:
+            return await holds.release(
+                connection, [(each.account_id, each.hold, each.reason[:_REASON_LENGTH_MAX]) for each in ends]
+            )
+
+    async def _record(self, spooled: Sequence[SpooledUsage]) -> Sequence[Fate]:
         try:
             await self._services.learn(each.service for each in spooled)
             await self._models.learn(each.model for each in spooled)
@@ -86,7 +91,7 @@ class Draining:
                 return [error.message]
             return [reason for each in spooled for reason in await self._record([each])]
         found = [await self._numbered(each) for each in spooled]
-        reasons = {index: each for index, each in enumerate(found) if not isinstance(each, _Numbered)}
+        reasons: dict[int, Fate] = {index: each for index, each in enumerate(found) if not isinstance(each, _Numbered)}
         numbered = {index: each for index, each in enumerate(found) if isinstance(each, _Numbered)}
         ordered = sorted(numbered, key=lambda index: spooled[index].project)
         for project, indexes in groupby(ordered, key=lambda index: spooled[index].project):
@@ -110,7 +115,7 @@ class Draining:
             return None
         return _Numbered(spooled, row._replace(id=known.result_id))
 
-    async def _of_project(self, project: str, records: dict[int, _Numbered]) -> dict[int, str | None]:
+    async def _of_project(self, project: str, records: dict[int, _Numbered]) -> dict[int, Fate]:
         first: dict[UUID, _Numbered] = {}
         others: dict[int, _Numbered] = {}
         for index, each in records.items():
@@ -123,16 +128,16 @@ class Draining:
         return told | await self._of_project(project, others) if others else told
 
     async def _flush(self, rows: Sequence[UsageRow], project: str) -> dict[UUID, Flushed | Exception]:
+        flushing = Flushing(self._database, project, self._locked)
         return await flush_or_halve(
-            self._database,
             rows,
-            project,
-            self._writer,
-            lambda attempt: repeated("spool", attempt, seconds=_ATTEMPT_SECONDS),
+            lambda rows: repeated("spool", lambda: flushing.free(rows, self._writer), seconds=_ATTEMPT_SECONDS),
         )
 
-    async def _judged(self, project: str, record: _Numbered, result: Flushed | Exception) -> str | None:
+    async def _judged(self, project: str, record: _Numbered, result: Flushed | Exception) -> Fate:
         match result:
+            case BalanceLocked():
+                return result
             case Flushed(is_new=True):
                 telemetry.emit("meter.recorded", tokens=record.row.total, is_priced=record.row.cost_nano is not None)
                 return None
@@ -144,7 +149,7 @@ class Draining:
             return f"PostgreSQL cannot store it: {result}"
         raise result
 
-    async def _known(self, project: str, record: _Numbered) -> str | None:
+    async def _known(self, project: str, record: _Numbered) -> Fate:
         """Tell whether the database has a record that was not new: by its own id, or by its answer's.
 
         Another answer of a call that was settled meanwhile is recorded on its own, as its caller was told. An answer's

@@ -39,7 +39,7 @@ class Endings:
             return
         kept = (hold, encode_record(SpooledEnd(account, hold, reason, is_unknown)))
         ending: asyncio.Future[None] | None = None
-        if not spooling.is_away:
+        if not (spooling.is_away or account in self._holds.locked):
             ending = asyncio.ensure_future(self._end(account, hold, reason, is_unknown=is_unknown))
             copies = await self._copied(spooling, kept)
             try:
@@ -53,7 +53,8 @@ class Endings:
             if has_ended:
                 spooling.copies.settle(copies)
                 return
-            spooling.note_away()
+            if account not in self._holds.locked:
+                spooling.note_away()
             if copies:
                 spooling.copies.let_wait(copies)
                 return

@@ -8,54 +8,69 @@ from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 from jangbu import telemetry
+from jangbu.errors import BalanceLocked
+from jangbu.metering.locked_balances import LockedBalances
 from jangbu.storage import usage
 from jangbu.storage.database import Database
 from jangbu.storage.failures import is_of_one_row, lacks_partition
 from jangbu.storage.usage import Flushed, UsageRow
 
-__all__ = ["Attempts", "Flushes", "flush", "flush_or_halve"]
+__all__ = ["Flush", "Flushing", "Write", "flush_or_halve"]
 
-Flushes = dict[UUID, Flushed]
-Attempts = Callable[[Callable[[], Awaitable[Flushes]]], Awaitable[Flushes]]
-"""Runs a flush, again where that may help."""
+Write = Callable[[Sequence[UsageRow]], Awaitable[Sequence[Flushed | BalanceLocked]]]
+"""Flushes rows, again where that may help; gives what became of each."""
+
+Flush = Callable[[Sequence[UsageRow], int], Awaitable[Sequence[Flushed | BalanceLocked]]]
+"""Flushes rows once, as a writer; gives what became of each."""
 
 
-async def flush_or_halve(
-    database: Database, rows: Sequence[UsageRow], project: str, writer: int, attempts: Attempts
-) -> dict[UUID, Flushed | Exception]:
+async def flush_or_halve(rows: Sequence[UsageRow], write: Write) -> dict[UUID, Flushed | Exception]:
     """Record rows whose ids differ; give by id what became of each, or the error that keeps it from being recorded."""
     keys = [row.key for row in rows if row.key is not None]
     if len(set(keys)) == len(keys):
-        return await _flush_or_halve(database, rows, project, writer, attempts)
+        return await _flush_or_halve(rows, write)
     # Of those that bear one answer's id the first is recorded, and the others are compared with it.
     first = {(row.account_id, row.key or row.id): row for row in reversed(rows)}
     others = [row for row in rows if first[row.account_id, row.key or row.id] is not row]
-    results = await _flush_or_halve(database, list(first.values()), project, writer, attempts)
-    return results | await _flush_or_halve(database, others, project, writer, attempts)
+    results = await _flush_or_halve(list(first.values()), write)
+    return results | await _flush_or_halve(others, write)
 
 
-async def _flush_or_halve(
-    database: Database, rows: Sequence[UsageRow], project: str, writer: int, attempts: Attempts
-) -> dict[UUID, Flushed | Exception]:
+async def _flush_or_halve(rows: Sequence[UsageRow], write: Write) -> dict[UUID, Flushed | Exception]:
     try:
-        return dict(await attempts(lambda: flush(database, rows, project, writer)))
+        return {row.id: fate for row, fate in zip(rows, await write(rows), strict=True)}
     except Exception as error:
         if len(rows) == 1 or not is_of_one_row(error):
             return {row.id: error for row in rows}
     telemetry.emit("recorder.halved", rows=len(rows))
     middle = len(rows) // 2
-    first = await _flush_or_halve(database, rows[:middle], project, writer, attempts)
-    return first | await _flush_or_halve(database, rows[middle:], project, writer, attempts)
+    first = await _flush_or_halve(rows[:middle], write)
+    return first | await _flush_or_halve(rows[middle:], write)
 
 
-async def flush(database: Database, rows: Sequence[UsageRow], project: str, writer: int) -> Flushes:
-    """Flush rows once, making the partitions that they lack."""
-    try:
-        async with database.connection() as connection:
-            return await usage.flush(connection, rows, project, writer)
-    except Exception as error:
-        if not lacks_partition(error):
-            raise
-    await usage.make_partitions(database, sorted({usage.moment_of(row.id) for row in rows}))
-    async with database.connection() as connection:
-        return await usage.flush(connection, rows, project, writer)
+class Flushing:
+    """How rows of one project get into the database; ``writer`` keeps the rollups of those who flush apart."""
+
+    def __init__(self, database: Database, project: str, locked: LockedBalances | None = None) -> None:
+        self._database = database
+        self._project = project
+        self._locked = locked or LockedBalances(database)
+
+    async def free(self, rows: Sequence[UsageRow], writer: int) -> Sequence[Flushed | BalanceLocked]:
+        """Flush those rows once whose balance nobody keeps locked; give what became of each."""
+        return await self._locked.passed_over(rows, lambda row: row.account_id, lambda free: self.every(free, writer))
+
+    async def every(self, rows: Sequence[UsageRow], writer: int) -> Sequence[Flushed]:
+        """Flush rows once, making the partitions that they lack; give what became of each."""
+        try:
+            found = await self._flush(rows, writer)
+        except Exception as error:
+            if not lacks_partition(error):
+                raise
+            await usage.make_partitions(self._database, sorted({usage.moment_of(row.id) for row in rows}))
+            found = await self._flush(rows, writer)
+        return [found[row.id] for row in rows]
+
+    async def _flush(self, rows: Sequence[UsageRow], writer: int) -> dict[UUID, Flushed]:
+        async with self._database.connection() as connection:
+            return await usage.flush(connection, rows, self._project, writer)

@@ -4,12 +4,23 @@ import os
 import socket
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 from jangbu.domain.flow import Bounds, Call, Held, Refused, TakeHold
-from jangbu.errors import DatabaseUnreachable, HoldInDoubt, JangbuError, NoAccount, NotFound, NotPermitted, StillRunning
+from jangbu.errors import (
+    BalanceLocked,
+    DatabaseUnreachable,
+    HoldInDoubt,
+    JangbuError,
+    NoAccount,
+    NotFound,
+    NotPermitted,
+    StillRunning,
+)
 from jangbu.metering.absence import Absence
 from jangbu.metering.group_commit import GroupCommit
+from jangbu.metering.locked_balances import LockedBalances
 from jangbu.metering.retry import repeated
 from jangbu.storage import holds
 from jangbu.storage.database import Database
@@ -20,6 +31,12 @@ _BATCH_MAX = 64
 _QUEUE_MAX = 20_000
 _SWEEP_MAX = 500
 
+_End = tuple[UUID, UUID, str]
+"""An account, a hold of it, and why it is given back."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
 LATER_SECONDS = 48 * 3600
 """How long a hold waits for a result that comes later: a batch takes up to 24 hours, and then has to be asked for."""
 
@@ -27,7 +44,8 @@ LATER_SECONDS = 48 * 3600
 class Holds:
     """Takes, releases and ends holds. Belongs to one event loop.
 
-    ``absence`` bounds how long a hold is waited for, ``retry_seconds`` how long its end is tried.
+    ``absence`` bounds how long a hold is waited for, ``retry_seconds`` how long its end is tried. Who waits for a
+    balance that is ``locked`` waits beside the others.
     """
 
     def __init__(
@@ -39,17 +57,19 @@ class Holds:
         hold_seconds: int,
         retry_seconds: int,
         absence: Absence | None = None,
+        locked: LockedBalances | None = None,
     ) -> None:
         self._database = database
         self._project = project
         self._hold_seconds = hold_seconds
         self._retry_seconds = retry_seconds
         self.absence = absence or Absence(retry_seconds)
+        self.locked = locked or LockedBalances(database)
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._taking = GroupCommit[HoldRequest, HoldAnswer](
             self._take_batch, lanes=lanes, batch_max=_BATCH_MAX, queue_max=_QUEUE_MAX
         )
-        self._releasing = GroupCommit[tuple[UUID, UUID, str], bool](
+        self._releasing = GroupCommit[_End, bool](
             self._release_batch, lanes=lanes, batch_max=_BATCH_MAX, queue_max=_QUEUE_MAX
         )
 
@@ -58,13 +78,10 @@ class Holds:
         DatabaseUnreachable: HoldInDoubt where the hold may have been taken all the same.
         """
         call = effect.call
-        answer = await self._taking.submit(
-            HoldRequest(
-                account, call.id, effect.base, effect.least, effect.most, effect.take_all, call.service, call.model
-            ),
-            account,
+        request = HoldRequest(
+            account, call.id, effect.base, effect.least, effect.most, effect.take_all, call.service, call.model
         )
-        match answer:
+        match await self._when_free(self._taking, request, account, self.absence.seconds):
             case HoldAnswer(amount=int(amount)):
                 return Held(amount)
             case HoldAnswer(is_overtaken=True):
@@ -77,12 +94,12 @@ class Holds:
                 raise unknown_user(call.user)
             case HoldAnswer(account_state="blocked"):
                 raise NotPermitted(f"the account of user {call.user!r} is blocked")
-            case _:
+            case answer:
                 return Refused(needed=effect.least, available=answer.available)
 
     async def release(self, account: UUID, hold: UUID, reason: str) -> bool:
         """Give a hold back; tell whether it was held until now."""
-        return await self._releasing.submit((account, hold, reason[:200]), account)
+        return await self._when_free(self._releasing, (account, hold, reason[:200]), account, self._retry_seconds)
 
     async def mark_unknown(self, account: UUID, hold: UUID, reason: str) -> None:
         """Keep a hold whose call left and never came back."""
@@ -162,32 +179,50 @@ class Holds:
         """Write what waits, then stop."""
         await self._taking.close()
         await self._releasing.close()
+        await self.locked.close()
 
-    async def _take_batch(self, requests: Sequence[HoldRequest], _lane: int) -> Sequence[HoldAnswer]:
+    async def _when_free(self, queue: GroupCommit[Item, Result], item: Item, account: UUID, seconds: int) -> Result:
+        """Submit an item, again when the account's balance is free where it was locked. Raises BalanceLocked."""
+        while True:
+            try:
+                return await queue.submit(item, account)
+            except BalanceLocked:
+                await self.locked.freed(account, seconds=seconds)
+
+    async def _take_batch(self, requests: Sequence[HoldRequest], _lane: int) -> Sequence[HoldAnswer | BalanceLocked]:
         was_sent = False
 
-        async def attempt() -> list[HoldAnswer]:
+        async def take(free: Sequence[HoldRequest]) -> Sequence[HoldAnswer]:
             nonlocal was_sent
             async with self._database.connection() as connection:
                 was_sent = True
                 return await holds.take(
-                    connection, requests, owner=self._owner, seconds=self._hold_seconds, may_have_left=True
+                    connection, free, owner=self._owner, seconds=self._hold_seconds, may_have_left=True
                 )
 
         try:
-            return await self.absence.outlasted("holds", attempt)
+            return await self.absence.outlasted("holds", lambda: self.locked.passed_over(requests, account_of, take))
         except DatabaseUnreachable as error:
             if not was_sent:
                 raise
             raise HoldInDoubt(error.message, hint=error.hint) from error.__cause__
 
-    async def _release_batch(self, releases: Sequence[tuple[UUID, UUID, str]], _lane: int) -> Sequence[bool]:
-        async def attempt() -> list[bool]:
+    async def _release_batch(self, releases: Sequence[_End], _lane: int) -> Sequence[bool | BalanceLocked]:
+        async def release(free: Sequence[_End]) -> Sequence[bool]:
             async with self._database.connection() as connection:
-                return await holds.release(connection, releases)
+                return await holds.release(connection, free)
 
         with translated():
-            return await repeated("holds", attempt, seconds=self._retry_seconds)
+            return await repeated(
+                "holds",
+                lambda: self.locked.passed_over(releases, account_of, release),
+                seconds=self._retry_seconds,
+            )
+
+
+def account_of(item: HoldRequest | _End) -> UUID:
+    """Give whose balance something is held of, or given back to: it comes first in both."""
+    return item[0]
 
 
 def unknown_user(user: str) -> NotFound:

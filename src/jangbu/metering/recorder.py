@@ -1,8 +1,8 @@
 """The recorder: usage rows become durable in groups, each caller waiting for its own.
 
 Where the database does not take them in time they become durable in the spool, from which they drain into it later;
-without a spool they are tried for as long as is set. Where every record is to be in the spool, too, they become durable
-in both at the same time.
+without a spool they are tried for as long as is set. So are those whose balance somebody keeps locked, while the others
+are recorded. Where every record is to be in the spool, too, they become durable in both at the same time.
 """
 
 import asyncio
@@ -12,9 +12,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from jangbu import telemetry
-from jangbu.errors import JangbuError, RecordingFailed, RecordRefused
-from jangbu.metering.flushing import flush_or_halve
+from jangbu.errors import BalanceLocked, JangbuError, RecordingFailed, RecordRefused
+from jangbu.metering.flushing import Flush, Flushing, Write, flush_or_halve
 from jangbu.metering.group_commit import GroupCommit
+from jangbu.metering.locked_balances import LockedBalances
 from jangbu.metering.retry import has_ended, repeated, repeated_while_reachable
 from jangbu.metering.spool import Claim, SpooledUsage, encode_record
 from jangbu.metering.spooling import Kept, Spooling
@@ -70,9 +71,10 @@ class Recorder:
         queue_max: int = 20_000,
         seconds: int = 30,
         spooling: Spooling | None = None,
+        locked: LockedBalances | None = None,
     ) -> None:
-        self._database = database
         self._project = project
+        self._flushing = Flushing(database, project, locked)
         self.spooling = spooling
         self.seconds = seconds
         """How long a record is tried before its caller is told that it is not recorded."""
@@ -87,10 +89,7 @@ class Recorder:
         return await self._queue.submit(named, named.row.account_id)
 
     async def keep(self, named: Named) -> bool:
-        """Wait until the row is durable in the spool: its names have no numbers while the database is away.
-
-        False where the spool does not take it.
-        """
+        """Have the spool keep a row whose names have no numbers while the database is away; tell whether it does."""
         return isinstance((await self._spool([named]))[named.row.id], Spooled)
 
     @property
@@ -138,7 +137,7 @@ class Recorder:
                 results = dict(await self._in_time(records, lane, self.spooling.after_seconds))
             late = [each for each in records if _is_for_later(results[each.row.id])]
             if late:
-                self.spooling.note_away()
+                _note_late(self.spooling, [results[each.row.id] for each in late])
                 results |= await self._spool(late)
         # What the spool does not take either is tried for as long as it is worth while.
         failed = [each for each in records if _is_for_later(results[each.row.id])]
@@ -150,13 +149,14 @@ class Recorder:
         return self._told(records, results)
 
     async def _patiently(self, records: Sequence[Named], lane: int) -> dict[UUID, Flushed | Exception]:
-        return await flush_or_halve(
-            self._database,
-            [each.row for each in records],
-            self._project,
-            self._writer(lane),
-            lambda attempt: repeated("recorder", attempt, seconds=self.seconds),
-        )
+        """Flush for as long as is worth while, and those whose balance is locked after the others."""
+
+        def tried(flush: Flush) -> Write:
+            return lambda rows: repeated("recorder", lambda: flush(rows, self._writer(lane)), seconds=self.seconds)
+
+        results = await flush_or_halve([each.row for each in records], tried(self._flushing.free))
+        locked = [each.row for each in records if isinstance(results[each.row.id], BalanceLocked)]
+        return results | await flush_or_halve(locked, tried(self._flushing.every)) if locked else results
 
     async def _in_time(self, records: Sequence[Named], lane: int, seconds: int) -> dict[UUID, Flushed | Exception]:
         """Flush within a deadline. A flush that has not ended by then is left behind: waiting for it to be cancelled
@@ -164,11 +164,10 @@ class Recorder:
         """
         flushing = asyncio.create_task(
             flush_or_halve(
-                self._database,
                 [each.row for each in records],
-                self._project,
-                self._writer(lane),
-                lambda attempt: repeated_while_reachable("recorder", attempt, seconds=seconds),
+                lambda rows: repeated_while_reachable(
+                    "recorder", lambda: self._flushing.free(rows, self._writer(lane)), seconds=seconds
+                ),
             )
         )
         if await has_ended(flushing, seconds=seconds):
@@ -189,7 +188,7 @@ class Recorder:
         known = {usage_id: copy for usage_id, copy in copies.items() if isinstance(copy, int)}
         late = [usage_id for usage_id in known if _is_for_later(results[usage_id])]
         if late:
-            spooling.note_away()
+            _note_late(spooling, [results[usage_id] for usage_id in late])
             spooling.copies.let_wait([known.pop(usage_id) for usage_id in late])
             results |= dict.fromkeys(late, _SPOOLED)
         results |= self._told_of(known, results, spooling)
@@ -251,6 +250,12 @@ class Recorder:
 def _tell_not_copied(refusal: object, records: int) -> None:
     if records:
         telemetry.warn("spool.not_copied", f"records are in the database alone: {refusal}", records=records)
+
+
+def _note_late(spooling: Spooling, errors: Sequence[object]) -> None:
+    """Note that the database is away, unless it was other transactions that were waited for."""
+    if not all(isinstance(error, BalanceLocked) for error in errors):
+        spooling.note_away()
 
 
 def _is_for_later(result: Outcome | BaseException) -> bool:

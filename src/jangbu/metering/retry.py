@@ -48,7 +48,7 @@ async def repeated_while_reachable(what: str, attempt: Callable[[], Awaitable[Re
     return await _repeated(what, attempt, deadline, lambda error: is_transient(error) and not is_unreachable(error))
 
 
-async def has_ended(task: asyncio.Future[Any], *, seconds: int) -> bool:
+async def has_ended(task: asyncio.Future[Any], *, seconds: float) -> bool:
     """Wait for a task, but no longer than so many seconds, and leave it as it is; tell whether it has ended.
 
     For each flush this is done once, and ``asyncio.wait`` takes twice as long for it.

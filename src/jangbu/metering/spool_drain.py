@@ -7,30 +7,35 @@ from itertools import islice
 from pathlib import Path
 
 from jangbu import telemetry
-from jangbu.errors import InvalidInput
+from jangbu.errors import BalanceLocked, InvalidInput
 from jangbu.metering.spool import Record, Spool, Spooled, SpooledUsage, decode_record, records_in
 from jangbu.metering.spool.disk import Disk
 from jangbu.metering.spool.recovery import QUARANTINE, aside_name, set_aside_in
 
-__all__ = ["Write", "drain", "drain_again"]
+__all__ = ["Fate", "Write", "drain", "drain_again"]
 
-Write = Callable[[Sequence[Spooled]], Awaitable[Sequence[str | None]]]
-"""Records what was spooled; gives for each None where the database has it, else why it never will. Raises what the
-database raises: nothing is known then."""
+Fate = str | BalanceLocked | None
+"""What became of what was spooled: None where the database has it, why it never will, or that it has to wait."""
+
+Write = Callable[[Sequence[Spooled]], Awaitable[Sequence[Fate]]]
+"""Records what was spooled; gives the fate of each. Raises what the database raises: nothing is known then."""
 
 _BATCH_MAX = 256
 _NEVER = datetime.fromtimestamp(0, UTC)
 """When a record was spooled of which that is not kept."""
 
 
-async def drain(spool: Spool, write: Write, answered: Callable[[], None] = lambda: None) -> int:
-    """Have the database record all that waits; give how many records that were. ``answered`` is told of each batch.
+async def drain(spool: Spool, write: Write, passed_over: set[int], answered: Callable[[], None] = lambda: None) -> int:
+    """Have the database record all that waits, but for those that are ``passed_over``, and give how many records that
+    were. To these are added those whose balance is locked. ``answered`` is told of each batch.
 
     Raises what ``write`` raises; what was written until then is noted.
     """
     drained = 0
-    while records := await asyncio.to_thread(spool.pending, _BATCH_MAX):
-        drained += await _drain_batch(spool, records, write)
+    while records := await asyncio.to_thread(spool.pending, _BATCH_MAX, passed_over=passed_over):
+        fates = await _drain_batch(spool, records, write)
+        drained += sum(fate is None for fate in fates.values())
+        passed_over.update(sequence for sequence, fate in fates.items() if isinstance(fate, BalanceLocked))
         answered()
     if drained:
         telemetry.emit("spool.drained", records=drained)
@@ -62,26 +67,24 @@ async def drain_again(directory: Path, write: Write, disk: Disk) -> int:
 async def _recorded(records: Sequence[Record], write: Write) -> list[Record]:
     """Write records; give those that the database has."""
     readable, _ = _decoded(records)
-    reasons = await write([spooled for _, spooled in readable])
-    return [record for (record, _), reason in zip(readable, reasons, strict=True) if reason is None]
+    fates = await write([spooled for _, spooled in readable])
+    return [record for (record, _), fate in zip(readable, fates, strict=True) if fate is None]
 
 
 def _next_batch(records: Iterator[Record]) -> list[Record]:
     return list(islice(records, _BATCH_MAX))
 
 
-async def _drain_batch(spool: Spool, records: Sequence[Record], write: Write) -> int:
-    """Write a batch and note what became of each; give how many the database has."""
+async def _drain_batch(spool: Spool, records: Sequence[Record], write: Write) -> dict[int, Fate]:
+    """Write a batch and note what became of each; give, by their sequences, the fates of those that can be read."""
     readable, poisonous = _decoded(records)
-    reasons = await write([spooled for _, spooled in readable])
-    done: list[int] = []
-    for (record, spooled), reason in zip(readable, reasons, strict=True):
-        if reason is None:
-            done.append(record.sequence)
-        else:
-            poisonous.append((record, reason))
+    fates = await write([spooled for _, spooled in readable])
+    for (record, spooled), fate in zip(readable, fates, strict=True):
+        if isinstance(fate, str):
+            poisonous.append((record, fate))
             _tell_lost(spooled)
-    await asyncio.to_thread(spool.note_committed, done)
+    told = {record.sequence: fate for (record, _), fate in zip(readable, fates, strict=True)}
+    await asyncio.to_thread(spool.note_committed, [sequence for sequence, fate in told.items() if fate is None])
     for record, reason in poisonous:
         await asyncio.to_thread(spool.set_aside, record.sequence, reason)
         telemetry.warn(
@@ -90,7 +93,7 @@ async def _drain_batch(spool: Spool, records: Sequence[Record], write: Write) ->
             directory=str(spool.directory),
             reason=reason,
         )
-    return len(done)
+    return told
 
 
 def _tell_lost(spooled: Spooled) -> None:

@@ -23,15 +23,15 @@ class SpoolTelling:
         """Note that a record waits."""
         if self._began_at is None:
             self._began_at = self._told_at = loop_seconds()
-            telemetry.warn("spool.began", f"the database does not answer: records wait in {self._directory}")
+            telemetry.warn("spool.began", f"the database does not take them: records wait in {self._directory}")
 
-    def lasts(self, error: Exception) -> None:
-        """Note that the database took nothing again."""
+    def lasts(self, reason: object) -> None:
+        """Note that some wait still, and why."""
         now = loop_seconds()
         if self._began_at is not None and now - self._told_at >= self.every_seconds:
             self._told_at = now
             seconds = int(now - self._began_at)
-            telemetry.warn("spool.lasts", f"records have waited for {seconds} s: {error}", seconds=seconds)
+            telemetry.warn("spool.lasts", f"records have waited for {seconds} s: {reason}", seconds=seconds)
 
     def ended(self) -> None:
         """Note that nothing waits."""

@@ -19,6 +19,7 @@ from jangbu.clock import Clock
 from jangbu.errors import JangbuError, SpoolInUse
 from jangbu.metering.absence import Absence
 from jangbu.metering.group_commit import GroupCommit
+from jangbu.metering.locked_balances import LockedBalances
 from jangbu.metering.spool import Spool, spools_below
 from jangbu.metering.spool.disk import Disk, RealDisk
 from jangbu.metering.spool.spool import LOCK
@@ -77,6 +78,7 @@ class Spooling:
         every_record: bool = False,
         disk: Disk | None = None,
         absence: Absence | None = None,
+        locked: LockedBalances | None = None,
     ) -> None:
         self.directory = directory
         """Where all spools of this ledger lie, each in a directory of its own."""
@@ -97,6 +99,10 @@ class Spooling:
         self._work = asyncio.Event()
         self._absence = absence or Absence(after_seconds)
         self._absence.asks = self._work.set
+        self._passed_over: set[int] = set()
+        """What waits for balances that are locked."""
+        if locked is not None:
+            locked.on_free = self._begin_anew
         self._task: asyncio.Task[None] | None = None
         self.copies = SpoolCopies(lambda: self._own, self._work.set, self._tell_waiting)
         self._keeping = GroupCommit[_Group, Sequence[Kept]](
@@ -156,7 +162,7 @@ class Spooling:
                 telemetry.warn("spool.unusable", str(error), directory=str(directory))
                 continue
             try:
-                drained += await self._drain(spool)
+                drained += await self._drain(spool, set())
                 if not (await asyncio.to_thread(spool.status)).waiting:
                     self._looked_through.note(directory)
             finally:
@@ -174,8 +180,11 @@ class Spooling:
         return sum([await drain_again(directory, self._write, self._disk) for directory in directories])
 
     async def drain(self) -> int:
-        """Have the database record all that waits here; give how many records that were. Raises what it raises."""
-        return 0 if self._own is None else await self._drain(self._own)
+        """Have the database record all that waits here; give how many records that were. Raises what it raises.
+
+        What waits for a balance that is locked is left until that is free.
+        """
+        return 0 if self._own is None else await self._drain(self._own, self._passed_over)
 
     def start(self) -> None:
         """Drain whenever something waits, adopt and tidy up now and then, until ``close``."""
@@ -213,7 +222,7 @@ class Spooling:
                     await self._write(())
                     self._absence.end()
                 await self.drain()
-                self.telling.ended()
+                self._tell_drained()
                 wait = _WAIT_FIRST_SECONDS
                 if loop_seconds() >= upkeep_at:
                     upkeep_at = loop_seconds() + _UPKEEP_SECONDS
@@ -230,11 +239,15 @@ class Spooling:
         self.rooms.forget_old()
         await self.adopt()
 
-    async def _drain(self, spool: Spool) -> int:
+    async def _drain(self, spool: Spool, passed_over: set[int]) -> int:
         async with self._draining:
-            drained = await drain(spool, self._write, self._absence.end)
+            drained = await drain(spool, self._write, passed_over, self._absence.end)
         self.drained += drained
         return drained
+
+    def _begin_anew(self) -> None:
+        self._passed_over = set()
+        self._work.set()
 
     async def _kept(self, group: _Group) -> Sequence[Kept]:
         try:
@@ -261,6 +274,12 @@ class Spooling:
             telemetry.emit("spool.kept", records=number)
             self._work.set()
             self.telling.began()
+
+    def _tell_drained(self) -> None:
+        if self._passed_over:
+            self.telling.lasts("other transactions keep their balances locked")
+        else:
+            self.telling.ended()
 
     async def _opened(self) -> Spool:
         async with self._owning:

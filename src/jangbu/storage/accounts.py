@@ -1,6 +1,6 @@
 """Accounts and their balances."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -65,6 +65,16 @@ async def lock_balance(connection: Connection, account: UUID, asset: Asset) -> B
     """Lock a balance until the transaction ends and give it."""
     row = await connection.fetchrow(statement("balance_lock"), account, int(asset))
     return None if row is None else _balance(row)
+
+
+async def locked(database: Database, ids: Collection[UUID]) -> set[UUID]:
+    """Give those accounts of which another transaction keeps a balance locked."""
+    return {row["account_id"] for row in await database.rows("balance_locked", ids)}
+
+
+async def wait_for(database: Database, account: UUID) -> None:
+    """Wait until no other transaction keeps the account's balances locked, for as long as a statement waits."""
+    await database.rows("balance_wait", account)
 
 
 def _balance(row: Row) -> Balance:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from jangbu.errors import DatabaseUnreachable, InvalidInput, JangbuError, NotPermitted, Overdrawn
+from jangbu.errors import BalanceLocked, DatabaseUnreachable, InvalidInput, JangbuError, NotPermitted, Overdrawn
 
 _LOST_CONNECTION = (
     OSError,
@@ -54,7 +54,8 @@ def is_transient(error: BaseException) -> bool:
 
 def is_unreachable(error: BaseException) -> bool:
     """Tell whether the server was not reached, or was lost, rather than that it asks for another attempt."""
-    return is_transient(error) and not isinstance(_told_by_driver(error), _CONFLICT)
+    waits_for_others = isinstance(error, BalanceLocked) or isinstance(_told_by_driver(error), _CONFLICT)
+    return is_transient(error) and not waits_for_others
 
 
 def is_of_one_row(error: BaseException) -> bool:
@@ -79,6 +80,11 @@ def lacks_partition(error: BaseException) -> bool:
 def lacks_lock(error: BaseException) -> bool:
     """Tell whether a statement gave up waiting for others, as it was told to."""
     return isinstance(_told_by_driver(error), asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError)
+
+
+def gave_up_lock(error: BaseException) -> bool:
+    """Tell whether a statement waited for a lock for as long as one may (session_prepare)."""
+    return isinstance(_told_by_driver(error), asyncpg.LockNotAvailableError)
 
 
 def _told_by_driver(error: BaseException) -> BaseException | None:

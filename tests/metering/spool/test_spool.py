@@ -60,7 +60,7 @@ def test_what_is_appended_is_found_by_the_next_owner_with_its_time(tmp_path: Pat
     assert [record.sequence for record in found] == sequences
     assert payloads(found) == [b"one", b"two"]
     assert all(abs(record.at - datetime.now(UTC)) < timedelta(minutes=1) for record in found)
-    assert payloads(again.pending(10, after=sequences[0])) == [b"two"]
+    assert payloads(again.pending(10, passed_over={sequences[0]})) == [b"two"]
     assert payloads(again.pending(1)) == [b"one"]
     again.close()
 

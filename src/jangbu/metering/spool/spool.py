@@ -170,13 +170,13 @@ class Spool:
         with self._writing:
             self._note_settled()
 
-    def pending(self, limit: int, after: int = 0) -> list[Record]:
-        """Give up to so many records that the database is not known to have, oldest first, behind ``after``."""
+    def pending(self, limit: int, *, passed_over: Collection[int] = ()) -> list[Record]:
+        """Give up to so many records that the database is not known to have, oldest first, but for some."""
         with self._writing:
             self._note_settled()
-            passed_over = self._to_set_aside.keys() | self.copies.under_way()
+            others = {*self._to_set_aside, *self.copies.under_way(), *passed_over}
             while True:
-                waiting = (each for each in self._store.waiting if each > after and each not in passed_over)
+                waiting = (each for each in self._store.waiting if each not in others)
                 chosen = tuple(islice(waiting, limit))
                 found = [record for sequence in chosen if (record := self._store.read(sequence)) is not None]
                 # Those that cannot be read wait no more.

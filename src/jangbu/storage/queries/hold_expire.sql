@@ -1,7 +1,8 @@
 -- Ends holds whose time is up, by the database's clock. Where a call may have left, nobody knows the outcome: the hold
 -- becomes unknown and stays held. Where none can have left, it is given back. A hold whose usage is recorded was
 -- settled by somebody else: it goes. A finding that was closed before is opened again. Balances are locked first and in
--- order, as everywhere.
+-- order, as everywhere; one that is locked by others just now is left for the next time, so that it keeps no other's
+-- holds from ending.
 WITH due AS (
     SELECT
         h.account_id,
@@ -17,7 +18,7 @@ locked AS (
     FROM jangbu.balances AS b
     WHERE b.account_id IN (SELECT due.account_id FROM due) AND b.asset = 1
     ORDER BY b.account_id
-    FOR NO KEY UPDATE
+    FOR NO KEY UPDATE SKIP LOCKED
 ),
 settled AS (
     DELETE FROM jangbu.holds AS h

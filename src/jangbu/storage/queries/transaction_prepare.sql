@@ -5,5 +5,5 @@ SELECT
     set_config('enable_seqscan', 'off', true),
     set_config('enable_bitmapscan', 'off', true),
     set_config('enable_partition_pruning', 'off', true),
-    set_config('lock_timeout', '5s', true),
+    set_config('lock_timeout', '800ms', true),
     set_config('idle_in_transaction_session_timeout', '10s', true)
