@@ -22,7 +22,7 @@ EPOCH = datetime(2026, 3, 14, 9, 0, tzinfo=UTC)
 READS = frozenset(
     {
         "account_find", "balance_list", "balance_lock", "clock_of_writes", "clock_read", "entry_returned", "grant_due",
-        "grant_list", "key_find", "price_version_newest", "sealed_find", "usage_find",
+        "grant_list", "key_find", "price_version_newest", "sealed_find", "usage_find", "write_try",
     }
 )  # fmt: skip
 _DUTIES_OF_OTHERS = frozenset({"refused_add", "key_call_expire", "key_use_purge", "resource_expire"})
@@ -206,6 +206,9 @@ class Book(Using):
 
     def clock_of_writes(self) -> list[Row]:
         return [Row(now=self.now(), is_read_only=False)]
+
+    def write_try(self) -> list[Row]:
+        return [Row(is_read_only=False)]
 
     def sealed_find(self, *_call: Any) -> list[Row]:
         return [Row(exists=False)]
