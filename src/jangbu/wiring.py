@@ -50,7 +50,7 @@ _ADOPT_SECONDS = 10
 
 @asynccontextmanager
 async def open_metering(
-    settings: Settings, *, clock: Clock | None = None, delivers: bool = True, adopts: bool = True
+    settings: Settings, *, clock: Clock | None = None, delivers: bool = True, adopts: bool = True, writes: bool = False
 ) -> AsyncIterator[Metering]:
     """Open the ledger that the settings name, starting the embedded server where they name none.
 
@@ -67,7 +67,7 @@ async def open_metering(
     async with database_address(settings) as dsn:
         await _upgrade(dsn, embedded=settings.database_url is None)
         database = await Database.connect(
-            dsn, size=settings.pool_size, prepared_statements=settings.prepared_statements
+            dsn, size=settings.pool_size, prepared_statements=settings.prepared_statements, writes=writes
         )
         metering = _assemble(settings, database, clock or SystemClock(), channels, webhook)
         sweeper = Sweeper(

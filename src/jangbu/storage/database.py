@@ -63,8 +63,9 @@ class Database:
         self._pool = pool
 
     @classmethod
-    async def connect(cls, dsn: str, *, size: int = 6, prepared_statements: bool = True) -> Self:
-        """Open ``size`` connections at most; without prepared statements through a pooler in transaction mode.
+    async def connect(cls, dsn: str, *, size: int = 6, prepared_statements: bool = True, writes: bool = False) -> Self:
+        """Open ``size`` connections at most; without prepared statements through a pooler in transaction mode. With
+        ``writes`` a server that only reads is refused.
 
         Raises DatabaseUnreachable, NotPermitted or InvalidSettings.
         """
@@ -94,6 +95,8 @@ class Database:
             database = cls(pool)
             try:
                 await database._check_server()
+                if writes:
+                    await database.writing_now()
             except BaseException:
                 await pool.close()
                 raise
@@ -254,7 +257,7 @@ def _require_writable(found: Row | None) -> Row:
     if found["is_read_only"]:
         raise DatabaseUnreachable(
             "PostgreSQL takes no writes: it is a standby, or default_transaction_read_only is on",
-            hint="promote it, or set JANGBU_DATABASE_URL to the primary",
+            hint="promote it, turn that off, or set JANGBU_DATABASE_URL to the primary",
         )
     return found
 

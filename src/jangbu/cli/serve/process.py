@@ -94,7 +94,7 @@ async def _serve(
 ) -> None:
     has_key = settings.gemini_api_key is not None or settings.upstream_keys is not None
     async with (
-        open_metering(settings) as metering,
+        open_metering(settings, writes=True) as metering,
         open_gateway(settings, metering) as gateway,
         open_app(settings, metering, gateway.reaches_upstream if has_key else None) as own,
         Verifier(
