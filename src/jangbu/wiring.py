@@ -51,7 +51,7 @@ _ADOPT_SECONDS = 10
 
 @asynccontextmanager
 async def open_metering(
-    settings: Settings, *, clock: Clock | None = None, delivers: bool = True, adopts: bool = True
+    settings: Settings, *, clock: Clock | None = None, delivers: bool = True, adopts: bool = True, writes: bool = False
 ) -> AsyncIterator[Metering]:
     """Open the ledger that the settings name, starting the embedded server where they name none.
 
@@ -68,7 +68,7 @@ async def open_metering(
     async with database_address(settings) as dsn:
         await _upgrade(dsn, embedded=settings.database_url is None)
         database = await Database.connect(
-            dsn, size=settings.pool_size, prepared_statements=settings.prepared_statements
+            dsn, size=settings.pool_size, prepared_statements=settings.prepared_statements, writes=writes
         )
         metering = _assemble(settings, database, clock or SystemClock(), channels, webhook)
         sweeper = Sweeper(
@@ -166,7 +166,7 @@ def _spooling(
 ) -> Spooling | None:
     if not settings.spool_bytes_max:
         return None
-    return Spooling(
+    spooling = Spooling(
         ledger_spool(settings),
         Draining(database, locked).write,
         clock=clock,
@@ -175,8 +175,9 @@ def _spooling(
         after_seconds=settings.spool_after_seconds,
         every_record=settings.spool_every_record,
         absence=absence,
-        locked=locked,
     )
+    locked.on_free = spooling.drain_anew
+    return spooling
 
 
 async def _upgrade(dsn: str, *, embedded: bool) -> None:

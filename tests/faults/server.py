@@ -46,6 +46,10 @@ class KillableServer:
                     raise
                 time.sleep(0.2)
 
+    def own(self, directory: Path) -> None:
+        """Have it own a directory, to keep tables there."""
+        os.chown(directory, self._owner.uid, self._owner.gid)
+
     def take_over(self, primary: "KillableServer") -> None:
         """Be promoted, at the address of the primary, which is dead."""
         self.crash()

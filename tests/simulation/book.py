@@ -23,7 +23,7 @@ READS = frozenset(
     {
         "account_find", "balance_list", "balance_lock", "balance_locked", "balance_wait", "clock_of_writes",
         "clock_read", "entry_returned", "grant_due", "grant_list", "key_find", "price_version_newest", "sealed_find",
-        "usage_find",
+        "usage_find", "write_try",
     }
 )  # fmt: skip
 _DUTIES_OF_OTHERS = frozenset({"refused_add", "key_call_expire", "key_use_purge", "resource_expire"})
@@ -216,6 +216,9 @@ class Book(Using):
 
     def clock_of_writes(self) -> list[Row]:
         return [Row(now=self.now(), is_read_only=False)]
+
+    def write_try(self) -> list[Row]:
+        return [Row(is_read_only=False)]
 
     def sealed_find(self, *_call: Any) -> list[Row]:
         return [Row(exists=False)]

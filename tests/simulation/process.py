@@ -285,8 +285,8 @@ class Process:
             every_record=plan.disks.every_record,
             disk=self.disk,
             absence=absence,
-            locked=locked,
         )
+        locked.on_free = spooling.drain_anew
         return spooling
 
     def _alerts(self, database: Database) -> Alerts:

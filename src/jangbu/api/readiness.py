@@ -20,7 +20,7 @@ WHAT_TO_SET = "set GEMINI_API_KEY, JANGBU_UPSTREAM_KEYS or JANGBU_VERTEX_PROJECT
 _DATABASE_SECONDS = 2
 _UPSTREAM_SECONDS = 2
 _FRESH_SECONDS = 5
-"""For how long an attempt to reach the provider is believed, however often somebody asks."""
+"""For how long it is believed whether the provider was reached, and that the database wrote, however many ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Failure:
 
 
 class Readiness:
-    """Asks the database each time, and the provider now and then; no call is ever made for it."""
+    """Asks the database each time, now and then to write, and the provider now and then; no call is made for it."""
 
     def __init__(
         self, metering: Metering, project: str, reaches_upstream: ReachesUpstream | None, *, can_call: bool
@@ -44,12 +44,16 @@ class Readiness:
         self._reached = False
         self._tried_at: float | None = None
         self._trying = asyncio.Lock()
+        self._wrote_at: float | None = None
+        self._writing = asyncio.Lock()
 
     async def database_time(self) -> str | Failure:
         """Ask the database for its time; one that takes no writes serves no call."""
         try:
             async with asyncio.timeout(_DATABASE_SECONDS):
-                return (await self._metering.database.writing_now()).isoformat()
+                moment = await self._metering.database.writing_now()
+                await self._require_writes()
+                return moment.isoformat()
         except TimeoutError:
             return Failure("database_unreachable", f"PostgreSQL did not answer in {_DATABASE_SECONDS} s")
         except JangbuError as error:
@@ -94,3 +98,10 @@ class Readiness:
                 self._reached = await self._reaches_upstream(_UPSTREAM_SECONDS)
                 self._tried_at = time.monotonic()
         return "reachable" if self._reached else Failure("upstream_unreachable", "Gemini's address cannot be reached")
+
+    async def _require_writes(self) -> None:
+        async with self._writing:
+            if self._wrote_at is None or time.monotonic() - self._wrote_at >= _FRESH_SECONDS:
+                self._wrote_at = None
+                await self._metering.database.require_writes()
+                self._wrote_at = time.monotonic()

@@ -172,6 +172,7 @@ async def _server(settings: Settings, dsn: str) -> list[Check]:
         before = SystemClock().now()
         theirs = await database.writing_now()
         after = SystemClock().now()
+        await database.require_writes()
         archiving = await archiver(database)
         stands = await standing(database)
     finally:

@@ -73,7 +73,8 @@ class Absence:
         left = self._since + self.seconds - _now()
         if left <= 0:
             raise DatabaseUnreachable(
-                f"PostgreSQL has not answered for {_now() - self._since:.0f} s", hint="check JANGBU_DATABASE_URL"
+                f"PostgreSQL has not answered for {_now() - self._since:.0f} s, or takes no writes",
+                hint="`jangbu doctor` says why",
             )
         return left
 

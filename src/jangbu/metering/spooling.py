@@ -19,7 +19,6 @@ from jangbu.clock import Clock
 from jangbu.errors import JangbuError, SpoolInUse
 from jangbu.metering.absence import Absence
 from jangbu.metering.group_commit import GroupCommit
-from jangbu.metering.locked_balances import LockedBalances
 from jangbu.metering.spool import Spool, spools_below
 from jangbu.metering.spool.disk import Disk, RealDisk
 from jangbu.metering.spool.spool import LOCK
@@ -78,7 +77,6 @@ class Spooling:
         every_record: bool = False,
         disk: Disk | None = None,
         absence: Absence | None = None,
-        locked: LockedBalances | None = None,
     ) -> None:
         self.directory = directory
         """Where all spools of this ledger lie, each in a directory of its own."""
@@ -101,8 +99,6 @@ class Spooling:
         self._absence.asks = self._work.set
         self._passed_over: set[int] = set()
         """What waits for balances that are locked."""
-        if locked is not None:
-            locked.on_free = self._begin_anew
         self._task: asyncio.Task[None] | None = None
         self.copies = SpoolCopies(lambda: self._own, self._work.set, self._tell_waiting)
         self._keeping = GroupCommit[_Group, Sequence[Kept]](
@@ -186,6 +182,11 @@ class Spooling:
         """
         return 0 if self._own is None else await self._drain(self._own, self._passed_over)
 
+    def drain_anew(self) -> None:
+        """Drain also what was passed over: a balance is free."""
+        self._passed_over = set()
+        self._work.set()
+
     def start(self) -> None:
         """Drain whenever something waits, adopt and tidy up now and then, until ``close``."""
         self._task = asyncio.create_task(self._run())
@@ -244,10 +245,6 @@ class Spooling:
             drained = await drain(spool, self._write, passed_over, self._absence.end)
         self.drained += drained
         return drained
-
-    def _begin_anew(self) -> None:
-        self._passed_over = set()
-        self._work.set()
 
     async def _kept(self, group: _Group) -> Sequence[Kept]:
         try:

@@ -63,8 +63,9 @@ class Database:
         self._pool = pool
 
     @classmethod
-    async def connect(cls, dsn: str, *, size: int = 6, prepared_statements: bool = True) -> Self:
-        """Open ``size`` connections at most; without prepared statements through a pooler in transaction mode.
+    async def connect(cls, dsn: str, *, size: int = 6, prepared_statements: bool = True, writes: bool = False) -> Self:
+        """Open ``size`` connections at most; without prepared statements through a pooler in transaction mode. With
+        ``writes`` a server that only reads is refused.
 
         Raises DatabaseUnreachable, NotPermitted or InvalidSettings.
         """
@@ -94,6 +95,8 @@ class Database:
             database = cls(pool)
             try:
                 await database._check_server()
+                if writes:
+                    await database.writing_now()
             except BaseException:
                 await pool.close()
                 raise
@@ -130,10 +133,24 @@ class Database:
         try:
             with translated():
                 async with asyncio.timeout(seconds):
-                    await self.writing_now()
+                    await self.require_writes()
         except DatabaseUnreachable:
             await self._pool.expire_connections()
             raise
+
+    async def require_writes(self) -> None:
+        """Have the server write something that it does not keep. Raises DatabaseUnreachable where it cannot: it only
+        reads, its disk is full, or nobody confirms what it commits.
+
+        It takes as long as a commit and a millisecond. One that may not be asked for so much is believed to write.
+        """
+        with translated():
+            async with self.connection() as connection:
+                try:
+                    found = await connection.fetchrow(statement("write_try"))
+                except (asyncpg.InsufficientPrivilegeError, asyncpg.ConfigurationLimitExceededError):
+                    found = await connection.fetchrow(statement("clock_of_writes"))
+        _require_writable(found)
 
     async def now(self) -> datetime:
         """Give the database's clock: the only one that ends holds and grants."""
@@ -141,14 +158,8 @@ class Database:
         return moment
 
     async def writing_now(self) -> datetime:
-        """Give the database's clock. Raises DatabaseUnreachable where it takes no writes, as a standby does not."""
-        found = await self.row("clock_of_writes")
-        assert found is not None, "one row of a clock"
-        if found["is_read_only"]:
-            raise DatabaseUnreachable(
-                "PostgreSQL takes no writes: it is a standby, or default_transaction_read_only is on",
-                hint="promote it, or set JANGBU_DATABASE_URL to the primary",
-            )
+        """Give the database's clock. Raises DatabaseUnreachable where it only reads, as a standby does."""
+        found = _require_writable(await self.row("clock_of_writes"))
         moment: datetime = found["now"]
         return moment
 
@@ -238,6 +249,17 @@ class _Snapshot:
 
     async def value(self, name: str, *arguments: Any) -> Any:
         return await self._connection.fetchval(statement(name), *arguments)
+
+
+def _require_writable(found: Row | None) -> Row:
+    """Give what a server told of itself. Raises DatabaseUnreachable where it told that it only reads."""
+    assert found is not None, "one row of what it is"
+    if found["is_read_only"]:
+        raise DatabaseUnreachable(
+            "PostgreSQL takes no writes: it is a standby, or default_transaction_read_only is on",
+            hint="promote it, turn that off, or set JANGBU_DATABASE_URL to the primary",
+        )
+    return found
 
 
 async def _prepare_session(connection: Connection) -> None:

@@ -125,6 +125,10 @@ def translated() -> Iterator[None]:
         raise InvalidInput(f"PostgreSQL cannot store this: {error}") from error
     except _CONFLICT as error:
         raise DatabaseUnreachable(f"PostgreSQL let others go first: {error}", hint="try again") from error
+    except asyncpg.DiskFullError as error:
+        raise DatabaseUnreachable(
+            f"PostgreSQL's disk is full: {error}", hint="make room there; what waits goes on by itself then"
+        ) from error
     except (*_LOST_CONNECTION, asyncpg.InterfaceError) as error:
         cause = str(error) or type(error).__name__
         raise DatabaseUnreachable(f"PostgreSQL does not answer: {cause}", hint="check JANGBU_DATABASE_URL") from error

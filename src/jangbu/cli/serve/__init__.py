@@ -4,6 +4,7 @@ command     the options                      start        from options to a serv
 process     one process behind uvicorn       workers      several, and who watches over them
 worker      one of the several               loop         the event loop
 served      what answers which path          protocol     HTTP with bounds
+accepting   who comes, and how many        neighbours   who came to another worker
 listening   the socket and its address       certificate  what TLS shows
 stopping    once in order, twice at once     lines        what is logged
 """

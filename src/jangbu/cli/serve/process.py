@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import resource
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from jangbu.api.app import open_app
 from jangbu.api.browsers import for_callers
 from jangbu.api.readiness import WHAT_TO_SET
 from jangbu.api.requests import Observed
+from jangbu.cli.serve.accepting import Accepting, connections_max
 from jangbu.cli.serve.certificate import Certificate, keep_current
 from jangbu.cli.serve.lines import log_format, logging_to_stderr
 from jangbu.cli.serve.memory import give_back_large_blocks
@@ -41,9 +41,6 @@ _KEEP_ALIVE_SECONDS = 75
 _MESSAGE_BYTES_MAX = 32 * 1024 * 1024
 _GARBAGE_LOOKED_FOR_AT = 20_000
 """How many more objects than were freed have to be made until garbage is looked for."""
-_FILES_WANTED = 65_536
-_FILES_KEPT = 128
-_FILES_LEAST = 64
 
 
 async def _open_silently(_metering: Metering) -> None:
@@ -94,7 +91,7 @@ async def _serve(
 ) -> None:
     has_key = settings.gemini_api_key is not None or settings.upstream_keys is not None
     async with (
-        open_metering(settings) as metering,
+        open_metering(settings, writes=True) as metering,
         open_gateway(settings, metering) as gateway,
         open_app(settings, metering, gateway.reaches_upstream if has_key else None) as own,
         Verifier(
@@ -107,8 +104,8 @@ async def _serve(
     ):
         dashboard = Dashboard(settings, metering) if settings.dashboard else None
         observed = Observed(Served(own, for_callers(gateway, settings.allowed_origins), dashboard))
-        configured = _configured(settings, observed, certificate)
-        server = _Server(configured, certificate, handshake_seconds=settings.head_seconds_max)
+        bounds = _bounds(settings)
+        server = _Server(_configured(settings, observed, bounds, certificate), bounds, certificate)
         stopping.begin(lambda: _stop(server, dashboard))
         _collect_rarely()
         give_back_large_blocks()
@@ -133,10 +130,11 @@ def _stop(server: uvicorn.Server, dashboard: Dashboard | None) -> None:
 class _Server(uvicorn.Server):
     """uvicorn, but for the signals and for the start."""
 
-    def __init__(self, config: uvicorn.Config, certificate: Certificate | None, *, handshake_seconds: int) -> None:
+    def __init__(self, config: uvicorn.Config, bounds: Bounds, certificate: Certificate | None) -> None:
         super().__init__(config)
+        self._bounds = bounds
         self._certificate = certificate
-        self._handshake_seconds = handshake_seconds
+        self._accepting: Accepting | None = None
         self._beside: list[asyncio.Task[None]] = []
 
     @contextmanager
@@ -153,34 +151,40 @@ class _Server(uvicorn.Server):
             )
 
         loop, secure = asyncio.get_running_loop(), self.config.ssl
-        seconds = self._handshake_seconds if secure else None
+        seconds = self._bounds.head_seconds if secure else None
         assert sockets, "it serves on what was opened for it"
         own, *neighbours = sockets
         connect = partial(loop.connect_accepted_socket, made, ssl=secure, ssl_handshake_timeout=seconds)
-        self.servers = [
-            await loop.create_server(
-                made, sock=own, ssl=secure, backlog=self.config.backlog, ssl_handshake_timeout=seconds
-            )
-        ]
-        self._beside.append(asyncio.create_task(take_over(neighbours, connect)))
+        self.servers = []
+        self._accepting = Accepting(own, connect, self._makes_room)
+        self._accepting.start()
+        self._beside.append(asyncio.create_task(take_over(neighbours, self._accepting)))
         if self._certificate is not None and secure is not None:
             self._beside.append(asyncio.create_task(keep_current(self._certificate, secure)))
         self.started = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, and wait for the ends of those that there are."""
+        if self._accepting is not None:
+            self._accepting.stop()
         for task in self._beside:
             task.cancel()
         await super().shutdown(sockets)
 
+    def _makes_room(self, connecting: int) -> bool:
+        return self._bounds.make_room(len(self.server_state.connections) + connecting)
 
-def _configured(settings: Settings, app: Observed, certificate: Certificate | None) -> uvicorn.Config:
-    bounds = Bounds(
+
+def _bounds(settings: Settings) -> Bounds:
+    return Bounds(
         head_bytes=settings.head_bytes_max,
         head_seconds=settings.head_seconds_max,
         client_seconds=settings.client_seconds_max,
-        connections=_connections_max(),
+        connections=connections_max(),
     )
+
+
+def _configured(settings: Settings, app: Observed, bounds: Bounds, certificate: Certificate | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=cast("type[asyncio.Protocol]", bounded(bounds)),
@@ -208,14 +212,3 @@ def _collect_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_LOOKED_FOR_AT, 10, 10)
-
-
-def _connections_max() -> int:
-    """Take as many files as the system gives, and give how many connections that allows: each may need a second."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _FILES_WANTED if hard == resource.RLIM_INFINITY else min(_FILES_WANTED, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        soft = wanted
-    files = _FILES_WANTED if soft == resource.RLIM_INFINITY else soft
-    return max(_FILES_LEAST, (files - _FILES_KEPT) // 2)

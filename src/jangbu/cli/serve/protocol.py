@@ -1,7 +1,8 @@
 """HTTP as uvicorn speaks it, with the bounds that it lacks: on a request's head, and on how long an answer is not read.
 
 Without them a client that never ends its head, or never reads, holds a connection and what is kept for it for ever.
-When connections run out, those that wait for a request give way, the longest first, so that whoever has one gets in.
+When connections run out, those that have waited for a request for a while give way, the longest first, so that whoever
+has one gets in.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ __all__ = ["Bounds", "bounded"]
 
 _REQUESTS_WAITING_MAX = 64
 """How many requests may wait for the answer to an earlier one. No client of Gemini's sends a second one at all."""
+_REQUEST_UNDER_WAY_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -35,8 +37,20 @@ class Bounds:
     head_seconds: int
     client_seconds: int
     connections: int
-    waiting: "dict[BoundedProtocol, None]" = field(default_factory=dict)
-    """The connections on which no request is being answered, in the order in which they began to wait."""
+    waiting: "dict[BoundedProtocol, float]" = field(default_factory=dict)
+    """The connections on which no request is being answered, and since when by the loop's clock: the longest first."""
+
+    def make_room(self, taken: int) -> bool:
+        """Tell whether there is room for one more connection beside so many; where there is none, have the one give way
+        that has waited the longest for a request. What has just come or been answered has its request under way.
+        """
+        if taken < self.connections:
+            return True
+        longest = next(iter(self.waiting), None)
+        if longest is None or longest.loop.time() - self.waiting[longest] < _REQUEST_UNDER_WAY_SECONDS:
+            return False
+        longest.give_way()
+        return True
 
 
 def bounded(bounds: Bounds) -> "partial[BoundedProtocol]":
@@ -69,12 +83,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
-        self._bounds.waiting[self] = None
+        self._bounds.waiting[self] = self.loop.time()
         self._limit_time()
-        if len(self.connections) > self._bounds.connections:
-            longest = next(iter(self._bounds.waiting))
-            longest._stop_waiting()
-            longest.transport.close()
+
+    def give_way(self) -> None:
+        """Close the connection, on which nothing is being answered."""
+        self._stop_waiting()
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -155,7 +170,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Wait for the next request, within uvicorn's time for idle connections unless it has begun already."""
         super().on_response_complete()
         if self._is_waiting():
-            self._bounds.waiting[self] = None
+            self._bounds.waiting[self] = self.loop.time()
             if self._in_head:
                 self._limit_time()
 

@@ -91,7 +91,7 @@ async def serve_with_workers(
 
 async def _try(settings: Settings, opened: Callable[[Metering], Awaitable[None]]) -> None:
     """Open what the workers will open, once: the schema is brought up to date, and what is wrong is told here."""
-    async with open_metering(settings) as metering, open_gateway(settings, metering):
+    async with open_metering(settings, writes=True) as metering, open_gateway(settings, metering):
         await opened(metering)
 
 
