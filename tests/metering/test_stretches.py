@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,7 +15,7 @@ from jangbu.domain.windows import Window
 from jangbu.errors import NotFound
 from jangbu.metering.snapshots import EVERYTHING, Filters, snapshot
 from jangbu.metering.stretches import Meant, latest, walk
-from jangbu.storage.database import Database, Reader
+from jangbu.storage.database import Database, Reader, Row
 from jangbu.storage.stretches import Stretch, records
 from jangbu.storage.usage import UsageRecord
 from tests.metering.charted import DAY, HOUR, KATHMANDU, KOLKATA, MINUTE, MOVED, SEOUL, Recorded, recorded
@@ -161,6 +162,36 @@ async def test_no_further_stretch_is_asked_than_those_that_have_about_so_many_ca
     async with snapshot(shop.database, shop.project) as look:
         assert [len(found) for found in await latest(look, window, EVERYTHING, counted, 10)] in ([9], [10])
         assert sum(map(len, await latest(look, window, EVERYTHING, counted, 29))) == 29
+
+
+async def test_who_called_in_a_quarter_of_an_hour_is_asked_once_for_all_parts_of_it(shop: Shop) -> None:
+    shop.clock.set(MOVED + 200 * DAY + MINUTE // 2)
+    await shop.record([shop.row(user) for user in (KIM, LEE) for _ in range(20)])
+    window = Window.custom(MOVED + 200 * DAY, MOVED + 201 * DAY, SEOUL)
+    async with snapshot(shop.database, shop.project) as look:
+        listening = Listening(look.reader)
+        found = await latest(replace(look, reader=listening), window, EVERYTHING, counted, 10)
+    assert [len(each) for each in found] == [0, 0, 0, 40]
+    assert listening.asked.count("stretch_accounts") == 1
+
+
+class Listening:
+    """A reader that remembers which statements were asked for."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader, self.asked = reader, list[str]()
+
+    async def rows(self, name: str, *arguments: Any) -> Sequence[Row]:
+        self.asked.append(name)
+        return await self.reader.rows(name, *arguments)
+
+    async def row(self, name: str, *arguments: Any) -> Row | None:
+        self.asked.append(name)
+        return await self.reader.row(name, *arguments)
+
+    async def value(self, name: str, *arguments: Any) -> Any:
+        self.asked.append(name)
+        return await self.reader.value(name, *arguments)
 
 
 async def counted(reader: Reader, stretch: Stretch) -> tuple[int, Sequence[UsageRecord]]:
