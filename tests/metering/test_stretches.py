@@ -211,6 +211,18 @@ async def test_calls_that_come_in_meanwhile_and_those_of_other_projects_are_no_p
     assert await walked(replace(shop, project="another"), window, EVERYTHING, 100) == []
 
 
+@pytest.mark.parametrize("project", ["another", "the last"])
+async def test_calls_that_another_project_made_at_the_same_time_are_its_own(shop: Shop, project: str) -> None:
+    window = Window.custom(MOVED - DAY, MOVED + DAY, SEOUL)
+    before = sum(map(len, await walked(shop, window, EVERYTHING, 100)))
+    async with open_shop(shop.database, project) as other:
+        other.clock.set(MOVED + timedelta(minutes=5))
+        await other.record([other.row(KIM), other.row(PARK)])
+
+        assert sum(map(len, await walked(shop, window, EVERYTHING, 100))) == before
+        assert [len(stretch) for stretch in await walked(other, window, EVERYTHING, 100)] == [2]
+
+
 async def test_who_has_no_account_is_not_found(shop: Shop) -> None:
     with pytest.raises(NotFound):
         await walked(shop, WINDOWS[0], Filters("nobody"), 10)
