@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,7 +15,7 @@ from jangbu.domain.windows import Window
 from jangbu.errors import NotFound
 from jangbu.metering.snapshots import EVERYTHING, Filters, snapshot
 from jangbu.metering.stretches import Meant, latest, walk
-from jangbu.storage.database import Database, Reader
+from jangbu.storage.database import Database, Reader, Row
 from jangbu.storage.stretches import Stretch, records
 from jangbu.storage.usage import UsageRecord
 from tests.metering.charted import DAY, HOUR, KATHMANDU, KOLKATA, MINUTE, MOVED, SEOUL, Recorded, recorded
@@ -163,6 +164,36 @@ async def test_no_further_stretch_is_asked_than_those_that_have_about_so_many_ca
         assert sum(map(len, await latest(look, window, EVERYTHING, counted, 29))) == 29
 
 
+async def test_who_called_in_a_quarter_of_an_hour_is_asked_once_for_all_parts_of_it(shop: Shop) -> None:
+    shop.clock.set(MOVED + 200 * DAY + MINUTE // 2)
+    await shop.record([shop.row(user) for user in (KIM, LEE) for _ in range(20)])
+    window = Window.custom(MOVED + 200 * DAY, MOVED + 201 * DAY, SEOUL)
+    async with snapshot(shop.database, shop.project) as look:
+        listening = Listening(look.reader)
+        found = await latest(replace(look, reader=listening), window, EVERYTHING, counted, 10)
+    assert [len(each) for each in found] == [0, 0, 0, 40]
+    assert listening.asked.count("stretch_accounts") == 1
+
+
+class Listening:
+    """A reader that remembers which statements were asked for."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader, self.asked = reader, list[str]()
+
+    async def rows(self, name: str, *arguments: Any) -> Sequence[Row]:
+        self.asked.append(name)
+        return await self.reader.rows(name, *arguments)
+
+    async def row(self, name: str, *arguments: Any) -> Row | None:
+        self.asked.append(name)
+        return await self.reader.row(name, *arguments)
+
+    async def value(self, name: str, *arguments: Any) -> Any:
+        self.asked.append(name)
+        return await self.reader.value(name, *arguments)
+
+
 async def counted(reader: Reader, stretch: Stretch) -> tuple[int, Sequence[UsageRecord]]:
     found = await records(reader, stretch)
     return len(found), found
@@ -178,6 +209,18 @@ async def test_calls_that_come_in_meanwhile_and_those_of_other_projects_are_no_p
     assert sum(map(len, await walked(shop, window, EVERYTHING, 100, as_of))) == before
     assert sum(map(len, await walked(shop, window, EVERYTHING, 100))) == before + 2
     assert await walked(replace(shop, project="another"), window, EVERYTHING, 100) == []
+
+
+@pytest.mark.parametrize("project", ["another", "the last"])
+async def test_calls_that_another_project_made_at_the_same_time_are_its_own(shop: Shop, project: str) -> None:
+    window = Window.custom(MOVED - DAY, MOVED + DAY, SEOUL)
+    before = sum(map(len, await walked(shop, window, EVERYTHING, 100)))
+    async with open_shop(shop.database, project) as other:
+        other.clock.set(MOVED + timedelta(minutes=5))
+        await other.record([other.row(KIM), other.row(PARK)])
+
+        assert sum(map(len, await walked(shop, window, EVERYTHING, 100))) == before
+        assert [len(stretch) for stretch in await walked(other, window, EVERYTHING, 100)] == [2]
 
 
 async def test_who_has_no_account_is_not_found(shop: Shop) -> None:

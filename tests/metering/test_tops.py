@@ -206,16 +206,17 @@ async def test_nobody_is_first_where_nothing_was_used(shop: Shop, length: timede
     assert await top(shop, Window.custom(later, later + length, SEOUL)) == []
 
 
-async def test_the_users_of_another_project_are_left_out(shop: Shop, database: Database) -> None:
-    before = [await top(shop, window) for window in WINDOWS]
-    async with open_shop(database, "another") as other:
+@pytest.mark.parametrize("project", ["another", "the last"])
+async def test_the_users_of_another_project_are_left_out(shop: Shop, database: Database, project: str) -> None:
+    before = [await top(shop, window, limit=limit) for window in WINDOWS for limit in (1, 10)]
+    async with open_shop(database, project) as other:
         other.clock.set(MOVED + HOUR)
         await other.record([other.row(KIM, prompt=10**9)])
         await Rollups(database).carry_before(MOVED + DAY, MOVED + DAY)
         other.clock.set(MOVED + HOUR)
         await other.record([other.row(LEE, prompt=10**9)])
 
-        assert [await top(shop, window) for window in WINDOWS] == before
+        assert [await top(shop, window, limit=limit) for window in WINDOWS for limit in (1, 10)] == before
         assert [user for user, _ in await top(other, ALL)] == [KIM, LEE]
 
 

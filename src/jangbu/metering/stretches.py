@@ -5,7 +5,7 @@ them, however many users there are. No connection is kept from one stretch to th
 """
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +23,8 @@ from jangbu.storage.usage import first_id
 __all__ = ["Meant", "Stretch", "in_time", "latest", "walk"]
 
 Found = TypeVar("Found")
+_Callers = Sequence[tuple[UUID, datetime | None]]
+"""Accounts, each with a quarter of an hour in which it called, or with None for all of a cut."""
 
 _QUARTER = timedelta(minutes=15)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -111,8 +113,8 @@ async def walk(
             return
         for cut in _cut(found, size, bounds):
             async with snapshot(meant.database, meant.project) as look:
-                stretch = await _stretch(look, meant.part, account, cut, meant.as_of)
-                answer = await ask(look.reader, stretch)
+                callers = await _callers_of(look, meant.part, account, cut)
+                answer = await ask(look.reader, Stretch(_spans(callers, cut), meant.part, meant.as_of))
             yield answer
         end, reaches = found[-1].at, reaches[1:] or reaches
 
@@ -134,8 +136,13 @@ async def latest(
     bounds = _bounds(window, look.as_of)
     quarters = await _quarters(look, account, part, (_quarter(bounds.since), bounds.until), size, _REACHES)
     answers, seen = list[Found](), 0
+    callers: _Callers = ()
+    called: Sequence[Quarter] = ()
     for cut in islice(_cut(quarters, size, bounds), _ASKED_MAX) if quarters else ():
-        calls, answer = await ask(look.reader, await _stretch(look, part, account, cut, look.as_of))
+        # The parts of a quarter of an hour that was taken apart have the same callers.
+        if cut.quarters != called:
+            callers, called = await _callers_of(look, part, account, cut), cut.quarters
+        calls, answer = await ask(look.reader, Stretch(_spans(callers, cut), part, look.as_of))
         answers.append(answer)
         seen += calls
         # Quarters are put together up to so many calls, so that mostly a few are missing.
@@ -191,16 +198,13 @@ async def _quarters(
     return found
 
 
-async def _stretch(look: Snapshot, part: Part, account: UUID | None, cut: _Cut, as_of: datetime) -> Stretch:
-    callers: Sequence[tuple[UUID, datetime | None]]
+async def _callers_of(look: Snapshot, part: Part, account: UUID | None, cut: _Cut) -> _Callers:
     if account is None:
-        callers = await stretches.callers(look.reader, look.project, part, cut.times, with_times=cut.is_seldom)
-    else:
-        callers = [(account, at) for at in cut.times] if cut.is_seldom else [(account, None)]
-    return Stretch(_spans(callers, cut), part, as_of)
+        return await stretches.callers(look.reader, look.project, part, cut.times, with_times=cut.is_seldom)
+    return [(account, at) for at in cut.times] if cut.is_seldom else [(account, None)]
 
 
-def _spans(callers: Iterable[tuple[UUID, datetime | None]], cut: _Cut) -> Sequence[Span]:
+def _spans(callers: _Callers, cut: _Cut) -> Sequence[Span]:
     """Give the spans of a cut in which accounts called: all of it, or their quarters of an hour, those that follow each
     other as one.
     """
@@ -210,7 +214,9 @@ def _spans(callers: Iterable[tuple[UUID, datetime | None]], cut: _Cut) -> Sequen
         if found and (found[-1][0], found[-1][2]) == (account, first):
             _, first, _ = found.pop()
         found.append((account, first, after))
-    return [Span(account, first_id(first), first_id(after)) for account, first, after in found]
+    # Hundreds of accounts have few moments in common: to make an id takes longer than all else here.
+    ids = {at: first_id(at) for at in {at for _, first, after in found for at in (first, after)}}
+    return [Span(account, ids[first], ids[after]) for account, first, after in found]
 
 
 def _cut(quarters: Sequence[Quarter], size: int, bounds: _Bounds) -> Iterator[_Cut]:

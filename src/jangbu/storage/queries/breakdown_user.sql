@@ -1,13 +1,14 @@
 -- What one user used in a window by service and model, from the longest rollups that lie in it, from those that are
--- recent, and from the records of quarters of an hour that the window cuts.
+-- recent, and from the records of quarters of an hour that the window cuts, of which those that retention sealed are read
+-- apart (see top_amounts).
 WITH figure AS (
     SELECT
-        r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($4::timestamptz[], $5::timestamptz[]) AS run (first, next)
     CROSS JOIN LATERAL (
         SELECT
-            r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
             r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
         FROM jangbu.usage_six_hours AS r
         WHERE r.account_id = $1::uuid
@@ -16,12 +17,12 @@ WITH figure AS (
     ) AS r
     UNION ALL
     SELECT
-        r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($6::timestamptz[], $7::timestamptz[]) AS run (first, next)
     CROSS JOIN LATERAL (
         SELECT
-            r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
             r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
         FROM jangbu.usage_hours AS r
         WHERE r.account_id = $1::uuid
@@ -30,12 +31,12 @@ WITH figure AS (
     ) AS r
     UNION ALL
     SELECT
-        r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($8::timestamptz[], $9::timestamptz[]) AS run (first, next)
     CROSS JOIN LATERAL (
         SELECT
-            r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
             r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
         FROM jangbu.usage_quarters AS r
         WHERE r.account_id = $1::uuid
@@ -44,7 +45,7 @@ WITH figure AS (
     ) AS r
     UNION ALL
     SELECT
-        r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM jangbu.usage_recent AS r
     WHERE r.account_id = $1::uuid AND r.at >= $12::timestamptz AND r.at < $13::timestamptz
@@ -55,17 +56,25 @@ WITH figure AS (
         )
     UNION ALL
     SELECT
-        jangbu.uuid7_time(r.id), r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool,
-        r.cached, r.total, r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($10::timestamptz[], $11::timestamptz[]) AS run (first, next)
     CROSS JOIN LATERAL (
         SELECT
-            r.id, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
-            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
-        FROM jangbu.usage_and_sealed AS r
+            r.service_id, r.model_id,
+            1::bigint AS calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            coalesce(r.cost_nano, 0) AS cost_nano, coalesce(r.input_cost_nano, 0) AS input_cost_nano,
+            coalesce(r.charge_nano, 0) AS charge_nano,
+            CASE WHEN r.cost_nano IS NULL THEN 1 ELSE 0 END::bigint AS unpriced
+        FROM jangbu.usage AS r
         WHERE r.account_id = $1::uuid
             AND r.id >= jangbu.uuid7_floor(run.first) AND r.id < jangbu.uuid7_floor(run.next)
-            AND r.at >= date_bin('15 minutes', run.first, '2000-01-01Z') AND r.at < run.next
+        UNION ALL
+        SELECT
+            r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.usage_sealed AS r
+        WHERE r.account_id = $1::uuid AND r.at >= run.first AND r.at < run.next
         OFFSET 0
     ) AS r
 ),

@@ -1,8 +1,12 @@
 -- What one user used in each bucket of a window: from the longest rollups that no edge cuts, in runs of days (which
 -- are of everything), six hours, hours and quarters of an hour, from those that are recent, and from the records of
--- quarters that edges cut. Buckets are numbered by their edges, from 1; part is the model or service, where that is
--- asked for.
-WITH figure AS (
+-- quarters that edges cut, of which those that retention sealed are read apart (see top_amounts). Buckets are numbered
+-- by their edges, from 1; a record stands where its bucket begins, which its id tells sooner than when it was made. part
+-- is the model or service, where that is asked for.
+WITH edge AS (
+    SELECT ARRAY(SELECT jangbu.uuid7_floor(e.at) FROM unnest($2::timestamptz[]) AS e (at) ORDER BY e.at) AS ids
+),
+figure AS (
     SELECT
         r.day::timestamp AT TIME ZONE 'UTC' AS at, NULL::smallint AS service_id, NULL::integer AS model_id,
         r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
@@ -72,17 +76,25 @@ WITH figure AS (
         )
     UNION ALL
     SELECT
-        jangbu.uuid7_time(r.id), r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool,
-        r.cached, r.total, r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($14::timestamptz[], $15::timestamptz[]) AS run (first, next)
     CROSS JOIN LATERAL (
         SELECT
-            r.id, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
-            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
-        FROM jangbu.usage_and_sealed AS r
+            ($2::timestamptz[])[width_bucket(r.id, (SELECT e.ids FROM edge AS e))] AS at, r.service_id, r.model_id,
+            1::bigint AS calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            coalesce(r.cost_nano, 0) AS cost_nano, coalesce(r.input_cost_nano, 0) AS input_cost_nano,
+            coalesce(r.charge_nano, 0) AS charge_nano,
+            CASE WHEN r.cost_nano IS NULL THEN 1 ELSE 0 END::bigint AS unpriced
+        FROM jangbu.usage AS r
         WHERE r.account_id = $1::uuid
             AND r.id >= jangbu.uuid7_floor(run.first) AND r.id < jangbu.uuid7_floor(run.next)
-            AND r.at >= date_bin('15 minutes', run.first, '2000-01-01Z') AND r.at < run.next
+        UNION ALL
+        SELECT
+            r.at, r.service_id, r.model_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.usage_sealed AS r
+        WHERE r.account_id = $1::uuid AND r.at >= run.first AND r.at < run.next
         OFFSET 0
     ) AS r
 ),

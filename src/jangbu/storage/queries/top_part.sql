@@ -2,7 +2,7 @@
 -- is asked: calls, total or cost. No figures of users by days know of models, so all who ever used them are added up:
 -- each from the longest rollups that lie in the window, one account after another, so that nothing is sorted but sums.
 -- Quarters of an hour are few and are found by time, and so is who called in those that the window cuts, whose records
--- are read.
+-- are read, apart from those that retention sealed (see top_amounts).
 WITH meant AS MATERIALIZED (
     SELECT
         ARRAY(SELECT m.model_id FROM jangbu.models AS m WHERE $4::text[] IS NULL OR m.name = ANY ($4::text[])) AS models,
@@ -125,12 +125,21 @@ figure AS (
     FROM cut
     CROSS JOIN LATERAL (
         SELECT
-            r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
-            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
-        FROM jangbu.usage_and_sealed AS r
+            r.account_id, 1::bigint AS calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            coalesce(r.cost_nano, 0) AS cost_nano, coalesce(r.input_cost_nano, 0) AS input_cost_nano,
+            coalesce(r.charge_nano, 0) AS charge_nano,
+            CASE WHEN r.cost_nano IS NULL THEN 1 ELSE 0 END::bigint AS unpriced
+        FROM jangbu.usage AS r
         WHERE r.account_id = cut.account_id
             AND r.id >= jangbu.uuid7_floor(cut.first) AND r.id < jangbu.uuid7_floor(cut.next)
-            AND r.at >= date_bin('15 minutes', cut.first, '2000-01-01Z') AND r.at < cut.next
+            AND r.model_id = ANY ((SELECT models FROM meant)::integer[])
+            AND r.service_id = ANY ((SELECT services FROM meant)::smallint[])
+        UNION ALL
+        SELECT
+            r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.usage_sealed AS r
+        WHERE r.account_id = cut.account_id AND r.at >= cut.first AND r.at < cut.next
             AND r.model_id = ANY ((SELECT models FROM meant)::integer[])
             AND r.service_id = ANY ((SELECT services FROM meant)::smallint[])
         OFFSET 0
