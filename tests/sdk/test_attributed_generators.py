@@ -185,6 +185,29 @@ async def test_who_closes_early_closes_an_asynchronous_generator_inside_its_bloc
     assert (ended, payer()) == (["minji"], None)
 
 
+def test_an_event_loop_that_ends_closes_what_is_left_inside_its_block() -> None:
+    ended: list[str | None] = []
+    failed: list[object] = []
+
+    @attribute(user="minji")
+    async def chapters() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            await asyncio.sleep(0)
+            ended.append(payer())
+
+    async def read() -> AsyncIterator[int]:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: failed.append(context))
+        steps = chapters()
+        await anext(steps)
+        return steps
+
+    left = asyncio.run(read())
+    assert (ended, failed) == (["minji"], [])
+    assert left is not None
+
+
 async def test_a_reader_that_is_cancelled_ends_the_step_and_its_block() -> None:
     ended: list[str | None] = []
 

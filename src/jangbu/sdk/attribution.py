@@ -13,6 +13,7 @@ the decorator, or ``bind`` the function where the user is known.
 
 import functools
 import inspect
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -211,7 +212,8 @@ def _awaited_stepped(
     @functools.wraps(function)
     async def stepped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> AsyncGenerator[Any, Any]:
         block, generator = _Steps(begin), function(*args, **kwargs)
-        step, given = generator.asend, None
+        step: Callable[[Any], Awaitable[Any]] = functools.partial(_begun, generator)
+        given: Any = None
         while True:
             with block.step():
                 try:
@@ -229,6 +231,19 @@ def _awaited_stepped(
                 step, given = generator.athrow, error
 
     return stepped
+
+
+def _begun(generator: AsyncGenerator[Any, Any], given: None) -> Awaitable[Any]:
+    """Make the first step of a generator that nobody closes but the one around it.
+
+    An event loop that ends would close both at the same time: this one outside its block, and the other in vain.
+    """
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return generator.asend(given)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
 
 
 def checked_service(service: str) -> str:
