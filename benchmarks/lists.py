@@ -77,7 +77,7 @@ def _of_outbox(database: Database) -> dict[str, Ask]:
         "events, how they stand": lambda: webhooks.standing(database, PROJECT),
         "alerts": lambda: alerts.page(database, PROJECT, only_undelivered=False, limit=_SHOWN),
         "alerts, undelivered": lambda: alerts.page(database, PROJECT, only_undelivered=True, limit=_SHOWN),
-        "alerts, counts": lambda: alerts.sums(database, PROJECT),
+        "alerts, counts": lambda: alerts.sums(database, PROJECT, untried=True),
         "channels, one that no alert went by": lambda: database.rows("channel_list", PROJECT, ["mail", "new"]),
         "audit": lambda: database.rows("audit_list", PROJECT, None, None, _SHOWN),
         "audit, of a user": lambda: database.rows(

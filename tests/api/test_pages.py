@@ -22,6 +22,7 @@ from jangbu.metering.meter import Metering
 from jangbu.metering.spool import spools_below
 from jangbu.metering.verify import Verification
 from jangbu.wiring import open_metering
+from tests.alerts.receiver import SECRET, until
 
 ADDED = re.compile(r'^jangbu_added_seconds_count\{verb="([^"]+)"\} (\S+)$', re.MULTILINE)
 
@@ -158,6 +159,18 @@ async def test_holds_and_findings_are_counted_by_the_database(ledger: Metering, 
     assert await pages.value('jangbu_open_findings{kind="unpriced"}') == 0
     assert await pages.value('jangbu_alerts_undelivered{state="given_up"}') == 0
     assert await pages.value("jangbu_database_up") == 1
+
+
+async def test_an_alert_is_undelivered_only_where_a_channel_should_have_it(
+    ledger: Metering, pages: Pages, database_url: str
+) -> None:
+    telemetry.emit("spool.began", message="a test")
+    await until(lambda: ledger.alerts.page(only_undelivered=False, limit=1))
+    assert await pages.value('jangbu_alerts_undelivered{state="waiting"}') == 0
+    nowhere = {"alert_webhook_url": "https://127.0.0.1:9/", "alert_webhook_secret": SECRET}
+    settings = Settings.load(database_url=database_url, **nowhere)
+    async with open_metering(settings) as telling, open_app(settings, telling) as app:
+        assert await Pages(app).value('jangbu_alerts_undelivered{state="waiting"}') == 1
 
 
 async def test_a_database_that_is_away_leaves_its_own_figures_out(ledger: Metering, pages: Pages) -> None:

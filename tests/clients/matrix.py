@@ -15,7 +15,7 @@ NODE = INSTALLED / "node"
 class Client:
     """One client. ``environment`` is the folder of build/clients that it is installed in, "" for what the system has.
 
-    ``secure`` names surfaces that the client reaches over TLS only.
+    ``secure`` names surfaces that the client reaches over TLS only. With ``vertex`` it is a client of Vertex AI.
     """
 
     name: str
@@ -24,6 +24,7 @@ class Client:
     surfaces: tuple[str, ...]
     secure: tuple[str, ...] = ()
     package: str = ""
+    vertex: bool = False
 
     def missing(self) -> str:
         """Say what has to be there before this client can be driven, "" where nothing is missing."""
@@ -52,6 +53,9 @@ _LEGACY = ("generate", "stream", "chat", "count", "embed", "embed-many", "caches
 _CURL_PATHS = ("version-1", "version-1-alpha", "unversioned", "doubled-slash", "key-in-query", "bearer", "compressed")
 _CURL = ("generate", *_CURL_PATHS, "stream", "stream-array", "count", "embed", "models", "files")
 _LIVE = ("live",)
+_VERTEX = (*_SPOKEN, "image", "count", "caches", "live", "express", "credentials")
+_VERTEX_LATER = (*_VERTEX, "embed")
+_VERTEX_JS = ("generate", "stream", "chat", "image", "count", "embed", "caches", "live", "express", "credentials")
 
 CLIENTS = (
     Client("google-genai-1", "genai-1", "google_genai.py", _GENAI, _LIVE),
@@ -67,4 +71,9 @@ CLIENTS = (
     Client("js-generative-ai", "node", "generative_ai.mjs", (*_LEGACY, "files")),
     Client("ai-sdk", "node", "ai_sdk.mjs", ("generate", "stream", "chat", "image", "embed", "interactions")),
     Client("curl", "", "curl.py", _CURL),
+    Client("google-genai-1-vertex", "genai-1", "google_genai.py", _VERTEX, _LIVE, vertex=True),
+    Client("google-genai-2-vertex", "genai-2", "google_genai.py", _VERTEX_LATER, _LIVE, vertex=True),
+    Client("google-genai-3-vertex", "genai-3", "google_genai.py", _VERTEX_LATER, _LIVE, vertex=True),
+    Client("js-genai-2-vertex", "node", "google_genai.mjs", _VERTEX_JS, package="genai-2", vertex=True),
+    Client("js-genai-3-vertex", "node", "google_genai.mjs", _VERTEX_JS, package="genai-3", vertex=True),
 )

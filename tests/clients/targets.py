@@ -20,6 +20,7 @@ from uuid import uuid4
 
 from jangbu import Balance, Meter
 from jangbu.testing import Answer, FakeGemini
+from tests.gateway.google_accounts import token_endpoint
 
 if TYPE_CHECKING:
     from jangbu.metering.meter import Metering
@@ -28,6 +29,8 @@ DEFAULT_TARGET = "gateway"
 SERVICE = "matrix_service"
 BOUGHT = 10_000_000
 UPSTREAM_KEY = "the-key-that-only-the-gateway-knows"
+PROJECT = "shop-project"
+LOCATION = "us-central1"
 PATIENCE_SECONDS = 60
 
 _CHARGED_SURFACES = frozenset(
@@ -74,18 +77,23 @@ class Charged(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A user with a balance, and how a client reaches the target for them. ``certificate`` is set where that is TLS."""
+    """A user with a balance, and how a client reaches the target for them: with ``vertex`` as Vertex AI, in the project
+    of the target. ``certificate`` is set where that is TLS.
+    """
 
     base_url: str
     api_key: str
     user_header: str
     charged: Charged
     certificate: Path | None = None
+    vertex: bool = False
 
     def environment(self) -> dict[str, str]:
         """Give the variables that a driver reads, and those by which clients find a certificate to trust."""
         given = {"BASE_URL": self.base_url, "API_KEY": self.api_key, "SERVICE": SERVICE}
         given["USER_HEADER_VALUE"] = self.user_header
+        if self.vertex:
+            given |= {"VERTEX_PROJECT": PROJECT, "VERTEX_LOCATION": LOCATION}
         trusting = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE")
         return given | (dict.fromkeys(trusting, str(self.certificate)) if self.certificate else {})
 
@@ -93,8 +101,10 @@ class Visit:
 class Target(Protocol):
     """What the clients are pointed at."""
 
-    def visit(self, *, secure: bool = False, own_key: bool = False) -> Visit:
-        """Let a new user in: over TLS or not, by the app's key and a header or by a key of the user's own."""
+    def visit(self, *, secure: bool = False, own_key: bool = False, vertex: bool = False) -> Visit:
+        """Let a new user in: over TLS or not, by the app's key and a header or by a key of the user's own, and to
+        Vertex AI or to the Gemini API.
+        """
         ...
 
 
@@ -113,11 +123,12 @@ class FakeTarget:
         self._plain = stack.enter_context(FakeGemini())
         self._secure = stack.enter_context(FakeGemini(tls=True))
 
-    def visit(self, *, secure: bool = False, own_key: bool = False) -> Visit:
+    def visit(self, *, secure: bool = False, own_key: bool = False, vertex: bool = False) -> Visit:
         """Let a new user in; the fake takes every key."""
         gemini = self._secure if secure else self._plain
         user = "" if own_key else f"user-{uuid4().hex}"
-        return Visit(gemini.url, "any-key", user, LoggedCharges(gemini, len(gemini.answers())), gemini.certificate)
+        charged = LoggedCharges(gemini, len(gemini.answers()))
+        return Visit(gemini.url, "any-key", user, charged, gemini.certificate, vertex)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +158,15 @@ class GatewayTarget:
         self._stack = stack
         self._database_url = database_url
         self._gemini = stack.enter_context(FakeGemini(api_key=UPSTREAM_KEY))
+        # Vertex AI is opened by a token of the service account's, and by no key.
+        self._vertex = stack.enter_context(FakeGemini())
         self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        self._account = stack.enter_context(token_endpoint()).key_file(self._folder)
         self._meter = stack.enter_context(Meter.open(database_url))
         self._app_key = json.loads(self._run("keys", "create", "--app", "matrix", "--json"))["key"]
         self._served: dict[bool, Mapping[str, str]] = {}
 
-    def visit(self, *, secure: bool = False, own_key: bool = False) -> Visit:
+    def visit(self, *, secure: bool = False, own_key: bool = False, vertex: bool = False) -> Visit:
         """Let a new user in, with a grant."""
         if secure not in self._served:
             self._served[secure] = self._serve(*(["--tls-self-signed"] if secure else []))
@@ -161,9 +175,10 @@ class GatewayTarget:
         self._meter.create(user)
         self._meter.grant(user, BOUGHT, key="bought")
         key = json.loads(self._run("keys", "create", "--user", user, "--json"))["key"] if own_key else self._app_key
-        charged = LedgerCharges(LoggedCharges(self._gemini, len(self._gemini.answers())), self._meter, user)
+        gemini = self._vertex if vertex else self._gemini
+        charged = LedgerCharges(LoggedCharges(gemini, len(gemini.answers())), self._meter, user)
         certificate = Path(served["certificate"]) if secure else None
-        return Visit(served["url"], key, "" if own_key else user, charged, certificate)
+        return Visit(served["url"], key, "" if own_key else user, charged, certificate, vertex)
 
     def _serve(self, *options: str) -> Mapping[str, str]:
         """Start a gateway that stops with the tests; give the first line that it writes."""
@@ -188,7 +203,8 @@ class GatewayTarget:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("JANGBU_", "GEMINI_"))}
         ours = {"JANGBU_DATABASE_URL": self._database_url, "JANGBU_UPSTREAM_URL": self._gemini.url}
         own = {"GEMINI_API_KEY": UPSTREAM_KEY, "JANGBU_SPOOL_DIR": os.environ["JANGBU_SPOOL_DIR"]}
-        return kept | ours | own
+        vertex = {"PROJECT": PROJECT, "LOCATIONS": LOCATION, "CREDENTIALS": str(self._account), "URL": self._vertex.url}
+        return kept | ours | own | {f"JANGBU_VERTEX_{name}": value for name, value in vertex.items()}
 
 
 @dataclass(frozen=True, slots=True)

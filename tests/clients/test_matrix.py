@@ -30,7 +30,7 @@ def _installed(client: Client, request: pytest.FixtureRequest) -> None:
 
 @pytest.mark.parametrize(("client", "surface"), CELLS)
 def test_what_a_client_uses_is_charged_to_its_user(client: Client, surface: str, target: Target) -> None:
-    visit = target.visit(secure=surface in client.secure)
+    visit = target.visit(secure=surface in client.secure, vertex=client.vertex)
     found = drive(client, surface, visit)
     assert_what_it_shows_is_charged(found, visit)
     if surface in FREE_SURFACES or (surface == "files" and found["text"] is None):
@@ -41,7 +41,7 @@ def test_what_a_client_uses_is_charged_to_its_user(client: Client, surface: str,
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 def test_a_key_of_the_users_own_over_tls_is_enough(client: Client, target: Target) -> None:
-    visit = target.visit(secure=True, own_key=True)
+    visit = target.visit(secure=True, own_key=True, vertex=client.vertex)
     found = drive(client, "generate", visit)
     assert_what_it_shows_is_charged(found, visit)
     assert len(visit.charged.expected()) == 1

@@ -83,7 +83,8 @@ class Metrics:
     async def _read(self) -> Standing | None:
         with suppress(JangbuError, TimeoutError):
             async with asyncio.timeout(_READ_SECONDS):
-                return await standing(self._metering.database, self._project)
+                has_channels = self._metering.alerts.has_channels
+                return await standing(self._metering.database, self._project, has_channels=has_channels)
         return None
 
     def _shown(self, standing: Standing | None) -> CollectorRegistry:

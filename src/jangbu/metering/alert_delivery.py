@@ -164,7 +164,9 @@ class Delivery:
         holds, tokens = await alerts.overdue_holds(database, self._project, HOLD_LEAK_SECONDS)
         if holds:
             await self._raise_shared(database, Condition.HOLD_LEAK, {"holds": holds, "tokens": tokens})
-        if given_up := await alerts.expire(database, self._project, self._bounds.give_up_seconds):
+        tries = await alerts.expire(database, self._project, self._bounds.give_up_seconds)
+        # Where there are no channels but the log, what was never tried has reached all that there are.
+        if given_up := sum(tried > 0 or bool(self._channels) for tried in tries):
             _tell_given_up(given_up)
         await alerts.purge(database, self._project, _PURGED_MAX)
 

@@ -114,6 +114,11 @@ class Alerts:
         """The names of the channels that this process has, the log's first."""
         return self._delivery.names
 
+    @property
+    def has_channels(self) -> bool:
+        """Whether this process has a channel beyond the log, which every alert reaches."""
+        return len(self.channels) > 1
+
     async def test(self, channel: str) -> AlertUndelivered | None:
         """Send a test alert through one channel now; give why it did not arrive, None where it did. Raises NotFound."""
         results = await self._delivery.test(channel)

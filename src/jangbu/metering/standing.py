@@ -25,8 +25,8 @@ class Held:
 class Standing:
     """Holds by their state and open findings by their kind; what there is none of is there as 0.
 
-    ``verified`` is the last verification that ended, or None; ``undelivered`` are alerts: ``waiting``, or ``given_up``
-    within a day.
+    ``verified`` is the last verification that ended, or None; ``undelivered`` are alerts that a channel should have
+    had: ``waiting``, or ``given_up`` within a day.
     """
 
     holds: Mapping[str, Held]
@@ -35,11 +35,14 @@ class Standing:
     undelivered: Mapping[str, int]
 
 
-async def standing(database: Database, project: str) -> Standing:
-    """Read where the book of a project stands. Raises DatabaseUnreachable."""
+async def standing(database: Database, project: str, *, has_channels: bool = True) -> Standing:
+    """Read where the book of a project stands. Raises DatabaseUnreachable.
+
+    Without channels of one's own an alert is undelivered only if another process, which has some, tried it.
+    """
     held = await holds.sums(database, project)
     found = await reports.findings_count(database, project)
-    undelivered = await alerts.sums(database, project)
+    undelivered = await alerts.sums(database, project, untried=has_channels)
     return Standing(
         {state: Held(*held.get(state, (0, 0))) for state in _HOLDING},
         {kind: found.get(kind, 0) for kind in {**dict.fromkeys(_FINDINGS), **found}},

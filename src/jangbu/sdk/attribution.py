@@ -4,11 +4,17 @@ The attribution is a context variable. It flows by itself into asyncio tasks (``
 ``TaskGroup``) and into ``asyncio.to_thread``, which copy the context where they are called. A thread that is started by
 hand begins with an empty context, and so does a worker of a plain ``ThreadPoolExecutor``: give it a function that was
 made by ``bind``. A stream keeps the attribution of the moment in which it was asked for, wherever it is consumed.
+
+A generator function that is decorated, such as the body of a response that is streamed, runs each of its steps inside
+its block, whichever task or thread makes them; what its reader does in between is outside. What the block leaves out it
+inherits where the first step is made, which a web framework does when the route's own blocks are over: name the user in
+the decorator, or ``bind`` the function where the user is known.
 """
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -26,6 +32,7 @@ USER_LENGTH_MOST = 200
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+Begin = Callable[[], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ _current: ContextVar[Attribution] = ContextVar("jangbu_attribution", default=_NO
 class Attributing(AbstractContextManager[Attribution]):
     """A block of ``attribute``, and the decorator that puts each call of a function into one of its own.
 
+    A generator, asynchronous or not, is in it during its steps, and not while its reader has the turn.
     A block is entered once: of two tasks that shared it, the end of one would be taken for the other's, and calls be
     somebody else's.
     """
@@ -121,14 +129,18 @@ def scope(attribution: Attribution) -> Iterator[None]:
 
 
 def bind(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Give a function that runs under the attribution that holds now, whichever thread calls it."""
+    """Give a function that runs under the attribution that holds now, whichever thread calls it.
+
+    So does a generator function in each of its steps.
+    """
     return _inside(functools.partial(scope, _current.get()), function)
 
 
-def _inside(
-    begin: Callable[[], AbstractContextManager[object]], function: Callable[Parameters, Result]
-) -> Callable[Parameters, Result]:
-    """Give a function each call of which is inside a block; of a coroutine function, until it has returned."""
+def _inside(begin: Begin, function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Give a function each call of which is inside a block; of a coroutine function, until it has returned.
+
+    It is of the function's own kind: frameworks ask for that, to await it, to read it, or to call it in a thread.
+    """
 
     @functools.wraps(function)
     def called(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
@@ -140,7 +152,98 @@ def _inside(
         with begin():
             return await cast(Awaitable[Any], function(*args, **kwargs))
 
-    return cast(Callable[Parameters, Result], awaited) if inspect.iscoroutinefunction(function) else called
+    @functools.wraps(function)
+    def stepped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Any:
+        return (yield from _stepped(_Steps(begin), cast(Generator[Any, Any, Any], function(*args, **kwargs))))
+
+    if inspect.iscoroutinefunction(function):
+        return cast(Callable[Parameters, Result], awaited)
+    if inspect.isgeneratorfunction(function):
+        return cast(Callable[Parameters, Result], stepped)
+    if inspect.isasyncgenfunction(function):
+        return cast(Callable[Parameters, Result], _awaited_stepped(begin, function))
+    return called
+
+
+class _Steps:
+    """The block of one generator: entered for each step, and left before its reader goes on.
+
+    What an inner block says stays said until the next step, as it does in a function that is not interrupted.
+    """
+
+    def __init__(self, begin: Begin) -> None:
+        with begin():
+            self._inside = _current.get()
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        with scope(self._inside):
+            try:
+                yield
+            finally:
+                self._inside = _current.get()
+
+
+def _stepped(block: _Steps, generator: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """Hand a generator on as ``yield from`` does, with each of its steps inside its block."""
+    step, given = generator.send, None
+    while True:
+        with block.step():
+            try:
+                piece = step(given)
+            except StopIteration as end:
+                return end.value
+        step, given = generator.send, None
+        try:
+            given = yield piece
+        except GeneratorExit:
+            with block.step():
+                generator.close()
+            raise
+        except BaseException as error:
+            step, given = generator.throw, error
+
+
+def _awaited_stepped(
+    begin: Begin, function: Callable[Parameters, AsyncGenerator[Any, Any]]
+) -> Callable[Parameters, AsyncGenerator[Any, Any]]:
+    """Give an asynchronous generator function that hands on another's, with each of its steps inside its block."""
+
+    @functools.wraps(function)
+    async def stepped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> AsyncGenerator[Any, Any]:
+        block, generator = _Steps(begin), function(*args, **kwargs)
+        step: Callable[[Any], Awaitable[Any]] = functools.partial(_begun, generator)
+        given: Any = None
+        while True:
+            with block.step():
+                try:
+                    piece = await step(given)
+                except StopAsyncIteration:
+                    return
+            step, given = generator.asend, None
+            try:
+                given = yield piece
+            except GeneratorExit:
+                with block.step():
+                    await generator.aclose()
+                raise
+            except BaseException as error:
+                step, given = generator.athrow, error
+
+    return stepped
+
+
+def _begun(generator: AsyncGenerator[Any, Any], given: None) -> Awaitable[Any]:
+    """Make the first step of a generator that nobody closes but the one around it.
+
+    An event loop that ends would close both at the same time: this one outside its block, and the other in vain.
+    """
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return generator.asend(given)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
 
 
 def checked_service(service: str) -> str:

@@ -118,7 +118,8 @@ class Meter:
     ) -> Attributing:
         """Say who pays for the calls made inside ``with``; also a decorator. See ``jangbu.sdk.attribution``.
 
-        Blocks nest: what an inner one leaves out it inherits, and tags are merged. Raises InvalidMetadata.
+        Blocks nest: what an inner one leaves out it inherits, and tags are merged. What is decorated may be a coroutine
+        or generator function; a generator's steps are inside, and not what its reader does. Raises InvalidMetadata.
         """
         return attribution.attribute(user=user, service=service, tags=tags)
 

@@ -116,9 +116,9 @@ async def mute(database: Database, project: str) -> int:
     return len(await database.rows("alert_mute", project))
 
 
-async def expire(database: Database, project: str, seconds: int) -> int:
-    """Give up alerts that nobody delivered for so long; give how many."""
-    return len(await database.rows("alert_expire", project, seconds))
+async def expire(database: Database, project: str, seconds: int) -> Sequence[int]:
+    """Give up alerts that nobody delivered for so long; give how often each was tried."""
+    return [row["attempts"] for row in await database.rows("alert_expire", project, seconds)]
 
 
 async def purge(database: Database, project: str, limit: int) -> int:
@@ -152,9 +152,11 @@ async def page(
     ]
 
 
-async def sums(database: Database, project: str) -> dict[str, int]:
-    """Give how many alerts wait to be delivered, and how many were given up within a day."""
-    row = await database.row("alert_sum", project)
+async def sums(database: Database, project: str, *, untried: bool) -> dict[str, int]:
+    """Give how many alerts wait to be delivered, and how many were given up within a day; those that nobody tried to
+    deliver only with ``untried``.
+    """
+    row = await database.row("alert_sum", project, untried)
     assert row is not None, "one row of counts"
     return {"waiting": row["waiting"], "given_up": row["given_up"]}
 

@@ -2,6 +2,7 @@
 
 A driver is run as ``python DRIVER.py SURFACE`` by the interpreter of the client's own environment. BASE_URL and API_KEY
 name the target, USER_HEADER_VALUE and SERVICE go into the headers that attribute a call, where they are given.
+VERTEX_PROJECT and VERTEX_LOCATION are there where the client shall speak to Vertex AI.
 """
 
 import json
@@ -12,6 +13,8 @@ from typing import Any
 
 BASE_URL = os.environ["BASE_URL"].rstrip("/")
 API_KEY = os.environ["API_KEY"]
+VERTEX_PROJECT = os.environ.get("VERTEX_PROJECT")
+VERTEX_LOCATION = os.environ.get("VERTEX_LOCATION")
 HEADERS = {
     header: os.environ[variable]
     for header, variable in (("x-jangbu-user", "USER_HEADER_VALUE"), ("x-jangbu-service", "SERVICE"))

@@ -19,14 +19,33 @@ from driving import (
     POLLS_MOST,
     PROMPT,
     SECOND_PROMPT,
+    VERTEX_LOCATION,
+    VERTEX_PROJECT,
     main,
     said,
 )
 from google import genai
 from google.genai import types
+from google.oauth2.credentials import Credentials
 
-CLIENT = genai.Client(api_key=API_KEY, http_options=types.HttpOptions(base_url=BASE_URL, headers=HEADERS))
 Found = dict[str, Any]
+
+
+def options(**headers: str) -> types.HttpOptions:
+    return types.HttpOptions(base_url=BASE_URL, headers=HEADERS | headers)
+
+
+def of_vertex(token: str, **headers: str) -> genai.Client:
+    return genai.Client(
+        vertexai=True,
+        project=VERTEX_PROJECT,
+        location=VERTEX_LOCATION,
+        credentials=Credentials(token=token),  # type: ignore[no-untyped-call]
+        http_options=options(**headers),
+    )
+
+
+CLIENT = of_vertex(API_KEY) if VERTEX_PROJECT else genai.Client(api_key=API_KEY, http_options=options())
 
 
 def generate() -> Found:
@@ -56,6 +75,16 @@ def asynchronous_stream() -> Found:
         return [chunk async for chunk in await CLIENT.aio.models.generate_content_stream(model=MODEL, contents=PROMPT)]
 
     return of_stream(asyncio.run(ask()))
+
+
+def express() -> Found:
+    client = genai.Client(vertexai=True, api_key=API_KEY, http_options=options())
+    return of_answers([client.models.generate_content(model=MODEL, contents=PROMPT)])
+
+
+def credentials_of_its_own() -> Found:
+    client = of_vertex("a-token-of-googles", **{"x-goog-api-key": API_KEY})
+    return of_answers([client.models.generate_content(model=MODEL, contents=PROMPT)])
 
 
 def image() -> Found:
@@ -211,6 +240,8 @@ if __name__ == "__main__":
             "chat": chat,
             "async": asynchronous,
             "async-stream": asynchronous_stream,
+            "express": express,
+            "credentials": credentials_of_its_own,
             "image": image,
             "count": count,
             "embed": embed,

@@ -1,10 +1,14 @@
 // What the drivers share: where the target is, what is asked, and the one line of JSON that a run ends with.
 //
 // A driver is run as `node DRIVER.mjs SURFACE`. BASE_URL and API_KEY name the target, USER_HEADER_VALUE and SERVICE go
-// into the headers that attribute a call, where they are given.
+// into the headers that attribute a call, where they are given. VERTEX_PROJECT and VERTEX_LOCATION are there where the
+// client shall speak to Vertex AI.
 
 export const BASE_URL = process.env.BASE_URL.replace(/\/+$/, "");
 export const API_KEY = process.env.API_KEY;
+export const VERTEX = process.env.VERTEX_PROJECT && {
+  vertexai: true, project: process.env.VERTEX_PROJECT, location: process.env.VERTEX_LOCATION,
+};
 export const HEADERS = {
   ...(process.env.USER_HEADER_VALUE && { "x-jangbu-user": process.env.USER_HEADER_VALUE }),
   ...(process.env.SERVICE && { "x-jangbu-service": process.env.SERVICE }),

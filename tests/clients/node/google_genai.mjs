@@ -1,12 +1,19 @@
 // Google's own client, @google/genai: the same program for its 2.x and 3.x, whichever GENAI_PACKAGE names.
 
 import {
-  API_KEY, BASE_URL, EMBEDDING_MODEL, HEADERS, IMAGE_MODEL, LIVE_MODEL, MODEL, POLLS_MOST, PROMPT, SECOND_PROMPT,
+  API_KEY, BASE_URL, EMBEDDING_MODEL, HEADERS, IMAGE_MODEL, LIVE_MODEL, MODEL, POLLS_MOST, PROMPT, SECOND_PROMPT, VERTEX,
   collect, main, pause, said,
 } from "./driving.mjs";
 
 const { GoogleGenAI, JobState, Modality } = await import(process.env.GENAI_PACKAGE);
-const client = new GoogleGenAI({ apiKey: API_KEY, httpOptions: { baseUrl: BASE_URL, headers: HEADERS } });
+const client = new GoogleGenAI(
+  VERTEX ? { ...VERTEX, googleAuthOptions: { apiKey: API_KEY }, httpOptions: options() }
+    : { apiKey: API_KEY, httpOptions: options() },
+);
+
+function options(more = {}) {
+  return { baseUrl: BASE_URL, headers: { ...HEADERS, ...more } };
+}
 
 function ofAnswers(answers, facts) {
   const total = answers.reduce((sum, answer) => sum + answer.usageMetadata.totalTokenCount, 0);
@@ -28,6 +35,18 @@ async function chat() {
   const conversation = client.chats.create({ model: MODEL });
   const first = await conversation.sendMessage({ message: PROMPT });
   return ofAnswers([first, await conversation.sendMessage({ message: SECOND_PROMPT })]);
+}
+
+async function express() {
+  const open = new GoogleGenAI({ vertexai: true, apiKey: API_KEY, httpOptions: options() });
+  return ofAnswers([await open.models.generateContent({ model: MODEL, contents: PROMPT })]);
+}
+
+async function credentials() {
+  const getRequestHeaders = async () => new Headers({ authorization: "Bearer a-token-of-googles" });
+  const own = { ...VERTEX, googleAuthOptions: { authClient: { getRequestHeaders } } };
+  const open = new GoogleGenAI({ ...own, httpOptions: options({ "x-goog-api-key": API_KEY }) });
+  return ofAnswers([await open.models.generateContent({ model: MODEL, contents: PROMPT })]);
 }
 
 async function image() {
@@ -143,6 +162,6 @@ async function interactionsStream() {
 }
 
 await main({
-  generate, stream, chat, image, count, embed, files, caches, batches, live, interactions,
+  generate, stream, chat, express, credentials, image, count, embed, files, caches, batches, live, interactions,
   "interactions-stream": interactionsStream,
 });

@@ -3,13 +3,14 @@
 import asyncio
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
 import pytest
 from google.genai import errors
+from starlette.responses import StreamingResponse
 
 from jangbu import Balance, InsufficientBalance
 from tests.sdk.scenarios.stage import BALANCE, MODEL, USER, Stage
@@ -81,6 +82,25 @@ def test_a_stream_that_is_consumed_elsewhere_keeps_the_payer_of_where_it_was_ask
     with ThreadPoolExecutor(1) as pool:
         pool.submit(list, stream(stage)).result()
     assert [record.user for record in stage.records()] == [USER, USER]
+
+
+async def test_the_body_of_a_streamed_response_is_paid_for_by_whom_its_decorator_names(stage: Stage) -> None:
+    @stage.meter.attribute(user=USER)
+    def told() -> Iterator[str]:
+        for _ in range(2):
+            for chunk in stage.client.models.generate_content_stream(model=MODEL, contents="hello"):
+                yield chunk.text or ""
+
+    @stage.meter.attribute(user=USER)
+    async def written() -> AsyncIterator[str]:
+        for _ in range(2):
+            async for chunk in await stage.client.aio.models.generate_content_stream(model=MODEL, contents="hello"):
+                yield chunk.text or ""
+
+    for body in (told(), written()):
+        assert [text async for text in StreamingResponse(body).body_iterator]
+    assert [record.user for record in await asyncio.to_thread(stage.records)] == [USER] * 4
+    await asyncio.to_thread(stage.assert_the_book_equals_the_log)
 
 
 async def test_an_asynchronous_stream_keeps_its_payer_in_another_task(stage: Stage) -> None:

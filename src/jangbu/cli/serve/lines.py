@@ -51,8 +51,13 @@ _SECRETS = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _REDACTED = "***"
-_BROKEN_OFF = "ASGI callable returned without completing response."
-"""What uvicorn says of an answer that is broken off on purpose; the request's own line says it, too."""
+_TOLD_BY_ITS_REQUEST = (
+    "ASGI callable returned without completing response.",
+    "Cancel %s running task(s), timeout graceful shutdown exceeded",
+)
+"""What uvicorn says of an answer that is broken off on purpose, and of all that are when serving ends, also where none
+is: the request's own line says it, too.
+"""
 
 _TOLD_BY_US = "stamina"
 """Who logs each repetition without a word of what is repeated; our own events tell both."""
@@ -132,7 +137,7 @@ class _Handler(logging.Handler):
         if record.name == _TOLD_BY_US:
             return
         is_told = record.exc_info and isinstance(record.exc_info[1], JangbuError | asyncio.CancelledError)
-        if is_told or record.getMessage() == _BROKEN_OFF:
+        if is_told or record.msg in _TOLD_BY_ITS_REQUEST:
             return
         try:
             facts = {

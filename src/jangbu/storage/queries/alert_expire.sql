@@ -6,4 +6,4 @@ WHERE a.project = $1::text
     AND a.delivered_at IS NULL AND a.given_up_at IS NULL AND a.muted_at IS NULL
     AND a.due_at <= clock_timestamp()
     AND a.created_at <= clock_timestamp() - $2::integer * interval '1 second'
-RETURNING a.id
+RETURNING a.attempts
