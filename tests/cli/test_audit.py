@@ -38,7 +38,8 @@ WITHOUT_A_LINE = {
     **dict.fromkeys(
         (
             *("balance", "explain", "cost", "doctor", "accounts show", "accounts list", "usage parse", "usage totals"),
-            *("usage daily", "usage calls", "ledger show", "ledger export", "ledger check", "holds list"),
+            *("usage daily", "usage calls", "usage export", "ledger show", "ledger export", "ledger check"),
+            "holds list",
             *("spool status", "keys list", "members list", "alerts list", "alerts rules", "alerts mutes"),
             "alerts findings",
             *(

@@ -9,12 +9,13 @@ import pytest
 
 from jangbu.domain.windows import Window
 from jangbu.errors import NotFound
-from jangbu.metering import exports
+from jangbu.metering import exports, walks
+from jangbu.metering.exports import sources
 from jangbu.metering.keyed import with_key
 from jangbu.metering.log_search import STEP, Sought, Tag, sought
 from jangbu.metering.logs import Ending, Logged, calls_of
 from jangbu.metering.rollups import Rollups
-from jangbu.metering.snapshots import Filters, Span, snapshot
+from jangbu.metering.snapshots import Span, snapshot
 from jangbu.storage.database import Database
 from tests.metering.charted import DAY, HOUR, KOLKATA, MINUTE, MOVED, SEOUL, recorded
 from tests.metering.traffic import FLASH, IMAGE, KIM, LEE, PRO, TEXT, Shop, open_shop
@@ -171,8 +172,21 @@ async def test_calls_are_found_by_how_they_ended_and_by_their_tags_and_keys_what
                     break
                 before = page.next
             assert found == sorted(wanted, reverse=True)
-        table = await exports.calls(shop.database, shop.project, SEOUL, Filters(KIM), what=what)
+        table = await exports.calls(shop.database, shop.project, SEOUL, KIM, what=what)
         assert {UUID(row[1]) for page in [each async for each in table.pages] for row in page} == wanted
+
+
+async def test_a_file_of_which_nothing_is_found_for_long_comes_all_the_same(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for a file gives up where nothing of it comes, however many calls are still looked through."""
+    monkeypatch.setattr(walks, "ROWS", 20)
+    monkeypatch.setattr(sources, "_READ_MAX", 40)
+    calls = len(await listed(shop, KIM, None, None, None, 1_000))
+    table = await exports.calls(shop.database, shop.project, SEOUL, KIM, what=Sought(tag=Tag.of("nothing")))
+    pages = [page async for page in table.pages]
+    assert [*map(len, pages)] == [0] * len(pages)
+    assert 1 < len(pages) <= calls / 40
 
 
 async def test_nobody_has_no_log(shop: Shop) -> None:

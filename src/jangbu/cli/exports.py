@@ -1,9 +1,7 @@
 """``ledger export`` and ``ledger check``: a user's history in a file, and whether a file still is what was written."""
 
-import os
-import secrets
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
@@ -14,7 +12,8 @@ from jangbu.cli.accounts import User
 from jangbu.cli.commands import command
 from jangbu.cli.ledger import ledger
 from jangbu.cli.session import Session
-from jangbu.errors import IntegrityMismatch, InvalidInput, JangbuError
+from jangbu.cli.whole_files import write_pieces
+from jangbu.errors import IntegrityMismatch, InvalidInput
 
 if TYPE_CHECKING:
     from jangbu.config import Settings
@@ -62,7 +61,8 @@ async def export(
             user=account.user,
             signer=signer,
         )
-        entries = await _write(lines, out)
+        # The first line says whose history it is, the last one closes it.
+        entries = await write_pieces(lines, out) - 2
     if out is None:
         return
     key = None if signer is None else signer.public_key
@@ -134,45 +134,6 @@ def _signer(settings: "Settings") -> "Signer":
 
 def _is_key(text: str) -> bool:
     return len(text) == _KEY_LENGTH and all(digit in "0123456789abcdef" for digit in text.lower())
-
-
-async def _write(lines: AsyncIterator[bytes], out: str | None) -> int:
-    """Write all lines and give how many are entries; a file is there whole or not at all."""
-    written = 0
-    try:
-        with _whole_file(Path(out)) if out is not None else _standard_output() as stream:
-            async for line in lines:
-                stream.write(line)
-                written += 1
-            stream.flush()
-    except BrokenPipeError:
-        # The reader has seen enough (`| head`); what is left goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        raise JangbuError(f"the export cannot be written: {error.strerror}") from None
-    return written - 2
-
-
-@contextmanager
-def _whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Write beside a file, and put what was written in its place at the end; nobody else may read it."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-        try:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-            beside.replace(path)
-        except BaseException:
-            beside.unlink()
-            raise
-
-
-@contextmanager
-def _standard_output() -> Iterator[BinaryIO]:
-    """Write bytes as they are, whatever the terminal's encoding: a hash stands for bytes."""
-    sys.stdout.flush()
-    yield sys.stdout.buffer
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import typer
 
 from jangbu.cli.accounts import User
 from jangbu.cli.answers import ModelName, SurfaceName, answer_usage
+from jangbu.cli.call_filters import Key, Model, Service, Since, Status, Tagged, Until, only, sought_of, span_of
 from jangbu.cli.commands import command, group
 from jangbu.cli.figures import COLUMNS, Everybody, Somebody, cells, summed, whose
 from jangbu.cli.money import dollars
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jangbu.domain.usage import Tier, Usage
-    from jangbu.metering.log_search import Found, Sought
+    from jangbu.metering.log_search import Found
     from jangbu.metering.logs import Logged
-    from jangbu.metering.snapshots import Span
 
 __all__ = ["register"]
 
@@ -119,32 +119,25 @@ async def daily(
     session.show({"user": named, "zone": "UTC", "days": found}, text)
 
 
-def _only(metavar: str, which: str) -> Any:
-    """Declare an option that narrows a list of calls."""
-    return typer.Option(metavar=metavar, help=f"Only calls {which}.", show_default=False)
-
-
 @command(usage, "calls")
 async def calls(
     session: Session,
     user: User,
     *,
-    since: Annotated[str | None, _only("TIME", "from this time on")] = None,
-    until: Annotated[str | None, _only("TIME", "before this time")] = None,
-    service: Annotated[str | None, _only("S", "for this service")] = None,
-    model: Annotated[str | None, _only("M", "of this model")] = None,
-    status: Annotated[
-        str | None, _only("STATUS", "that ended so: recorded, settled, overrun, late or returned")
-    ] = None,
-    tag: Annotated[str | None, _only("NAME=VALUE", "with this tag; NAME alone is for any value of it")] = None,
-    key: Annotated[str | None, _only("KEY", "by the key of this id; none is for those by no key")] = None,
+    since: Since = None,
+    until: Until = None,
+    service: Service = None,
+    model: Model = None,
+    status: Status = None,
+    tag: Tagged = None,
+    key: Key = None,
     limit: Annotated[str, typer.Option(metavar="N", help="How many calls at most.")] = "100",
-    before: Annotated[str | None, _only("CALL", "before this one")] = None,
+    before: Annotated[str | None, only("CALL", "before this one")] = None,
 ) -> None:
     """List a user's calls with their ids, newest first; `explain` tells all about one of them."""
     most = whole_number(limit, "limit", least=1, most=10_000)
     earlier = None if before is None else call_id(before)
-    what, span = _sought(service, model, status, tag, key), _span(since, until)
+    what, span = sought_of(service, model, status, tag, key), span_of(since, until)
     project = session.settings().project
     async with session.ledger() as metering:
         named = await metering.accounts.user_named(user)
@@ -155,26 +148,6 @@ async def calls(
             found = await sought(book, named, what, span=span, before=earlier, limit=most)
     facts = {"calls": [call_facts(each) for each in found.calls], "next": found.next, "is_whole": found.is_whole}
     session.show({"user": named, **facts}, lambda: _listed(found))
-
-
-def _sought(service: str | None, model: str | None, status: str | None, tag: str | None, key: str | None) -> "Sought":
-    """Read which calls are looked for. Raises InvalidInput."""
-    from jangbu.metering.log_search import KEYLESS, Sought, Tag
-    from jangbu.metering.logs import Ending
-
-    if status is not None and status not in tuple(Ending):
-        raise InvalidInput(f"{status[:40]!r} is no status of a call", hint=f"one of {', '.join(Ending)}")
-    named = None if key is None else "" if key == KEYLESS else str(call_id(key, "a key"))
-    return Sought(
-        None if status is None else Ending(status), None if tag is None else Tag.of(tag), service, model, named
-    )
-
-
-def _span(since: str | None, until: str | None) -> "Span":
-    """Read the time that is meant. Raises InvalidInput."""
-    from jangbu.metering.snapshots import Span
-
-    return Span(*(None if text is None else moment(text, "the time") for text in (since, until)))
 
 
 def _listed(found: "Found") -> str:

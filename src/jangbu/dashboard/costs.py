@@ -15,7 +15,9 @@ from jangbu.domain.keys import Key
 from jangbu.domain.price_dates import priced_models
 from jangbu.metering import exports
 from jangbu.metering.exports import Table
+from jangbu.metering.log_search import Sought, Tag
 from jangbu.metering.series import Line
+from jangbu.metering.snapshots import Span
 from jangbu.metering.stretches import Meant
 from jangbu.metering.tags import BY_KEY, ByTag, Listed, by_tag, keys_by_id, tagged
 from jangbu.metering.what_if import SECONDS, WhatIf, what_if
@@ -23,6 +25,7 @@ from jangbu.metering.what_if import SECONDS, WhatIf, what_if
 __all__ = [
     "EVERY_KEY",
     "Tags",
+    "calls_file",
     "carried",
     "keys_file",
     "meant_of",
@@ -95,10 +98,9 @@ class Tags:
 
 async def tags_of(look: Look, as_of: datetime, names: Sequence[str]) -> Tags:
     """Read what the page tells by tag or by key, where that is chosen; else these names are what there is to choose."""
-    by_key, name, value = look.asked("by_key"), look.asked("tag"), look.asked("tag_value")
-    if by_key is not None:
-        name, value = BY_KEY, None if by_key == EVERY_KEY else str(id_of(by_key))
-    elif name is None:
+    by_key = look.asked("by_key")
+    name, value = _chosen(look)
+    if by_key is None and name is None:
         return Tags(names=tuple(names))
     meant = await meant_of(look, as_of)
     found = await by_tag(meant, name)
@@ -114,6 +116,14 @@ async def tags_of(look: Look, as_of: datetime, names: Sequence[str]) -> Tags:
         value=value,
         listed=None if value is None else await tagged(meant, name, value, limit=CALLS_SHOWN),
     )
+
+
+def _chosen(look: Look) -> tuple[str | None, str | None]:
+    """Give the tag that is chosen and its value, or the id of a key as that of no tag. Raises Wrong."""
+    by_key = look.asked("by_key")
+    if by_key is None:
+        return look.asked("tag"), look.asked("tag_value")
+    return BY_KEY, None if by_key == EVERY_KEY else str(id_of(by_key))
 
 
 def _drawn(look: Look, found: ByTag, value: str | None, keys: Mapping[str, Key]) -> tuple[Line, ...]:
@@ -138,6 +148,18 @@ def _name_of(look: Look, found: ByTag, value: str | None, keys: Mapping[str, Key
     if value is None:
         return look.texts("tag.key.without" if found.name is BY_KEY else "tag.without")
     return (value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…") or look.texts("tag.empty")
+
+
+async def calls_file(look: Look) -> Table:
+    """Read the calls that the page sums, of a tag's value or a key those that have it where one is chosen."""
+    window, (name, value) = window_of(look), _chosen(look)
+    tag = None if name is None or value is None else Tag(name, value)
+    what = Sought(
+        tag=tag, service=look.asked("service"), model=look.asked("model"), key=value if name is BY_KEY else None
+    )
+    return await exports.calls(
+        look.ledger.database, look.settings.project, window.zone, look.asked("user"), Span.of(window), what
+    )
 
 
 async def tags_file(look: Look) -> Table:

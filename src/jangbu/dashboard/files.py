@@ -1,7 +1,5 @@
 """What pages give as files: all that their filters let through, not only what fits on a page."""
 
-from dataclasses import replace
-
 from jangbu.dashboard.choices import filters_of, window_asked, window_of
 from jangbu.dashboard.fields import Wrong, chosen_of, require_one_of
 from jangbu.dashboard.look import Look
@@ -11,6 +9,7 @@ from jangbu.domain.ledger import Asset, EntryKind
 from jangbu.domain.windows import zone_named
 from jangbu.metering import exports
 from jangbu.metering.exports import Table
+from jangbu.metering.log_search import Sought
 from jangbu.metering.series import Part
 from jangbu.metering.snapshots import Span
 
@@ -45,7 +44,7 @@ async def calls(look: Look) -> Table:
         look.ledger.database,
         look.settings.project,
         zone_named(look.formats.zone),
-        replace(filters_of(look), user=_user_of(look)),
+        _user_of(look),
         Span.of(window_asked(look)),
         sought_of(look),
     )
@@ -54,7 +53,8 @@ async def calls(look: Look) -> Table:
 async def calls_summed(look: Look) -> Table:
     """Read the calls that the figures of a page sum: all of its window that its filters let through."""
     window, project = window_of(look), look.settings.project
-    return await exports.calls(look.ledger.database, project, window.zone, filters_of(look), Span.of(window))
+    what = Sought(service=look.asked("service"), model=look.asked("model"))
+    return await exports.calls(look.ledger.database, project, window.zone, look.asked("user"), Span.of(window), what)
 
 
 async def all_entries(look: Look) -> Table:

@@ -1,5 +1,6 @@
 """A page of a user's calls: of a time, a service and a model, and by how they ended, by their tags and by their keys.
-No index and no rollup knows of the last three, so for them calls are looked through step by step.
+No index and no rollup knows of the last three, so for them calls are looked through step by step. Exports, which read
+every call of their time, ask each whether it is meant.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from jangbu.errors import InvalidInput
 from jangbu.metering.logs import Ending, Logged, calls_of, stretch_of
 from jangbu.metering.snapshots import ALL_TIME, Snapshot, Span
 from jangbu.storage import api_keys, logs
+from jangbu.storage.database import Row
 
 __all__ = ["ANY_CALL", "KEYLESS", "STEP", "Found", "Sought", "Tag", "keys_offered", "sought"]
 
@@ -39,6 +41,10 @@ class Tag:
             raise InvalidInput(f"{text[:40]!r} is no tag", hint="write it like feature=writing, or the name alone")
         return cls(name.strip(), value.strip() if has_value else None)
 
+    def has(self, value: str | None) -> bool:
+        """Tell whether a call is meant that bears a value of it, None where it bears none."""
+        return value is not None and self.value in {None, value}
+
 
 @dataclass(frozen=True, slots=True)
 class Sought:
@@ -61,6 +67,16 @@ class Sought:
         """Give what the statement asks for."""
         tag = (None, None) if self.tag is None else (self.tag.name, self.tag.value)
         return (self.service, self.model, *tag, None if self.ending is None else self.ending.value, self.key)
+
+    def means(self, call: Row, ending: Ending) -> bool:
+        """Tell of a call that was read, with its value of the tag, whether it is looked for, as the statement does."""
+        return (
+            self.service in {None, call["service"]}
+            and self.model in {None, call["model"]}
+            and self.key in {None, call["key"]}
+            and self.ending in {None, ending}
+            and (self.tag is None or self.tag.has(call["tag_value"]))
+        )
 
 
 ANY_CALL = Sought()

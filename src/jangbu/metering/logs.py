@@ -32,6 +32,17 @@ class Ending(StrEnum):
     RECORDED = "recorded"
     """It was charged what it used, and nothing was held before."""
 
+    @classmethod
+    def of(cls, *, is_returned: bool, is_late: bool, held: int | None, used: int) -> "Ending":
+        """Tell how a call ended of which so many tokens were held, None where none were, and so many used."""
+        if is_returned:
+            return cls.RETURNED
+        if is_late:
+            return cls.LATE
+        if held is None:
+            return cls.RECORDED
+        return cls.OVERRUN if used > held else cls.SETTLED
+
 
 @dataclass(frozen=True, slots=True)
 class Logged:
@@ -47,7 +58,10 @@ class Logged:
     def of(cls, call: LogRow) -> Self:
         """Tell what a record says of its call."""
         took_ms = (call.recorded_at - call.created_at) // _MILLISECOND
-        return cls(call, _ending(call), None if call.hold_amount is None or took_ms < 0 else took_ms)
+        ending = Ending.of(
+            is_returned=call.is_returned, is_late=call.late, held=call.hold_amount, used=call.total_tokens
+        )
+        return cls(call, ending, None if call.hold_amount is None or took_ms < 0 else took_ms)
 
 
 async def calls_of(
@@ -78,13 +92,3 @@ def stretch_of(span: Span, before: UUID | None) -> tuple[UUID, UUID]:
     first = _FIRST if span.since is None else first_id(span.since)
     last = _LAST if span.until is None else first_id(span.until)
     return first, last if before is None else min(last, before)
-
-
-def _ending(call: LogRow) -> Ending:
-    if call.is_returned:
-        return Ending.RETURNED
-    if call.late:
-        return Ending.LATE
-    if call.hold_amount is None:
-        return Ending.RECORDED
-    return Ending.OVERRUN if call.total_tokens > call.hold_amount else Ending.SETTLED

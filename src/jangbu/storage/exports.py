@@ -8,10 +8,13 @@ from jangbu.storage.database import Database, Row
 
 
 async def calls(
-    database: Database, accounts: Sequence[UUID], afters: Sequence[UUID], before: UUID, limit: int
+    database: Database, accounts: Sequence[UUID], afters: Sequence[UUID], before: UUID, limit: int, tag: str | None
 ) -> Sequence[Row]:
-    """Give the next calls of each account, at most ``limit`` of each, from the one after its place to before an id."""
-    return await database.rows("export_calls", accounts, afters, before, limit)
+    """Give the next calls of each account, at most ``limit`` of each, from the one after its place to before an id.
+
+    ``tag`` is of which tag each has its value.
+    """
+    return await database.rows("export_calls", accounts, afters, before, limit, tag)
 
 
 async def entries(

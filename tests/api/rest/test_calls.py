@@ -1,5 +1,7 @@
-"""The list of a user's calls: which of them a question means, page by page, and what no question is."""
+"""The list of a user's calls, and the file of them: which a question means, page by page, and what no question is."""
 
+import csv
+import io
 import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -12,6 +14,8 @@ import pytest
 from jangbu.clock import new_id
 from jangbu.config import Settings
 from jangbu.domain.flow import Bounds, Call, Settle, TakeHold
+from jangbu.metering import walks
+from jangbu.metering.exports import sources
 from jangbu.metering.keyed import with_key
 from jangbu.metering.log_search import STEP, sought
 from jangbu.metering.meter import Metering
@@ -19,7 +23,7 @@ from jangbu.providers.gemini import parse_object
 from jangbu.storage import usage
 from jangbu.testing import SettableClock
 from jangbu.wiring import open_metering
-from tests.api.rest.stage import Stage, answer, record, stage
+from tests.api.rest.stage import USERS, Stage, answer, record, stage
 
 BEGIN = datetime(2026, 11, 1, 6, tzinfo=UTC)
 CALLS = 60
@@ -122,6 +126,43 @@ async def test_each_question_finds_the_calls_that_it_means_page_by_page_however_
     assert empty < len(PARTS) // 2, "questions that find nothing prove little"
 
 
+async def exported(api: Stage, asked: str, **more: str) -> list[dict[str, Any]]:
+    content, _ = await api.file(f"/exports/calls?format=jsonl&{asked}", **more)
+    return [json.loads(line) for line in content.splitlines()]
+
+
+@pytest.mark.parametrize("rows", [3, 1_000])
+async def test_a_file_has_the_calls_that_a_list_of_the_same_question_has_and_says_the_same_of_each(
+    shop: Stage, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    for module, name in ((walks, "ROWS"), (walks, "_OF_EACH"), (sources, "ROWS"), (sources, "_READ_MAX")):
+        monkeypatch.setattr(module, name, rows)
+    keys = await keys_of(shop)
+    for asked in (each.format(**keys) for each in PARTS):
+        wanted, _ = await listed(shop, asked, 1_000)
+        found = await exported(shop, f"user=kim&{asked}")
+        assert [each["id"] for each in found] == [each["id"] for each in wanted[::-1]], asked
+        for line, each in zip(found, wanted[::-1], strict=True):
+            told = each.keys() - {"created_at"}
+            assert {name: line[name] for name in told} == {name: each[name] for name in told}
+        text, _ = await shop.file(f"/exports/calls?user=kim&{asked}")
+        table = list(csv.DictReader(io.StringIO(text.decode(), newline="")))
+        assert [(each["id"], each["status"]) for each in table] == [(each["id"], each["status"]) for each in found]
+
+
+async def test_a_file_of_everybody_has_of_each_what_is_asked_for(shop: Stage) -> None:
+    noted = {"tags": {"feature": "script"}}
+    theirs = [
+        (await shop.post("/records", record(number, user="이서연", metadata=noted))).ok["id"] for number in (1, 2)
+    ]
+    await shop.post("/records", record(3, user="이서연"))
+    for asked in ("tag=feature=script", "tag=feature&status=recorded", "key=none", "status=late"):
+        of_each = [await exported(shop, f"user={quote(user)}&{asked}") for user in sorted(USERS)]
+        assert await exported(shop, asked) == [line for lines in of_each for line in lines], asked
+        assert of_each[0], asked
+    assert [line["id"] for line in await exported(shop, "tag=feature=script") if line["user"] == "이서연"] == theirs
+
+
 async def test_each_status_is_that_of_calls_and_in_each_line(shop: Stage) -> None:
     every, _ = await listed(shop, "", 1_000)
     assert len(every) == CALLS
@@ -170,11 +211,15 @@ async def test_a_users_own_key_finds_its_own_calls_alone_and_nothing_that_the_ap
         assert own["calls"][0]["cost_nano"] is None
         assert (await api.get(f"/calls?user={quote('이서연')}&{asked}", key="kim")).code == "not_found"
         for noted in ("tag=margin", "tag=margin=high", "tag=nothing", "key=none", f"key={made}"):
-            refused = await api.get(f"/calls?{noted}", key="kim")
-            assert (refused.status, refused.code) == (403, "not_permitted")
-            assert "tag and key" in refused.body["hint"]
+            for path in ("/calls", "/exports/calls"):
+                refused = await api.get(f"{path}?{noted}", key="kim")
+                assert (refused.status, refused.code) == (403, "not_permitted")
+                assert "tag and key" in refused.body["hint"]
+        (line,) = await exported(api, asked, key="kim")
+        assert (line["id"], line["status"], line.keys() & {"metadata", "cost_nano"}) == (made, "recorded", set())
     async with stage(database_url, show_costs_to_users=True) as api:
         assert [each["id"] for each in (await api.get("/calls?tag=margin=high", key="kim")).ok["calls"]] == [made]
+        assert [each["id"] for each in await exported(api, "tag=margin=high", key="kim")] == [made]
         assert (await api.get("/calls?tag=margin=high", key="이서연")).ok["calls"] == []
 
 
@@ -202,17 +247,22 @@ async def test_calls_of_everybody_are_refused_with_what_to_ask_instead(shop: Sta
     ids=lambda asked: asked[:40],
 )
 async def test_what_is_no_question_is_refused_with_the_reason(api: Stage, asked: str) -> None:
-    refused = await api.get(f"/calls?user=kim&{asked}")
-    assert (refused.status, refused.code) == (400, "invalid_input")
-    assert refused.body["detail"]
-    assert refused.body.get("hint") or refused.body.get("errors") or "twice" in refused.body["detail"]
+    for path in ("/calls",) if asked.startswith("zone") else ("/calls", "/exports/calls"):
+        refused = await api.get(f"{path}?user=kim&{asked}")
+        assert (refused.status, refused.code) == (400, "invalid_input")
+        assert refused.body["detail"]
+        assert refused.body.get("hint") or refused.body.get("errors") or "twice" in refused.body["detail"]
 
 
 async def test_the_document_shows_an_example_of_each_filter_that_finds_calls(api: Stage) -> None:
     async with api.http.get(f"{api.url}/openapi.json") as found:
-        operation = (await found.json())["paths"]["/api/v1/calls"]["get"]
-    shown = {each["name"]: json.dumps(each) for each in operation["parameters"]}
-    for name in ("since", "until", "service", "model", "status", "tag", "key"):
-        assert '"examples"' in shown[name], name
-        (example,) = json.loads(shown[name])["schema"]["examples"]
-        assert (await api.get(f"/calls?user=kim&{name}={quote(example, safe='')}")).ok["is_whole"] is True
+        paths = (await found.json())["paths"]
+    for path in ("/calls", "/exports/calls"):
+        shown = {each["name"]: each["schema"] for each in paths[f"/api/v1{path}"]["get"]["parameters"]}
+        for name in ("since", "until", "service", "model", "status", "tag", "key"):
+            (example,) = shown[name]["examples"]
+            question = f"{path}?user=kim&{name}={quote(example, safe='')}"
+            if path == "/calls":
+                assert (await api.get(question)).ok["is_whole"] is True
+            else:
+                assert (await api.file(question))[0].startswith(b"user,id,"), name

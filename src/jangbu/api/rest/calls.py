@@ -1,21 +1,19 @@
 """Calls: what was recorded, and one of them from the provider's words to the debit."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any
 from uuid import UUID
-
-from fastapi import Depends, Query
 
 from jangbu.api.rest.accounts import EntryFacts
 from jangbu.api.rest.asked import Ask, Somebody, Whose
+from jangbu.api.rest.call_filters import SoughtCalls
 from jangbu.api.rest.costs import shown, shown_call
 from jangbu.api.rest.declared import READERS, USER, Routes
 from jangbu.api.rest.paging import Cursor, Limit, place, place_of
 from jangbu.api.rest.periods import Within
-from jangbu.api.rest.values import Answer, Number, Part, Text, example
-from jangbu.errors import NotPermitted
+from jangbu.api.rest.values import Answer, Number, Part, example
 from jangbu.metering.facts import call_facts, explanation_facts
-from jangbu.metering.log_search import KEYLESS, Sought, Tag, sought
+from jangbu.metering.log_search import sought
 from jangbu.metering.logs import Ending
 from jangbu.metering.snapshots import snapshot
 
@@ -24,7 +22,6 @@ __all__ = ["calls"]
 calls = Routes("calls")
 
 _CALL = "0192f3a0-0000-7000-8000-000000000001"
-_KEY = "5f0c7c0e-9d3b-4b0f-8a8e-1f2d3c4b5a69"
 _AT = "2026-01-31T09:00:00Z"
 _ENTRY = {
     "seq": 2,
@@ -201,36 +198,11 @@ class Explained(Answer):
     net_tokens: Number
 
 
-def _sought(
-    ask: Ask,
-    service: Annotated[Text | None, Query(description="Only this service's.", examples=["text_generation"])] = None,
-    model: Annotated[Text | None, Query(description="Only this model's.", examples=["gemini-2.5-flash"])] = None,
-    status: Annotated[Ending | None, Query(description="Only those that ended so.", examples=["overrun"])] = None,
-    tag: Annotated[
-        str | None,
-        Query(
-            min_length=1,
-            max_length=2_000,
-            description="Only those with this value of a tag; with its name alone, any value.",
-            examples=["feature=writing"],
-        ),
-    ] = None,
-    key: Annotated[
-        UUID | Literal["none"] | None,
-        Query(description="Only those that came by the key of this id; `none` is for those by none.", examples=[_KEY]),
-    ] = None,
-) -> Sought:
-    if not ask.sees_costs and (tag is not None or key is not None):
-        raise NotPermitted("what the app noted with calls is not shown to its users", hint="leave tag and key out")
-    named = None if key is None else "" if key == KEYLESS else str(key)
-    return Sought(status, None if tag is None else Tag.of(tag), service, model, named)
-
-
 @calls.get("/calls", roles=READERS | USER, answer=CallList)
 async def list_calls(
     ask: Ask,
     user: Whose,
-    what: Annotated[Sought, Depends(_sought)],
+    what: SoughtCalls,
     within: Within,
     limit: Limit = 100,
     cursor: Cursor = None,

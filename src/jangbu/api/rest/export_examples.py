@@ -53,6 +53,7 @@ CALLS = _examples(
         "response_id": "answer-1",
         "anomalies": [],
         "metadata": '{"tags": {"feature": "chat"}}',
+        "status": "recorded",
     }
 )
 ENTRIES = _examples(

@@ -9,6 +9,7 @@ from fastapi import Depends, Query
 from fastapi.responses import Response
 
 from jangbu.api.rest.asked import Ask, Asked, Somebody
+from jangbu.api.rest.call_filters import SoughtCalls
 from jangbu.api.rest.costs import shown_table
 from jangbu.api.rest.declared import FIGURES, READERS, USER, Routes
 from jangbu.api.rest.export_examples import CALLS, ENTRIES, USAGE
@@ -60,11 +61,10 @@ Meant = Annotated[Filters, Depends(_filters)]
 
 
 @exports.file("/exports/calls", roles=READERS | USER, media_types=CALLS)
-async def calls(ask: Ask, filters: Meant, span: Within, form: Formed) -> Response:
-    """Export calls of one user or of everybody, user by user, oldest first."""
-    return await _sent(
-        ask, form, await exported_calls(ask.ledger.database, ask.parts.project, form.zone, filters, span)
-    )
+async def calls(ask: Ask, user: Somebody, what: SoughtCalls, span: Within, form: Formed) -> Response:
+    """Export calls of one user or of everybody, user by user, oldest first: all, or those that a list of them has."""
+    table = await exported_calls(ask.ledger.database, ask.parts.project, form.zone, user, span, what)
+    return await _sent(ask, form, table)
 
 
 @exports.file("/exports/entries", roles=READERS | USER, media_types=ENTRIES)

@@ -81,7 +81,7 @@ PAGE = Page(
     READERS,
     or_nothing(show, *_KEPT),
     files={
-        "calls": files.calls_summed,
+        "calls": costs.calls_file,
         "usage": files.usage("service"),
         "models": files.parts("model"),
         "services": files.parts("service"),

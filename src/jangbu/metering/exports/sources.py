@@ -1,8 +1,8 @@
 """What can be exported: calls, entries, and what was used in each bucket of a window.
 
 Each page is a statement of its own, and nothing is held between two of them: whoever takes an export slowly keeps no
-connection and no old rows. Calls and entries are never changed, but for a price that is filled in, and those that come
-in meanwhile are left out, so that the pages belong together all the same.
+connection and no old rows. Calls and entries are never changed, but for a price that is filled in and for what is given
+back, and those that come in meanwhile are left out, so that the pages belong together all the same.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -18,15 +18,18 @@ from jangbu.metering import series, tops
 from jangbu.metering.exports.tables import Column, Kind, Page, Table
 from jangbu.metering.holds import unknown_user
 from jangbu.metering.log_search import ANY_CALL, Sought
+from jangbu.metering.logs import Ending
 from jangbu.metering.snapshots import ALL_TIME, EVERYTHING, Filters, Span, snapshot
 from jangbu.metering.walks import ROWS, all_owners, walk
-from jangbu.storage import accounts, exports, logs
+from jangbu.storage import accounts, exports
 from jangbu.storage.database import Database, Row
 from jangbu.storage.usage import first_id
 
 __all__ = ["AMOUNTS", "amounts_of", "calls", "entries", "parts", "usage"]
 
 _BUCKETS = 50
+_READ_MAX = 20_000
+"""After how many rows a page is given, however few of them are meant: whoever waits for a file sees that it comes."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 AMOUNTS = (
@@ -45,7 +48,9 @@ _CALLS = (
     Column("response_id", Kind.TEXT),
     Column("anomalies", Kind.WORDS),
     Column("metadata", Kind.TEXT),
+    Column("status", Kind.TEXT),
 )
+_CELLS = tuple(column.name for column in _CALLS if column.name not in {"user", "id", "anomalies", "metadata", "status"})
 _ENTRIES = (
     *(Column(name, Kind.TEXT) for name in ("user", "asset")),
     Column("seq", Kind.INTEGER),
@@ -66,33 +71,27 @@ async def calls(
     database: Database,
     project: str,
     zone: ZoneInfo,
-    filters: Filters = EVERYTHING,
+    user: str | None = None,
     span: Span = ALL_TIME,
     what: Sought = ANY_CALL,
 ) -> Table:
-    """Export calls in the order of their users, each user's oldest first; of ``what``, those that are it.
+    """Export calls of a user or of everybody in the order of users, each user's oldest first: those that are ``what``.
 
-    Raises NotFound for a user without an account.
+    They are those that a list of ``what`` has. Raises NotFound for a user without an account.
     """
     as_of = await database.now()
-    owners = await _owners(database, project, filters.user)
+    owners = await _owners(database, project, user)
     until = as_of if span.until is None else min(span.until, as_of)
     after = UUID(int=max(0, first_id(span.since or _EPOCH).int - 1))
-    before = first_id(until)
+    before, tag = first_id(until), None if what.tag is None else what.tag.name
 
     async def read(ids: Sequence[UUID], afters: Sequence[UUID], limit: int) -> Sequence[Row]:
-        return await exports.calls(database, ids, afters, before, limit)
+        return await exports.calls(database, ids, afters, before, limit, tag)
 
-    async def pages() -> AsyncIterator[Page]:
-        async for user, rows in walk(owners, read, after, "id"):
-            meant = await _sought(database, rows, what) if what.is_unindexed else None
-            yield [
-                _call(user, row)
-                for row in rows
-                if (meant is None or row["id"] in meant)
-                and (not filters.models or row["model"] in filters.models)
-                and (not filters.services or row["service"] in filters.services)
-            ]
+    async def pages() -> AsyncIterator[tuple[int, Page]]:
+        async for owner, rows in walk(owners, read, after, "id"):
+            ended = [(row, _ending(row)) for row in rows]
+            yield len(rows), [_call(owner, row, ending) for row, ending in ended if what.means(row, ending)]
 
     return Table("calls", _CALLS, zone, as_of, _filled(pages()))
 
@@ -114,13 +113,10 @@ async def entries(
     async def read(ids: Sequence[UUID], afters: Sequence[int], limit: int) -> Sequence[Row]:
         return await exports.entries(database, ids, afters, asset, limit)
 
-    async def pages() -> AsyncIterator[Page]:
+    async def pages() -> AsyncIterator[tuple[int, Page]]:
         async for owner, rows in walk(owners, read, 0, "seq"):
-            yield [
-                _entry(owner, asset, row)
-                for row in rows
-                if since <= row["created_at"] < until and (kind is None or row["kind"] == kind)
-            ]
+            meant = [row for row in rows if since <= row["created_at"] < until and kind in {None, row["kind"]}]
+            yield len(rows), [_entry(owner, asset, row) for row in meant]
 
     return Table("entries", _ENTRIES, zone, as_of, _filled(pages()))
 
@@ -180,31 +176,33 @@ async def _owners(database: Database, project: str, user: str | None) -> AsyncIt
     return all_owners(database, project)
 
 
-async def _sought(database: Database, rows: Sequence[Row], what: Sought) -> frozenset[UUID]:
-    """Give those of an account's calls, which follow each other, that are what is looked for."""
-    first, before = rows[0]["id"], UUID(int=rows[-1]["id"].int + 1)
-    found = await logs.sought(database, rows[0]["account_id"], first, before, len(rows), what.values)
-    return frozenset(each.id for each in found)
-
-
 async def _one(owners: dict[UUID, str]) -> AsyncIterator[dict[UUID, str]]:
     yield owners
 
 
-async def _filled(pages: AsyncIterator[Page]) -> AsyncIterator[Page]:
-    """Put small pages together."""
+async def _filled(pages: AsyncIterator[tuple[int, Page]]) -> AsyncIterator[Page]:
+    """Put small pages together, each of which comes with how many rows were read for it."""
     waiting: list[tuple[Any, ...]] = []
-    async for page in pages:
+    read = 0
+    async for rows, page in pages:
         waiting += page
-        if len(waiting) >= ROWS:
+        read += rows
+        if len(waiting) >= ROWS or read >= _READ_MAX:
             yield waiting
-            waiting = []
+            waiting, read = [], 0
     if waiting:
         yield waiting
 
 
-def _call(user: str, row: Row) -> tuple[Any, ...]:
-    return (user, str(row["id"]), *row[2:-2], tuple(row["anomalies"] or ()), row["metadata"])
+def _ending(row: Row) -> Ending:
+    return Ending.of(
+        is_returned=row["is_returned"], is_late=row["late"], held=row["hold_amount"], used=row["total_tokens"]
+    )
+
+
+def _call(user: str, row: Row, ending: Ending) -> tuple[Any, ...]:
+    cells = (row[name] for name in _CELLS)
+    return (user, str(row["id"]), *cells, tuple(row["anomalies"] or ()), row["metadata"], ending.value)
 
 
 def _entry(user: str, asset: Asset, row: Row) -> tuple[Any, ...]:
