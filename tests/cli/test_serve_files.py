@@ -3,6 +3,7 @@
 import asyncio
 import resource
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, suppress
@@ -13,7 +14,7 @@ import pytest
 from jangbu.cli.serve.accepting import Accepting
 from jangbu.testing import FakeGemini
 from tests.cli.conftest import Jangbu
-from tests.cli.service import FLASH, UPSTREAM_KEY, Service, eventually, serving
+from tests.cli.service import FLASH, PATIENCE_SECONDS, UPSTREAM_KEY, Service, eventually, serving
 from tests.faults.waiting import become
 
 FILES = 256
@@ -136,3 +137,15 @@ async def test_who_comes_when_no_file_is_left_is_taken_when_there_is_one_again(
             await become(lambda: asyncio.sleep(0, len(taken) == len(waiting)))
         for connection in taken:
             connection.close()
+
+
+def test_who_says_nothing_when_it_connects_gives_way_to_the_next(jangbu: Jangbu, gemini: FakeGemini) -> None:
+    words, patience = ("--tls-self-signed",), str(10 * PATIENCE_SECONDS)
+    with (
+        serving(jangbu, *words, gemini=gemini, before=limited(FILES), JANGBU_HEAD_SECONDS_MAX=patience) as service,
+        ExitStack() as stack,
+    ):
+        service.trust = ssl.create_default_context(cafile=service.facts["certificate"])
+        silent = [stack.enter_context(service.connect()) for _ in range(CONNECTIONS)]
+        assert service.generate()[0] == 200
+        assert silent[0].recv(1) == b"", "the first gives way"

@@ -1,6 +1,7 @@
 """TLS, built in: with a certificate that was given, or with one of its own that clients can trust."""
 
 import json
+import signal
 import ssl
 import stat
 import subprocess
@@ -24,6 +25,9 @@ from jangbu.cli.serve.certificate import Certificate, self_signed_certificate
 from jangbu.testing import FakeGemini
 from tests.cli.conftest import Jangbu
 from tests.cli.service import PATIENCE_SECONDS, UPSTREAM_KEY, eventually, serving
+
+FAREWELL_SECONDS_MOST = 20
+"""Less than the half minute for which the event loops wait by themselves."""
 
 
 @pytest.fixture
@@ -201,3 +205,13 @@ def test_a_handshake_that_never_ends_is_cut_off(jangbu: Jangbu, tmp_path: Path, 
                     break
         assert 0.9 < time.monotonic() - began < 10
         assert service.log.read_text() == ""
+
+
+def test_a_client_that_never_says_goodbye_is_not_waited_for_when_serving_ends(jangbu: Jangbu) -> None:
+    with serving(jangbu, "--tls-self-signed", JANGBU_STOP_SECONDS_MAX="600") as service:
+        trust = ssl.create_default_context(cafile=service.facts["certificate"])
+        with trust.wrap_socket(service.connect(), server_hostname="localhost") as client:
+            client.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert client.recv(15) == b"HTTP/1.1 200 OK"
+            service.process.send_signal(signal.SIGTERM)
+            assert service.process.wait(FAREWELL_SECONDS_MOST) == 0

@@ -19,6 +19,8 @@ _log = logging.getLogger("jangbu.gateway")
 
 _AT_ONCE_MAX = 128
 _AGAIN_SECONDS = 0.1
+_HANDSHAKE_SECONDS = 1
+"""How long a handshake of TLS may take where somebody waits for its place."""
 _TOLD_EVERY_SECONDS = 60
 _FILES_WANTED = 65_536
 _FILES_KEPT = 128
@@ -50,7 +52,8 @@ class Accepting:
         self._listener = listener
         self._connect = connect
         self._makes_room = makes_room
-        self._connecting: set[asyncio.Task[None]] = set()
+        self._connecting: dict[asyncio.Task[None], float] = {}
+        """The handshakes that are under way, and since when: the longest first."""
         self._pause: asyncio.TimerHandle | None = None
         self._told_at: float | None = None
 
@@ -71,6 +74,7 @@ class Accepting:
         """Take what waits on a socket; tell whether there was room for it."""
         for _ in range(most):
             if not self._makes_room(len(self._connecting)):
+                self._end_slow_handshake()
                 self._tell("no connection more may be open")
                 return False
             try:
@@ -83,8 +87,8 @@ class Accepting:
                 return False
             connection.setblocking(False)
             task = asyncio.create_task(self._connected(connection))
-            self._connecting.add(task)
-            task.add_done_callback(self._connecting.discard)
+            self._connecting[task] = time.monotonic()
+            task.add_done_callback(self._connecting.pop)
         return True
 
     def _go_on(self) -> None:
@@ -102,6 +106,12 @@ class Accepting:
         # Where the handshake of TLS fails, nobody is there to be told.
         with suppress(OSError):
             await self._connect(connection)
+
+    def _end_slow_handshake(self) -> None:
+        """Have the client give way that has been silent the longest, before it has said anything."""
+        slowest = next(iter(self._connecting), None)
+        if slowest is not None and time.monotonic() - self._connecting[slowest] >= _HANDSHAKE_SECONDS:
+            slowest.cancel()
 
     def _tell(self, what: str) -> None:
         """Say that clients wait, and what helps, now and then."""

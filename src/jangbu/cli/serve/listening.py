@@ -31,6 +31,8 @@ def listen(host: str, port: int, *, workers: int, client_seconds: int) -> list[s
         raise JangbuError(f"{host}:{port} cannot be listened on: {reason}", hint="choose another --port") from error
     for listener in listeners:
         _limit_unread(listener, client_seconds)
+        # Connections inherit it. Python's own loop sets it on none that somebody else took: an answer's end would wait.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listeners
 
 

@@ -37,6 +37,8 @@ __all__ = ["logging_as_set", "serve_on"]
 _log = logging.getLogger("jangbu.gateway")
 
 _KEEP_ALIVE_SECONDS = 75
+_FAREWELL_SECONDS = 1
+"""How long the end of a connection with TLS waits for its client to say goodbye: it keeps its file until then."""
 """Longer than clients keep idle connections: it is the client that should close one, or its next request is lost."""
 _MESSAGE_BYTES_MAX = 32 * 1024 * 1024
 _GARBAGE_LOOKED_FOR_AT = 20_000
@@ -151,10 +153,15 @@ class _Server(uvicorn.Server):
             )
 
         loop, secure = asyncio.get_running_loop(), self.config.ssl
-        seconds = self._bounds.head_seconds if secure else None
         assert sockets, "it serves on what was opened for it"
         own, *neighbours = sockets
-        connect = partial(loop.connect_accepted_socket, made, ssl=secure, ssl_handshake_timeout=seconds)
+        connect = partial(
+            loop.connect_accepted_socket,
+            made,
+            ssl=secure,
+            ssl_handshake_timeout=self._bounds.head_seconds if secure else None,
+            ssl_shutdown_timeout=_FAREWELL_SECONDS if secure else None,
+        )
         self.servers = []
         self._accepting = Accepting(own, connect, self._makes_room)
         self._accepting.start()
