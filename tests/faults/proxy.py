@@ -18,6 +18,8 @@ class LossyProxy:
         self.refuses_from_then_on = False
         """Whether the others are cut off, too, and refused, once an answer was swallowed."""
         self.refuses = False
+        self.machines = 0
+        """How often the server's machine vanished: connections of before lead nowhere, and new ones to its heir."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -51,7 +53,10 @@ class LossyProxy:
     async def _backward(
         self, upstream: asyncio.StreamReader, writer: asyncio.StreamWriter, marked: asyncio.Event
     ) -> None:
+        machine = self.machines
         while data := await upstream.read(65536):
+            if machine != self.machines:
+                await asyncio.Event().wait()
             if marked.is_set():
                 # The statement has been answered, so it is committed: end without a word.
                 self.swallowed += 1

@@ -8,6 +8,7 @@ from jangbu import telemetry
 from jangbu.clock import SystemClock, new_id
 from jangbu.config import Settings
 from jangbu.domain.alerts import Alert, Condition, Phase
+from jangbu.metering.alert_facts import alert_state
 from jangbu.metering.standing import standing
 from jangbu.storage import alerts
 from jangbu.storage.database import Database
@@ -59,6 +60,7 @@ async def test_nothing_is_given_up_and_nobody_is_told_so(silent: Settings, datab
     assert told == []
     [row] = await alerts.page(database, "default", only_undelivered=False, limit=10)
     assert row.given_up_at is not None, "who sets a channel later is not told of long ago"
+    assert alert_state(row) == "logged"
     assert await undelivered(silent, database) == NOTHING
 
 
@@ -73,3 +75,5 @@ async def test_what_another_process_tried_in_vain_is_undelivered(silent: Setting
     end()
     assert told == [1]
     assert await undelivered(silent, database) == {"waiting": 0, "given_up": 1}
+    [row] = await alerts.page(database, "default", only_undelivered=True, limit=10)
+    assert alert_state(row) == "given_up"

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import UUID
 
 import asyncpg
@@ -12,10 +13,12 @@ from jangbu import telemetry
 from jangbu.config import Settings
 from jangbu.domain.flow import MarkUnknown, Receipt, Release
 from jangbu.domain.ledger import Asset, account_id
-from jangbu.errors import BalanceLocked
+from jangbu.errors import BalanceLocked, HoldInDoubt
+from jangbu.metering import spool_drain
 from jangbu.metering.locked_balances import LockedBalances
 from jangbu.metering.meter import Metering
 from jangbu.storage.database import Database
+from tests.faults.proxy import LossyProxy, lossy_proxy
 from tests.faults.waiting import become
 from tests.metering.outage import (
     GRANT,
@@ -198,6 +201,7 @@ async def test_what_waits_in_the_spool_for_it_keeps_nothing_from_draining_that_c
         spooling = metering.spooling
         assert spooling is not None
         end = telemetry.subscribe(lambda event, _: told.append(event), "spool.began", "spool.ended")
+        spooling.telling.every_seconds = 0
         lee = new_call("lee")
         await hold(metering, lee)
         async with locked_by_hand(chosen, "kim"):
@@ -209,17 +213,28 @@ async def test_what_waits_in_the_spool_for_it_keeps_nothing_from_draining_that_c
             await settle(metering, lee, answer(1000))
             await become(lambda: has_recorded(metering, 1))
             assert (await spooling.backlog()).waiting == 600
-            assert told == ["spool.began"]
+            await become(lambda: is_told(told, "spool.began"))
         await become(lambda: is_drained(metering))
         assert len(await recorded(metering)) == 601
         assert (await metering.accounts.balance("kim")).used == 600 * 450
-        await become(lambda: has_ended(told))
+        await become(lambda: is_told(told, "spool.began", "spool.ended"))
         end()
         await check_book(metering, chosen.project)
 
 
-async def has_ended(told: list[str]) -> bool:
-    return told == ["spool.began", "spool.ended"]
+async def is_told(told: list[str], *events: str) -> bool:
+    return told == list(events)
+
+
+async def test_a_record_that_waits_for_it_for_a_moment_raises_no_alarm(settings: Settings) -> None:
+    told: list[str] = []
+    end = telemetry.subscribe(lambda event, _: told.append(event), "spool.kept", "spool.began")
+    async with opened(settings, "kim") as metering, asyncio.timeout(WATCHDOG_SECONDS):
+        async with locked_by_hand(settings, "kim"):
+            await metering.record("kim", "chat", answer(1))
+        await become(lambda: is_drained(metering))
+    end()
+    assert told == ["spool.kept"]
 
 
 async def test_a_call_whose_caller_leaves_while_its_balance_is_locked_holds_nothing(settings: Settings) -> None:
@@ -263,6 +278,78 @@ async def in_turns(settings: Settings, user: str) -> None:
     while True:
         async with locked_by_hand(settings, user):
             await asyncio.sleep(0.1)
+
+
+async def test_a_machine_that_vanishes_meanwhile_does_not_keep_it_locked(settings: Settings, tmp_path: Path) -> None:
+    assert settings.database_url is not None
+    folder = tmp_path / "proxy"
+    folder.mkdir()
+    async with lossy_proxy(settings.database_url.get_secret_value(), folder) as (address, proxy):
+        behind = {"database_url": Settings.load(database_url=address).database_url, "hold_wait_seconds_max": 3}
+        async with opened(settings.model_copy(update=behind), "kim") as metering, asyncio.timeout(WATCHDOG_SECONDS):
+            async with locked_by_hand(settings, "kim"):
+                holding = asyncio.create_task(hold(metering, new_call("kim")))
+                await become(lambda: is_noted(metering.holds.locked, metering.accounts.id_of("kim")))
+                proxy.machines += 1
+            await asyncio.gather(holding, return_exceptions=True)
+            await become(lambda: is_taken(metering))
+
+
+async def test_a_hold_that_was_taken_unheard_and_is_locked_then_is_given_back(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """Its acknowledgement is lost, and the next attempt finds the balance locked."""
+    assert settings.database_url is not None
+    folder = tmp_path / "proxy"
+    folder.mkdir()
+    async with lossy_proxy(settings.database_url.get_secret_value(), folder) as (address, proxy):
+        behind = {"database_url": Settings.load(database_url=address).database_url, "hold_wait_seconds_max": 4}
+        async with opened(settings.model_copy(update=behind), "kim") as metering, asyncio.timeout(WATCHDOG_SECONDS):
+            await settle_of(metering, "kim", 0)
+            call = new_call("kim")
+            proxy.swallow_answers_after, proxy.refuses_from_then_on = call.id.bytes, True
+            holding = asyncio.create_task(hold(metering, call))
+            await become(lambda: is_swallowed(proxy))
+            async with locked_by_hand(settings, "kim"):
+                proxy.refuses = False
+                with pytest.raises(HoldInDoubt):
+                    await holding
+            await become(lambda: has_holds(metering, [("released", 1000)]))
+
+
+async def is_swallowed(proxy: LossyProxy) -> bool:
+    return proxy.swallowed == 1
+
+
+async def test_what_is_sent_again_waits_until_it_is_free_and_else_says_so(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = settings.model_copy(update={"spool_every_record": True, "spool_after_seconds": 20})
+    async with opened(chosen, "kim", "lee") as metering, asyncio.timeout(WATCHDOG_SECONDS):
+        assert metering.spooling is not None
+        for number, user in enumerate(("kim", "lee")):
+            await settle_of(metering, user, number)
+        async with locked_by_hand(chosen, "kim"):
+            sending = asyncio.create_task(metering.spooling.record_again())
+            await become(lambda: is_noted(metering.holds.locked, metering.accounts.id_of("kim")))
+            assert not sending.done()
+        assert await sending == 2
+        monkeypatch.setattr(spool_drain, "_LOCKED_SECONDS", 0)
+        async with locked_by_hand(chosen, "kim"):
+            with pytest.raises(BalanceLocked):
+                await metering.spooling.record_again()
+
+
+async def test_a_role_whose_statements_end_sooner_gives_a_lock_up_too(settings: Settings) -> None:
+    assert settings.database_url is not None
+    dsn = settings.database_url.get_secret_value() + "&options=-c%20statement_timeout%3D700"
+    chosen = settings.model_copy(update={"database_url": Settings.load(database_url=dsn).database_url})
+    async with opened(chosen, "kim", "lee") as metering, asyncio.timeout(WATCHDOG_SECONDS):
+        async with locked_by_hand(settings, "kim"):
+            waiting = asyncio.create_task(hold(metering, new_call("kim")))
+            await become(lambda: is_noted(metering.holds.locked, metering.accounts.id_of("kim")))
+            await hold(metering, new_call("lee"))
+        await waiting
 
 
 async def test_another_lock_than_a_balances_is_waited_for(database: Database) -> None:

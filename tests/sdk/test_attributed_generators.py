@@ -1,16 +1,23 @@
 """Generator functions that are decorated: each step is inside the block, and what their reader does is not."""
 
 import asyncio
+import gc
 import inspect
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from contextvars import copy_context
+from typing import Any, cast
 
 import pytest
 
 from jangbu.errors import InvalidMetadata
 from jangbu.sdk.attribution import attribute, bind, current
+
+
+class Unexpected(Exception):
+    """Of a class that can be watched while it is alive."""
 
 
 def payer() -> str | None:
@@ -278,6 +285,26 @@ def test_an_error_of_the_generator_and_one_that_it_lets_through_reach_the_reader
     with pytest.raises(LookupError):
         steps.throw(LookupError())
     assert payer() is None
+
+
+def test_an_error_that_passes_through_is_not_kept_alive_by_it() -> None:
+    @attribute(user="minji")
+    def pieces() -> Iterator[int]:
+        yield 1
+
+    def thrown(steps: Generator[int, Any, Any]) -> "weakref.ref[BaseException]":
+        error = Unexpected()
+        with suppress(Unexpected):
+            steps.throw(error)
+        return weakref.ref(error)
+
+    steps = cast("Generator[int, Any, Any]", pieces())
+    next(steps)
+    gc.disable()
+    try:
+        assert thrown(steps)() is None
+    finally:
+        gc.enable()
 
 
 async def test_bound_generator_functions_bring_their_payer() -> None:

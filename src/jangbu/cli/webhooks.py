@@ -13,7 +13,7 @@ from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import call_id, whole_number
 from jangbu.errors import InvalidInput
-from jangbu.metering.alert_facts import alert_state, event_facts
+from jangbu.metering.alert_facts import event_facts, event_state
 
 if TYPE_CHECKING:
     from jangbu.domain.webhooks import EventKind
@@ -129,7 +129,7 @@ def _cells(row: "EventRow") -> tuple[str, ...]:
         shown_moment(row.event.created_at),
         row.event.kind.value,
         row.event.user,
-        alert_state(row),
+        event_state(row),
         f"{row.attempts:,}",
         row.error or "",
         ", ".join(f"{name} {_said(value)}" for name, value in row.event.facts.items()),

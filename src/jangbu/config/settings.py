@@ -84,7 +84,8 @@ class Settings(BaseSettings):
     hold_wait_seconds_max: int = Field(
         5,
         ge=1,
-        description="How long a call may wait for its key or its hold until it is refused, while the database is away",
+        description="How long a call may wait for its key or its hold until it is refused, while the database is away"
+        " or others keep the balance locked",
     )
     hold_seconds: int = Field(900, ge=10, description="How long a hold may stay open before it is called unknown")
     verify_seconds: int = Field(

@@ -14,6 +14,7 @@ __all__ = [
     "alert_state",
     "channel_facts",
     "event_facts",
+    "event_state",
     "finding_facts",
     "finding_state",
     "mute_facts",
@@ -50,7 +51,7 @@ def event_facts(row: "EventRow") -> dict[str, object]:
         "type": event.kind,
         "created_at": event.created_at,
         "data": {"user": event.user, **event.facts},
-        "state": alert_state(row),
+        "state": event_state(row),
         "attempts": row.attempts,
         "error": row.error,
         "delivered_at": row.delivered_at,
@@ -58,12 +59,18 @@ def event_facts(row: "EventRow") -> dict[str, object]:
     }
 
 
-def alert_state(row: "AlertRow | EventRow") -> str:
-    """Tell whether an alert, or an event, arrived."""
+def alert_state(row: "AlertRow") -> str:
+    """Tell whether an alert arrived. One that nobody tried to send in its time had no channel but the log."""
+    if row.delivered_at is None and row.muted_at is not None:
+        return "muted"
+    state = event_state(row)
+    return "logged" if state == "given_up" and not row.attempts else state
+
+
+def event_state(row: "AlertRow | EventRow") -> str:
+    """Tell whether an event, or an alert, arrived."""
     if row.delivered_at is not None:
         return "delivered"
-    if getattr(row, "muted_at", None) is not None:
-        return "muted"
     return "waiting" if row.given_up_at is None else "given_up"
 
 

@@ -12,11 +12,11 @@ from jangbu.errors import BalanceLocked, InvalidInput
 from jangbu.metering.drafts import other_answer
 from jangbu.metering.first_records import first_record, id_on_its_own
 from jangbu.metering.flushing import Flushing, flush_or_halve
-from jangbu.metering.locked_balances import LockedBalances
+from jangbu.metering.locked_balances import LockedBalances, locked_balance
 from jangbu.metering.retention import dropped_by_retention
 from jangbu.metering.retry import repeated
 from jangbu.metering.spool import Spooled, SpooledEnd, SpooledUsage
-from jangbu.metering.spool_drain import Fate
+from jangbu.metering.spool_drain import Fate, account_of
 from jangbu.storage import entries, holds
 from jangbu.storage.database import Database
 from jangbu.storage.failures import is_of_one_row, translated
@@ -73,7 +73,7 @@ class Draining:
         released = list({each.hold: each for each in ends if not each.is_unknown}.values())
         if not released:
             return {}
-        told = await self._locked.passed_over(released, lambda end: end.account_id, self._release)
+        told = await self._locked.passed_over(released, account_of, self._release)
         return {end.hold: each for end, each in zip(released, told, strict=True) if isinstance(each, BalanceLocked)}
 
     async def _release(self, ends: Sequence[SpooledEnd]) -> Sequence[bool]:
@@ -90,7 +90,9 @@ class Draining:
             if len(spooled) == 1:
                 return [error.message]
             return [reason for each in spooled for reason in await self._record([each])]
-        found = [await self._numbered(each) for each in spooled]
+        found = [
+            locked_balance() if account_of(each) in self._locked else await self._numbered(each) for each in spooled
+        ]
         reasons: dict[int, Fate] = {index: each for index, each in enumerate(found) if not isinstance(each, _Numbered)}
         numbered = {index: each for index, each in enumerate(found) if isinstance(each, _Numbered)}
         ordered = sorted(numbered, key=lambda index: spooled[index].project)
@@ -98,7 +100,7 @@ class Draining:
             reasons |= await self._of_project(project, {index: numbered[index] for index in indexes})
         return [reasons[index] for index in range(len(spooled))]
 
-    async def _numbered(self, spooled: SpooledUsage) -> _Numbered | str | None:
+    async def _numbered(self, spooled: SpooledUsage) -> _Numbered | Fate:
         """Give a record as it is written, or what became of it already: None where the database had it, or why not."""
         row = spooled.row._replace(service_id=self._services[spooled.service], model_id=self._models[spooled.model])
         claim = spooled.claim

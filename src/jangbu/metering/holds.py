@@ -1,5 +1,6 @@
 """Holds: taken before a call, so that nobody spends what they do not have."""
 
+import asyncio
 import os
 import socket
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from jangbu.metering.locked_balances import LockedBalances
 from jangbu.metering.retry import repeated
 from jangbu.storage import holds
 from jangbu.storage.database import Database
-from jangbu.storage.failures import translated
+from jangbu.storage.failures import gave_up_lock, translated
 from jangbu.storage.holds import ANY, HoldAnswer, HoldRequest, HoldRow, Which
 
 _BATCH_MAX = 64
@@ -183,29 +184,45 @@ class Holds:
 
     async def _when_free(self, queue: GroupCommit[Item, Result], item: Item, account: UUID, seconds: int) -> Result:
         """Submit an item, again when the account's balance is free where it was locked. Raises BalanceLocked."""
+        since: float | None = None
         while True:
             try:
                 return await queue.submit(item, account)
             except BalanceLocked:
-                await self.locked.freed(account, seconds=seconds)
+                since = asyncio.get_running_loop().time() if since is None else since
+                await self.locked.freed(account, since=since, seconds=seconds)
 
-    async def _take_batch(self, requests: Sequence[HoldRequest], _lane: int) -> Sequence[HoldAnswer | BalanceLocked]:
-        was_sent = False
+    async def _take_batch(
+        self, requests: Sequence[HoldRequest], _lane: int
+    ) -> Sequence[HoldAnswer | DatabaseUnreachable]:
+        in_doubt: list[HoldRequest] = []
 
         async def take(free: Sequence[HoldRequest]) -> Sequence[HoldAnswer]:
-            nonlocal was_sent
             async with self._database.connection() as connection:
-                was_sent = True
-                return await holds.take(
-                    connection, free, owner=self._owner, seconds=self._hold_seconds, may_have_left=True
-                )
+                try:
+                    return await holds.take(
+                        connection, free, owner=self._owner, seconds=self._hold_seconds, may_have_left=True
+                    )
+                except BaseException as error:
+                    if not gave_up_lock(error):
+                        in_doubt.extend(free)
+                    raise
 
         try:
-            return await self.absence.outlasted("holds", lambda: self.locked.passed_over(requests, account_of, take))
+            answers = await self.absence.outlasted("holds", lambda: self.locked.passed_over(requests, account_of, take))
         except DatabaseUnreachable as error:
-            if not was_sent:
+            if not in_doubt:
                 raise
             raise HoldInDoubt(error.message, hint=error.hint) from error.__cause__
+        if not in_doubt:
+            return answers
+        # What an earlier attempt may have taken, and is locked now, is told like what nobody answered for.
+        return [
+            HoldInDoubt(answer.message, hint=answer.hint)
+            if isinstance(answer, BalanceLocked) and request in in_doubt
+            else answer
+            for request, answer in zip(requests, answers, strict=True)
+        ]
 
     async def _release_batch(self, releases: Sequence[_End], _lane: int) -> Sequence[bool | BalanceLocked]:
         async def release(free: Sequence[_End]) -> Sequence[bool]:

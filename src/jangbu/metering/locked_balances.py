@@ -4,7 +4,7 @@ What others need is written in the same batches, so a batch goes on without thos
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
@@ -16,9 +16,12 @@ from jangbu.storage import accounts
 from jangbu.storage.database import Database
 from jangbu.storage.failures import gave_up_lock
 
-__all__ = ["LockedBalances"]
+__all__ = ["LockedBalances", "locked_balance"]
 
 _PAUSE_SECONDS = 0.05
+_PAUSE_MOST_SECONDS = 1.0
+_LOOK_SECONDS = 5
+"""How long a look may take: its connection may lead to a machine that is gone."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -35,14 +38,14 @@ class _Lock:
 class LockedBalances:
     """Knows whose balances are locked, and finds out when they are free again. Belongs to one event loop.
 
-    ``on_free`` is called each time that one is free.
+    ``on_free`` is told of those that are free again.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._locks: dict[UUID, _Lock] = {}
         self._following: asyncio.Task[None] | None = None
-        self.on_free: Callable[[], None] = _nobody
+        self.on_free: Callable[[Collection[UUID]], None] = _nobody
 
     def __contains__(self, account: UUID) -> bool:
         """Tell whether an account's balance was locked when it was last looked at."""
@@ -75,16 +78,18 @@ class LockedBalances:
                 if len(free) == len(items):
                     return results
                 told = iter(results)
-                return [_locked() if account_of(each) in locked else next(told) for each in items]
+                return [locked_balance() if account_of(each) in locked else next(told) for each in items]
 
-    async def freed(self, account: UUID, *, seconds: float) -> None:
-        """Wait until an account's balance is free. Raises BalanceLocked where it has been locked for so long."""
+    async def freed(self, account: UUID, *, since: float, seconds: float) -> None:
+        """Wait until an account's balance is free. Raises BalanceLocked where it has been locked, or whoever asks has
+        waited since a moment of the loop's clock, for so long.
+        """
         lock = self._locks.get(account)
         if lock is None:
             return
-        left = lock.since + seconds - asyncio.get_running_loop().time()
+        left = min(lock.since, since) + seconds - asyncio.get_running_loop().time()
         if left <= 0 or not await has_ended(lock.freed, seconds=left):
-            raise _locked()
+            raise locked_balance()
 
     async def close(self) -> None:
         """Look no more."""
@@ -115,32 +120,40 @@ class LockedBalances:
         Each time one lock is stood in line for: its end is heard of at once, and where others take short turns, whoever
         only looks in now and then never finds it free.
         """
+        pause = _PAUSE_SECONDS
         while self._locks:
-            asked = tuple(self._locks)
             try:
-                self._let_go(set(asked) - await accounts.locked(self._database, asked))
-                if first := next(iter(self._locks), None):
-                    self._locks[first] = self._locks.pop(first)
-                    await accounts.wait_for(self._database, first)
-                    self._let_go((first,))
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._look_again()
+                pause = _PAUSE_SECONDS
             except Exception as error:
                 if not gave_up_lock(error):
-                    await asyncio.sleep(_PAUSE_SECONDS)
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, _PAUSE_MOST_SECONDS)
 
-    def _let_go(self, ids: Iterable[UUID]) -> None:
-        freed = [self._locks.pop(account).freed for account in ids]
-        for each in freed:
-            each.set_result(None)
-        if freed:
-            telemetry.emit("balances.freed", number=len(freed))
-            self.on_free()
+    async def _look_again(self) -> None:
+        asked = tuple(self._locks)
+        self._let_go(set(asked) - await accounts.locked(self._database, asked))
+        if first := next(iter(self._locks), None):
+            self._locks[first] = self._locks.pop(first)
+            await accounts.wait_for(self._database, first)
+            self._let_go((first,))
+
+    def _let_go(self, ids: Collection[UUID]) -> None:
+        if not ids:
+            return
+        for account in ids:
+            self._locks.pop(account).freed.set_result(None)
+        telemetry.emit("balances.freed", number=len(ids))
+        self.on_free(ids)
 
 
-def _locked() -> BalanceLocked:
+def locked_balance() -> BalanceLocked:
+    """Say that a balance is locked."""
     return BalanceLocked(
         "the user's balance is locked by another transaction", hint="end it: pg_stat_activity shows who it is"
     )
 
 
-def _nobody() -> None:
+def _nobody(_ids: Collection[UUID]) -> None:
     """Tell nobody."""

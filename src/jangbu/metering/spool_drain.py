@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from uuid import UUID
 
 from jangbu import telemetry
 from jangbu.errors import BalanceLocked, InvalidInput
@@ -12,7 +13,7 @@ from jangbu.metering.spool import Record, Spool, Spooled, SpooledUsage, decode_r
 from jangbu.metering.spool.disk import Disk
 from jangbu.metering.spool.recovery import QUARANTINE, aside_name, set_aside_in
 
-__all__ = ["Fate", "Write", "drain", "drain_again"]
+__all__ = ["Fate", "Write", "account_of", "drain", "drain_again"]
 
 Fate = str | BalanceLocked | None
 """What became of what was spooled: None where the database has it, why it never will, or that it has to wait."""
@@ -21,21 +22,25 @@ Write = Callable[[Sequence[Spooled]], Awaitable[Sequence[Fate]]]
 """Records what was spooled; gives the fate of each. Raises what the database raises: nothing is known then."""
 
 _BATCH_MAX = 256
+_LOCKED_SECONDS = 30
+_LOCKED_PAUSE_SECONDS = 0.2
 _NEVER = datetime.fromtimestamp(0, UTC)
 """When a record was spooled of which that is not kept."""
 
 
-async def drain(spool: Spool, write: Write, passed_over: set[int], answered: Callable[[], None] = lambda: None) -> int:
+async def drain(
+    spool: Spool, write: Write, passed_over: dict[int, UUID], answered: Callable[[], None] = lambda: None
+) -> int:
     """Have the database record all that waits, but for those that are ``passed_over``, and give how many records that
-    were. To these are added those whose balance is locked. ``answered`` is told of each batch.
+    were. To these are added those whose balance is locked, with their accounts. ``answered`` is told of each batch.
 
     Raises what ``write`` raises; what was written until then is noted.
     """
     drained = 0
     while records := await asyncio.to_thread(spool.pending, _BATCH_MAX, passed_over=passed_over):
-        fates = await _drain_batch(spool, records, write)
-        drained += sum(fate is None for fate in fates.values())
-        passed_over.update(sequence for sequence, fate in fates.items() if isinstance(fate, BalanceLocked))
+        written, locked = await _drain_batch(spool, records, write)
+        drained += written
+        passed_over.update(locked)
         answered()
     if drained:
         telemetry.emit("spool.drained", records=drained)
@@ -65,26 +70,46 @@ async def drain_again(directory: Path, write: Write, disk: Disk) -> int:
 
 
 async def _recorded(records: Sequence[Record], write: Write) -> list[Record]:
-    """Write records; give those that the database has."""
-    readable, _ = _decoded(records)
-    fates = await write([spooled for _, spooled in readable])
-    return [record for (record, _), fate in zip(readable, fates, strict=True) if fate is None]
+    """Write records; give those that the database has. Nobody else sends them, so balances that are locked are waited
+    for. Raises BalanceLocked.
+    """
+    left, _ = _decoded(records)
+    recorded: list[Record] = []
+    deadline = asyncio.get_running_loop().time() + _LOCKED_SECONDS
+    while left:
+        fates = await write([spooled for _, spooled in left])
+        recorded += [record for (record, _), fate in zip(left, fates, strict=True) if fate is None]
+        locked = [fate for fate in fates if isinstance(fate, BalanceLocked)]
+        if locked and asyncio.get_running_loop().time() >= deadline:
+            raise locked[0]
+        left = [each for each, fate in zip(left, fates, strict=True) if isinstance(fate, BalanceLocked)]
+        if left:
+            await asyncio.sleep(_LOCKED_PAUSE_SECONDS)
+    return recorded
 
 
 def _next_batch(records: Iterator[Record]) -> list[Record]:
     return list(islice(records, _BATCH_MAX))
 
 
-async def _drain_batch(spool: Spool, records: Sequence[Record], write: Write) -> dict[int, Fate]:
-    """Write a batch and note what became of each; give, by their sequences, the fates of those that can be read."""
+async def _drain_batch(spool: Spool, records: Sequence[Record], write: Write) -> tuple[int, dict[int, UUID]]:
+    """Write a batch and note what became of each; give how many the database has, and the accounts of those that wait
+    for their balance, by their sequences.
+    """
     readable, poisonous = _decoded(records)
     fates = await write([spooled for _, spooled in readable])
+    done: list[int] = []
+    locked: dict[int, UUID] = {}
     for (record, spooled), fate in zip(readable, fates, strict=True):
-        if isinstance(fate, str):
-            poisonous.append((record, fate))
-            _tell_lost(spooled)
-    told = {record.sequence: fate for (record, _), fate in zip(readable, fates, strict=True)}
-    await asyncio.to_thread(spool.note_committed, [sequence for sequence, fate in told.items() if fate is None])
+        match fate:
+            case None:
+                done.append(record.sequence)
+            case BalanceLocked():
+                locked[record.sequence] = account_of(spooled)
+            case str(reason):
+                poisonous.append((record, reason))
+                _tell_lost(spooled)
+    await asyncio.to_thread(spool.note_committed, done)
     for record, reason in poisonous:
         await asyncio.to_thread(spool.set_aside, record.sequence, reason)
         telemetry.warn(
@@ -93,7 +118,12 @@ async def _drain_batch(spool: Spool, records: Sequence[Record], write: Write) ->
             directory=str(spool.directory),
             reason=reason,
         )
-    return told
+    return len(done), locked
+
+
+def account_of(spooled: Spooled) -> UUID:
+    """Give whose balance what was spooled moves."""
+    return spooled.row.account_id if isinstance(spooled, SpooledUsage) else spooled.account_id
 
 
 def _tell_lost(spooled: Spooled) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import os
 import random
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,8 +97,8 @@ class Spooling:
         self._work = asyncio.Event()
         self._absence = absence or Absence(after_seconds)
         self._absence.asks = self._work.set
-        self._passed_over: set[int] = set()
-        """What waits for balances that are locked."""
+        self._passed_over: dict[int, UUID] = {}
+        """What waits for balances that are locked, and whose these are."""
         self._task: asyncio.Task[None] | None = None
         self.copies = SpoolCopies(lambda: self._own, self._work.set, self._tell_waiting)
         self._keeping = GroupCommit[_Group, Sequence[Kept]](
@@ -158,7 +158,7 @@ class Spooling:
                 telemetry.warn("spool.unusable", str(error), directory=str(directory))
                 continue
             try:
-                drained += await self._drain(spool, set())
+                drained += await self._drain(spool, {})
                 if not (await asyncio.to_thread(spool.status)).waiting:
                     self._looked_through.note(directory)
             finally:
@@ -182,9 +182,10 @@ class Spooling:
         """
         return 0 if self._own is None else await self._drain(self._own, self._passed_over)
 
-    def drain_anew(self) -> None:
-        """Drain also what was passed over: a balance is free."""
-        self._passed_over = set()
+    def drain_anew(self, freed: Collection[UUID]) -> None:
+        """Drain also what was passed over for balances that are free now."""
+        # A drain that is under way goes on with the former one, and whatever it adds there is looked at again.
+        self._passed_over = {each: account for each, account in self._passed_over.items() if account not in freed}
         self._work.set()
 
     def start(self) -> None:
@@ -230,7 +231,7 @@ class Spooling:
                     await self._tidy_up()
             except Exception as error:
                 self._work.set()
-                self.telling.lasts(error)
+                self.telling.failed(error)
                 await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 - nobody has to guess it
                 wait = min(2 * wait, _WAIT_MOST_SECONDS)
 
@@ -240,7 +241,7 @@ class Spooling:
         self.rooms.forget_old()
         await self.adopt()
 
-    async def _drain(self, spool: Spool, passed_over: set[int]) -> int:
+    async def _drain(self, spool: Spool, passed_over: dict[int, UUID]) -> int:
         async with self._draining:
             drained = await drain(spool, self._write, passed_over, self._absence.end)
         self.drained += drained
@@ -270,11 +271,11 @@ class Spooling:
         if number:
             telemetry.emit("spool.kept", records=number)
             self._work.set()
-            self.telling.began()
+            self.telling.kept(is_away=self.is_away)
 
     def _tell_drained(self) -> None:
         if self._passed_over:
-            self.telling.lasts("other transactions keep their balances locked")
+            self.telling.locked()
         else:
             self.telling.ended()
 

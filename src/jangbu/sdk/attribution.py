@@ -8,7 +8,8 @@ made by ``bind``. A stream keeps the attribution of the moment in which it was a
 A generator function that is decorated, such as the body of a response that is streamed, runs each of its steps inside
 its block, whichever task or thread makes them; what its reader does in between is outside. What the block leaves out it
 inherits where the first step is made, which a web framework does when the route's own blocks are over: name the user in
-the decorator, or ``bind`` the function where the user is known.
+the decorator, or ``bind`` the function where the user is known. A plain function that returns a generator has left its
+block by then: decorate the generator function itself.
 """
 
 import functools
@@ -193,6 +194,9 @@ def _stepped(block: _Steps, generator: Generator[Any, Any, Any]) -> Generator[An
                 piece = step(given)
             except StopIteration as end:
                 return end.value
+            finally:
+                # An exception that passes through would else be kept by this frame, which it names.
+                given = None
         step, given = generator.send, None
         try:
             given = yield piece
@@ -220,6 +224,8 @@ def _awaited_stepped(
                     piece = await step(given)
                 except StopAsyncIteration:
                     return
+                finally:
+                    given = None
             step, given = generator.asend, None
             try:
                 given = yield piece

@@ -61,6 +61,8 @@ class Database:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
+        self._asks_by = "write_try"
+        """The statement by which the server is asked whether it takes writes."""
 
     @classmethod
     async def connect(cls, dsn: str, *, size: int = 6, prepared_statements: bool = True, writes: bool = False) -> Self:
@@ -147,9 +149,11 @@ class Database:
         with translated():
             async with self.connection() as connection:
                 try:
-                    found = await connection.fetchrow(statement("write_try"))
+                    found = await connection.fetchrow(statement(self._asks_by))
                 except (asyncpg.InsufficientPrivilegeError, asyncpg.ConfigurationLimitExceededError):
-                    found = await connection.fetchrow(statement("clock_of_writes"))
+                    # Each refusal is a line in the server's log.
+                    self._asks_by = "clock_of_writes"
+                    found = await connection.fetchrow(statement(self._asks_by))
         _require_writable(found)
 
     async def now(self) -> datetime:

@@ -83,8 +83,10 @@ def lacks_lock(error: BaseException) -> bool:
 
 
 def gave_up_lock(error: BaseException) -> bool:
-    """Tell whether a statement waited for a lock for as long as one may (session_prepare)."""
-    return isinstance(_told_by_driver(error), asyncpg.LockNotAvailableError)
+    """Tell whether a statement may have waited for a lock for as long as one may: by session_prepare, or by the role's
+    own statement_timeout where that is shorter.
+    """
+    return isinstance(_told_by_driver(error), asyncpg.LockNotAvailableError | asyncpg.QueryCanceledError)
 
 
 def _told_by_driver(error: BaseException) -> BaseException | None:

@@ -10,7 +10,7 @@ from jangbu.dashboard.fields import chosen_of, id_of, place_of, placed
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OPERATIONS, READERS, Action, Page
 from jangbu.domain.webhooks import EventKind, EventState
-from jangbu.metering.alert_facts import alert_state
+from jangbu.metering.alert_facts import event_state
 from jangbu.storage.webhooks import EventRow
 
 __all__ = ["PAGE"]
@@ -33,7 +33,7 @@ async def show(look: Look) -> Mapping[str, Any]:
     )
     last = found[_SHOWN - 1] if len(found) > _SHOWN else None
     return {
-        "events": [(row, alert_state(row), _sent(row)) for row in found[:_SHOWN]],
+        "events": [(row, event_state(row), _sent(row)) for row in found[:_SHOWN]],
         "next": None if last is None else placed(last.event.created_at, last.event.id),
         "standing": await webhooks.standing(),
         "is_told": webhooks.is_told,

@@ -174,9 +174,9 @@ class Spool:
         """Give up to so many records that the database is not known to have, oldest first, but for some."""
         with self._writing:
             self._note_settled()
-            others = {*self._to_set_aside, *self.copies.under_way(), *passed_over}
+            others = self._to_set_aside.keys() | self.copies.under_way()
             while True:
-                waiting = (each for each in self._store.waiting if each not in others)
+                waiting = (each for each in self._store.waiting if each not in others and each not in passed_over)
                 chosen = tuple(islice(waiting, limit))
                 found = [record for sequence in chosen if (record := self._store.read(sequence)) is not None]
                 # Those that cannot be read wait no more.

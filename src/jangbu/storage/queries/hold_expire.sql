@@ -1,8 +1,7 @@
 -- Ends holds whose time is up, by the database's clock. Where a call may have left, nobody knows the outcome: the hold
 -- becomes unknown and stays held. Where none can have left, it is given back. A hold whose usage is recorded was
 -- settled by somebody else: it goes. A finding that was closed before is opened again. Balances are locked first and in
--- order, as everywhere; one that is locked by others just now is left for the next time, so that it keeps no other's
--- holds from ending.
+-- order, as everywhere; one that others have locked just now is left for the next time.
 WITH due AS (
     SELECT
         h.account_id,
