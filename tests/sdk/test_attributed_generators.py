@@ -292,11 +292,14 @@ def test_an_error_that_passes_through_is_not_kept_alive_by_it() -> None:
     def pieces() -> Iterator[int]:
         yield 1
 
-    def thrown(steps: Generator[int, Any, Any]) -> "weakref.ref[BaseException]":
+    def thrown(steps: Generator[int, Any, Any]) -> "weakref.ref[Unexpected]":
         error = Unexpected()
         with suppress(Unexpected):
             steps.throw(error)
-        return weakref.ref(error)
+        watched = weakref.ref(error)
+        # What was raised here names this frame, too.
+        del error
+        return watched
 
     steps = cast("Generator[int, Any, Any]", pieces())
     next(steps)
