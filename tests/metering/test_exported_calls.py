@@ -7,10 +7,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from jangbu.errors import InvalidInput
 from jangbu.metering import exports
 from jangbu.metering.exports import Column, Format, Kind, Table, written
 from jangbu.metering.exports.tables import Page
-from jangbu.metering.log_search import Sought, sought
+from jangbu.metering.log_search import Sought, Tag, sought
 from jangbu.metering.snapshots import ALL_TIME, Span, snapshot
 from jangbu.storage import exports as storage
 from jangbu.storage.database import Database
@@ -92,3 +93,13 @@ async def test_a_parquet_file_begins_before_any_of_its_rows() -> None:
     pieces = written(table, Format.PARQUET)
     assert (await anext(pieces), read) == (b"PAR1", 0)
     assert b"".join([piece async for piece in pieces]).endswith(b"PAR1")
+
+
+@pytest.mark.parametrize("text", ["", "\udcff"])
+def test_what_no_call_bears_is_refused_wherever_it_is_asked_for(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        Sought(service=text)
+    with pytest.raises(InvalidInput):
+        Sought(model=text)
+    with pytest.raises(InvalidInput):
+        Tag.of(text)
