@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow.parquet
@@ -79,14 +80,34 @@ def test_each_format_is_written_to_a_file_that_is_there_whole(shop: Jangbu) -> N
     assert (shop.directory / "calls.csv").stat().st_mode & 0o777 == 0o600, "nobody else may read it"
 
 
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_a_date_is_the_first_moment_of_the_day_in_the_zone_that_times_are_in(shop: Jangbu, zone: str) -> None:
+    """At any hour it is another day in one of the two than by UTC."""
+    asked = ("usage", "export", "lee", "--format", "jsonl", "--zone", zone)
+    (call,) = lines_of(shop.ok(*asked).out)
+    day = datetime.fromisoformat(call["created_at"]).date()
+    for words, found in (
+        *((("--since", f"{day}"), 1), (("--until", f"{day}"), 0)),
+        *((("--since", f"{day + timedelta(days=1)}"), 0), (("--until", f"{day + timedelta(days=1)}"), 1)),
+    ):
+        assert len(lines_of(shop.ok(*asked, *words).out)) == found, words
+
+
 def test_what_is_no_export_ends_with_2_and_writes_nothing(offline: Jangbu) -> None:
     for words in (
         *((), ("kim", "--all"), ("kim", "--status", "lost"), ("kim", "--tag", "=writing"), ("kim", "--key", "mine")),
         *(("kim", "--since", "yesterday"), ("kim", "--since", "2026-02-01", "--until", "2026-01-31")),
+        *(
+            ("kim", "--service", ""),
+            ("kim", "--model", ""),
+            ("kim", "--service", "\udcff"),
+            ("kim", "--tag", "\udcff=1"),
+        ),
         *(("kim", "--format", "xlsx"), ("kim", "--format", "jsonl", "--bom"), ("kim", "--zone", "Mars/Base")),
     ):
-        refused = offline("usage", "export", *words, "--out", "calls.csv")
-        assert (refused.code, bool(refused.error_line)) == (2, True), words
+        for asked in (("usage", "export", *words, "--out", "calls.csv"), ("usage", "calls", *words)):
+            refused = offline(*asked)
+            assert (refused.code, bool(refused.error_line)) == (2, True), asked
     assert offline("usage", "export", "kim", "--state", "late").code == 2
     assert not (offline.directory / "calls.csv").exists()
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -45,6 +46,17 @@ def test_a_plus_is_read_only_where_a_minus_might_stand() -> None:
 )
 def test_a_moment_is_read_in_its_zone(text: str, meant: datetime) -> None:
     assert moment(text, "the date") == meant
+
+
+def test_a_date_begins_by_the_clock_of_the_zone_that_is_asked_for() -> None:
+    for zone, text, meant in (
+        ("Asia/Seoul", "2027-01-31", datetime(2027, 1, 30, 15, tzinfo=UTC)),
+        ("Asia/Seoul", "2027-01-31T00:00:00Z", datetime(2027, 1, 31, tzinfo=UTC)),
+        ("America/Santiago", "2026-09-06", datetime(2026, 9, 6, 4, tzinfo=UTC)),  # its midnight is left out
+    ):
+        assert moment(text, "the date", ZoneInfo(zone)) == meant, (zone, text)
+    with pytest.raises(InvalidInput, match="the date"):
+        moment("0001-01-01", "the date", ZoneInfo("Asia/Seoul"))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from jangbu.cli.commands import command
 from jangbu.cli.figures import Everybody, Somebody, whose
 from jangbu.cli.session import Session
 from jangbu.cli.usage import usage
-from jangbu.cli.whole_files import write_pieces
+from jangbu.cli.whole_files import Out, write_pieces
 from jangbu.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -40,18 +40,18 @@ async def export(
     tag: Tagged = None,
     key: Key = None,
     how: Annotated[str, typer.Option("--format", metavar="FORMAT", help="csv, jsonl or parquet.")] = "csv",
-    zone: Annotated[str, typer.Option(metavar="ZONE", help="The time zone of times, like Asia/Seoul.")] = "UTC",
+    zone: Annotated[
+        str, typer.Option(metavar="ZONE", help="The time zone of times, and of dates that are given, like Asia/Seoul.")
+    ] = "UTC",
     bom: Annotated[bool, typer.Option("--bom", help="Begin a CSV with a byte-order mark, as Excel wants it.")] = False,
-    out: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Where to write it.", show_default="standard output")
-    ] = None,
+    out: Out = None,
 ) -> None:
     """Write calls as a file, user by user and oldest first: all, or what `usage calls` lists with these options."""
     from jangbu.domain.windows import zone_named
     from jangbu.metering.exports import begun, calls
 
     named, form, clock = whose(user, everybody), _format(how, bom=bom), zone_named(zone)
-    what, span = sought_of(service, model, status, tag, key), span_of(since, until)
+    what, span = sought_of(service, model, status, tag, key), span_of(since, until, clock)
     project = session.settings().project
     async with session.ledger() as metering:
         named = named and await metering.accounts.user_named(named)

@@ -1,6 +1,7 @@
 """Which calls are meant, as options say it: for the list of a user's calls and for their export alike."""
 
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from jangbu.metering.snapshots import Span
 
 __all__ = ["Key", "Model", "Service", "Since", "Status", "Tagged", "Until", "only", "sought_of", "span_of"]
+
+_UTC = ZoneInfo("UTC")
 
 
 def only(metavar: str, which: str) -> Any:
@@ -41,8 +44,8 @@ def sought_of(service: str | None, model: str | None, status: str | None, tag: s
     )
 
 
-def span_of(since: str | None, until: str | None) -> "Span":
-    """Read the time that is meant. Raises InvalidInput."""
+def span_of(since: str | None, until: str | None, zone: ZoneInfo = _UTC) -> "Span":
+    """Read the time that is meant; a date begins by the clock of the zone. Raises InvalidInput."""
     from jangbu.metering.snapshots import Span
 
-    return Span(*(None if text is None else moment(text, "the time") for text in (since, until)))
+    return Span(*(None if text is None else moment(text, "the time", zone) for text in (since, until)))

@@ -12,7 +12,7 @@ from jangbu.cli.accounts import User
 from jangbu.cli.commands import command
 from jangbu.cli.ledger import ledger
 from jangbu.cli.session import Session
-from jangbu.cli.whole_files import write_pieces
+from jangbu.cli.whole_files import Out, write_pieces
 from jangbu.errors import IntegrityMismatch, InvalidInput
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ async def export(
     session: Session,
     user: User,
     signed: Annotated[bool, typer.Option("--signed", help="Sign it; JANGBU_SIGNING_KEY names the key.")] = False,
-    out: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Where to write it.", show_default="standard output")
-    ] = None,
+    out: Out = None,
 ) -> None:
     """Write all of a user's entries as lines of JSON with a root, which `ledger check` checks without the database.
 

@@ -3,13 +3,15 @@
 import json
 import re
 import sys
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from jangbu.domain.moments import written_moment
+from jangbu.domain.windows import day_start
 from jangbu.errors import InvalidInput, InvalidMetadata
 
 __all__ = ["call_id", "file_bytes", "json_object", "moment", "parts_per_million", "span", "whole_number"]
@@ -17,6 +19,7 @@ __all__ = ["call_id", "file_bytes", "json_object", "moment", "parts_per_million"
 _PERCENT = re.compile(r"-?[0-9]{1,5}(?:\.[0-9]{1,4})?")
 _SPAN = re.compile(r"([0-9]{1,4})([mhd])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_UTC = ZoneInfo("UTC")
 _BIGINT_MAX = 2**63 - 1
 _NUMBER = re.compile(r"([+-]?)([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:_[0-9]{3})+)")
 
@@ -45,18 +48,18 @@ def parts_per_million(text: str) -> int:
     return int(Decimal(text.strip()) * 10_000)
 
 
-def moment(text: str, what: str) -> datetime:
-    """Read an ISO 8601 time with its zone, or a date, which means its first moment in UTC. Raises InvalidInput."""
+def moment(text: str, what: str, zone: ZoneInfo = _UTC) -> datetime:
+    """Read an ISO 8601 time with its zone, or a date: its first moment in this zone. Raises InvalidInput."""
     try:
         found = written_moment(text)
+        if not isinstance(found, datetime):
+            return day_start(found, zone)
     except ValueError:
         raise InvalidInput(
             f"{what} {text[:40]!r} is no date or time", hint="write 2027-01-31 or 2027-01-31T09:00:00Z"
         ) from None
     except OverflowError:
         raise InvalidInput(f"{what} {text[:40]!r} is out of range") from None
-    if not isinstance(found, datetime):
-        return datetime.combine(found, time(), UTC)
     if found.tzinfo is None:
         raise InvalidInput(f"{what} {text[:40]!r} has no time zone", hint="end it with Z or +09:00")
     return found

@@ -81,7 +81,7 @@ class Frame:
             marked = look.asked("bom")
             if marked is not None:
                 require_one_of((WITH_BOM,), marked)
-            return await self.streams.file(await read(look), Format(ending), bom=marked is not None)
+            return await self.streams.file(await read(look), Format(ending), request.receive, bom=marked is not None)
 
         return await self._given(page, request, f"{page.name}.{name}", send)
 
@@ -129,6 +129,8 @@ class Frame:
                 raise Barred("role_page")
             _require_readable(request)
             return await give(look)
+        except ClientDisconnect:
+            return Response(status_code=400)
         except JangbuError as error:
             return self._failed(error, look, request, page)
         except Exception as error:

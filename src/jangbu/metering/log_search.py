@@ -36,6 +36,7 @@ class Tag:
     @classmethod
     def of(cls, text: str) -> Self:
         """Read a tag as the gateway's header writes it, ``name=value``, or its name alone. Raises InvalidInput."""
+        _require_unicode(text, "tag")
         name, has_value, value = text.partition("=")
         if not name.strip() or len(text) > _TAG_LENGTH_MAX or "\x00" in text:
             raise InvalidInput(f"{text[:40]!r} is no tag", hint="write it like feature=writing, or the name alone")
@@ -57,6 +58,13 @@ class Sought:
     key: str | None = None
     """The id of the key that they came by; an empty text for those that came by none."""
 
+    def __post_init__(self) -> None:
+        for text, what in ((self.service, "service"), (self.model, "model")):
+            if text is not None:
+                _require_unicode(text, what)
+            if text == "":
+                raise InvalidInput(f"the {what} is empty", hint=f"name one, or leave {what} out for any")
+
     @property
     def is_unindexed(self) -> bool:
         """Whether it asks for what no index and no rollup knows of, so that calls are looked through for it."""
@@ -77,6 +85,14 @@ class Sought:
             and self.ending in {None, ending}
             and (self.tag is None or self.tag.has(call["tag_value"]))
         )
+
+
+def _require_unicode(text: str, what: str) -> None:
+    """Refuse bytes of a command line that are no text: no call bears them. Raises InvalidInput."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"the {what} {text[:40]!r} is no text in UTF-8") from None
 
 
 ANY_CALL = Sought()

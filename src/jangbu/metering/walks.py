@@ -32,7 +32,10 @@ async def walk(
     start: Place,
     place: str,
 ) -> AsyncGenerator[tuple[str, Sequence[Row]], None]:
-    """Give the rows of each owner in order: the first of several owners at once, the rest of a busy one alone."""
+    """Give the rows of each owner in order: the first of several owners at once, the rest of a busy one alone.
+
+    Who has none is given, too, with no rows: whoever waits learns how far the walk has come.
+    """
     async for some in owners:
         firsts: dict[UUID, list[Row]] = {}
         for row in await read(list(some), [start] * len(some), _OF_EACH):
@@ -40,7 +43,7 @@ async def walk(
         for account, user in some.items():
             rows: Sequence[Row] = firsts.get(account, ())
             limit = _OF_EACH
-            while rows:
+            while True:
                 yield user, rows
                 if len(rows) < limit:
                     break

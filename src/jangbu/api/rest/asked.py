@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from urllib.parse import unquote
 
 from fastapi import Depends, Path, Query, Request
+from starlette.types import Receive
 
 from jangbu.api.rest.bodies import Bodies
 from jangbu.api.rest.streams import Streams
@@ -32,11 +33,15 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request: the key that was shown, and the caller's own key for what is written, empty where nothing is."""
+    """One request: the key that was shown, and the caller's own key for what is written, empty where nothing is.
+
+    ``receive`` tells when its client has left.
+    """
 
     parts: Parts
     key: Key
     once: str
+    receive: Receive
 
     @property
     def ledger(self) -> Metering:

@@ -96,7 +96,7 @@ async def usage(
 
 
 async def _sent(ask: Asked, form: Form, table: Table) -> Response:
-    return await ask.parts.streams.file(shown_table(ask, table), form.how, bom=form.bom)
+    return await ask.parts.streams.file(shown_table(ask, table), form.how, ask.receive, bom=form.bom)
 
 
 def _day(text: str) -> date:

@@ -95,7 +95,7 @@ class Route(APIRoute):
             if content and self.body_field is None:
                 raise InvalidInput("nothing is sent with this", hint="leave the body empty")
             read = _Read(request, content)
-            read.state.asked = Asked(parts, key, once)
+            read.state.asked = Asked(parts, key, once, request.receive)
             with acting_as(Actor.of_key(key, current_id())):
                 response = await handle(read)
         if declared.takes_body or isinstance(response, Streamed):

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
+from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
@@ -73,10 +74,11 @@ class Streams:
         self._under_way += 1
         ending.callback(self._end)
 
-    async def file(self, table: Table, how: Format, *, bom: bool = False) -> Streamed:
+    async def file(self, table: Table, how: Format, receive: Receive, *, bom: bool = False) -> Streamed:
         """Answer with a table once its first page is there: what is wrong from the beginning is refused as everywhere.
 
-        Raises LimitReached, and what reading and writing the table raise.
+        Raises LimitReached, ClientDisconnect where nobody waits for it any more, and what reading and writing the table
+        raise.
         """
         headers = {
             "content-type": MEDIA_TYPES[how],
@@ -85,11 +87,32 @@ class Streams:
         }
         async with AsyncExitStack() as ending:
             self.begin(ending)
-            pieces = await asyncio.to_thread(written, await begun(table), how, bom=bom)
+            pieces = await asyncio.to_thread(written, await _awaited(begun(table), receive), how, bom=bom)
             return Streamed(pieces, headers, ending.pop_all())
 
     def _end(self) -> None:
         self._under_way -= 1
+
+
+async def _awaited(making: Coroutine[Any, Any, Table], receive: Receive) -> Table:
+    """Make something while its client waits for it. Raises ClientDisconnect: what nobody waits for is ended."""
+    made, left = asyncio.create_task(making), asyncio.create_task(_left(receive))
+    try:
+        await asyncio.wait((made, left), return_when=asyncio.FIRST_COMPLETED)
+        if not made.done():
+            made.add_done_callback(_ended)
+            raise ClientDisconnect
+        return made.result()
+    finally:
+        # Ended before its place is another's: a statement that is given up is under way until it is cancelled.
+        for each in (made, left):
+            each.cancel()
+        await asyncio.wait((made, left))
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _apart(pieces: AsyncIterator[bytes]) -> bytes | None:
@@ -111,7 +134,7 @@ async def _next(pieces: AsyncIterator[bytes]) -> bytes | None:
     return await anext(pieces, None)
 
 
-def _ended(made: asyncio.Task[bytes | None]) -> None:
+def _ended(made: asyncio.Task[Any]) -> None:
     """Let what is made for nobody fail without a word."""
     if not made.cancelled():
         made.exception()

@@ -28,6 +28,8 @@ def parquet(table: Table) -> AsyncIterator[bytes]:
 
 async def _pieces(table: Table) -> AsyncIterator[bytes]:
     file = _File(table)
+    # Whoever waits for a file sees that it comes: a group may take long to fill.
+    yield file.taken()
     waiting: list[tuple[Any, ...]] = []
     async for page in table.pages:
         waiting += page
@@ -50,6 +52,10 @@ class _File:
         self._sink = _Sink()
         self._writer = pq.ParquetWriter(pa.PythonFile(self._sink, mode="w"), self._schema, compression="zstd")
 
+    def taken(self) -> bytes:
+        """Give the bytes of the file since the last time."""
+        return self._sink.taken()
+
     def group(self, rows: Page) -> bytes:
         """Write a group of rows; give the bytes of the file since the last time."""
         import pyarrow as pa
@@ -57,13 +63,13 @@ class _File:
         columns = list(zip(*rows, strict=True)) if rows else [() for _ in self._schema]
         arrays = [pa.array(column, each.type) for column, each in zip(columns, self._schema, strict=True)]
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
-        return self._sink.taken()
+        return self.taken()
 
     def end(self, rows: Page) -> bytes:
         """Write the last rows and the end of the file; give the bytes since the last time."""
         written = self.group(rows)
         self._writer.close()
-        return written + self._sink.taken()
+        return written + self.taken()
 
 
 def _type(column: Column, zone: str) -> Any:

@@ -18,18 +18,19 @@ from jangbu.metering import series, tops
 from jangbu.metering.exports.tables import Column, Kind, Page, Table
 from jangbu.metering.holds import unknown_user
 from jangbu.metering.log_search import ANY_CALL, Sought
-from jangbu.metering.logs import Ending
+from jangbu.metering.logs import Ending, stretch_of
 from jangbu.metering.snapshots import ALL_TIME, EVERYTHING, Filters, Span, snapshot
 from jangbu.metering.walks import ROWS, all_owners, walk
 from jangbu.storage import accounts, exports
 from jangbu.storage.database import Database, Row
-from jangbu.storage.usage import first_id
 
 __all__ = ["AMOUNTS", "amounts_of", "calls", "entries", "parts", "usage"]
 
 _BUCKETS = 50
 _READ_MAX = 20_000
 """After how many rows a page is given, however few of them are meant: whoever waits for a file sees that it comes."""
+_ROWS_LEAST = 20
+"""For how many rows a look counts that finds fewer, or none: it takes its time, too."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 AMOUNTS = (
@@ -77,16 +78,16 @@ async def calls(
 ) -> Table:
     """Export calls of a user or of everybody in the order of users, each user's oldest first: those that are ``what``.
 
-    They are those that a list of ``what`` has. Raises NotFound for a user without an account.
+    They are those that a list of ``what`` has. What comes in meanwhile is told by when it was recorded: the time in an
+    id is the app's, whose clock may be ahead. Raises NotFound for a user without an account.
     """
     as_of = await database.now()
     owners = await _owners(database, project, user)
-    until = as_of if span.until is None else min(span.until, as_of)
-    after = UUID(int=max(0, first_id(span.since or _EPOCH).int - 1))
-    before, tag = first_id(until), None if what.tag is None else what.tag.name
+    first, before = stretch_of(span, None)
+    after, tag = UUID(int=max(0, first.int - 1)), None if what.tag is None else what.tag.name
 
     async def read(ids: Sequence[UUID], afters: Sequence[UUID], limit: int) -> Sequence[Row]:
-        return await exports.calls(database, ids, afters, before, limit, tag)
+        return await exports.calls(database, ids, afters, before, as_of, limit, tag)
 
     async def pages() -> AsyncIterator[tuple[int, Page]]:
         async for owner, rows in walk(owners, read, after, "id"):
@@ -186,7 +187,7 @@ async def _filled(pages: AsyncIterator[tuple[int, Page]]) -> AsyncIterator[Page]
     read = 0
     async for rows, page in pages:
         waiting += page
-        read += rows
+        read += max(rows, _ROWS_LEAST)
         if len(waiting) >= ROWS or read >= _READ_MAX:
             yield waiting
             waiting, read = [], 0
