@@ -41,6 +41,7 @@ GIVEN = {
     errors.IntegrityMismatch: 6,
     errors.DatabaseUnreachable: 7,
     errors.HoldInDoubt: 7,
+    errors.BalanceLocked: 7,
     errors.LedgerUnreachable: 7,
     errors.DataDirectoryInUse: 7,
     errors.DataDirectoryUnusable: 7,

@@ -43,7 +43,12 @@ def test_what_the_caller_can_mend_is_told_as_it_is(caplog: pytest.LogCaptureFixt
 
 @pytest.mark.parametrize(
     "error",
-    [errors.DatabaseUnreachable("away"), errors.HoldInDoubt("away"), errors.SpoolFull("full")],
+    [
+        errors.DatabaseUnreachable("away"),
+        errors.HoldInDoubt("away"),
+        errors.BalanceLocked("locked"),
+        errors.SpoolFull("full"),
+    ],
     ids=lambda error: type(error).__name__,
 )
 def test_a_call_that_was_not_made_because_it_could_not_be_recorded_may_be_made_again_soon(

@@ -168,7 +168,7 @@ def test_every_error_comes_back_as_what_it_was(kind: type[JangbuError]) -> None:
     found = error_of({**facts_of(kind("it went wrong", hint="do better")), "detail": "it went wrong"}, seconds=1)
     assert found.code == kind.code
     # What shares its code with the kind above it comes back as that one.
-    assert isinstance(found, kind) or kind in (errors.HoldInDoubt, errors.Overdrawn)
+    assert isinstance(found, kind) or kind in (errors.BalanceLocked, errors.HoldInDoubt, errors.Overdrawn)
     assert found.message == "it went wrong"
 
 
