@@ -84,7 +84,7 @@ async def amounts(
     reader: Reader, project: str, accounts: Sequence[UUID], start: datetime, end: datetime
 ) -> Sequence[Used]:
     """Give what each of some users used in a window; who used nothing, or is of another project, is left out."""
-    rows = await reader.rows("top_amounts", accounts, project, *_runs(start, end, with_six_hours=True))
+    rows = await reader.rows("top_amounts", accounts, project, *_runs(start, end))
     return [Used(row["account_id"], row["user_id"], amounts_of(row)) for row in rows]
 
 
@@ -133,8 +133,7 @@ async def of_user(
 ) -> Sequence[Cell]:
     """Give what one user used by service and model."""
     # A user's figures by days are of all models and services.
-    runs = _runs(start, end, with_days=False, with_six_hours=True)
-    rows = await reader.rows("breakdown_user", account, models, services, *runs)
+    rows = await reader.rows("breakdown_user", account, models, services, *_runs(start, end, by_six_hours=True))
     return [Cell(row["service"], row["model"], amounts_of(row)) for row in rows]
 
 
@@ -177,11 +176,8 @@ def _spread(row: Row) -> Spread:
     return Spread(row["service"], row["model"], row["calls"], row["half"], row["most"])
 
 
-def _runs(
-    start: datetime, end: datetime, *, with_days: bool = True, with_six_hours: bool = False
-) -> Sequence[Sequence[datetime] | datetime]:
-    """Give the runs that cover a window, the longest first, as arguments of a statement; and the window."""
-    spans = spans_of((start, end), with_days=with_days, with_six_hours=with_six_hours)
-    longest = [spans.days] * with_days + [spans.six_hours] * with_six_hours
-    runs = [*longest, spans.hours, spans.quarters, spans.minutes]
+def _runs(start: datetime, end: datetime, *, by_six_hours: bool = False) -> list[object]:
+    """Give the runs that cover a window, by days or six hours at most, as arguments of a statement; and the window."""
+    spans = spans_of((start, end), with_days=not by_six_hours, with_six_hours=by_six_hours)
+    runs = (spans.six_hours if by_six_hours else spans.days, spans.hours, spans.quarters, spans.minutes)
     return [*(times for each in runs for times in (each.firsts, each.nexts)), start, end]
