@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from jangbu.cli.values import call_id, moment
+from jangbu.cli.values import UTC_ZONE, call_id, moment
 from jangbu.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from jangbu.metering.snapshots import Span
 
 __all__ = ["Key", "Model", "Service", "Since", "Status", "Tagged", "Until", "only", "sought_of", "span_of"]
-
-_UTC = ZoneInfo("UTC")
 
 
 def only(metavar: str, which: str) -> Any:
@@ -44,7 +42,7 @@ def sought_of(service: str | None, model: str | None, status: str | None, tag: s
     )
 
 
-def span_of(since: str | None, until: str | None, zone: ZoneInfo = _UTC) -> "Span":
+def span_of(since: str | None, until: str | None, zone: ZoneInfo = UTC_ZONE) -> "Span":
     """Read the time that is meant; a date begins by the clock of the zone. Raises InvalidInput."""
     from jangbu.metering.snapshots import Span
 

@@ -14,12 +14,14 @@ from jangbu.domain.moments import written_moment
 from jangbu.domain.windows import day_start
 from jangbu.errors import InvalidInput, InvalidMetadata
 
-__all__ = ["call_id", "file_bytes", "json_object", "moment", "parts_per_million", "span", "whole_number"]
+__all__ = ["UTC_ZONE", "call_id", "file_bytes", "json_object", "moment", "parts_per_million", "span", "whole_number"]
+
+UTC_ZONE = ZoneInfo("UTC")
+"""Where a date begins that is given without a zone."""
 
 _PERCENT = re.compile(r"-?[0-9]{1,5}(?:\.[0-9]{1,4})?")
 _SPAN = re.compile(r"([0-9]{1,4})([mhd])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
-_UTC = ZoneInfo("UTC")
 _BIGINT_MAX = 2**63 - 1
 _NUMBER = re.compile(r"([+-]?)([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:_[0-9]{3})+)")
 
@@ -48,7 +50,7 @@ def parts_per_million(text: str) -> int:
     return int(Decimal(text.strip()) * 10_000)
 
 
-def moment(text: str, what: str, zone: ZoneInfo = _UTC) -> datetime:
+def moment(text: str, what: str, zone: ZoneInfo = UTC_ZONE) -> datetime:
     """Read an ISO 8601 time with its zone, or a date: its first moment in this zone. Raises InvalidInput."""
     try:
         found = written_moment(text)
