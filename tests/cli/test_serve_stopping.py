@@ -1,9 +1,11 @@
 """How the service ends: in order when it is asked once, at once when it is asked twice."""
 
+import json
 import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -95,6 +97,26 @@ def test_what_does_not_end_in_time_is_cut_and_not_given_away(
         )
         [request] = service.lines()
         assert (request["event"], request["broken_off"]) == ("request", True)
+
+
+def test_a_call_without_an_answer_is_told_so_as_google_would_and_keeps_its_hold(
+    jangbu: Jangbu, slow_gemini: FakeGemini
+) -> None:
+    slow_gemini.next("delay=30")
+    with serving(jangbu, "--log-format", "json", gemini=slow_gemini, JANGBU_STOP_SECONDS_MAX="1") as service:
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(service.ask, service.request(f"/v1beta/models/{FLASH}:generateContent", "a story"))
+            eventually(slow_gemini.requests)
+            assert service.stop() == 0
+            status, body, _ = asked.result()
+        error = json.loads(body)["error"]
+        assert (status, error["code"], error["status"]) == (502, 502, "UNAVAILABLE")
+        assert error["message"] == "the gateway stops, and the call had no answer yet; ask again"
+        used, held = service.used()
+        assert used == 0 < held, "whether it will be paid for nobody knows yet"
+        [request] = service.lines()
+        assert (request["event"], request["status"]) == ("request", 502)
+        assert "broken_off" not in request
 
 
 def test_a_service_without_calls_that_waits_for_none_ends_without_a_complaint(jangbu: Jangbu) -> None:

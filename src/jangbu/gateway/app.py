@@ -12,7 +12,7 @@ from typing import Any
 
 from jangbu import telemetry
 from jangbu.domain.keys import Key
-from jangbu.errors import DatabaseUnreachable, JangbuError, NotOffered, NotPermitted
+from jangbu.errors import DatabaseUnreachable, JangbuError, NotOffered, NotPermitted, UpstreamUnreachable
 from jangbu.gateway.bodies import ClientGone, Receive
 from jangbu.gateway.caches import create_cache
 from jangbu.gateway.client import Client, Send
@@ -60,7 +60,15 @@ class Gateway:
         call = asyncio.create_task(self._serve(scope, receive, client))
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
-        await asyncio.shield(call)
+        try:
+            await asyncio.shield(call)
+        except asyncio.CancelledError:
+            if client.has_begun:
+                raise
+            # Serving ends. What the call still has to say goes nowhere, so that its client hears one thing.
+            client.leave()
+            stopping = UpstreamUnreachable("the gateway stops, and the call had no answer yet", hint="ask again")
+            await self._refuse(Client(send, seconds=self._parts.limits.client_seconds), stopping)
 
     async def close(self, seconds: int) -> None:
         """Let the calls that are under way finish, for a while; what has not finished is ended and keeps its hold."""

@@ -63,7 +63,14 @@ class Client:
         nothing. The request's body has been read before; end the watch when the answer has passed.
         """
         self._left = left
-        return Watch(receive, self._leave)
+        return Watch(receive, self.leave)
+
+    def leave(self) -> None:
+        """Take the client for gone from now on."""
+        if not self.is_gone:
+            self.is_gone = True
+            if self._left is not None:
+                self._left()
 
     async def _pass(self, *messages: MutableMapping[str, Any]) -> None:
         if self.is_gone:
@@ -71,17 +78,11 @@ class Client:
         try:
             await in_time(self._send_all(messages), self._seconds)
         except (TimeoutError, OSError):
-            self._leave()
+            self.leave()
 
     async def _send_all(self, messages: Sequence[MutableMapping[str, Any]]) -> None:
         for message in messages:
             await self._send(message)
-
-    def _leave(self) -> None:
-        if not self.is_gone:
-            self.is_gone = True
-            if self._left is not None:
-                self._left()
 
 
 class Watch:
