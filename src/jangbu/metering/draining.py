@@ -21,11 +21,10 @@ from jangbu.storage import entries, holds
 from jangbu.storage.database import Database
 from jangbu.storage.failures import is_of_one_row, translated
 from jangbu.storage.names import Names
-from jangbu.storage.usage import Flushed, UsageRow
+from jangbu.storage.usage import WRITERS, Flushed, UsageRow
 
 __all__ = ["Draining"]
 
-_WRITERS = 64
 _REASON_LENGTH_MAX = 200
 _ATTEMPT_SECONDS = 30
 _PROBE_SECONDS = 5
@@ -46,7 +45,7 @@ class Draining:
         self._locked = locked or LockedBalances(database)
         self._services = Names(database, "service")
         self._models = Names(database, "model")
-        self._writer = int.from_bytes(os.urandom(1)) % _WRITERS
+        self._writer = int.from_bytes(os.urandom(1)) % WRITERS
 
     async def write(self, spooled: Sequence[Spooled]) -> Sequence[Fate]:
         """Record; give for each None where the database has it, else why it never will, or that its balance is locked.
