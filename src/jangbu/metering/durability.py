@@ -12,14 +12,14 @@ from uuid import UUID
 
 from jangbu import telemetry
 from jangbu.errors import BalanceLocked
-from jangbu.metering.flushing import Flush, Flushing, Write, flush_or_halve
+from jangbu.metering.flushing import Flush, Flushing, PatientFlush, flush_or_halve
 from jangbu.metering.retry import has_ended, repeated, repeated_while_reachable
 from jangbu.metering.spool import Claim, SpooledUsage, encode_record
 from jangbu.metering.spooling import Kept, Spooling
 from jangbu.storage.failures import is_of_one_row
 from jangbu.storage.usage import WRITERS, Flushed, UsageRow
 
-__all__ = ["Durability", "Known", "Named", "Outcome", "Results", "Spooled"]
+__all__ = ["Durability", "InSpool", "Known", "Named", "Outcome", "Results"]
 
 _LEFT_BEHIND_SECONDS = 2
 
@@ -35,7 +35,7 @@ class Named(NamedTuple):
     """The caller's own key, under which it is recorded once, where there is one."""
 
 
-class Spooled(NamedTuple):
+class InSpool(NamedTuple):
     """A row that is durable in the spool; what it does to the balance shows when it is drained."""
 
 
@@ -48,11 +48,11 @@ class Known(NamedTuple):
     copy: int
 
 
-Outcome = Flushed | Spooled | Known
+Outcome = Flushed | InSpool | Known
 Results = dict[UUID, Outcome | BaseException]
 """What became of rows by their ids, or the error that keeps one from being recorded."""
 
-_SPOOLED = Spooled()
+_IN_SPOOL = InSpool()
 
 
 class Durability:
@@ -93,12 +93,12 @@ class Durability:
                 _tell_not_copied(refusal, sum(isinstance(results[each.row.id], Flushed) for each in failed))
         return results
 
-    async def spool(self, records: Sequence[Named]) -> dict[UUID, Spooled | Exception]:
+    async def spool(self, records: Sequence[Named]) -> dict[UUID, InSpool | Exception]:
         """Have the spool keep rows; give what became of each."""
         assert self._spooling is not None, "there is a spool where something is for it"
         kept = await self._spooling.keep([(each.row.id, self._encoded(each)) for each in records])
         return {
-            each.row.id: _SPOOLED if failure is None else failure for each, failure in zip(records, kept, strict=True)
+            each.row.id: _IN_SPOOL if failure is None else failure for each, failure in zip(records, kept, strict=True)
         }
 
     async def close(self) -> None:
@@ -109,7 +109,7 @@ class Durability:
     async def _patiently(self, records: Sequence[Named], lane: int) -> dict[UUID, Flushed | Exception]:
         """Flush for as long as is worth while, and those whose balance is locked after the others."""
 
-        def tried(flush: Flush) -> Write:
+        def tried(flush: Flush) -> PatientFlush:
             return lambda rows: repeated("recorder", lambda: flush(rows, self._writer(lane)), seconds=self._seconds)
 
         results = await flush_or_halve([each.row for each in records], tried(self._flushing.free))
@@ -148,7 +148,7 @@ class Durability:
         if late:
             _note_late(spooling, [results[usage_id] for usage_id in late])
             spooling.copies.let_wait([known.pop(usage_id) for usage_id in late])
-            results |= dict.fromkeys(late, _SPOOLED)
+            results |= dict.fromkeys(late, _IN_SPOOL)
         results |= _told_of(known, results, spooling)
         return results
 

@@ -28,7 +28,7 @@ from jangbu.metering.keys import Keys
 from jangbu.metering.numbering import Numbering
 from jangbu.metering.people import People
 from jangbu.metering.pricing import Pricing
-from jangbu.metering.recorder import Known, Named, Recorder, Spooled
+from jangbu.metering.recorder import InSpool, Known, Named, Recorder
 from jangbu.metering.refusals import Refusals
 from jangbu.metering.resources import Resources
 from jangbu.metering.retention import dropped_by_retention
@@ -307,7 +307,7 @@ class Metering:
                 if self._watch is not None:
                     self._watch.recorded(row.account_id, outcome.available)
                 return drafts.receipt_of(draft, row, outcome)
-            case Spooled():
+            case InSpool():
                 return drafts.receipt_spooled(draft, row)
             case Flushed(has_account=False):
                 raise unknown_user(draft.user)

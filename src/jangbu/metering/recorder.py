@@ -8,7 +8,7 @@ from uuid import UUID
 
 from jangbu import telemetry
 from jangbu.errors import JangbuError, RecordingFailed, RecordRefused
-from jangbu.metering.durability import Durability, Known, Named, Outcome, Results, Spooled
+from jangbu.metering.durability import Durability, InSpool, Known, Named, Outcome, Results
 from jangbu.metering.flushing import Flushing
 from jangbu.metering.group_commit import GroupCommit
 from jangbu.metering.locked_balances import LockedBalances
@@ -17,7 +17,7 @@ from jangbu.storage.database import Database
 from jangbu.storage.failures import is_known_already, is_of_one_row, translated
 from jangbu.storage.usage import Flushed, UsageRow
 
-__all__ = ["Known", "Named", "Outcome", "Recorder", "Spooled"]
+__all__ = ["InSpool", "Known", "Named", "Outcome", "Recorder"]
 
 
 class Recorder:
@@ -50,7 +50,7 @@ class Recorder:
 
     async def keep(self, named: Named) -> bool:
         """Have the spool keep a row whose names have no numbers while the database is away; tell whether it does."""
-        return isinstance((await self._durability.spool([named]))[named.row.id], Spooled)
+        return isinstance((await self._durability.spool([named]))[named.row.id], InSpool)
 
     @property
     def depth(self) -> int:
@@ -71,7 +71,7 @@ class Recorder:
         failed = {usage_id: result for usage_id, result in results.items() if isinstance(result, BaseException)}
         for usage_id, error in failed.items():
             results[usage_id] = _failure(distinct[usage_id].row, error)
-        spooled = sum(isinstance(result, Spooled) for result in results.values())
+        spooled = sum(isinstance(result, InSpool) for result in results.values())
         telemetry.emit("recorder.flushed", rows=len(distinct), failed=len(failed), spooled=spooled, lane=lane)
         if len(distinct) == len(records):
             return [results[each.row.id] for each in records]
