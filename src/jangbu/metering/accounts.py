@@ -15,6 +15,7 @@ from jangbu.domain.ledger import (
     account_id,
     is_erased,
 )
+from jangbu.domain.reasons import REASON_LENGTH_MAX, is_reason
 from jangbu.errors import InvalidInput, JangbuError, NoAccount
 from jangbu.metering.audit import Audit, Change
 from jangbu.metering.bulk_grants import BulkGrants
@@ -209,8 +210,8 @@ class Accounts:
     async def _correct(
         self, user: str, kind: EntryKind, delta: int, call: UUID | None, reason: str, key: str, asset: Asset
     ) -> Posted:
-        if not reason.strip() or len(reason) > 500 or "\x00" in reason:
-            raise InvalidInput(f"{kind.value} needs a reason", hint="say why in 1 to 500 characters")
+        if not is_reason(reason):
+            raise InvalidInput(f"{kind.value} needs a reason", hint=f"say why in 1 to {REASON_LENGTH_MAX} characters")
         content = digest(kind.value, int(asset), delta, call and str(call), reason)
         account = self.id_of(user)
         posting = Posting(account, asset, kind, delta, new_id(self.clock), key, content, reference=call, reason=reason)

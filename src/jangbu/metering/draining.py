@@ -25,7 +25,6 @@ from jangbu.storage.usage import WRITERS, Flushed, UsageRow
 
 __all__ = ["Draining"]
 
-_REASON_LENGTH_MAX = 200
 _ATTEMPT_SECONDS = 30
 _PROBE_SECONDS = 5
 _WRITE_SECONDS = 60
@@ -68,7 +67,7 @@ class Draining:
     async def _end(self, ends: Sequence[SpooledEnd]) -> dict[UUID, BalanceLocked]:
         """End holds; give those that wait for their balance. One that was ended before stays as it is."""
         for each in (end for end in ends if end.is_unknown):
-            await holds.mark_unknown(self._database, each.account_id, each.hold, each.reason[:_REASON_LENGTH_MAX])
+            await holds.mark_unknown(self._database, each.account_id, each.hold, each.reason)
         released = list({each.hold: each for each in ends if not each.is_unknown}.values())
         if not released:
             return {}
@@ -77,9 +76,7 @@ class Draining:
 
     async def _release(self, ends: Sequence[SpooledEnd]) -> Sequence[bool]:
         async with self._database.connection() as connection:
-            return await holds.release(
-                connection, [(each.account_id, each.hold, each.reason[:_REASON_LENGTH_MAX]) for each in ends]
-            )
+            return await holds.release(connection, [(each.account_id, each.hold, each.reason) for each in ends])
 
     async def _record(self, spooled: Sequence[SpooledUsage]) -> Sequence[Fate]:
         try:

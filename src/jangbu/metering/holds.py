@@ -100,14 +100,14 @@ class Holds:
 
     async def release(self, account: UUID, hold: UUID, reason: str) -> bool:
         """Give a hold back; tell whether it was held until now."""
-        return await self._when_free(self._releasing, (account, hold, reason[:200]), account, self._retry_seconds)
+        return await self._when_free(self._releasing, (account, hold, reason), account, self._retry_seconds)
 
     async def mark_unknown(self, account: UUID, hold: UUID, reason: str) -> None:
         """Keep a hold whose call left and never came back."""
         with translated():
             await repeated(
                 "holds",
-                lambda: holds.mark_unknown(self._database, account, hold, reason[:200]),
+                lambda: holds.mark_unknown(self._database, account, hold, reason),
                 seconds=self._retry_seconds,
             )
 
