@@ -21,7 +21,7 @@ from jangbu.metering.audit import Audit, Change
 from jangbu.metering.bulk_grants import BulkGrants
 from jangbu.metering.burning import burn_within
 from jangbu.metering.content import digest
-from jangbu.metering.holds import erased_user, unknown_user
+from jangbu.metering.holds import erased_user
 from jangbu.metering.once import done_once, nothing_more, own_key
 from jangbu.metering.postings import Posted, Postings, account_target, grant_posting
 from jangbu.metering.retry import repeated
@@ -101,7 +101,7 @@ class Accounts:
         async def act(connection: Connection) -> None:
             was_blocked = await accounts.block(connection, account, blocked)
             if was_blocked is None:
-                raise unknown_user(user)
+                raise NoAccount(user)
             if was_blocked is not blocked:
                 action = "account.block" if blocked else "account.unblock"
                 await self._audit.note(connection, Change(action, account_target(user)))
@@ -116,7 +116,7 @@ class Accounts:
         """Give what a user has of an asset, None where they have no balance of it. Raises NotFound."""
         found = await accounts.balances(self._database, self.id_of(user))
         if not found:
-            raise unknown_user(user)
+            raise NoAccount(user)
         return found.get(asset)
 
     async def grants(self, user: str, asset: Asset = Asset.TOKENS, *, spent_too: bool = False) -> tuple[Grant, ...]:

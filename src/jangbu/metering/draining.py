@@ -8,7 +8,7 @@ from itertools import groupby
 from uuid import UUID
 
 from jangbu import telemetry
-from jangbu.errors import BalanceLocked, InvalidInput
+from jangbu.errors import BalanceLocked, InvalidInput, NoAccount
 from jangbu.metering.drafts import other_answer
 from jangbu.metering.first_records import first_record, id_on_its_own
 from jangbu.metering.flushing import Flushing, flush_or_halve
@@ -104,7 +104,7 @@ class Draining:
             return _Numbered(spooled, row)
         known = await entries.claim_key(self._database, row.account_id, claim.key, claim.digest, row.id)
         if known is None:
-            return _no_account(spooled)
+            return NoAccount(spooled.user).message
         if known.digest != claim.digest:
             return other_answer(claim.key.partition(":")[2], known).message
         if known.result_id == row.id:
@@ -140,7 +140,7 @@ class Draining:
                 telemetry.emit("meter.recorded", tokens=record.row.total, is_priced=record.row.cost_nano is not None)
                 return None
             case Flushed(has_account=False):
-                return _no_account(record.spooled)
+                return NoAccount(record.spooled.user).message
             case Flushed():
                 return await self._known(project, record)
         if is_of_one_row(result):
@@ -162,7 +162,3 @@ class Draining:
         else:
             return None if first.conflict is None else first.conflict.message
         return await self._judged(project, _Numbered(record.spooled, row), (await self._flush([row], project))[row.id])
-
-
-def _no_account(spooled: SpooledUsage) -> str:
-    return f"user {spooled.user!r} has no account"

@@ -92,7 +92,7 @@ class Holds:
             case HoldAnswer(known_state=str(state)):
                 raise JangbuError(f"call {call.id} is {state} already", hint="begin a new call")
             case HoldAnswer(account_state=None):
-                raise unknown_user(call.user)
+                raise NoAccount(call.user)
             case HoldAnswer(account_state="blocked"):
                 raise NotPermitted(f"the account of user {call.user!r} is blocked")
             case answer:
@@ -240,11 +240,6 @@ class Holds:
 def account_of(item: HoldRequest | _End) -> UUID:
     """Give whose balance something is held of, or given back to: it comes first in both."""
     return item[0]
-
-
-def unknown_user(user: str) -> NotFound:
-    """Say that nobody opened an account for a user."""
-    return NoAccount(user)
 
 
 def erased_user() -> NotPermitted:

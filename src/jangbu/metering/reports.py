@@ -11,9 +11,8 @@ from typing import Literal, Self, TypeVar
 from uuid import UUID
 
 from jangbu.domain.ledger import account_id
-from jangbu.errors import InvalidInput
+from jangbu.errors import InvalidInput, NoAccount
 from jangbu.metering.explain import Explanation, PriceLines, explain
-from jangbu.metering.holds import unknown_user
 from jangbu.storage import accounts, reports, verifications
 from jangbu.storage.database import Database
 from jangbu.storage.reports import FindingRow, Sums
@@ -244,7 +243,7 @@ class Reports:
     async def _account(self, user: str) -> UUID:
         found = await accounts.find(self._database, account_id(self._project, user))
         if found is None:
-            raise unknown_user(user)
+            raise NoAccount(user)
         return found.id
 
 

@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 from jangbu.domain.amounts import Amounts
 from jangbu.domain.ledger import Asset, EntryKind, account_id
 from jangbu.domain.windows import Window
+from jangbu.errors import NoAccount
 from jangbu.metering import series, tops
 from jangbu.metering.exports.tables import Column, Kind, Page, Table
-from jangbu.metering.holds import unknown_user
 from jangbu.metering.log_search import ANY_CALL, Sought
 from jangbu.metering.logs import Ending, stretch_of
 from jangbu.metering.snapshots import ALL_TIME, EVERYTHING, Filters, Span, snapshot
@@ -172,7 +172,7 @@ async def _owners(database: Database, project: str, user: str | None) -> AsyncIt
     if user is not None:
         found = await accounts.find(database, account_id(project, user))
         if found is None:
-            raise unknown_user(user)
+            raise NoAccount(user)
         return _one({found.id: user})
     return all_owners(database, project)
 
