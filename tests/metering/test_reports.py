@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jangbu.domain.amounts import average
 from jangbu.domain.ledger import Asset, EntryKind
 from jangbu.domain.pricing import Cost
 from jangbu.errors import InvalidInput, NotFound
-from jangbu.metering.reports import Figures, Reports, average
+from jangbu.metering.reports import Figures, Reports
 from jangbu.metering.reports import summed as totalled
 from jangbu.storage import usage
 from jangbu.storage.database import Database

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, Self, TypeVar
 from uuid import UUID
 
+from jangbu.domain.amounts import average
 from jangbu.domain.ledger import account_id
 from jangbu.errors import InvalidInput, NoAccount
 from jangbu.metering.explain import Explanation, PriceLines, explain
@@ -224,14 +225,6 @@ class Reports:
         if found is None:
             raise NoAccount(user)
         return found.id
-
-
-def average(total: int, number: int) -> int:
-    """Divide, rounding half to even; the average of nothing is 0."""
-    if number == 0:
-        return 0
-    quotient, rest = divmod(total, number)
-    return quotient + (2 * rest > number or (2 * rest == number and quotient % 2 == 1))
 
 
 def summed(parts: Sequence[Figures]) -> Figures:
