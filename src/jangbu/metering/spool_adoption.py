@@ -16,7 +16,7 @@ __all__ = ["SpoolAdoption"]
 
 
 class SpoolAdoption:
-    """Finds what dead processes left below a directory, and has it drained. Belongs to one event loop.
+    """Finds what dead processes left beside the process' own spool, and has it drained. Belongs to one event loop.
 
     A spool in which nothing waits only keeps what the database has: nobody needs to read it until that goes, after
     ``keep_seconds``.
@@ -24,7 +24,6 @@ class SpoolAdoption:
 
     def __init__(
         self,
-        directory: Path,
         own: OwnSpool,
         opening: SpoolOpening,
         disk: Disk,
@@ -32,7 +31,6 @@ class SpoolAdoption:
         *,
         keep_seconds: int,
     ) -> None:
-        self._directory = directory
         self._own = own
         self._opening = opening
         self._disk = disk
@@ -72,7 +70,7 @@ class SpoolAdoption:
         """Give the directories of all spools but this process' own."""
         own = None if self._own.spool is None else self._own.spool.directory
         try:
-            found = [self._directory / name for name in self._disk.names(self._directory)]
+            found = [self._own.root / name for name in self._disk.names(self._own.root)]
             return [each for each in found if each != own and LOCK in self._disk.names(each)]
         except OSError:
             return []

@@ -67,8 +67,9 @@ class SpoolOpening:
 class OwnSpool:
     """The spool of this process: a directory of its own, made when it is first asked for. Belongs to one event loop."""
 
-    def __init__(self, directory: Path, opening: SpoolOpening) -> None:
-        self._directory = directory
+    def __init__(self, root: Path, opening: SpoolOpening) -> None:
+        self.root = root
+        """Where all spools of its ledger lie, each in a directory of its own."""
         self._opening = opening
         self._owning = asyncio.Lock()
         self.spool: Spool | None = None
@@ -83,7 +84,7 @@ class OwnSpool:
                 name = f"{socket.gethostname()}-{os.getpid()}-{random.getrandbits(32):08x}"
                 # Whoever adopts may look at a new directory before it is locked.
                 with suppress(SpoolInUse):
-                    self.spool = await self._opening.open(self._directory / name)
+                    self.spool = await self._opening.open(self.root / name)
             return self.spool
 
 

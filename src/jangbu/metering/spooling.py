@@ -87,14 +87,7 @@ class Spooling:
         self._task: asyncio.Task[None] | None = None
         self.copies = SpoolCopies(self._own, self._work.set, self._tell_waiting)
         self._keeping = SpoolKeeping(self._own, self.rooms, self.copies)
-        self._adoption = SpoolAdoption(
-            directory,
-            self._own,
-            self._opening,
-            self._disk,
-            lambda spool: self._drain(spool, {}),
-            keep_seconds=keep_seconds,
-        )
+        self._adoption = SpoolAdoption(self._own, self._opening, self._disk, self._drain, keep_seconds=keep_seconds)
 
     @property
     def is_away(self) -> bool:
@@ -210,9 +203,9 @@ class Spooling:
         self.rooms.forget_old()
         await self.adopt()
 
-    async def _drain(self, spool: Spool, passed_over: dict[int, UUID]) -> int:
+    async def _drain(self, spool: Spool, passed_over: dict[int, UUID] | None = None) -> int:
         async with self._draining:
-            drained = await drain(spool, self._write, passed_over, self._absence.end)
+            drained = await drain(spool, self._write, {} if passed_over is None else passed_over, self._absence.end)
         self.drained += drained
         return drained
 
