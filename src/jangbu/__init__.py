@@ -56,7 +56,7 @@ _HOMES = {
     "Balance": "jangbu.domain.ledger",
     "ConnectedMeter": "jangbu.sdk.connected",
     "Meter": "jangbu.sdk.meter",
-    "Posted": "jangbu.metering.accounts",
+    "Posted": "jangbu.metering.postings",
     "Receipt": "jangbu.domain.flow",
     "Settings": "jangbu.config",
 }

@@ -12,8 +12,8 @@ import pytest
 from playwright.async_api import Page as Tab
 
 from jangbu.dashboard.formats import Formats
+from jangbu.domain.amounts import average
 from jangbu.metering.exports import Format, offered
-from jangbu.metering.reports import average
 from tests.dashboard.conftest import Opens
 from tests.dashboard.reading import ask, downloaded, rows
 from tests.dashboard.site import FINANCE, MODELS, SERVICES, USERS, VIEWER, Site

@@ -8,6 +8,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
+from jangbu.domain.flow import Settle
+from jangbu.domain.usage import Counts, Source, Surface, Usage
 from jangbu.testing import FakeGemini
 from tests.gateway.live import (
     PATH,
@@ -15,12 +17,16 @@ from tests.gateway.live import (
     abandon,
     closed,
     connected,
+    eventually,
+    is_used,
     provider,
+    reported,
     said,
     scripted,
     session,
     set_up,
     spoken,
+    turn,
 )
 from tests.gateway.stage import UPSTREAM_KEY, Stage, stage
 
@@ -99,6 +105,30 @@ async def test_a_session_lasts_no_longer_than_it_may(database_url: str, gemini: 
         await served.open("kim")
         async with session(served) as client:
             assert await closed(client) == (1001, "the session lasted as long as it may")
+
+
+async def test_a_turn_that_was_settled_by_other_evidence_ends_no_session(database_url: str, gemini: FakeGemini) -> None:
+    is_settled = asyncio.Event()
+
+    async def script(upstream: ServerConnection) -> None:
+        await set_up(upstream)
+        for total in (100, 300):
+            await upstream.recv()
+            await is_settled.wait()
+            await upstream.send(json.dumps(reported(total)))
+        await upstream.wait_closed()
+
+    async with provider(script) as url, scripted(database_url, gemini, url) as served:
+        async with session(served) as client:
+            await client.send_json(said("hi"))
+            ledger = served.ledger
+            [hold] = await ledger.holds.page(ledger.accounts.id_of("kim"), ["open"], 10)
+            evidence = Usage(Surface.LIVE, Counts(prompt=49, candidates=1, total=50), Source.REPORTED)
+            await ledger.execute(Settle(await ledger.holds.call_of(hold.id), evidence))
+            is_settled.set()
+            assert json.loads((await client.receive()).data) == reported(100)
+            assert await turn(client) == 300
+        await eventually(lambda: is_used(served, (350, 0)))
 
 
 async def test_a_gateway_that_stops_tells_its_clients_and_records_the_open_turn(served: Stage) -> None:

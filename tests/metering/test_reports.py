@@ -12,15 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jangbu.domain.amounts import average
 from jangbu.domain.ledger import Asset, EntryKind
 from jangbu.domain.pricing import Cost
 from jangbu.errors import InvalidInput, NotFound
-from jangbu.metering.reports import Figures, Reports, average
+from jangbu.metering.reports import Figures, Reports
 from jangbu.metering.reports import summed as totalled
 from jangbu.storage import usage
 from jangbu.storage.database import Database
 from jangbu.storage.usage import UsageRecord
-from tests.metering.traffic import FLASH, IMAGE, KIM, LEE, PARK, PRO, PROJECT, TEXT, Shop, open_shop
+from tests.metering.traffic import IMAGE, KIM, LEE, PARK, PROJECT, TEXT, Shop, open_shop
 
 USERS = (KIM, None)
 
@@ -132,18 +133,6 @@ async def test_costs_are_split_by_what_is_asked(shop: Shop, reports: Reports, us
     assert (dearest, (await reports.cost(user, by, limit=1)).total) == (lines[0], found.total)
 
 
-async def test_averages_of_a_model_are_over_its_calls_and_its_priced_calls(shop: Shop, reports: Reports) -> None:
-    lines = {line.model: line for line in await reports.models()}
-
-    assert set(lines) == {FLASH, PRO, "gemini-99"}
-    flash = lines[FLASH]
-    assert flash.figures == (await summed(shop, None, "model"))[(FLASH,)]
-    assert flash.average_prompt_tokens == round(Fraction(flash.figures.prompt_tokens, flash.figures.calls))
-    assert flash.average_completion_tokens == round(Fraction(flash.figures.completion_tokens, flash.figures.calls))
-    assert flash.average_cost_nano == round(Fraction(flash.figures.cost_nano, flash.figures.calls))
-    assert lines["gemini-99"].average_cost_nano is None
-
-
 async def test_the_users_who_used_most_come_first_and_those_of_other_projects_not_at_all(
     shop: Shop, reports: Reports, database: Database
 ) -> None:
@@ -159,23 +148,18 @@ async def test_the_users_who_used_most_come_first_and_those_of_other_projects_no
 
 
 async def test_everybody_is_everybody_in_the_project(shop: Shop, reports: Reports, database: Database) -> None:
-    before = (await reports.totals(), await reports.daily(None, 30), await reports.models(), await reports.cost())
+    before = (await reports.totals(), await reports.daily(None, 30), await reports.cost())
     async with open_shop(database, "another") as other:
         await other.record([other.row(KIM, prompt=7, candidates=3), other.row(KIM, model="gemini-99", candidates=1)])
     others = Reports(database, "another")
 
-    assert before == (
-        await reports.totals(),
-        await reports.daily(None, 30),
-        await reports.models(),
-        await reports.cost(),
-    )
+    assert before == (await reports.totals(), await reports.daily(None, 30), await reports.cost())
     assert [line.figures.total_tokens for line in await others.totals()] == [11, 10]
     assert [line.figures.total_tokens for line in await others.daily(None, 30)] == [21]
 
 
 async def test_a_report_of_everybody_can_be_bounded_to_the_last_days(shop: Shop, reports: Reports) -> None:
-    assert await reports.totals(days=1000) == await reports.totals()
+    assert await reports.cost(days=1000) == await reports.cost()
     last_day = {
         service: figures
         for (day, service), figures in (await summed(shop, None, "day", "service")).items()
@@ -299,7 +283,7 @@ async def test_what_does_not_exist_is_not_found(shop: Shop, reports: Reports, da
         await reports.explain(call, user=PARK)
     with pytest.raises(NotFound):
         await Reports(database, "another").explain(call)
-    for ask in (reports.totals, reports.daily, reports.cost, reports.models):
+    for ask in (reports.totals, reports.daily, reports.cost):
         with pytest.raises(NotFound):
             await ask("nobody")
 
@@ -320,7 +304,6 @@ async def test_an_account_that_was_never_used_has_reports_without_lines(shop: Sh
 
     assert await reports.totals("new") == ()
     assert await reports.daily("new") == ()
-    assert await reports.models("new") == ()
 
 
 async def test_services_keep_their_names(reports: Reports) -> None:

@@ -74,7 +74,6 @@ class HeldDisk(RealDisk):
 
 def put_on(metering: Metering, disk: RealDisk) -> None:
     assert metering.spooling is not None
-    metering.spooling._disk = disk
     metering.spooling._opening._disk = disk
 
 

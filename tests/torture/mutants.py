@@ -7,7 +7,7 @@ from uuid import UUID
 
 from jangbu.metering.draining import Draining
 from jangbu.metering.endings import Endings
-from jangbu.metering.recorder import Named, Recorder, Spooled
+from jangbu.metering.recorder import InSpool, Named, Recorder
 
 __all__ = ["MUTANTS"]
 
@@ -20,7 +20,7 @@ def _acknowledged_too_early() -> None:
     async def mutant(self: Recorder, named: Named) -> Any:
         task = asyncio.create_task(record(self, named))
         on_their_way.add(task)
-        return Spooled()
+        return InSpool()
 
     Recorder.record = mutant  # type: ignore[method-assign]
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.texts import texts_of
 from jangbu.domain.ledger import TOKENS_MAX
+from jangbu.domain.reasons import REASON_LENGTH_MAX, is_reason
 from jangbu.domain.windows import FIRST, LAST, day_start, zone_named
 from jangbu.errors import InvalidInput, NotFound, NotPermitted
 
@@ -38,7 +39,6 @@ Kind = TypeVar("Kind", bound=StrEnum)
 _WHOLE = re.compile(r"[+-]?(?:[0-9]{1,30}|[0-9]{1,3}(?:[,_][0-9]{3}){1,10})")
 """Groups have to be whole ones: what somebody meant by 1,5 is not known."""
 _SHOWN = 40
-_REASON_LENGTH_MAX = 500
 _NAME_LENGTH_MAX = 200
 
 
@@ -137,8 +137,8 @@ def expiry_of(look: Look) -> datetime | None:
 def reason_of(look: Look) -> str:
     """Give the reason for what is done, which stays in the history."""
     reason = look.form.get("reason", "")
-    if not 0 < len(reason) <= _REASON_LENGTH_MAX or "\x00" in reason:
-        raise Wrong("reason", most=look.formats.number(_REASON_LENGTH_MAX))
+    if not is_reason(reason):
+        raise Wrong("reason", most=look.formats.number(REASON_LENGTH_MAX))
     return reason
 
 

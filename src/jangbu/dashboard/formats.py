@@ -10,8 +10,8 @@ from babel.dates import format_date, format_datetime, format_skeleton, format_ti
 from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
 from babel.units import format_unit
 
+from jangbu.domain.amounts import average
 from jangbu.domain.windows import by_clock
-from jangbu.metering.reports import average
 
 if TYPE_CHECKING:
     from jangbu.domain.amounts import Amounts

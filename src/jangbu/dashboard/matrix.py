@@ -8,7 +8,6 @@ from jangbu.dashboard.look import Look
 from jangbu.dashboard.sought import EVERY_CALL
 from jangbu.domain.amounts import Amounts
 from jangbu.domain.windows import Preset
-from jangbu.metering.reports import average
 from jangbu.metering.tops import Breakdown, Spread, Spreads
 
 __all__ = ["Cell", "Line", "Matrix", "calls_link", "matrix_of"]
@@ -81,7 +80,7 @@ def calls_link(look: Look, service: str | None, model: str | None) -> str:
 def _cell(look: Look, amounts: Amounts, spread: Spread | None, service: str | None, model: str | None) -> Cell:
     return Cell(
         amounts,
-        average(amounts.total_tokens, amounts.calls),
+        amounts.average_tokens,
         None if spread is None else spread.p95,
         calls_link(look, service, model),
         window_asked(look) is not None and (look.asked("service"), look.asked("model")) == (service, model),

@@ -6,9 +6,9 @@ from typing import Any
 
 from jangbu.dashboard.figures import Figure, Row, bar_link, bar_name, running_bar
 from jangbu.dashboard.look import Look
+from jangbu.domain.amounts import average
 from jangbu.domain.usual import BEFORE, Usual, usual_of_each
 from jangbu.metering import series
-from jangbu.metering.reports import average
 from jangbu.metering.series import Bar, Series
 from jangbu.metering.snapshots import Snapshot
 

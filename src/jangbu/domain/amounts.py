@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from operator import attrgetter
 
-__all__ = ["NOTHING", "Amounts"]
+__all__ = ["NOTHING", "Amounts", "average"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,21 @@ class Amounts:
     input_cost_nano: int = 0
     charge_nano: int = 0
     unpriced: int = 0
+
+    @property
+    def completion_tokens(self) -> int:
+        """What models gave: answers and thinking."""
+        return self.output_tokens + self.thinking_tokens
+
+    @property
+    def average_tokens(self) -> int:
+        """What a call used on average, rounded half to even."""
+        return average(self.total_tokens, self.calls)
+
+    @property
+    def output_cost_nano(self) -> int:
+        """The part of the cost that output makes."""
+        return self.cost_nano - self.input_cost_nano
 
     def __add__(self, other: "Amounts") -> "Amounts":
         # Most buckets of a chart have had nothing added to them yet.
@@ -55,6 +70,14 @@ class Amounts:
         some = [part for part in parts if part is not NOTHING]
         # Column by column: a chart has thousands of parts, and each sum of two is an object of its own.
         return cls(*(sum(map(column, some)) for column in _COLUMNS)) if some else NOTHING
+
+
+def average(total: int, number: int) -> int:
+    """Divide, rounding half to even; the average of nothing is 0."""
+    if number == 0:
+        return 0
+    quotient, rest = divmod(total, number)
+    return quotient + (2 * rest > number or (2 * rest == number and quotient % 2 == 1))
 
 
 _COLUMNS = tuple(attrgetter(field.name) for field in fields(Amounts))

@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from contextlib import suppress
 from typing import Any
 
+from jangbu.domain.flow import Receipt
 from jangbu.gateway.bodies import Receive
 from jangbu.gateway.in_time import in_time
 
-__all__ = ["Client", "Send"]
+__all__ = ["Client", "Headers", "Send", "charged_headers", "ended", "own_headers"]
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -122,6 +123,13 @@ def _piece(chunk: bytes, *, more: bool) -> MutableMapping[str, Any]:
 def own_headers(facts: Mapping[str, object]) -> list[tuple[bytes, bytes]]:
     """Give Jangbu's own response headers: ``x-jangbu-<name>``; what is None is left out."""
     return [(f"x-jangbu-{name}".encode(), str(value).encode()) for name, value in facts.items() if value is not None]
+
+
+def charged_headers(receipt: Receipt | None) -> list[tuple[bytes, bytes]]:
+    """Give the headers that tell what a call cost; none where nothing was recorded."""
+    if receipt is None:
+        return []
+    return own_headers({"tokens-charged": receipt.charged_tokens, "balance-left": receipt.available})
 
 
 async def ended(task: "asyncio.Task[None]") -> None:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from urllib.parse import unquote_to_bytes
 
 from jangbu.domain.keys import Key, KeyKind, is_wellformed
+from jangbu.domain.ledger import USER_LENGTH_MAX
 from jangbu.errors import InvalidInput, InvalidMetadata, MissingUser, NotPermitted, Unauthenticated
 from jangbu.metering.attached_tags import admitted_metadata
 from jangbu.metering.content import service_name
@@ -17,7 +18,6 @@ from jangbu.metering.strict_json import json_object
 
 __all__ = ["Payer", "accepted", "admitted_payer", "secret_of"]
 
-USER_LENGTH_MAX = 200
 _BEARER = b"bearer "
 _ENCODED = b"utf-8''"
 _ESCAPED = re.compile(rb"(?:[^%]|%[0-9a-fA-F]{2})*+", re.DOTALL)

@@ -23,6 +23,7 @@ from jangbu.providers.gemini import request
 from jangbu.providers.gemini.continuation import CONTINUATION
 from jangbu.providers.gemini.counting import COUNTING_MODEL
 from jangbu.providers.gemini.fields import folded
+from jangbu.providers.gemini.interactions import RUNNING
 from jangbu.providers.gemini.references import continuation_name
 
 __all__ = ["bounds_of", "finish", "input_tokens", "later_call"]
@@ -30,7 +31,6 @@ __all__ = ["bounds_of", "finish", "input_tokens", "later_call"]
 KEPT_SECONDS = 60 * 24 * 3600
 """How long an interaction is its owner's: Google keeps it 55 days at most."""
 SHOWN_BYTES_MAX = 32_000_000
-_RUNNING = frozenset({"in_progress", "queued"})
 _EARLIER, _TOKEN = "previousinteractionid", CONTINUATION
 
 
@@ -133,7 +133,7 @@ def _runs_on(outcome: Outcome, shown: Mapping[str, Any]) -> bool:
         return True
     if not isinstance(outcome, Answered) or outcome.usage.source is not Source.NONE:
         return False
-    return shown.get("status") in _RUNNING if shown else Anomaly.USAGE_MISSING not in outcome.usage.anomalies
+    return shown.get("status") in RUNNING if shown else Anomaly.USAGE_MISSING not in outcome.usage.anomalies
 
 
 async def _claim(exchange: Exchange, call: MeteredCall, name: str, shown: Mapping[str, Any]) -> None:

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from jangbu.clock import new_id
-from jangbu.domain.flow import Answered, Bounds, Call, Outcome, Receipt, Rejected
+from jangbu.domain.flow import Answered, Bounds, Call, Outcome, Rejected
 from jangbu.domain.usage import Source, Surface
 from jangbu.errors import InvalidInput, NotFound, NotPermitted
 from jangbu.gateway import interactions
 from jangbu.gateway.calls import MeteredCall
-from jangbu.gateway.client import own_headers
+from jangbu.gateway.client import charged_headers, own_headers
 from jangbu.gateway.counts import asked_count, asked_tokens
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.holding import LastEvents, WholeBody
@@ -234,7 +234,7 @@ async def _answered(
     if relayed.failure is not None:
         raise relayed.failure
     rest = relayed.rest + (shape.rest() if shape else b"")
-    await _end(exchange, answer, rest, headers + own_headers(_charged(receipt)))
+    await _end(exchange, answer, rest, headers + charged_headers(receipt))
 
 
 async def _end(exchange: Exchange, answer: UpstreamAnswer, rest: bytes, headers: list[tuple[bytes, bytes]]) -> None:
@@ -242,12 +242,6 @@ async def _end(exchange: Exchange, answer: UpstreamAnswer, rest: bytes, headers:
         await exchange.client.end(rest)
     else:
         await exchange.client.answer(answer.status, rest, headers)
-
-
-def _charged(receipt: Receipt | None) -> Mapping[str, object]:
-    if receipt is None:
-        return {}
-    return {"tokens-charged": receipt.charged_tokens, "balance-left": receipt.available}
 
 
 def _meter(exchange: Exchange, call: MeteredCall, answer: UpstreamAnswer) -> StreamMeter:

@@ -1,4 +1,4 @@
-"""Errors as Google's API words them, so that every client understands them: the one place that knows HTTP statuses.
+"""Errors as Google's API words them, for every client: the one place where the gateway's statuses come from the tree.
 
 What a client must not try again by itself has a status that no client retries: a balance that is too small is 402,
 never 429. What only the operator can mend is told to the operator, in the log; the client is told what to do meanwhile.

@@ -10,7 +10,7 @@ from jangbu.domain.flow import Answered, Receipt, Rejected
 from jangbu.domain.usage import Platform, Source, Surface, Usage
 from jangbu.errors import InvalidInput, NotOffered, NotPermitted, UpstreamUnreachable
 from jangbu.gateway.bodies import ClientGone
-from jangbu.gateway.client import own_headers
+from jangbu.gateway.client import charged_headers, own_headers
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.holding import LastEvents, WholeBody
 from jangbu.gateway.owning import owned, short_name
@@ -22,6 +22,7 @@ from jangbu.metering.later import release_later, settle_later
 from jangbu.metering.meter import Metering
 from jangbu.metering.resources import Owned, ResourceKind
 from jangbu.providers.gemini import StreamMeter, parse
+from jangbu.providers.gemini.interactions import RUNNING
 from jangbu.providers.gemini.references import files_made
 
 __all__ = [
@@ -45,7 +46,6 @@ _SURFACES = {
     ResourceKind.INTERACTION: Surface.INTERACTIONS,
 }
 """How the results of each kind report what they used; a file is one of a batch's."""
-_RUNNING = frozenset({"in_progress", "queued"})
 _FAILED = frozenset({"failed", "cancelled", "expired"})
 _ENDED = _FAILED | {"succeeded"}
 
@@ -173,7 +173,7 @@ async def _passed_on(
     if client.has_begun:
         await client.end(relayed.rest)
     else:
-        await client.answer(answer.status, relayed.rest, [*headers, *_charged(receipt)])
+        await client.answer(answer.status, relayed.rest, [*headers, *charged_headers(receipt)])
 
 
 async def _settle(
@@ -229,12 +229,6 @@ def _meter(found: Owned, answer: UpstreamAnswer, platform: Platform) -> StreamMe
     )
 
 
-def _charged(receipt: Receipt | None) -> list[tuple[bytes, bytes]]:
-    if receipt is None:
-        return []
-    return own_headers({"tokens-charged": receipt.charged_tokens, "balance-left": receipt.available})
-
-
 def _is_over(found: Owned, usage: Usage, shown: Mapping[str, Any]) -> bool:
     """Tell whether work has ended; of an answer that was too large to be kept, its usage tells."""
     if found.kind is ResourceKind.FILE:
@@ -245,7 +239,7 @@ def _is_over(found: Owned, usage: Usage, shown: Mapping[str, Any]) -> bool:
 
 def _has_ended(shown: Mapping[str, Any]) -> bool:
     if shown.get("status") is not None:
-        return shown["status"] not in _RUNNING
+        return shown["status"] not in RUNNING
     return shown.get("done") is True or _state(shown) in _ENDED
 
 

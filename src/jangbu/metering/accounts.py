@@ -15,12 +15,13 @@ from jangbu.domain.ledger import (
     account_id,
     is_erased,
 )
+from jangbu.domain.reasons import REASON_LENGTH_MAX, is_reason
 from jangbu.errors import InvalidInput, JangbuError, NoAccount
 from jangbu.metering.audit import Audit, Change
 from jangbu.metering.bulk_grants import BulkGrants
 from jangbu.metering.burning import burn_within
 from jangbu.metering.content import digest
-from jangbu.metering.holds import erased_user, unknown_user
+from jangbu.metering.holds import erased_user
 from jangbu.metering.once import done_once, nothing_more, own_key
 from jangbu.metering.postings import Posted, Postings, account_target, grant_posting
 from jangbu.metering.retry import repeated
@@ -100,7 +101,7 @@ class Accounts:
         async def act(connection: Connection) -> None:
             was_blocked = await accounts.block(connection, account, blocked)
             if was_blocked is None:
-                raise unknown_user(user)
+                raise NoAccount(user)
             if was_blocked is not blocked:
                 action = "account.block" if blocked else "account.unblock"
                 await self._audit.note(connection, Change(action, account_target(user)))
@@ -115,7 +116,7 @@ class Accounts:
         """Give what a user has of an asset, None where they have no balance of it. Raises NotFound."""
         found = await accounts.balances(self._database, self.id_of(user))
         if not found:
-            raise unknown_user(user)
+            raise NoAccount(user)
         return found.get(asset)
 
     async def grants(self, user: str, asset: Asset = Asset.TOKENS, *, spent_too: bool = False) -> tuple[Grant, ...]:
@@ -209,8 +210,8 @@ class Accounts:
     async def _correct(
         self, user: str, kind: EntryKind, delta: int, call: UUID | None, reason: str, key: str, asset: Asset
     ) -> Posted:
-        if not reason.strip() or len(reason) > 500 or "\x00" in reason:
-            raise InvalidInput(f"{kind.value} needs a reason", hint="say why in 1 to 500 characters")
+        if not is_reason(reason):
+            raise InvalidInput(f"{kind.value} needs a reason", hint=f"say why in 1 to {REASON_LENGTH_MAX} characters")
         content = digest(kind.value, int(asset), delta, call and str(call), reason)
         account = self.id_of(user)
         posting = Posting(account, asset, kind, delta, new_id(self.clock), key, content, reference=call, reason=reason)

@@ -20,12 +20,11 @@ from jangbu.clock import Clock, new_id
 from jangbu.domain.grant_files import BYTES_MAX, GrantFile, GrantLine, read, text_of
 from jangbu.domain.grant_flaws import Flaw, Problem
 from jangbu.domain.ledger import Asset, account_id, is_erased, project_id
-from jangbu.errors import DatabaseUnreachable, IdempotencyConflict, InvalidInput, JangbuError, TooLarge
+from jangbu.errors import DatabaseUnreachable, IdempotencyConflict, InvalidInput, JangbuError, NoAccount, TooLarge
 from jangbu.metering.audit import Audit, Change
 from jangbu.metering.bulk_lines import Checked, Granted, Line
 from jangbu.metering.burning import burn_within
 from jangbu.metering.content import digest
-from jangbu.metering.holds import unknown_user
 from jangbu.metering.once import nothing_more
 from jangbu.metering.postings import change_of, grant_posting
 from jangbu.metering.retry import repeated
@@ -169,7 +168,7 @@ class BulkGrants:
         if known is None and past is not None:
             raise _refusal(past, "put the lines that are left into a file under a new key, with a time to come")
         if known is None:
-            raise unknown_user(each.line.user)
+            raise NoAccount(each.line.user)
         if known.digest != posting.digest:
             raise _of_other_lines(key, known)
         return replace(each, grant=known.result_id, replayed=known.result_id != posting.id)

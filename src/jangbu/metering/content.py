@@ -14,6 +14,7 @@ METADATA_KEYS_MAX = 32
 METADATA_DEPTH_MAX = 3
 NAME_LENGTH_MAX = 200
 SERVICE_LENGTH_MAX = 50
+"""Characters of a service's name: the guide's VARCHAR(50)."""
 UNKNOWN_MODEL = "unknown"
 """The model of an answer that names none, when the caller names none either."""
 

@@ -14,7 +14,6 @@ from jangbu.domain.amounts import NOTHING, Amounts
 from jangbu.domain.ledger import Balance
 from jangbu.domain.windows import Window
 from jangbu.errors import InvalidInput
-from jangbu.metering.reports import average
 from jangbu.metering.snapshots import Snapshot
 from jangbu.storage import directory, tops
 from jangbu.storage.directory import Details, Names, Place
@@ -93,7 +92,7 @@ class Listed:
     @property
     def average_tokens(self) -> int:
         """How many tokens a call of theirs ever used on average, rounded half to even."""
-        return average(self.lifetime.total_tokens, self.lifetime.calls)
+        return self.lifetime.average_tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ def answer_name(answer: str) -> str:
 def receipt_of(draft: Draft, row: UsageRow, flushed: Flushed) -> Receipt:
     """Give the receipt of a record that is new."""
     held = flushed.hold_amount
-    overrun = max(0, row.total - held) if held else 0
+    overrun = _overrun(row.total, held)
     return Receipt(row.id, draft.user, draft.model, row.total, row.cost_nano, flushed.available, held, overrun)
 
 
@@ -132,6 +132,11 @@ def receipt_again(record: UsageRecord, available: int) -> Receipt:
         record.cost_nano,
         available,
         held,
-        max(0, record.total - held) if held else 0,
+        _overrun(record.total, held),
         replayed=True,
     )
+
+
+def _overrun(total: int, held: int) -> int:
+    """Give the tokens beyond what was held; of a call that nothing was held for, none."""
+    return max(0, total - held) if held else 0

@@ -8,7 +8,7 @@ from itertools import groupby
 from uuid import UUID
 
 from jangbu import telemetry
-from jangbu.errors import BalanceLocked, InvalidInput
+from jangbu.errors import BalanceLocked, InvalidInput, NoAccount
 from jangbu.metering.drafts import other_answer
 from jangbu.metering.first_records import first_record, id_on_its_own
 from jangbu.metering.flushing import Flushing, flush_or_halve
@@ -21,12 +21,10 @@ from jangbu.storage import entries, holds
 from jangbu.storage.database import Database
 from jangbu.storage.failures import is_of_one_row, translated
 from jangbu.storage.names import Names
-from jangbu.storage.usage import Flushed, UsageRow
+from jangbu.storage.usage import WRITERS, Flushed, UsageRow
 
 __all__ = ["Draining"]
 
-_WRITERS = 64
-_REASON_LENGTH_MAX = 200
 _ATTEMPT_SECONDS = 30
 _PROBE_SECONDS = 5
 _WRITE_SECONDS = 60
@@ -46,7 +44,7 @@ class Draining:
         self._locked = locked or LockedBalances(database)
         self._services = Names(database, "service")
         self._models = Names(database, "model")
-        self._writer = int.from_bytes(os.urandom(1)) % _WRITERS
+        self._writer = int.from_bytes(os.urandom(1)) % WRITERS
 
     async def write(self, spooled: Sequence[Spooled]) -> Sequence[Fate]:
         """Record; give for each None where the database has it, else why it never will, or that its balance is locked.
@@ -69,7 +67,7 @@ class Draining:
     async def _end(self, ends: Sequence[SpooledEnd]) -> dict[UUID, BalanceLocked]:
         """End holds; give those that wait for their balance. One that was ended before stays as it is."""
         for each in (end for end in ends if end.is_unknown):
-            await holds.mark_unknown(self._database, each.account_id, each.hold, each.reason[:_REASON_LENGTH_MAX])
+            await holds.mark_unknown(self._database, each.account_id, each.hold, each.reason)
         released = list({each.hold: each for each in ends if not each.is_unknown}.values())
         if not released:
             return {}
@@ -78,9 +76,7 @@ class Draining:
 
     async def _release(self, ends: Sequence[SpooledEnd]) -> Sequence[bool]:
         async with self._database.connection() as connection:
-            return await holds.release(
-                connection, [(each.account_id, each.hold, each.reason[:_REASON_LENGTH_MAX]) for each in ends]
-            )
+            return await holds.release(connection, [(each.account_id, each.hold, each.reason) for each in ends])
 
     async def _record(self, spooled: Sequence[SpooledUsage]) -> Sequence[Fate]:
         try:
@@ -108,7 +104,7 @@ class Draining:
             return _Numbered(spooled, row)
         known = await entries.claim_key(self._database, row.account_id, claim.key, claim.digest, row.id)
         if known is None:
-            return _no_account(spooled)
+            return NoAccount(spooled.user).message
         if known.digest != claim.digest:
             return other_answer(claim.key.partition(":")[2], known).message
         if known.result_id == row.id:
@@ -144,7 +140,7 @@ class Draining:
                 telemetry.emit("meter.recorded", tokens=record.row.total, is_priced=record.row.cost_nano is not None)
                 return None
             case Flushed(has_account=False):
-                return _no_account(record.spooled)
+                return NoAccount(record.spooled.user).message
             case Flushed():
                 return await self._known(project, record)
         if is_of_one_row(result):
@@ -166,7 +162,3 @@ class Draining:
         else:
             return None if first.conflict is None else first.conflict.message
         return await self._judged(project, _Numbered(record.spooled, row), (await self._flush([row], project))[row.id])
-
-
-def _no_account(spooled: SpooledUsage) -> str:
-    return f"user {spooled.user!r} has no account"

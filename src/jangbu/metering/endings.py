@@ -43,14 +43,14 @@ class Endings:
             ending = asyncio.ensure_future(self._end(account, hold, reason, is_unknown=is_unknown))
             copies = await self._copied(spooling, kept)
             try:
-                has_ended = await self._has_ended(ending, spooling.after_seconds)
+                is_ended = await self._has_ended(ending, spooling.after_seconds)
             except asyncio.CancelledError:
                 spooling.copies.let_wait(copies)
                 raise
             except Exception:
                 spooling.copies.refuse(copies)
                 raise
-            if has_ended:
+            if is_ended:
                 spooling.copies.settle(copies)
                 return
             if account not in self._holds.locked:

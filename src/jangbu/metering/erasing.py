@@ -10,9 +10,8 @@ from uuid import UUID
 
 from jangbu import telemetry
 from jangbu.domain.ledger import erased_name
-from jangbu.errors import StillRunning
+from jangbu.errors import NoAccount, StillRunning
 from jangbu.metering.audit import Change, whoever_acts
-from jangbu.metering.holds import unknown_user
 from jangbu.metering.meter import Metering
 from jangbu.metering.once import own_key, used_otherwise
 from jangbu.metering.postings import account_target
@@ -87,7 +86,7 @@ async def _rename(ledger: Metering, project: str, user: str, erased: Erased) -> 
     async with ledger.database.connection() as connection, connection.transaction():
         held = await erasing.rename(connection, erased.account, erased.name)
         if held is None:
-            raise unknown_user(user)
+            raise NoAccount(user)
         if held:
             raise StillRunning(
                 f"{held:,} tokens are held for calls of this user",

@@ -196,18 +196,16 @@ def figures_facts(figures: "Figures") -> dict[str, int | None]:
 
 def amounts_facts(amounts: "Amounts") -> dict[str, int | None]:
     """Give sums over calls as JSON, in the words of figures."""
-    from jangbu.metering.reports import average
-
     found: dict[str, int | None] = {
         "calls": amounts.calls,
         "prompt_tokens": amounts.input_tokens,
-        "completion_tokens": amounts.output_tokens + amounts.thinking_tokens,
+        "completion_tokens": amounts.completion_tokens,
         "cached_tokens": amounts.cached_tokens,
         "total_tokens": amounts.total_tokens,
-        "average_tokens": average(amounts.total_tokens, amounts.calls),
+        "average_tokens": amounts.average_tokens,
         "cost_nano": amounts.cost_nano,
         "input_cost_nano": amounts.input_cost_nano,
-        "output_cost_nano": amounts.cost_nano - amounts.input_cost_nano,
+        "output_cost_nano": amounts.output_cost_nano,
         "charge_nano": amounts.charge_nano,
         "unpriced": amounts.unpriced,
     }

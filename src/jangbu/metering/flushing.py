@@ -15,37 +15,37 @@ from jangbu.storage.database import Database
 from jangbu.storage.failures import is_of_one_row, lacks_partition
 from jangbu.storage.usage import Flushed, UsageRow
 
-__all__ = ["Flush", "Flushing", "Write", "flush_or_halve"]
+__all__ = ["Flush", "Flushing", "PatientFlush", "flush_or_halve"]
 
-Write = Callable[[Sequence[UsageRow]], Awaitable[Sequence[Flushed | BalanceLocked]]]
+PatientFlush = Callable[[Sequence[UsageRow]], Awaitable[Sequence[Flushed | BalanceLocked]]]
 """Flushes rows, again where that may help; gives what became of each."""
 
 Flush = Callable[[Sequence[UsageRow], int], Awaitable[Sequence[Flushed | BalanceLocked]]]
 """Flushes rows once, as a writer; gives what became of each."""
 
 
-async def flush_or_halve(rows: Sequence[UsageRow], write: Write) -> dict[UUID, Flushed | Exception]:
+async def flush_or_halve(rows: Sequence[UsageRow], flush: PatientFlush) -> dict[UUID, Flushed | Exception]:
     """Record rows whose ids differ; give by id what became of each, or the error that keeps it from being recorded."""
     keys = [row.key for row in rows if row.key is not None]
     if len(set(keys)) == len(keys):
-        return await _flush_or_halve(rows, write)
+        return await _flush_or_halve(rows, flush)
     # Of those that bear one answer's id the first is recorded, and the others are compared with it.
     first = {(row.account_id, row.key or row.id): row for row in reversed(rows)}
     others = [row for row in rows if first[row.account_id, row.key or row.id] is not row]
-    results = await _flush_or_halve(list(first.values()), write)
-    return results | await _flush_or_halve(others, write)
+    results = await _flush_or_halve(list(first.values()), flush)
+    return results | await _flush_or_halve(others, flush)
 
 
-async def _flush_or_halve(rows: Sequence[UsageRow], write: Write) -> dict[UUID, Flushed | Exception]:
+async def _flush_or_halve(rows: Sequence[UsageRow], flush: PatientFlush) -> dict[UUID, Flushed | Exception]:
     try:
-        return {row.id: fate for row, fate in zip(rows, await write(rows), strict=True)}
+        return {row.id: fate for row, fate in zip(rows, await flush(rows), strict=True)}
     except Exception as error:
         if len(rows) == 1 or not is_of_one_row(error):
             return {row.id: error for row in rows}
     telemetry.emit("recorder.halved", rows=len(rows))
     middle = len(rows) // 2
-    first = await _flush_or_halve(rows[:middle], write)
-    return first | await _flush_or_halve(rows[middle:], write)
+    first = await _flush_or_halve(rows[:middle], flush)
+    return first | await _flush_or_halve(rows[middle:], flush)
 
 
 class Flushing:

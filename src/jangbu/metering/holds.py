@@ -92,7 +92,7 @@ class Holds:
             case HoldAnswer(known_state=str(state)):
                 raise JangbuError(f"call {call.id} is {state} already", hint="begin a new call")
             case HoldAnswer(account_state=None):
-                raise unknown_user(call.user)
+                raise NoAccount(call.user)
             case HoldAnswer(account_state="blocked"):
                 raise NotPermitted(f"the account of user {call.user!r} is blocked")
             case answer:
@@ -100,14 +100,14 @@ class Holds:
 
     async def release(self, account: UUID, hold: UUID, reason: str) -> bool:
         """Give a hold back; tell whether it was held until now."""
-        return await self._when_free(self._releasing, (account, hold, reason[:200]), account, self._retry_seconds)
+        return await self._when_free(self._releasing, (account, hold, reason), account, self._retry_seconds)
 
     async def mark_unknown(self, account: UUID, hold: UUID, reason: str) -> None:
         """Keep a hold whose call left and never came back."""
         with translated():
             await repeated(
                 "holds",
-                lambda: holds.mark_unknown(self._database, account, hold, reason[:200]),
+                lambda: holds.mark_unknown(self._database, account, hold, reason),
                 seconds=self._retry_seconds,
             )
 
@@ -240,11 +240,6 @@ class Holds:
 def account_of(item: HoldRequest | _End) -> UUID:
     """Give whose balance something is held of, or given back to: it comes first in both."""
     return item[0]
-
-
-def unknown_user(user: str) -> NotFound:
-    """Say that nobody opened an account for a user."""
-    return NoAccount(user)
 
 
 def erased_user() -> NotPermitted:

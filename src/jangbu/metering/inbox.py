@@ -6,6 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from jangbu.clock import new_id
+from jangbu.domain.reasons import REASON_LENGTH_MAX, is_reason
 from jangbu.errors import InvalidInput, NotFound
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.alert_facts import finding_state
@@ -44,7 +45,6 @@ _ENDED_BY = {
     FindingKind.UNPRICED: "give the model a price (0 where it costs nothing) and run `jangbu prices backfill`",
 }
 """What resolves a finding where nobody's word can: money depends on it."""
-_REASON_LENGTH_MAX = 500
 
 
 def resolves_itself(kind: str) -> bool:
@@ -114,9 +114,10 @@ class Inbox:
         """
         if resolves_itself(kind):
             raise InvalidInput(f"a finding of this kind ({kind.value}) ends by itself", hint=_ENDED_BY[kind])
-        if not 0 < len(reason.strip()) <= _REASON_LENGTH_MAX or "\x00" in reason:
-            raise InvalidInput("why is it resolved?", hint=f"give a reason of 1 to {_REASON_LENGTH_MAX} characters")
-        account, who, why = self._accounts.id_of(user), whoever_acts().name, reason.strip()
+        why = reason.strip()
+        if not is_reason(why):
+            raise InvalidInput("why is it resolved?", hint=f"give a reason of 1 to {REASON_LENGTH_MAX} characters")
+        account, who = self._accounts.id_of(user), whoever_acts().name
 
         async def act(connection: Connection) -> bool:
             return await findings.resolve(connection, account, call, kind.value, who, why)

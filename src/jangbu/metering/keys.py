@@ -21,12 +21,11 @@ from jangbu.domain.keys import (
 from jangbu.domain.ledger import account_id, project_id
 from jangbu.domain.members import Member
 from jangbu.domain.roles import exceeds, has_more_rights
-from jangbu.errors import InvalidInput, NotFound, NotPermitted
+from jangbu.errors import InvalidInput, NoAccount, NotFound, NotPermitted
 from jangbu.metering.absence import Absence
 from jangbu.metering.audit import Audit, Change
 from jangbu.metering.content import digest as digest_of
 from jangbu.metering.facts import key_facts
-from jangbu.metering.holds import unknown_user
 from jangbu.metering.key_limits import KeyLimits
 from jangbu.metering.key_uses import KeyUses
 from jangbu.metering.known_keys import KnownKeys
@@ -275,7 +274,7 @@ class Keys:
             if key.made_by is not None and await self.active(key.made_by) is None:
                 raise NotPermitted("the key that makes it was revoked", hint="use a key that is in force")
             assert key.user is not None, "an app's key needs no account"
-            raise unknown_user(key.user)
+            raise NoAccount(key.user)
         made = replace(key, created_at=made_at)
         facts = {name: value for name, value in key_facts(made, made_at).items() if name in _TOLD}
         await self._audit.note(connection, Change("keys.create", f"key:{made.id}", after=facts))

@@ -13,7 +13,14 @@ from jangbu import telemetry
 from jangbu.clock import new_id
 from jangbu.domain.flow import Call, Held, LedgerEffect, MarkUnknown, Receipt, Refused, Release, Settle, TakeHold
 from jangbu.domain.usage import Usage
-from jangbu.errors import DatabaseUnreachable, HoldInDoubt, IdempotencyConflict, InvalidInput, RecordingFailed
+from jangbu.errors import (
+    DatabaseUnreachable,
+    HoldInDoubt,
+    IdempotencyConflict,
+    InvalidInput,
+    NoAccount,
+    RecordingFailed,
+)
 from jangbu.metering import drafts
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.alerts import Alerts
@@ -23,12 +30,12 @@ from jangbu.metering.drafts import Draft
 from jangbu.metering.endings import Endings
 from jangbu.metering.evidence import evidence, require_answer
 from jangbu.metering.first_records import first_record, id_on_its_own
-from jangbu.metering.holds import Holds, unknown_user
+from jangbu.metering.holds import Holds
 from jangbu.metering.keys import Keys
 from jangbu.metering.numbering import Numbering
 from jangbu.metering.people import People
 from jangbu.metering.pricing import Pricing
-from jangbu.metering.recorder import Known, Named, Recorder, Spooled
+from jangbu.metering.recorder import InSpool, Known, Named, Recorder
 from jangbu.metering.refusals import Refusals
 from jangbu.metering.resources import Resources
 from jangbu.metering.retention import dropped_by_retention
@@ -280,7 +287,7 @@ class Metering:
         async def attempt() -> KeyRow:
             known = await entries.claim_key(self.database, account, claim.key, claim.digest, draft.id)
             if known is None:
-                raise unknown_user(draft.user)
+                raise NoAccount(draft.user)
             return known
 
         if spooling is None:
@@ -307,10 +314,10 @@ class Metering:
                 if self._watch is not None:
                     self._watch.recorded(row.account_id, outcome.available)
                 return drafts.receipt_of(draft, row, outcome)
-            case Spooled():
+            case InSpool():
                 return drafts.receipt_spooled(draft, row)
             case Flushed(has_account=False):
-                raise unknown_user(draft.user)
+                raise NoAccount(draft.user)
             case Known(flushed=flushed, copy=copy):
                 return await self._of_copy(draft, row, flushed, copy)
             case _:

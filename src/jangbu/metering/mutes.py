@@ -7,6 +7,7 @@ from jangbu.clock import Clock, new_id
 from jangbu.domain.alerts import Condition
 from jangbu.domain.ledger import project_id
 from jangbu.domain.mutes import MUTABLE, Mute, longest
+from jangbu.domain.reasons import REASON_LENGTH_MAX, is_reason
 from jangbu.errors import InvalidInput
 from jangbu.metering.audit import Audit, Change, whoever_acts
 from jangbu.metering.content import digest
@@ -17,7 +18,6 @@ from jangbu.storage.database import Connection, Database
 __all__ = ["MuteTooLong", "Mutes"]
 
 _SHOWN_SECONDS = 30 * 86_400
-_REASON_LENGTH_MAX = 500
 
 
 class MuteTooLong(InvalidInput):
@@ -49,8 +49,9 @@ class Mutes:
         """
         if condition not in MUTABLE:
             raise InvalidInput("a test is never muted", hint=f"there are {', '.join(MUTABLE)}")
-        if not 0 < len(reason.strip()) <= _REASON_LENGTH_MAX or "\x00" in reason:
-            raise InvalidInput("a reason is missing", hint=f"give a reason of 1 to {_REASON_LENGTH_MAX} characters")
+        why = reason.strip()
+        if not is_reason(why):
+            raise InvalidInput("a reason is missing", hint=f"give a reason of 1 to {REASON_LENGTH_MAX} characters")
         now, last = await self._database.now(), longest(condition)
         made, who = new_id(self._clock), whoever_acts().name
         end = until if isinstance(until, datetime) else now + until
@@ -59,8 +60,8 @@ class Mutes:
             # Looked at where it is done: the same request that is sent again later finds what it made.
             if not now < end <= now + last:
                 raise MuteTooLong(condition, now + last)
-            await mutes.add(connection, self._project, Mute(made, condition, now, end, reason.strip(), who))
-            facts = {"until": end.isoformat(), "reason": reason.strip()}
+            await mutes.add(connection, self._project, Mute(made, condition, now, end, why, who))
+            facts = {"until": end.isoformat(), "reason": why}
             await self._audit.note(connection, Change("alerts.mute", _target(condition), after=facts))
 
         content = digest("alerts.mute", condition, str(until), reason)

@@ -11,10 +11,10 @@ from uuid import UUID
 
 from jangbu import telemetry
 from jangbu.domain.ledger import Asset, Balance, EntryKind, is_erased
-from jangbu.errors import InvalidInput, NotFound
+from jangbu.errors import InvalidInput, NoAccount, NotFound
 from jangbu.metering.audit import Audit, Change
 from jangbu.metering.content import digest
-from jangbu.metering.holds import erased_user, unknown_user
+from jangbu.metering.holds import erased_user
 from jangbu.metering.once import used_otherwise
 from jangbu.metering.retention import dropped_by_retention
 from jangbu.metering.retry import repeated
@@ -74,7 +74,7 @@ class Postings:
         known = await entries.find_key(self._database, posting.account, posting.key)
         if known is None or now is None:
             if await accounts.find(self._database, posting.account) is None:
-                raise unknown_user(user)
+                raise NoAccount(user)
             raise NotFound(f"user {user!r} has no balance of {posting.asset.name.lower()}", hint="a grant opens one")
         if known.digest != posting.digest:
             raise used_otherwise(posting.key, known)

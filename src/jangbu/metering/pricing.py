@@ -164,14 +164,13 @@ class Pricing:
         edition = self.in_force if record.price_version is None else await self.edition(record.price_version)
         return edition.cost(restated(record), record.model, record.created_at)
 
-    async def backfill(self, progress: Callable[[int], None] = lambda _done: None) -> int:
+    async def backfill(self) -> int:
         """Price the calls that had no price when they came in, as far as the book in force can; give how many."""
         after: UUID | None = _FIRST_ID
         done = 0
         while after is not None:
-            looked_at, priced, after = await self.backfill_page(after)
+            _, priced, after = await self.backfill_page(after)
             done += priced
-            progress(looked_at)
         return done
 
     async def backfill_for(self, seconds: int, after: UUID = _FIRST_ID) -> tuple[int, int, UUID | None]:

@@ -10,10 +10,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, Self, TypeVar
 from uuid import UUID
 
+from jangbu.domain.amounts import average
 from jangbu.domain.ledger import account_id
-from jangbu.errors import InvalidInput
+from jangbu.errors import InvalidInput, NoAccount
 from jangbu.metering.explain import Explanation, PriceLines, explain
-from jangbu.metering.holds import unknown_user
 from jangbu.storage import accounts, reports, verifications
 from jangbu.storage.database import Database
 from jangbu.storage.reports import FindingRow, Sums
@@ -25,7 +25,6 @@ __all__ = [
     "DayLine",
     "Figures",
     "FindingReport",
-    "ModelLine",
     "Reports",
     "TotalLine",
     "UserLine",
@@ -118,20 +117,6 @@ class CostReport:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelLine:
-    """What calls of one model use on average, in tokens, and cost in nano-USD; rounded half to even.
-
-    ``average_cost_nano`` is over the calls that have a price, and None where none has one.
-    """
-
-    model: str
-    average_prompt_tokens: int
-    average_completion_tokens: int
-    average_cost_nano: int | None
-    figures: Figures
-
-
-@dataclass(frozen=True, slots=True)
 class UserLine:
     """What one user used."""
 
@@ -154,13 +139,10 @@ class Reports:
         self._database = database
         self._project = project
 
-    async def totals(self, user: str | None = None, *, days: int | None = None) -> tuple[TotalLine, ...]:
-        """Give what a user (or everybody) used, by service and model, the most used first.
-
-        ``days`` bounds the report of everybody to the last days, today among them; a user's is of all time.
-        """
+    async def totals(self, user: str | None = None) -> tuple[TotalLine, ...]:
+        """Give all that a user (or everybody) ever used, by service and model, the most used first."""
         return tuple(
-            TotalLine(service, model, Figures.of([sums])) for service, model, sums in await self._by_model(user, days)
+            TotalLine(service, model, Figures.of([sums])) for service, model, sums in await self._by_model(user)
         )
 
     async def daily(
@@ -187,7 +169,11 @@ class Reports:
     async def cost(
         self, user: str | None = None, by: Axis = "model", *, days: int | None = None, limit: int = 100
     ) -> CostReport:
-        """Give what a user (or everybody) cost by model, service or user, the dearest first."""
+        """Give what a user (or everybody) cost by model, service or user, the dearest first.
+
+        ``days`` bounds the report of everybody by model or service to the last days, today among them; of users it is
+        of all time.
+        """
         most, rows = _rows(limit), await self._by_model(user, days)
         total = Figures.of(sums for _, _, sums in rows)
         if by == "user" and user is None:
@@ -200,13 +186,6 @@ class Reports:
         lines = [CostLine(name, figures) for name, figures in _grouped(named)]
         lines.sort(key=lambda line: (-line.figures.cost_nano, line.name))
         return CostReport(tuple(lines[:most]), total)
-
-    async def models(self, user: str | None = None, *, days: int | None = None) -> tuple[ModelLine, ...]:
-        """Give what calls of each model use on average, the most used first."""
-        rows = await self._by_model(user, days)
-        lines = [_model_line(model, figures) for model, figures in _grouped((row[1], row[2]) for row in rows)]
-        lines.sort(key=lambda line: (-line.figures.total_tokens, line.model))
-        return tuple(lines)
 
     async def top_users(self, limit: int = 20) -> tuple[UserLine, ...]:
         """Give the users who used most tokens."""
@@ -233,7 +212,7 @@ class Reports:
         """Tell how the last verification of the project ended, or None where none has ended yet."""
         return await verifications.find(self._database, self._project)
 
-    async def _by_model(self, user: str | None, days: int | None) -> "Iterable[tuple[str, str, Sums]]":
+    async def _by_model(self, user: str | None, days: int | None = None) -> "Iterable[tuple[str, str, Sums]]":
         if user is not None:
             return await reports.totals(self._database, await self._account(user))
         if days is None:
@@ -244,33 +223,14 @@ class Reports:
     async def _account(self, user: str) -> UUID:
         found = await accounts.find(self._database, account_id(self._project, user))
         if found is None:
-            raise unknown_user(user)
+            raise NoAccount(user)
         return found.id
-
-
-def average(total: int, number: int) -> int:
-    """Divide, rounding half to even; the average of nothing is 0."""
-    if number == 0:
-        return 0
-    quotient, rest = divmod(total, number)
-    return quotient + (2 * rest > number or (2 * rest == number and quotient % 2 == 1))
 
 
 def summed(parts: Sequence[Figures]) -> Figures:
     """Add figures up."""
     sums = {each.name: sum(getattr(part, each.name) for part in parts) for each in fields(Figures)}
     return Figures(**sums | {"average_tokens": average(sums["total_tokens"], sums["calls"])})
-
-
-def _model_line(model: str, figures: Figures) -> ModelLine:
-    priced = figures.calls - figures.unpriced
-    return ModelLine(
-        model,
-        average(figures.prompt_tokens, figures.calls),
-        average(figures.completion_tokens, figures.calls),
-        average(figures.cost_nano, priced) if priced else None,
-        figures,
-    )
 
 
 def _grouped(pairs: Iterable[tuple[_Key, Sums]]) -> Iterable[tuple[_Key, Figures]]:

@@ -10,8 +10,7 @@ from uuid import UUID
 
 from jangbu.domain.ledger import account_id
 from jangbu.domain.windows import Window
-from jangbu.errors import InvalidInput
-from jangbu.metering.holds import unknown_user
+from jangbu.errors import InvalidInput, NoAccount
 from jangbu.storage import accounts, names
 from jangbu.storage.database import Database, Reader
 from jangbu.storage.failures import translated
@@ -70,7 +69,7 @@ class Snapshot:
         """Give the account of a user. Raises NotFound."""
         found = await accounts.find(self.reader, account_id(self.project, user))
         if found is None:
-            raise unknown_user(user)
+            raise NoAccount(user)
         return found.id
 
     async def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:

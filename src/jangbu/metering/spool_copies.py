@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from jangbu.metering.spool import Spool
+from jangbu.metering.spool_opening import OwnSpool
 
 __all__ = ["SpoolCopies"]
 
@@ -14,12 +14,10 @@ _NOTE_SECONDS = 1
 class SpoolCopies:
     """What became of copies. Belongs to one event loop.
 
-    ``own`` gives the process' spool, ``notes`` has noted what was told of copies, and ``waits`` hears how many wait.
+    They lie in the process' ``own`` spool; ``notes`` has noted what was told of them, ``waits`` hears how many wait.
     """
 
-    def __init__(
-        self, own: Callable[[], Spool | None], notes: Callable[[], None], waits: Callable[[int], None]
-    ) -> None:
+    def __init__(self, own: OwnSpool, notes: Callable[[], None], waits: Callable[[int], None]) -> None:
         self._own = own
         self._notes = notes
         self._waits = waits
@@ -27,19 +25,19 @@ class SpoolCopies:
 
     def settle(self, copies: Sequence[int]) -> None:
         """Tell that the database has copies: they stay for a fail-over that loses it."""
-        if copies and (own := self._own()) is not None:
+        if copies and (own := self._own.spool) is not None:
             own.copies.settle(copies)
             self._note_soon()
 
     def refuse(self, copies: Sequence[int]) -> None:
         """Tell that callers of copies were told that nothing is recorded: they are never sent again."""
-        if copies and (own := self._own()) is not None:
+        if copies and (own := self._own.spool) is not None:
             own.copies.refuse(copies)
             self._note_soon()
 
     def let_wait(self, copies: Sequence[int]) -> None:
         """Have copies drain, because nobody knows whether the database has them."""
-        if copies and (own := self._own()) is not None:
+        if copies and (own := self._own.spool) is not None:
             own.copies.let_wait(copies)
             self._waits(len(copies))
 

@@ -1,15 +1,18 @@
-"""Opening spools in threads, for callers who may be gone before the disk has answered."""
+"""Opening spools in threads, for callers who may be gone before the disk has answered; among them this process' own."""
 
 import asyncio
-from collections.abc import Sequence
+import os
+import random
+import socket
+from contextlib import suppress
 from pathlib import Path
 
 from jangbu.clock import Clock
+from jangbu.errors import SpoolInUse
 from jangbu.metering.spool import Spool
 from jangbu.metering.spool.disk import Disk
-from jangbu.metering.spool_telling import loop_seconds
 
-__all__ = ["SpoolOpening"]
+__all__ = ["OwnSpool", "SpoolOpening"]
 
 _SEGMENT_BYTES = 2**20
 _FILES_LEAST = 8
@@ -61,22 +64,28 @@ class SpoolOpening:
         )
 
 
-class LookedThrough:
-    """Which spools of dead processes only keep what the database has: nobody needs to read those until they go."""
+class OwnSpool:
+    """The spool of this process: a directory of its own, made when it is first asked for. Belongs to one event loop."""
 
-    def __init__(self, keep_seconds: int) -> None:
-        self._keep_seconds = keep_seconds
-        self._until: dict[Path, float] = {}
+    def __init__(self, root: Path, opening: SpoolOpening) -> None:
+        self.root = root
+        """Where all spools of its ledger lie, each in a directory of its own."""
+        self._opening = opening
+        self._owning = asyncio.Lock()
+        self.spool: Spool | None = None
+        """None until it is opened."""
 
-    def note(self, directory: Path) -> None:
-        """Note that nothing waits in a directory."""
-        self._until[directory] = loop_seconds() + self._keep_seconds
-
-    def others(self, directories: Sequence[Path]) -> list[Path]:
-        """Give the directories in which something may wait, or has been kept for long enough."""
-        now = loop_seconds()
-        self._until = {each: until for each, until in self._until.items() if until > now}
-        return [each for each in directories if each not in self._until]
+    async def opened(self) -> Spool:
+        """Give it, opened. Raises what ``Spool.open`` does."""
+        if self.spool is not None:
+            return self.spool
+        async with self._owning:
+            while self.spool is None:
+                name = f"{socket.gethostname()}-{os.getpid()}-{random.getrandbits(32):08x}"
+                # Whoever adopts may look at a new directory before it is locked.
+                with suppress(SpoolInUse):
+                    self.spool = await self._opening.open(self.root / name)
+            return self.spool
 
 
 def _close(asked: "asyncio.Future[Spool]") -> None:

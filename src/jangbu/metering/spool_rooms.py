@@ -5,11 +5,12 @@ that is there: written anew it would take the place that another call's answer c
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from jangbu.metering.spool import Reservation, Spool
+from jangbu.metering.spool_opening import OwnSpool
 from jangbu.metering.spool_telling import loop_seconds
 
 __all__ = ["Kept", "SpoolRooms"]
@@ -31,11 +32,10 @@ class _Room:
 
 
 class SpoolRooms:
-    """Which calls have room. Belongs to one event loop; ``own`` gives the process' spool, once it is ``opened``."""
+    """Which calls have room in the process' own spool. Belongs to one event loop."""
 
-    def __init__(self, own: Callable[[], Spool | None], opened: Callable[[], Awaitable[Spool]]) -> None:
+    def __init__(self, own: OwnSpool) -> None:
         self._own = own
-        self._opened = opened
         self._taken: dict[UUID, _Room] = {}
 
     def __len__(self) -> int:
@@ -68,7 +68,7 @@ class SpoolRooms:
         """Take room for the record of a call before it is made. Raises SpoolFull or SpoolUnusable."""
         if call in self._taken:
             return
-        own = self._own()
+        own = self._own.spool
         reservation = None if own is None else own.reserve_at_once()
         if reservation is None:
             reservation = await self._allocated()
@@ -116,7 +116,7 @@ class SpoolRooms:
 
     async def _allocated(self) -> Reservation:
         """Take room that has to be allocated first. What a caller who is gone asked for is given back."""
-        own = self._own() or await self._opened()
+        own = await self._own.opened()
         asked = asyncio.ensure_future(asyncio.to_thread(own.reserve))
         try:
             return await asyncio.shield(asked)

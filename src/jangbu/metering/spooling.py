@@ -5,9 +5,7 @@ adopted by whoever opens the ledger next, drained and given back.
 """
 
 import asyncio
-import os
 import random
-import socket
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,34 +14,23 @@ from uuid import UUID
 
 from jangbu import telemetry
 from jangbu.clock import Clock
-from jangbu.errors import JangbuError, SpoolInUse
 from jangbu.metering.absence import Absence
-from jangbu.metering.group_commit import GroupCommit
 from jangbu.metering.spool import Spool, spools_below
 from jangbu.metering.spool.disk import Disk, RealDisk
-from jangbu.metering.spool.spool import LOCK
+from jangbu.metering.spool_adoption import SpoolAdoption
 from jangbu.metering.spool_copies import SpoolCopies
 from jangbu.metering.spool_drain import Write, drain, drain_again
-from jangbu.metering.spool_opening import LookedThrough, SpoolOpening
+from jangbu.metering.spool_keeping import SpoolKeeping
+from jangbu.metering.spool_opening import OwnSpool, SpoolOpening
 from jangbu.metering.spool_rooms import Kept, SpoolRooms
 from jangbu.metering.spool_telling import SpoolTelling, loop_seconds
 
 __all__ = ["Backlog", "Kept", "Spooling"]
 
-_BATCH_MAX = 256
-_QUEUE_MAX = 20_000
 _WAIT_FIRST_SECONDS = 0.05
 _WAIT_MOST_SECONDS = 1.0
 _UPKEEP_SECONDS = 15
 _LAST_DRAIN_SECONDS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Records of calls that are written together; copies of what the database is given at the same time, or not."""
-
-    records: Sequence[tuple[UUID, bytes]]
-    are_copies: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +72,12 @@ class Spooling:
         self._write = write
         self._clock = clock
         self._disk = disk or RealDisk()
-        self._own: Spool | None = None
         self._opening = SpoolOpening(
             self._disk, clock, bytes_max=bytes_max, keep_seconds=keep_seconds, recycles=every_record
         )
-        self._looked_through = LookedThrough(keep_seconds)
-        self._owning = asyncio.Lock()
+        self._own = OwnSpool(directory, self._opening)
         self._draining = asyncio.Lock()
-        self.rooms = SpoolRooms(lambda: self._own, self._opened)
+        self.rooms = SpoolRooms(self._own)
         self.telling = SpoolTelling(directory)
         self._work = asyncio.Event()
         self._absence = absence or Absence(after_seconds)
@@ -100,10 +85,9 @@ class Spooling:
         self._passed_over: dict[int, UUID] = {}
         """What waits for balances that are locked, and whose these are."""
         self._task: asyncio.Task[None] | None = None
-        self.copies = SpoolCopies(lambda: self._own, self._work.set, self._tell_waiting)
-        self._keeping = GroupCommit[_Group, Sequence[Kept]](
-            self._keep_batch, lanes=1, batch_max=_BATCH_MAX, queue_max=_QUEUE_MAX
-        )
+        self.copies = SpoolCopies(self._own, self._work.set, self._tell_waiting)
+        self._keeping = SpoolKeeping(self._own, self.rooms, self.copies)
+        self._adoption = SpoolAdoption(self._own, self._opening, self._disk, self._drain, keep_seconds=keep_seconds)
 
     @property
     def is_away(self) -> bool:
@@ -116,7 +100,7 @@ class Spooling:
 
     async def keep(self, records: Sequence[tuple[UUID, bytes]]) -> list[Exception | None]:
         """Make records of calls durable; give for each None, or the error that kept it from the disk."""
-        kept = await self._kept(_Group(records, are_copies=False))
+        kept = await self._keeping.keep(records)
         self._tell_waiting(sum(isinstance(each, int) for each in kept))
         return [each if isinstance(each, Exception) else None for each in kept]
 
@@ -125,18 +109,13 @@ class Spooling:
 
         Whoever has a copy tells ``copies`` what became of the record. What a caller who is gone asked for waits.
         """
-        asked = asyncio.ensure_future(self._kept(_Group(records, are_copies=True)))
-        try:
-            return await asyncio.shield(asked)
-        except asyncio.CancelledError:
-            asked.add_done_callback(self._let_wait)
-            raise
+        return await self._keeping.copy(records)
 
     async def backlog(self) -> Backlog:
         """Tell what waits in this process's own spool."""
-        if self._own is None:
+        if self._own.spool is None:
             return Backlog()
-        standing = await asyncio.to_thread(self._own.status)
+        standing = await asyncio.to_thread(self._own.spool.status)
         age = 0 if standing.oldest_at is None else (self._clock.now() - standing.oldest_at).total_seconds()
         return Backlog(standing.waiting, max(0, int(age)), standing.quarantined)
 
@@ -146,24 +125,7 @@ class Spooling:
 
         Raises what the database raises. A spool that another process adopts just now is left to it.
         """
-        drained = 0
-        if directories is None:
-            directories = self._looked_through.others(await asyncio.to_thread(self._abandoned))
-        for directory in directories:
-            try:
-                spool = await self._opening.open(directory)
-            except SpoolInUse:
-                continue
-            except JangbuError as error:
-                telemetry.warn("spool.unusable", str(error), directory=str(directory))
-                continue
-            try:
-                drained += await self._drain(spool, {})
-                if not (await asyncio.to_thread(spool.status)).waiting:
-                    self._looked_through.note(directory)
-            finally:
-                await asyncio.to_thread(spool.close)
-        return drained
+        return await self._adoption.adopt(directories)
 
     async def record_again(self, former: Sequence[Path] = ()) -> int:
         """Record what the spools of this ledger hold, also after its commit, whoever owns them, and the ``former``
@@ -180,7 +142,7 @@ class Spooling:
 
         What waits for a balance that is locked is left until that is free.
         """
-        return 0 if self._own is None else await self._drain(self._own, self._passed_over)
+        return 0 if self._own.spool is None else await self._drain(self._own.spool, self._passed_over)
 
     def drain_anew(self, freed: Collection[UUID]) -> None:
         """Drain also what was passed over for balances that are free now."""
@@ -200,13 +162,13 @@ class Spooling:
             await asyncio.gather(self._task, return_exceptions=True)
         self.copies.close()
         await self._opening.close()
-        if self._own is None:
+        if self._own.spool is None:
             return
         if not self.is_away:
             with suppress(Exception):
                 async with asyncio.timeout(_LAST_DRAIN_SECONDS):
                     await self.drain()
-        await asyncio.to_thread(self._own.close)
+        await asyncio.to_thread(self._own.spool.close)
         with suppress(OSError):
             self._disk.remove_directory(self.directory)
 
@@ -218,8 +180,8 @@ class Spooling:
                     await self._work.wait()
             self._work.clear()
             try:
-                if self._own is not None and self.every_record:
-                    await asyncio.to_thread(self._own.note_settled)
+                if self._own.spool is not None and self.every_record:
+                    await asyncio.to_thread(self._own.spool.note_settled)
                 if self.is_away:
                     await self._write(())
                     self._absence.end()
@@ -236,35 +198,16 @@ class Spooling:
                 wait = min(2 * wait, _WAIT_MOST_SECONDS)
 
     async def _tidy_up(self) -> None:
-        if self._own is not None:
-            await asyncio.to_thread(self._own.trim)
+        if self._own.spool is not None:
+            await asyncio.to_thread(self._own.spool.trim)
         self.rooms.forget_old()
         await self.adopt()
 
-    async def _drain(self, spool: Spool, passed_over: dict[int, UUID]) -> int:
+    async def _drain(self, spool: Spool, passed_over: dict[int, UUID] | None = None) -> int:
         async with self._draining:
-            drained = await drain(spool, self._write, passed_over, self._absence.end)
+            drained = await drain(spool, self._write, {} if passed_over is None else passed_over, self._absence.end)
         self.drained += drained
         return drained
-
-    async def _kept(self, group: _Group) -> Sequence[Kept]:
-        try:
-            return await self._keeping.submit(group, None)
-        except Exception as error:
-            return [error] * len(group.records)
-
-    async def _keep_batch(self, groups: Sequence[_Group], _lane: int) -> Sequence[Sequence[Kept] | BaseException]:
-        own = self._own or await self._opened()
-        asked: dict[tuple[UUID, bytes], bool] = {}
-        for group in groups:
-            for record in group.records:
-                asked[record] = group.are_copies and asked.get(record, True)
-        places = await self.rooms.append(own, asked)
-        return [[places[record] for record in group.records] for group in groups]
-
-    def _let_wait(self, asked: "asyncio.Future[Sequence[Kept]]") -> None:
-        if not asked.cancelled():
-            self.copies.let_wait([each for each in asked.result() if isinstance(each, int)])
 
     def _tell_waiting(self, number: int) -> None:
         """Have what waits drained, and tell that it waits."""
@@ -278,20 +221,3 @@ class Spooling:
             self.telling.locked()
         else:
             self.telling.ended()
-
-    async def _opened(self) -> Spool:
-        async with self._owning:
-            while self._own is None:
-                name = f"{socket.gethostname()}-{os.getpid()}-{random.getrandbits(32):08x}"
-                # Whoever adopts may look at a new directory before it is locked.
-                with suppress(SpoolInUse):
-                    self._own = await self._opening.open(self.directory / name)
-            return self._own
-
-    def _abandoned(self) -> list[Path]:
-        own = None if self._own is None else self._own.directory
-        try:
-            found = [self.directory / name for name in self._disk.names(self.directory)]
-            return [each for each in found if each != own and LOCK in self._disk.names(each)]
-        except OSError:
-            return []

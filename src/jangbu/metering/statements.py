@@ -9,8 +9,8 @@ from jangbu.domain.forecast import days_left
 from jangbu.domain.ledger import Asset, Grant, account_id, burn_down
 from jangbu.domain.standing import LATELY_DAYS
 from jangbu.domain.windows import Preset, Window
+from jangbu.errors import NoAccount
 from jangbu.metering import series
-from jangbu.metering.holds import unknown_user
 from jangbu.metering.reports import Figures, TotalLine
 from jangbu.metering.series import Series
 from jangbu.metering.snapshots import Filters, Snapshot
@@ -47,7 +47,7 @@ async def statement_of(book: Snapshot, user: str, zone: ZoneInfo, *, entries_sho
     account = account_id(book.project, user)
     found = await accounts.find(book.reader, account)
     if found is None:
-        raise unknown_user(user)
+        raise NoAccount(user)
     grants = await entries.grants(book.reader, account, Asset.TOKENS)
     totals = await reports.totals(book.reader, account)
     used = await series.of(book, Window.preset(Preset.MONTH, book.as_of, zone), Filters(user=user), "model")

@@ -18,7 +18,6 @@ from jangbu.domain.amounts import Amounts
 from jangbu.domain.sizes import class_limit, class_of_size
 from jangbu.domain.windows import Window
 from jangbu.errors import InvalidInput
-from jangbu.metering.reports import average
 from jangbu.metering.snapshots import EVERYTHING, Filters, Snapshot
 from jangbu.storage import tops
 from jangbu.storage.tops import Candidate, Cell, Lists, Spread, Used
@@ -76,7 +75,7 @@ class Part:
     @property
     def average_tokens(self) -> int:
         """How many tokens a call used on average."""
-        return average(self.amounts.total_tokens, self.amounts.calls)
+        return self.amounts.average_tokens
 
 
 @dataclass(frozen=True, slots=True)

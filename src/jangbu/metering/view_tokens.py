@@ -15,10 +15,9 @@ from uuid import UUID
 
 from jangbu.clock import Clock, new_id
 from jangbu.domain.ledger import account_id, project_id
-from jangbu.errors import InvalidInput, TokenExpired, Unauthenticated
+from jangbu.errors import InvalidInput, NoAccount, TokenExpired, Unauthenticated
 from jangbu.metering.audit import Audit, Change
 from jangbu.metering.content import digest
-from jangbu.metering.holds import unknown_user
 from jangbu.metering.once import done_once
 from jangbu.storage import accounts, view_keys
 from jangbu.storage.database import Connection, Database
@@ -62,7 +61,7 @@ class ViewTokens:
             )
         account = account_id(self._project, user)
         if await accounts.find(self._database, account) is None:
-            raise unknown_user(user)
+            raise NoAccount(user)
         secret, now = await self._key()
         expires_at = now.replace(microsecond=0) + timedelta(seconds=seconds)
         claims = {

@@ -22,14 +22,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
 
+from jangbu.domain.ledger import USER_LENGTH_MAX
 from jangbu.errors import JangbuError, MissingUser
 from jangbu.metering.attached_tags import checked_tags, checked_text
+from jangbu.metering.content import SERVICE_LENGTH_MAX
 
-__all__ = ["SERVICE_LENGTH_MOST", "Attribution", "attribute", "bind", "checked_service", "current", "required", "scope"]
-
-SERVICE_LENGTH_MOST = 50
-"""Characters of a service's name: the guide's VARCHAR(50)."""
-USER_LENGTH_MOST = 200
+__all__ = ["Attribution", "attribute", "bind", "checked_service", "current", "required", "scope"]
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -254,12 +252,12 @@ def _begun(generator: AsyncGenerator[Any, Any], given: None) -> Awaitable[Any]:
 
 def checked_service(service: str) -> str:
     """Give the service's name back. Raises InvalidMetadata where it is empty, too long or not storable."""
-    checked_text("the service", service, SERVICE_LENGTH_MOST)
+    checked_text("the service", service, SERVICE_LENGTH_MAX)
     return service
 
 
 def _checked_user(user: str) -> str:
     if user == "":
         raise MissingUser("the user is an empty string", hint="name the user who pays")
-    checked_text("the user", user, USER_LENGTH_MOST)
+    checked_text("the user", user, USER_LENGTH_MAX)
     return user

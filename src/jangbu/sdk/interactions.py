@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from jangbu.domain.flow import Answered, Outcome, Rejected
 from jangbu.domain.usage import Source
 from jangbu.providers.gemini.counting import COUNTING_MODEL, count_body, tokens_counted
+from jangbu.providers.gemini.interactions import RUNNING
 from jangbu.sdk.drivers import CallInProgress
 from jangbu.sdk.hook import Hook, model_of
 from jangbu.sdk.later import Later, Work, identified, work_name
@@ -18,7 +19,6 @@ __all__ = ["CreatedInteraction", "FetchedInteraction"]
 
 _FINAL_EVENTS = (b"interaction.complete", b"[DONE]")
 _ERROR_EVENTS = (b"event: error", b'"event_type":"error"', b'"event_type": "error"')
-_RUNNING = frozenset({"in_progress", "queued"})
 _FAILED = frozenset({"failed", "cancelled"})
 
 
@@ -63,7 +63,7 @@ class CreatedInteraction:
         outcome = self._hook.outcome(answer, self._route, self.call, headers)
         shown = _object(answer)
         match outcome:
-            case Answered(usage) if usage.source is Source.NONE and shown.get("status") in _RUNNING:
+            case Answered(usage) if usage.source is Source.NONE and shown.get("status") in RUNNING:
                 self._hook.open_calls[f"interactions/{shown.get('id')}"] = self.call
                 self.call.run_on()
                 return None
@@ -103,7 +103,7 @@ class FetchedInteraction:
     def judge(self, answer: str) -> Outcome | None:
         """Judge how the run of this process ended that the answer shows. None where it goes on, or is none of ours."""
         shown = _object(answer)
-        if self.call is None or shown.get("status") in _RUNNING:
+        if self.call is None or shown.get("status") in RUNNING:
             return None
         usage = identified(self._hook.usage(answer, self._route, self.call.call.model), self._name)
         self._hook.open_calls.pop(self._name, None)
@@ -114,7 +114,7 @@ class FetchedInteraction:
 
     def work(self, answer: str) -> Work | None:
         """Give what there is to record of an interaction that another process started, or None."""
-        if self._later is None or _object(answer).get("status") in _RUNNING:
+        if self._later is None or _object(answer).get("status") in RUNNING:
             return None
         return self._later.work(answer)
 

@@ -15,6 +15,7 @@ from jangbu.domain.flow import Answered, Bounds, Lost, Rejected
 from jangbu.domain.usage import Platform, Surface, Usage
 from jangbu.providers.gemini import StreamMeter
 from jangbu.providers.gemini.limits import output_limit
+from jangbu.providers.gemini.live_messages import TURN_ALLOWANCE
 from jangbu.sdk import attribution
 from jangbu.sdk.attribution import Attribution
 from jangbu.sdk.drivers import CallInProgress
@@ -23,9 +24,6 @@ from jangbu.sdk.open_calls import Caller
 from jangbu.sdk.routes import Metered, Route
 
 __all__ = ["instrument_live"]
-
-TURN_ALLOWANCE = 2048
-"""Tokens held for what a turn adds beside its first message: about a minute of speech, at 32 tokens a second."""
 
 
 def instrument_live(live: Any, hook: Hook, platform: Platform) -> None:

@@ -20,7 +20,7 @@ from urllib.parse import quote
 from uuid import UUID, uuid4
 
 from jangbu.domain.flow import Receipt
-from jangbu.domain.ledger import Balance, account_id
+from jangbu.domain.ledger import USER_LENGTH_MAX, Balance, account_id
 from jangbu.domain.usage import Usage
 from jangbu.errors import InvalidAnswer, InvalidInput, JangbuError, LedgerUnreachable
 from jangbu.metering.attached_tags import admitted_metadata
@@ -216,7 +216,7 @@ def _key_of(usage: Usage) -> str:
 def _path_of(user: str) -> str:
     """Give the path of a user's account, in which no name means another one. Raises InvalidInput for what is none."""
     if not isinstance(user, str):
-        raise InvalidInput(f"{user!r} is no user id", hint="use 1 to 200 printable characters")
+        raise InvalidInput(f"{user!r} is no user id", hint=f"use 1 to {USER_LENGTH_MAX} printable characters")
     account_id("", user)
     return f"/accounts/{quote(user, safe='').replace('.', '%2E')}"
 

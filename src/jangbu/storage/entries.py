@@ -109,7 +109,7 @@ async def reserve_key(connection: Connection, owner: UUID, key: str, digest: byt
 
 async def page(reader: Reader, account: UUID, asset: Asset, before: int | None, limit: int) -> Sequence[EntryRow]:
     """Give an account's entries, newest first, from the one before ``before``."""
-    return [_entry(row) for row in await reader.rows("entry_list", account, int(asset), before, limit)]
+    return [entry_of(row) for row in await reader.rows("entry_list", account, int(asset), before, limit)]
 
 
 async def page_between(
@@ -121,13 +121,13 @@ async def page_between(
         rows = await reader.rows("entry_page", *bounds, kind is not None, limit)
     else:
         rows = await reader.rows("entry_of_kind", *bounds, kind.value, limit)
-    return [_entry(row) for row in rows]
+    return [entry_of(row) for row in rows]
 
 
 async def show(reader: Reader, account: UUID, asset: Asset, seq: int) -> tuple[EntryRow, bytes | None] | None:
     """Give one entry with its hash, or None."""
     row = await reader.row("entry_show", account, int(asset), seq)
-    return None if row is None else (_entry(row), row["hash"])
+    return None if row is None else (entry_of(row), row["hash"])
 
 
 async def locate(reader: Reader, account: UUID, asset: Asset, at: datetime) -> int:
@@ -180,7 +180,8 @@ async def accounts_with_due_grants(database: Database, after: UUID, limit: int) 
     return [(row["account_id"], Asset(row["asset"])) for row in await database.rows("grant_due", after, limit)]
 
 
-def _entry(row: Row) -> EntryRow:
+def entry_of(row: Row) -> EntryRow:
+    """Give an entry from a row that has its columns; its key only where the statement reads it."""
     return EntryRow(
         row["seq"],
         EntryKind(row["kind"]),
@@ -190,7 +191,7 @@ def _entry(row: Row) -> EntryRow:
         row["posting"],
         row["reference"],
         row["reason"],
-        row["key"],
+        row.get("key"),
     )
 
 

@@ -9,6 +9,9 @@ from uuid import UUID
 from jangbu.storage.database import Connection, Database, Reader
 from jangbu.storage.statements import statement
 
+_REASON_LENGTH_MAX = 200
+"""How much is kept of why a hold ended."""
+
 
 class HoldRequest(NamedTuple):
     """A hold to take: at least ``least``, at most ``most``; see ``domain.flow.TakeHold``.
@@ -117,15 +120,18 @@ async def _take_one(
 async def release(connection: Connection, holds: Sequence[tuple[UUID, UUID, str]]) -> list[bool]:
     """Give back holds (account, id, reason); tell for each whether it was held until now."""
     rows = await connection.fetch(
-        statement("hold_release"), [hold[0] for hold in holds], [hold[1] for hold in holds], [hold[2] for hold in holds]
+        statement("hold_release"),
+        [account for account, _, _ in holds],
+        [hold for _, hold, _ in holds],
+        [reason[:_REASON_LENGTH_MAX] for _, _, reason in holds],
     )
     released = {row["id"]: row["released"] for row in rows}
-    return [released[hold[1]] for hold in holds]
+    return [released[hold] for _, hold, _ in holds]
 
 
 async def mark_unknown(database: Database, account: UUID, hold: UUID, reason: str) -> None:
     """Keep a hold whose call left and never came back, and have somebody look at it."""
-    await database.rows("hold_mark_unknown", account, hold, reason)
+    await database.rows("hold_mark_unknown", account, hold, reason[:_REASON_LENGTH_MAX])
 
 
 async def extend(database: Database, account: UUID, hold: UUID, seconds: int) -> bool:

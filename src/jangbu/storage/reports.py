@@ -7,7 +7,7 @@ from uuid import UUID
 
 from jangbu.domain.ledger import Asset, EntryKind
 from jangbu.storage.database import Database, Reader, Row
-from jangbu.storage.entries import EntryRow
+from jangbu.storage.entries import EntryRow, entry_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +119,7 @@ async def findings_count(database: Database, project: str) -> dict[str, int]:
 
 async def returns(database: Database, account: UUID, call: UUID) -> tuple[EntryRow, ...]:
     """Give the refunds and voids of a call, oldest first."""
-    return tuple(
-        EntryRow(
-            row["seq"],
-            EntryKind(row["kind"]),
-            row["delta"],
-            row["balance_after"],
-            row["created_at"],
-            row["posting"],
-            row["reference"],
-            row["reason"],
-        )
-        for row in await database.rows("report_returns", account, call)
-    )
+    return tuple(entry_of(row) for row in await database.rows("report_returns", account, call))
 
 
 async def today(database: Database) -> date:

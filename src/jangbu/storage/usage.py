@@ -10,6 +10,9 @@ from jangbu.storage.database import Connection, Database, Reader, Row
 from jangbu.storage.failures import is_known_already
 from jangbu.storage.statements import statement
 
+WRITERS = 64
+"""How many flushers have rows of their own in a project's rollups by minutes, so that hardly two write to one."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -99,7 +102,7 @@ class UsageRecord:
 async def flush(connection: Connection, rows: Sequence[UsageRow], project: str, writer: int) -> dict[UUID, Flushed]:
     """Record a batch of a project's with all that follows from it; give by id what became of each row.
 
-    Ids and an account's keys must differ within the batch. ``writer`` keeps the hourly rollups of flushers apart. A
+    Ids and an account's keys must differ within the batch. ``writer`` keeps the project's rollups of flushers apart. A
     connection inside a transaction is of no use: a race for one record may abort the first statement, and a second one
     is then sent.
     """

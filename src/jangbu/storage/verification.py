@@ -114,7 +114,7 @@ async def user_quarters(database: Database, ids: Sequence[UUID], scope: Scope, l
 
 
 async def user_longer(database: Database, ids: Sequence[UUID], scope: Scope, limit: int) -> Sequence[Difference]:
-    """Compare the users' figures by hours and days with those by quarters of an hour."""
+    """Compare the users' figures by hours, six hours and days with those by quarters of an hour."""
     return await _differences(database, "verify_user_longer", ids, scope.first_day, limit)
 
 

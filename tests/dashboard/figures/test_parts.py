@@ -11,8 +11,8 @@ from playwright.async_api import Page
 
 from jangbu.config import Settings
 from jangbu.dashboard.formats import Formats
+from jangbu.domain.amounts import average
 from jangbu.domain.forecast import month_end
-from jangbu.metering.reports import average
 from jangbu.wiring import open_metering
 from tests.dashboard.figures.shop import (
     EMPTY,

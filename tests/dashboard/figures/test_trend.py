@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 from playwright.async_api import Page
 
+from jangbu.domain.amounts import average
 from jangbu.domain.usual import BEFORE, usual
-from jangbu.metering.reports import average
 from tests.dashboard.figures.shop import LAST, LORD_HOWE, MODELS, NEW_YORK, Meant, page_of, written
 
 SINCE = date(2026, 10, 20)

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Page
 
 from jangbu.dashboard.formats import Formats
-from jangbu.metering.reports import average
+from jangbu.domain.amounts import average
 from tests.dashboard.conftest import Opens
 from tests.dashboard.figures.shop import (
     FIRST,

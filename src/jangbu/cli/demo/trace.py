@@ -11,15 +11,15 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
+from jangbu.domain.ledger import USER_LENGTH_MAX
 from jangbu.errors import InvalidInput
+from jangbu.metering.content import SERVICE_LENGTH_MAX
 
 __all__ = ["Trace", "TraceRequest", "read_trace"]
 
 PROMPT_MOST = 2_097_152
 COMPLETION_MOST = 65_536
 _ROWS_MOST = 3_000_000
-_USER_LENGTH_MOST = 200
-_SERVICE_LENGTH_MOST = 50
 _GZIP = b"\x1f\x8b"
 
 
@@ -133,8 +133,8 @@ def _requests(file: Path, rows: Iterator[_Row], most: int) -> Trace:
     found = [
         TraceRequest(
             row.at_ms(),
-            row.text("user", _USER_LENGTH_MOST),
-            row.text("model", _SERVICE_LENGTH_MOST) or "text_generation",
+            row.text("user", USER_LENGTH_MAX),
+            row.text("model", SERVICE_LENGTH_MAX) or "text_generation",
             row.count("prompt_tokens", PROMPT_MOST),
             row.count("completion_tokens", COMPLETION_MOST),
         )
@@ -166,8 +166,8 @@ def _loads(file: Path, rows: Iterator[_Row], most: int, seed: int) -> Trace:
     loads = [
         (
             row.at_ms(),
-            row.text("user", _USER_LENGTH_MOST),
-            row.text("model", _SERVICE_LENGTH_MOST),
+            row.text("user", USER_LENGTH_MAX),
+            row.text("model", SERVICE_LENGTH_MAX),
             row.count("requests", 10**9),
         )
         for row in islice(rows, _ROWS_MOST)
@@ -210,7 +210,7 @@ def _sizes_by_client(rows: Iterator[_Row]) -> dict[str, list[_Sizes]]:
         field = row.text("field", 100)
         most = {"input_tokens": PROMPT_MOST, "output_tokens": COMPLETION_MOST}.get(field)
         if most is not None:
-            key = (row.text("user", _USER_LENGTH_MOST), row.at_ms(), row.text("model", _SERVICE_LENGTH_MOST))
+            key = (row.text("user", USER_LENGTH_MAX), row.at_ms(), row.text("model", SERVICE_LENGTH_MAX))
             quantiles = [name for name in row.cells if name and name.startswith("q")]
             kept.setdefault(key, {})[field] = [row.count(name, most) for name in quantiles]
     found: dict[str, list[_Sizes]] = {}

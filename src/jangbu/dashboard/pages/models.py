@@ -11,12 +11,11 @@ from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import FIGURES, Page
 from jangbu.dashboard.trends import bars_before, trend_figure
 from jangbu.dashboard.unmatched import or_nothing
-from jangbu.domain.amounts import NOTHING, Amounts
+from jangbu.domain.amounts import NOTHING, Amounts, average
 from jangbu.domain.list_prices import Listed, listed
 from jangbu.domain.price_book import Meter
 from jangbu.domain.usual import BEFORE, DEVIATIONS, LEAST
 from jangbu.metering import series, tops
-from jangbu.metering.reports import average
 from jangbu.metering.series import Series
 from jangbu.metering.snapshots import Filters, Snapshot, snapshot
 from jangbu.metering.tops import Part, Spread, Spreads

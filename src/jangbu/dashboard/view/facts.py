@@ -61,7 +61,7 @@ def _amounts(amounts: Amounts, with_costs: bool) -> dict[str, int | None]:
     facts: dict[str, int | None] = {
         "calls": amounts.calls,
         "prompt_tokens": amounts.input_tokens,
-        "completion_tokens": amounts.output_tokens + amounts.thinking_tokens,
+        "completion_tokens": amounts.completion_tokens,
         "cached_tokens": amounts.cached_tokens,
         "total_tokens": amounts.total_tokens,
     }

@@ -9,7 +9,7 @@ from typing import Any
 from jangbu.domain.amounts import Amounts
 from jangbu.domain.keys import Key
 from jangbu.metering.editions import Edition
-from jangbu.metering.exports.sources import AMOUNTS, amounts_of
+from jangbu.metering.exports.sources import AMOUNTS, amount_cells
 from jangbu.metering.exports.tables import Column, Kind, Page, Table
 from jangbu.metering.snapshots import snapshot
 from jangbu.metering.stretches import Meant
@@ -69,7 +69,7 @@ async def tags(meant: Meant, name: str) -> Table:
     async def pages() -> AsyncIterator[Page]:
         async for part, lines in _by_value(meant, name):
             yield [
-                (*_bounds(part), part.filters.user, name, value, int(value is not None), *amounts_of(sums))
+                (*_bounds(part), part.filters.user, name, value, int(value is not None), *amount_cells(sums))
                 for value, sums in lines
             ]
 
@@ -87,7 +87,7 @@ async def by_key(meant: Meant) -> Table:
         async for part, lines in _by_value(meant, BY_KEY):
             keys = await keys_by_id(meant.database, meant.project, (value for value, _ in lines))
             yield [
-                (*_bounds(part), part.filters.user, value, _name_of(keys, value), *amounts_of(sums))
+                (*_bounds(part), part.filters.user, value, _name_of(keys, value), *amount_cells(sums))
                 for value, sums in lines
             ]
 

@@ -14,9 +14,10 @@ from zoneinfo import ZoneInfo
 from jangbu.domain.amounts import Amounts
 from jangbu.domain.ledger import Asset, EntryKind, account_id
 from jangbu.domain.windows import Window
+from jangbu.errors import NoAccount
 from jangbu.metering import series, tops
 from jangbu.metering.exports.tables import Column, Kind, Page, Table
-from jangbu.metering.holds import unknown_user
+from jangbu.metering.facts import has_no_price
 from jangbu.metering.log_search import ANY_CALL, Sought
 from jangbu.metering.logs import Ending, stretch_of
 from jangbu.metering.snapshots import ALL_TIME, EVERYTHING, Filters, Span, snapshot
@@ -24,7 +25,7 @@ from jangbu.metering.walks import ROWS, all_owners, walk
 from jangbu.storage import accounts, exports
 from jangbu.storage.database import Database, Row
 
-__all__ = ["AMOUNTS", "amounts_of", "calls", "entries", "parts", "usage"]
+__all__ = ["AMOUNTS", "amount_cells", "calls", "entries", "parts", "usage"]
 
 _BUCKETS = 50
 _READ_MAX = 20_000
@@ -38,7 +39,7 @@ AMOUNTS = (
     *(f"{name}_tokens" for name in ("prompt", "completion", "cached", "thinking", "total")),
     *("cost_nano", "input_cost_nano", "charge_nano", "unpriced"),
 )
-"""The columns of what calls used, which ``amounts_of`` gives the cells of."""
+"""The columns of what calls used, which ``amount_cells`` gives the cells of."""
 
 _CALLS = (
     *(Column(name, Kind.TEXT) for name in ("user", "id")),
@@ -141,7 +142,7 @@ async def usage(
             async with snapshot(database, project) as look:
                 found = await series.of(look, slice_, filters, by)
             yield [
-                (filters.user, bar.start, bar.end, line.name, *amounts_of(line.amounts[place]))
+                (filters.user, bar.start, bar.end, line.name, *amount_cells(line.amounts[place]))
                 for place, bar in enumerate(found.bars)
                 for line in found.lines
                 if line.amounts[place].calls
@@ -162,7 +163,7 @@ async def parts(
     lines = found.services if by == "service" else found.models
 
     async def pages() -> AsyncIterator[Page]:
-        yield [(filters.user, window.start, window.end, part.name, *amounts_of(part.amounts)) for part in lines]
+        yield [(filters.user, window.start, window.end, part.name, *amount_cells(part.amounts)) for part in lines]
 
     return Table(f"{by}s", _usage_of(by), window.zone, found.as_of, pages())
 
@@ -172,7 +173,7 @@ async def _owners(database: Database, project: str, user: str | None) -> AsyncIt
     if user is not None:
         found = await accounts.find(database, account_id(project, user))
         if found is None:
-            raise unknown_user(user)
+            raise NoAccount(user)
         return _one({found.id: user})
     return all_owners(database, project)
 
@@ -215,16 +216,16 @@ def _usage_of(by: series.Part) -> tuple[Column, ...]:
     return tuple(Column(by, each.kind) if each.name == "part" else each for each in _USAGE)
 
 
-def amounts_of(found: Amounts) -> tuple[int | None, ...]:
+def amount_cells(found: Amounts) -> tuple[int | None, ...]:
     """Give the figures of a row; money is None where none of the calls has a price."""
     money = (found.cost_nano, found.input_cost_nano, found.charge_nano)
     return (
         found.calls,
         found.input_tokens,
-        found.output_tokens + found.thinking_tokens,
+        found.completion_tokens,
         found.cached_tokens,
         found.thinking_tokens,
         found.total_tokens,
-        *((None, None, None) if found.unpriced == found.calls else money),
+        *((None, None, None) if has_no_price(found) else money),
         found.unpriced,
     )

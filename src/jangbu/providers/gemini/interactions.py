@@ -24,8 +24,10 @@ from jangbu.providers.gemini.grounding import mappings
 from jangbu.providers.gemini.names import text
 from jangbu.providers.gemini.reader import Context, Ending, kept, model_of, platform_of, source_of, tier_of
 
+RUNNING = frozenset({"in_progress", "queued"})
+"""The statuses of an interaction that has not ended yet."""
+
 _CONTINUATION = "continuation_token"
-_UNFINISHED = {"in_progress", "queued"}
 
 
 def read_interaction_usage(usage: Mapping[str, Any]) -> Reading:
@@ -87,7 +89,7 @@ class InteractionsReader:
         units = self._units()
         if max(units.grounding_queries, units.maps_queries) > ANSWER_UNITS_MAX:
             reading, units = INVALID, Units()
-        whole = ending.whole and not self._failed and self._status not in _UNFINISHED
+        whole = ending.whole and not self._failed and self._status not in RUNNING
         source = Source.NONE if self._usage is None else source_of(reading, whole=whole)
         missing = (Anomaly.USAGE_MISSING,) if self._usage is None and whole and self._status == "completed" else ()
         tier = tier_of(self._answer, {}, self._context)

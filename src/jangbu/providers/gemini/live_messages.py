@@ -20,10 +20,12 @@ from jangbu.providers.gemini.media import AUDIO_TOKENS_PER_SECOND
 from jangbu.providers.gemini.references import references, session_name
 from jangbu.providers.gemini.tool_bound import fed_back_most
 
-__all__ = ["ClientMessage", "ServerMessage", "Setup"]
+__all__ = ["TURN_ALLOWANCE", "ClientMessage", "ServerMessage", "Setup"]
 
 CONTEXT_MOST = 131_072
 """The largest context of a model of Live: ai.google.dev/gemini-api/docs/live-guide, 128k tokens for native audio."""
+TURN_ALLOWANCE = 2048
+"""Tokens held for what a turn adds beside its first message: about a minute of speech, at 32 tokens a second."""
 PCM_RATE = 16_000
 """Samples a second where a client does not say: what Live takes. A sample has two bytes."""
 
