@@ -1,51 +1,49 @@
-"""Every error that Jangbu raises, as one tree.
+"""Every error that Jangbu raises, as one tree. Exit codes are in ``jangbu.cli.exits``, statuses where HTTP is spoken.
 
-    JangbuError
-    ├── InvalidInput            the caller gave something that cannot be used
-    │   ├── InvalidAnswer       the bytes are no answer of a provider
-    │   ├── InvalidMetadata     metadata or tags break a bound
-    │   ├── InvalidSettings     a setting is missing or malformed
-    │   ├── TooLarge            a request is larger than is taken
-    │   ├── Overdrawn           this would take more than was ever granted
-    │   ├── PasswordRefused     a password is too easily guessed, or cannot be kept
-    │   ├── BackupUnusable      what was named is no backup, or none that can be restored
-    │   └── MissingUser         a call names no user
-    ├── IdempotencyConflict     a key was used again with other content
-    ├── NotFound                no such account, call, hold or price
-    │   └── NoAccount           nobody opened an account for the user
-    ├── NotPermitted            the key or the account may not do this
-    │   ├── LastOwner           nobody would be left who may give roles
-    │   └── Unauthenticated     no key was given, or one that opens nothing
-    │       └── TokenExpired    what was given did open something, until its time was over
-    ├── StillRunning            work has not ended, and what it will cost is not known yet
-    ├── TooMuchKept             a user has the provider keep as much as one may
-    ├── NotOffered              what was asked for is not offered, and was not passed on
-    ├── LimitReached            a limit of the key or of the gateway is reached for now
-    ├── NotConfigured           the gateway was given nothing to call the provider with
-    ├── UpstreamUnreachable     the provider could not be reached
-    ├── UncountedInput          nothing tells how many tokens a call's input has
-    ├── InsufficientBalance     the call cannot be paid for
-    ├── AlertUndelivered        a channel did not take an alert
-    ├── IntegrityMismatch       the book does not add up
-    ├── BackupFailed            a backup or a restore could not be completed; nothing was changed
-    ├── RecordingFailed         a record could not be made durable
-    │   └── RecordRefused       the ledger cannot hold it, and never will
-    ├── SpoolFull               there is no room to keep a record while the database is away
-    ├── SpoolUnusable           the local spool cannot be written
-    │   └── SpoolInUse          another process owns it
-    └── DatabaseUnreachable     PostgreSQL does not answer
-        ├── HoldInDoubt         it did not say whether it took a hold; the call was not made
-        ├── BalanceLocked       another transaction keeps the user's balance locked
-        ├── LedgerUnreachable   the server whose API is asked does not answer
-        ├── DataDirectoryInUse  another server owns the data directory
-        └── DataDirectoryUnusable  the directory is of another major version, or damaged
-
-An error has a stable ``code`` (part of the public surface), a message of one line that says what happened, and a
-``hint`` that says what to do. Exit codes are given in ``jangbu.cli.exits``, HTTP statuses where HTTP is spoken."""
+JangbuError
+├── InvalidInput            the caller gave something that cannot be used
+│   ├── InvalidAnswer       the bytes are no answer of a provider
+│   ├── InvalidMetadata     metadata or tags break a bound
+│   ├── InvalidSettings     a setting is missing or malformed
+│   ├── TooLarge            a request is larger than is taken
+│   ├── Overdrawn           this would take more than was ever granted
+│   ├── PasswordRefused     a password is too easily guessed, or cannot be kept
+│   ├── BackupUnusable      what was named is no backup, or none that can be restored
+│   └── MissingUser         a call names no user
+├── IdempotencyConflict     a key was used again with other content
+├── NotFound                no such account, call, hold or price
+│   └── NoAccount           nobody opened an account for the user
+├── NotPermitted            the key or the account may not do this
+│   ├── LastOwner           nobody would be left who may give roles
+│   └── Unauthenticated     no key was given, or one that opens nothing
+│       └── TokenExpired    what was given did open something, until its time was over
+├── StillRunning            work has not ended, and what it will cost is not known yet
+├── TooMuchKept             a user has the provider keep as much as one may
+├── NotOffered              what was asked for is not offered, and was not passed on
+├── LimitReached            a limit of the key or of the gateway is reached for now
+├── NotConfigured           the gateway was given nothing to call the provider with
+├── UpstreamUnreachable     the provider could not be reached
+├── UncountedInput          nothing tells how many tokens a call's input has
+├── InsufficientBalance     the call cannot be paid for
+├── AlertUndelivered        a channel did not take an alert
+├── IntegrityMismatch       the book does not add up
+├── BackupFailed            a backup or a restore could not be completed; nothing was changed
+├── RecordingFailed         a record could not be made durable
+│   └── RecordRefused       the ledger cannot hold it, and never will
+├── SpoolFull               there is no room to keep a record while the database is away
+├── SpoolUnusable           the local spool cannot be written
+│   └── SpoolInUse          another process owns it
+└── DatabaseUnreachable     PostgreSQL does not answer
+    ├── HoldInDoubt         it did not say whether it took a hold; the call was not made
+    ├── BalanceLocked       another transaction keeps the user's balance locked
+    ├── LedgerUnreachable   the server whose API is asked does not answer
+    ├── DataDirectoryInUse  another server owns the data directory
+    └── DataDirectoryUnusable  the directory is of another major version, or damaged
+"""
 
 
 class JangbuError(Exception):
-    """The root: catch it to catch everything that Jangbu raises on purpose."""
+    """What Jangbu raises on purpose: a stable, public ``code``, a line on what happened, a ``hint`` on what to do."""
 
     code = "failure"
     progress: tuple[int, int] | None = None  # How many were done when it broke off, and of how many.
@@ -55,8 +53,10 @@ class JangbuError(Exception):
         self.message, self.hint = message, hint
 
     def __str__(self) -> str:
-        """Give the message and the hint as one line."""
         return f"{self.message}; {self.hint}" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[object, ...]:  # Out of another process it comes without being made anew.
+        return BaseException.__new__, (type(self), *self.args), self.__dict__
 
 
 class InvalidInput(JangbuError):
