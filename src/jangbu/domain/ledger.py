@@ -92,6 +92,8 @@ def account_id(project: str, user: str) -> UUID:
 
     Raises InvalidInput, and NoAccount for what an erased account is listed as: from there no way leads to it.
     """
+    if not isinstance(user, str):
+        raise InvalidInput(f"the user is {type(user).__name__}, not text", hint="use 1 to 200 printable characters")
     if not user or len(user) > 200 or "\x00" in user or not user.isprintable():
         raise InvalidInput(f"{user[:40]!r} is no user id", hint="use 1 to 200 printable characters")
     if is_erased(user):
