@@ -148,6 +148,8 @@ async def test_what_is_wrong_is_raised_as_a_meter_raises_it(api: Stage, meter: C
         await meter.agrant("kim", 5, key=nothing)
     with pytest.raises(InvalidInput, match="no key of Jangbu's"):
         Meter.connect(api.url, nothing)
+    with pytest.raises(InvalidInput, match="no address of a server"):
+        Meter.connect(nothing, "jba_key")
     with pytest.raises(InvalidInput):
         await meter.agrant("kim", 5, key="k", expires_at=datetime(2099, 1, 1))  # noqa: DTZ001
     with pytest.raises(errors.NotOffered, match="wraps no client"):

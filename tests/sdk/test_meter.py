@@ -131,6 +131,17 @@ def test_a_ledger_that_cannot_be_reached_says_so_when_it_is_opened() -> None:
         Meter.open(NOWHERE)
 
 
+@pytest.mark.parametrize("address", ["mysql://root@ledger/book", "ledger:5432", "postgresql://ledger:port/book"])
+def test_what_is_no_address_of_a_ledger_is_said_to_be_none(address: str) -> None:
+    with pytest.raises(InvalidInput, match="JANGBU_DATABASE_URL"):
+        Meter.open(address)
+
+
+def test_a_password_that_is_taken_for_a_host_is_told_how_to_be_written() -> None:
+    with pytest.raises(DatabaseUnreachable, match="%40, %2F and %23"):
+        Meter.open("postgresql://jangbu:p@ss/word#1@127.0.0.1/book")
+
+
 async def test_a_ledger_that_cannot_be_reached_says_so_asynchronously() -> None:
     with pytest.raises(DatabaseUnreachable):
         async with Meter.open(NOWHERE):

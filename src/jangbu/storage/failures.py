@@ -1,6 +1,7 @@
 """What went wrong in PostgreSQL, in Jangbu's words: the one place that knows its error classes."""
 
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -145,6 +146,11 @@ def _unreachable(error: BaseException) -> DatabaseUnreachable:
         case asyncpg.DiskFullError():
             return DatabaseUnreachable(
                 f"PostgreSQL's disk is full: {error}", hint="make room there; what waits goes on by itself then"
+            )
+        case socket.gaierror():
+            return DatabaseUnreachable(
+                f"PostgreSQL's host is not known: {error}",
+                hint="check JANGBU_DATABASE_URL, where a password's @, / and # are written as %40, %2F and %23",
             )
         case _:
             cause = str(error) or type(error).__name__

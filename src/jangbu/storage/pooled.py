@@ -4,15 +4,16 @@ No setting outlives a transaction there, so each begins with those that every st
 alone has a transaction of its own. That also keeps its parsing and its running in one session.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import asyncpg
 
+from jangbu.errors import InvalidSettings
 from jangbu.storage.statements import statement
 
-__all__ = ["PooledConnection", "lone_connection"]
+__all__ = ["PooledConnection", "lone_connection", "readable_address"]
 
 _BEGIN = "BEGIN"
 _CONNECT_SECONDS = 10
@@ -61,15 +62,29 @@ class PooledConnection(_LoneConnection):
         return await super().execute(query, *args, **options)
 
 
+@contextmanager
+def readable_address(dsn: str) -> Iterator[None]:
+    """Connect to an address inside. Raises InvalidSettings for what is none."""
+    if not dsn.startswith(("postgresql://", "postgres://")):
+        raise InvalidSettings(
+            "JANGBU_DATABASE_URL is no PostgreSQL address", hint="write postgresql://user:password@host/database"
+        )
+    try:
+        yield
+    except ValueError as error:
+        raise InvalidSettings(f"JANGBU_DATABASE_URL cannot be read: {error}") from None
+
+
 @asynccontextmanager
 async def lone_connection(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     """Connect for a few statements, which wait for locks as long as they have to.
 
     It prepares nothing that outlives a transaction, so it may lead through a pooler whatever the settings say.
     """
-    connection = await asyncpg.connect(
-        dsn, timeout=_CONNECT_SECONDS, statement_cache_size=0, connection_class=_LoneConnection
-    )
+    with readable_address(dsn):
+        connection = await asyncpg.connect(
+            dsn, timeout=_CONNECT_SECONDS, statement_cache_size=0, connection_class=_LoneConnection
+        )
     try:
         yield connection
     finally:
