@@ -75,6 +75,7 @@ def test_a_grant_is_made_once_for_its_key(meter: Meter) -> None:
         {"source": None},
         {"expires_at": "2099-12-31T00:00:00Z"},
         {"expires_at": datetime(2099, 12, 31)},  # noqa: DTZ001
+        {"expires_at": datetime.max.replace(tzinfo=UTC)},
     ],
 )
 def test_what_no_grant_holds_is_refused_and_said(meter: Meter, wrong: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from jangbu.domain.ledger import (
     account_id,
     is_erased,
 )
+from jangbu.domain.moments import require_expiry
 from jangbu.errors import InvalidInput, JangbuError, NoAccount
 from jangbu.metering.audit import Audit, Change
 from jangbu.metering.bulk_grants import BulkGrants
@@ -237,7 +238,4 @@ def _require_grantable(amount: object, source: object, priority: object, expires
         raise InvalidInput(f"the source is {type(source).__name__}, not text", hint="say where the tokens come from")
     if not (type(priority) is int and -_PRIORITY_MAX <= priority < _PRIORITY_MAX):
         raise InvalidInput(f"{priority!r} is no priority", hint="give a whole number of 32 bits")
-    if expires_at is not None and not isinstance(expires_at, datetime):
-        raise InvalidInput(f"the expiry is {type(expires_at).__name__}, no time", hint="give a datetime with its zone")
-    if expires_at is not None and expires_at.tzinfo is None:
-        raise InvalidInput("the expiry has no time zone", hint="write it like 2027-01-01T00:00:00Z")
+    require_expiry(expires_at)
