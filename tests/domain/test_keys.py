@@ -146,6 +146,7 @@ def test_a_key_is_active_until_it_expires_or_is_revoked() -> None:
         {"tokens_per_minute": 2**63},
         {"concurrent_calls": -1},
         {"expires_at": datetime(2030, 1, 1)},  # noqa: DTZ001
+        {"expires_at": datetime.max.replace(tzinfo=UTC)},
     ],
     ids=str,
 )

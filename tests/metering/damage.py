@@ -180,4 +180,12 @@ DAMAGE = {
         Invariant.COUNTS,
         f"UPDATE jangbu.usage SET raw = jsonb_set(raw, '{{usage,0,totalTokenCount}}', '7') WHERE {A_CALL}",
     ),
+    "the name of a model is gone": (
+        Invariant.COUNTS,
+        f"DELETE FROM jangbu.models WHERE model_id = (SELECT model_id FROM jangbu.usage WHERE {A_CALL})",
+    ),
+    "the name of a service is gone": (
+        Invariant.COUNTS,
+        f"DELETE FROM jangbu.services WHERE service_id = (SELECT service_id FROM jangbu.usage WHERE {A_CALL})",
+    ),
 }

@@ -57,6 +57,16 @@ async def settled(
     return receipt
 
 
+async def test_a_grant_that_ends_at_infinity_never_expires(metering: Metering) -> None:
+    """So ends what was granted until the calendar's last moment, which the driver of PostgreSQL takes for it."""
+    async with metering.database.connection() as connection:
+        await connection.execute("UPDATE jangbu.grants SET expires_at = 'infinity'")
+    [grant] = await metering.accounts.grants("kim")
+    assert grant.expires_at is None
+    posted = await metering.accounts.grant("kim", 5, key="order-2")
+    assert posted.balance.available == 100_005
+
+
 async def test_a_settled_answer_that_is_also_handed_over_is_charged_once(metering: Metering) -> None:
     first = await settled(metering, answer())
     again = await metering.record("kim", "text_generation", answer(raw=({"totalTokenCount": 150, "other": 1},)))

@@ -96,8 +96,8 @@ class TestRefused:
             ({"models": "kite"}, "models is a list of names"),
             ({"models": []}, "models is a list of names"),
             ({"source": ""}, "a price needs its source"),
-            ({"from": "2026-13-01"}, "month must be in 1..12"),
-            ({"from": 2026}, "argument must be str"),
+            ({"from": "2026-13-01"}, "is no day: write it like"),
+            ({"from": 2026}, "is no day: write it like"),
             ({"from": "0001-01-01"}, "it begins outside of the years 2000 to 8999"),
             ({"from": "1999-12-31"}, "it begins outside of the years"),
             ({"to": "9999-12-31"}, "it ends outside of the years"),
@@ -157,6 +157,12 @@ class TestRefused:
     def test_the_same_price_twice_and_a_later_one_are_no_contradiction(self, tmp_path: Path) -> None:
         file = written(tmp_path, ENTRY, ENTRY, {**ENTRY, "usd": {"input": "1"}, "from": "2026-01-01"})
         assert nano(load(file), "kite", Meter.INPUT) == 10**9
+
+    @pytest.mark.parametrize("day", ["2027-01-31T00:00:00Z", "tomorrow", "2027-02-30", 20270131, True])
+    def test_what_is_no_day_is_told_how_one_is_written(self, tmp_path: Path, day: object) -> None:
+        for field in ("from", "to"):
+            with pytest.raises(InvalidInput, match=r"is no day: write it like '2027-01-31'"):
+                load(written(tmp_path, {**ENTRY, field: day}))
 
     @pytest.mark.parametrize("entry", [3, None, [], {}, {"models": ["kite"], "source": "x"}])
     def test_what_is_no_entry_is_named(self, tmp_path: Path, entry: object) -> None:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from typing import Any
 
 import pytest
 
@@ -137,6 +138,12 @@ def test_a_pool_of_threads_is_served_by_bound_functions() -> None:
 )
 def test_tags_that_break_a_bound_are_refused(tags: dict[str, str]) -> None:
     with pytest.raises(InvalidMetadata), attribute(user="minji", tags=tags):
+        pass
+
+
+def test_tags_that_are_no_names_with_values_are_refused() -> None:
+    tags: Any = ["feature"]
+    with pytest.raises(InvalidMetadata, match="tags are list"), attribute(tags=tags):
         pass
 
 

@@ -143,6 +143,13 @@ async def test_what_is_wrong_is_raised_as_a_meter_raises_it(api: Stage, meter: C
     for user, tokens, key in (("", 5, "k"), ("kim", -5, "k"), ("kim", True, "k"), ("kim", 5, "주문"), ("kim", 5, "")):
         with pytest.raises(InvalidInput):
             await meter.agrant(user, tokens, key=key)
+    nothing: Any = None
+    with pytest.raises(InvalidInput, match="no idempotency key"):
+        await meter.agrant("kim", 5, key=nothing)
+    with pytest.raises(InvalidInput, match="no key of Jangbu's"):
+        Meter.connect(api.url, nothing)
+    with pytest.raises(InvalidInput, match="no address of a server"):
+        Meter.connect(nothing, "jba_key")
     with pytest.raises(InvalidInput):
         await meter.agrant("kim", 5, key="k", expires_at=datetime(2099, 1, 1))  # noqa: DTZ001
     with pytest.raises(errors.NotOffered, match="wraps no client"):

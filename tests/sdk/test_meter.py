@@ -1,6 +1,8 @@
 """Opening, using and closing a meter, from synchronous and asynchronous code."""
 
+import copy
 import json
+import pickle
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -23,6 +25,7 @@ from jangbu import (
 from jangbu.testing import FakeGemini
 
 USER = "minji"
+ANSWER = {"usageMetadata": {"promptTokenCount": 5, "totalTokenCount": 5}}
 NOWHERE = "postgresql://nobody@127.0.0.1:9/nothing"
 
 
@@ -60,6 +63,42 @@ def test_a_grant_is_made_once_for_its_key(meter: Meter) -> None:
     assert meter.balance(USER).granted == 1000
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"user": 7},
+        {"user": None},
+        {"key": 7},
+        {"key": None},
+        {"priority": 2**31},
+        {"priority": "1"},
+        {"source": None},
+        {"expires_at": "2099-12-31T00:00:00Z"},
+        {"expires_at": datetime(2099, 12, 31)},  # noqa: DTZ001
+        {"expires_at": datetime.max.replace(tzinfo=UTC)},
+    ],
+)
+def test_what_no_grant_holds_is_refused_and_said(meter: Meter, wrong: dict[str, Any]) -> None:
+    meter.create(USER)
+    given: dict[str, Any] = {"user": USER, "tokens": 1000, "key": "order-1", **wrong}
+    with pytest.raises(InvalidInput):
+        meter.grant(**given)
+    assert meter.balance(USER).granted == 0
+
+
+@pytest.mark.parametrize("user", [7, None, b"minji"])
+def test_a_user_that_is_no_text_is_refused_and_said(meter: Meter, user: Any) -> None:
+    for ask in (meter.create, meter.balance, lambda who: meter.record_token_usage(who, "chat", "m", ANSWER)):
+        with pytest.raises(InvalidInput, match=f"the user is {type(user).__name__}, not text"):
+            ask(user)
+
+
+def test_a_meter_stays_where_it_was_opened(meter: Meter) -> None:
+    for take in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(JangbuError, match="open a meter in each process"):
+            take(meter)
+
+
 def test_a_user_without_an_account_is_not_found(meter: Meter) -> None:
     with pytest.raises(NotFound):
         meter.balance("nobody")
@@ -91,6 +130,17 @@ async def test_where_a_loop_runs_the_first_use_waits_for_the_ledger(database_url
 def test_a_ledger_that_cannot_be_reached_says_so_when_it_is_opened() -> None:
     with pytest.raises(DatabaseUnreachable):
         Meter.open(NOWHERE)
+
+
+@pytest.mark.parametrize("address", ["mysql://root@ledger/book", "ledger:5432", "postgresql://ledger:port/book"])
+def test_what_is_no_address_of_a_ledger_is_said_to_be_none(address: str) -> None:
+    with pytest.raises(InvalidInput, match="JANGBU_DATABASE_URL"):
+        Meter.open(address)
+
+
+def test_a_password_that_is_taken_for_a_host_is_told_how_to_be_written() -> None:
+    with pytest.raises(DatabaseUnreachable, match="%40, %2F and %23"):
+        Meter.open("postgresql://jangbu:p@ss/word#1@127.0.0.1/book")
 
 
 async def test_a_ledger_that_cannot_be_reached_says_so_asynchronously() -> None:

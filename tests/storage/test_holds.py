@@ -20,6 +20,7 @@ from jangbu.wiring import open_metering
 PROCESSES = 3
 HOLDS = 40
 OTHERS = 200
+SWEPT_AT_ONCE = 20
 ANSWER = Usage(
     Surface.GENERATE_CONTENT,
     Counts(prompt=7, total=7),
@@ -91,6 +92,24 @@ async def test_a_hold_that_is_given_back_while_its_time_runs_out_is_no_finding_f
             assert not await watching.fetchval(
                 "SELECT EXISTS (SELECT FROM jangbu.findings WHERE resolved_at IS NULL AND usage_id = $1)", wanted.id
             )
+
+
+async def test_a_locked_user_s_holds_keep_nobody_else_s_from_ending(database_url: str, database: Database) -> None:
+    """However many of them are due: they take no places in a batch, and are ended once the lock is gone."""
+    async with open_metering(Settings.load(database_url=database_url)) as metering:
+        ids = {user: metering.accounts.id_of(user) for user in ("kim", "lee")}
+        async with database.connection() as sweeping, database.connection() as locking:
+            for user, number in (("kim", SWEPT_AT_ONCE + 1), ("lee", 1)):
+                await metering.accounts.create(user)
+                await metering.accounts.grant(user, number, key="first")
+                wanted = [HoldRequest(ids[user], uuid4(), 0, 1, 1, False, "chat", "a-model") for _ in range(number)]
+                await holds.take(sweeping, wanted, owner="a test", seconds=0, may_have_left=False)
+            async with locking.transaction():
+                await locking.fetch(statement("balance_lock"), ids["kim"], 1)
+                ended = await holds.expire(database, SWEPT_AT_ONCE)
+                assert [(account, state) for account, _, _, state in ended] == [(ids["lee"], "expired")]
+            assert await metering.holds.expire() == SWEPT_AT_ONCE + 1
+        assert [(await metering.accounts.balance(user)).held for user in ids] == [0, 0]
 
 
 async def test_a_hold_that_is_given_back_before_it_is_taken_is_never_taken(

@@ -1,7 +1,9 @@
 """A ledger that an earlier release made is brought to this one, with what is in it."""
 
+import tempfile
 from collections.abc import AsyncIterator
 from importlib.resources import files
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
@@ -13,6 +15,7 @@ from jangbu.errors import DatabaseUnreachable
 from jangbu.storage import accounts, migrate, usage
 from jangbu.storage.database import Database
 from tests.conftest import address, drop_database, execute
+from tests.faults.proxy import lossy_proxy
 from tests.storage.test_usage import PLAIN, Ledger
 
 FIRST = "0001"
@@ -42,6 +45,16 @@ async def test_the_first_revision_is_upgraded_and_keeps_what_it_has(first_releas
     await ledger.write(ledger.row(user), ledger.row(user, PLAIN._replace(key="answer:two"), new_id(SystemClock())))
     assert (await accounts.balances(database, user))[Asset.TOKENS].used == 2 * PLAIN.total
     await database.close()
+
+
+async def test_nothing_is_prepared_that_a_pooler_would_keep_for_others(first_release: str) -> None:
+    """Behind one in transaction mode the session goes on to somebody else, with what was prepared in it."""
+    with tempfile.TemporaryDirectory(prefix="jb") as folder:
+        async with lossy_proxy(first_release, Path(folder)) as (behind, proxy):
+            proxy.swallow_answers_after = b"__asyncpg_stmt"
+            assert await migrate.upgrade(behind) == (FIRST, migrate.HEAD)
+            assert await migrate.current(behind) == migrate.HEAD
+            assert proxy.swallowed == 0
 
 
 def test_an_older_release_than_the_ledgers_is_not_sent_to_upgrade_it() -> None:

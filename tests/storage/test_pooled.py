@@ -6,7 +6,10 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from jangbu.errors import DatabaseUnreachable
 from jangbu.storage.database import Database
+from jangbu.storage.failures import is_transient, translated
+from jangbu.storage.pooled import lone_connection
 from jangbu.storage.statements import statement
 
 ASKED = "SELECT current_setting('enable_bitmapscan') || ' ' || current_setting('lock_timeout')"
@@ -51,6 +54,29 @@ async def test_a_statement_that_fails_leaves_the_connection_to_the_next(pooled: 
             with pytest.raises(asyncpg.DivisionByZeroError):
                 await connection.fetch("SELECT 1 / 0")
             assert await connection.fetchval(ASKED) == PREPARED
+
+
+async def test_each_statement_of_a_lone_connection_is_a_transaction_too(database_url: str) -> None:
+    sent: list[str] = []
+    async with lone_connection(database_url) as connection:
+        connection.add_query_logger(lambda query: sent.append(query.query.split()[0].rstrip(";")))
+        assert await connection.fetchval("SELECT current_setting('lock_timeout')") == "0", (
+            "it waits as long as it has to"
+        )
+        await connection.execute("SELECT 1; SELECT 2")
+        async with connection.transaction():
+            await connection.fetchrow(ASKED)
+    assert sent == ["BEGIN", "SELECT", "COMMIT"] * 3
+
+
+@pytest.mark.parametrize("mislaid", [asyncpg.DuplicatePreparedStatementError, asyncpg.InvalidSQLStatementNameError])
+def test_who_prepares_statements_behind_a_pooler_is_told_to_have_none_prepared(
+    mislaid: type[asyncpg.PostgresError],
+) -> None:
+    with pytest.raises(DatabaseUnreachable, match="a pooler in transaction mode") as told, translated():
+        raise mislaid("prepared statement")
+    assert told.value.hint == "set JANGBU_PREPARED_STATEMENTS=false"
+    assert is_transient(mislaid("prepared statement")), "what cannot be recorded meanwhile is kept"
 
 
 def test_a_transaction_has_what_a_session_has_but_for_how_long_a_plan_serves() -> None:

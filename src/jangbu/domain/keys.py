@@ -12,6 +12,7 @@ from hashlib import sha256
 from uuid import UUID
 from zlib import crc32
 
+from jangbu.domain.moments import require_expiry
 from jangbu.errors import InvalidInput
 
 __all__ = [
@@ -204,8 +205,7 @@ def check(key: Key) -> None:
     _check_limit("requests a minute", key.requests_per_minute, _INTEGER_MAX)
     _check_limit("tokens a minute", key.tokens_per_minute, _BIGINT_MAX)
     _check_limit("concurrent calls", key.concurrent_calls, _INTEGER_MAX)
-    if key.expires_at is not None and key.expires_at.tzinfo is None:
-        raise InvalidInput("the expiry has no time zone", hint="write it like 2027-01-01T00:00:00Z")
+    require_expiry(key.expires_at)
 
 
 def _check_limit(what: str, limit: int | None, most: int) -> None:

@@ -13,6 +13,7 @@ from jangbu.errors import InvalidInput, NoAccount
 TOKENS_MAX = 2**62
 """The most that one grant or adjustment may move: far from where a bigint ends."""
 USER_LENGTH_MAX = 200
+_USER_HINT = f"use 1 to {USER_LENGTH_MAX} printable characters"
 """Characters of an app's own user id."""
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "jangbu:account")
@@ -94,8 +95,10 @@ def account_id(project: str, user: str) -> UUID:
 
     Raises InvalidInput, and NoAccount for what an erased account is listed as: from there no way leads to it.
     """
+    if not isinstance(user, str):
+        raise InvalidInput(f"the user is {type(user).__name__}, not text", hint=_USER_HINT)
     if not user or len(user) > USER_LENGTH_MAX or "\x00" in user or not user.isprintable():
-        raise InvalidInput(f"{user[:40]!r} is no user id", hint=f"use 1 to {USER_LENGTH_MAX} printable characters")
+        raise InvalidInput(f"{user[:40]!r} is no user id", hint=_USER_HINT)
     if is_erased(user):
         raise NoAccount(user, hint="the user was erased; what they used stays in every sum, and names nobody")
     return uuid5(_NAMESPACE, f"{project}\x1f{user}")

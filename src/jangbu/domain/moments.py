@@ -3,13 +3,17 @@
 import re
 from datetime import UTC, date, datetime
 
-__all__ = ["written_moment"]
+from jangbu.errors import InvalidInput
+
+__all__ = ["require_expiry", "written_moment"]
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT = re.compile(
     _DAY.pattern + r"[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,6})?)?(?P<zone>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 )
 """Python's own reader takes any character between day and clock, and a zone after a day for a clock."""
+_NEVER = datetime.max.replace(tzinfo=UTC)
+"""The calendar's last moment, which the driver of PostgreSQL takes for infinity, and gives back without a zone."""
 
 
 def written_moment(text: str) -> date | datetime:
@@ -24,3 +28,15 @@ def written_moment(text: str) -> date | datetime:
         raise ValueError(f"{text[:40]!r} is no date or time")
     at = datetime.fromisoformat(text.upper())
     return at if found["zone"] is None else at.astimezone(UTC)
+
+
+def require_expiry(expires_at: object) -> None:
+    """Refuse what is no moment at which something ends; None says that it never does. Raises InvalidInput."""
+    if expires_at is None:
+        return
+    if not isinstance(expires_at, datetime):
+        raise InvalidInput(f"the expiry is {type(expires_at).__name__}, no time", hint="give a datetime with its zone")
+    if expires_at.tzinfo is None:
+        raise InvalidInput("the expiry has no time zone", hint="write it like 2027-01-01T00:00:00Z")
+    if expires_at >= _NEVER:
+        raise InvalidInput("the expiry is the end of the calendar", hint="give none for what never expires")

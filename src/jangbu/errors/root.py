@@ -16,3 +16,7 @@ class JangbuError(Exception):
     def __str__(self) -> str:
         """Give the message and the hint as one line."""
         return f"{self.message}; {self.hint}" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Have it come out of another process without being made anew, which takes more than its message."""
+        return BaseException.__new__, (type(self), *self.args), self.__dict__

@@ -15,6 +15,7 @@ from jangbu.domain.ledger import (
     account_id,
     is_erased,
 )
+from jangbu.domain.moments import require_expiry
 from jangbu.domain.reasons import REASON_LENGTH_MAX, is_reason
 from jangbu.errors import InvalidInput, JangbuError, NoAccount
 from jangbu.metering.audit import Audit, Change
@@ -32,6 +33,7 @@ from jangbu.storage.entries import EntryRow, Posting
 from jangbu.storage.failures import translated
 
 _SWEEP_MAX = 200
+_PRIORITY_MAX = 2**31
 
 
 class Accounts:
@@ -144,10 +146,7 @@ class Accounts:
         expires_at: datetime | None = None,
     ) -> Posted:
         """Give a user tokens (or nano-USD) that were bought or are a gift, once for the key."""
-        if not (type(amount) is int and 0 < amount <= TOKENS_MAX):
-            raise InvalidInput(f"{amount!r} cannot be granted", hint=f"grant a whole number from 1 to {TOKENS_MAX:,}")
-        if expires_at is not None and expires_at.tzinfo is None:
-            raise InvalidInput("the expiry has no time zone", hint="write it like 2027-01-01T00:00:00Z")
+        _require_grantable(amount, source, priority, expires_at)
         account = self.id_of(user)
         known = await entries.find_key(self._database, account, own_key(key))
         if known is None and expires_at is not None and expires_at <= await self._database.now():
@@ -230,3 +229,14 @@ class Accounts:
         async with self._database.connection() as connection, connection.transaction():
             _, expired = await burn_within(connection, self.clock, account, asset, now)
             return expired
+
+
+def _require_grantable(amount: object, source: object, priority: object, expires_at: object) -> None:
+    """Refuse what no grant holds, before anything is asked of the database. Raises InvalidInput."""
+    if not (type(amount) is int and 0 < amount <= TOKENS_MAX):
+        raise InvalidInput(f"{amount!r} cannot be granted", hint=f"grant a whole number from 1 to {TOKENS_MAX:,}")
+    if not isinstance(source, str):
+        raise InvalidInput(f"the source is {type(source).__name__}, not text", hint="say where the tokens come from")
+    if not (type(priority) is int and -_PRIORITY_MAX <= priority < _PRIORITY_MAX):
+        raise InvalidInput(f"{priority!r} is no priority", hint="give a whole number of 32 bits")
+    require_expiry(expires_at)

@@ -30,8 +30,14 @@ class Finding:
 
 
 async def compare(record: UsageRecord, recompute: Recompute | None, restate: Restate | None) -> AsyncIterator[Finding]:
-    """Give everything in which a record and its evidence differ; an imported record has none to differ from."""
-    if record.source == IMPORTED:
+    """Give everything in which a record and its evidence differ; an imported record has none to differ from.
+
+    No list shows a record whose service or model has no name any more.
+    """
+    for what, name in (("service", record.service), ("model", record.model)):
+        if not name:
+            yield Finding(False, f"name of the {what} of call {record.id}", "there", "gone")
+    if record.source == IMPORTED or not record.model:
         return
     if restate is not None:
         for finding in _compare_counts(record, restate):

@@ -229,8 +229,13 @@ def _price(entry: Mapping[str, Any], model: str, name: str, price_nano: int) -> 
     )
 
 
-def _midnight(day: str | None) -> datetime | None:
-    return None if day is None else datetime.combine(date.fromisoformat(day), time(), UTC)
+def _midnight(day: object) -> datetime | None:
+    if day is None:
+        return None
+    try:
+        return datetime.combine(date.fromisoformat(day if isinstance(day, str) else ""), time(), UTC)
+    except ValueError:
+        raise ValueError(f"{day!r} is no day: write it like '2027-01-31'; prices change at midnight UTC") from None
 
 
 def _named(entry: object) -> str:

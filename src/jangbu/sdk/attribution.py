@@ -88,7 +88,8 @@ def attribute(
 @contextmanager
 def _attributed(user: str | None, service: str | None, tags: Mapping[str, str] | None) -> Iterator[Attribution]:
     outer = _current.get()
-    merged = MappingProxyType(dict(checked_tags({**outer.tags, **(tags or {})})))
+    given: object = tags or {}
+    merged = MappingProxyType(dict(checked_tags({**outer.tags, **given} if isinstance(given, Mapping) else given)))
     attribution = Attribution(
         user=outer.user if user is None else _checked_user(user),
         service=outer.service if service is None else checked_service(service),

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Self, TypeVar
 
 from jangbu.config import Settings
 from jangbu.domain.flow import Receipt
 from jangbu.domain.ledger import Balance
+from jangbu.errors import JangbuError
 from jangbu.sdk import attribution
 from jangbu.sdk.attribution import Attributing
 from jangbu.sdk.background import Background
@@ -100,6 +101,10 @@ class Meter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be copied, or sent to another process: what a meter has open is of this one."""
+        raise JangbuError("a meter is neither copied nor sent to another process", hint="open a meter in each process")
 
     def wrap(self, client: Client) -> Client:
         """Meter a ``genai.Client``, with its ``aio``: the same object is given back. Wrapping it again changes nothing.

@@ -43,7 +43,7 @@ class RemoteLedger:
     """A ledger behind a server's API. Nothing of it is known before it is first asked."""
 
     def __init__(self, wire: Wire, key: str, *, patience_seconds: int) -> None:
-        if _KEY.fullmatch(key) is None:
+        if _KEY.fullmatch(key or "") is None:
             raise InvalidInput("this is no key of Jangbu's", hint="`jangbu keys create` makes one")
         self._wire = wire
         self._key = key
@@ -85,7 +85,7 @@ class RemoteLedger:
     ) -> Posted:
         """Give a user tokens that were bought or are a gift, once for the key."""
         body = {"amount": tokens, "priority": priority, "source": source, "expires_at": expires_at}
-        made = await self._ask("POST", f"{_path_of(user)}/grants", body, once=key)
+        made = await self._ask("POST", f"{_path_of(user)}/grants", body, once=_checked(key))
         return Posted(UUID(made["id"]), _balance(made), made["replayed"])
 
     async def balance(self, user: str) -> Balance:
@@ -222,9 +222,10 @@ def _path_of(user: str) -> str:
 
 
 def _checked(key: str) -> str:
-    if _KEY.fullmatch(key) is None:
+    if _KEY.fullmatch(str(key)) is None or not isinstance(key, str):
         raise InvalidInput(
-            f"{key[:40]!r} is no idempotency key", hint="over the API it has 1 to 190 ASCII characters without blanks"
+            f"{str(key)[:40]!r} is no idempotency key",
+            hint="over the API it has 1 to 190 ASCII characters without blanks",
         )
     return key
 

@@ -33,12 +33,14 @@ class Wire:
 
     def __init__(self, url: str, *, seconds: int) -> None:
         try:
-            found = urlsplit(url)
+            found = urlsplit(url or "")
             self._port = found.port
         except ValueError:
             found = urlsplit("")
         if found.scheme not in ("http", "https") or not found.hostname or found.username or found.query:
-            raise InvalidInput(f"{url[:60]!r} is no address of a server", hint="write it like https://ledger.example")
+            raise InvalidInput(
+                f"{str(url)[:60]!r} is no address of a server", hint="write it like https://ledger.example"
+            )
         self.url = url.rstrip("/")
         self._host, self._path = found.hostname, found.path.rstrip("/")
         self._trust = ssl.create_default_context() if found.scheme == "https" else None

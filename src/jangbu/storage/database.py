@@ -10,9 +10,9 @@ from typing import Any, Protocol, Self, TypeAlias
 
 import asyncpg
 
-from jangbu.errors import DatabaseUnreachable, InvalidSettings, JangbuError
+from jangbu.errors import DatabaseUnreachable, JangbuError
 from jangbu.storage.failures import translated
-from jangbu.storage.pooled import PooledConnection
+from jangbu.storage.pooled import PooledConnection, readable_address
 from jangbu.storage.statements import statement
 
 VERSION_LEAST = 15
@@ -71,14 +71,10 @@ class Database:
 
         Raises DatabaseUnreachable, NotPermitted or InvalidSettings.
         """
-        if not dsn.startswith(("postgresql://", "postgres://")):
-            raise InvalidSettings(
-                "JANGBU_DATABASE_URL is no PostgreSQL address", hint="write postgresql://user:password@host/database"
-            )
         pooled = {"statement_cache_size": 0, "connection_class": PooledConnection}
         options: dict[str, Any] = {} if prepared_statements else pooled
         with translated(), _connecting():
-            try:
+            with readable_address(dsn):
                 pool = await asyncpg.create_pool(
                     dsn,
                     init_size=1,
@@ -92,8 +88,6 @@ class Database:
                     max_inactive_connection_lifetime=0,
                     **options,
                 )
-            except ValueError as error:
-                raise InvalidSettings(f"JANGBU_DATABASE_URL cannot be read: {error}") from None
             database = cls(pool)
             try:
                 await database._check_server()

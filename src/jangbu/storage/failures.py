@@ -1,6 +1,7 @@
 """What went wrong in PostgreSQL, in Jangbu's words: the one place that knows its error classes."""
 
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,6 +29,9 @@ _OTHER_SCHEMA = (
     asyncpg.UndefinedFunctionError,
     asyncpg.InvalidSchemaNameError,
 )
+_MISLAID_STATEMENT = (asyncpg.DuplicatePreparedStatementError, asyncpg.InvalidSQLStatementNameError)
+"""What was prepared in one session is met, or missed, in another: a pooler in transaction mode stands between."""
+
 _GRANTED_RULE = "balances_granted_check"
 _USAGE_PARTITION = re.compile(r"usage_\d{6}")
 _CONFLICT = (
@@ -49,7 +53,7 @@ def is_transient(error: BaseException) -> bool:
         return True
     if isinstance(error, asyncpg.InterfaceError):
         return "connection" in str(error) or "pool is clos" in str(error)
-    return isinstance(error, (*_LOST_CONNECTION, *_CONFLICT))
+    return isinstance(error, (*_LOST_CONNECTION, *_CONFLICT, *_MISLAID_STATEMENT))
 
 
 def is_unreachable(error: BaseException) -> bool:
@@ -127,10 +131,27 @@ def translated() -> Iterator[None]:
         raise InvalidInput(f"PostgreSQL cannot store this: {error}") from error
     except _CONFLICT as error:
         raise DatabaseUnreachable(f"PostgreSQL let others go first: {error}", hint="try again") from error
-    except asyncpg.DiskFullError as error:
-        raise DatabaseUnreachable(
-            f"PostgreSQL's disk is full: {error}", hint="make room there; what waits goes on by itself then"
-        ) from error
-    except (*_LOST_CONNECTION, asyncpg.InterfaceError) as error:
-        cause = str(error) or type(error).__name__
-        raise DatabaseUnreachable(f"PostgreSQL does not answer: {cause}", hint="check JANGBU_DATABASE_URL") from error
+    except (*_LOST_CONNECTION, *_MISLAID_STATEMENT, asyncpg.InterfaceError) as error:
+        raise _unreachable(error) from error
+
+
+def _unreachable(error: BaseException) -> DatabaseUnreachable:
+    """Say why the server takes nothing, and what brings it back."""
+    match error:
+        case asyncpg.DuplicatePreparedStatementError() | asyncpg.InvalidSQLStatementNameError():
+            return DatabaseUnreachable(
+                "a pooler in transaction mode is between here and PostgreSQL, and mislays prepared statements",
+                hint="set JANGBU_PREPARED_STATEMENTS=false",
+            )
+        case asyncpg.DiskFullError():
+            return DatabaseUnreachable(
+                f"PostgreSQL's disk is full: {error}", hint="make room there; what waits goes on by itself then"
+            )
+        case socket.gaierror():
+            return DatabaseUnreachable(
+                f"PostgreSQL's host is not known: {error}",
+                hint="check JANGBU_DATABASE_URL, where a password's @, / and # are written as %40, %2F and %23",
+            )
+        case _:
+            cause = str(error) or type(error).__name__
+            return DatabaseUnreachable(f"PostgreSQL does not answer: {cause}", hint="check JANGBU_DATABASE_URL")

@@ -17,12 +17,11 @@ import asyncpg
 from jangbu.errors import DatabaseUnreachable
 from jangbu.storage.chaining import complete_chains
 from jangbu.storage.failures import translated
+from jangbu.storage.pooled import lone_connection
 from jangbu.storage.statements import statement
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
-
-_CONNECT_SECONDS = 10
 
 Note = Callable[[Any, str | None], Awaitable[None]]
 
@@ -40,8 +39,7 @@ async def upgrade(dsn: str, note: Note | None = None) -> tuple[str | None, str]:
     DatabaseUnreachable for a database that a newer release has upgraded.
     """
     with translated():
-        connection = await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS)
-        try:
+        async with lone_connection(dsn) as connection:
             async with connection.transaction():
                 await connection.execute(statement("schema_lock"))
                 before = await _revision(connection)
@@ -51,18 +49,13 @@ async def upgrade(dsn: str, note: Note | None = None) -> tuple[str | None, str]:
                         await note(connection, before)
             await complete_chains(connection)
             return before, HEAD
-        finally:
-            await connection.close()
 
 
 async def current(dsn: str) -> str | None:
     """Give the revision that the database has, or None for one that was never upgraded."""
     with translated():
-        connection = await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS)
-        try:
+        async with lone_connection(dsn) as connection:
             return await _revision(connection)
-        finally:
-            await connection.close()
 
 
 def require_head(revision: str | None) -> None:

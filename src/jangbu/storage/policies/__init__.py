@@ -11,10 +11,10 @@ from jangbu.domain.ledger import project_id
 from jangbu.errors import InvalidInput, NotFound, NotPermitted
 from jangbu.storage.database import Database
 from jangbu.storage.failures import translated
+from jangbu.storage.pooled import lone_connection
 
 __all__ = ["Standing", "apply", "policies_sql", "standing", "worker_sql"]
 
-_CONNECT_SECONDS = 10
 _NAME_LENGTH_MAX = 63
 
 
@@ -64,9 +64,8 @@ async def apply(dsn: str, sql: str, note: Callable[[Any], Awaitable[None]] | Non
     Raises NotFound where there is no such role, and NotPermitted for one that would pass the policies.
     """
     with translated():
-        connection = await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS)
         try:
-            async with connection.transaction():
+            async with lone_connection(dsn) as connection, connection.transaction():
                 await connection.execute(sql)
                 if note is not None:
                     await note(connection)
@@ -74,8 +73,6 @@ async def apply(dsn: str, sql: str, note: Callable[[Any], Awaitable[None]] | Non
             raise NotFound(str(error), hint="create the role first: CREATE ROLE name NOLOGIN") from error
         except asyncpg.RaiseError as error:
             raise NotPermitted(str(error), hint="make a role of its own for this: CREATE ROLE name LOGIN") from error
-        finally:
-            await connection.close()
 
 
 def _require_name(what: str, name: str) -> None:

@@ -1,29 +1,28 @@
 -- Ends holds whose time is up, by the database's clock. Where a call may have left, nobody knows the outcome: the hold
 -- becomes unknown and stays held. Where none can have left, it is given back. A hold whose usage is recorded was
--- settled by somebody else: it goes. A finding that was closed before is opened again. Balances are locked first and in
--- order, as everywhere; one that others have locked just now is left for the next time.
-WITH due AS (
-    SELECT
-        h.account_id,
-        h.id,
-        EXISTS (SELECT FROM jangbu.usage AS u WHERE u.account_id = h.account_id AND u.id = h.id) AS recorded
+-- settled by somebody else: it goes. A finding that was closed before is opened again. Each balance is locked before its
+-- holds are touched, as everywhere, but as its holds come and not in order: one that others have locked just now is left
+-- for the next time, so nothing is waited for, and its holds take no place from those of others in a batch.
+WITH locked AS (
+    SELECT h.account_id, h.id
     FROM jangbu.holds AS h
+    JOIN jangbu.balances AS b ON b.account_id = h.account_id AND b.asset = 1
     WHERE h.state = 'open' AND h.expires_at <= clock_timestamp()
     ORDER BY h.expires_at
     LIMIT $1::integer
+    FOR NO KEY UPDATE OF b SKIP LOCKED
 ),
-locked AS (
-    SELECT b.account_id
-    FROM jangbu.balances AS b
-    WHERE b.account_id IN (SELECT due.account_id FROM due) AND b.asset = 1
-    ORDER BY b.account_id
-    FOR NO KEY UPDATE SKIP LOCKED
+due AS (
+    SELECT
+        l.account_id,
+        l.id,
+        EXISTS (SELECT FROM jangbu.usage AS u WHERE u.account_id = l.account_id AND u.id = l.id) AS recorded
+    FROM locked AS l
 ),
 settled AS (
     DELETE FROM jangbu.holds AS h
-    USING due AS d, locked AS l
-    WHERE d.recorded AND l.account_id = d.account_id
-        AND h.account_id = d.account_id AND h.id = d.id AND h.state = 'open'
+    USING due AS d
+    WHERE d.recorded AND h.account_id = d.account_id AND h.id = d.id AND h.state = 'open'
     RETURNING h.account_id, h.id, h.amount, 'settled'::jangbu.hold_state AS state
 ),
 lapsed AS (
@@ -32,7 +31,6 @@ lapsed AS (
         reason = 'its time was up',
         closed_at = CASE WHEN h.may_have_left THEN NULL ELSE clock_timestamp() END
     FROM due AS d
-    JOIN locked AS l ON l.account_id = d.account_id
     WHERE NOT d.recorded AND h.account_id = d.account_id AND h.id = d.id AND h.state = 'open'
     RETURNING h.account_id, h.id, h.amount, h.state
 ),
