@@ -1,5 +1,6 @@
-"""The tree of errors: what is drawn at its top is what is raised, all of it is there to be imported, and each leaves the
-process that it was raised in, as those of a worker of a pool or a queue do.
+"""The tree of errors: what is drawn at its top is what is raised, and all of it is there to be imported.
+
+Each leaves the process that it was raised in whole, as those of a worker of a pool or a queue do.
 """
 
 import inspect

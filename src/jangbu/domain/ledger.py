@@ -13,8 +13,8 @@ from jangbu.errors import InvalidInput, NoAccount
 TOKENS_MAX = 2**62
 """The most that one grant or adjustment may move: far from where a bigint ends."""
 USER_LENGTH_MAX = 200
-_USER_HINT = f"use 1 to {USER_LENGTH_MAX} printable characters"
 """Characters of an app's own user id."""
+_USER_HINT = f"use 1 to {USER_LENGTH_MAX} printable characters"
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "jangbu:account")
 _PROJECTS = uuid5(NAMESPACE_URL, "jangbu:project")
