@@ -278,6 +278,16 @@ async def test_a_batch_of_files_is_settled_when_its_results_are_fetched(served: 
     assert await holds(served) == []
 
 
+async def test_results_that_are_fetched_as_googles_examples_for_curl_do_are_settled(served: Stage) -> None:
+    _, file = await filed(served)
+    await served.open("lee")
+    path = f"/download/v1beta/{file}:download?alt=media"
+    assert (await served.get(path, user="lee"))[0] == 404
+    status, content = await served.get(path)
+    assert status == 200
+    assert await served.used() == (in_file(_bytes(content)), 0)
+
+
 def _bytes(content: Any) -> bytes:
     assert isinstance(content, bytes), content
     return content

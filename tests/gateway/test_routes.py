@@ -153,6 +153,14 @@ def test_uploads(method: str, path: str, target: str) -> None:
         assert route.scope is Scope.FILES
 
 
+@pytest.mark.parametrize("version", ["v1", "v1beta", "v1alpha", ""])
+def test_downloads(version: str) -> None:
+    route = led("GET", f"/download/{version}/files/batch-abc:download")
+    assert (route.action, route.billing, route.surface) == (Action.DOWNLOAD, Billing.RESULT, Surface.BATCH)
+    assert (route.scope, route.resource) == (Scope.FILES, "files/batch-abc")
+    assert route.target == f"/download/{version or 'v1beta'}/files/batch-abc:download"
+
+
 @pytest.mark.parametrize("version", ["v1", "v1beta", "v1alpha"])
 @pytest.mark.parametrize(
     ("path", "platform"),

@@ -113,6 +113,10 @@ _UPLOADS = """
 POST   files                           upload                  create    free      files         -
 PUT    files                           upload                  create    free      files         -
 """
+# Google's own examples for curl fetch a batch's results so (ai.google.dev/gemini-api/docs/batch-api).
+_DOWNLOADS = """
+GET    files/{id}:download             files                   download  result    files         batch
+"""
 _PUBLISHED = """
 POST   models/{model}:{verb}           computeTokens           call      free      generate      -
 POST   models/{model}:{verb}           fetchPredictOperation   get       result    generate      predict_long_running
@@ -156,6 +160,7 @@ _PROJECT_REFUSALS = {
 
 _STUDIO = "{version}/"
 _UPLOAD = "upload/{version}/"
+_DOWNLOAD = "download/{version}/"
 _GOOGLE_AI = "ws/google.ai.generativelanguage.{version}.GenerativeService."
 _AI_PLATFORM = "ws/google.cloud.aiplatform.{version}.LlmBidiService/"
 _PROJECT = "{version}/projects/{project}/locations/{location}/"
@@ -189,6 +194,7 @@ def _refused(base: str, refusals: Mapping[str, str], platform: Platform) -> Iter
 DECLARED: tuple[Declared, ...] = (
     *_offered(_STUDIO, _MODELS + _CATALOGUE + _CACHES + _GEMINI, Platform.GEMINI_API),
     *_offered(_UPLOAD, _UPLOADS, Platform.GEMINI_API),
+    *_offered(_DOWNLOAD, _DOWNLOADS, Platform.GEMINI_API),
     *_offered(_GOOGLE_AI, _LIVE, Platform.GEMINI_API),
     *_refused(_STUDIO, _GEMINI_REFUSALS, Platform.GEMINI_API),
     *_refused(_UPLOAD, _UPLOAD_REFUSALS, Platform.GEMINI_API),
