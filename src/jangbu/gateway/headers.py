@@ -16,7 +16,7 @@ __all__ = ["forwarded", "forwarded_with_upload", "require_sound", "returned"]
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-# With the last two a client of Vertex AI asks for a tier, as it does in the body elsewhere; the answer says which it got
+# With the last two a client of Vertex AI asks for a tier, as others do in the body; the answer says which one it got
 # (cloud.google.com/vertex-ai/generative-ai/docs/flex-paygo, and priority-paygo).
 _TO_UPSTREAM = frozenset(
     {
