@@ -19,7 +19,7 @@ _VERBS = (
 _OWN = r"(?:batchGenerateContent|asyncBatchEmbedContent)"
 _GEMINI_PATHS = rf"""/{_V}/(?:
     models | {_M} | {_M}:{_VERBS} | {_M}:{_OWN} | {_M}/operations/{_I} | operations/{_I}
-  | cachedContents(?:/{_I})? | files(?:/{_I}(?::download)?)? | batches(?:/{_I}(?::cancel|:delete)?)?
+  | cachedContents(?:/{_I})? | files(?:/{_I})? | batches(?:/{_I}(?::cancel|:delete)?)?
   | interactions(?:/{_I}(?:/cancel)?)?
   | openai/(?:chat/completions|embeddings|images/generations|models|{_M})
 )"""
@@ -39,6 +39,7 @@ SEEDS: list[tuple[str, bytes]] = [
     *((case[0], f"/v1/{VERTEX}/{case[1]}".encode()) for case in IN_PROJECT),
     ("POST", b"/upload/v1beta/files"),
     ("PUT", b"/upload/files"),
+    ("GET", b"/v1beta/files/abc:download"),
     ("GET", b"/download/v1beta/files/abc:download"),
     ("GET", f"/ws/{GOOGLE_AI}.v1beta.GenerativeService.BidiGenerateContent".encode()),
     ("GET", b"/ws/google.cloud.aiplatform.v1.LlmBidiService/BidiGenerateContent"),
