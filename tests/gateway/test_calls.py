@@ -89,6 +89,13 @@ async def test_output_is_clamped_to_what_the_balance_affords_and_the_client_is_t
     assert json.loads(sent.body)["generationConfig"]["maxOutputTokens"] == limit
 
 
+async def test_who_can_pay_for_all_that_a_model_may_write_is_sent_on_as_they_wrote(served: Stage) -> None:
+    written = b'{ "contents": [{"parts": [{"text": "hi"}]}] }'
+    status, _, headers = await served.post(f"/v1beta/models/{FLASH}:generateContent", written)
+    assert (status, "x-jangbu-output-limit" in headers) == (200, False)
+    assert served.gemini.requests()[-1].body == written
+
+
 @pytest.mark.parametrize("tokens", [1_000, 2_700])
 async def test_a_picture_is_whole_or_is_not_paid_for(served: Stage, tokens: int) -> None:
     await served.open("lee", tokens=tokens)

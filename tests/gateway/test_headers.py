@@ -17,6 +17,8 @@ CLIENT = [
     (b"Content-Type", b"application/json"),
     (b"content-length", b"12"),
     (b"x-server-timeout", b"60"),
+    (b"X-Vertex-AI-LLM-Request-Type", b"shared"),
+    (b"X-Vertex-AI-LLM-Shared-Request-Type", b"flex"),
 ]
 
 
@@ -26,6 +28,8 @@ def test_what_describes_the_request_goes_on_under_lower_case_names() -> None:
         b"user-agent": b"google-genai-sdk/3.4.0 gl-python/3.11",
         b"x-goog-api-client": b"google-genai-sdk/3.4.0 gl-python/3.11",
         b"x-server-timeout": b"60",
+        b"x-vertex-ai-llm-request-type": b"shared",
+        b"x-vertex-ai-llm-shared-request-type": b"flex",
     }
 
 

@@ -17,6 +17,7 @@ _FIRST = b'data: {"candidates":[{"content":{"parts":[{"text":"a"}]}}]}\r\n\r\n'
         b'data: {"promptFeedback":{"block_reason":1}}\r\n\r\n',
         b"data: [DONE]\n\n",
         b"event: interaction.complete\ndata: {}\n\n",
+        b'data: {"choices": [],"usage":{"total_tokens":9}}\n\n',
     ],
 )
 @pytest.mark.parametrize("cut", [0, 1, 20, 33])
@@ -27,6 +28,18 @@ def test_what_may_be_the_end_waits_also_where_it_comes_in_two_pieces(last: bytes
     rest = waiting.rest()
     assert passed + rest == last
     assert rest
+
+
+@pytest.mark.parametrize(
+    "running",
+    [
+        b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":null}],"usage":{"total_tokens":9}}\n\n',
+        b'data: {"event_type":"step.delta","metadata":{"usage":{"total_tokens":9}}}\n\n',
+    ],
+)
+def test_what_reports_usage_amid_a_stream_passes_at_once(running: bytes) -> None:
+    waiting = LastEvents()
+    assert [waiting.push(running) for _ in range(3)] == [[running]] * 3
 
 
 def test_a_stream_that_goes_on_passes_all_but_the_latest_piece() -> None:

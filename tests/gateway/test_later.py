@@ -278,6 +278,18 @@ async def test_a_batch_of_files_is_settled_when_its_results_are_fetched(served: 
     assert await holds(served) == []
 
 
+@pytest.mark.parametrize("before", ["", "/download"])
+async def test_results_are_fetched_where_google_gives_them(served: Stage, before: str) -> None:
+    _, file = await filed(served)
+    await served.open("lee")
+    path = f"/v1beta/{file}:download?alt=media"
+    assert (await served.get(before + path, user="lee"))[0] == 404
+    status, content = await served.get(before + path)
+    assert status == 200
+    assert await served.used() == (in_file(_bytes(content)), 0)
+    assert came(served)[-1] == f"GET /download{path}"
+
+
 def _bytes(content: Any) -> bytes:
     assert isinstance(content, bytes), content
     return content

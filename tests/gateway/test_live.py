@@ -184,6 +184,24 @@ async def test_a_turn_without_a_report_is_unknown_and_the_next_is_recorded(
         assert await unknown(served) == 1
 
 
+async def test_a_turn_whose_report_comes_before_its_end_leaves_the_next_one_as_it_is(
+    database_url: str, gemini: FakeGemini
+) -> None:
+    async def script(upstream: ServerConnection) -> None:
+        await set_up(upstream)
+        async for _ in upstream:
+            report = {"usageMetadata": reported(50)["usageMetadata"]}
+            for message in (spoken("one"), report, {"serverContent": {"turnComplete": True}}):
+                await upstream.send(json.dumps(message))
+
+    async with provider(script) as url, scripted(database_url, gemini, url) as served, session(served) as client:
+        for number in (1, 2, 3):
+            await client.send_json(said("hi"))
+            for _ in range(3):
+                await client.receive()
+            assert await served.used() == (number * 50, 0)
+
+
 async def test_a_model_that_speaks_unasked_is_held_for_and_recorded(database_url: str, gemini: FakeGemini) -> None:
     async def script(upstream: ServerConnection) -> None:
         await set_up(upstream)

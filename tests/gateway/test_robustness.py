@@ -14,7 +14,7 @@ import pytest
 from jangbu.gateway.declared import DECLARED
 from jangbu.gateway.paths import segments
 from jangbu.gateway.routes import find
-from jangbu.testing import FakeGemini
+from jangbu.testing import Behaviour, FakeGemini, Recorded
 from tests.gateway.raw import (
     Running,
     Wire,
@@ -27,6 +27,7 @@ from tests.gateway.raw import (
 from tests.gateway.stage import FLASH, Stage, asked
 
 CALL = f"/v1beta/models/{FLASH}:generateContent"
+STREAM = f"/v1beta/models/{FLASH}:streamGenerateContent?alt=sse"
 BODY = json.dumps(asked())
 MEGABYTE = 1_000_000
 GROWTH_MOST = 20 * MEGABYTE
@@ -162,6 +163,30 @@ async def test_odd_requests_that_mean_one_thing_are_metered_like_any_other(
         assert (sent.method, sent.target) == ("POST", CALL)
         assert sent.headers["host"] in gemini.url
         assert not {"x-http-method-override", "x-forwarded-host", "forwarded"} & sent.headers.keys()
+
+
+async def test_a_client_of_http_1_0_is_sent_no_chunks(served_apart: Running, gemini: FakeGemini) -> None:
+    answer = b"".join(
+        b"data: " + json.dumps({"candidates": [{"finishReason": word}]}).encode() + b"\n\n" for word in "AB"
+    )
+    gemini.next(Behaviour(recorded=Recorded(answer, "text/event-stream")))
+    async with wire(served_apart.url) as client:
+        await client.send(call(served_apart.key, HOST, LENGTH, line=f"POST {STREAM} HTTP/1.0"))
+        head, _, body = (await client.until_closed()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"transfer-encoding" not in head
+    assert body == answer
+
+
+async def test_an_answer_that_breaks_off_is_whole_to_no_client_of_http_1_0(
+    served_apart: Running, gemini: FakeGemini
+) -> None:
+    gemini.next("cut=1")
+    async with wire(served_apart.url) as client:
+        await client.send(call(served_apart.key, HOST, LENGTH, line=f"POST {STREAM} HTTP/1.0"))
+        await client.reader.readuntil(b"\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            await client.reader.read()
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,6 @@ GEMINI = [
     ("GET", "files", Action.LIST, Billing.FREE, None, "files"),
     ("GET", "files/abc-123", Action.GET, Billing.FREE, None, "files"),
     ("DELETE", "files/abc-123", Action.DELETE, Billing.FREE, None, "files"),
-    ("GET", "files/batch-abc:download", Action.DOWNLOAD, Billing.RESULT, Surface.BATCH, "files"),
     ("GET", "batches", Action.LIST, Billing.FREE, Surface.BATCH, "batches"),
     ("GET", "batches/x1", Action.GET, Billing.RESULT, Surface.BATCH, "batches"),
     ("POST", "batches/x1:cancel", Action.CANCEL, Billing.FREE, Surface.BATCH, "batches"),
@@ -151,6 +150,15 @@ def test_uploads(method: str, path: str, target: str) -> None:
         route = led(method, prefix + path, prefix)
         assert (route.verb, route.action, route.billing, route.target) == ("upload", "create", Billing.FREE, target)
         assert route.scope is Scope.FILES
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta", "v1alpha", ""])
+@pytest.mark.parametrize("before", ["", "/download"])
+def test_downloads_are_asked_for_where_google_gives_them(before: str, version: str) -> None:
+    route = led("GET", f"{before}/{version}/files/batch-abc:download")
+    assert (route.action, route.billing, route.surface) == (Action.DOWNLOAD, Billing.RESULT, Surface.BATCH)
+    assert (route.scope, route.resource) == (Scope.FILES, "files/batch-abc")
+    assert route.target == f"/download/{version or 'v1beta'}/files/batch-abc:download"
 
 
 @pytest.mark.parametrize("version", ["v1", "v1beta", "v1alpha"])

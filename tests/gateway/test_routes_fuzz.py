@@ -19,7 +19,7 @@ _VERBS = (
 _OWN = r"(?:batchGenerateContent|asyncBatchEmbedContent)"
 _GEMINI_PATHS = rf"""/{_V}/(?:
     models | {_M} | {_M}:{_VERBS} | {_M}:{_OWN} | {_M}/operations/{_I} | operations/{_I}
-  | cachedContents(?:/{_I})? | files(?:/{_I}(?::download)?)? | batches(?:/{_I}(?::cancel|:delete)?)?
+  | cachedContents(?:/{_I})? | files(?:/{_I})? | batches(?:/{_I}(?::cancel|:delete)?)?
   | interactions(?:/{_I}(?:/cancel)?)?
   | openai/(?:chat/completions|embeddings|images/generations|models|{_M})
 )"""
@@ -28,7 +28,8 @@ _VERTEX_PATHS = rf"""/(?:v1|v1beta1|v1beta|v1alpha)/(?:
     (?:projects/{_I}/locations/{_I}/)?{_PUBLISHED} | publishers/google/(?:models|{_M})
   | projects/{_I}/locations/{_I}/cachedContents(?:/{_I})?
 )"""
-_OTHERS = rf"""/upload/{_V}/files | /ws/google\.ai\.generativelanguage\.{_V}\.GenerativeService\.BidiGenerateContent
+_OTHERS = rf"""/upload/{_V}/files | /download/{_V}/files/{_I}:download
+  | /ws/google\.ai\.generativelanguage\.{_V}\.GenerativeService\.BidiGenerateContent
   | /ws/google\.cloud\.aiplatform\.(?:v1|v1beta1|v1beta|v1alpha)\.LlmBidiService/BidiGenerateContent"""
 TARGET = re.compile(rf"(?:{_GEMINI_PATHS} | {_VERTEX_PATHS} | {_OTHERS})", re.VERBOSE | re.ASCII)
 SEEDS: list[tuple[str, bytes]] = [
@@ -38,6 +39,8 @@ SEEDS: list[tuple[str, bytes]] = [
     *((case[0], f"/v1/{VERTEX}/{case[1]}".encode()) for case in IN_PROJECT),
     ("POST", b"/upload/v1beta/files"),
     ("PUT", b"/upload/files"),
+    ("GET", b"/v1beta/files/abc:download"),
+    ("GET", b"/download/v1beta/files/abc:download"),
     ("GET", f"/ws/{GOOGLE_AI}.v1beta.GenerativeService.BidiGenerateContent".encode()),
     ("GET", b"/ws/google.cloud.aiplatform.v1.LlmBidiService/BidiGenerateContent"),
     ("POST", b"/v1beta/tunedModels/x:generateContent"),
@@ -50,7 +53,8 @@ PIECES = [
     *(b"/", b"//", b"/../", b"/./", b"\\", b";", b":", b"@", b"#", b"?", b"?key=x", b"&key=x", b"*", b"**", b"{id}"),
     *(b"\x00", b"\xff", b"\xc0\xaf", b"\xef\xbc\x8f", b" ", b"\t", b"~", b"$", b"v1", b"/v1/", b"models/", b"files/x"),
     *(b":generateContent", b":streamGenerateContent", b":predict", b"/operations/", b"projects/p/locations/l/"),
-    *(b"upload/", b"openai/", b"http://evil.example/", b"a" * 130, b"a" * 210, b"x/" * 16, b"\xea\xb3\x84"),
+    *(b"upload/", b"download/", b"openai/"),
+    *(b"http://evil.example/", b"a" * 130, b"a" * 210, b"x/" * 16, b"\xea\xb3\x84"),
 ]
 
 

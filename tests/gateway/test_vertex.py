@@ -12,8 +12,8 @@ from google.genai import errors, types
 from google.oauth2.credentials import Credentials
 from websockets.asyncio.server import ServerConnection
 
-from jangbu.domain.usage import Platform
-from jangbu.testing import FakeGemini
+from jangbu.domain.usage import Platform, Tier
+from jangbu.testing import Behaviour, FakeGemini, Recorded
 from tests.gateway.google_accounts import TokenEndpoint
 from tests.gateway.live import MODEL, closed, connected, provider, session, turn
 from tests.gateway.stage import FLASH, UPSTREAM_KEY, Stage, asked
@@ -96,6 +96,17 @@ async def test_a_call_has_the_price_of_vertex(vertex: Stage) -> None:
     assert on_vertex.cost_nano > on_gemini.cost_nano
     (_, bearer, _), (_, none, key) = sent(vertex)
     assert (bearer, none, key) == ("Bearer token-1", None, UPSTREAM_KEY)
+
+
+async def test_a_tier_is_asked_for_in_headers_and_paid_for_as_the_answer_says(vertex: Stage) -> None:
+    usage = {"promptTokenCount": 1_000, "totalTokenCount": 1_000, "trafficType": "ON_DEMAND_FLEX"}
+    answer = {"candidates": [{"finishReason": "STOP"}], "usageMetadata": usage, "modelVersion": FLASH}
+    vertex.gemini.next(Behaviour(recorded=Recorded(json.dumps(answer).encode())))
+    asked_in = {"x-vertex-ai-llm-request-type": "shared", "x-vertex-ai-llm-shared-request-type": "flex"}
+    await vertex.post(CALL, asked("hello"), **asked_in)
+    assert asked_in.items() <= vertex.gemini.requests()[-1].headers.items()
+    [record] = await records(vertex)
+    assert record.tier == Tier.FLEX
 
 
 async def test_a_cache_belongs_to_its_maker_under_the_name_that_google_gave(vertex: Stage) -> None:

@@ -17,6 +17,8 @@ from jangbu.providers.gemini.limits import OUTPUT_MOST_UNKNOWN, input_limit, out
         ("gemini-3.1-flash-live-preview", 131_072, 65_536),
         ("gemini-3.8-live", 131_072, 65_536),
         ("gemini-2.5-flash", 1_048_576, 65_536),
+        ("gemini-3-pro-image-preview", 1_048_576, 32_768),
+        ("gemma-4-26b-a4b-it", None, 32_768),
         ("a-model", None, OUTPUT_MOST_UNKNOWN),
     ],
 )

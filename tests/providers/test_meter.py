@@ -1,7 +1,9 @@
 """Bytes as they pass: compressed, cut, hostile. The meter reads what it can and never stands in their way."""
 
+import base64
 import gzip
 import json
+import random
 import tracemalloc
 import zlib
 
@@ -103,6 +105,21 @@ def test_an_image_passes_through_in_a_few_kilobytes(framed: "type[bytes]") -> No
     tracemalloc.stop()
     assert usage.total_tokens == 12
     assert peak < 400_000
+
+
+@pytest.mark.parametrize("name", ["continuationToken", "continuation_token"])
+@pytest.mark.parametrize("step", [1, 5, 4_000, 9_999])
+def test_a_token_to_go_on_with_is_known_by_all_of_it(name: str, step: int) -> None:
+    token = base64.b64encode(random.Random(1).randbytes(9_000)).decode()
+    image = {"inlineData": {"mimeType": "image/png", "data": token}}
+    candidate = {"content": {"parts": [image]}, "finishReason": "CONTINUATION", name: token}
+    surface = Surface.GENERATE_CONTENT if name == "continuationToken" else Surface.INTERACTIONS
+    answer = {"candidates": [candidate]} if surface is Surface.GENERATE_CONTENT else {"id": "v1_a", name: token}
+    body = json.dumps(answer).encode()
+    meter = gemini.StreamMeter(surface)
+    for start in range(0, len(body), step):
+        meter.feed(body[start : start + step])
+    assert meter.continuations == (token,)
 
 
 def test_an_event_beyond_the_bound_is_passed_over_and_the_rest_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

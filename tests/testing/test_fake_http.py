@@ -279,7 +279,7 @@ def test_a_multipart_upload_is_taken(fake_gemini: FakeGemini) -> None:
     headers = {"x-goog-upload-protocol": "multipart", "content-type": "multipart/related; boundary=b"}
     file = ask(fake_gemini.url, "/upload/v1beta/files", body, headers=headers).json["file"]
     assert (file["displayName"], file["mimeType"], file["sizeBytes"]) == ("a", "text/plain", "5")
-    assert ask(fake_gemini.url, f"/v1beta/{file['name']}:download?alt=media").body == b"hello"
+    assert ask(fake_gemini.url, f"/download/v1beta/{file['name']}:download?alt=media").body == b"hello"
 
 
 def test_only_the_right_key_is_let_in() -> None:

@@ -50,11 +50,14 @@ def test_a_batch_of_a_file_leaves_a_file_of_answers(fake_gemini: FakeGemini) -> 
     assert "response" not in ask(fake_gemini.url, f"/v1beta/{batch['name']}").json
     done = ask(fake_gemini.url, f"/v1beta/{batch['name']}").json
     assert done["response"]["responsesFile"] == done["metadata"]["output"]["responsesFile"]
-    content = ask(fake_gemini.url, f"/v1beta/{done['response']['responsesFile']}:download?alt=media").body
+    path = f"/v1beta/{done['response']['responsesFile']}:download?alt=media"
+    elsewhere = ask(fake_gemini.url, path)
+    assert (elsewhere.status, elsewhere.headers["location"]) == (302, f"{fake_gemini.url}/download{path}")
+    content = ask(fake_gemini.url, f"/download{path}").body
     first, second = [json.loads(line) for line in content.splitlines()]
     assert (first["key"], first["response"]["usageMetadata"]["totalTokenCount"]) == ("a", 62)
     assert (second["key"], second["error"]["code"]) == ("b", 400)
-    assert len(fake_gemini.answers()[-2].members) == 1
+    assert len(fake_gemini.answers()[-3].members) == 1
 
 
 def test_a_batch_can_be_deleted_by_a_verb(fake_gemini: FakeGemini) -> None:
@@ -83,4 +86,4 @@ def test_a_video_can_be_fetched(fake_gemini: FakeGemini) -> None:
     name = ask(fake_gemini.url, path, {"instances": [{"prompt": "a cat"}]}).json["name"]
     [sample] = ask(fake_gemini.url, f"/v1beta/{name}").json["response"]["generateVideoResponse"]["generatedSamples"]
     uri = sample["video"]["uri"]
-    assert b"ftyp" in ask(fake_gemini.url, "/v1beta/files/" + uri.partition("/files/")[2]).body
+    assert b"ftyp" in ask(fake_gemini.url, "/download/v1beta/files/" + uri.partition("/files/")[2]).body

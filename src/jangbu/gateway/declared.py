@@ -47,7 +47,7 @@ class Declared:
     """One line of the table.
 
     ``template`` is the path, with what varies in braces, and ``**`` for all beneath it. ``resource`` is the part of it
-    that belongs to somebody. The method ``*`` stands for any.
+    that belongs to somebody. ``target`` is the path that the provider is asked for. The method ``*`` stands for any.
     """
 
     method: str
@@ -59,6 +59,7 @@ class Declared:
     surface: Surface | None
     platform: Platform
     resource: str | None = None
+    target: str = ""
     reason: str = ""
 
 
@@ -84,8 +85,7 @@ GET    cachedContents/{id}             cachedContents          get       free   
 PATCH  cachedContents/{id}             cachedContents          update    free      caches        cached_contents
 DELETE cachedContents/{id}             cachedContents          delete    free      caches        cached_contents
 """
-# A file may be the result of a batch, whose answers are metered as it is downloaded. The answer to the cancellation of
-# an interaction shows what it used until then.
+# The answer to the cancellation of an interaction shows what it used until then.
 _GEMINI = """
 POST   models/{model}:{verb}           batchGenerateContent    create    started   batches       batch
 POST   models/{model}:{verb}           asyncBatchEmbedContent  create    started   batches       batch
@@ -97,7 +97,6 @@ DELETE batches/{id}                    batches                 delete    free   
 GET    operations/{id}                 operations              get       result    generate      predict_long_running
 GET    files                           files                   list      free      files         -
 GET    files/{id}                      files                   get       free      files         -
-GET    files/{id}:download             files                   download  result    files         batch
 DELETE files/{id}                      files                   delete    free      files         -
 POST   interactions                    interactions            create    metered   interactions  interactions
 GET    interactions/{id}               interactions            get       result    interactions  interactions
@@ -112,6 +111,11 @@ GET    openai/models/{model}           openai/models           get       free   
 _UPLOADS = """
 POST   files                           upload                  create    free      files         -
 PUT    files                           upload                  create    free      files         -
+"""
+# A file may be the result of a batch, whose answers are metered as it is downloaded. It is asked for where Google gives
+# it (ai.google.dev/gemini-api/docs/batch-api): elsewhere it answers with a redirect, which is not followed.
+_DOWNLOADS = """
+GET    files/{id}:download             files                   download  result    files         batch
 """
 _PUBLISHED = """
 POST   models/{model}:{verb}           computeTokens           call      free      generate      -
@@ -156,13 +160,14 @@ _PROJECT_REFUSALS = {
 
 _STUDIO = "{version}/"
 _UPLOAD = "upload/{version}/"
+_DOWNLOAD = "download/{version}/"
 _GOOGLE_AI = "ws/google.ai.generativelanguage.{version}.GenerativeService."
 _AI_PLATFORM = "ws/google.cloud.aiplatform.{version}.LlmBidiService/"
 _PROJECT = "{version}/projects/{project}/locations/{location}/"
 _PUBLISHERS = ("{version}/publishers/google/", f"{_PROJECT}publishers/google/")
 
 
-def _offered(base: str, table: str, platform: Platform) -> Iterator[Declared]:
+def _offered(base: str, table: str, platform: Platform, *, asked_at: str = "") -> Iterator[Declared]:
     for line in filter(str.strip, table.splitlines()):
         method, path, verb, action, billing, scope, surface = line.split()
         path = path.replace("{verb}", verb)
@@ -177,6 +182,7 @@ def _offered(base: str, table: str, platform: Platform) -> Iterator[Declared]:
             None if surface == "-" else Surface(surface),
             platform,
             resource,
+            (asked_at or base) + path,
         )
 
 
@@ -189,6 +195,8 @@ def _refused(base: str, refusals: Mapping[str, str], platform: Platform) -> Iter
 DECLARED: tuple[Declared, ...] = (
     *_offered(_STUDIO, _MODELS + _CATALOGUE + _CACHES + _GEMINI, Platform.GEMINI_API),
     *_offered(_UPLOAD, _UPLOADS, Platform.GEMINI_API),
+    *_offered(_STUDIO, _DOWNLOADS, Platform.GEMINI_API, asked_at=_DOWNLOAD),
+    *_offered(_DOWNLOAD, _DOWNLOADS, Platform.GEMINI_API),
     *_offered(_GOOGLE_AI, _LIVE, Platform.GEMINI_API),
     *_refused(_STUDIO, _GEMINI_REFUSALS, Platform.GEMINI_API),
     *_refused(_UPLOAD, _UPLOAD_REFUSALS, Platform.GEMINI_API),

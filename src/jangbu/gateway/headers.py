@@ -16,12 +16,16 @@ __all__ = ["forwarded", "forwarded_with_upload", "require_sound", "returned"]
 
 Headers = Iterable[tuple[bytes, bytes]]
 
+# With the last two a client of Vertex AI asks for a tier, as others do in the body; the answer says which one it got
+# (cloud.google.com/vertex-ai/generative-ai/docs/flex-paygo, and priority-paygo).
 _TO_UPSTREAM = frozenset(
     {
         b"accept",
         b"user-agent",
         b"x-goog-api-client",
         b"x-server-timeout",
+        b"x-vertex-ai-llm-request-type",
+        b"x-vertex-ai-llm-shared-request-type",
     }
 )
 _OF_UPLOADS = frozenset(

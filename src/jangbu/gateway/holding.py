@@ -15,9 +15,10 @@ KEPT_BYTES_MAX = 256 * 1024
 TAIL_BYTES = 1024
 """So many bytes at most wait of a large body: without them nobody has the whole of it."""
 
-# Enums are words, or numbers for clients that ask for them so.
+# Enums are words, or numbers for clients that ask for them so. Usage alone is no mark of an end: chats and interactions
+# report it as they go, too. At the end of a chat it comes without a choice.
 _MAY_BE_LAST = re.compile(
-    rb'"(?:finish|block)_?[rR]eason"\s*:\s*["0-9]|\[DONE\]|interaction\.complete|"usage"\s*:\s*\{'
+    rb'"(?:finish|block)_?[rR]eason"\s*:\s*["0-9]|\[DONE\]|interaction\.complete|"choices"\s*:\s*\[\s*\]'
 )
 _LONGEST_MARK = 40
 

@@ -8,7 +8,7 @@ for as it grows, what the model says beyond its limit is an overrun.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from jangbu import telemetry
@@ -19,9 +19,9 @@ from jangbu.domain.usage import Source, Surface, Usage
 from jangbu.errors import NotPermitted
 from jangbu.gateway.calls import MeteredCall
 from jangbu.gateway.exchange import Exchange
+from jangbu.gateway.live_turn import Turn
 from jangbu.gateway.metered import check_model, check_references, service_for
 from jangbu.gateway.resumption import context_of, keep
-from jangbu.metering.key_limits import Admission
 from jangbu.providers.gemini import StreamMeter
 from jangbu.providers.gemini.fields import fields
 from jangbu.providers.gemini.live_messages import TURN_ALLOWANCE, ClientMessage, ServerMessage, Setup
@@ -31,50 +31,6 @@ __all__ = ["Turns"]
 RENEWED_AFTER_SECONDS = 300
 RENEWED_FOR_SECONDS = 900
 """A turn that goes on and on (somebody talks) keeps its holds open: their time was meant for a call that died."""
-
-
-@dataclass(slots=True)
-class _Turn:
-    """What is known of the turn that is open."""
-
-    meter: StreamMeter
-    is_asked: bool
-    is_asked_again: bool = False
-    """Whether the client asked for what this turn does not answer."""
-    is_answering: bool = False
-    is_calling: bool = False
-    """Whether the model waits for what a function gives."""
-    is_interrupted: bool = False
-    is_over: bool = False
-    is_refused: bool = False
-    calls: list[MeteredCall] = field(default_factory=list)
-    """The call that it is recorded as, then those that hold for what it heard beyond that."""
-    admission: Admission | None = None
-    """What counts it under the limits of the key, where that has any."""
-    room: int = 0
-    renewed_at: float = 0.0
-
-    @property
-    def tokens_most(self) -> int:
-        """The most tokens that the turn has come to by now, context and all; 0 where nothing is held for it."""
-        bounds = [call.call.bounds for call in self.calls]
-        return sum((each.input_most or 0) + (each.output_most if self.is_answering else 0) for each in bounds)
-
-    def follow(self, message: ServerMessage) -> None:
-        """Note what the provider says in this turn."""
-        self.is_answering |= message.begins or (bool(self.calls) and message.answers)
-        # The turn that interrupts another may report both.
-        self.is_interrupted |= message.is_interrupted
-        self.is_over |= message.completes and not self.is_interrupted
-        if message.begins:
-            # The model goes on in this turn: with what its function gave, or with what it was interrupted by.
-            self.is_asked_again &= not (self.is_calling or self.is_interrupted)
-            self.is_calling = message.calls
-
-    async def leave(self) -> None:
-        """Have the turn count as under way no longer."""
-        if self.admission is not None:
-            await self.admission.end()
 
 
 class Turns:
@@ -170,9 +126,9 @@ class Turns:
         check_model(self._exchange, found, model=self._model)
         await check_references(self._exchange, found)
 
-    def _new_turn(self, *, is_asked: bool = False) -> _Turn:
+    def _new_turn(self, *, is_asked: bool = False) -> Turn:
         meter = StreamMeter(Surface.LIVE, platform=self._exchange.route.platform, model=self._model)
-        return _Turn(meter, is_asked)
+        return Turn(meter, is_asked)
 
     async def _keep(self, name: str) -> None:
         """Write down that the session can be resumed from here."""
@@ -273,7 +229,7 @@ class Turns:
             metadata=self._metadata,
         )
 
-    async def _spend(self, turn: _Turn, tokens: int) -> None:
+    async def _spend(self, turn: Turn, tokens: int) -> None:
         """Count tokens against the limits of the key, also of a turn that they did not let in."""
         key = self._exchange.payer.key
         if turn.admission is not None:

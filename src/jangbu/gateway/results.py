@@ -99,7 +99,7 @@ async def settle_by_asking(ledger: Metering, upstream: Upstream, vertex: Vertex 
 async def _asked_gemini(upstream: Upstream, found: Owned) -> UpstreamAnswer:
     target = f"/{_VERSION}/{found.name}"
     if found.kind is ResourceKind.FILE:
-        target += ":download?alt=media"
+        target = f"/download{target}:download?alt=media"
     return await upstream.send(Outgoing("GET", target, json_headers()), at_home=True)
 
 

@@ -101,7 +101,6 @@ class _Leaf:
         resource = line.resource.format_map(names) if line.resource else None
         if resource is not None and len(resource) > RESOURCE_LENGTH_MOST:
             return None
-        is_refused = line.billing is Billing.REFUSED
         return Route(
             verb=line.verb,
             action=line.action,
@@ -110,7 +109,7 @@ class _Leaf:
             surface=line.surface,
             platform=line.platform,
             version=self.version,
-            target="" if is_refused else "/" + line.template.format_map({**names, "version": self.version}),
+            target="/" + line.target.format_map({**names, "version": self.version}) if line.target else "",
             model=names.get("model"),
             resource=resource,
             project=names.get("project"),

@@ -5,8 +5,7 @@ before the app sees it. Live takes no output limit in mid-session, so a hold tha
 """
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -15,7 +14,7 @@ from jangbu.domain.flow import Answered, Bounds, Lost, Rejected
 from jangbu.domain.usage import Platform, Surface, Usage
 from jangbu.providers.gemini import StreamMeter
 from jangbu.providers.gemini.limits import output_limit
-from jangbu.providers.gemini.live_messages import TURN_ALLOWANCE
+from jangbu.providers.gemini.live_messages import TURN_ALLOWANCE, ServerMessage
 from jangbu.sdk import attribution
 from jangbu.sdk.attribution import Attribution
 from jangbu.sdk.drivers import CallInProgress
@@ -75,9 +74,9 @@ class _MeteredSocket:
         if self._call is not None:
             self._call.caller = Caller.present()
         raw = await self._socket.recv(*arguments, **options)
-        message = _object(raw)
-        self._is_answering = self._is_answering or bool(message.keys() & {"serverContent", "toolCall"})
-        self._meter.feed_object(message)
+        said = ServerMessage.read(raw.encode() if isinstance(raw, str) else raw)
+        self._is_answering = self._is_answering or said.answers
+        self._meter.feed_object(said.body)
         if self._meter.usage_seen:
             await self._settle(self._meter.finish(complete=True))
         return raw
@@ -132,11 +131,3 @@ class _MeteredSocket:
 
 async def _uncounted() -> None:
     """Live has no countTokens."""
-
-
-def _object(raw: Any) -> Mapping[str, Any]:
-    try:
-        found = json.loads(raw)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -1,12 +1,14 @@
 """Live: each turn of the model is a record, durable before the app sees its end."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 from google.genai import types
 
 from jangbu import Balance, InsufficientBalance, MissingUser
+from jangbu.testing import Behaviour, Recorded
 from tests.sdk.scenarios.stage import BALANCE, USER, Stage
 
 MODEL = "gemini-2.0-flash-live-001"
@@ -67,6 +69,19 @@ async def test_a_session_that_ends_before_the_model_answers_holds_nothing(secure
         async with stage.client.aio.live.connect(model=MODEL, config=TEXT) as session:
             await session.send_client_content(turns=said("hel"), turn_complete=False)
     assert stage.balance == Balance(BALANCE, 0, 0)
+
+
+async def test_the_end_of_a_turn_that_was_reported_before_it_is_no_answer_to_the_next(secure_stage: Stage) -> None:
+    stage = secure_stage
+    spoken = {"serverContent": {"modelTurn": {"parts": [{"text": "hello"}]}}}
+    usage = {"usageMetadata": {"promptTokenCount": 49, "responseTokenCount": 1, "totalTokenCount": 50}}
+    messages = [spoken, usage, {"serverContent": {"turnComplete": True}}]
+    stage.gemini.next(Behaviour(recorded=Recorded(json.dumps(messages).encode())))
+    with stage.meter.attribute(user=USER):
+        async with stage.client.aio.live.connect(model=MODEL, config=TEXT) as session:
+            await turn(session, "hello")
+            await session.send_client_content(turns=said("hel"), turn_complete=False)
+    assert stage.balance == Balance(BALANCE, 50, 0)
 
 
 async def test_a_session_that_ends_in_mid_turn_leaves_the_turn_unknown(secure_stage: Stage) -> None:

@@ -7,6 +7,7 @@ served      what answers which path          protocol     HTTP with bounds
 accepting   who comes, and how many        neighbours   who came to another worker
 listening   the socket and its address       certificate  what TLS shows
 stopping    once in order, twice at once     lines        what is logged
+without_chunks  answers to clients of HTTP/1.0
 """
 
 from jangbu.cli.serve.command import register

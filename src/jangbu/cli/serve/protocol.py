@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from jangbu.cli.serve.unreadable import unreadable
+from jangbu.cli.serve.without_chunks import without_chunks
 
 if TYPE_CHECKING:
     from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -160,6 +161,11 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if len(self.pipeline) > _REQUESTS_WAITING_MAX:
             raise ValueError("too many requests wait")
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Have a request answered, in words that its client knows."""
+        is_old = cycle.scope["http_version"] == "1.0"
+        super()._start_asgi_task(cycle, without_chunks(app, cycle) if is_old else app)
 
     def on_message_complete(self) -> None:
         """End a request, unless its head is parsed once more: then its body is still to come."""

@@ -4,6 +4,7 @@ Chunks may be cut anywhere. At most one event is kept, and of a long base64 stri
 passes through in a few kilobytes.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,8 @@ from jangbu.providers.gemini.json_values import BLANK, JsonValues, load
 from jangbu.providers.gemini.server_sent_events import ServerSentEvents
 
 _RUN_KEPT = 4096
+_TOKEN_BEGINS = re.compile(rb'ontinuation_?[tT]oken"\s*:\s*"\Z')
+_TOKEN_NAME_LONGEST = 40
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-="
 _EVENT_STREAM_START = (b"data", b"event", b"id", b"retry", b":")
 _EVENT_STREAM_FIELD_LONGEST = max(map(len, _EVENT_STREAM_START))
@@ -121,23 +124,43 @@ class LongStrings:
     """Cuts what follows the first 4,096 characters of a base64 run, across chunks.
 
     Such a run can only stand inside a string, so what is left is still JSON. Only runs that reach over the edge of a
-    chunk are cut, for only they pile up.
+    chunk are cut, for only they pile up. A token with which an answer is gone on with is known by all of it, and stays.
     """
 
     def __init__(self) -> None:
         self._run = 0
+        self._recent = b""
+        self._is_token = False
 
     def cut(self, chunk: bytes) -> bytes:
         """Give the chunk without what is beyond the run."""
         if not chunk.translate(None, _BASE64):
-            kept = max(min(len(chunk), _RUN_KEPT - self._run), 0)
+            kept = self._kept(len(chunk))
             self._run += len(chunk)
+            self._remember(chunk)
             return chunk[:kept]
         rest = chunk.lstrip(_BASE64)
         leading = len(chunk) - len(rest)
-        kept = max(min(leading, _RUN_KEPT - self._run), 0)
+        kept = self._kept(leading)
         trailing = len(rest) - len(rest.rstrip(_BASE64))
+        self._begin_run(chunk, trailing)
+        if trailing > (most := self._kept(trailing)):
+            rest = rest[: len(rest) - trailing + most]
         self._run = trailing
-        if trailing > _RUN_KEPT:
-            rest = rest[: len(rest) - trailing + _RUN_KEPT]
         return chunk[:kept] + rest if leading else rest
+
+    def _begin_run(self, chunk: bytes, length: int) -> None:
+        """Begin the run that the chunk ends with, and see what it is by what stands before it."""
+        start = len(chunk) - length
+        before = self._recent + chunk[max(start - _TOKEN_NAME_LONGEST, 0) : start]
+        self._is_token = _TOKEN_BEGINS.search(before) is not None
+        self._run = 0
+        self._remember(chunk)
+
+    def _remember(self, chunk: bytes) -> None:
+        """Keep what may be the name of the field that a run stands in."""
+        self._recent = (self._recent + chunk[-_TOKEN_NAME_LONGEST:])[-_TOKEN_NAME_LONGEST:]
+
+    def _kept(self, length: int) -> int:
+        """Give how many more characters of the run are kept, out of so many."""
+        return length if self._is_token else max(min(length, _RUN_KEPT - self._run), 0)

@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 CACHE_LIFE = timedelta(hours=1)
+_DOWNLOADS = "/download"
 
 
 def create_cache(exchange: Exchange, resources: Resources) -> Reply:
@@ -99,8 +100,12 @@ def show_file(exchange: Exchange, resources: Resources) -> Reply:
 
 
 def download_file(exchange: Exchange, resources: Resources) -> Reply:
-    """Give back the bytes of a file."""
+    """Give back the bytes of a file, where Google does: elsewhere it answers with the way to there."""
     shown = found(resources.files, exchange.route.name)
+    if not exchange.request.path.startswith(_DOWNLOADS):
+        return Reply(
+            (Chunk(b""),), 302, headers={"location": f"{exchange.origin}{_DOWNLOADS}{exchange.request.target}"}
+        )
     return Reply((Chunk(resources.file_data[shown["name"]]),), content_type=shown["mimeType"])
 
 
