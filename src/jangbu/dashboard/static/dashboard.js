@@ -113,14 +113,6 @@ function offerAll() {
   document.querySelectorAll("[data-scripted][hidden]").forEach((each) => { each.hidden = false; });
 }
 
-// What was done is said once: an address that is shared, or loaded again, does not claim it another time.
-function forgetNotice() {
-  const here = new URL(location.href);
-  if (!here.searchParams.has("notice")) return;
-  here.searchParams.delete("notice");
-  history.replaceState(history.state, "", here);
-}
-
 function redrawAll() {
   for (const made of drawn.values()) made?.chart.setOption(option(made.data), true);
 }
@@ -300,5 +292,4 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll)
 new MutationObserver(() => { drawAll(); offerAll(); listen(); }).observe(document.body, { childList: true, subtree: true });
 drawAll();
 offerAll();
-forgetNotice();
 listen();

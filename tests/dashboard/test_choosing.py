@@ -1,0 +1,74 @@
+"""What is chosen on a page: all of it follows, the keyboard stays where it was, and the latest choice holds."""
+
+import asyncio
+
+import pytest
+from playwright.async_api import Page, Route, expect
+
+from tests.dashboard.conftest import Opens
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+OVERVIEW = "**/dashboard/?*"
+
+
+async def choose(page: Page, name: str, value: str) -> None:
+    await page.locator(f"form.filters [name={name}]").select_option(value)
+
+
+async def test_addresses_in_the_head_follow_what_is_chosen(opens: Opens) -> None:
+    page = await opens("/")
+    await choose(page, "range", "7d")
+    await page.wait_for_url("**range=7d**")
+    await page.get_by_role("link", name="한국어").click()
+    await expect(page.locator("html")).to_have_attribute("lang", "ko")
+    assert "range=7d" in page.url, "another language shows the same"
+    await page.locator("#menu a[href*='/users']").click()
+    await page.wait_for_url("**/users?**")
+    assert "range=7d" in page.url, "and so does another page"
+
+
+async def test_the_focus_stays_in_the_field_that_was_chosen_in(opens: Opens) -> None:
+    page = await opens("/")
+    await page.locator("[name=range]").focus()
+    await page.keyboard.press("ArrowUp")
+    await page.wait_for_url("**range=7d**")
+    await expect(page.locator("[name=range]")).to_be_focused()
+    await page.locator("[name=user]").focus()
+    await page.keyboard.type("kim")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**user=kim**")
+    await expect(page.locator("[name=user]")).to_be_focused()
+
+
+async def test_going_back_shows_what_was_chosen_then(opens: Opens) -> None:
+    page = await opens("/")
+    await choose(page, "range", "7d")
+    await page.wait_for_url("**range=7d**")
+    await page.locator("[name=user]").fill("kim")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**user=kim**")
+    await page.go_back()
+    await expect(page.locator("[name=user]")).to_have_value("")
+    await expect(page.locator("[name=range]")).to_have_value("7d")
+    await page.go_back()
+    await expect(page.locator("[name=range]")).to_have_value("30d")
+    await page.go_forward()
+    await expect(page.locator("[name=range]")).to_have_value("7d")
+
+
+async def test_of_choices_that_overtake_each_other_the_latest_holds(opens: Opens) -> None:
+    page = await opens("/")
+
+    async def late(route: Route) -> None:
+        await asyncio.sleep(1)
+        await route.continue_()
+
+    await page.route(OVERVIEW, late)
+    for value in ("7d", "24h", "1h", "90d"):
+        await choose(page, "range", value)
+    await page.wait_for_url("**range=90d**")
+    await expect(page.locator("#menu a[href*='/users']")).to_have_attribute(
+        "href", "/dashboard/users?range=90d&zone=UTC"
+    )
+    await expect(page.locator("[name=range]")).to_have_value("90d")
