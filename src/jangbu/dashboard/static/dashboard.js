@@ -114,7 +114,10 @@ function offerAll() {
 }
 
 function redrawAll() {
-  for (const made of drawn.values()) made?.chart.setOption(option(made.data), true);
+  for (const made of drawn.values()) {
+    made?.chart.resize();
+    made?.chart.setOption(option(made.data), true);
+  }
 }
 
 function quoted(text) {
@@ -288,7 +291,7 @@ document.addEventListener("formdata", (event) => {
   }
 });
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
+for (const media of ["(prefers-color-scheme: dark)", "print"]) matchMedia(media).addEventListener("change", redrawAll);
 new MutationObserver(() => { drawAll(); offerAll(); listen(); }).observe(document.body, { childList: true, subtree: true });
 drawAll();
 offerAll();
