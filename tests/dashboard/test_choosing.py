@@ -72,3 +72,21 @@ async def test_of_choices_that_overtake_each_other_the_latest_holds(opens: Opens
         "href", "/dashboard/users?range=90d&zone=UTC"
     )
     await expect(page.locator("[name=range]")).to_have_value("90d")
+
+
+async def test_the_browsers_own_time_zone_is_the_first_to_choose(opens: Opens) -> None:
+    page = await opens("/", zone="Asia/Tokyo", language="ko")
+    assert await page.locator("[name=zone]").input_value() == "UTC", "what the ledger begins with holds"
+    for path in ("/users", "/ledger?user=kim", "/ledger/holds", "/prices/change"):
+        await page.goto(f"{page.url.split('/dashboard')[0]}/dashboard{path}")
+        first = page.locator("[name=zone]").first.locator("option").first
+        await expect(first).to_have_text("Asia/Tokyo (이 브라우저)")
+    names = await page.locator("[name=zone]").first.locator("option").evaluate_all("all => all.map(each => each.value)")
+    assert len(names) == len(set(names)), "and has one place"
+
+
+async def test_a_browser_that_is_nowhere_changes_nothing_of_the_list(opens: Opens) -> None:
+    page = await opens("/")
+    await page.evaluate("document.cookie = 'jangbu-zone=<b>nowhere</b>; path=/dashboard'")
+    await page.reload()
+    assert await page.locator("[name=zone] option").first.inner_text() == "UTC"

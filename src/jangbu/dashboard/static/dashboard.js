@@ -293,6 +293,7 @@ document.addEventListener("formdata", (event) => {
 
 for (const media of ["(prefers-color-scheme: dark)", "print"]) matchMedia(media).addEventListener("change", redrawAll);
 new MutationObserver(() => { drawAll(); offerAll(); listen(); }).observe(document.body, { childList: true, subtree: true });
+remember("jangbu-zone", Intl.DateTimeFormat().resolvedOptions().timeZone);
 drawAll();
 offerAll();
 listen();
