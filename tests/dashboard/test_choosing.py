@@ -90,3 +90,36 @@ async def test_a_browser_that_is_nowhere_changes_nothing_of_the_list(opens: Open
     await page.evaluate("document.cookie = 'jangbu-zone=<b>nowhere</b>; path=/dashboard'")
     await page.reload()
     assert await page.locator("[name=zone] option").first.inner_text() == "UTC"
+
+
+async def test_what_cannot_be_chosen_is_said_where_another_choice_can_be_made(opens: Opens) -> None:
+    page = await opens("/?range=90d", language="ko")
+    shown = await page.locator(".tiles").inner_text()
+    await choose(page, "bucket", "minute")
+    said = page.locator("form.filters [role=alert]")
+    await expect(said).to_contain_text("더 긴 단위나 더 짧은 기간을 골라 주세요")
+    assert await page.locator(".tiles").inner_text() == shown
+    assert "bucket=minute" not in page.url
+    await choose(page, "range", "1h")
+    await page.wait_for_url("**range=1h**bucket=minute**")
+    await expect(said).not_to_be_attached()
+
+
+@pytest.mark.parametrize(
+    ("path", "begun"),
+    [
+        ("/?range=90d&bucket=minute", "/dashboard/"),
+        ("/cost?from=2026-13-01", "/dashboard/cost"),
+        ("/user?user=kim&range=ever", "/dashboard/user?user=kim"),
+    ],
+)
+async def test_an_address_that_cannot_be_shown_leads_to_the_page_as_it_begins(
+    opens: Opens, path: str, begun: str
+) -> None:
+    page = await opens("/")
+    await page.goto(f"{page.url.removesuffix('/')}{path}")
+    await expect(page.get_by_role("alert")).to_be_visible()
+    link = page.get_by_role("link", name="Show this page without any choices")
+    assert await link.get_attribute("href") == begun
+    await link.click()
+    await expect(page.locator("form.filters").first).to_be_visible()

@@ -8,7 +8,7 @@ function formOf(event) {
 }
 
 // An answer that has what is asked for takes its place, and one that leads elsewhere does. All others do not: what a proxy
-// says of a server that is being started again is no page.
+// says of a server that is being started again is no page, and what cannot be chosen is said where another choice can be made.
 function judge(event) {
   const form = formOf(event);
   const { text, response, select } = event.detail.ctx;
@@ -17,7 +17,8 @@ function judge(event) {
   if (leads !== null || response.headers.has("hx-retarget")) return;
   const told = new DOMParser().parseFromString(text, "text/html");
   const alert = told.querySelector("p[role='alert']");
-  if (select ? told.querySelector(select) : !form || alert) return;
+  const isRefused = form?.method === "get" && response.status >= 400;
+  if (!isRefused && (select ? told.querySelector(select) : !form || alert)) return;
   event.preventDefault();
   if (form) say(form, alert);
 }
