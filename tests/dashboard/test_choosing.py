@@ -74,22 +74,19 @@ async def test_of_choices_that_overtake_each_other_the_latest_holds(opens: Opens
     await expect(page.locator("[name=range]")).to_have_value("90d")
 
 
-async def test_the_browsers_own_time_zone_is_the_first_to_choose(opens: Opens) -> None:
-    page = await opens("/", zone="Asia/Tokyo", language="ko")
+async def test_the_browsers_own_time_zone_is_chosen_by_a_button(opens: Opens) -> None:
+    page = await opens("/users", zone="Asia/Tokyo", language="ko")
     assert await page.locator("[name=zone]").input_value() == "UTC", "what the ledger begins with holds"
-    for path in ("/users", "/ledger?user=kim", "/ledger/holds", "/prices/change"):
-        await page.goto(f"{page.url.split('/dashboard')[0]}/dashboard{path}")
-        first = page.locator("[name=zone]").first.locator("option").first
-        await expect(first).to_have_text("Asia/Tokyo (이 브라우저)")
-    names = await page.locator("[name=zone]").first.locator("option").evaluate_all("all => all.map(each => each.value)")
-    assert len(names) == len(set(names)), "and has one place"
-
-
-async def test_a_browser_that_is_nowhere_changes_nothing_of_the_list(opens: Opens) -> None:
-    page = await opens("/")
-    await page.evaluate("document.cookie = 'jangbu-zone=<b>nowhere</b>; path=/dashboard'")
-    await page.reload()
-    assert await page.locator("[name=zone] option").first.inner_text() == "UTC"
+    button = page.get_by_role("button", name="이 브라우저의 시간대로")
+    await button.focus()
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**zone=Asia%2FTokyo**")
+    await expect(page.locator("[name=zone]")).to_have_value("Asia/Tokyo")
+    await expect(page.locator("#page")).to_contain_text("Asia/Tokyo 기준")
+    await page.goto(page.url.split("/users")[0] + "/prices/change")
+    await page.get_by_role("button", name="이 브라우저의 시간대로").first.click()
+    await expect(page.locator("[name=zone]").first).to_have_value("Asia/Tokyo")
+    assert "zone" not in page.url, "a form that waits for its button still does"
 
 
 async def test_what_cannot_be_chosen_is_said_where_another_choice_can_be_made(opens: Opens) -> None:
@@ -123,3 +120,11 @@ async def test_an_address_that_cannot_be_shown_leads_to_the_page_as_it_begins(
     assert await link.get_attribute("href") == begun
     await link.click()
     await expect(page.locator("form.filters").first).to_be_visible()
+
+
+async def test_a_user_who_is_not_there_leads_to_those_who_are(opens: Opens) -> None:
+    page = await opens("/")
+    await page.goto(f"{page.url.removesuffix('/')}/user?user=nobody")
+    assert await page.locator("#page a").evaluate_all("all => all.map(each => each.getAttribute('href'))") == [
+        "/dashboard/users"
+    ]

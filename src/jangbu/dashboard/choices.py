@@ -92,9 +92,8 @@ def _range(look: Look) -> str:
 
 
 def zones_of(look: Look) -> tuple[str, ...]:
-    """Give the time zones to choose from: the browser's own first, and the one that holds among them."""
-    own = (look.here,) if look.here in _zones() else ()
-    return _with((*own, *(name for name in _zones() if name not in own)), look.formats.zone)
+    """Give the time zones to choose from, the one that holds among them."""
+    return _with(_zones(), look.formats.zone)
 
 
 @cache

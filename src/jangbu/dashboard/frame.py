@@ -22,7 +22,7 @@ from jangbu.dashboard.formats import Formats
 from jangbu.dashboard.live import Live
 from jangbu.dashboard.look import PREFIX, Look
 from jangbu.dashboard.page import FORM_BYTES_MAX, WITH_BOM, Action, Answered, Page
-from jangbu.dashboard.preferences import language_of, scheme_of, zone_here_of
+from jangbu.dashboard.preferences import language_of, scheme_of
 from jangbu.dashboard.rendered import page as rendered
 from jangbu.dashboard.texts import texts_of
 from jangbu.dashboard.top_users import is_of_part
@@ -167,7 +167,6 @@ class Frame:
             now=self.ledger.clock.now(),
             origin=(self.settings.public_url or _origin(request)).rstrip("/"),
             address=address_of(request),
-            here=zone_here_of(request),
             form=form,
         )
 

@@ -27,8 +27,7 @@ FILTERS = ("user", "model", "service")
 @dataclass(frozen=True, slots=True)
 class Look:
     """What a page is made from. ``origin`` is where people reach the server, as in links that are sent to
-    somebody; ``address`` is where who looks comes from, and ``here`` the time zone that their browser is in: empty
-    texts where nobody knows."""
+    somebody; ``address`` is where who looks comes from, an empty text where nobody knows."""
 
     ledger: "Metering"
     runs: "VerificationRuns"
@@ -41,7 +40,6 @@ class Look:
     now: datetime
     origin: str = ""
     address: str = ""
-    here: str = ""
     form: Mapping[str, str] = field(default_factory=dict)
 
     def asked(self, name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What a browser prefers, or was told to keep: the language, the colours, and where it is."""
+"""What a browser prefers, or was told to keep: the language, and the colours."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -6,11 +6,10 @@ from starlette.responses import Response
 from jangbu.dashboard.look import PREFIX
 from jangbu.dashboard.texts import LANGUAGES, Language, best_language
 
-__all__ = ["language_of", "remembered", "scheme_of", "zone_here_of"]
+__all__ = ["language_of", "remembered", "scheme_of"]
 
 _LANGUAGE_COOKIE = "jangbu-language"
 _SCHEME_COOKIE = "jangbu-scheme"
-_ZONE_COOKIE = "jangbu-zone"
 _KEPT_SECONDS = 31_536_000
 
 
@@ -26,11 +25,6 @@ def scheme_of(request: Request) -> str:
     """Give the colour scheme that was chosen, ``auto`` for what the system prefers."""
     chosen = request.cookies.get(_SCHEME_COOKIE)
     return chosen if chosen in {"light", "dark"} else "auto"
-
-
-def zone_here_of(request: Request) -> str:
-    """Give the time zone that the browser says it is in; an empty text where it says none."""
-    return request.cookies.get(_ZONE_COOKIE, "")
 
 
 def remembered(request: Request, response: Response) -> Response:

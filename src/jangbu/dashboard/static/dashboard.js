@@ -257,7 +257,17 @@ document.addEventListener("visibilitychange", () => { listen(); renew(); });
 document.addEventListener("htmx:after:request", judge);
 document.addEventListener("htmx:error", sayAway);
 
+// Chosen as if it were picked from the list, so that the form does what it does then.
+function chooseHere(select) {
+  const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (![...select.options].some((each) => each.value === here)) select.add(new Option(here));
+  select.value = here;
+  select.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
 document.addEventListener("click", (event) => {
+  const here = event.target.closest("[data-here]");
+  if (here) chooseHere(here.form.elements.zone);
   const button = event.target.closest("[data-copy]");
   if (button) copy(button);
   const single = event.target.closest("[data-copies]");
@@ -293,7 +303,6 @@ document.addEventListener("formdata", (event) => {
 
 for (const media of ["(prefers-color-scheme: dark)", "print"]) matchMedia(media).addEventListener("change", redrawAll);
 new MutationObserver(() => { drawAll(); offerAll(); listen(); }).observe(document.body, { childList: true, subtree: true });
-remember("jangbu-zone", Intl.DateTimeFormat().resolvedOptions().timeZone);
 drawAll();
 offerAll();
 listen();
