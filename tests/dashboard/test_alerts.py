@@ -243,6 +243,20 @@ async def test_that_a_test_of_the_apps_webhook_did_not_arrive_is_shown_with_the_
     assert "a-secret-of-the-address" not in await page.content()
 
 
+async def test_a_webhook_that_nobody_answers_is_not_said_to_be_well(opens_told: Opens, told: Told) -> None:
+    await ask(told.site, "DELETE FROM jangbu.webhook_events")
+    page = await opens_told("/alerts/channels", member=VIEWER)
+    await expect((await row_of(page, "Webhook to the app")).locator(".badge").first).to_have_text("well")
+    await event_of(told.site, EventKind.BALANCE_LOW, "yun", state="waiting")
+    await page.reload()
+    link = (await row_of(page, "Webhook to the app")).get_by_role("link", name="some did not arrive yet")
+    assert await link.get_attribute("href") == "/dashboard/alerts/events?state=waiting"
+    await event_of(told.site, EventKind.BALANCE_LOW, "yun")
+    await page.reload()
+    await expect(await row_of(page, "Webhook to the app")).to_contain_text("1 did not arrive")
+    await ask(told.site, "DELETE FROM jangbu.webhook_events")
+
+
 async def test_that_a_test_of_a_channel_did_not_arrive_is_shown_with_the_reason(opens_told: Opens, told: Told) -> None:
     await ask(told.site, "UPDATE jangbu.channel_tests SET tested_at = tested_at - interval '1 minute'")
     told.operator.status = 503

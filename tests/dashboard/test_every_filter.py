@@ -64,7 +64,7 @@ SEEN = """() => {
 }"""
 """What is read on a page, with what its tables hold; what its filters would send; and where it leads."""
 CONTROLS = """() => [...document.querySelectorAll("form.filters")].flatMap((form) => [...form.elements])
-    .filter((each) => each.type !== "hidden" && each.type !== "submit").map((each) => each.name)"""
+    .filter((each) => each.type !== "hidden" && each.localName !== "button").map((each) => each.name)"""
 OPTIONS = """() => [...document.querySelectorAll("form.filters select:not([name=zone])")]
     .flatMap((each) => [...each.options].slice(0, 20).map((option) => [each.name, option.value]))"""
 AS_OF = re.compile(r"[Aa]s of [0-9:]+ [AP]M")
@@ -304,7 +304,7 @@ async def chosen(page: Page, name: str, value: str) -> str:
         await place.set_checked(bool(value))
     else:
         await place.fill(value)
-        await page.locator("form.filters button").click()
+        await page.locator("form.filters button.main").click()
     await page.locator("#page:not([data-former])").wait_for()
     await page.wait_for_url(lambda url: asked_of(url).get(name, "") == value)
     return value

@@ -80,6 +80,14 @@ async def test_the_beginning_is_accessible(opens_unused: Opens, language: str, w
     assert await found_by_axe(page) == []
 
 
+async def test_a_chart_of_nothing_names_no_day_that_had_most(opens_unused: Opens) -> None:
+    page = await opens_unused("/models", language="ko")
+    said = await page.locator(".drawn").first.get_attribute("aria-label") or ""
+    assert "호출이 없습니다" in said
+    assert "가장 많은" not in said
+    assert await page.locator("figure caption").first.text_content() == said
+
+
 async def test_a_test_record_is_seen_as_one_and_changes_nobodys_money(opens_unused: Opens, unused: Site) -> None:
     before = await ask(unused, "SELECT account_id, granted, used, held, version FROM jangbu.balances ORDER BY 1")
     page = await opens_unused("/", member=DEVELOPER)

@@ -11,7 +11,9 @@ from jangbu.errors import InvalidInput
 from jangbu.metering.snapshots import Filters, Snapshot
 from jangbu.metering.tops import By
 
-__all__ = ["CUSTOM", "METRICS", "before_of", "chosen", "filters_of", "metric_of", "window_asked", "window_of", "zones"]
+__all__ = [
+    "CUSTOM", "METRICS", "before_of", "chosen", "filters_of", "metric_of", "window_asked", "window_of", "zones_of",
+]  # fmt: skip
 
 CUSTOM = "custom"
 _DAY, _MINUTE = timedelta(days=1), timedelta(minutes=1)
@@ -79,7 +81,7 @@ async def chosen(look: Look, book: Snapshot) -> dict[str, object]:
         "metrics": METRICS,
         "services": _with(services, look.asked("service")),
         "models": _with(models, look.asked("model")),
-        "zones": _with(zones(), look.formats.zone),
+        "zones": zones_of(look),
     }
 
 
@@ -89,8 +91,13 @@ def _range(look: Look) -> str:
     return CUSTOM if _is_custom(look) else Preset.MONTH.value if asked in {None, CUSTOM} else str(asked)
 
 
+def zones_of(look: Look) -> tuple[str, ...]:
+    """Give the time zones to choose from, the one that holds among them."""
+    return _with(_zones(), look.formats.zone)
+
+
 @cache
-def zones() -> tuple[str, ...]:
+def _zones() -> tuple[str, ...]:
     """Give the names of all time zones, UTC first."""
     names = sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/")))
     return ("UTC", *names)

@@ -1,6 +1,6 @@
 """Charts, and beside each the table of the same figures: what is drawn and what is read are made from one series."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain, count
@@ -144,24 +144,24 @@ def _figure(
     lines = zip(names, zip(*cells, strict=True), links, strict=True)
     hatched = "" if running is None or not sums[running] else names[running]
     most = max(range(len(sums)), key=sums.__getitem__)
-    summary = look.texts(
-        f"chart.summary.{metric}",
-        total=totals[-1],
-        from_=look.formats.moment(series.window.start),
-        to=look.formats.moment(series.window.end),
-        most=cells[-1][most],
-        most_at=names[most],
-    )
+    said = {"total": totals[-1], "most": cells[-1][most], "most_at": names[most]}
     return Figure(
         id=id_,
         title=title,
-        summary=summary,
+        summary=_summary(look, series, metric, said),
         running=hatched and look.texts("chart.running.hatched", name=hatched),
         drawn={**_drawn(look, stacks, metric), "buckets": names, "running": running, "links": links},
         heads=(look.texts("time"), *(each.name for each in columns)),
         rows=tuple(Row(name, line, link, place == running) for place, (name, line, link) in enumerate(lines)),
         totals=totals,
     )
+
+
+def _summary(look: Look, series: Series, metric: str, said: Mapping[str, str]) -> str:
+    """Say in words what a chart shows; where nothing was called, there is no bucket that had most."""
+    name = metric if any(bar.amounts.calls for bar in series.bars) else "nothing"
+    start, end = look.formats.moment(series.window.start), look.formats.moment(series.window.end)
+    return look.texts(f"chart.summary.{name}", from_=start, to=end, **said)
 
 
 def _drawn(look: Look, stacks: Sequence[_Stack], metric: str) -> dict[str, Any]:

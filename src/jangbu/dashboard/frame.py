@@ -38,6 +38,8 @@ __all__ = ["COOKIE", "Frame", "address_of", "form_of", "require_same_site"]
 
 COOKIE = "__Host-jangbu"
 _FIELDS_MAX = 100
+_LITERAL = ("user", "of_user")
+"""Fields that name a user. Ids may differ by a blank alone: what is done to one user must not be done to another."""
 _SLOW = ("whatif", "tag", "by_key")
 """What is read from single calls, which takes seconds: it is looked at once and not over and over. So are the users who
 used most of a model or service."""
@@ -219,7 +221,7 @@ def _fields(body: bytearray) -> dict[str, str]:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_FIELDS_MAX, errors="strict")
     except ValueError as error:
         raise Wrong("form") from error
-    return {name: value.replace("\r\n", "\n").strip() for name, value in pairs}
+    return {name: value if name in _LITERAL else value.replace("\r\n", "\n").strip() for name, value in pairs}
 
 
 def _may_live(look: Look, page: Page) -> bool:

@@ -68,6 +68,12 @@ class Look:
         """Give the address of the same page without its filters."""
         return self.url(**dict.fromkeys(FILTERS))
 
+    @property
+    def begun(self) -> str:
+        """Give the address of the same page as it begins, with nothing chosen: a user's page is still that user's."""
+        kept = {"user": self.query["user"]} if self.path == f"{PREFIX}/user" and self.asked("user") else {}
+        return f"{self.path}?{urlencode(kept)}" if kept else self.path
+
     def may(self, roles: frozenset[Role]) -> bool:
         """Tell whether who looks has one of the roles."""
         return bool(self.session.member.roles & roles)

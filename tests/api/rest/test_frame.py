@@ -221,3 +221,13 @@ async def test_a_request_that_fails_of_itself_says_nothing_of_how(api: Stage, mo
     found = await api.get("/accounts")
     assert (found.status, found.code) == (500, "failure")
     assert "secret" not in json.dumps(found.body)
+
+
+async def test_a_parameter_that_a_path_does_not_have_is_refused_with_those_that_it_has(api: Stage) -> None:
+    for path, hint in (("/keys?colour=red", "one of "), ("/accounts?limit=1&limit=2", "one value")):
+        refused = await api.get(path)
+        assert refused.code == "invalid_input"
+        assert hint in refused.body["hint"]
+    none = await api.post("/accounts/kim/view-token?seconds=60", {})
+    assert none.code == "invalid_input"
+    assert "takes none" in none.body["hint"]

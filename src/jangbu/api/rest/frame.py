@@ -108,11 +108,10 @@ class Route(APIRoute):
         known = _parameters(self.dependant)
         for name in request.query_params:
             if name not in known:
-                raise InvalidInput(
-                    f"there is no parameter {name[:40]!r}", hint=f"one of {', '.join(sorted(known)) or 'none'}"
-                )
+                hint = f"one of {', '.join(sorted(known))}" if known else "this path takes none"
+                raise InvalidInput(f"there is no parameter {name[:40]!r}", hint=hint)
             if name not in _REPEATED and len(request.query_params.getlist(name)) > 1:
-                raise InvalidInput(f"parameter {name[:40]!r} is given twice")
+                raise InvalidInput(f"parameter {name[:40]!r} is given twice", hint="give it one value")
 
 
 class _Read(Request):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jangbu.dashboard import files
-from jangbu.dashboard.choices import CUSTOM, window_asked, zones
+from jangbu.dashboard.choices import CUSTOM, window_asked, zones_of
 from jangbu.dashboard.done import key_of, new_key
 from jangbu.dashboard.failing import told
 from jangbu.dashboard.fields import Wrong, chosen_of, id_of, reason_of, whole
@@ -129,7 +129,7 @@ def _choices(look: Look) -> Mapping[str, Any]:
         "range": look.asked("range") or (CUSTOM if has_days else ""),
         "ranges": [*(each.value for each in Preset), CUSTOM],
         "kinds": [each.value for each in EntryKind],
-        "zones": zones() if look.formats.zone in zones() else (*zones(), look.formats.zone),
+        "zones": zones_of(look),
         "clearing": _CLEARED,
         "clear": look.url(**_CLEARED) if any(look.asked(name.rstrip("_")) for name in _FILTERS) else "",
     }

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from jangbu.dashboard.choices import CUSTOM, window_of, zones
+from jangbu.dashboard.choices import CUSTOM, window_of, zones_of
 from jangbu.dashboard.done import key_of, new_key
 from jangbu.dashboard.failing import told
 from jangbu.dashboard.fields import Wrong
@@ -167,7 +167,7 @@ def _choices(look: Look) -> Mapping[str, Any]:
     return {
         "range": look.asked("range") or (CUSTOM if has_days else Preset.MONTH.value),
         "ranges": [*(each.value for each in Preset), CUSTOM],
-        "zones": zones() if look.formats.zone in zones() else (*zones(), look.formats.zone),
+        "zones": zones_of(look),
         "models": look.ledger.pricing.in_force.book.models,
         "meters": [each.value for each in Meter],
         "modalities": [each.value for each in Modality],

@@ -118,7 +118,7 @@ async def unblock(look: Look) -> str:
 async def erase(look: Look) -> str:
     """Forget who the user was, where their id was written once more."""
     user = user_of(look)
-    if look.form.get("again") != user:
+    if look.form.get("again") != user.strip():
         raise Wrong("again")
     await forget(look.ledger, look.settings.project, user)
     return look.url("/users", notice="erased")

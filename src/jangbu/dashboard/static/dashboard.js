@@ -113,16 +113,11 @@ function offerAll() {
   document.querySelectorAll("[data-scripted][hidden]").forEach((each) => { each.hidden = false; });
 }
 
-// What was done is said once: an address that is shared, or loaded again, does not claim it another time.
-function forgetNotice() {
-  const here = new URL(location.href);
-  if (!here.searchParams.has("notice")) return;
-  here.searchParams.delete("notice");
-  history.replaceState(history.state, "", here);
-}
-
 function redrawAll() {
-  for (const made of drawn.values()) made?.chart.setOption(option(made.data), true);
+  for (const made of drawn.values()) {
+    made?.chart.resize();
+    made?.chart.setOption(option(made.data), true);
+  }
 }
 
 function quoted(text) {
@@ -262,7 +257,17 @@ document.addEventListener("visibilitychange", () => { listen(); renew(); });
 document.addEventListener("htmx:after:request", judge);
 document.addEventListener("htmx:error", sayAway);
 
+// Chosen as if it were picked from the list, so that the form does what it does then.
+function chooseHere(select) {
+  const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (![...select.options].some((each) => each.value === here)) select.add(new Option(here));
+  select.value = here;
+  select.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
 document.addEventListener("click", (event) => {
+  const here = event.target.closest("[data-here]");
+  if (here) chooseHere(here.form.elements.zone);
   const button = event.target.closest("[data-copy]");
   if (button) copy(button);
   const single = event.target.closest("[data-copies]");
@@ -296,9 +301,8 @@ document.addEventListener("formdata", (event) => {
   }
 });
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
+for (const media of ["(prefers-color-scheme: dark)", "print"]) matchMedia(media).addEventListener("change", redrawAll);
 new MutationObserver(() => { drawAll(); offerAll(); listen(); }).observe(document.body, { childList: true, subtree: true });
 drawAll();
 offerAll();
-forgetNotice();
 listen();
