@@ -154,6 +154,13 @@ def test_no_limit_is_put_in_where_all_that_the_model_may_write_is_held() -> None
     assert driver.asked(Send) == [Send(call, None)]
 
 
+def test_all_that_is_held_is_put_in_where_nobody_knows_how_much_a_model_writes() -> None:
+    call = replace(CALL, bounds=Bounds(100, 65_536, output_chosen=False, output_ends=False))
+    driver = Driver(available=1_000_000)
+    driver.drive(call)
+    assert driver.asked(Send) == [Send(call, 65_536)]
+
+
 @pytest.mark.parametrize("chosen", [True, False])
 @pytest.mark.parametrize(("available", "limit"), [(1_635, None), (1_636, 1_536), (2_700, 1_536), (4_100, 2_000)])
 def test_a_picture_is_made_whole_or_refused(available: int, limit: int | None, chosen: bool) -> None:

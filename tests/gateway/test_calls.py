@@ -96,6 +96,12 @@ async def test_who_can_pay_for_all_that_a_model_may_write_is_sent_on_as_they_wro
     assert served.gemini.requests()[-1].body == written
 
 
+async def test_a_model_that_nobody_knows_writes_no_more_than_was_held(served: Stage) -> None:
+    _, _, headers = await served.post("/v1beta/models/gemini-9-next:generateContent", asked())
+    limit = json.loads(served.gemini.requests()[-1].body)["generationConfig"]["maxOutputTokens"]
+    assert int(headers["x-jangbu-output-limit"]) == limit == 65_536
+
+
 @pytest.mark.parametrize("tokens", [1_000, 2_700])
 async def test_a_picture_is_whole_or_is_not_paid_for(served: Stage, tokens: int) -> None:
     await served.open("lee", tokens=tokens)

@@ -41,7 +41,7 @@ class Bounds:
     ``input_most`` is None where no local bound exists (a file named by URI, cached content, a film that comes along).
     ``output_most`` is for all candidates together, thinking included; ``output_chosen`` tells whether the client set
     it. Where it did not, a smaller limit may be put in, so that one call does not lock a whole balance; none is where
-    all of the output is held for.
+    all of the output is held for and ``output_ends`` tells that the model itself writes no more than that.
     ``fed_back_most`` is what the provider's own tools may feed back as input while the call runs. It is far more than
     they usually do, so it is held for as far as the balance goes: two such calls cannot both spend what is left.
     ``takes_limit`` is False where no limit can be written into the request: the whole output is held for, or the call
@@ -56,6 +56,7 @@ class Bounds:
     fed_back_most: int = 0
     takes_limit: bool = True
     output_least: int = 1
+    output_ends: bool = True
 
     @property
     def output_is_fixed(self) -> bool:
@@ -249,8 +250,8 @@ def _take_hold(call: Call) -> Generator[Effect, Any, int | None]:
         raise InsufficientBalance(user=call.user, needed=answer.needed, available=answer.available)
     assert answer is not None, "a hold is taken or refused"
     output_held = _output_held(bounds, answer.amount - input_most)
-    if output_held >= bounds.output_most:
-        # A model has a limit of its own. To repeat it changes nothing, and one that is off by a token is refused.
+    if output_held >= bounds.output_most and (bounds.output_is_fixed or bounds.output_ends):
+        # To repeat a model's own limit changes nothing, and one that is off by a token is refused.
         return None
     return output_held // bounds.candidates
 

@@ -21,6 +21,11 @@ def output_limit(model: str | None, *, unknown: int = OUTPUT_MOST_UNKNOWN) -> in
     return unknown if limit is None else limit
 
 
+def ends_by_itself(model: str | None) -> bool:
+    """Tell whether it is published how much a model may write, so that it writes no more than ``output_limit``."""
+    return _longest("output", model) is not None
+
+
 def input_limit(model: str | None) -> int | None:
     """Give the most tokens that a model takes in, or None where it is not known."""
     return _longest("input", model)

@@ -11,7 +11,7 @@ from typing import Any
 from jangbu.domain.usage import COUNT_MAX
 from jangbu.providers.gemini.counts import read_count
 from jangbu.providers.gemini.fields import folded
-from jangbu.providers.gemini.limits import output_limit, picture_room
+from jangbu.providers.gemini.limits import ends_by_itself, output_limit, picture_room
 from jangbu.providers.gemini.services import draws
 
 __all__ = ["OutputBound", "output_bound", "with_output_limit"]
@@ -28,7 +28,7 @@ class OutputBound:
 
     ``takes_limit`` tells whether there could be a limit: an agent is given no configuration of a model
     (CreateAgentInteraction of google-genai 3.4.0 has no ``generation_config``), so nothing may be written into its
-    request.
+    request. ``ends`` tells whether the model itself writes no more than that.
     """
 
     most: int
@@ -36,6 +36,7 @@ class OutputBound:
     candidates: int
     least: int = 1
     takes_limit: bool = True
+    ends: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,9 @@ def output_bound(verb: str | None, body: Mapping[str, Any], model: str | None) -
     each = min(chosen, output_limit(model, unknown=chosen)) if chosen else output_limit(model)
     candidates = max([1, *(CANDIDATES_MOST if count < 0 else count for count in counts)]) if counts else 1
     least = min(each, picture_room(model)) if draws(model or "", body) else 1
-    return OutputBound(min(each * candidates, COUNT_MAX), bool(chosen), candidates, least, takes_limit=not is_agents)
+    return OutputBound(
+        min(each * candidates, COUNT_MAX), bool(chosen), candidates, least, not is_agents, ends_by_itself(model)
+    )
 
 
 def with_output_limit(verb: str | None, body: Mapping[str, Any], limit: int) -> dict[str, Any]:

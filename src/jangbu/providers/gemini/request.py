@@ -69,6 +69,7 @@ def _generate_bounds(verb: str | None, body: Mapping[str, Any], model: str | Non
         fed_back_most(body, model, is_gone_through=scan.is_gone_through),
         output.takes_limit,
         output.least,
+        output.ends,
     )
 
 
