@@ -7,7 +7,7 @@ from jangbu.gateway.holding import TAIL_BYTES, LastEvents, WholeBody
 _FIRST = b'data: {"candidates":[{"content":{"parts":[{"text":"a"}]}}]}\r\n\r\n'
 
 
-@pytest.mark.parametrize(
+_MAY_BE_LAST = pytest.mark.parametrize(
     "last",
     [
         b'data: {"candidates":[{"finishReason":"STOP"}]}\r\n\r\n',
@@ -20,6 +20,9 @@ _FIRST = b'data: {"candidates":[{"content":{"parts":[{"text":"a"}]}}]}\r\n\r\n'
         b'data: {"choices": [],"usage":{"total_tokens":9}}\n\n',
     ],
 )
+
+
+@_MAY_BE_LAST
 @pytest.mark.parametrize("cut", [0, 1, 20, 33])
 def test_what_may_be_the_end_waits_also_where_it_comes_in_two_pieces(last: bytes, cut: int) -> None:
     waiting = LastEvents()
@@ -28,6 +31,14 @@ def test_what_may_be_the_end_waits_also_where_it_comes_in_two_pieces(last: bytes
     rest = waiting.rest()
     assert passed + rest == last
     assert rest
+
+
+@_MAY_BE_LAST
+def test_what_may_be_the_end_waits_also_where_it_comes_letter_by_letter(last: bytes) -> None:
+    waiting = LastEvents()
+    passed = b"".join(piece for letter in _FIRST + last for piece in waiting.push(bytes([letter])))
+    assert passed + waiting.rest() == _FIRST + last
+    assert len(passed) < len(_FIRST + last)
 
 
 @pytest.mark.parametrize(

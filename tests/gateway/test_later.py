@@ -237,6 +237,13 @@ async def test_the_requests_of_a_batch_share_what_the_balance_affords(served: St
     assert limits == [limit, limit, 10]
 
 
+async def test_the_requests_to_a_model_that_nobody_knows_write_no_more_than_was_held(served: Stage) -> None:
+    status, _, headers = await served.post("/v1beta/models/gemini-9-next:batchGenerateContent", inline(asked()))
+    assert (status, headers["x-jangbu-output-limit"]) == (200, "65536")
+    [sent] = json.loads(served.gemini.requests()[-1].body)["batch"]["inputConfig"]["requests"]["requests"]
+    assert sent["request"]["generationConfig"]["maxOutputTokens"] == 65_536
+
+
 async def test_a_gateway_may_refuse_a_batch_instead(database_url: str, served: Stage, gemini: FakeGemini) -> None:
     await served.open("lee", tokens=5_000)
     async with stage(database_url, gemini, short_balance="refuse") as strict:

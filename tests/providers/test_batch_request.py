@@ -38,6 +38,14 @@ def test_one_request_without_a_limit_leaves_the_limit_open() -> None:
     assert not found.output_chosen
 
 
+@pytest.mark.parametrize(("model", "ends"), [(FLASH, True), ("gemini-9-next", False), (None, False)])
+def test_a_batch_ends_by_itself_where_its_model_does(model: str | None, ends: bool) -> None:
+    found = batch_bounds(batch(single(), single()), model, {})
+    assert found is not None
+    assert found.output_ends is ends
+    assert bounds("batchGenerateContent", {}, model).output_ends is ends
+
+
 def test_a_file_counts_in_each_request_that_names_it_and_what_is_unknown_as_all_that_the_model_takes() -> None:
     request = {"contents": [{"parts": [{"fileData": {"fileUri": "files/a"}}]}]}
     known = batch_bounds(batch(request, request), FLASH, {"files/a": 9_000})

@@ -94,6 +94,23 @@ async def test_a_hold_that_is_given_back_while_its_time_runs_out_is_no_finding_f
             )
 
 
+async def test_a_hold_whose_time_is_made_longer_while_it_runs_out_stays_open(
+    database_url: str, database: Database
+) -> None:
+    async with open_metering(Settings.load(database_url=database_url)) as metering:
+        await metering.accounts.create("kim")
+        await metering.accounts.grant("kim", 100, key="first")
+        wanted = HoldRequest(metering.accounts.id_of("kim"), uuid4(), 0, 10, 10, False, "text_generation", "a-model")
+        async with database.connection() as extending, database.connection() as watching:
+            await holds.take(extending, [wanted], owner="a test", seconds=0, may_have_left=True)
+            async with extending.transaction():
+                await extending.fetch(statement("hold_extend"), wanted.account, wanted.id, 600)
+                sweeping = asyncio.create_task(holds.expire(database, SWEPT_AT_ONCE))
+                await until_somebody_waits(watching, sweeping)
+            assert await sweeping == []
+        assert [hold.id for hold in await metering.holds.page(wanted.account, ["open"], 10)] == [wanted.id]
+
+
 async def test_a_locked_user_s_holds_keep_nobody_else_s_from_ending(database_url: str, database: Database) -> None:
     """However many of them are due: they take no places in a batch, and are ended once the lock is gone."""
     async with open_metering(Settings.load(database_url=database_url)) as metering:

@@ -75,8 +75,9 @@ class LastEvents:
     def push(self, piece: bytes) -> list[bytes]:
         """Take the next piece; give what may pass now."""
         if not self._may_end:
-            self._may_end = _MAY_BE_LAST.search(self._tail + piece) is not None
-            self._tail = piece[-_LONGEST_MARK:]
+            recent = self._tail + piece
+            self._may_end = _MAY_BE_LAST.search(recent) is not None
+            self._tail = recent[-_LONGEST_MARK:]
         if not self._may_end:
             return [piece]
         passed, self._kept = self._kept, piece

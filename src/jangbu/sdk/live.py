@@ -75,7 +75,8 @@ class _MeteredSocket:
             self._call.caller = Caller.present()
         raw = await self._socket.recv(*arguments, **options)
         said = ServerMessage.read(raw.encode() if isinstance(raw, str) else raw)
-        self._is_answering = self._is_answering or said.answers
+        # Transcripts come in no order: one that comes while nothing is held for is of the turn before.
+        self._is_answering |= said.begins or (self._call is not None and said.answers)
         self._meter.feed_object(said.body)
         if self._meter.usage_seen:
             await self._settle(self._meter.finish(complete=True))

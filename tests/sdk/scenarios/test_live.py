@@ -71,11 +71,14 @@ async def test_a_session_that_ends_before_the_model_answers_holds_nothing(secure
     assert stage.balance == Balance(BALANCE, 0, 0)
 
 
-async def test_the_end_of_a_turn_that_was_reported_before_it_is_no_answer_to_the_next(secure_stage: Stage) -> None:
+@pytest.mark.parametrize("late", [[], [{"serverContent": {"outputTranscription": {"text": "hello"}}}]])
+async def test_the_end_of_a_turn_that_was_reported_before_it_is_no_answer_to_the_next(
+    secure_stage: Stage, late: list[Any]
+) -> None:
     stage = secure_stage
     spoken = {"serverContent": {"modelTurn": {"parts": [{"text": "hello"}]}}}
     usage = {"usageMetadata": {"promptTokenCount": 49, "responseTokenCount": 1, "totalTokenCount": 50}}
-    messages = [spoken, usage, {"serverContent": {"turnComplete": True}}]
+    messages = [spoken, usage, *late, {"serverContent": {"turnComplete": True}}]
     stage.gemini.next(Behaviour(recorded=Recorded(json.dumps(messages).encode())))
     with stage.meter.attribute(user=USER):
         async with stage.client.aio.live.connect(model=MODEL, config=TEXT) as session:

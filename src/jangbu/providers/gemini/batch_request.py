@@ -47,6 +47,7 @@ def batch_bounds(
         min(sum(each.output_most for each in found), COUNT_MAX),
         output_chosen=all(each.output_chosen for each in found),
         candidates=sum(each.candidates for each in found),
+        output_ends=all(each.output_ends for each in found),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from jangbu.domain.flow import Bounds
 from jangbu.providers.gemini.fields import listed
 from jangbu.providers.gemini.input_bound import input_most, input_scan
-from jangbu.providers.gemini.limits import input_limit, output_limit
+from jangbu.providers.gemini.limits import ends_by_itself, input_limit, output_limit
 from jangbu.providers.gemini.output_bound import output_bound, with_output_limit
 from jangbu.providers.gemini.tool_bound import fed_back_most
 
@@ -83,7 +83,7 @@ def _batch_bounds(body: Mapping[str, Any], model: str | None) -> Bounds:
     found = [_generate_bounds(None, request, model) for request in _inline_requests(body)]
     inputs = [bound.input_most for bound in found]
     if not found:
-        return Bounds(None, output_limit(model), output_chosen=False)
+        return Bounds(None, output_limit(model), output_chosen=False, output_ends=ends_by_itself(model))
     total = None if None in inputs else sum((bound.input_most or 0) + bound.fed_back_most for bound in found)
     return Bounds(total, sum(bound.output_most for bound in found), output_chosen=True)
 

@@ -2,7 +2,8 @@
 -- becomes unknown and stays held. Where none can have left, it is given back. A hold whose usage is recorded was
 -- settled by somebody else: it goes. A finding that was closed before is opened again. Each balance is locked before its
 -- holds are touched, as everywhere, but as its holds come and not in order: one that others have locked just now is left
--- for the next time, so nothing is waited for, and its holds take no place from those of others in a batch.
+-- for the next time, so nothing is waited for, and its holds take no place from those of others in a batch. One whose
+-- time is made longer at this moment, which no balance is locked for, is looked at anew, and stays.
 WITH locked AS (
     SELECT h.account_id, h.id
     FROM jangbu.holds AS h
@@ -32,6 +33,7 @@ lapsed AS (
         closed_at = CASE WHEN h.may_have_left THEN NULL ELSE clock_timestamp() END
     FROM due AS d
     WHERE NOT d.recorded AND h.account_id = d.account_id AND h.id = d.id AND h.state = 'open'
+        AND h.expires_at <= clock_timestamp()
     RETURNING h.account_id, h.id, h.amount, h.state
 ),
 ended AS (
