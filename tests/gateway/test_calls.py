@@ -96,8 +96,9 @@ async def test_who_can_pay_for_all_that_a_model_may_write_is_sent_on_as_they_wro
     assert served.gemini.requests()[-1].body == written
 
 
-async def test_a_model_that_nobody_knows_writes_no_more_than_was_held(served: Stage) -> None:
-    _, _, headers = await served.post("/v1beta/models/gemini-9-next:generateContent", asked())
+@pytest.mark.parametrize("model", ["gemini-9-next", "gemini-3.9-flash"])
+async def test_a_model_that_nobody_knows_writes_no_more_than_was_held(served: Stage, model: str) -> None:
+    _, _, headers = await served.post(f"/v1beta/models/{model}:generateContent", asked())
     limit = json.loads(served.gemini.requests()[-1].body)["generationConfig"]["maxOutputTokens"]
     assert int(headers["x-jangbu-output-limit"]) == limit == 65_536
 
