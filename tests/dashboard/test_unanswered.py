@@ -38,6 +38,10 @@ async def bad_gateway(route: Route) -> None:
     await route.fulfill(status=502, content_type="text/html", body=BAD_GATEWAY)
 
 
+async def not_permitted(route: Route) -> None:
+    await route.fulfill(status=403, content_type="text/html", body='<p role="alert">not permitted</p>')
+
+
 async def lost(route: Route) -> None:
     """Have it done, and lose the answer."""
     await route.fetch()
@@ -180,6 +184,19 @@ async def test_a_browser_that_keeps_nothing_shows_its_pages(opens_own: Opens) ->
     await page.reload()
     await expect(page.locator("form[action$='/user/adjust']")).to_be_attached()
     await page.wait_for_function("document.querySelector('[data-here]').checkVisibility()")
+
+
+async def test_what_was_refused_for_another_reason_is_not_said_to_be_of_signing_in(opens_own: Opens) -> None:
+    page = await opens_own(USER)
+    form = await adjusting(page)
+    await page.route("**/user/adjust", not_permitted)
+    await form.get_by_role("button").click()
+    await expect(form.get_by_role("alert")).to_contain_text("not permitted")
+    await page.unroute("**/user/adjust")
+    await form.get_by_role("button").click()
+    await expect(page.locator("#page > [role=status]")).to_be_visible()
+    await expect(form.locator("[name=delta]"), "it was sent after all").to_have_value("")
+    await expect(form.get_by_role("status")).not_to_be_attached()
 
 
 async def test_nobody_else_is_given_what_was_typed(opens_own: Opens, own_site: Site) -> None:
