@@ -1,6 +1,7 @@
 """What is chosen on a page: all of it follows, the keyboard stays where it was, and the latest choice holds."""
 
 import asyncio
+import re
 
 import pytest
 from playwright.async_api import Page, Route, expect
@@ -10,6 +11,11 @@ from tests.dashboard.conftest import Opens
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 OVERVIEW = "**/dashboard/?*"
+RENEWED = """() => new Promise(done => {
+    document.addEventListener("htmx:after:swap", () => setTimeout(done, 100), { once: true });
+    document.querySelector("#page").dispatchEvent(new Event("renew"));
+})"""
+"""Has a page update itself, and waits until it did."""
 
 
 async def choose(page: Page, name: str, value: str) -> None:
@@ -26,6 +32,10 @@ async def test_addresses_in_the_head_follow_what_is_chosen(opens: Opens) -> None
     await page.locator("#menu a[href*='/users']").click()
     await page.wait_for_url("**/users?**")
     assert "range=7d" in page.url, "and so does another page"
+    await choose(page, "range", "24h")
+    await page.wait_for_url("**range=24h**")
+    for name in ("a.brand", "a.viewer"):
+        await expect(page.locator(name)).to_have_attribute("href", re.compile("range=24h"))
 
 
 async def test_the_focus_stays_in_the_field_that_was_chosen_in(opens: Opens) -> None:
@@ -83,10 +93,20 @@ async def test_the_browsers_own_time_zone_is_chosen_by_a_button(opens: Opens) ->
     await page.wait_for_url("**zone=Asia%2FTokyo**")
     await expect(page.locator("[name=zone]")).to_have_value("Asia/Tokyo")
     await expect(page.locator("#page")).to_contain_text("Asia/Tokyo 기준")
+    await expect(button, "the keyboard stays where it was").to_be_focused()
     await page.goto(page.url.split("/users")[0] + "/prices/change")
     await page.get_by_role("button", name="이 브라우저의 시간대로").first.click()
     await expect(page.locator("[name=zone]").first).to_have_value("Asia/Tokyo")
     assert "zone" not in page.url, "a form that waits for its button still does"
+
+
+async def test_the_button_for_it_stays_where_a_page_updates_itself(opens: Opens) -> None:
+    page = await opens("/?live=1")
+    button = page.get_by_role("button", name="This browser’s time zone")
+    await button.focus()
+    await page.evaluate(RENEWED)
+    await expect(button).to_be_visible(timeout=1)
+    await expect(button).to_be_focused(timeout=1)
 
 
 async def test_what_cannot_be_chosen_is_said_where_another_choice_can_be_made(opens: Opens) -> None:

@@ -131,7 +131,7 @@ async def test_what_usage_would_have_cost_is_what_the_raw_records_add_up_to(
 
 async def test_a_mark_up_is_tried_over_all_calls_and_charged_to_the_next_one(own_site: Site, ledger: Metering) -> None:
     finance = await visiting(own_site, FINANCE)
-    page = tried(finance, {"do": "markup", "markup": "12.3456"}, range="90d", zone="UTC")
+    page = tried(finance, {"do": "markup", "markup": "12.3456 %"}, range="90d", zone="UTC")
     costs = [cost for (cost,) in await ask(own_site, "SELECT cost_nano FROM jangbu.usage WHERE cost_nano IS NOT NULL")]
     [(unpriced,)] = await ask(own_site, "SELECT count(*) FROM jangbu.usage WHERE cost_nano IS NULL")
     found = sums_of(page)
@@ -144,6 +144,8 @@ async def test_a_mark_up_is_tried_over_all_calls_and_charged_to_the_next_one(own
     assert "12.3456%" in page.text
     answer = finance.send("/prices/change/put", put_form(page))
     assert answer.status == 303, answer.text
+    [(note,)] = await ask(own_site, "SELECT note FROM jangbu.price_versions ORDER BY version DESC LIMIT 1")
+    assert note == "a mark-up of 12.3456%"
     after = await record(own_site, ledger, 777, "gemini-2.5-pro")
     [(cost, charge)] = await ask(own_site, "SELECT cost_nano, charge_nano FROM jangbu.usage WHERE id = $1", after["id"])
     assert charge == charged(cost, 123_456) != cost

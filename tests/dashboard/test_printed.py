@@ -1,5 +1,7 @@
 """A page on paper: dark on light whatever the screen has, charts in their room, nothing that can only be pressed."""
 
+import re
+import zlib
 from urllib.parse import urlencode
 
 import pytest
@@ -20,6 +22,8 @@ OUTSIDE = """[...document.querySelectorAll(".drawn")].filter(each => {
     return svg.height > room.height + 1 || svg.width > room.width + 1;
 }).length"""
 
+WHOLE = 300 / 96
+"""Dots on paper for one on the screen, where nothing is made smaller."""
 BROKEN = """dd => [...dd.querySelectorAll("a[title], span[title]")].flatMap(each => {
     const text = each.firstChild, words = [...text.data.matchAll(/[^ ]+/g)];
     return words.filter(word => {
@@ -55,6 +59,19 @@ async def expect_drawn_anew(page: Page) -> None:
         return bool(await page.evaluate(OUTSIDE) == 0)
 
     await until(is_inside)
+
+
+async def test_a_chart_does_not_make_all_of_a_page_smaller(opens: Opens) -> None:
+    page = await opens("/")
+    await expect(page.locator(".drawn svg").first).to_be_attached()
+    assert sizes(await page.pdf(format="A4")) == {WHOLE}
+
+
+def sizes(printed: bytes) -> set[float]:
+    """Give how large the pages of a document are drawn."""
+    streams = (zlib.decompress(each) for each in re.findall(rb"FlateDecode.*?stream\r?\n(.*?)endstream", printed, re.S))
+    drawn = (re.match(rb".*?([\d.]+) 0 0 \1 [-.\d]+ [-.\d]+ cm", each, re.S) for each in streams if b" -.2" in each)
+    return {float(each[1]) for each in drawn if each}
 
 
 async def test_few_tiles_share_the_whole_width(opens: Opens) -> None:

@@ -6,6 +6,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, Route, expect
 
+from jangbu.metering.meter import Metering
 from tests.dashboard.conftest import Opens, sign_in
 from tests.dashboard.site import FINANCE, OWNER, PASSWORD, USERS, Site
 
@@ -13,6 +14,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 USER = f"/user?user={USERS[0]}"
 BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+KEEPS_NOTHING = "Object.defineProperty(window, 'sessionStorage', { get() { throw new DOMException('no'); } })"
 DELTA, REASON = "-77", "a call that was counted twice"
 
 
@@ -34,6 +36,16 @@ async def opens_unanswered(browser: Browser, site: Site) -> AsyncIterator[Opens]
 
 async def bad_gateway(route: Route) -> None:
     await route.fulfill(status=502, content_type="text/html", body=BAD_GATEWAY)
+
+
+async def not_permitted(route: Route) -> None:
+    await route.fulfill(status=403, content_type="text/html", body='<p role="alert">not permitted</p>')
+
+
+async def lost(route: Route) -> None:
+    """Have it done, and lose the answer."""
+    await route.fetch()
+    await bad_gateway(route)
 
 
 async def adjusting(page: Page) -> Locator:
@@ -59,6 +71,15 @@ async def signed_out(page: Page, site: Site) -> None:
     await other.close()
 
 
+async def sign_in_again(page: Page, member: str) -> None:
+    """Sign in where a form led to the door, which leads to the page that it stood on."""
+    await page.wait_for_url("**/sign-in**")
+    await page.locator("#name").fill(member)
+    await page.locator("#password").fill(PASSWORD)
+    await page.locator("button.main").click()
+    await page.wait_for_url(f"**{USER}")
+
+
 async def test_a_choice_that_a_proxy_answers_leaves_the_page_and_says_so(opens_unanswered: Opens) -> None:
     page = await opens_unanswered("/cost")
     shown = await page.locator(".tiles").inner_text()
@@ -79,6 +100,16 @@ async def test_a_choice_that_nobody_answers_says_so(opens_unanswered: Opens) -> 
     await page.route("**/dashboard/cost?*", lambda route: route.abort())
     await page.locator("form.filters [name=range]").select_option("7d")
     await expect(page.locator("form.filters [role=alert]")).to_be_visible()
+
+
+async def test_a_trial_that_nobody_answers_is_only_tried_again(opens_unanswered: Opens) -> None:
+    page = await opens_unanswered("/prices/change")
+    form = page.locator("form", has=page.locator("[name=do][value=markup]"))
+    await form.locator("[name=markup]").fill("20%")
+    await page.route("**/prices/change?*", bad_gateway)
+    await form.locator("button.main").click()
+    await expect(form.get_by_role("alert")).to_contain_text("Try again in a moment")
+    await expect(form.locator("[name=markup]")).to_have_value("20%")
 
 
 @pytest.mark.parametrize("is_away", [True, False])
@@ -103,11 +134,7 @@ async def test_what_was_typed_is_there_again_after_signing_in_anew(opens_own: Op
     form = await adjusting(page)
     await signed_out(page, own_site)
     await form.get_by_role("button").click()
-    await page.wait_for_url("**/sign-in**")
-    await page.locator("#name").fill(OWNER)
-    await page.locator("#password").fill(PASSWORD)
-    await page.locator("button.main").click()
-    await page.wait_for_url(f"**{USER}")
+    await sign_in_again(page, OWNER)
     await expect_typed(form)
     await expect(form.get_by_role("status")).to_contain_text("was not sent")
     await form.get_by_role("button").click()
@@ -129,15 +156,54 @@ async def test_what_was_typed_is_there_again_where_another_tab_signed_in(opens_o
     await expect_typed(form)
 
 
+async def test_what_was_done_unanswered_is_done_once_after_signing_in_anew(
+    browser: Browser, own_site: Site, ledger: Metering
+) -> None:
+    context = await browser.new_context(locale="en-US")
+    page = await context.new_page()
+    await sign_in(page, own_site, OWNER, USER)
+    before = (await ledger.accounts.balance(USERS[0])).available
+    form = await adjusting(page)
+    await page.route("**/user/adjust", lost)
+    await form.get_by_role("button").click()
+    await expect(form.get_by_role("alert")).to_be_visible()
+    await page.unroute("**/user/adjust")
+    await signed_out(page, own_site)
+    await form.get_by_role("button").click()
+    await sign_in_again(page, OWNER)
+    await expect_typed(form)
+    await form.get_by_role("button").click()
+    await expect(page.locator("#page > [role=status]")).to_be_visible()
+    assert (await ledger.accounts.balance(USERS[0])).available == before + int(DELTA)
+    await context.close()
+
+
+async def test_a_browser_that_keeps_nothing_shows_its_pages(opens_own: Opens) -> None:
+    page = await opens_own(USER)
+    await page.add_init_script(KEEPS_NOTHING)
+    await page.reload()
+    await expect(page.locator("form[action$='/user/adjust']")).to_be_attached()
+    await page.wait_for_function("document.querySelector('[data-here]').checkVisibility()")
+
+
+async def test_what_was_refused_for_another_reason_is_not_said_to_be_of_signing_in(opens_own: Opens) -> None:
+    page = await opens_own(USER)
+    form = await adjusting(page)
+    await page.route("**/user/adjust", not_permitted)
+    await form.get_by_role("button").click()
+    await expect(form.get_by_role("alert")).to_contain_text("not permitted")
+    await page.unroute("**/user/adjust")
+    await form.get_by_role("button").click()
+    await expect(page.locator("#page > [role=status]")).to_be_visible()
+    await expect(form.locator("[name=delta]"), "it was sent after all").to_have_value("")
+    await expect(form.get_by_role("status")).not_to_be_attached()
+
+
 async def test_nobody_else_is_given_what_was_typed(opens_own: Opens, own_site: Site) -> None:
     page = await opens_own(USER)
     form = await adjusting(page)
     await signed_out(page, own_site)
     await form.get_by_role("button").click()
-    await page.wait_for_url("**/sign-in**")
-    await page.locator("#name").fill(FINANCE)
-    await page.locator("#password").fill(PASSWORD)
-    await page.locator("button.main").click()
-    await page.wait_for_url(f"**{USER}")
+    await sign_in_again(page, FINANCE)
     await expect(form.locator("[name=reason]")).to_have_value("")
     assert await page.evaluate("sessionStorage.length") == 0

@@ -72,7 +72,8 @@ def draft_of(look: Look) -> Draft:
         raise Wrong("note", most=look.formats.number(_NOTE_LENGTH_MAX))
     if kind == "markup":
         parts = _parts_per_million(look)
-        return Draft(marked_up(parts), note or f"a mark-up of {look.form['markup']}%", None, None)
+        percent = look.form["markup"].removesuffix("%").strip()
+        return Draft(marked_up(parts), note or f"a mark-up of {percent}%", None, None)
     if kind == "price":
         row = _row(look, note)
         said = f"{row.meter} of {row.model} at {look.form['usd']} USD"

@@ -13,10 +13,11 @@ function judge(event) {
   const form = formOf(event);
   const { text, response, select } = event.detail.ctx;
   const leads = response.headers.get("hx-redirect");
-  if (form && (leads?.startsWith("/dashboard/sign-in") || response.status === 403)) keep(form);
-  if (leads !== null || response.headers.has("hx-retarget")) return;
   const told = new DOMParser().parseFromString(text, "text/html");
   const alert = told.querySelector("p[role='alert']");
+  // What was refused for another reason is no matter of signing in: given back, it would be said to be.
+  if (form && (leads?.startsWith("/dashboard/sign-in") || alert?.matches("[data-stale]"))) keep(form);
+  if (leads !== null || response.headers.has("hx-retarget")) return;
   const isRefused = form?.method === "get" && response.status >= 400;
   if (!isRefused && (select ? told.querySelector(select) : !form || alert)) return;
   event.preventDefault();
@@ -52,14 +53,21 @@ function keep(form) {
   if (form.method !== "post") return;
   const typed = typedIn(form).map(({ name, value, checked }) => ({ name, value, checked }));
   try {
-    sessionStorage.setItem(KEPT, JSON.stringify({ at: whoAndWhere(), form: nameOf(form), typed }));
+    sessionStorage.setItem(KEPT, JSON.stringify({ at: whoAndWhere(), form: nameOf(form), key: form.elements.key?.value, typed }));
   } catch { /* it is more than a browser keeps */ }
+}
+
+function takeKept() {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+    sessionStorage.removeItem(KEPT);
+    return kept;
+  } catch { return null; /* this browser keeps nothing */ }
 }
 
 // Given back once, on the page that it was typed on, to whom it is from.
 function giveBack() {
-  const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
-  sessionStorage.removeItem(KEPT);
+  const kept = takeKept();
   if (kept?.at !== whoAndWhere()) return;
   const form = [...document.querySelectorAll("form.act[method='post']")].find((each) => nameOf(each) === kept.form);
   if (!form) return;
@@ -69,6 +77,8 @@ function giveBack() {
     field.value = typed.value;
     if (typed.checked !== undefined) field.checked = typed.checked;
   }
+  // It may have been sent before, unanswered: under the same key it is still done once.
+  if (kept.key) form.elements.key.value = kept.key;
   for (let around = form.closest("details"); around; around = around.parentElement.closest("details")) around.open = true;
   const said = Object.assign(document.createElement("p"), { className: "notice", role: "status", textContent: form.dataset.kept });
   form.querySelector("[data-unanswered]").replaceChildren(said);
