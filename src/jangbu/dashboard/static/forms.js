@@ -16,7 +16,7 @@ function judge(event) {
   const told = new DOMParser().parseFromString(text, "text/html");
   const alert = told.querySelector("p[role='alert']");
   // What was refused for another reason is no matter of signing in: given back, it would be said to be.
-  if (form && (leads?.startsWith("/dashboard/sign-in") || alert?.matches("[data-stale]"))) keep(form);
+  if (form && (leads?.startsWith("/dashboard/sign-in") || alert?.querySelector("[data-stale]"))) keep(form);
   if (leads !== null || response.headers.has("hx-retarget")) return;
   const isRefused = form?.method === "get" && response.status >= 400;
   if (!isRefused && (select ? told.querySelector(select) : !form || alert)) return;
