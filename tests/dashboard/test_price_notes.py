@@ -60,8 +60,9 @@ def test_whatever_is_noted_is_told_in_korean() -> None:
         assert price_note(texts_of("en"), note), "and in English"
 
 
-def test_what_a_person_wrote_stays_as_it_is() -> None:
-    assert price_note(texts_of("ko"), "the contract of May") == "the contract of May"
+@pytest.mark.parametrize("note", ["the contract of May", "terms of May"])
+def test_what_a_person_wrote_stays_as_it_is(note: str) -> None:
+    assert price_note(texts_of("ko"), note) == note
 
 
 @pytest.mark.asyncio(loop_scope="session")

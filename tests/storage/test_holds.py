@@ -11,6 +11,7 @@ from jangbu.clock import SystemClock, new_id
 from jangbu.config import Settings
 from jangbu.domain.flow import Bounds, Call, Settle
 from jangbu.domain.usage import Counts, Source, Surface, Usage
+from jangbu.metering.meter import Metering
 from jangbu.storage import holds
 from jangbu.storage.database import Connection, Database
 from jangbu.storage.holds import HoldRequest
@@ -77,9 +78,7 @@ async def test_a_hold_that_is_given_back_while_its_time_runs_out_is_no_finding_f
     database_url: str, database: Database
 ) -> None:
     async with open_metering(Settings.load(database_url=database_url)) as metering:
-        await metering.accounts.create("kim")
-        await metering.accounts.grant("kim", 100, key="first")
-        wanted = HoldRequest(metering.accounts.id_of("kim"), uuid4(), 0, 10, 10, False, "text_generation", "a-model")
+        wanted = await wanted_by_kim(metering)
         async with database.connection() as sweeping, database.connection() as watching:
             await holds.take(sweeping, [wanted], owner="a test", seconds=0, may_have_left=True)
             async with sweeping.transaction():
@@ -98,9 +97,7 @@ async def test_a_hold_whose_time_is_made_longer_while_it_runs_out_stays_open(
     database_url: str, database: Database
 ) -> None:
     async with open_metering(Settings.load(database_url=database_url)) as metering:
-        await metering.accounts.create("kim")
-        await metering.accounts.grant("kim", 100, key="first")
-        wanted = HoldRequest(metering.accounts.id_of("kim"), uuid4(), 0, 10, 10, False, "text_generation", "a-model")
+        wanted = await wanted_by_kim(metering)
         async with database.connection() as extending, database.connection() as watching:
             await holds.take(extending, [wanted], owner="a test", seconds=0, may_have_left=True)
             async with extending.transaction():
@@ -133,9 +130,7 @@ async def test_a_hold_that_is_given_back_before_it_is_taken_is_never_taken(
     database_url: str, database: Database
 ) -> None:
     async with open_metering(Settings.load(database_url=database_url)) as metering:
-        await metering.accounts.create("kim")
-        await metering.accounts.grant("kim", 100, key="first")
-        wanted = HoldRequest(metering.accounts.id_of("kim"), uuid4(), 0, 10, 10, False, "text_generation", "a-model")
+        wanted = await wanted_by_kim(metering)
         twice = [(wanted.account, wanted.id, "it never left")] * 2
         async with database.connection() as connection:
             assert await holds.release(connection, twice) == [False, False]
@@ -147,9 +142,7 @@ async def test_a_hold_that_is_given_back_before_it_is_taken_is_never_taken(
 async def test_a_hold_that_is_taken_while_it_is_given_back_does_not_stay(database_url: str, database: Database) -> None:
     """Whoever gives it back began before it was there, and waits for the balance until it is."""
     async with open_metering(Settings.load(database_url=database_url)) as metering:
-        await metering.accounts.create("kim")
-        await metering.accounts.grant("kim", 100, key="first")
-        wanted = HoldRequest(metering.accounts.id_of("kim"), uuid4(), 0, 10, 10, False, "text_generation", "a-model")
+        wanted = await wanted_by_kim(metering)
         async with database.connection() as taking, database.connection() as watching:
             async with taking.transaction():
                 await holds.take(taking, [wanted], owner="a test", seconds=60, may_have_left=True)
@@ -195,6 +188,13 @@ async def test_a_hold_that_comes_again_after_its_settlement_ends_and_is_shown_un
         assert await shown(database) == []
         balance = await metering.accounts.balance("kim")
         assert (balance.used, balance.held) == (7, 0)
+
+
+async def wanted_by_kim(metering: Metering) -> HoldRequest:
+    """Open an account that can pay for it, and give what is to be held."""
+    await metering.accounts.create("kim")
+    await metering.accounts.grant("kim", 100, key="first")
+    return HoldRequest(metering.accounts.id_of("kim"), uuid4(), 0, 10, 10, False, "text_generation", "a-model")
 
 
 async def shown(database: Database) -> list[UUID]:

@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping
 
 from jangbu.dashboard.texts import Texts, noted
+from jangbu.domain.price_book import Meter
 
 __all__ = ["price_note"]
 
-_OWN = r"(?P<meter>[a-z_]+) of (?P<model>[^ ]+)"
+_OWN = rf"(?P<meter>{'|'.join(Meter)}) of (?P<model>[^ ]+)"
 _NOTES: Mapping[str, re.Pattern[str]] = {
     name: re.compile(said)
     for name, said in {

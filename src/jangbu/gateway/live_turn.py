@@ -1,4 +1,4 @@
-"""What is known of the turn of a Live session that is open."""
+"""The turn of a Live session: what its messages say of it, and what is held for it."""
 
 from dataclasses import dataclass, field
 
