@@ -208,7 +208,9 @@ client = meter.wrap(genai.Client(api_key="a-key", http_options={"base_url": url}
 
 def ask():
     with meter.attribute(user="minji"):
-        print(bool(client.models.generate_content(model="gemini-2.5-flash", contents="hello").text))
+        answer = client.models.generate_content(model="gemini-2.5-flash", contents="hello")
+        # The interpreter may end between the two writes that print() makes of a line and its end.
+        sys.stdout.write(f"{bool(answer.text)}\\n")
 
 if way == "call":
     threading.Thread(target=ask, daemon=True).start()
