@@ -84,7 +84,9 @@ async def amounts(
     reader: Reader, project: str, accounts: Sequence[UUID], start: datetime, end: datetime
 ) -> Sequence[Used]:
     """Give what each of some users used in a window; who used nothing, or is of another project, is left out."""
-    rows = await reader.rows("top_amounts", accounts, project, *_runs(start, end))
+    spans = spans_of((start, end), with_six_hours=True)
+    times = _times(spans.days, spans.six_hours, spans.hours, spans.quarters, spans.minutes)
+    rows = await reader.rows("top_amounts", accounts, project, *times, start, end)
     return [Used(row["account_id"], row["user_id"], amounts_of(row)) for row in rows]
 
 
@@ -105,8 +107,7 @@ async def of_part(
     if between[1] - between[0] <= SHORT:
         quarters = Runs(spans.quarters.firsts + spans.hours.firsts, spans.quarters.nexts + spans.hours.nexts)
         runs = [Runs(), Runs(), quarters, spans.minutes]
-    times = [moments for each in runs for moments in (each.firsts, each.nexts)]
-    rows = await reader.rows("top_part", project, by, limit, *named, *times, *between)
+    rows = await reader.rows("top_part", project, by, limit, *named, *_times(*runs), *between)
     return [Used(row["account_id"], row["user_id"], amounts_of(row)) for row in rows]
 
 
@@ -179,5 +180,9 @@ def _spread(row: Row) -> Spread:
 def _runs(start: datetime, end: datetime, *, by_six_hours: bool = False) -> list[object]:
     """Give the runs that cover a window, by days or six hours at most, as arguments of a statement; and the window."""
     spans = spans_of((start, end), with_days=not by_six_hours, with_six_hours=by_six_hours)
-    runs = (spans.six_hours if by_six_hours else spans.days, spans.hours, spans.quarters, spans.minutes)
-    return [*(times for each in runs for times in (each.firsts, each.nexts)), start, end]
+    longest = spans.six_hours if by_six_hours else spans.days
+    return [*_times(longest, spans.hours, spans.quarters, spans.minutes), start, end]
+
+
+def _times(*runs: Runs) -> list[list[datetime]]:
+    return [moments for each in runs for moments in (each.firsts, each.nexts)]

@@ -26,7 +26,7 @@ WITH figure AS (
         SELECT
             r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
             r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
-        FROM jangbu.usage_hours AS r
+        FROM jangbu.usage_six_hours AS r
         WHERE r.account_id = who.account_id
             AND r.at >= run.first AND r.at < run.next
         OFFSET 0
@@ -41,6 +41,21 @@ WITH figure AS (
         SELECT
             r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
             r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+        FROM jangbu.usage_hours AS r
+        WHERE r.account_id = who.account_id
+            AND r.at >= run.first AND r.at < run.next
+        OFFSET 0
+    ) AS r
+    UNION ALL
+    SELECT
+        r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+        r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
+    FROM unnest($1::uuid[]) AS who (account_id)
+    CROSS JOIN unnest($9::timestamptz[], $10::timestamptz[]) AS run (first, next)
+    CROSS JOIN LATERAL (
+        SELECT
+            r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
+            r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
         FROM jangbu.usage_quarters AS r
         WHERE r.account_id = who.account_id
             AND r.at >= run.first AND r.at < run.next
@@ -51,10 +66,10 @@ WITH figure AS (
         r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM jangbu.usage_recent AS r
-    WHERE r.account_id = ANY ($1::uuid[]) AND r.at >= $11::timestamptz AND r.at < $12::timestamptz
+    WHERE r.account_id = ANY ($1::uuid[]) AND r.at >= $13::timestamptz AND r.at < $14::timestamptz
         AND NOT EXISTS (
             SELECT
-            FROM unnest($9::timestamptz[], $10::timestamptz[]) AS run (first, next)
+            FROM unnest($11::timestamptz[], $12::timestamptz[]) AS run (first, next)
             WHERE r.at >= date_bin('15 minutes', run.first, '2000-01-01Z') AND r.at < run.next
         )
     UNION ALL
@@ -62,7 +77,7 @@ WITH figure AS (
         r.account_id, r.calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
         r.cost_nano, r.input_cost_nano, r.charge_nano, r.unpriced
     FROM unnest($1::uuid[]) AS who (account_id)
-    CROSS JOIN unnest($9::timestamptz[], $10::timestamptz[]) AS run (first, next)
+    CROSS JOIN unnest($11::timestamptz[], $12::timestamptz[]) AS run (first, next)
     CROSS JOIN LATERAL (
         SELECT
             r.account_id, 1::bigint AS calls, r.prompt, r.candidates, r.thoughts, r.tool, r.cached, r.total,
