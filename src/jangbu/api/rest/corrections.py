@@ -4,24 +4,22 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Response
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from jangbu.api.rest.accounts import BalanceFacts
 from jangbu.api.rest.asked import Account, Ask
 from jangbu.api.rest.declared import MONEY, Routes
-from jangbu.api.rest.values import Answer, Body, Legible, Tokens, example
+from jangbu.api.rest.values import Answer, Body, Reason, Tokens, example
 from jangbu.domain.ledger import TOKENS_MAX
 from jangbu.metering.facts import balance_facts
 from jangbu.metering.postings import Posted
 
-__all__ = ["Delta", "Why", "corrections"]
+__all__ = ["Delta", "corrections"]
 
 corrections = Routes("corrections")
 
 _CALL = "0192f3a0-0000-7000-8000-000000000001"
 
-Why = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=500, pattern=r"\S"), Legible]
-"""A reason that stays in the history."""
 Delta = Annotated[int, Field(strict=True, ge=-TOKENS_MAX, le=TOKENS_MAX)]
 
 
@@ -31,7 +29,7 @@ class Refund(Body):
     model_config = example(call=_CALL, amount=150, reason="the image was never shown")
     call: UUID
     amount: Tokens
-    reason: Why
+    reason: Reason
 
 
 class Void(Body):
@@ -39,7 +37,7 @@ class Void(Body):
 
     model_config = example(call=_CALL, reason="the image was never shown")
     call: UUID
-    reason: Why
+    reason: Reason
 
 
 class Adjustment(Body):
@@ -47,7 +45,7 @@ class Adjustment(Body):
 
     model_config = example(delta=-500, reason="granted twice by hand")
     delta: Delta
-    reason: Why
+    reason: Reason
 
 
 class Corrected(Answer, BalanceFacts):

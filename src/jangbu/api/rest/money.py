@@ -9,10 +9,10 @@ from pydantic import Field
 
 from jangbu.api.rest.accounts import EntryList, GrantList
 from jangbu.api.rest.asked import Account, Ask
-from jangbu.api.rest.corrections import Delta, Why
+from jangbu.api.rest.corrections import Delta
 from jangbu.api.rest.declared import MONEY, READERS, USER, Routes
 from jangbu.api.rest.paging import Cursor, Limit, page, place
-from jangbu.api.rest.values import Answer, Body, Moment, Number, Part, Text, Tokens, example
+from jangbu.api.rest.values import Answer, Body, Moment, Number, Part, Reason, Text, Tokens, example
 from jangbu.domain.ledger import Asset, Balance
 from jangbu.metering.facts import entry_facts, grant_facts, money_facts
 
@@ -39,7 +39,7 @@ class MoneyAdjustment(Body):
 
     model_config = example(delta_nano=-1_000_000, reason="charged by hand")
     delta_nano: Delta
-    reason: Why
+    reason: Reason
 
 
 class MoneyFacts(Part):

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from jangbu.api.rest.problems import SCHEMA_VERSION
 from jangbu.domain.ledger import TOKENS_MAX
+from jangbu.domain.reasons import REASON_LENGTH_MAX
 
 __all__ = [
     "Answer",
@@ -66,7 +67,10 @@ Tokens = Annotated[int, Field(strict=True, ge=1, le=TOKENS_MAX)]
 Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200), Legible]
 Name = Annotated[Text, AfterValidator(_printable)]
-Reason = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, pattern=r"\S"), Legible]
+Reason = Annotated[
+    str, StringConstraints(strict=True, min_length=1, max_length=REASON_LENGTH_MAX, pattern=r"\S"), Legible
+]
+"""Why something was done by hand; it stays in the history."""
 Day = Annotated[str, StringConstraints(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 Moment = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_in_utc)]
 
