@@ -22,8 +22,8 @@ from jangbu.metering.later import release_later, settle_later
 from jangbu.metering.meter import Metering
 from jangbu.metering.resources import Owned, ResourceKind
 from jangbu.providers.gemini import StreamMeter, parse
-from jangbu.providers.gemini.interactions import RUNNING
 from jangbu.providers.gemini.references import files_made
+from jangbu.providers.gemini.work import Work, operation_asked, work_of
 
 __all__ = [
     "FILE_SECONDS",
@@ -46,8 +46,6 @@ _SURFACES = {
     ResourceKind.INTERACTION: Surface.INTERACTIONS,
 }
 """How the results of each kind report what they used; a file is one of a batch's."""
-_FAILED = frozenset({"failed", "cancelled", "expired"})
-_ENDED = _FAILED | {"succeeded"}
 
 
 async def result(exchange: Exchange) -> None:
@@ -135,10 +133,10 @@ def json_or_nothing(content: bytes) -> Mapping[str, Any]:
 
 def _operation_named(asked: Mapping[str, Any]) -> str:
     """Give the operation that a body asks for. Raises InvalidInput unless it names one, in one spelling."""
-    names = [value for name, value in asked.items() if name.replace("_", "").lower() == "operationname"]
-    if len(names) != 1 or not isinstance(names[0], str) or "/" not in names[0]:
+    named = operation_asked(asked)
+    if named is None:
         raise InvalidInput("the body names no operation", hint="send operationName")
-    return short_name(names[0])
+    return short_name(named)
 
 
 async def _passed_on(
@@ -183,27 +181,30 @@ async def _settle(
 
     ``shown`` is empty where the answer was too large to be kept, or is no object: then its usage alone tells.
     """
-    # A batch may come inside an object that says more of it, as the normaliser knows.
-    shown = _inner(shown, "batch") or shown
+    work = work_of(shown)
     if found.kind in (ResourceKind.OPERATION, ResourceKind.INTERACTION):
-        await claim_made(ledger, found.account, shown)
+        await claim_made(ledger, found.account, work.answer)
     if found.call is None or not _is_owed(found):
         return None
-    if found.kind is ResourceKind.BATCH and _has_ended(shown):
+    if found.kind is ResourceKind.BATCH and work.has_ended:
         await ledger.resources.unuse(found.account, found.call.id)
-    file = _result_file(shown)
-    if file is not None:
+    if (file := _result_file(work)) is not None:
         await ledger.resources.claim(found.account, file, ResourceKind.FILE, call=found.call, seconds=FILE_SECONDS)
         return None
-    came_to_nothing = is_error if found.kind is ResourceKind.FILE else _has_failed(shown)
-    if came_to_nothing and (usage is None or usage.source is Source.NONE):
+    is_file = found.kind is ResourceKind.FILE
+    if (is_error if is_file else work.has_failed) and (usage is None or usage.source is Source.NONE):
         await release_later(ledger, found, "the work came to nothing")
         return None
-    is_running = found.kind is not ResourceKind.FILE and bool(shown) and not _has_ended(shown)
+    is_running = not is_file and bool(shown) and not work.has_ended
     if usage is None or is_running:
         return None
-    has_ended = found.kind is ResourceKind.FILE or _has_ended(shown)
-    return await settle_later(ledger, found, usage, ended=has_ended)
+    return await settle_later(ledger, found, usage, ended=is_file or work.has_ended)
+
+
+def _result_file(work: Work) -> str | None:
+    """Give the name of the file in which a batch's results are, as it is owned."""
+    short = "" if work.results is None else short_name(work.results)
+    return short if short.startswith("files/") else None
 
 
 def _is_owed(found: Owned) -> bool:
@@ -233,34 +234,4 @@ def _is_over(found: Owned, usage: Usage, shown: Mapping[str, Any]) -> bool:
     """Tell whether work has ended; of an answer that was too large to be kept, its usage tells."""
     if found.kind is ResourceKind.FILE:
         return True
-    shown = _inner(shown, "batch") or shown
-    return _has_ended(shown) if shown else usage.source is not Source.NONE
-
-
-def _has_ended(shown: Mapping[str, Any]) -> bool:
-    if shown.get("status") is not None:
-        return shown["status"] not in RUNNING
-    return shown.get("done") is True or _state(shown) in _ENDED
-
-
-def _has_failed(shown: Mapping[str, Any]) -> bool:
-    return _state(shown) in _FAILED or (shown.get("done") is True and "error" in shown)
-
-
-def _state(shown: Mapping[str, Any]) -> str:
-    """Give the last word of a state: BATCH_STATE_FAILED, JOB_STATE_FAILED and failed are one."""
-    state = str(shown.get("state") or _inner(shown, "metadata").get("state") or shown.get("status") or "")
-    return state.rpartition("_")[2].lower()
-
-
-def _result_file(shown: Mapping[str, Any]) -> str | None:
-    for holder in (_inner(shown, "response"), _inner(_inner(shown, "metadata"), "output")):
-        named = holder.get("responsesFile")
-        if isinstance(named, str) and (short := short_name(named)).startswith("files/"):
-            return short
-    return None
-
-
-def _inner(shown: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = shown.get(name)
-    return value if isinstance(value, Mapping) else {}
+    return work_of(shown).has_ended if shown else usage.source is not Source.NONE
