@@ -9,7 +9,8 @@ from pathlib import Path
 import asyncpg
 
 from jangbu.config import Settings
-from jangbu.wiring import database_address, open_metering
+from jangbu.locations import database_address
+from jangbu.wiring import open_metering
 
 GRANT = 10**15
 """Tokens for each user: more than any run can use."""

@@ -1,12 +1,9 @@
 """Putting the parts together: from settings to a ledger that works."""
 
 import asyncio
-import hashlib
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 from jangbu import telemetry
 from jangbu.alerts.app_webhook import AppWebhook, app_webhook_of, wanted_kinds
@@ -15,7 +12,7 @@ from jangbu.alerts.local_outbox import LocalOutbox
 from jangbu.clock import Clock, SystemClock
 from jangbu.config import Settings
 from jangbu.domain.webhooks import Low
-from jangbu.errors import InvalidSettings
+from jangbu.locations import database_address, ledger_spool, outbox_directory
 from jangbu.metering.absence import Absence
 from jangbu.metering.accounts import Accounts
 from jangbu.metering.alert_delivery import AlertBounds, Delivery
@@ -43,7 +40,7 @@ from jangbu.storage import migrate
 from jangbu.storage.database import Database
 from jangbu.storage.names import ServiceNames
 
-__all__ = ["alert_delivery", "database_address", "ledger_spool", "open_metering", "outbox_directory", "spool_root"]
+__all__ = ["alert_delivery", "open_metering"]
 
 _ADOPT_SECONDS = 10
 """How long opening waits for what others left behind; the rest is recorded meanwhile."""
@@ -107,46 +104,6 @@ def alert_delivery(settings: Settings, clock: Clock, database: Database | None =
     Raises InvalidSettings for channels that cannot be made.
     """
     return _delivery(settings, clock, database, LocalOutbox(outbox_directory(settings)), channels_of(settings))
-
-
-@asynccontextmanager
-async def database_address(settings: Settings) -> AsyncIterator[str]:
-    """Give the address of the database, holding the embedded server up while it is used."""
-    if settings.database_url is not None:
-        yield settings.database_url.get_secret_value()
-        return
-    from jangbu.storage.embedded import EmbeddedServer, default_data_dir
-
-    server = EmbeddedServer(settings.data_dir or default_data_dir(), wal_archive_dir=settings.wal_archive_dir)
-    endpoint = await asyncio.to_thread(server.ensure)
-    try:
-        yield endpoint.dsn
-    finally:
-        await asyncio.to_thread(server.leave)
-
-
-def spool_root(settings: Settings) -> Path:
-    """Give the directory beneath which records wait while the database is away."""
-    from jangbu.storage.embedded import default_data_dir
-
-    return settings.spool_dir or (settings.data_dir or default_data_dir()) / "spool"
-
-
-def ledger_spool(settings: Settings) -> Path:
-    """Give the directory beneath which the spools of one ledger lie: no other one is to get its records."""
-    if settings.database_url is None:
-        home = "" if settings.spool_dir is None else f"-{_digest(str((settings.data_dir or Path()).absolute()))}"
-        return spool_root(settings) / f"embedded{home}"
-    address = urlsplit(settings.database_url.get_secret_value())
-    place = parse_qs(address.query)
-    hosts = f"{address.netloc.rpartition('@')[2]},{place.get('host', '')},{place.get('port', '')}"
-    database = address.path.strip("/")
-    shown = "".join(each if each.isalnum() else "_" for each in database)[:40]
-    return spool_root(settings) / f"{shown}-{_digest(f'{hosts}/{database}')}"
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 async def _begin_spooling(spooling: Spooling | None) -> None:
@@ -278,20 +235,6 @@ def _alert_bounds(settings: Settings) -> AlertBounds:
         repeat_seconds=settings.alert_repeat_seconds,
         give_up_seconds=settings.alert_give_up_seconds,
     )
-
-
-def outbox_directory(settings: Settings) -> Path | None:
-    """Give where alerts of this ledger wait on this machine: apart from those of other databases and projects.
-
-    None for a user without a home directory, who named none.
-    """
-    from jangbu.storage.embedded import default_data_dir
-
-    try:
-        root = settings.spool_dir or settings.data_dir or default_data_dir()
-        return root / "alerts" / f"{ledger_spool(settings).name}-{_digest(settings.project)}"
-    except InvalidSettings:
-        return None
 
 
 def _node() -> str:

@@ -128,7 +128,7 @@ def test_alerts_are_delivered_while_the_database_is_away(jangbu: Jangbu) -> None
 def unreachable(jangbu: Jangbu, waiting: Path) -> str:
     """Give an address where no database is, and let what waits for the real one wait for this one."""
     from jangbu.config import Settings
-    from jangbu.wiring import outbox_directory
+    from jangbu.locations import outbox_directory
 
     address = "postgresql://kim:secret@127.0.0.1:1/nowhere"
     directory = outbox_directory(Settings.load(database_url=address, spool_dir=jangbu.directory / "spool"))

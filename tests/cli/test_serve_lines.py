@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 from pydantic import SecretStr
 
-from jangbu.cli.serve.process import logging_as_set
+from jangbu.cli.serve.lines import logging_as_set
 from jangbu.config import Settings
 from jangbu.testing import FakeGemini
 from tests.cli.conftest import Jangbu

@@ -9,9 +9,9 @@ import pytest
 
 from jangbu.clock import SystemClock, new_id
 from jangbu.config import Settings
+from jangbu.locations import ledger_spool
 from jangbu.metering.spool import Spool, SpooledUsage, encode_record
 from jangbu.storage.usage import UsageRow
-from jangbu.wiring import ledger_spool
 from tests.cli.conftest import Jangbu
 from tests.conftest import drop_database, execute
 from tests.metering.outage import spooled_row

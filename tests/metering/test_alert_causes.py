@@ -14,13 +14,14 @@ from jangbu.config import Settings
 from jangbu.domain.alerts import Condition, Phase
 from jangbu.domain.flow import Bounds, Call, Settle, TakeHold
 from jangbu.domain.usage import Usage
+from jangbu.locations import ledger_spool
 from jangbu.metering import alert_events
 from jangbu.metering.alert_events import AlertEvents
 from jangbu.metering.meter import Metering
 from jangbu.metering.spool import Spool
 from jangbu.providers.gemini import parse_object
 from jangbu.storage.database import Database
-from jangbu.wiring import alert_delivery, ledger_spool, open_metering
+from jangbu.wiring import alert_delivery, open_metering
 from tests.alerts.receiver import Receiver, until
 
 

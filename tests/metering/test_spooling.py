@@ -15,9 +15,9 @@ from jangbu import telemetry
 from jangbu.clock import SystemClock
 from jangbu.config import Settings
 from jangbu.domain.flow import MarkUnknown, Receipt, Release
+from jangbu.locations import ledger_spool
 from jangbu.metering.meter import Metering
 from jangbu.metering.spool import Spool, look, spools_below
-from jangbu.wiring import ledger_spool
 from tests.faults.proxy import lossy_proxy
 from tests.faults.server import KillableServer
 from tests.faults.waiting import become

@@ -16,11 +16,11 @@ from jangbu.config import Settings
 from jangbu.domain.flow import Answered, Bounds
 from jangbu.errors import NotFound, SpoolFull, SpoolUnusable
 from jangbu.gateway.calls import MeteredCall
+from jangbu.locations import ledger_spool
 from jangbu.metering.meter import Metering
 from jangbu.metering.spool import Spool, Spooled, look, records_in, spools_below
 from jangbu.metering.spool.disk import Lock, RealDisk
 from jangbu.metering.spooling import Spooling
-from jangbu.wiring import ledger_spool
 from tests.faults.server import KillableServer
 from tests.faults.waiting import become
 from tests.metering.outage import (

@@ -9,9 +9,10 @@ import pytest
 from google import genai
 
 from jangbu import DatabaseUnreachable, Meter, Settings
+from jangbu.locations import ledger_spool
 from jangbu.storage import migrate
 from jangbu.testing import FakeGemini
-from jangbu.wiring import ledger_spool, open_metering
+from jangbu.wiring import open_metering
 from tests.faults.gate import gate
 from tests.faults.server import KillableServer, killable_server
 from tests.faults.waiting import become

@@ -9,12 +9,13 @@ import asyncpg
 
 from jangbu.clock import SystemClock
 from jangbu.config import Settings
+from jangbu.locations import ledger_spool
 from jangbu.metering.evidence import restated
 from jangbu.metering.meter import Metering
 from jangbu.metering.spool import Sight, look, spools_below
 from jangbu.metering.verify import Verification
 from jangbu.storage.holds import HoldRow
-from jangbu.wiring import ledger_spool, open_metering
+from jangbu.wiring import open_metering
 from tests.torture import bank
 from tests.torture.checker import closed, judged
 from tests.torture.facts import Given, Whole, book, given_answers

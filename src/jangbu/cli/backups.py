@@ -169,10 +169,10 @@ async def restore(
 async def archive(session: Session) -> None:
     """Archive now what was committed until now, and tell how far the archive is."""
     settings = session.settings()
+    from jangbu.locations import database_address
     from jangbu.storage.archiver import archive_now
     from jangbu.storage.embedded.archive import archive_of
     from jangbu.storage.embedded.places import places_of
-    from jangbu.wiring import database_address
 
     if settings.database_url is not None:
         raise InvalidInput("your own server archives by its own settings", hint="see docs/operation.md")
@@ -189,12 +189,12 @@ async def _source(settings: "Settings") -> "AsyncIterator[Source]":
     """Hold up the ledger that is backed up, and read what a backup says about it."""
     import asyncio
 
+    from jangbu.locations import database_address
     from jangbu.storage import migrate
     from jangbu.storage.database import Database
     from jangbu.storage.embedded.archive import archive_of
     from jangbu.storage.embedded.backup import Source
     from jangbu.storage.embedded.places import places_of
-    from jangbu.wiring import database_address
 
     loop = asyncio.get_running_loop()
     async with database_address(settings) as dsn:

@@ -17,6 +17,7 @@ from jangbu.cli.spool import spools_of
 from jangbu.clock import SystemClock
 from jangbu.config import Settings
 from jangbu.errors import JangbuError
+from jangbu.locations import database_address, spool_root
 from jangbu.metering.meter import Metering
 from jangbu.storage import migrate, usage, verifications
 from jangbu.storage.archiver import Archiver, archiver
@@ -25,7 +26,7 @@ from jangbu.storage.embedded import default_data_dir
 from jangbu.storage.embedded.archive import archive_of
 from jangbu.storage.embedded.places import places_of
 from jangbu.storage.policies import Standing, standing
-from jangbu.wiring import database_address, open_metering, spool_root
+from jangbu.wiring import open_metering
 
 __all__ = ["Check", "State", "examine"]
 

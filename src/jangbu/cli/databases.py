@@ -36,9 +36,9 @@ async def upgrade(session: Session) -> None:
     """Bring the database to the schema of this release; again it changes nothing."""
     settings = session.settings()
     from jangbu.clock import SystemClock
+    from jangbu.locations import database_address
     from jangbu.metering.audit import Change, note_beside
     from jangbu.storage import migrate
-    from jangbu.wiring import database_address
 
     async def note(connection: Any, before: str | None) -> None:
         former = None if before is None else {"revision": before}
@@ -103,8 +103,8 @@ async def url(session: Session) -> None:
         address = without_password(settings.database_url.get_secret_value())
         session.show({"url": address, "stays_seconds": None}, lambda: address)
         return
+    from jangbu.locations import database_address
     from jangbu.storage.embedded.server import GRACE_SECONDS
-    from jangbu.wiring import database_address
 
     async with database_address(settings) as dsn:
         session.show({"url": dsn, "stays_seconds": GRACE_SECONDS}, lambda: dsn)
@@ -160,9 +160,9 @@ async def policies(
 
 async def _apply(settings: "Settings", text: str, facts: Mapping[str, object], role: str) -> None:
     from jangbu.clock import SystemClock
+    from jangbu.locations import database_address
     from jangbu.metering.audit import Change, note_beside
     from jangbu.storage.policies import apply
-    from jangbu.wiring import database_address
 
     async def note(connection: Any) -> None:
         await note_beside(connection, SystemClock(), settings.project, Change("policies.apply", role, after=facts))

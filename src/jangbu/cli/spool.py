@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 @command(spool, "status")
 def status(session: Session) -> None:
     """Show what waits to be recorded, for how long, and what could not be read; needs no database."""
-    from jangbu.wiring import spool_root
+    from jangbu.locations import spool_root
 
     seen = _looked_at(spool_root(session.settings()))
     session.show(_facts(seen), lambda: _text(seen))
@@ -76,7 +76,7 @@ async def drain(
 
 def spools_of(settings: "Settings") -> "list[Sight]":
     """Look at the spools of one ledger."""
-    from jangbu.wiring import ledger_spool
+    from jangbu.locations import ledger_spool
 
     return _looked_at(ledger_spool(settings))
 

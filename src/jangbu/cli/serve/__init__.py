@@ -2,7 +2,8 @@
 
 command     the options                      start        from options to a service
 process     one process behind uvicorn       workers      several, and who watches over them
-worker      one of the several               loop         the event loop
+worker      one of the several               opening      what is done once before them
+loop        the event loop                   first_owner  who may sign in at first
 served      what answers which path          protocol     HTTP with bounds
 accepting   who comes, and how many        neighbours   who came to another worker
 listening   the socket and its address       certificate  what TLS shows

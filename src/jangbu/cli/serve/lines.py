@@ -22,12 +22,15 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
 
+from pydantic import SecretStr
+
 from jangbu import telemetry
 from jangbu.api.requests import current_id
 from jangbu.cli.output import one_line
+from jangbu.config import Settings
 from jangbu.errors import JangbuError
 
-__all__ = ["LogFormat", "log_format", "logging_to_stderr"]
+__all__ = ["LogFormat", "log_format", "logging_as_set", "logging_to_stderr"]
 
 LogFormat = Literal["json", "text", "off"]
 
@@ -71,6 +74,19 @@ def log_format(chosen: LogFormat | None) -> LogFormat:
     if chosen is not None:
         return chosen
     return "text" if sys.stderr is not None and sys.stderr.isatty() else "json"
+
+
+@contextmanager
+def logging_as_set(settings: Settings) -> Iterator[None]:
+    """Log in the format that the settings name; their secrets are never shown."""
+    keys = "" if settings.upstream_keys is None else settings.upstream_keys.get_secret_value()
+    secrets = [part.strip().rpartition("=")[0] or part.strip() for part in keys.split(",")]
+    urls = "" if settings.alert_urls is None else settings.alert_urls.get_secret_value()
+    secrets += urls.split()
+    # Whatever is declared as a secret is one here, too, without being named once more.
+    secrets += [value.get_secret_value() for _, value in settings if isinstance(value, SecretStr)]
+    with logging_to_stderr(log_format(settings.log_format), secrets):
+        yield
 
 
 @contextmanager

@@ -4,13 +4,12 @@ import asyncio
 import gc
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import cast
 
 import uvicorn
-from pydantic import SecretStr
 
 from jangbu.api.app import open_app
 from jangbu.api.browsers import for_callers
@@ -18,7 +17,8 @@ from jangbu.api.readiness import WHAT_TO_SET
 from jangbu.api.requests import Observed
 from jangbu.cli.serve.accepting import Accepting, connections_max
 from jangbu.cli.serve.certificate import Certificate, keep_current
-from jangbu.cli.serve.lines import log_format, logging_to_stderr
+from jangbu.cli.serve.first_owner import offer_first_owner
+from jangbu.cli.serve.lines import logging_as_set
 from jangbu.cli.serve.memory import give_back_large_blocks
 from jangbu.cli.serve.neighbours import take_over
 from jangbu.cli.serve.protocol import Bounds, bounded
@@ -28,25 +28,20 @@ from jangbu.config import Settings
 from jangbu.dashboard.app import Dashboard
 from jangbu.gateway.assembly import open_gateway
 from jangbu.metering.evidence import restated
-from jangbu.metering.meter import Metering
 from jangbu.metering.verifier import Verifier
 from jangbu.wiring import open_metering
 
-__all__ = ["logging_as_set", "serve_on"]
+__all__ = ["serve_on"]
 
 _log = logging.getLogger("jangbu.gateway")
 
 _KEEP_ALIVE_SECONDS = 75
+"""Longer than clients keep idle connections: it is the client that should close one, or its next request is lost."""
 _FAREWELL_SECONDS = 1
 """How long the end of a connection with TLS waits for its client to say goodbye: it keeps its file until then."""
-"""Longer than clients keep idle connections: it is the client that should close one, or its next request is lost."""
 _MESSAGE_BYTES_MAX = 32 * 1024 * 1024
 _GARBAGE_LOOKED_FOR_AT = 20_000
 """How many more objects than were freed have to be made until garbage is looked for."""
-
-
-async def _open_silently(_metering: Metering) -> None:
-    """Say nothing about the ledger."""
 
 
 async def serve_on(
@@ -54,33 +49,20 @@ async def serve_on(
     listeners: Sequence[socket.socket],
     certificate: Certificate | None,
     ready: Callable[[Stopping], None],
-    opened: Callable[[Metering], Awaitable[None]] = _open_silently,
+    url: str | None = None,
 ) -> None:
     """Serve until the process is asked to stop, then let calls finish and write what waits. The first of ``listeners``
     is its own, the others are its neighbours'.
 
-    ``opened`` is called when the ledger is open, ``ready`` when connections are taken. Raises what the ledger and the
-    settings raise, before that.
+    ``ready`` is called when connections are taken. With the ``url`` at which they are, a first owner is offered before.
+    Raises what the ledger and the settings raise, before that.
     """
     stopping = Stopping()
     try:
         with logging_as_set(settings):
-            await _serve(settings, listeners, certificate, stopping, ready, opened)
+            await _serve(settings, listeners, certificate, stopping, ready, url)
     finally:
         stopping.end()
-
-
-@contextmanager
-def logging_as_set(settings: Settings) -> Iterator[None]:
-    """Log in the format that the settings name; their secrets are never shown."""
-    keys = "" if settings.upstream_keys is None else settings.upstream_keys.get_secret_value()
-    secrets = [part.strip().rpartition("=")[0] or part.strip() for part in keys.split(",")]
-    urls = "" if settings.alert_urls is None else settings.alert_urls.get_secret_value()
-    secrets += urls.split()
-    # Whatever is declared as a secret is one here, too, without being named once more.
-    secrets += [value.get_secret_value() for _, value in settings if isinstance(value, SecretStr)]
-    with logging_to_stderr(log_format(settings.log_format), secrets):
-        yield
 
 
 async def _serve(
@@ -89,7 +71,7 @@ async def _serve(
     certificate: Certificate | None,
     stopping: Stopping,
     ready: Callable[[Stopping], None],
-    opened: Callable[[Metering], Awaitable[None]],
+    url: str | None,
 ) -> None:
     has_key = settings.gemini_api_key is not None or settings.upstream_keys is not None
     async with (
@@ -111,7 +93,8 @@ async def _serve(
         stopping.begin(lambda: _stop(server, dashboard))
         _collect_rarely()
         give_back_large_blocks()
-        await opened(metering)
+        if url is not None:
+            await offer_first_owner(settings, metering, url)
         ready(stopping)
         if not settings.can_call:
             _log.warning("no call can be made: there is nothing to call Gemini with; %s", WHAT_TO_SET)

@@ -6,16 +6,12 @@ from contextlib import ExitStack
 from typing import Any
 
 from jangbu.cli.serve.certificate import Certificate, given_certificate, self_signed_certificate
-from jangbu.cli.serve.first_owner import offer_first_owner
 from jangbu.cli.serve.listening import address, listen
 from jangbu.cli.serve.loop import run
-from jangbu.cli.serve.process import serve_on
 from jangbu.cli.serve.stopping import Stopping
-from jangbu.cli.serve.workers import serve_with_workers
 from jangbu.cli.session import Session
 from jangbu.config import Settings
 from jangbu.errors import InvalidSettings
-from jangbu.metering.meter import Metering
 
 __all__ = ["start"]
 
@@ -32,19 +28,20 @@ def start(session: Session, host: str, port: int, options: Mapping[str, Any], *,
             facts["certificate"] = str(certificate.chain)
         session.show(facts, lambda: _said(facts))
 
-    async def opened(metering: Metering) -> None:
-        await offer_first_owner(settings, metering, url)
-
     with ExitStack() as listening:
         listeners = [
             listening.enter_context(listener)
             for listener in listen(host, port, workers=settings.workers, client_seconds=settings.client_seconds_max)
         ]
         if settings.workers == 1:
-            run(serve_on(settings, listeners, certificate, ready, opened))
+            from jangbu.cli.serve.process import serve_on
+
+            run(serve_on(settings, listeners, certificate, ready, url))
         else:
+            from jangbu.cli.serve.workers import serve_with_workers
+
             # The parent only watches: it gets Python's own loop, which can put a worker in a process group of its own.
-            asyncio.run(serve_with_workers(settings, session, listeners, certificate, ready, opened))
+            asyncio.run(serve_with_workers(settings, session, listeners, certificate, ready, url))
 
 
 def _certificate(settings: Settings, host: str, *, self_signed: bool) -> Certificate | None:

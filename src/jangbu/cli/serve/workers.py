@@ -1,20 +1,21 @@
 """Several processes that serve on one port, and the one that watches over them.
 
-The parent opens their sockets and holds the embedded server up; it answers nothing itself. Each worker is a program of
-its own (forking a process that has threads and connections would carry their halves along). It is told what to do by
-one line on its standard input, which stays open: when the parent dies in whatever way, the worker sees its end and
-stops.
+The parent opens their sockets and holds the embedded server up; it answers nothing itself, so nothing is imported here
+that only those need who do. Each worker is a program of its own (forking a process that has threads and connections
+would carry their halves along). It is told what to do by one line on its standard input, which stays open: when the
+parent dies in whatever way, the worker sees its end and stops.
 """
 
 import asyncio
 import json
 import os
+import pickle
 import signal
 import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,14 +25,12 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from jangbu import telemetry
 from jangbu.cli.serve.certificate import Certificate
-from jangbu.cli.serve.process import logging_as_set
+from jangbu.cli.serve.lines import logging_as_set
 from jangbu.cli.serve.stopping import Stopping
 from jangbu.cli.session import Session
 from jangbu.config import Settings
 from jangbu.errors import JangbuError
-from jangbu.gateway.assembly import open_gateway
-from jangbu.metering.meter import Metering
-from jangbu.wiring import database_address, open_metering
+from jangbu.locations import database_address
 
 __all__ = ["METRICS_DIRECTORY", "READY", "serve_with_workers"]
 
@@ -49,21 +48,23 @@ _GRACE_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What every worker of one parent is told."""
+    """What every worker of one parent is told, and who opens the ledger before them."""
 
     session: Session
     """The options of the command line; what they leave open a worker finds where its parent found it."""
     log_format: str | None
     certificate: Certificate | None
+    url: str
 
-    def line(self, listeners: Sequence[socket.socket]) -> bytes:
-        """Give it as the line that the worker reads. Its own socket is the first one."""
+    def line(self, listeners: Sequence[socket.socket] = ()) -> bytes:
+        """Give it as the line that is read. A worker's own socket is the first one."""
         told = {
             "session": asdict(self.session),
             "log_format": self.log_format,
             "certificate": None
             if self.certificate is None
             else [str(self.certificate.chain), str(self.certificate.key)],
+            "url": self.url,
             "listeners": [listener.fileno() for listener in listeners],
         }
         return json.dumps(told).encode() + b"\n"
@@ -75,24 +76,38 @@ async def serve_with_workers(
     listeners: Sequence[socket.socket],
     certificate: Certificate | None,
     ready: Callable[[Stopping], None],
-    opened: Callable[[Metering], Awaitable[None]],
+    url: str,
 ) -> None:
-    """Serve with so many processes until this one is asked to stop.
+    """Serve with so many processes until this one is asked to stop. ``url`` is where they are reached.
 
     Raises what the ledger and the settings raise, before a worker is started.
     """
     with logging_as_set(settings), tempfile.TemporaryDirectory(prefix="jangbu-metrics-") as directory:
         async with database_address(settings):
-            await _try(settings, opened)
-            task = Task(session, settings.log_format, certificate)
+            task = Task(session, settings.log_format, certificate, url)
+            await _open_once(task)
             crew = _Crew(settings, task, listeners, Path(directory))
             await crew.serve(ready)
 
 
-async def _try(settings: Settings, opened: Callable[[Metering], Awaitable[None]]) -> None:
-    """Open what the workers will open, once: the schema is brought up to date, and what is wrong is told here."""
-    async with open_metering(settings, writes=True) as metering, open_gateway(settings, metering):
-        await opened(metering)
+async def _open_once(task: Task) -> None:
+    """Have opened what the workers will open. Raises what is wrong with that."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "jangbu.cli.serve.opening",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        told, _ = await process.communicate(task.line())
+    finally:
+        _send(process, signal.SIGTERM)
+        await process.wait()
+    if told:
+        raise pickle.loads(told)  # noqa: S301 - our own process wrote it
+    if process.returncode != 0:
+        raise JangbuError("the ledger cannot be opened", hint="see what was written to standard error")
 
 
 class _Crew:
