@@ -17,7 +17,7 @@ from yarl import URL
 
 from jangbu import telemetry
 from jangbu.errors import InvalidSettings, NotConfigured
-from jangbu.gateway.http_client import HttpClient, HttpFailure
+from jangbu.gateway.http_client import HttpClient, HttpFailure, is_callable
 from jangbu.gateway.upstream_answer import REDIRECT, UpstreamAnswer, UpstreamFailure
 from jangbu.gateway.upstream_keys import UpstreamKey, UpstreamKeys
 
@@ -196,10 +196,13 @@ class Upstream:
 
 
 def checked_origin(url: str, setting: str) -> str:
-    """Give the address of a setting without the slash at its end. Raises InvalidSettings where it is none."""
-    origin = urlsplit(url)
-    if origin.scheme not in ("http", "https") or not origin.hostname or origin.query or origin.fragment:
-        raise InvalidSettings(f"{setting} {url[:100]!r} is no address", hint="write https://host")
+    """Give the address of a setting without the slash at its end. Raises InvalidSettings for one that no call could be
+    made to, which each call would say otherwise.
+    """
+    if "?" in url or not is_callable(url):
+        # What stands before an @ may be a password.
+        shown = url.rpartition("@")[2][:100]
+        raise InvalidSettings(f"{setting} {shown!r} is no address", hint="write https://host, without user or query")
     return url.rstrip("/")
 
 
