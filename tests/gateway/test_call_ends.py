@@ -11,6 +11,7 @@ from jangbu.domain.flow import Bounds, Call, Settle
 from jangbu.domain.usage import Counts, Source, Surface, Usage
 from jangbu.errors import InvalidSettings
 from jangbu.gateway.calls import MeteredCall
+from jangbu.gateway.upstream import checked_origin
 from jangbu.gateway.upstream_keys import read_keys
 from jangbu.testing import FakeGemini
 from tests.gateway.book import asked as query
@@ -197,3 +198,16 @@ def test_a_key_for_gemini_that_no_header_can_carry_is_refused_at_the_start(key: 
     with pytest.raises(InvalidSettings, match="upstream key") as refused:
         read_keys(key)
     assert "AIza" not in str(refused.value)
+
+
+ADDRESSES = [
+    *("http://ann:secret@gemini.example", "http://[::1", "http://gemini.example:99999", "http://gemini.example:x"),
+    *("http://gemini.example/a b", "http://제미니.example", "http://gemini.example?x=1", "ftp://gemini.example", ""),
+]
+
+
+@pytest.mark.parametrize("url", ADDRESSES)
+def test_an_address_of_gemini_that_no_call_could_be_made_to_is_refused_at_the_start(url: str) -> None:
+    with pytest.raises(InvalidSettings, match="upstream_url") as refused:
+        checked_origin(url, "upstream_url")
+    assert "secret" not in str(refused.value)

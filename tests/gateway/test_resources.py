@@ -1,12 +1,16 @@
 """Files and caches belong to a user: to anybody else they do not exist, and nothing of them is asked for."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from google import genai
+from google.genai.types import HttpOptions
 
+from jangbu.gateway.resources import PAGES_MOST
 from jangbu.testing import Behaviour, Recorded
 from tests.gateway.book import asked as asked_database
 from tests.gateway.book import came, records, require_sound
@@ -113,10 +117,48 @@ async def test_lists_show_ones_own_and_nothing_else(served: Stage) -> None:
 
 
 async def test_a_page_keeps_its_token_and_a_strange_page_shows_nothing(served: Stage) -> None:
+    await cached(served)
     page = {"files": [{"name": "files/nobodys"}, "odd", {}], "nextPageToken": "more"}
     for body, expected in ((json.dumps(page).encode(), {"files": [], "nextPageToken": "more"}), (b"<html>", {})):
         served.gemini.when(Behaviour(recorded=Recorded(body)), path="cachedContents")
         assert (await served.get("/v1beta/cachedContents"))[1] == expected
+
+
+async def test_no_page_is_empty_before_the_last_however_many_things_of_others_lie_between(served: Stage) -> None:
+    first = await uploaded(served)
+    for _ in range(5):
+        await uploaded(served, user="lee")
+    last = await uploaded(served)
+    reached = HttpOptions(base_url=served.url, headers={"x-jangbu-user": "kim"})
+    client = genai.Client(api_key=served.key, http_options=reached)
+    listed = await asyncio.to_thread(lambda: [file.name for file in client.files.list(config={"page_size": 2})])
+    assert listed == [first, last]
+    status, page = await served.get("/v1beta/files?pageSize=2")
+    assert (status, [file["name"] for file in page["files"]], page["nextPageToken"]) == (200, [first], "2")
+
+
+async def test_who_has_nothing_more_is_shown_no_next_page(served: Stage) -> None:
+    for user in ("kim", "lee", "lee", "lee"):
+        await uploaded(served, user=user)
+    await served.open("park")
+    for user, files in (("kim", 1), ("park", 0)):
+        before = len(served.gemini.requests())
+        _, page = await served.get("/v1beta/files?pageSize=2", user=user)
+        assert (len(page["files"]), page.get("nextPageToken")) == (files, None)
+        assert len(came(served, since=before)) == 1
+
+
+async def test_no_list_is_looked_through_without_end(served: Stage) -> None:
+    await uploaded(served, user="kim")
+    for _ in range(PAGES_MOST + 2):
+        await uploaded(served, user="lee")
+    for _ in range(2):
+        await uploaded(served, user="kim")
+    before = len(served.gemini.requests())
+    token = (await served.get("/v1beta/files?pageSize=1"))[1]["nextPageToken"]
+    _, page = await served.get(f"/v1beta/files?pageSize=1&pageToken={token}")
+    assert page == {"files": [], "nextPageToken": str(PAGES_MOST + 1)}
+    assert len(came(served, since=before)) == 1 + PAGES_MOST
 
 
 USES = [

@@ -326,3 +326,27 @@ async def test_nobody_begins_an_upload_without_a_key(served: Stage) -> None:
     _, narrow = await served.ledger.keys.create_for_app("narrow", scopes=("generate",))
     assert (await served.post("/upload/v1beta/files", {}, key=narrow, **START))[0] == 403
     assert came(served) == []
+
+
+async def test_whoever_asks_how_an_upload_ended_takes_no_name_that_was_given_up(served: Stage) -> None:
+    url = await begun_as(served, "kim")
+    assert named((await sent(served, url, b"kims words"))[1]) == "files/report"
+    for _ in range(2):
+        # The answer may not have reached the client; asked again, the file is still kim's.
+        assert (await sent(served, url, b"", {"x-goog-upload-command": "query"}))[2]["x-goog-upload-status"] == "final"
+    assert (await served.get("/v1beta/files/report"))[0] == 200
+    assert (await served.get("/v1beta/files/report", method="DELETE"))[0] == 200
+    await sent(served, url, b"", {"x-goog-upload-command": "query"})
+    # The name is anybody's now, and what lee keeps under it is lee's.
+    assert (await sent(served, await begun_as(served, "lee"), b"lees words"))[0] == 200
+    assert (await served.get("/v1beta/files/report", user="lee"))[0] == 200
+    assert (await served.get("/v1beta/files/report"))[0] == 404
+
+
+async def begun_as(served: Stage, user: str) -> str:
+    """Begin an upload of a file whose name its user chooses."""
+    status, _, headers = await served.post(
+        "/upload/v1beta/files", {"file": {"name": "files/report"}}, user=user, **START
+    )
+    assert status == 200
+    return headers["x-goog-upload-url"]

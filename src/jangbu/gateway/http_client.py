@@ -19,7 +19,7 @@ from aiohappyeyeballs import start_connection
 from jangbu.gateway.http_answer import HttpAnswer, HttpFailure
 from jangbu.gateway.http_connection import READ_BYTES, HttpConnection
 
-__all__ = ["HttpAnswer", "HttpClient", "HttpFailure"]
+__all__ = ["HttpAnswer", "HttpClient", "HttpFailure", "is_callable"]
 
 NEXT_ADDRESS_SECONDS = 0.25
 """After how long the next of a host's addresses is tried beside the one that does not answer (RFC 8305)."""
@@ -173,6 +173,15 @@ class HttpClient:
             elif connection.is_usable and connection.heard_at < now - self._keep_seconds:
                 connection.abort("it was kept for too long")
         self._sweeping = self._loop.call_later(_SWEEP_SECONDS, self._sweep) if self._open else None
+
+
+def is_callable(url: str) -> bool:
+    """Tell whether a request can be made to a whole address, or to what stands below it."""
+    try:
+        _address(url)
+    except HttpFailure:
+        return False
+    return True
 
 
 def _address(url: str) -> tuple[_Origin, bytes, bytes]:

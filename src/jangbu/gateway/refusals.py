@@ -31,6 +31,7 @@ from jangbu.errors import (
     UncountedInput,
     UpstreamUnreachable,
 )
+from jangbu.gateway.upstream_answer import KeyRefused
 
 __all__ = ["Refusal", "refusal", "words_for"]
 
@@ -111,7 +112,7 @@ def words_for(error: JangbuError) -> str:
             words = "the call was answered, and the ledger cannot hold what it used; do not try again"
         case RecordingFailed():
             words = "the call could not be recorded; try again later"
-        case NotConfigured():
+        case NotConfigured() | KeyRefused():
             words = "Gemini cannot be called at the moment; try again later"
         case NotFound() if "`jangbu " in error.hint:
             words = error.message

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -15,9 +16,9 @@ import aiohttp
 from yarl import URL
 
 from jangbu import telemetry
-from jangbu.errors import InvalidSettings, NotConfigured, UpstreamUnreachable
-from jangbu.gateway.http_client import HttpAnswer, HttpClient, HttpFailure
-from jangbu.gateway.redaction import Redaction
+from jangbu.errors import InvalidSettings, NotConfigured
+from jangbu.gateway.http_client import HttpClient, HttpFailure, is_callable
+from jangbu.gateway.upstream_answer import REDIRECT, UpstreamAnswer, UpstreamFailure
 from jangbu.gateway.upstream_keys import UpstreamKey, UpstreamKeys
 
 __all__ = ["REDIRECT", "Headers", "Outgoing", "Upstream", "UpstreamAnswer", "UpstreamFailure", "checked_origin"]
@@ -29,21 +30,10 @@ KEEPALIVE_SECONDS = 30
 """Shorter than the provider keeps a connection open: a request on a dead one could not be told from a lost one."""
 ERROR_BYTES_MAX = 1_000_000
 SWITCHING_PROTOCOLS = 101
-REDIRECT = 300
 STATUS_MOST = 599
 TOO_MANY_REQUESTS = 429
-SECRET_BYTES_LEAST = 16
-"""Google's keys and tokens are longer; what is shorter might stand in any answer."""
 
 Headers = Iterable[tuple[bytes, bytes]]
-
-
-class UpstreamFailure(UpstreamUnreachable):
-    """The provider was not reached, or broke off. ``may_have_left`` tells whether the call may have been made."""
-
-    def __init__(self, message: str, *, may_have_left: bool) -> None:
-        super().__init__(message, hint="try again")
-        self.may_have_left = may_have_left
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,67 +48,6 @@ class Outgoing:
     body: bytes | AsyncIterator[bytes] | None = field(default=None, repr=False)
     leaving: Callable[[], None] = field(default=lambda: None, repr=False)
     """Is told when the request is handed to the HTTP client: what fails before that has not left."""
-
-
-class UpstreamAnswer:
-    """An answer of the provider, its body not read yet. Close it, or read it to its end."""
-
-    def __init__(self, answer: HttpAnswer, secrets: Sequence[bytes] = ()) -> None:
-        self._answer = answer
-        self.status: int = answer.status
-        # What an error says of the key stays here. In any other answer, a word that is no key of Google's is a word.
-        is_error = self.status >= REDIRECT
-        self.redaction = Redaction([each for each in secrets if is_error or len(each) >= SECRET_BYTES_LEAST])
-        """Takes the key out of what goes to a client; whoever meters the answer needs it as it came."""
-        self.headers: tuple[tuple[bytes, bytes], ...] = answer.headers
-        self.key_mark: str | None = None
-        """With which of the gateway's keys the call was made; None where it was made with other credentials."""
-
-    @property
-    def length(self) -> int | None:
-        """How many bytes the body has, where the provider announced it."""
-        announced = self.header("content-length")
-        return int(announced) if announced is not None and announced.isdecimal() else None
-
-    def header(self, name: str) -> str | None:
-        """Give a header's value, or None."""
-        value = self._answer.header(name.encode("ascii"))
-        return None if value is None else value.decode("latin-1")
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Give the body as it comes. Raises UpstreamFailure where it breaks off."""
-        waited, goes_on = 0.0, True
-        try:
-            while goes_on:
-                began = time.monotonic()
-                # It lies in a list and is taken from it: nothing here keeps it while a slow client is waited for.
-                piece = [await self._answer.piece()]
-                waited += time.monotonic() - began
-                goes_on = bool(piece[0])
-                if goes_on:
-                    yield piece.pop()
-        except HttpFailure as failure:
-            telemetry.emit("upstream.failed", reason="broken_off")
-            raise UpstreamFailure(f"the answer broke off: {failure}", may_have_left=True) from failure
-        finally:
-            # Whoever stopped in the middle does not come back.
-            self.close()
-            telemetry.emit("upstream.waited", seconds=waited)
-
-    async def read(self, most: int) -> bytes:
-        """Read a small body whole, without the key. Raises UpstreamFailure where it breaks off or has more bytes."""
-        pieces, size = [], 0
-        async for chunk in self.chunks():
-            size += len(chunk)
-            if size > most:
-                self.close()
-                raise UpstreamFailure(f"the answer is larger than {most:,} bytes", may_have_left=True)
-            pieces.append(self.redaction.passed(chunk))
-        return b"".join((*pieces, self.redaction.rest()))
-
-    def close(self) -> None:
-        """Drop what was not read, with its connection."""
-        self._answer.close()
 
 
 class Upstream:
@@ -180,7 +109,8 @@ class Upstream:
         keys = self._keys_in_order(at_home=at_home or comes_once, mark=mark)
         for key in keys:
             answer = await self._attempt(outgoing, _opened_by(key))
-            answer.key_mark = key.mark
+            answer.key_mark, answer.key_number = key.mark, self.keys.number(key)
+            answer.refuses_key = partial(self.keys.rest, key, None)
             if answer.status == TOO_MANY_REQUESTS:
                 self.keys.rest(key, _seconds(answer.header("retry-after")))
             if answer.status != TOO_MANY_REQUESTS or key is keys[-1]:
@@ -266,10 +196,13 @@ class Upstream:
 
 
 def checked_origin(url: str, setting: str) -> str:
-    """Give the address of a setting without the slash at its end. Raises InvalidSettings where it is none."""
-    origin = urlsplit(url)
-    if origin.scheme not in ("http", "https") or not origin.hostname or origin.query or origin.fragment:
-        raise InvalidSettings(f"{setting} {url[:100]!r} is no address", hint="write https://host")
+    """Give the address of a setting without the slash at its end. Raises InvalidSettings for one that no call could be
+    made to, which each call would say otherwise.
+    """
+    if "?" in url or not is_callable(url):
+        # What stands before an @ may be a password.
+        shown = url.rpartition("@")[2][:100]
+        raise InvalidSettings(f"{setting} {shown!r} is no address", hint="write https://host, without user or query")
     return url.rstrip("/")
 
 

@@ -54,6 +54,10 @@ class UpstreamKeys:
         """All secrets, for whoever keeps them out of logs."""
         return tuple(key.secret for key in self._keys)
 
+    def number(self, key: UpstreamKey) -> int:
+        """Tell which of the keys one is, counted from 1 as they were written."""
+        return self._keys.index(key) + 1
+
     def in_order(self, *, at_home: bool = False, mark: str | None = None) -> list[UpstreamKey]:
         """Give the keys in the order in which to try them for one call. One that is bound to the home has no other, nor
         has one that goes on with what the key of a mark began.
@@ -71,7 +75,7 @@ class UpstreamKeys:
         return sorted(drawn, key=lambda key: self._rested.get(key.secret, 0) > now)
 
     def rest(self, key: UpstreamKey, seconds: int | None) -> None:
-        """Let a key rest that answered 429."""
+        """Let a key rest that answered 429, or that was refused."""
         wait = REST_SECONDS if seconds is None else min(seconds, REST_SECONDS_MAX)
         self._rested[key.secret] = time.monotonic() + wait
 

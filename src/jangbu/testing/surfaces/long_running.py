@@ -14,7 +14,7 @@ from jangbu.testing.surfaces.counting import predict_embeddings
 from jangbu.testing.surfaces.exchange import Exchange, Reply, encode, json_reply
 from jangbu.testing.surfaces.failures import error_object
 from jangbu.testing.surfaces.generate import count_usage, response_body
-from jangbu.testing.surfaces.resources import Batch, Resources, Upload, found
+from jangbu.testing.surfaces.resources import Batch, Resources, Upload, found, page
 from jangbu.testing.surfaces.stored import keep_file
 
 __all__ = [
@@ -71,9 +71,9 @@ def show_batch(exchange: Exchange, resources: Resources) -> Reply:
     return json_reply(batch.done, members=batch.members, response_id=exchange.route.name)
 
 
-def list_batches(_exchange: Exchange, resources: Resources) -> Reply:
-    """Answer all batches, without their responses."""
-    return json_reply({"operations": [batch.running for batch in resources.batches.values()]})
+def list_batches(exchange: Exchange, resources: Resources) -> Reply:
+    """Answer the batches, without their responses."""
+    return page(exchange, "operations", [batch.running for batch in resources.batches.values()])
 
 
 def cancel_batch(exchange: Exchange, resources: Resources) -> Reply:

@@ -1,14 +1,14 @@
 """What requests have left behind: caches, files, uploads, batches, operations, interactions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from jangbu.testing.composing.counting import Tokens
 from jangbu.testing.composing.failure import Failure
-from jangbu.testing.surfaces.exchange import Reply
+from jangbu.testing.surfaces.exchange import Exchange, Reply, json_reply
 
-__all__ = ["Batch", "Resources", "StoredInteraction", "Upload"]
+__all__ = ["Batch", "Resources", "StoredInteraction", "Upload", "found", "page"]
 
 Shown = dict[str, Any]
 """A resource as the API shows it."""
@@ -64,3 +64,18 @@ def found(shelf: Mapping[str, Any], name: str) -> Any:
         kind = name.split("/", 1)[0]
         raise Failure(403 if kind == "cachedContents" else 404, f"{name} not found (or permission denied)")
     return value
+
+
+def page(exchange: Exchange, name: str, members: Sequence[Shown]) -> Reply:
+    """Answer a list page by page, or all of it where no size of a page is asked for."""
+    begin = _number(exchange, "pageToken")
+    end = begin + (_number(exchange, "pageSize") or len(members))
+    follows = {"nextPageToken": str(end)} if end < len(members) else {}
+    return json_reply({name: members[begin:end], **follows})
+
+
+def _number(exchange: Exchange, name: str) -> int:
+    text = exchange.request.query.get(name) or "0"
+    if not text.isdecimal():
+        raise Failure(400, f"Invalid value for {name}.")
+    return int(text)

@@ -7,7 +7,7 @@ from typing import Any
 from jangbu.testing.composing.counting import count_prompt, field
 from jangbu.testing.composing.failure import Failure
 from jangbu.testing.surfaces.exchange import Chunk, Exchange, Reply, json_reply
-from jangbu.testing.surfaces.resources import Resources, Upload, found
+from jangbu.testing.surfaces.resources import Resources, Upload, found, page
 
 __all__ = [
     "create_cache",
@@ -66,9 +66,9 @@ def delete_cache(exchange: Exchange, resources: Resources) -> Reply:
     return json_reply({})
 
 
-def list_caches(_exchange: Exchange, resources: Resources) -> Reply:
-    """Answer all caches."""
-    return json_reply({"cachedContents": list(resources.caches.values())})
+def list_caches(exchange: Exchange, resources: Resources) -> Reply:
+    """Answer the caches."""
+    return page(exchange, "cachedContents", list(resources.caches.values()))
 
 
 def upload_file(exchange: Exchange, resources: Resources) -> Reply:
@@ -109,9 +109,9 @@ def download_file(exchange: Exchange, resources: Resources) -> Reply:
     return Reply((Chunk(resources.file_data[shown["name"]]),), content_type=shown["mimeType"])
 
 
-def list_files(_exchange: Exchange, resources: Resources) -> Reply:
-    """Answer all files."""
-    return json_reply({"files": list(resources.files.values())})
+def list_files(exchange: Exchange, resources: Resources) -> Reply:
+    """Answer the files."""
+    return page(exchange, "files", list(resources.files.values()))
 
 
 def delete_file(exchange: Exchange, resources: Resources) -> Reply:

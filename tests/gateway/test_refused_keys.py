@@ -1,0 +1,74 @@
+"""A key of the gateway's own that Google refuses is the operator's affair: its clients have another, which is well."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from jangbu.providers.gemini.key_errors import key_refusal
+from jangbu.testing import FakeGemini
+from tests.gateway.stage import FLASH, UPSTREAM_KEY, asked, inline, stage
+
+CALL = f"/v1beta/models/{FLASH}:generateContent"
+EMBED = "/v1beta/models/gemini-embedding-001:embedContent"
+CALLS = [
+    pytest.param(CALL, asked(), id="a call"),
+    pytest.param(f"/v1beta/models/{FLASH}:streamGenerateContent?alt=sse", asked(), id="a stream"),
+    pytest.param(f"/v1beta/models/{FLASH}:countTokens", asked(), id="what is free"),
+    pytest.param(f"/v1beta/models/{FLASH}:batchGenerateContent", inline(asked()), id="a batch"),
+    pytest.param(EMBED, {"content": asked()["contents"][0]}, id="an embedding"),
+    pytest.param("/v1beta/openai/chat/completions", {"model": FLASH, "messages": []}, id="OpenAI's words"),
+]
+
+
+@pytest.fixture
+def gemini() -> Iterator[FakeGemini]:
+    """Give a fake Gemini that lets another key in than the gateway's."""
+    with FakeGemini(api_key="the-key-that-is-well") as gemini:
+        yield gemini
+
+
+@pytest.mark.parametrize(("path", "body"), CALLS)
+async def test_the_operator_is_told_and_the_client_is_not_sent_to_look_at_its_own_key(
+    database_url: str, gemini: FakeGemini, caplog: pytest.LogCaptureFixture, path: str, body: object
+) -> None:
+    async with stage(database_url, gemini) as served:
+        await served.open("kim")
+        with caplog.at_level(logging.WARNING):
+            status, answer, _ = await served.post(path, body)
+        assert (status, answer["error"]["status"]) == (502, "UNAVAILABLE")
+        assert answer["error"]["message"] == "Gemini cannot be called at the moment; try again later"
+        assert "Gemini refuses upstream key 1: API_KEY_INVALID" in caplog.text
+        assert UPSTREAM_KEY not in caplog.text
+        # Nothing was done, so nothing is held.
+        assert await served.used() == (0, 0)
+
+
+async def test_calls_go_on_with_the_keys_that_are_well(database_url: str, gemini: FakeGemini) -> None:
+    keys = "the-key-that-was-revoked=1000,the-key-that-is-well=1"
+    async with stage(database_url, gemini, upstream_keys=keys) as served:
+        await served.open("kim")
+        statuses = [(await served.generate())[0] for _ in range(12)]
+        # It rests after its first refusal, however often its turn would be.
+        assert statuses.count(200) >= 11
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ({"details": [{"reason": "API_KEY_INVALID", "domain": "googleapis.com"}]}, "API_KEY_INVALID"),
+        ({"details": [{}, {"reason": "SERVICE_DISABLED", "domain": "googleapis.com"}]}, "SERVICE_DISABLED"),
+        ({"details": [{"reason": "API_KEY_INVALID", "domain": "kim.example"}]}, None),
+        ({"details": [{"reason": ["API_KEY_INVALID"], "domain": "googleapis.com"}]}, None),
+        ({"details": [{"reason": "FIELD_VIOLATION", "domain": "googleapis.com"}]}, None),
+        ({"message": 'Invalid value: {"reason": "API_KEY_INVALID", "domain": "googleapis.com"}'}, None),
+        ("API_KEY_INVALID", None),
+    ],
+)
+def test_a_refusal_of_the_key_is_told_by_googles_own_reason_and_never_by_what_a_client_wrote(
+    error: object, reason: str | None
+) -> None:
+    for answer in ({"error": error}, [{"error": error}]):
+        assert key_refusal(json.dumps(answer).encode()) == reason
+    assert key_refusal(b"<html>API_KEY_INVALID") is None
