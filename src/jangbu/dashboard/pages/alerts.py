@@ -1,6 +1,6 @@
 """The inbox: calls whose outcome nobody knows, and findings: what is new, who looks into it, and what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,11 +10,13 @@ from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OPERATIONS, READERS, WRITERS, Action, Page
 from jangbu.dashboard.pages.user import user_of
 from jangbu.dashboard.why import why_finding
+from jangbu.errors import InvalidInput, NoAccount
 from jangbu.metering.inbox import FindingKind, Inbox, InboxState, resolves_itself, state_of
 from jangbu.metering.reports import Reports
 from jangbu.metering.resolving import charge_hold, release_hold
 from jangbu.providers.gemini.parse import parse
 from jangbu.storage.findings import Place
+from jangbu.storage.holds import HoldRow
 
 __all__ = ["PAGE"]
 
@@ -23,7 +25,7 @@ _CLEARED = dict.fromkeys(("state", "kind", "user", "after"))
 
 
 async def show(look: Look) -> Mapping[str, Any]:
-    """Read the unknown holds, and a page of the findings."""
+    """Read the unknown holds and a page of the findings: everybody's, or those of the user who is chosen."""
     ledger = look.ledger
     state = chosen_of(InboxState, look.asked("state")) or InboxState.OPEN
     kind, user = chosen_of(FindingKind, look.asked("kind")), look.asked("user")
@@ -32,8 +34,11 @@ async def show(look: Look) -> Mapping[str, Any]:
     )
     last = found[_SHOWN - 1] if len(found) > _SHOWN else None
     counts = await Reports(ledger.database, look.settings.project).findings(limit=1)
+    holds = await _unknown(look, user)
     return {
-        "holds": await ledger.holds.page(None, ["unknown"], _SHOWN),
+        "user": user,
+        "holds": holds[:_SHOWN],
+        "has_more_holds": len(holds) > _SHOWN,
         "counts": counts.counts,
         "findings": [
             (row, state_of(row).value, why_finding(look, row), resolves_itself(row.kind)) for row in found[:_SHOWN]
@@ -69,14 +74,23 @@ async def release(look: Look) -> str:
     """Give held tokens back: there was no answer."""
     hold, reason = id_of(look.form.get("hold")), reason_of(look)
     await release_hold(look.ledger, hold, reason, key=key_of(look))
-    return look.url("/alerts", notice="released")
+    return _back(look, "released")
 
 
 async def charge(look: Look) -> str:
     """Charge a call by the answer of it that came after all."""
     hold, usage = id_of(look.form.get("hold")), parse(look.form.get("answer", "").encode())
     await charge_hold(look.ledger, look.settings.project, hold, usage, key=key_of(look))
-    return look.url("/alerts", notice="charged")
+    return _back(look, "charged")
+
+
+async def _unknown(look: Look, user: str | None) -> Sequence[HoldRow]:
+    """Read the unknown holds, oldest first, and one more than are shown. Who is no user has none."""
+    try:
+        account = None if user is None else look.ledger.accounts.id_of(user)
+    except (InvalidInput, NoAccount):
+        return ()
+    return await look.ledger.holds.page(account, ["unknown"], _SHOWN + 1)
 
 
 def _inbox(look: Look) -> Inbox:
