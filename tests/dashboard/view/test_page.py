@@ -88,6 +88,12 @@ async def test_who_used_nothing_and_who_has_nothing_is_told_so(stand: Stand, loo
     await expect(page.locator(".facts .main dd")).to_have_text("-50")
 
 
+async def test_who_was_never_given_any_is_not_told_to_have_used_all(stand: Stand, looks: Looks) -> None:
+    await stand.ledger.accounts.create("bare")
+    page = await looks(await address(stand, "bare", "&lang=ko"))
+    await expect(page.locator(".notice")).to_have_text("남은 토큰이 없습니다.")
+
+
 async def test_names_are_shown_and_never_run(stand: Stand, looks: Looks) -> None:
     page = await looks(await address(stand, NAUGHTY, "&lang=" + quote(MARK) + "&scheme=" + quote(MARK)))
     await expect(page.locator("th", has_text=MARK)).to_have_count(2)
