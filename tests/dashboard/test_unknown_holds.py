@@ -1,13 +1,16 @@
 """Calls whose outcome nobody knows, where there are many: each user's can be ended, and that there are more is said."""
 
+import json
+
 import pytest
 from playwright.async_api import expect
 
+from jangbu.api.rest.bodies import VALUES_MOST
 from jangbu.clock import new_id
 from jangbu.domain.flow import Bounds, Call, MarkUnknown, TakeHold
 from jangbu.metering.meter import Metering
 from tests.dashboard.conftest import Opens
-from tests.dashboard.reading import form_of, rows
+from tests.dashboard.reading import ask, form_of, rows, send
 from tests.dashboard.site import USERS, Site
 
 KIM, LEE = USERS[:2]
@@ -50,6 +53,43 @@ async def test_a_users_are_ended_though_many_others_are_older(
     await form.get_by_role("button").click()
     await expect(page.get_by_text("Every call has an outcome.")).to_be_visible()
     await expect(page).to_have_url(f"{own_site.url}/dashboard/alerts?user={LEE}")
+
+
+PICTURE = {
+    "candidates": [
+        {"content": {"parts": [{"inlineData": {"mimeType": "image/png", "data": "iVBORw0K+/AA" * 250_000}}]}}
+    ],
+    "usageMetadata": {"promptTokenCount": 20, "candidatesTokenCount": 1_290, "totalTokenCount": 1_310},
+    "modelVersion": "gemini-2.5-flash-image",
+    "responseId": "answer-with-a-picture",
+}
+
+
+async def test_an_answer_with_a_picture_is_charged_as_it_came(
+    opens_own: Opens, own_site: Site, ledger: Metering
+) -> None:
+    await unknown(ledger, LEE)
+    page = await opens_own(f"/alerts?user={LEE}")
+    await page.locator("article summary").first.click()
+    form = form_of(page, "charge")
+
+    await form.locator("textarea").fill(json.dumps(PICTURE))
+    await form.get_by_role("button").click()
+
+    await expect(page.get_by_text("Every call has an outcome.")).to_be_visible()
+    charged = "SELECT total FROM jangbu.usage WHERE response_id = 'answer-with-a-picture'"
+    assert await ask(own_site, charged) == [(1_310,)]
+
+
+async def test_an_answer_of_too_many_values_is_refused(opens_own: Opens, ledger: Metering) -> None:
+    await unknown(ledger, LEE)
+    page = await opens_own(f"/alerts?user={LEE}")
+    await page.locator("article summary").first.click()
+    answer = '{"embedding": {"values": [' + "0," * VALUES_MOST + "0]}}"
+
+    refused = await send(page, form_of(page, "charge"), answer=answer)
+
+    assert refused.status == 413
 
 
 @pytest.mark.parametrize("user", ["nobody", "erased:4b9ee2a2-3d0f-5f7e-8f6d-0d4c2f4e9a11", "a%E2%80%8Db"])
