@@ -56,6 +56,15 @@ async def test_parts_differ_by_patterns_and_no_name_lies_on_another(opens: Opens
     assert await page.evaluate(OVERLAPPING) == []
 
 
+@pytest.mark.parametrize("metric", ["tokens", "calls"])
+async def test_an_axis_has_no_parts_of_a_token_or_call(opens: Opens, metric: str) -> None:
+    page = await opens(f"/?from=2020-01-01&to=2020-01-05&metric={metric}")
+    chart = page.locator("figure[data-chart]", has=page.locator("#by-model-title"))
+    await expect(chart.locator("svg text").first).to_be_attached()
+    labels = await chart.locator("svg text").all_text_contents()
+    assert [label for label in labels if not label.startswith("Jan")] == ["0", "1"]
+
+
 @pytest.mark.parametrize(
     ("language", "scheme", "hatched", "running"),
     [

@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 from jangbu.domain.members import MemberRole
 from jangbu.domain.price_book import OVERRIDE_PRIORITY, PriceBook
 from jangbu.metering.meter import Metering
-from jangbu.metering.price_changes import own_rows
+from jangbu.metering.price_changes import marked_up, own_rows
 from jangbu.prices import shipped
 from tests.dashboard.conftest import Opens
 from tests.dashboard.pricing import (
@@ -186,3 +186,17 @@ async def test_a_row_of_the_book_is_not_told_as_an_own_one_for_its_priority(own_
     lines = owner.get("/prices/prices.csv?price_model=gemini-9-high").text.splitlines()
     assert [",own," in line for line in lines[1:]] == [False, True]
     await ledger.pricing.put(before.base, before.terms, "without it")
+
+
+async def test_each_book_before_can_be_chosen_and_stays_chosen(opens_own: Opens, ledger: Metering) -> None:
+    for percent in range(51):
+        await ledger.pricing.change(marked_up(10_000 * (percent + 1)), "another mark-up")
+
+    page = await opens_own("/prices")
+    await page.locator("select[name=version]").select_option("1")
+    await page.wait_for_url("**version=1&**")
+    await page.locator("select[name=unit]").select_option("1K")
+    await page.wait_for_url("**unit=1K")
+
+    assert "version=1" in page.url
+    await expect(page.locator("#book")).to_contain_text("version 1")

@@ -135,6 +135,11 @@ class Formats:
         clock = str(format_skeleton("Hm", when, tzinfo=self._zone, locale=self._locale))
         return str(self._locale.datetime_formats["short"]).format(clock, self.short_day(when))
 
+    def minute(self, when: datetime) -> str:
+        """Write a day and a time of day to the minute, without the year."""
+        clock = str(format_time(by_clock(when, self._zone), "short", locale=self._locale))
+        return str(self._locale.datetime_formats["short"]).format(clock, self.short_day(when))
+
     def iso(self, when: datetime) -> str:
         """Write a moment for machines, in the time zone."""
         return when.astimezone(self._zone).isoformat(timespec="seconds")

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse
 
 from jangbu.dashboard import assets
 from jangbu.dashboard.hold_reasons import hold_reason
+from jangbu.dashboard.own_words import own_words
 from jangbu.dashboard.page import WITH_BOM
 from jangbu.dashboard.price_notes import price_note
 from jangbu.dashboard.undelivered import undelivered
@@ -55,6 +56,7 @@ def _environment() -> Environment:
     environment.globals["asset"] = assets.address
     environment.globals["undelivered"] = undelivered
     environment.globals["hold_reason"] = hold_reason
+    environment.globals["own_words"] = own_words
     environment.globals["price_note"] = price_note
     environment.globals["file_forms"] = _file_forms()
     environment.filters["script_json"] = _script_json

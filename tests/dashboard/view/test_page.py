@@ -12,6 +12,12 @@ from tests.dashboard.view.conftest import Looks
 from tests.dashboard.view.stand import BROKE, BUSY, LOW, MARK, NAUGHTY, NEW, TOP_UP, Stand
 
 EN = texts_of("en")
+# On how many lines each stands.
+LINES = """(all) => all.map((each) => {
+    const range = document.createRange();
+    range.selectNodeContents(each);
+    return new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size;
+})"""
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -55,12 +61,27 @@ async def test_it_says_what_the_component_says(stand: Stand, looks: Looks) -> No
     component = await looks(stand.host.put("/compared", content))
     await expect(component.locator("token-meter .facts")).to_be_visible()
     page = await looks(await address(stand, BUSY, "&zone=Asia/Seoul&lang=en"))
-    for part in (".facts dt", ".facts dd", "caption", "figcaption", "thead th", ".pair td, .pair th", ".ends", "title"):
+    for part in (".facts dt", ".facts dd", "caption", "figcaption", "thead th", "th, td", ".ends", "title"):
         there = await component.locator(f"token-meter {part}").all_text_contents()
         here = await page.locator(f".meter {part}").all_text_contents()
         assert [" ".join(each.split()) for each in here] == [" ".join(each.split()) for each in there], part
     shapes = "(all) => all.map((each) => ['x', 'y', 'height', 'class'].map((name) => each.getAttribute(name)))"
     assert await page.locator("rect").evaluate_all(shapes) == await component.locator("rect").evaluate_all(shapes)
+
+
+@pytest.mark.parametrize("width", [360, 320])
+async def test_times_are_not_broken_however_long_names_are(stand: Stand, looks: Looks, width: int) -> None:
+    await stand.ledger.accounts.create("narrow")
+    await stand.record("narrow", 9, service="x" * 50, model="gemini-" + "unpriced-" * 20)
+    content = (
+        f'<token-meter token="{await stand.token("narrow")}" zone="Asia/Seoul" lang="ko" refresh="0"></token-meter>'
+    )
+    component = await looks(stand.host.put("/narrow", content), width=width)
+    page = await looks(await address(stand, "narrow", "&zone=Asia/Seoul&lang=ko"), width=width)
+    for place in (component, page):
+        times = place.locator("table", has_text=texts_of("ko")("view.latest")).locator("tbody th")
+        await expect(times.first).to_be_visible()
+        assert set(await times.evaluate_all(LINES)) == {1}
 
 
 async def test_an_allowed_page_frames_it(stand: Stand, looks: Looks) -> None:
@@ -86,6 +107,12 @@ async def test_who_used_nothing_and_who_has_nothing_is_told_so(stand: Stand, loo
     page = await looks(await address(stand, BROKE))
     await expect(page.locator(".notice")).to_have_text(EN("view.empty"))
     await expect(page.locator(".facts .main dd")).to_have_text("-50")
+
+
+async def test_who_was_never_given_any_is_not_told_to_have_used_all(stand: Stand, looks: Looks) -> None:
+    await stand.ledger.accounts.create("bare")
+    page = await looks(await address(stand, "bare", "&lang=ko"))
+    await expect(page.locator(".notice")).to_have_text("남은 토큰이 없습니다.")
 
 
 async def test_names_are_shown_and_never_run(stand: Stand, looks: Looks) -> None:

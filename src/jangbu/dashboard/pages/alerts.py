@@ -1,29 +1,37 @@
 """The inbox: calls whose outcome nobody knows, and findings: what is new, who looks into it, and what came of it."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from jangbu.api.rest.bodies import VALUES_MOST
 from jangbu.dashboard.done import key_of, new_key
 from jangbu.dashboard.fields import Wrong, chosen_of, id_of, place_of, placed, reason_of, require_one_of
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OPERATIONS, READERS, WRITERS, Action, Page
 from jangbu.dashboard.pages.user import user_of
 from jangbu.dashboard.why import why_finding
+from jangbu.domain.usage import Usage
+from jangbu.errors import InvalidInput, NoAccount, TooLarge
 from jangbu.metering.inbox import FindingKind, Inbox, InboxState, resolves_itself, state_of
 from jangbu.metering.reports import Reports
 from jangbu.metering.resolving import charge_hold, release_hold
+from jangbu.metering.strict_json import holds_more_values
 from jangbu.providers.gemini.parse import parse
 from jangbu.storage.findings import Place
+from jangbu.storage.holds import HoldRow
 
 __all__ = ["PAGE"]
 
 _SHOWN = 50
+_ANSWER_BYTES_MAX = 20_000_000
+"""As a form writes it. It is pasted as it came, and Google answers pictures within it."""
 _CLEARED = dict.fromkeys(("state", "kind", "user", "after"))
 
 
 async def show(look: Look) -> Mapping[str, Any]:
-    """Read the unknown holds, and a page of the findings."""
+    """Read the unknown holds and a page of the findings: everybody's, or those of the user who is chosen."""
     ledger = look.ledger
     state = chosen_of(InboxState, look.asked("state")) or InboxState.OPEN
     kind, user = chosen_of(FindingKind, look.asked("kind")), look.asked("user")
@@ -32,8 +40,11 @@ async def show(look: Look) -> Mapping[str, Any]:
     )
     last = found[_SHOWN - 1] if len(found) > _SHOWN else None
     counts = await Reports(ledger.database, look.settings.project).findings(limit=1)
+    holds = await _unknown(look, user)
     return {
-        "holds": await ledger.holds.page(None, ["unknown"], _SHOWN),
+        "user": user,
+        "holds": holds[:_SHOWN],
+        "has_more_holds": len(holds) > _SHOWN,
         "counts": counts.counts,
         "findings": [
             (row, state_of(row).value, why_finding(look, row), resolves_itself(row.kind)) for row in found[:_SHOWN]
@@ -69,14 +80,31 @@ async def release(look: Look) -> str:
     """Give held tokens back: there was no answer."""
     hold, reason = id_of(look.form.get("hold")), reason_of(look)
     await release_hold(look.ledger, hold, reason, key=key_of(look))
-    return look.url("/alerts", notice="released")
+    return _back(look, "released")
 
 
 async def charge(look: Look) -> str:
     """Charge a call by the answer of it that came after all."""
-    hold, usage = id_of(look.form.get("hold")), parse(look.form.get("answer", "").encode())
+    hold, usage = id_of(look.form.get("hold")), await asyncio.to_thread(_read, look.form.get("answer", ""))
     await charge_hold(look.ledger, look.settings.project, hold, usage, key=key_of(look))
-    return look.url("/alerts", notice="charged")
+    return _back(look, "charged")
+
+
+def _read(answer: str) -> Usage:
+    """Read what an answer used, as the API does: beside the loop, because one with a picture is long."""
+    body = answer.encode()
+    if holds_more_values(body, VALUES_MOST):
+        raise TooLarge(f"the answer holds more than {VALUES_MOST:,} values")
+    return parse(body)
+
+
+async def _unknown(look: Look, user: str | None) -> Sequence[HoldRow]:
+    """Read the unknown holds, oldest first, and one more than are shown. Who is no user has none."""
+    try:
+        account = None if user is None else look.ledger.accounts.id_of(user)
+    except (InvalidInput, NoAccount):
+        return ()
+    return await look.ledger.holds.page(account, ["unknown"], _SHOWN + 1)
 
 
 def _inbox(look: Look) -> Inbox:
@@ -117,7 +145,7 @@ PAGE = Page(
         "acknowledge": Action(acknowledge, WRITERS),
         "resolve": Action(resolve, WRITERS),
         "release": Action(release, OPERATIONS),
-        "charge": Action(charge, OPERATIONS),
+        "charge": Action(charge, OPERATIONS, bytes_max=_ANSWER_BYTES_MAX),
     },
     lives=True,
 )

@@ -25,7 +25,8 @@ from jangbu.metering.standing import standing as book_standing
 __all__ = ["PAGE"]
 
 _UNITS = {"1M": 1_000_000, "1K": 1_000, "1": 1}
-_VERSIONS_SHOWN = 50
+_VERSIONS_SHOWN = 1_000
+"""Each can be chosen: what is not among the choices is lost with the next one."""
 _BACKFILL_SECONDS = 10
 _INT_MAX = 2**31 - 1
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")

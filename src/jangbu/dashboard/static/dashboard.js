@@ -33,7 +33,8 @@ function option(data) {
       backgroundColor: colour("--panel"), borderColor: line, textStyle: { color: text },
     },
     xAxis: { type: "category", data: data.buckets, axisLabel: { color: quiet, hideOverlap: true }, axisLine: { lineStyle: { color: line } } },
-    yAxis: { type: "value", axisLabel: { color: quiet, formatter: shortened(data) }, splitLine: { lineStyle: { color: line } } },
+    // Tokens and calls are whole: an axis of few, or of none, has no parts of one.
+    yAxis: { type: "value", minInterval: data.money ? 0 : 1, axisLabel: { color: quiet, formatter: shortened(data) }, splitLine: { lineStyle: { color: line } } },
     series: data.kind === "line" ? trend(data) : data.series.map((each, place) => ({
       name: each.name, type: data.kind, stack: "all", data: hatching(each.values, data, place), barMaxWidth: 28,
       emphasis: { focus: "series" },

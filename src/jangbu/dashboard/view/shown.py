@@ -36,12 +36,15 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table. Its first cells name their rows, its last ``figures`` columns are figures."""
+    """A table. Its first cells name their rows, by when something was where they are ``timed``; its last ``figures``
+    columns are figures.
+    """
 
     caption: str
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     figures: int = 2
+    timed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,7 @@ def _days(view: View, t: Texts, f: Formats) -> Table:
         (f.short_day(bar.start), f.number(bar.amounts.calls), f.number(bar.amounts.total_tokens))
         for bar in reversed(bars)
     ]
-    return Table(summary, (t("view.day"), t("calls"), t("tokens")), tuple(rows))
+    return Table(summary, (t("view.day"), t("calls"), t("tokens")), tuple(rows), timed=True)
 
 
 def _sums(caption: str, head: str, lines: Iterable[tuple[str, Line]], t: Texts, f: Formats) -> Table:
@@ -151,8 +154,8 @@ def _sums(caption: str, head: str, lines: Iterable[tuple[str, Line]], t: Texts, 
 
 def _latest(view: View, t: Texts, f: Formats) -> Table:
     rows = [
-        (f.hour(call.created_at), t.known("service", call.service), call.model, f.number(call.total_tokens))
+        (f.minute(call.created_at), t.known("service", call.service), call.model, f.number(call.total_tokens))
         for call in view.calls
     ]
     heads = (t("time"), t("service"), t("model"), t("tokens"))
-    return Table(t("view.latest"), heads, tuple(rows), figures=1)
+    return Table(t("view.latest"), heads, tuple(rows), figures=1, timed=True)

@@ -281,7 +281,7 @@ function days(t, write, data) {
       el("span", {}, write.day(data.first_day)), el("span", {}, write.day(data.last_day))),
     el("details", { "data-name": "days" },
       el("summary", { "data-name": "days-opener" }, t("as_table")),
-      table("days-table", summary, [t("view.day"), t("calls"), t("tokens")], rows)));
+      table("days-table", summary, [t("view.day"), t("calls"), t("tokens")], rows, { first: "when" })));
 }
 
 function latest(t, write, data) {
@@ -289,18 +289,18 @@ function latest(t, write, data) {
     write.moment.format(new Date(call.created_at)), t.known("service", call.service), call.model,
     write.number(call.total_tokens),
   ]);
-  return table("latest", t("view.latest"), [t("time"), t("service"), t("model"), t("tokens")], rows, 1);
+  return table("latest", t("view.latest"), [t("time"), t("service"), t("model"), t("tokens")], rows, { figures: 1, first: "when" });
 }
 
-// A table whose last columns are figures.
-function table(name, caption, heads, rows, figures = 2) {
+// A table whose last columns are figures, and whose first one may be of a kind.
+function table(name, caption, heads, rows, { figures = 2, first: of = "" } = {}) {
   const kind = (place) => (place >= heads.length - figures ? { class: "figure" } : {});
   const wide = { class: "wide", tabindex: "0", role: "group", "aria-label": caption, "data-name": name };
   return el("div", wide, el("table", { part: "table" },
     el("caption", {}, caption),
     el("thead", {}, el("tr", {}, ...heads.map((each, place) => el("th", { scope: "col", ...kind(place) }, each)))),
     el("tbody", {}, ...rows.map(([first, ...rest]) => el("tr", {},
-      el("th", { scope: "row" }, first), ...rest.map((each, place) => el("td", kind(place + 1), each)))))));
+      el("th", { scope: "row", class: of }, first), ...rest.map((each, place) => el("td", kind(place + 1), each)))))));
 }
 
 function skeleton(t) {
