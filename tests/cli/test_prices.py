@@ -127,3 +127,21 @@ def test_an_own_price_has_dates_that_every_zone_knows(jangbu: Jangbu) -> None:
         assert refused.code == 2
         assert "outside of the years 2000 to 8999" in refused.error_line
     assert jangbu.json(*price, "--from", "2000-01-01")["version"] == 2
+
+
+def test_an_own_price_that_another_one_outdoes_is_refused_and_not_said_to_be_in_force(
+    jangbu: Jangbu, answer: Callable[..., str]
+) -> None:
+    jangbu.ok("accounts", "create", "kim")
+    price = ("prices", "set", "gemini-2.5-flash", "input")
+    jangbu.ok(*price, "0.10", "--source", "contract", "--from", "2020-01-01")
+    refused = jangbu(*price, "0.05", "--source", "a better contract")
+    assert refused.code == 2
+    assert "from 2020-01-01T00:00:00Z on would win over one that always holds" in refused.error_line
+    jangbu.ok(*price, "0.05", "--source", "a better contract", "--from", "2021-01-01")
+    jangbu.ok("record", "kim", "--service", "s", "--response", answer(1_000, 0, model="gemini-2.5-flash"))
+    assert jangbu.json("cost", "kim")["total"]["cost_nano"] == 1_000 * 50
+    for day in ("2020-01-01", "2021-01-01"):
+        jangbu.ok("prices", "unset", *price[2:], "--from", day)
+    jangbu.ok(*price, "0.20", "--source", "contract", "--from", "2099-01-01")
+    assert jangbu.json(*price, "0.05", "--source", "contract")["is_new"], "one that begins later outdoes nothing now"

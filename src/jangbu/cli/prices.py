@@ -163,7 +163,8 @@ async def set_price(
     async with session.ledger() as metering:
         from jangbu.metering.price_changes import with_own
 
-        changed = await metering.pricing.change(with_own(row), note or f"{meter} of {model} at {usd} USD")
+        make = with_own(row, now=metering.clock.now())
+        changed = await metering.pricing.change(make, note or f"{meter} of {model} at {usd} USD")
     _show_version(session, changed.version, changed.is_new)
 
 
