@@ -145,3 +145,14 @@ def test_an_own_price_that_another_one_outdoes_is_refused_and_not_said_to_be_in_
         jangbu.ok("prices", "unset", *price[2:], "--from", day)
     jangbu.ok(*price, "0.20", "--source", "contract", "--from", "2099-01-01")
     assert jangbu.json(*price, "0.05", "--source", "contract")["is_new"], "one that begins later outdoes nothing now"
+
+
+def test_a_book_is_read_from_standard_input(jangbu: Jangbu) -> None:
+    book = json.dumps(BOOK).encode()
+    changes = jangbu("prices", "diff", "-", "--json", stdin=book)
+    assert sum(change["kind"] == "added" for change in json.loads(changes.out)["changes"]) == 2
+    assert jangbu("prices", "import", "-", stdin=book).code == 2, "nobody is there to ask"
+    assert "price version 2 is in force" in jangbu.ok("prices", "import", "-", "--yes", stdin=book).out
+    assert jangbu.json("prices", "versions")["versions"][0]["note"] == "imported from standard input"
+    refused = jangbu("prices", "import", "-", "--yes", stdin=b"\xff\xfe{")
+    assert (refused.code, "standard input: no UTF-8" in refused.error_line) == (2, True)
