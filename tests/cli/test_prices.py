@@ -127,3 +127,32 @@ def test_an_own_price_has_dates_that_every_zone_knows(jangbu: Jangbu) -> None:
         assert refused.code == 2
         assert "outside of the years 2000 to 8999" in refused.error_line
     assert jangbu.json(*price, "--from", "2000-01-01")["version"] == 2
+
+
+def test_an_own_price_that_another_one_outdoes_is_refused_and_not_said_to_be_in_force(
+    jangbu: Jangbu, answer: Callable[..., str]
+) -> None:
+    jangbu.ok("accounts", "create", "kim")
+    price = ("prices", "set", "gemini-2.5-flash", "input")
+    jangbu.ok(*price, "0.10", "--source", "contract", "--from", "2020-01-01")
+    refused = jangbu(*price, "0.05", "--source", "a better contract")
+    assert refused.code == 2
+    assert "from 2020-01-01T00:00:00Z on would win over one that always holds" in refused.error_line
+    jangbu.ok(*price, "0.05", "--source", "a better contract", "--from", "2021-01-01")
+    jangbu.ok("record", "kim", "--service", "s", "--response", answer(1_000, 0, model="gemini-2.5-flash"))
+    assert jangbu.json("cost", "kim")["total"]["cost_nano"] == 1_000 * 50
+    for day in ("2020-01-01", "2021-01-01"):
+        jangbu.ok("prices", "unset", *price[2:], "--from", day)
+    jangbu.ok(*price, "0.20", "--source", "contract", "--from", "2099-01-01")
+    assert jangbu.json(*price, "0.05", "--source", "contract")["is_new"], "one that begins later outdoes nothing now"
+
+
+def test_a_book_is_read_from_standard_input(jangbu: Jangbu) -> None:
+    book = json.dumps(BOOK).encode()
+    changes = jangbu("prices", "diff", "-", "--json", stdin=book)
+    assert sum(change["kind"] == "added" for change in json.loads(changes.out)["changes"]) == 2
+    assert jangbu("prices", "import", "-", stdin=book).code == 2, "nobody is there to ask"
+    assert "price version 2 is in force" in jangbu.ok("prices", "import", "-", "--yes", stdin=book).out
+    assert jangbu.json("prices", "versions")["versions"][0]["note"] == "imported from standard input"
+    refused = jangbu("prices", "import", "-", "--yes", stdin=b"\xff\xfe{")
+    assert (refused.code, "standard input: no UTF-8" in refused.error_line) == (2, True)

@@ -1,6 +1,7 @@
 """Files that commands write: whole or not at all, and what is no file is written to as it is."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -88,3 +89,11 @@ def test_a_file_without_a_name_is_no_file(offline: Jangbu) -> None:
     for words in (("usage", "export", "--all"), ("ledger", "export", "kim")):
         refused = offline(*words, "--out", "")
         assert (refused.code, "has no name" in refused.error_line) == (2, True), words
+
+
+def test_a_dash_is_standard_output_as_it_is_standard_input(jangbu: Jangbu) -> None:
+    jangbu.ok("accounts", "create", "kim")
+    jangbu.ok("grant", "kim", "1000", "--key", "order-1")
+    written = jangbu.ok("ledger", "export", "kim", "--out", "-").out
+    assert [json.loads(line).get("delta") for line in written.splitlines()][1:-1] == [1_000]
+    assert jangbu.ok("usage", "export", "kim", "--out", "-").out.startswith("user,")

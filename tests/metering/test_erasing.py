@@ -14,6 +14,7 @@ from jangbu.config import Settings
 from jangbu.domain.flow import Bounds, Call, MarkUnknown, Refused, Release, Settle, TakeHold
 from jangbu.domain.ledger import erased_name, is_erased
 from jangbu.domain.members import Actor, ActorKind
+from jangbu.domain.price_book import Meter, Price
 from jangbu.domain.windows import Preset, Window
 from jangbu.errors import IdempotencyConflict, NoAccount, NotPermitted, StillRunning
 from jangbu.metering import erasing
@@ -22,13 +23,15 @@ from jangbu.metering.erasing import erase
 from jangbu.metering.evidence import restated
 from jangbu.metering.keyed import with_key
 from jangbu.metering.meter import Metering
+from jangbu.metering.price_changes import with_own
 from jangbu.metering.resolving import release_hold
 from jangbu.metering.resources import ResourceKind
 from jangbu.metering.series import of
 from jangbu.metering.snapshots import Filters, snapshot
 from jangbu.metering.verify import Verification
+from jangbu.providers.gemini import parse_object
 from jangbu.wiring import open_metering
-from tests.metering.telling import answer
+from tests.metering.telling import UNPRICED, answer
 
 CANARY = "canary-7f3a@users.example"
 GIVEN, CHARGED = 1_000_000, 250
@@ -248,3 +251,23 @@ async def test_a_hold_that_was_taken_meanwhile_is_given_back_by_hand(
 async def test_somebody_without_an_account_is_not_erased(ledger: Metering) -> None:
     with pytest.raises(NoAccount):
         await erase(ledger, "default", "nobody")
+
+
+async def test_a_call_without_a_price_gets_one_also_when_its_user_was_erased(
+    ledger: Metering, connection: "asyncpg.Connection[Any]"
+) -> None:
+    await ledger.accounts.create(CANARY)
+    await ledger.record(CANARY, "chat", parse_object({"candidates": [{}]}))
+    await ledger.record(CANARY, "chat", answer(CHARGED, UNPRICED))
+    await erase(ledger, "default", CANARY)
+    kinds = "SELECT kind FROM jangbu.findings WHERE resolved_at IS NULL"
+    assert [row["kind"] for row in await connection.fetch(kinds)] == ["unpriced"]
+    for meter in (Meter.INPUT, Meter.OUTPUT):
+        await ledger.pricing.change(with_own(Price(UNPRICED, meter, 1_000, "contract")), "known by now")
+    assert await ledger.pricing.backfill() == 1
+    assert await connection.fetch(kinds) == []
+    assert await connection.fetchval("SELECT count(*) FROM jangbu.usage WHERE cost_nano IS NULL") == 0
+    report = await Verification(ledger.database, "default", spools=()).run(
+        recompute=ledger.pricing.reprice, restate=restated
+    )
+    assert report.mismatches == ()

@@ -84,3 +84,43 @@ class TestAppend:
 
     def test_nothing_is_taken_away(self) -> None:
         assert append(PriceBook((ROW,)), PriceBook(), AT) == PriceBook((ROW,))
+
+    def test_a_price_that_comes_back_holds_again_from_now_on(self) -> None:
+        book = PriceBook((ROW,))
+        for day, price in enumerate((2, 3, 2, 1, 2), start=1):
+            new, at = PriceBook((replace(ROW, price_nano=price),)), AT.replace(day=day)
+            book = append(book, new, at)
+            assert append(book, new, at.replace(hour=1)) == book
+            assert price_at(book, at) == price
+        assert [price_at(book, AT.replace(month=10)), price_at(book, AT.replace(day=2))] == [1, 3], "history stays"
+
+    def test_a_price_to_come_that_is_corrected_begins_when_it_was_to(self) -> None:
+        then = datetime(2027, 1, 1, tzinfo=UTC)
+        book = PriceBook((ROW, replace(ROW, price_nano=9, valid_from=then)))
+        corrected = PriceBook((ROW, replace(ROW, price_nano=8, valid_from=then)))
+        grown = append(book, corrected, AT)
+        assert [price_at(grown, at) for at in (AT, then)] == [1, 8]
+        assert append(grown, corrected, AT) == grown
+
+    def test_what_is_over_is_corrected_for_nobody(self) -> None:
+        over = replace(ROW, valid_to=datetime(2026, 1, 1, tzinfo=UTC))
+        book = PriceBook((over, replace(ROW, price_nano=2, valid_from=over.valid_to)))
+        assert append(book, PriceBook((replace(over, price_nano=5),)), AT) == book
+
+    def test_a_price_that_began_before_holds_from_now_on_where_another_was_learnt_since(self) -> None:
+        book = append(PriceBook((ROW,)), self.NEW, AT)
+        dated = replace(ROW, price_nano=7, valid_from=datetime(2026, 5, 1, tzinfo=UTC))
+        grown = append(book, PriceBook((ROW, dated)), AT.replace(day=25))
+        assert [price_at(grown, AT.replace(day=day)) for day in (24, 25)] == [2, 7]
+        assert price_at(grown, AT.replace(month=6)) == 7
+
+    def test_a_price_that_lasts_longer_than_was_known_does_so_and_one_that_ends_earlier_is_left_alone(self) -> None:
+        short, long = (replace(ROW, valid_to=datetime(2027, month, 1, tzinfo=UTC)) for month in (1, 3))
+        grown = append(PriceBook((short,)), PriceBook((long,)), AT)
+        assert price_at(grown, datetime(2027, 2, 1, tzinfo=UTC)) == 1
+        assert append(PriceBook((long,)), PriceBook((short,)), AT) == PriceBook((long,))
+
+
+def price_at(book: PriceBook, at: datetime) -> int | None:
+    found = book.plan(ROW.model, Tier.STANDARD, Platform.GEMINI_API, at, 1).price(ROW.meter)
+    return None if found is None else found.price_nano

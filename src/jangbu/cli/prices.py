@@ -1,5 +1,6 @@
 """``prices``: the book in force, its versions, and how it is changed; nothing that was recorded is priced anew."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,7 +24,11 @@ __all__ = ["register"]
 
 BookFile = Annotated[
     str | None,
-    typer.Argument(metavar="[FILE]", help="A price book; without one, the shipped book.", show_default=False),
+    typer.Argument(
+        metavar="[FILE]",
+        help="A price book, or - for standard input; without one, the shipped book.",
+        show_default=False,
+    ),
 ]
 FromGenaiPrices = Annotated[
     bool, typer.Option("--genai-prices", help="Read the installed genai-prices instead of a file.")
@@ -163,7 +168,8 @@ async def set_price(
     async with session.ledger() as metering:
         from jangbu.metering.price_changes import with_own
 
-        changed = await metering.pricing.change(with_own(row), note or f"{meter} of {model} at {usd} USD")
+        make = with_own(row, now=metering.clock.now())
+        changed = await metering.pricing.change(make, note or f"{meter} of {model} at {usd} USD")
     _show_version(session, changed.version, changed.is_new)
 
 
@@ -203,7 +209,7 @@ async def backfill(session: Session) -> None:
 
 def _book(file: str | None, genai_prices: bool) -> "tuple[PriceBook, str]":
     """Load a price book; give it with a name for people. Raises InvalidInput."""
-    from jangbu.prices import importer, load, shipped
+    from jangbu.prices import importer, parsed, shipped
 
     if file is not None and genai_prices:
         raise InvalidInput("two price books are named", hint="give a file or --genai-prices")
@@ -211,8 +217,12 @@ def _book(file: str | None, genai_prices: bool) -> "tuple[PriceBook, str]":
         return importer.read(), "genai-prices"
     if file is None:
         return shipped(), "the shipped book"
-    file_bytes(file)
-    return load(Path(file)), Path(file).name
+    name = "standard input" if file == "-" else Path(file).name
+    try:
+        text = file_bytes(file).decode()
+    except ValueError as error:
+        raise InvalidInput(f"{name}: no UTF-8: {error}") from None
+    return parsed(text, name, rows_most=sys.maxsize), name
 
 
 def _changes_table(changes: "Sequence[Change]") -> str:

@@ -21,7 +21,8 @@ __all__ = ["Out", "write_pieces"]
 def _named(out: str | None) -> str | None:
     if out == "":
         raise InvalidInput("the file to write has no name", hint="name one after --out, or leave it out")
-    return out
+    # As - is standard input where a file is read.
+    return None if out == "-" else out
 
 
 Out = Annotated[

@@ -1,6 +1,7 @@
 """Accounts: opening them, granting to them, correcting them. Corrections are entries with a reason, never edits."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -187,11 +188,17 @@ class Accounts:
             # Claimed first and done then: to void a call again changes nothing, so a claim that was left is made good.
             content = digest("void", str(call), reason)
             await done_once(self._database, record.account_id, key, content, call, nothing_more)
-        posted = await self._correct(user, EntryKind.VOID, 0, call, reason, f"void:{call}", Asset.TOKENS)
+        posted = None
+        if record.money_posting is None or not await self._postings.is_returned(record):
+            posted = await self._correct(user, EntryKind.VOID, 0, call, reason, f"void:{call}", Asset.TOKENS)
+            # It may have got its price meanwhile; from now on it is priced without a debit.
+            record = await self._postings.record(user, record.account_id, call)
         if record.money_posting is not None and record.charge_nano:
-            await self._correct(
+            money = await self._correct(
                 user, EntryKind.VOID, record.charge_nano, call, reason, f"void-money:{call}", Asset.MONEY
             )
+            posted = posted or replace(money, balance=await self.balance(user))
+        assert posted is not None, "a call that was debited in money has a charge"
         return posted
 
     async def expire_grants(self) -> int:

@@ -19,7 +19,7 @@ from jangbu.metering.once import used_otherwise
 from jangbu.metering.retention import dropped_by_retention
 from jangbu.metering.retry import repeated
 from jangbu.storage import accounts, entries, usage
-from jangbu.storage.database import Database
+from jangbu.storage.database import Connection, Database
 from jangbu.storage.entries import Posting
 from jangbu.storage.failures import translated
 from jangbu.storage.usage import UsageRecord
@@ -88,6 +88,14 @@ class Postings:
             raise dropped or NotFound(f"user {user!r} has no call {call}")
         return record
 
+    async def is_returned(self, record: UsageRecord) -> bool:
+        """Tell whether no tokens of a call are left to give back, and no void of them stands for its money, too."""
+        if await entries.find_key(self._database, record.account_id, f"void:{record.id}") is not None:
+            return False
+        async with self._database.connection() as connection:
+            returned = await entries.returned(connection, record.account_id, Asset.TOKENS, record.id)
+        return returned >= record.total
+
     async def _post_once(self, user: str, posting: Posting, charged: int) -> Balance | None:
         """Write the entry; what is given back of a call is checked under the lock of the balance."""
         async with self._database.connection() as connection, connection.transaction():
@@ -106,10 +114,16 @@ class Postings:
                     f"{posting.delta:,} {what} cannot be given back: the call was charged {charged:,} "
                     f"and {returned:,} were given back already"
                 )
-            if not (posting.kind is EntryKind.VOID and posting.asset is Asset.MONEY):
-                # The money of a call that is voided goes the way of its tokens, whose line tells of both.
+            if not await _is_told(connection, posting):
                 await self._audit.note(connection, change_of(user, posting))
             return balance
+
+
+async def _is_told(connection: Connection, posting: Posting) -> bool:
+    """Tell whether the line of a call's tokens, which went before, tells of this, its money, too."""
+    if posting.kind is not EntryKind.VOID or posting.asset is not Asset.MONEY:
+        return False
+    return await entries.find_key(connection, posting.account, f"void:{posting.reference}") is not None
 
 
 def grant_posting(

@@ -1,11 +1,14 @@
 """The ways in which a project's prices change: the book grows, an own price is set or goes, a mark-up is charged."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from jangbu.domain.price_book import Price, PriceBook
 from jangbu.domain.price_bounds import bounded
 from jangbu.domain.pricing import Terms
-from jangbu.errors import NotFound
+from jangbu.domain.windows import LAST
+from jangbu.errors import InvalidInput, NotFound
 from jangbu.metering.editions import Edition
 from jangbu.metering.pricing import Changed, Make
 from jangbu.prices import Change, ChangeKind, append, diff
@@ -31,15 +34,32 @@ def marked_up(parts_per_million: int) -> Make:
     return make
 
 
-def with_own(row: Price) -> Make:
-    """Let an own price win over the book's; it takes the place of an own price for the same. Raises InvalidInput."""
+def with_own(row: Price, *, now: datetime | None = None) -> Make:
+    """Let an own price win over the book's; it takes the place of an own price for the same. Raises InvalidInput.
+
+    With ``now`` also where a price that says no beginning would not hold then, because another own one has begun:
+    whoever sets it means it from now on, and would be told that it is in force.
+    """
     bounded(row)
 
     def make(edition: Edition) -> tuple[PriceBook, Terms]:
         kept = [each for each in edition.terms.overrides if each.key != row.key]
+        if now is not None and row.valid_from is None:
+            _require_first(row, kept, now)
         return edition.base, Terms(edition.terms.markup_parts_per_million, (*kept, row))
 
     return make
+
+
+def _require_first(row: Price, own: Iterable[Price], now: datetime) -> None:
+    for each in own:
+        has_begun = each.valid_from is not None and each.valid_from <= now < (each.valid_to or LAST)
+        if has_begun and replace(each, valid_from=None).key == row.key:
+            raise InvalidInput(
+                f"the own price for {row.meter} of {row.model} from {each.valid_from:%Y-%m-%dT%H:%M:%SZ} on would win"
+                " over one that always holds",
+                hint="say from when on the new one holds, or take the other one away first",
+            )
 
 
 def without_own(row: Price) -> Make:

@@ -19,7 +19,7 @@ from jangbu.metering.content import digest
 from jangbu.metering.editions import Edition, Priced, edition_facts, edition_text, priced_by, read_edition
 from jangbu.metering.evidence import restated
 from jangbu.metering.once import own_key, used_otherwise
-from jangbu.storage import entries, findings, prices, usage
+from jangbu.storage import accounts, entries, findings, prices, usage
 from jangbu.storage.database import Connection, Database
 from jangbu.storage.failures import translated
 from jangbu.storage.prices import PriceVersion
@@ -212,6 +212,7 @@ class Pricing:
             return 0
         with translated():
             async with self._database.together() as connection:
+                await accounts.lock_all(connection, {account for account, *_ in rows})
                 done = await usage.write_prices(self._database, rows, self._project, _BACKFILL_WRITER)
                 if done:
                     facts = {"priced": done, "version": self.in_force.version}

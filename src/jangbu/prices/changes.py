@@ -49,22 +49,54 @@ def diff(old: PriceBook, new: PriceBook) -> tuple[Change, ...]:
 
 
 def append(old: PriceBook, new: PriceBook, at: datetime) -> PriceBook:
-    """Grow a book by what another knows: new rows as they are, changed prices from ``at`` on.
+    """Grow a book by what another knows: new rows as they are, and what holds there at ``at`` holds here from then on.
 
-    Nothing is edited and nothing is taken away: what was charged yesterday can be computed again tomorrow. A row that
-    only ends earlier shows in ``diff`` and is left to a person.
+    Nothing is edited and nothing is taken away: what was charged yesterday can be computed again tomorrow. A price that
+    begins later begins when the other book says. A row that only ends earlier is left to a person, who sees it in
+    ``diff``.
     """
-    rows = list(old.rows)
+    rows, held, wanted = list(old.rows), _held(old.rows, at), _held(new.rows, at)
     for change in diff(old, new):
-        match change:
-            case Change(ChangeKind.ADDED, _, Price() as after):
-                rows.append(after)
-            case Change(ChangeKind.CHANGED, Price() as before, Price() as after):
-                moved = replace(after, valid_from=at)
-                known = any(row.key[:-2] == moved.key[:-2] and _same(row, moved) for row in old.rows)
-                if not _same(before, after) and not known:
-                    rows.append(moved)
+        after = change.after
+        if after is None:
+            continue
+        begins_later = after.valid_from is not None and after.valid_from > at
+        if change.before is None or (begins_later and _says_more(change.before, after)):
+            rows.append(after)
+        if wanted.get(_kind(after)) is not after:
+            continue
+        now = held.get(_kind(after)) if change.before is not None else _winner(held.get(_kind(after)), after)
+        if now is None or _says_more(now, after):
+            rows.append(replace(after, valid_from=at))
     return PriceBook(tuple(rows))
+
+
+def _held(rows: Iterable[Price], at: datetime) -> dict[tuple[object, ...], Price]:
+    """Give the row that holds at a moment for each kind of use."""
+    found: dict[tuple[object, ...], Price] = {}
+    for row in rows:
+        if (row.valid_from is None or row.valid_from <= at) and (row.valid_to is None or at < row.valid_to):
+            found[_kind(row)] = _winner(found.get(_kind(row)), row)
+    return found
+
+
+def _kind(row: Price) -> tuple[object, ...]:
+    """Give what a row prices, whenever it begins."""
+    return (*row.key[:-2], row.priority)
+
+
+def _winner(earlier: Price | None, later: Price) -> Price:
+    """Give the one of two rows of a kind that counts where both hold; the second stands later in its book."""
+    if earlier is None or later.valid_from == earlier.valid_from or earlier.valid_from is None:
+        return later
+    return later if later.valid_from is not None and later.valid_from > earlier.valid_from else earlier
+
+
+def _says_more(known: Price, row: Price) -> bool:
+    """Tell whether a row has another price than the one that is known, or holds for longer."""
+    if not _same(known, row):
+        return True
+    return known.valid_to is not None and (row.valid_to is None or row.valid_to > known.valid_to)
 
 
 def _last(rows: Iterable[Price]) -> dict[tuple[object, ...], Price]:

@@ -67,6 +67,11 @@ async def lock_balance(connection: Connection, account: UUID, asset: Asset) -> B
     return None if row is None else _balance(row)
 
 
+async def lock_all(connection: Connection, ids: Collection[UUID]) -> None:
+    """Lock all balances of some accounts until the transaction ends."""
+    await connection.execute(statement("balance_lock_all"), ids)
+
+
 async def locked(database: Database, ids: Collection[UUID]) -> set[UUID]:
     """Give those accounts of which another transaction keeps a balance locked."""
     return {row["account_id"] for row in await database.rows("balance_locked", ids)}

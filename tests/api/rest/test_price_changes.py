@@ -149,3 +149,15 @@ async def test_a_key_of_the_project_stands_for_one_write_of_whatever_kind(api: S
     await api.post("/keys", {"name": "k", "scopes": [Role.VIEWER]}, once="taken")
     assert (await api.post("/prices/markup", {"parts_per_million": 5}, once="taken")).code == "idempotency_conflict"
     assert await versions(api) == 1
+
+
+async def test_an_own_price_without_a_beginning_is_refused_where_another_one_holds_on(api: Stage) -> None:
+    own = {"model": DREAM, "meter": "input", "price_nano": 5, "source": "contract"}
+    dated = {**own, "valid_from": "2020-01-01T00:00:00Z", "valid_to": "2099-01-01T00:00:00Z"}
+    assert (await api.post("/prices/own", dated)).status == 201
+    refused = await api.post("/prices/own", {**own, "price_nano": 4})
+    assert (refused.status, refused.code) == (400, "invalid_input")
+    for other in ({"tier": "batch"}, {"platform": "vertex"}, {"valid_from": "2098-01-01T00:00:00Z"}):
+        assert (await api.post("/prices/own", {**own, **other})).status == 201, "that is another price"
+    assert (await api.post("/prices/own", {**dated, "valid_to": "2021-01-01T00:00:00Z"})).status == 201
+    assert (await api.post("/prices/own", {**own, "price_nano": 4})).status == 201, "the other one has ended"

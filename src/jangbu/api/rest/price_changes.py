@@ -187,10 +187,11 @@ async def write(
 
 @price_changes.post("/prices/own", roles=MONEY, answer=Written, status=201, also=(200,))
 async def write_own(ask: Ask, body: PriceOrder, response: Response) -> dict[str, Any]:
-    """Set an own price, which wins over the book's from now on."""
+    """Set an own price, which wins over the book's from now on, or from ``valid_from`` on."""
     row = Price(**body.model_dump(), unit_size=UNIT_SIZES.get(body.meter, TOKEN_UNIT_SIZE))
     content = digest("prices.own", row.to_row())
-    return await _changed(ask, with_own(row), body.note or f"{row.meter} of {row.model}", content, response)
+    make = with_own(row, now=ask.ledger.clock.now())
+    return await _changed(ask, make, body.note or f"{row.meter} of {row.model}", content, response)
 
 
 @price_changes.post("/prices/own/remove", roles=MONEY, answer=Written, status=201, also=(200,))

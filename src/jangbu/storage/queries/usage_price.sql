@@ -1,5 +1,7 @@
 -- Fills in what calls cost that had no price when they were recorded, with all that follows from it: rollups, the money
--- debit of accounts that have a money balance, and the finding. A call that has its price already is left alone.
+-- debit of accounts that have a money balance, and the finding. A call that has its price already is left alone, and one
+-- that was voided is not debited: all that it was charged was given back, and nobody voids it again. A void that comes
+-- meanwhile is seen because the balances were locked by a statement before.
 WITH item AS (
     SELECT *
     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::integer[]) AS t (
@@ -13,21 +15,28 @@ locked AS (
     ORDER BY b.account_id, b.asset
     FOR NO KEY UPDATE
 ),
+voided AS (
+    SELECT i.account_id, i.id
+    FROM item AS i
+    JOIN jangbu.entries AS e ON e.account_id = i.account_id AND e.reference = i.id
+    WHERE e.asset = 1 AND e.kind = 'void'
+),
 priced AS (
     UPDATE jangbu.usage AS u
     SET cost_nano = i.cost_nano,
         input_cost_nano = i.input_cost_nano,
         charge_nano = i.charge_nano,
         price_version = i.price_version,
-        money_posting = CASE WHEN i.charge_nano > 0 THEN m.version END
+        money_posting = CASE WHEN i.charge_nano > 0 AND v.id IS NULL THEN m.version END
     FROM item AS i
     JOIN locked AS l ON l.account_id = i.account_id AND l.asset = 1
     LEFT JOIN locked AS m ON m.account_id = i.account_id AND m.asset = 2
+    LEFT JOIN voided AS v ON v.account_id = i.account_id AND v.id = i.id
     WHERE u.account_id = i.account_id AND u.id = i.id AND u.cost_nano IS NULL
     RETURNING
         u.account_id, u.id, u.service_id, u.model_id,
         coalesce(u.total > u.hold_amount, false) AS is_overrun,
-        u.cost_nano, u.input_cost_nano, u.charge_nano
+        u.cost_nano, u.input_cost_nano, u.charge_nano, u.money_posting
 ),
 debit AS (
     SELECT
@@ -41,7 +50,7 @@ debit AS (
         clock_timestamp() AS at
     FROM priced AS p
     JOIN locked AS l ON l.account_id = p.account_id AND l.asset = 2
-    WHERE p.charge_nano > 0
+    WHERE p.money_posting IS NOT NULL
     GROUP BY p.account_id, l.version, l.head, l.granted, l.used
 ),
 begun AS MATERIALIZED (
