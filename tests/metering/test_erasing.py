@@ -260,7 +260,7 @@ async def test_a_call_without_a_price_gets_one_also_when_its_user_was_erased(
     await ledger.record(CANARY, "chat", parse_object({"candidates": [{}]}))
     await ledger.record(CANARY, "chat", answer(CHARGED, UNPRICED))
     await erase(ledger, "default", CANARY)
-    kinds = "SELECT kind FROM jangbu.findings WHERE resolved_at IS NULL"
+    kinds = "SELECT kind FROM jangbu.findings WHERE resolved_at IS NULL AND told_at IS NOT NULL"
     assert [row["kind"] for row in await connection.fetch(kinds)] == ["unpriced"]
     for meter in (Meter.INPUT, Meter.OUTPUT):
         await ledger.pricing.change(with_own(Price(UNPRICED, meter, 1_000, "contract")), "known by now")

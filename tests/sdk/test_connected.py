@@ -278,6 +278,36 @@ def test_what_no_json_holds_is_sent_as_what_it_means() -> None:
         sendable(b"\x1f\x8b\xff")
 
 
+@pytest.mark.parametrize(
+    "media",
+    [
+        {
+            "candidates": [
+                {"content": {"parts": [{"inlineData": {"mimeType": "image/png", "data": "iVBORw0K" * 9_000}}]}}
+            ]
+        },
+        {
+            "candidates": [
+                {"content": {"parts": [{"inline_data": {"mime_type": "image/png", "data": "iVBORw0K" * 9_000}}]}}
+            ]
+        },
+        {"predictions": [{"mimeType": "image/png", "bytesBase64Encoded": "iVBORw0K" * 9_000}] * 2},
+        {"created": 1, "data": [{"b64_json": "iVBORw0K" * 9_000}], "usage": {"total_tokens": 5, "input_tokens": 5}},
+        {"generatedImages": [{"image": {"imageBytes": "iVBORw0K" * 9_000, "mimeType": "image/png"}}]},
+    ],
+)
+def test_images_in_base64_are_not_sent_and_count_as_they_did(media: dict[str, Any]) -> None:
+    whole = {
+        **media,
+        **({} if media.keys() & {"predictions", "data"} else {"usageMetadata": answer()["usageMetadata"]}),
+    }
+    sent, _ = sendable(whole)
+    assert len(json.dumps(sent)) < 1_000
+    assert gemini.parse_object(sent, model="imagen-4.0-generate-001") == gemini.parse_object(
+        whole, model="imagen-4.0-generate-001"
+    )
+
+
 def test_the_words_of_a_library_are_sent_as_google_has_them() -> None:
     details = [{"modality": "TEXT", "tokenCount": 150}, {"modality": "AUDIO", "tokenCount": 0}]
     said = answer()

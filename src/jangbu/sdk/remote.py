@@ -35,6 +35,9 @@ __all__ = ["RemoteLedger", "sendable"]
 _PREFIX = "/api/v1"
 _AGAIN = frozenset({429, 502, 503, 504})
 _KEY = re.compile(r"[\x21-\x7e]{1,190}")
+_MEDIA = frozenset({"data", "bytesBase64Encoded", "b64_json", "imageBytes", "videoBytes"})
+"""The names under which answers hold media as texts in base64."""
+_MEDIA_LENGTH_LEAST = 1_000
 _WAIT_FIRST_SECONDS = 0.1
 _WAIT_MOST_SECONDS = 5.0
 
@@ -168,8 +171,8 @@ class _AgainError(Exception):
 def sendable(response: object) -> tuple[Any, str | None]:
     """Give an answer as JSON that the API takes, and the tier of service that only its headers tell.
 
-    What no usage is read from is left out where a library holds it as bytes: an image need not travel again.
-    Raises InvalidAnswer.
+    What no usage is read from is left out where a library holds it as bytes, and in a dict also where it is bytes in
+    base64: an image need not travel again, and may be larger than what the API takes. Raises InvalidAnswer.
     """
     if isinstance(response, str):
         return _plain(response), None
@@ -194,7 +197,7 @@ def _plain(value: Any) -> Any:
         # A library's own text of one begins with the name of its class, by which nobody knows a modality.
         value = value.value
     if isinstance(value, Mapping):
-        return {_plain(str(name)): _plain(inner) for name, inner in value.items()}
+        return {_plain(str(name)): "" if _is_media(name, inner) else _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
     if isinstance(value, bytes | bytearray | memoryview):
@@ -204,6 +207,10 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int):
         return value
     return str(value).encode("utf-8", "replace").decode()
+
+
+def _is_media(name: object, value: object) -> bool:
+    return name in _MEDIA and isinstance(value, str) and len(value) > _MEDIA_LENGTH_LEAST
 
 
 def _key_of(usage: Usage) -> str:

@@ -37,6 +37,19 @@ async def test_every_operation_is_described_with_its_roles_and_its_problems(api:
         assert ("Idempotency-Key" in named) is declared.writes
 
 
+async def test_a_file_that_is_text_is_described_as_text_and_only_parquet_as_bytes(api: Stage) -> None:
+    paths = (await document(api))["paths"]
+    exports = [paths[f"/api/v1/exports/{name}"]["get"] for name in ("calls", "entries", "usage")]
+    for operation in exports:
+        kinds = operation["responses"]["200"]["content"].items()
+        described = {kind.partition(";")[0]: each["schema"].get("format") for kind, each in kinds}
+        assert described == {
+            "text/csv": None,
+            "application/x-ndjson": None,
+            "application/vnd.apache.parquet": "binary",
+        }
+
+
 async def test_everything_that_is_referred_to_is_there(api: Stage) -> None:
     found = await document(api)
     known = set(found["components"]["schemas"])

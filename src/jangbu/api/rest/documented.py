@@ -19,6 +19,9 @@ _KEY_PARAMETER = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 190, "pattern": "^[!-~]+$"},
     "example": "order-1",
 }
+# Clients that are generated from the document take what is binary for bytes, and fail where it comes as text.
+_TEXT: dict[str, Any] = {"type": "string"}
+_BYTES = {**_TEXT, "format": "binary"}
 _WRONG = {
     400: "What was sent cannot be used; nothing was changed.",
     401: "No key was given, or one that opens nothing.",
@@ -113,7 +116,7 @@ def _responses(declared: Declared) -> dict[int | str, dict[str, Any]]:
     }
     if declared.media_types:
         kinds = {
-            each: {"schema": {"type": "string", "format": "binary"}, "example": example}
+            each: {"schema": _TEXT if "charset=" in each else _BYTES, "example": example}
             for each, example in declared.media_types.items()
         }
         found[declared.status] = {"description": "The file, which comes as it is written.", "content": kinds}
