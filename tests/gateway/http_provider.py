@@ -73,8 +73,12 @@ async def provider(
 
 
 @asynccontextmanager
-async def client(*, idle_seconds: int = 30, keep_seconds: int = 30) -> AsyncIterator[HttpClient]:
-    http = HttpClient(connect_seconds=5, idle_seconds=idle_seconds, keep_seconds=keep_seconds)
+async def client(
+    *, idle_seconds: int = 30, keep_seconds: int = 30, begin_seconds: int | None = None
+) -> AsyncIterator[HttpClient]:
+    http = HttpClient(
+        connect_seconds=5, idle_seconds=idle_seconds, keep_seconds=keep_seconds, begin_seconds=begin_seconds
+    )
     try:
         yield http
     finally:

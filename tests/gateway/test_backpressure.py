@@ -161,3 +161,14 @@ async def test_a_stream_that_reported_nothing_before_it_was_given_up_has_an_unkn
         used, held = await served.used()
         assert used == 0
         assert held > 0
+
+
+async def test_a_call_that_is_thought_about_for_longer_than_an_answer_may_be_silent_is_answered(
+    database_url: str, gemini: FakeGemini
+) -> None:
+    gemini.when("delay=2.5")
+    async with stage(database_url, gemini, upstream_idle_seconds_max=1) as served:
+        await served.open("kim")
+        status, answer, _ = await served.generate()
+        assert status == 200
+        assert await served.used() == (answer["usageMetadata"]["totalTokenCount"], 0)

@@ -1,13 +1,14 @@
 """The HTTP client before the provider: what comes is read as HTTP says, and nothing else is taken for an answer."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from jangbu.gateway.http_client import HttpFailure
+from jangbu.gateway.http_client import HttpFailure, keep_alive
 from jangbu.testing.serving.tls import self_signed
 from tests.gateway.http_provider import CHUNKED, WHOLE, Provider, Run, asked, client, provider, saying
 
@@ -200,6 +201,55 @@ def test_a_call_has_not_left_where_nobody_listens(run: Run) -> None:
         assert left == [True]
 
     run(said())
+
+
+def test_an_answer_may_begin_late_and_is_not_silent_then(run: Run) -> None:
+    async def late(_provider: Provider, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(2.5)
+        writer.write(WHOLE[:-1])
+        await asyncio.sleep(10)
+
+    async def said() -> None:
+        async with provider(late) as google, client(idle_seconds=1, begin_seconds=30) as http:
+            answer = await http.request("POST", google.url, [], b"{}")
+            assert answer.status == 200
+            assert await answer.piece() == b"hell"
+            with pytest.raises(HttpFailure, match="nothing came in time"):
+                await answer.piece()
+
+    run(said())
+
+
+def test_a_provider_that_does_not_read_is_not_waited_for_as_one_that_thinks(run: Run) -> None:
+    async def said() -> None:
+        ended, is_over = asyncio.Event(), asyncio.Event()
+
+        async def unread(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await ended.wait()
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+            is_over.set()
+
+        server = await asyncio.start_server(unread, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with client(idle_seconds=1, begin_seconds=30) as http:
+            with pytest.raises(HttpFailure, match="nothing came in time"):
+                await http.request("POST", url, [], bytes(16_000_000))
+        ended.set()
+        await is_over.wait()
+        server.close()
+        await server.wait_closed()
+
+    run(said())
+
+
+def test_the_other_side_is_asked_whether_it_is_there_while_nothing_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        with socket.create_connection(address) as connected:
+            keep_alive(connected)
+            assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
 def test_silence_ends_a_call_and_a_slow_reader_does_not(run: Run) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from jangbu import telemetry
 from jangbu.providers.gemini.key_errors import key_refusal
 from jangbu.testing import FakeGemini
 from tests.gateway.stage import FLASH, UPSTREAM_KEY, asked, inline, stage
@@ -33,10 +34,14 @@ def gemini() -> Iterator[FakeGemini]:
 async def test_the_operator_is_told_and_the_client_is_not_sent_to_look_at_its_own_key(
     database_url: str, gemini: FakeGemini, caplog: pytest.LogCaptureFixture, path: str, body: object
 ) -> None:
+    counted: list[object] = []
     async with stage(database_url, gemini) as served:
         await served.open("kim")
+        end = telemetry.subscribe(lambda _, facts: counted.append(facts["reason"]), "upstream.failed")
         with caplog.at_level(logging.WARNING):
             status, answer, _ = await served.post(path, body)
+        end()
+        assert counted == ["key_refused"]
         assert (status, answer["error"]["status"]) == (502, "UNAVAILABLE")
         assert answer["error"]["message"] == "Gemini cannot be called at the moment; try again later"
         assert "Gemini refuses upstream key 1: API_KEY_INVALID" in caplog.text

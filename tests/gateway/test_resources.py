@@ -10,7 +10,7 @@ import pytest
 from google import genai
 from google.genai.types import HttpOptions
 
-from jangbu.gateway.resources import PAGES_MOST
+from jangbu.gateway.lists import PAGES_MOST
 from jangbu.testing import Behaviour, Recorded
 from tests.gateway.book import asked as asked_database
 from tests.gateway.book import came, records, require_sound
@@ -124,17 +124,28 @@ async def test_a_page_keeps_its_token_and_a_strange_page_shows_nothing(served: S
         assert (await served.get("/v1beta/cachedContents"))[1] == expected
 
 
-async def test_no_page_is_empty_before_the_last_however_many_things_of_others_lie_between(served: Stage) -> None:
-    first = await uploaded(served)
-    for _ in range(5):
-        await uploaded(served, user="lee")
-    last = await uploaded(served)
-    reached = HttpOptions(base_url=served.url, headers={"x-jangbu-user": "kim"})
-    client = genai.Client(api_key=served.key, http_options=reached)
-    listed = await asyncio.to_thread(lambda: [file.name for file in client.files.list(config={"page_size": 2})])
-    assert listed == [first, last]
-    status, page = await served.get("/v1beta/files?pageSize=2")
-    assert (status, [file["name"] for file in page["files"]], page["nextPageToken"]) == (200, [first], "2")
+def listed_by_google(served: Stage, user: str) -> list[str | None]:
+    """Have Google's own client list a user's files, one a page."""
+    reached = HttpOptions(base_url=served.url, headers={"x-jangbu-user": user})
+    with genai.Client(api_key=served.key, http_options=reached) as client:
+        return [file.name for file in client.files.list(config={"page_size": 1})]
+
+
+async def test_no_page_is_empty_however_many_things_of_others_lie_between_and_behind(served: Stage) -> None:
+    await served.open("park")
+    for user in ("kim", "lee", "lee", "lee", "lee", "kim", "lee", "park"):
+        await uploaded(served, user=user)
+    for user, number in (("kim", 2), ("lee", 5), ("park", 1)):
+        listed = await asyncio.to_thread(listed_by_google, served, user)
+        assert len(set(listed)) == len(listed) == number
+        token: str | None = ""
+        sizes = []
+        while token is not None:
+            _, page = await served.get(f"/v1beta/files?pageSize=2&pageToken={token}", user=user)
+            token = page.get("nextPageToken")
+            sizes.append(len(page["files"]))
+        assert sum(sizes) == number
+        assert 0 not in sizes
 
 
 async def test_who_has_nothing_more_is_shown_no_next_page(served: Stage) -> None:
@@ -149,16 +160,26 @@ async def test_who_has_nothing_more_is_shown_no_next_page(served: Stage) -> None
 
 
 async def test_no_list_is_looked_through_without_end(served: Stage) -> None:
-    await uploaded(served, user="kim")
+    await uploaded(served)
     for _ in range(PAGES_MOST + 2):
         await uploaded(served, user="lee")
-    for _ in range(2):
-        await uploaded(served, user="kim")
+    await uploaded(served)
     before = len(served.gemini.requests())
-    token = (await served.get("/v1beta/files?pageSize=1"))[1]["nextPageToken"]
-    _, page = await served.get(f"/v1beta/files?pageSize=1&pageToken={token}")
-    assert page == {"files": [], "nextPageToken": str(PAGES_MOST + 1)}
-    assert len(came(served, since=before)) == 1 + PAGES_MOST
+    _, page = await served.get("/v1beta/files?pageSize=1")
+    assert (len(page["files"]), page["nextPageToken"]) == (1, str(PAGES_MOST))
+    assert len(came(served, since=before)) == PAGES_MOST
+    _, page = await served.get(f"/v1beta/files?pageSize=1&pageToken={PAGES_MOST}")
+    assert (len(page["files"]), page.get("nextPageToken")) == (1, None)
+
+
+async def test_an_error_behind_a_page_is_met_where_that_page_is_asked_for(served: Stage) -> None:
+    for user in ("kim", "lee", "kim"):
+        await cached(served, user=user)
+    served.gemini.when("503", path="cachedContents")
+    for token, expected in (("", (200, 1, "1")), ("1", (503, 0, None))):
+        served.gemini.next(Behaviour())
+        status, page = await served.get(f"/v1beta/cachedContents?pageSize=1&pageToken={token}")
+        assert (status, len(page.get("cachedContents", ())), page.get("nextPageToken")) == expected
 
 
 USES = [

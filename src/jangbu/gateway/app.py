@@ -22,12 +22,13 @@ from jangbu.gateway.free import passed
 from jangbu.gateway.headers import require_sound
 from jangbu.gateway.later import started
 from jangbu.gateway.limits import AdmittedClient
+from jangbu.gateway.lists import listed
 from jangbu.gateway.live import LIVE, Live
 from jangbu.gateway.metered import metered
 from jangbu.gateway.paths import segments
 from jangbu.gateway.queries import query_of
 from jangbu.gateway.refusals import refusal
-from jangbu.gateway.resources import listed, shown
+from jangbu.gateway.resources import shown
 from jangbu.gateway.results import result
 from jangbu.gateway.routes import Action, Billing, Route, find
 from jangbu.gateway.uploads import begin_upload, continue_upload

@@ -26,7 +26,10 @@ __all__ = ["open_gateway"]
 async def open_gateway(settings: Settings, ledger: Metering) -> AsyncIterator[Gateway]:
     """Make the gateway over a ledger that its caller opens and closes. Leaving the context ends its calls in order."""
     async with Upstream(
-        settings.upstream_url, _keys(settings), idle_seconds=settings.upstream_idle_seconds_max
+        settings.upstream_url,
+        _keys(settings),
+        idle_seconds=settings.upstream_idle_seconds_max,
+        begin_seconds=settings.upstream_seconds_max,
     ) as upstream:
         aside = Aside()
         vertex = _vertex(settings, upstream)

@@ -19,12 +19,16 @@ from aiohappyeyeballs import start_connection
 from jangbu.gateway.http_answer import HttpAnswer, HttpFailure
 from jangbu.gateway.http_connection import READ_BYTES, HttpConnection
 
-__all__ = ["HttpAnswer", "HttpClient", "HttpFailure", "is_callable"]
+__all__ = ["HttpAnswer", "HttpClient", "HttpFailure", "is_callable", "keep_alive"]
 
 NEXT_ADDRESS_SECONDS = 0.25
 """After how long the next of a host's addresses is tried beside the one that does not answer (RFC 8305)."""
 _SWEEP_SECONDS = 1
 _CLOSE_SECONDS = 2
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 6, "TCP_USER_TIMEOUT": 120_000}
+"""After how many seconds, how often, and how many times in vain the other side is asked, and for how many milliseconds
+what was sent may go without its word. Not every system has all of these.
+"""
 _REPEATABLE = frozenset({"GET", "HEAD", "DELETE"})
 """They change nothing by being made twice, and have no body: not even an empty one is announced."""
 _METHOD = re.compile(r"[A-Z]+")
@@ -42,13 +46,16 @@ class HttpClient:
     """Makes requests, each over a connection of its own for as long as its answer comes. Belongs to one event loop.
 
     A connection may take ``connect_seconds`` to be made, and is kept for ``keep_seconds`` while it is free; while an
-    answer is waited for, nothing may come for ``idle_seconds``.
+    answer comes, nothing may come for ``idle_seconds``, and ``begin_seconds`` before its first byte.
     """
 
-    def __init__(self, *, connect_seconds: int, idle_seconds: int, keep_seconds: int) -> None:
+    def __init__(
+        self, *, connect_seconds: int, idle_seconds: int, keep_seconds: int, begin_seconds: int | None = None
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._connect_seconds = connect_seconds
         self._idle_seconds = idle_seconds
+        self._begin_seconds = max(idle_seconds, begin_seconds or 0)
         self._keep_seconds = keep_seconds
         self._open: dict[HttpConnection, _Origin] = {}
         self._free: dict[_Origin, list[HttpConnection]] = {}
@@ -138,6 +145,7 @@ class HttpClient:
         found = await self._loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
         connected = await start_connection(found, happy_eyeballs_delay=NEXT_ADDRESS_SECONDS, loop=self._loop)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        keep_alive(connected)
         _, connection = await self._loop.create_connection(
             lambda: HttpConnection(self._loop, self._incoming, self._released, self._lost),
             sock=connected,
@@ -168,11 +176,21 @@ class HttpClient:
         """End what is silent, and what was kept for long enough."""
         now = self._loop.time()
         for connection in list(self._open):
-            if connection.is_silent(now - self._idle_seconds):
+            if connection.is_silent(now - self._idle_seconds, unbegun_since=now - self._begin_seconds):
                 connection.abort("nothing came in time")
             elif connection.is_usable and connection.heard_at < now - self._keep_seconds:
                 connection.abort("it was kept for too long")
         self._sweeping = self._loop.call_later(_SWEEP_SECONDS, self._sweep) if self._open else None
+
+
+def keep_alive(connected: socket.socket) -> None:
+    """Ask now and then whether the other side is still there: an answer may be silent for minutes before it begins,
+    which what lies between takes for an end, and nobody else would notice that it is one.
+    """
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEP_ALIVE.items():
+        if hasattr(socket, name):
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def is_callable(url: str) -> bool:

@@ -106,9 +106,16 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._fail(why)
         self._transport.abort()
 
-    def is_silent(self, since: float) -> bool:
-        """Tell whether an answer is waited for of which nothing came for a while. One may wait for its reader."""
-        return self._answer is not None and not self._is_paused and self.heard_at < since
+    def is_silent(self, since: float, *, unbegun_since: float) -> bool:
+        """Tell whether an answer is waited for of which nothing came for a while. One may wait for its reader.
+
+        One that has not begun may be silent for longer, once all of its request is sent: it may come in one piece.
+        """
+        if self._answer is None or self._is_paused:
+            return False
+        is_written = self._writing is None or self._writing.done()
+        may_begin_late = not self._answer.status and is_written and not self._transport.get_write_buffer_size()
+        return self.heard_at < (unbegun_since if may_begin_late else since)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""

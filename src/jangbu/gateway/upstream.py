@@ -53,11 +53,14 @@ class Outgoing:
 class Upstream:
     """Calls the provider. Belongs to one event loop."""
 
-    def __init__(self, url: str, keys: UpstreamKeys, *, idle_seconds: int) -> None:
+    def __init__(self, url: str, keys: UpstreamKeys, *, idle_seconds: int, begin_seconds: int | None = None) -> None:
         self.origin = checked_origin(url, "upstream_url")
         self.keys = keys
         self._http = HttpClient(
-            connect_seconds=CONNECT_SECONDS, idle_seconds=idle_seconds, keep_seconds=KEEPALIVE_SECONDS
+            connect_seconds=CONNECT_SECONDS,
+            idle_seconds=idle_seconds,
+            keep_seconds=KEEPALIVE_SECONDS,
+            begin_seconds=begin_seconds,
         )
         # An upgrade would follow redirects unless something stops it.
         self._sockets = aiohttp.ClientSession(

@@ -98,6 +98,7 @@ class UpstreamAnswer:
         body = b"".join((*pieces, self.redaction.rest()))
         if self.status in REFUSING and (reason := key_refusal(body)) is not None:
             self.refuses_key()
+            telemetry.emit("upstream.failed", reason="key_refused")
             raise KeyRefused(reason, self.key_number)
         return body
 
