@@ -1,6 +1,7 @@
 """Accounts: opening them, granting to them, correcting them. Corrections are entries with a reason, never edits."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -31,6 +32,7 @@ from jangbu.storage.accounts import AccountRow
 from jangbu.storage.database import Connection, Database
 from jangbu.storage.entries import EntryRow, Posting
 from jangbu.storage.failures import translated
+from jangbu.storage.usage import UsageRecord
 
 _SWEEP_MAX = 200
 _PRIORITY_MAX = 2**31
@@ -182,16 +184,24 @@ class Accounts:
         """Give back all of what a call was charged and was not given back yet, once: its tokens, and the money where a
         money balance was debited for it. The record stays as it is. A ``key`` stands for that from then on.
         """
+        _require_reason(EntryKind.VOID, reason)
         record = await self._postings.record(user, self.id_of(user), call)
         if key is not None:
             # Claimed first and done then: to void a call again changes nothing, so a claim that was left is made good.
             content = digest("void", str(call), reason)
             await done_once(self._database, record.account_id, key, content, call, nothing_more)
-        posted = await self._correct(user, EntryKind.VOID, 0, call, reason, f"void:{call}", Asset.TOKENS)
-        if record.money_posting is not None and record.charge_nano:
-            await self._correct(
-                user, EntryKind.VOID, record.charge_nano, call, reason, f"void-money:{call}", Asset.MONEY
-            )
+        has_money = record.money_posting is not None and bool(record.charge_nano)
+        posted = None
+        try:
+            posted = await self._correct(user, EntryKind.VOID, 0, call, reason, f"void:{call}", Asset.TOKENS)
+        except InvalidInput:
+            # A call may cost money and no tokens, or have had all its tokens given back before.
+            if not has_money:
+                raise
+        if has_money:
+            money = await self._void_money(user, record, reason, is_told=posted is None)
+            posted = posted or replace(money, balance=await self.balance(user))
+        assert posted is not None, "what gives nothing back is refused"
         return posted
 
     async def expire_grants(self) -> int:
@@ -206,11 +216,21 @@ class Accounts:
             after = due[-1][0]
         return lost
 
+    async def _void_money(self, user: str, record: UsageRecord, reason: str, *, is_told: bool) -> Posted:
+        """Give back a call's money: where its tokens are given back with it, their line in the audit tells of both."""
+        given, kind = record.charge_nano or 0, EntryKind.VOID
+        content = digest(kind.value, int(Asset.MONEY), given, str(record.id), reason)
+        entry, key = new_id(self.clock), f"void-money:{record.id}"
+        posting = Posting(
+            record.account_id, Asset.MONEY, kind, given, entry, key, content,
+            reference=record.id, reason=reason, is_told=is_told,
+        )  # fmt: skip
+        return await self._postings.post(user, posting)
+
     async def _correct(
         self, user: str, kind: EntryKind, delta: int, call: UUID | None, reason: str, key: str, asset: Asset
     ) -> Posted:
-        if not is_reason(reason):
-            raise InvalidInput(f"{kind.value} needs a reason", hint=f"say why in 1 to {REASON_LENGTH_MAX} characters")
+        _require_reason(kind, reason)
         content = digest(kind.value, int(asset), delta, call and str(call), reason)
         account = self.id_of(user)
         posting = Posting(account, asset, kind, delta, new_id(self.clock), key, content, reference=call, reason=reason)
@@ -229,6 +249,11 @@ class Accounts:
         async with self._database.connection() as connection, connection.transaction():
             _, expired = await burn_within(connection, self.clock, account, asset, now)
             return expired
+
+
+def _require_reason(kind: EntryKind, reason: str) -> None:
+    if not is_reason(reason):
+        raise InvalidInput(f"{kind.value} needs a reason", hint=f"say why in 1 to {REASON_LENGTH_MAX} characters")
 
 
 def _require_grantable(amount: object, source: object, priority: object, expires_at: object) -> None:

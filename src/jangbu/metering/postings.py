@@ -106,8 +106,7 @@ class Postings:
                     f"{posting.delta:,} {what} cannot be given back: the call was charged {charged:,} "
                     f"and {returned:,} were given back already"
                 )
-            if not (posting.kind is EntryKind.VOID and posting.asset is Asset.MONEY):
-                # The money of a call that is voided goes the way of its tokens, whose line tells of both.
+            if posting.is_told:
                 await self._audit.note(connection, change_of(user, posting))
             return balance
 

@@ -12,7 +12,10 @@ from jangbu.storage.statements import statement
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """An entry to write that is no usage. ``id`` names its result: the grant, or the entry itself."""
+    """An entry to write that is no usage. ``id`` names its result: the grant, or the entry itself.
+
+    ``is_told`` says whether it has a line of its own in the audit.
+    """
 
     account: UUID
     asset: Asset
@@ -26,6 +29,7 @@ class Posting:
     source: str = "purchase"
     priority: int = 0
     expires_at: datetime | None = None
+    is_told: bool = True
 
 
 @dataclass(frozen=True, slots=True)
