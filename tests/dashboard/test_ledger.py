@@ -15,6 +15,7 @@ from jangbu.metering.meter import Metering
 from tests.dashboard.conftest import Opens
 from tests.dashboard.reading import ask, audited, csrf_of, downloaded, facts, rows, send
 from tests.dashboard.site import OWNER, USERS, VIEWER, Site
+from tests.metering.telling import use
 
 KIM = USERS[0]
 ENTRIES = (
@@ -235,6 +236,40 @@ async def test_a_call_is_voided_once_however_often_that_is_sent(opens_own: Opens
     assert await audited(own_site, "account.void") == [(OWNER, f"account:{user}")]
     await page.goto(f"{own_site.url}/dashboard{ledger_of(user, kind='void')}")
     assert (await rows(page, "entries"))[0][7] == f"void:{call}"
+
+
+async def test_how_much_is_left_to_give_back_is_told_in_the_language_of_the_page(
+    opens_own: Opens, own_site: Site
+) -> None:
+    page, _, total = await open_entry(opens_own, own_site, KIM, 3)
+    await page.goto(f"{page.url}&lang=ko")
+    await page.get_by_text("호출 일부 환불").click()
+    form = page.locator("form[action$='/refund']")
+
+    async def refused(amount: int) -> str:
+        refused = await send(page, form, amount=str(amount), reason="출력 오류", key=f"too-much-{amount}")
+        assert refused.status == 400
+        return await refused.text()
+
+    assert f"돌려줄 수 있는 것은 {total:,}토큰까지입니다." in await refused(total + 1)
+    assert (await send(page, form, amount=str(total), reason="출력 오류", key="all")).status == 303
+    assert "돌려줄 것이 남아 있지 않습니다." in await refused(1)
+    void = page.locator("form[action$='/void']")
+    assert "돌려줄 것이 남아 있지 않습니다." in await (await send(page, void, reason="한 번 더")).text()
+
+
+async def test_money_that_a_void_gave_back_is_on_the_page_of_its_call(
+    opens_own: Opens, own_site: Site, ledger: Metering
+) -> None:
+    await ledger.accounts.grant(KIM, 10**12, key="void money", asset=Asset.MONEY)
+    call = await use(ledger, 1_000, user=KIM)
+    await ledger.accounts.void(KIM, call, reason="never shown")
+
+    page = await opens_own(f"/call?user={KIM}&call={call}")
+
+    shown = [(cells[2], cells[3]) for cells in await rows(page, "ledger")]
+    assert [kind for kind, _ in shown] == ["usage", "usage", "void", "void"]
+    assert [change for _, change in shown[2:]] == [change.removeprefix("-") for _, change in shown[:2]]
 
 
 async def test_the_money_of_a_user_has_a_ledger_of_its_own(opens_own: Opens, ledger: Metering) -> None:

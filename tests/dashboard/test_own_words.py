@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 from playwright.async_api import expect
 
-from jangbu.domain.ledger import Asset
+from jangbu.domain.ledger import Asset, erased_name
 from jangbu.metering.erasing import erase
 from jangbu.metering.meter import Metering
 from jangbu.storage import usage
 from tests.dashboard.conftest import Opens
 from tests.dashboard.reading import rows
-from tests.dashboard.site import USERS
+from tests.dashboard.site import USERS, Site
 from tests.metering.telling import UNPRICED, answer, use
 
 KIM, LEE = USERS[:2]
@@ -48,7 +48,7 @@ async def test_of_an_expiry_its_kind_says_all(opens_own: Opens, ledger: Metering
     assert (cells[2], cells[REASON]) == ("만료", "")
 
 
-async def test_a_finding_that_ended_with_its_user_says_so(opens_own: Opens, ledger: Metering) -> None:
+async def test_a_finding_that_ended_with_its_user_says_so(opens_own: Opens, own_site: Site, ledger: Metering) -> None:
     await ledger.accounts.create("gone")
     await ledger.record("gone", "chat", answer(30, UNPRICED))
     await erase(ledger, "default", "gone")
@@ -56,3 +56,6 @@ async def test_a_finding_that_ended_with_its_user_says_so(opens_own: Opens, ledg
     page = await opens_own("/alerts?state=resolved", language="ko")
 
     await expect(page.get_by_text(f"해결 사유: {GONE}")).to_be_visible()
+    name = erased_name(ledger.accounts.id_of("gone"))
+    await page.goto(f"{own_site.url}/dashboard/user?user={name}")
+    await expect(page.get_by_text(f"“{name}”의 사용자 정보는 삭제되었습니다.")).to_be_visible()

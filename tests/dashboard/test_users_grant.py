@@ -277,3 +277,10 @@ async def test_how_far_a_file_came_that_breaks_off_is_said_in_korean(own_site: S
         await ask(own_site, "ALTER TABLE jangbu.grants DROP CONSTRAINT odd")
     assert (answer.status, "2줄 중 0줄을 지급했습니다." in answer.text) == (400, True)
     assert "lines are granted" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/users/grant", "/prices/change"])
+async def test_a_file_is_chosen_on_a_small_screen_without_moving_the_page_sideways(opens: Opens, path: str) -> None:
+    page = await opens(path, language="ko", width=320)
+    await expect(page.locator("input[type=file]")).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth") == 320

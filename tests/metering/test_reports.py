@@ -262,6 +262,20 @@ async def test_a_call_from_before_there_was_money_has_no_money_debit(shop: Shop,
     assert -entry.delta == after.charge_nano
 
 
+async def test_the_money_of_a_call_without_tokens_is_given_back_and_told(shop: Shop, reports: Reports) -> None:
+    await shop.accounts.grant(PARK, 10**12, key="money", asset=Asset.MONEY)
+    await shop.record([call := shop.image_row(PARK, 4)])
+    await shop.accounts.void(PARK, call.id, reason="the picture was empty")
+
+    explained = await reports.explain(call.id)
+
+    assert explained.returns == ()
+    assert [(each.delta, each.reason) for each in explained.money_returns] == [
+        (call.charge_nano, "the picture was empty")
+    ]
+    assert (await shop.accounts.balance(PARK, Asset.MONEY)).posted == 10**12
+
+
 async def test_a_total_that_is_not_its_sum_is_said_to_be_so(shop: Shop, reports: Reports) -> None:
     row = shop.row(LEE)
     await shop.record([row])

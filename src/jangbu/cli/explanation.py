@@ -73,4 +73,6 @@ def _debit(found: "Explanation") -> list[tuple[str, str]]:
         facts.append(("balance after", f"{found.entry.balance_after:,} tokens"))
     for entry in found.returns:
         facts.append((entry.kind.value, f"{entry.delta:+,} tokens: {entry.reason or ''}"))
+    for entry in found.money_returns:
+        facts.append((entry.kind.value, f"+{dollars(entry.delta)}: {entry.reason or ''}"))
     return [*facts, ("net", f"{found.net_tokens:,} tokens")]

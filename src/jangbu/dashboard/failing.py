@@ -68,7 +68,7 @@ def told(error: JangbuError | None) -> dict[str, Any]:
     telemetry.emit("gateway.refused", code=error.code)
     match error:
         case NoAccount() if is_erased(error.user):
-            error = Missing("erased", user=error.user[:_SHOWN])
+            error = Missing("erased", user=error.user)
         case NoAccount():
             error = Missing("account", user=error.user[:_SHOWN])
         case Overdrawn():

@@ -183,6 +183,7 @@ class Accounts:
         """Give back all of what a call was charged and was not given back yet, once: its tokens, and the money where a
         money balance was debited for it. The record stays as it is. A ``key`` stands for that from then on.
         """
+        _require_reason(EntryKind.VOID, reason)
         record = await self._postings.record(user, self.id_of(user), call)
         if key is not None:
             # Claimed first and done then: to void a call again changes nothing, so a claim that was left is made good.
@@ -216,8 +217,7 @@ class Accounts:
     async def _correct(
         self, user: str, kind: EntryKind, delta: int, call: UUID | None, reason: str, key: str, asset: Asset
     ) -> Posted:
-        if not is_reason(reason):
-            raise InvalidInput(f"{kind.value} needs a reason", hint=f"say why in 1 to {REASON_LENGTH_MAX} characters")
+        _require_reason(kind, reason)
         content = digest(kind.value, int(asset), delta, call and str(call), reason)
         account = self.id_of(user)
         posting = Posting(account, asset, kind, delta, new_id(self.clock), key, content, reference=call, reason=reason)
@@ -236,6 +236,11 @@ class Accounts:
         async with self._database.connection() as connection, connection.transaction():
             _, expired = await burn_within(connection, self.clock, account, asset, now)
             return expired
+
+
+def _require_reason(kind: EntryKind, reason: str) -> None:
+    if not is_reason(reason):
+        raise InvalidInput(f"{kind.value} needs a reason", hint=f"say why in 1 to {REASON_LENGTH_MAX} characters")
 
 
 def _require_grantable(amount: object, source: object, priority: object, expires_at: object) -> None:

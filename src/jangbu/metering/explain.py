@@ -26,7 +26,8 @@ class Explanation:
     ``evidence`` holds the provider's usage objects verbatim; ``sum_text`` writes out how the total comes about.
     ``entry`` is the debit that holds the call, alone or with others of its posting, and ``money_entry`` the same in
     money; None where nothing was debited. ``balance_after`` is the token balance after that debit. ``overrun`` is what
-    exceeded the hold. ``returns`` are later refunds and voids, and ``net_tokens`` is what remains charged after them.
+    exceeded the hold. ``returns`` are later refunds and voids, and ``net_tokens`` is what remains charged after them;
+    ``money_returns`` are those of money.
     """
 
     record: UsageRecord
@@ -39,6 +40,7 @@ class Explanation:
     money_entry: EntryRow | None
     balance_after: int | None
     returns: tuple[EntryRow, ...]
+    money_returns: tuple[EntryRow, ...]
     net_tokens: int
 
 
@@ -54,7 +56,7 @@ async def explain(
         )
     is_overrun = record.hold_amount is not None and record.total > record.hold_amount
     entry = await _entry(database, record, Asset.TOKENS, record.posting if record.total else None, is_overrun)
-    returns = await reports.returns(database, record.account_id, record.id)
+    returns = await reports.returns(database, record.account_id, record.id, Asset.TOKENS)
     return Explanation(
         record=record,
         evidence=json.loads(record.raw),
@@ -66,6 +68,7 @@ async def explain(
         money_entry=await _entry(database, record, Asset.MONEY, record.money_posting, is_overrun),
         balance_after=entry.balance_after if entry else None,
         returns=returns,
+        money_returns=await reports.returns(database, record.account_id, record.id, Asset.MONEY),
         net_tokens=record.total - sum(given.delta for given in returns),
     )
 

@@ -178,6 +178,7 @@ def explanation_facts(found: "Explanation") -> dict[str, Any]:
         "money_entry": _entry(found.money_entry),
         "balance_after": found.balance_after,
         "returns": [entry_facts(entry) for entry in found.returns],
+        "money_returns": [entry_facts(entry) for entry in found.money_returns],
         "net_tokens": found.net_tokens,
     }
 

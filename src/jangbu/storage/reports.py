@@ -117,9 +117,9 @@ async def findings_count(database: Database, project: str) -> dict[str, int]:
     return {row["kind"]: row["findings"] for row in await database.rows("report_findings_count", project)}
 
 
-async def returns(database: Database, account: UUID, call: UUID) -> tuple[EntryRow, ...]:
-    """Give the refunds and voids of a call, oldest first."""
-    return tuple(entry_of(row) for row in await database.rows("report_returns", account, call))
+async def returns(database: Database, account: UUID, call: UUID, asset: Asset) -> tuple[EntryRow, ...]:
+    """Give the refunds and voids of a call in an asset, oldest first."""
+    return tuple(entry_of(row) for row in await database.rows("report_returns", account, call, int(asset)))
 
 
 async def today(database: Database) -> date:

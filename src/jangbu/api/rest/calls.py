@@ -156,6 +156,7 @@ class Explained(Answer):
         money_entry=None,
         balance_after=999_550,
         returns=[],
+        money_returns=[],
         net_tokens=450,
     )
     account_id: UUID
@@ -195,6 +196,7 @@ class Explained(Answer):
     money_entry: EntryFacts | None
     balance_after: Number | None
     returns: list[EntryFacts]
+    money_returns: list[EntryFacts]
     net_tokens: Number
 
 

@@ -47,9 +47,10 @@ async def record_test(look: Look) -> str:
 
 
 def _entries(found: Explanation) -> Sequence[tuple[EntryRow, str]]:
-    """Give the entries of the call, each with what it is of."""
+    """Give the entries of the call, what was debited and then what was given back, each with what it is of."""
     debits = ((found.entry, "tokens"), (found.money_entry, "money"))
-    return [(entry, asset) for entry, asset in (*debits, *((each, "tokens") for each in found.returns)) if entry]
+    returns = [*((each, "tokens") for each in found.returns), *((each, "money") for each in found.money_returns)]
+    return [(entry, asset) for entry, asset in (*debits, *returns) if entry]
 
 
 def _lacks(found: Explanation) -> Sequence[Lack]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from jangbu.dashboard import files
 from jangbu.dashboard.choices import CUSTOM, window_asked, zones_of
@@ -13,7 +14,7 @@ from jangbu.dashboard.page import MONEY, READERS, WRITERS, Action, Page
 from jangbu.dashboard.pages.user import user_of
 from jangbu.domain.ledger import Asset, EntryKind
 from jangbu.domain.windows import Preset
-from jangbu.errors import NoAccount, NotFound
+from jangbu.errors import InvalidInput, NoAccount, NotFound
 from jangbu.metering import history
 from jangbu.metering.reports import Reports
 from jangbu.metering.snapshots import snapshot
@@ -68,15 +69,29 @@ async def refund(look: Look) -> str:
         whole(look, "amount", least=1),
         reason_of(look),
     )
-    await look.ledger.accounts.refund(user, call, amount, reason=reason, key=key_of(look))
+    try:
+        await look.ledger.accounts.refund(user, call, amount, reason=reason, key=key_of(look))
+    except InvalidInput:
+        raise await _too_much(look, user, call) from None
     return look.url("/ledger", user=user, notice="refunded")
 
 
 async def void(look: Look) -> str:
     """Give back all that a call was charged and was not given back yet, its tokens and its money."""
     user, call, reason = user_of(look), id_of(look.form.get("call")), reason_of(look)
-    await look.ledger.accounts.void(user, call, reason=reason, key=key_of(look))
+    try:
+        await look.ledger.accounts.void(user, call, reason=reason, key=key_of(look))
+    except InvalidInput:
+        raise await _too_much(look, user, call) from None
     return look.url("/ledger", user=user, notice="voided")
+
+
+async def _too_much(look: Look, user: str, call: UUID) -> Wrong:
+    """Say how much of a call is left to give back: all else that can be wrong with a form was looked at before."""
+    found = await Reports(look.ledger.database, look.settings.project).explain(call, user=user)
+    if found.net_tokens <= 0:
+        return Wrong("nothing_left")
+    return Wrong("too_much_back", left=look.formats.number(found.net_tokens))
 
 
 async def verify(look: Look) -> str:
