@@ -44,6 +44,17 @@ def test_the_answer_that_came_after_all_is_charged(jangbu: Jangbu, hold: str, an
     assert "everything adds up" in jangbu.ok("verify", "--full").out
 
 
+def test_an_answer_that_was_charged_before_ends_the_hold_and_says_so(
+    jangbu: Jangbu, hold: str, answer: Callable[..., str]
+) -> None:
+    first = jangbu.json("record", "kim", "--service", "s", "--response", answer(90, 200))["id"]
+    said = jangbu.ok("holds", "resolve", hold, "--charge-from", answer(90, 200)).out
+    assert f"hold {hold} is given back, and nothing is charged: its answer was recorded before, as call {first}" in said
+    assert "nothing changed" not in said, "the hold is gone"
+    balance = jangbu.json("balance", "kim")
+    assert (balance["used_tokens"], balance["held_tokens"]) == (290, 0)
+
+
 def test_an_empty_object_is_no_evidence_that_a_call_cost_nothing(jangbu: Jangbu, hold: str, tmp_path: Path) -> None:
     (tmp_path / "empty.json").write_text("{}")
     (tmp_path / "error.json").write_text('{"error": {"code": 503, "status": "UNAVAILABLE"}}')

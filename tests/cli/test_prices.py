@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Jangbu
+from tests.cli.conftest import Ended, Jangbu
 
 BOOK = {
     "entries": [{"models": ["gemini-99-dream"], "usd": {"input": "0.1", "output": "0.4"}, "source": "the price page"}]
@@ -156,3 +156,25 @@ def test_a_book_is_read_from_standard_input(jangbu: Jangbu) -> None:
     assert jangbu.json("prices", "versions")["versions"][0]["note"] == "imported from standard input"
     refused = jangbu("prices", "import", "-", "--yes", stdin=b"\xff\xfe{")
     assert (refused.code, "standard input: no UTF-8" in refused.error_line) == (2, True)
+
+
+def test_a_book_that_a_setting_names_is_grown_by_nothing_that_the_next_start_would_undo(
+    jangbu: Jangbu, tmp_path: Path
+) -> None:
+    (tmp_path / "set.json").write_text(json.dumps(BOOK))
+    (tmp_path / "more.json").write_text(json.dumps(BOOK).replace("0.1", "0.2"))
+
+    def with_book(*words: str) -> Ended:
+        return jangbu(*words, JANGBU_PRICE_BOOK="set.json")
+
+    refused = with_book("prices", "import", "more.json", "--yes")
+    assert refused.code == 2
+    assert "JANGBU_PRICE_BOOK" in refused.error_line
+    assert with_book("prices", "import", "set.json").code == 0, "that is in force already"
+    assert with_book("prices", "set", "gemini-99-dream", "input", "0.3", "--source", "contract").code == 0
+    assert with_book("prices", "markup", "20").code == 0
+    listed = json.loads(with_book("prices", "list", "--json").out)
+    assert [row["price_nano"] for row in listed["prices"] if row["meter"] == "input"] == [100_000_000, 300_000_000]
+    (tmp_path / "set.json").write_text((tmp_path / "more.json").read_text())
+    listed = json.loads(with_book("prices", "list", "--json").out)
+    assert [row["price_nano"] for row in listed["prices"] if row["meter"] == "input"] == [200_000_000, 300_000_000]

@@ -17,6 +17,9 @@ from jangbu.errors import InvalidInput
 from jangbu.metering.facts import receipt_facts
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
+    from jangbu.domain.flow import Receipt
     from jangbu.storage.holds import HoldRow
 
 __all__ = ["register"]
@@ -78,12 +81,20 @@ async def resolve(
     async with session.ledger() as metering:
         if usage is not None:
             receipt = await charge_hold(metering, session.settings().project, named, usage)
-            lines = [receipt_line(receipt), *receipt_notes(receipt, usage)]
+            lines = [_ending(named, receipt), *receipt_notes(receipt, usage)]
             session.show(receipt_facts(receipt, usage), lambda: "\n".join(lines))
             return
         released, _ = await release_hold(metering, named, reason or "")
     said = "released" if released else "was closed before, nothing changed"
     session.show({"id": named, "released": released}, lambda: f"hold {named} {said}")
+
+
+def _ending(hold: "UUID", receipt: "Receipt") -> str:
+    """Say what an answer came to. One that was recorded before, as another call's, ends the hold and is not charged."""
+    if receipt.id == hold or not receipt.replayed:
+        return receipt_line(receipt)
+    charged = f"its answer was recorded before, as call {receipt.id} with {receipt.charged_tokens:,} tokens"
+    return f"hold {hold} is given back, and nothing is charged: {charged}"
 
 
 def _checked(states: Sequence[str]) -> list[str]:

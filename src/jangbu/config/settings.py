@@ -54,7 +54,10 @@ class Settings(BaseSettings):
         " it holds for the ledger until it is set to off",
     )
     project: str = Field("default", min_length=1, max_length=100, description="The project whose users these are")
-    price_book: Path | None = Field(None, description="A price book to use instead of the shipped one")
+    price_book: Path | None = Field(
+        None,
+        description="A price book to use instead of the shipped one; each start puts it in force",
+    )
     signing_key: Path | None = Field(
         None, description="An Ed25519 key (PEM) to sign exports with; else one is made in the data directory"
     )

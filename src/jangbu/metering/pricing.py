@@ -13,7 +13,7 @@ from jangbu.clock import Clock
 from jangbu.domain.ledger import project_id
 from jangbu.domain.pricing import Cost, PriceBook, Terms
 from jangbu.domain.usage import Usage
-from jangbu.errors import IdempotencyConflict, NotFound
+from jangbu.errors import IdempotencyConflict, InvalidInput, NotFound
 from jangbu.metering.audit import Audit, Change
 from jangbu.metering.content import digest
 from jangbu.metering.editions import Edition, Priced, edition_facts, edition_text, priced_by, read_edition
@@ -46,6 +46,16 @@ class Changed:
     before: PriceBook
     after: PriceBook
     replayed: bool = False
+
+
+class BookIsSet(InvalidInput):
+    """A book would grow that a setting names: the next process that starts with it would put the named one back."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the setting price_book names the file whose prices hold, and would undo this at the next start",
+            hint="change that file and start again, or unset JANGBU_PRICE_BOOK; own prices and the mark-up stay",
+        )
 
 
 class Pricing:
@@ -90,6 +100,7 @@ class Pricing:
         await self.refresh()
         before = self.in_force
         base, terms = await asyncio.to_thread(make, before)
+        self._require_kept(before.base, base)
         return before, Edition(0, base, terms, await asyncio.to_thread(terms.book, base))
 
     async def change(self, make: Make, note: str, *, once: tuple[str, bytes] | None = None) -> Changed:
@@ -102,6 +113,7 @@ class Pricing:
             version = None if once is None else await self._done(connection, *once)
             if version is None:
                 changed = await self._change(connection, make, note)
+                self._require_kept(changed.before, changed.after)
                 if once is not None:
                     await self._claim(connection, *once, changed.version)
         # A task of its own sees what is committed: calls are not priced by a book that may still be undone.
@@ -123,6 +135,10 @@ class Pricing:
             change = Change("prices.change", "prices", former, {**edition_facts(version, base, terms), "note": note})
             await self._audit.note(connection, change)
         return Changed(version, is_new, before.base, base)
+
+    def _require_kept(self, before: PriceBook, after: PriceBook) -> None:
+        if self._book_file is not None and before.rows != after.rows:
+            raise BookIsSet
 
     async def _done(self, connection: Connection, key: str, content: bytes) -> int | None:
         """Give the version that a key stands for, or None. Raises IdempotencyConflict."""

@@ -19,6 +19,7 @@ from jangbu.domain.windows import Preset
 from jangbu.errors import NotFound
 from jangbu.metering.content import digest
 from jangbu.metering.price_trials import BookMoved, Compared, Line, Sums, Trial, as_tried, compared, tried
+from jangbu.metering.pricing import BookIsSet
 
 __all__ = ["PAGE"]
 
@@ -71,6 +72,8 @@ async def put(look: Look) -> str:
         await look.ledger.pricing.change(as_tried(draft.make, confirmation), draft.note, once=(key, content))
     except BookMoved as error:
         raise Wrong("book_moved", version=error.version) from error
+    except BookIsSet as error:
+        raise Wrong("book_set") from error
     except NotFound as error:
         raise Wrong("no_own_price") from error
     model = None if draft.row is None else draft.row.model
@@ -85,6 +88,8 @@ async def _tried(look: Look) -> Mapping[str, Any]:
     draft, window = await _draft(look), window_of(look)
     try:
         trial = await tried(look.ledger.pricing, draft.make, look.now)
+    except BookIsSet as error:
+        raise Wrong("book_set") from error
     except NotFound as error:
         raise Wrong("no_own_price") from error
     as_of = draft.as_of(window, look.now)
