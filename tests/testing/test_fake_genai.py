@@ -172,6 +172,15 @@ def test_interactions(client: genai.Client, fake_gemini: FakeGemini) -> None:
     assert all((line.reported or {})["total_tokens"] == created.usage.total_tokens for line in fake_gemini.answers())
 
 
+def test_the_tokens_of_an_image_in_an_interaction_are_told_apart(client: genai.Client) -> None:
+    interactions: Any = client.interactions
+    usage = interactions.create(model="gemini-2.5-flash-image", input="a cat").usage
+    told = {each.modality: each.tokens for each in usage.output_tokens_by_modality}
+    assert told["image"] == 1290
+    assert sum(told.values()) == usage.total_output_tokens
+    assert interactions.create(model=MODEL, input="hello").usage.output_tokens_by_modality is None
+
+
 def test_an_interaction_in_the_background_has_its_usage_later(client: genai.Client, fake_gemini: FakeGemini) -> None:
     interactions: Any = client.interactions
     started = interactions.create(model=MODEL, input="hello", background=True)

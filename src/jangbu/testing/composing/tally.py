@@ -67,18 +67,24 @@ def live_usage(tally: Tally, *, vertex: bool = False) -> dict[str, Any]:
 
 
 def interactions_usage(tally: Tally) -> dict[str, Any]:
-    """Word a tally as the Interactions API does: explicit zeros and lower-case modalities."""
+    """Word a tally as the Interactions API does: explicit zeros and lower-case modalities, of an output that is text
+    none (of 8 recorded ones with tokens by modality).
+    """
+    is_text = tally.candidates.keys() <= {"TEXT"}
     return {
         "total_tokens": tally.total,
         "total_input_tokens": tally.prompt.total(),
-        "input_tokens_by_modality": [
-            {"modality": modality.lower(), "tokens": tokens} for modality, tokens in sorted(tally.prompt.items())
-        ],
+        "input_tokens_by_modality": _by_modality(tally.prompt),
         "total_cached_tokens": tally.cached.total(),
         "total_output_tokens": tally.candidates.total(),
+        **({} if is_text else {"output_tokens_by_modality": _by_modality(tally.candidates)}),
         "total_tool_use_tokens": tally.tool,
         "total_thought_tokens": tally.thoughts,
     }
+
+
+def _by_modality(tokens: Tokens) -> list[dict[str, Any]]:
+    return [{"modality": modality.lower(), "tokens": number} for modality, number in sorted(tokens.items())]
 
 
 def openai_usage(tally: Tally) -> dict[str, Any]:
