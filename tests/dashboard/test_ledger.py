@@ -5,6 +5,7 @@ import io
 import json
 from datetime import date, datetime
 from urllib.parse import parse_qs, urlencode, urlsplit
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -256,6 +257,18 @@ async def test_how_much_is_left_to_give_back_is_told_in_the_language_of_the_page
     assert "돌려줄 것이 남아 있지 않습니다." in await refused(1)
     void = page.locator("form[action$='/void']")
     assert "돌려줄 것이 남아 있지 않습니다." in await (await send(page, void, reason="한 번 더")).text()
+
+
+async def test_who_voids_a_call_after_somebody_else_did_is_told_that_nothing_is_left(
+    opens_own: Opens, own_site: Site, ledger: Metering
+) -> None:
+    page, call, _ = await open_entry(opens_own, own_site, KIM, 4)
+    await ledger.accounts.void(KIM, UUID(call), reason="said at the desk beside")
+
+    refused = await send(page, page.locator("form[action$='/void']"), reason="said on the telephone")
+
+    assert refused.status == 400
+    assert "of what the call was charged nothing is left" in await refused.text()
 
 
 async def test_money_that_a_void_gave_back_is_on_the_page_of_its_call(

@@ -14,7 +14,7 @@ from jangbu.dashboard.page import MONEY, READERS, WRITERS, Action, Page
 from jangbu.dashboard.pages.user import user_of
 from jangbu.domain.ledger import Asset, EntryKind
 from jangbu.domain.windows import Preset
-from jangbu.errors import InvalidInput, NoAccount, NotFound
+from jangbu.errors import IdempotencyConflict, InvalidInput, NoAccount, NotFound
 from jangbu.metering import history
 from jangbu.metering.reports import Reports
 from jangbu.metering.snapshots import snapshot
@@ -83,6 +83,11 @@ async def void(look: Look) -> str:
         await look.ledger.accounts.void(user, call, reason=reason, key=key_of(look))
     except InvalidInput:
         raise await _too_much(look, user, call) from None
+    except IdempotencyConflict:
+        # Where somebody else did it first, for a reason of their own, no word of keys says what happened to the call.
+        if (left := await _too_much(look, user, call)).wrong == "nothing_left":
+            raise left from None
+        raise
     return look.url("/ledger", user=user, notice="voided")
 
 
