@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Jangbu
-from tests.cli.service import free_port
+from tests.cli.service import eventually, free_port
 
 
 def children(pid: int, named: str) -> list[int]:
@@ -58,6 +58,13 @@ def test_an_interrupt_ends_what_opens_the_ledger_too(jangbu: Jangbu) -> None:
         process.communicate()
         assert process.returncode == 130
         assert not Path(f"/proc/{opener}").exists()
+
+
+def test_what_opens_the_ledger_does_not_outlive_a_parent_that_is_killed(jangbu: Jangbu) -> None:
+    with opening(jangbu) as (process, opener):
+        process.kill()
+        process.wait()
+        eventually(lambda: not Path(f"/proc/{opener}").exists())
 
 
 @pytest.mark.parametrize("as_json", [True, False])

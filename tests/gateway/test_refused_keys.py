@@ -13,6 +13,14 @@ from tests.gateway.stage import FLASH, UPSTREAM_KEY, asked, inline, stage
 
 CALL = f"/v1beta/models/{FLASH}:generateContent"
 EMBED = "/v1beta/models/gemini-embedding-001:embedContent"
+LEAKED = "Your API key was reported as leaked. Please use another API key."
+
+
+def of_service(service: str) -> object:
+    reason = {"reason": "SERVICE_DISABLED", "domain": "googleapis.com", "metadata": {"service": service}}
+    return {"details": [reason]}
+
+
 CALLS = [
     pytest.param(CALL, asked(), id="a call"),
     pytest.param(f"/v1beta/models/{FLASH}:streamGenerateContent?alt=sse", asked(), id="a stream"),
@@ -67,6 +75,13 @@ async def test_calls_go_on_with_the_keys_that_are_well(database_url: str, gemini
         ({"details": [{"reason": "API_KEY_INVALID", "domain": "kim.example"}]}, None),
         ({"details": [{"reason": ["API_KEY_INVALID"], "domain": "googleapis.com"}]}, None),
         ({"details": [{"reason": "FIELD_VIOLATION", "domain": "googleapis.com"}]}, None),
+        (of_service("generativelanguage.googleapis.com"), "SERVICE_DISABLED"),
+        (of_service("firebaseml.googleapis.com"), None),
+        ({"details": [{"reason": "API_KEY_SERVICE_BLOCKED", "domain": "googleapis.com"}]}, None),
+        ({"status": "PERMISSION_DENIED", "message": LEAKED}, "API_KEY_LEAKED"),
+        ({"status": "PERMISSION_DENIED", "message": f"{LEAKED} "}, None),
+        ({"status": "INVALID_ARGUMENT", "message": LEAKED}, None),
+        ({"status": "PERMISSION_DENIED", "message": LEAKED, "details": [{"reason": "ELSE"}]}, None),
         ({"message": 'Invalid value: {"reason": "API_KEY_INVALID", "domain": "googleapis.com"}'}, None),
         ("API_KEY_INVALID", None),
     ],

@@ -292,6 +292,7 @@ def test_what_no_json_holds_is_sent_as_what_it_means() -> None:
             ]
         },
         {"predictions": [{"mimeType": "image/png", "bytesBase64Encoded": "iVBORw0K" * 9_000}] * 2},
+        {"predictions": [{"bytesBase64Encoded": "iVBORw0K" * 9_000}] * 2},
         {"created": 1, "data": [{"b64_json": "iVBORw0K" * 9_000}], "usage": {"total_tokens": 5, "input_tokens": 5}},
         {"generatedImages": [{"image": {"imageBytes": "iVBORw0K" * 9_000, "mimeType": "image/png"}}]},
     ],

@@ -165,7 +165,7 @@ class Settings(BaseSettings):
         5_000_000, ge=0, description="The most tokens in caches that a user may have Google keep before another is made"
     )
     cache_seconds_max: int = Field(86_400, ge=60, description="How long a cache may be asked to live")
-    upstream_seconds_max: int = Field(600, ge=1, description="How long an answer may take in all")
+    upstream_seconds_max: int = Field(600, ge=1, description="How long an answer may take to begin, and from then on")
     upstream_idle_seconds_max: int = Field(120, ge=1, description="How long an answer that has begun may be silent")
     drain_seconds_max: int = Field(120, ge=0, description="How long an answer is read on when its client has left")
     drains_max: int = Field(

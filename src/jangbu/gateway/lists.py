@@ -5,6 +5,7 @@ that is broken (``IndexError`` in google-genai, an ``undefined`` among the membe
 """
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +15,19 @@ from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.owning import kind_of, short_name
 from jangbu.gateway.resources import LIST_BYTES_MAX
 from jangbu.gateway.results import json_or_nothing
-from jangbu.gateway.upstream import REDIRECT, UpstreamAnswer
+from jangbu.gateway.upstream import REDIRECT, UpstreamAnswer, UpstreamFailure
+from jangbu.metering.resources import ResourceKind
 
 __all__ = ["PAGES_MOST", "listed"]
 
 PAGES_MOST = 50
 """How many pages are looked through for one that a client asks for, so that nobody has the app's quota used up."""
-PAGE_SIZE_MOST = 100
-"""The largest page of files that Google gives (ai.google.dev/api/files); where less is the most, it gives less."""
+SECONDS_MOST = 20
+"""For how long pages are looked through: what leads on from the last one is given then."""
+PAGE_SIZES = {ResourceKind.FILE: 100, ResourceKind.CACHE: 100}
+"""How large a page is asked for where a client does not say: the most for files (ai.google.dev/api/files). Each page of
+a list is to be asked for as the first one was, and one of batches may bring all their results.
+"""
 _NEXT = "nextPageToken"
 
 
@@ -44,12 +50,19 @@ class _Page:
 async def listed(exchange: Exchange) -> None:
     """List what the payer owns. A page may be short, for what is not theirs is left out."""
     await exchange.body()
-    page = await _page(exchange, exchange.target)
+    until = time.monotonic() + SECONDS_MOST
+    page = await _page(exchange, _target(exchange))
     token = await _leading_on(exchange, page)
     for _ in range(PAGES_MOST - 1):
-        if not token:
+        if not token or time.monotonic() > until:
             break
-        following = await _page(exchange, _target(exchange, token))
+        try:
+            following = await _page(exchange, _target(exchange, token))
+        except UpstreamFailure:
+            if not page.names:
+                raise
+            # What is there already is shown; whoever goes on from it asks once more.
+            break
         if following.names or following.is_error:
             if page.names:
                 break
@@ -98,12 +111,16 @@ async def _leading_on(exchange: Exchange, page: _Page) -> str:
     return "" if {each.name for each in owned} <= set(page.names) else page.next
 
 
-def _target(exchange: Exchange, token: str) -> str:
-    """Give where a page is. It may be as large as any where the client does not say otherwise."""
-    asked = [each for each in exchange.query.split("&") if each and not each.startswith("pageToken=")]
-    if not any(each.startswith("pageSize=") for each in asked):
-        asked.append(f"pageSize={PAGE_SIZE_MOST}")
-    return f"{exchange.route.target}?{'&'.join(asked)}&pageToken={quote(token, safe='')}"
+def _target(exchange: Exchange, token: str | None = None) -> str:
+    """Give where a page is: the one that the client asks for, or the one to which a token leads on."""
+    asked = [each for each in exchange.query.split("&") if each]
+    size = PAGE_SIZES.get(kind_of(exchange.route.verb))
+    if size is not None and not any(each.startswith("pageSize=") for each in asked):
+        asked.append(f"pageSize={size}")
+    if token is not None:
+        asked = [each for each in asked if not each.startswith("pageToken=")]
+        asked.append(f"pageToken={quote(token, safe='')}")
+    return f"{exchange.route.target}?{'&'.join(asked)}" if asked else exchange.route.target
 
 
 def _written(page: _Page, token: str) -> bytes:

@@ -19,7 +19,7 @@ from jangbu import telemetry
 from jangbu.errors import InvalidSettings, NotConfigured
 from jangbu.gateway.http_client import HttpClient, HttpFailure, is_callable
 from jangbu.gateway.upstream_answer import REDIRECT, UpstreamAnswer, UpstreamFailure
-from jangbu.gateway.upstream_keys import UpstreamKey, UpstreamKeys
+from jangbu.gateway.upstream_keys import REST_SECONDS_MAX, UpstreamKey, UpstreamKeys
 
 __all__ = ["REDIRECT", "Headers", "Outgoing", "Upstream", "UpstreamAnswer", "UpstreamFailure", "checked_origin"]
 
@@ -113,7 +113,7 @@ class Upstream:
         for key in keys:
             answer = await self._attempt(outgoing, _opened_by(key))
             answer.key_mark, answer.key_number = key.mark, self.keys.number(key)
-            answer.refuses_key = partial(self.keys.rest, key, None)
+            answer.refuses_key = partial(self.keys.rest, key, REST_SECONDS_MAX)
             if answer.status == TOO_MANY_REQUESTS:
                 self.keys.rest(key, _seconds(answer.header("retry-after")))
             if answer.status != TOO_MANY_REQUESTS or key is keys[-1]:

@@ -24,6 +24,7 @@ _MARK_DIGITS = 16
 REST_SECONDS = 20
 """How long a key rests after a 429 that names no time."""
 REST_SECONDS_MAX = 300
+"""How long a key rests at most, and as long one that Google refuses: only the operator can mend that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,8 @@ class Pricing:
         self._book_file = book_file
         self._editions: dict[int, Edition] = {}
         self._in_force: Edition | None = None
+        self._changing = asyncio.Lock()
+        """Whoever waits for another change of this process keeps no connection meanwhile."""
 
     @property
     def in_force(self) -> Edition:
@@ -109,7 +111,7 @@ class Pricing:
         ``once`` is a key of the caller's and the digest of what it stands for: it is done once. Raises
         IdempotencyConflict.
         """
-        async with prices.writing(self._database, self._project) as connection:
+        async with self._changing, prices.writing(self._database, self._project) as connection:
             version = None if once is None else await self._done(connection, *once)
             if version is None:
                 changed = await self._change(connection, make, note)

@@ -37,7 +37,7 @@ _AGAIN = frozenset({429, 502, 503, 504})
 _KEY = re.compile(r"[\x21-\x7e]{1,190}")
 _MEDIA = frozenset({"data", "bytesBase64Encoded", "b64_json", "imageBytes", "videoBytes"})
 """The names under which answers hold media as texts in base64."""
-_MEDIA_LENGTH_LEAST = 1_000
+_MEDIA_LENGTH_LEAST, _MEDIA_LENGTH_KEPT = 1_000, 4
 _WAIT_FIRST_SECONDS = 0.1
 _WAIT_MOST_SECONDS = 5.0
 
@@ -192,12 +192,17 @@ def sendable(response: object) -> tuple[Any, str | None]:
 
 
 def _plain(value: Any) -> Any:
-    """Give a value as JSON has it: strings of whole characters, finite numbers, and no bytes."""
+    """Give a value as JSON has it: strings of whole characters, finite numbers, and no bytes. Of what is an image no
+    more is left than that there is one: it is paid for by the piece.
+    """
     if isinstance(value, Enum):
         # A library's own text of one begins with the name of its class, by which nobody knows a modality.
         value = value.value
     if isinstance(value, Mapping):
-        return {_plain(str(name)): "" if _is_media(name, inner) else _plain(inner) for name, inner in value.items()}
+        return {
+            _plain(str(name)): inner[:_MEDIA_LENGTH_KEPT] if _is_media(name, inner) else _plain(inner)
+            for name, inner in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
     if isinstance(value, bytes | bytearray | memoryview):

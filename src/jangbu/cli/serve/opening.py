@@ -6,6 +6,7 @@ wrong is told once. It is a process of its own because a process that only watch
 
 import json
 import pickle
+import signal
 import sys
 from typing import Any
 
@@ -16,21 +17,24 @@ from jangbu.cli.serve.loop import run
 from jangbu.cli.session import Session
 from jangbu.errors import JangbuError
 from jangbu.gateway.assembly import open_gateway
+from jangbu.storage.embedded.cluster import die_with_parent
 from jangbu.wiring import open_metering
 
 __all__ = ["main"]
 
 
 def main() -> int:
-    """Open what the workers will open; write to standard output what the parent is to raise, if anything."""
+    """Open what the workers will open; write to standard output what the parent is to raise, if anything. It ends with
+    its parent, which may be started again at once.
+    """
     task = json.loads(sys.stdin.buffer.readline())
+    if (ask := die_with_parent(signal.SIGTERM, task["parent"])) is not None:
+        ask()
     try:
         run(_open(task))
     except JangbuError as error:
         sys.stdout.buffer.write(pickle.dumps(error))
         return ExitCode.FAILURE
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
     return ExitCode.OK
 
 

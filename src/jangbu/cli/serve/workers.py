@@ -24,6 +24,7 @@ from typing import Any
 from prometheus_client.multiprocess import mark_process_dead
 
 from jangbu import telemetry
+from jangbu.cli.exits import ExitCode
 from jangbu.cli.serve.certificate import Certificate
 from jangbu.cli.serve.lines import logging_as_set
 from jangbu.cli.serve.stopping import Stopping
@@ -65,6 +66,7 @@ class Task:
             if self.certificate is None
             else [str(self.certificate.chain), str(self.certificate.key)],
             "url": self.url,
+            "parent": os.getpid(),
             "listeners": [listener.fileno() for listener in listeners],
         }
         return json.dumps(told).encode() + b"\n"
@@ -82,29 +84,30 @@ async def serve_with_workers(
 
     Raises what the ledger and the settings raise, before a worker is started.
     """
-    with logging_as_set(settings), tempfile.TemporaryDirectory(prefix="jangbu-metrics-") as directory:
+    with logging_as_set(settings):
         async with database_address(settings):
             task = Task(session, settings.log_format, certificate, url)
             await _open_once(task)
-            crew = _Crew(settings, task, listeners, Path(directory))
-            await crew.serve(ready)
+            with tempfile.TemporaryDirectory(prefix="jangbu-metrics-") as directory:
+                await _Crew(settings, task, listeners, Path(directory)).serve(ready)
 
 
 async def _open_once(task: Task) -> None:
-    """Have opened what the workers will open. Raises what is wrong with that."""
+    """Have opened what the workers will open, in a process group of its own. Raises what is wrong with that."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "jangbu.cli.serve.opening",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        process_group=0,
     )
     try:
         told, _ = await process.communicate(task.line())
     finally:
         _send(process, signal.SIGTERM)
         await process.wait()
-    if told:
+    if process.returncode == ExitCode.FAILURE and told:
         raise pickle.loads(told)  # noqa: S301 - our own process wrote it
     if process.returncode != 0:
         raise JangbuError("the ledger cannot be opened", hint="see what was written to standard error")

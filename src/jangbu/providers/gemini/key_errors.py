@@ -11,6 +11,8 @@ from jangbu.providers.gemini.fields import listed
 __all__ = ["key_refusal"]
 
 _DOMAIN = "googleapis.com"
+_SERVICES = (None, "generativelanguage.googleapis.com", "aiplatform.googleapis.com")
+"""Of which service a reason may speak: another one is asked for by what a request names, such as a tool of its own."""
 _REASONS = frozenset(
     {
         "API_KEY_ANDROID_APP_BLOCKED",
@@ -18,13 +20,19 @@ _REASONS = frozenset(
         "API_KEY_INVALID",
         "API_KEY_IOS_APP_BLOCKED",
         "API_KEY_IP_ADDRESS_BLOCKED",
-        "API_KEY_SERVICE_BLOCKED",
         "BILLING_DISABLED",
         "CONSUMER_INVALID",
         "CONSUMER_SUSPENDED",
         "SERVICE_DISABLED",
     }
 )
+
+
+_SAID = {
+    "Your API key was reported as leaked. Please use another API key.": "API_KEY_LEAKED",
+    "Your project has been denied access. Please contact support.": "PROJECT_DENIED",
+}
+"""What Google says without a reason beside it. No request makes it say just that."""
 
 
 def key_refusal(body: bytes) -> str | None:
@@ -41,7 +49,17 @@ def key_refusal(body: bytes) -> str | None:
 
 def _reasons(answer: Any) -> list[str]:
     error = answer.get("error") if isinstance(answer, dict) else None
-    details = listed(error.get("details")) if isinstance(error, dict) else []
-    told = [each for each in details if isinstance(each, dict) and each.get("domain") == _DOMAIN]
-    reasons = [each.get("reason") for each in told]
+    if not isinstance(error, dict):
+        return []
+    details = [each for each in listed(error.get("details")) if isinstance(each, dict)]
+    if not details and error.get("status") == "PERMISSION_DENIED":
+        said = _SAID.get(str(error.get("message")))
+        return [] if said is None else [said]
+    reasons = [each.get("reason") for each in details if each.get("domain") == _DOMAIN and _is_asked(each)]
     return [reason for reason in reasons if isinstance(reason, str) and reason in _REASONS]
+
+
+def _is_asked(detail: dict[str, Any]) -> bool:
+    """Tell whether a reason speaks of the service that was called."""
+    metadata = detail.get("metadata")
+    return not isinstance(metadata, dict) or metadata.get("service") in _SERVICES

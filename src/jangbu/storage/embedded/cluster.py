@@ -178,15 +178,15 @@ def reachable(directory: Path, owner: Owner) -> Iterator[Handle]:
         os.close(descriptor)
 
 
-def die_with_parent(signal_number: int) -> Callable[[], None] | None:
+def die_with_parent(signal_number: int, parent: int | None = None) -> Callable[[], None] | None:
     """Give what a child runs before its program: the kernel shall send it this signal when its parent dies.
 
-    Linux only; elsewhere the next user ends what was left over.
+    A child that asks for it itself names its parent. Linux only; elsewhere the next user ends what was left over.
     """
     if sys.platform != "linux":
         return None
     library = ctypes.CDLL(None)
-    parent = os.getpid()
+    parent = os.getpid() if parent is None else parent
 
     def ask() -> None:
         library.prctl(_PARENT_DEATH_SIGNAL, signal_number)
