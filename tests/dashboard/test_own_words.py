@@ -50,7 +50,10 @@ async def test_of_an_expiry_its_kind_says_all(opens_own: Opens, ledger: Metering
 
 async def test_a_finding_that_ended_with_its_user_says_so(opens_own: Opens, own_site: Site, ledger: Metering) -> None:
     await ledger.accounts.create("gone")
-    await ledger.record("gone", "chat", answer(30, UNPRICED))
+    call = (await ledger.record("gone", "chat", answer(30))).id
+    late = "INSERT INTO jangbu.findings (account_id, usage_id, kind, detail) VALUES ($1, $2, 'late', '')"
+    async with ledger.database.connection() as connection:
+        await connection.execute(late, ledger.accounts.id_of("gone"), call)
     await erase(ledger, "default", "gone")
 
     page = await opens_own("/alerts?state=resolved", language="ko")
