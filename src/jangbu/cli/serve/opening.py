@@ -14,7 +14,7 @@ from jangbu.cli.exits import ExitCode
 from jangbu.cli.serve.first_owner import offer_first_owner
 from jangbu.cli.serve.lines import logging_as_set
 from jangbu.cli.serve.loop import run
-from jangbu.cli.session import Session
+from jangbu.cli.serve.workers import settings_of
 from jangbu.errors import JangbuError
 from jangbu.gateway.assembly import open_gateway
 from jangbu.storage.embedded.cluster import die_with_parent
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 async def _open(task: dict[str, Any]) -> None:
-    settings = Session(**task["session"]).settings().model_copy(update={"log_format": task["log_format"]})
+    settings = settings_of(task)
     with logging_as_set(settings):
         async with open_metering(settings, writes=True) as metering, open_gateway(settings, metering):
             await offer_first_owner(settings, metering, task["url"])

@@ -13,8 +13,7 @@ from jangbu.cli.serve.certificate import Certificate
 from jangbu.cli.serve.loop import run
 from jangbu.cli.serve.process import serve_on
 from jangbu.cli.serve.stopping import Stopping
-from jangbu.cli.serve.workers import READY
-from jangbu.cli.session import Session
+from jangbu.cli.serve.workers import READY, settings_of
 from jangbu.errors import JangbuError
 
 __all__ = ["main"]
@@ -26,8 +25,7 @@ def main() -> int:
     listeners = [socket.socket(fileno=number) for number in task["listeners"]]
     certificate = None if task["certificate"] is None else Certificate(*(Path(file) for file in task["certificate"]))
     try:
-        settings = Session(**task["session"]).settings().model_copy(update={"log_format": task["log_format"]})
-        run(serve_on(settings, listeners, certificate, _ready))
+        run(serve_on(settings_of(task), listeners, certificate, _ready))
     except JangbuError as error:
         tell_error(error.code, error.message, error.hint, as_json=False)
         return exit_code(error)

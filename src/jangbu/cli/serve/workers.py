@@ -15,7 +15,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ from jangbu.config import Settings
 from jangbu.errors import JangbuError
 from jangbu.locations import database_address
 
-__all__ = ["METRICS_DIRECTORY", "READY", "serve_with_workers"]
+__all__ = ["METRICS_DIRECTORY", "READY", "serve_with_workers", "settings_of"]
 
 METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 READY = b"ready\n"
@@ -72,6 +72,11 @@ class Task:
         return json.dumps(told).encode() + b"\n"
 
 
+def settings_of(told: Mapping[str, Any]) -> Settings:
+    """Load the settings that the parent has, from a task that was read."""
+    return Session(**told["session"]).settings().model_copy(update={"log_format": told["log_format"]})
+
+
 async def serve_with_workers(
     settings: Settings,
     session: Session,
@@ -93,15 +98,8 @@ async def serve_with_workers(
 
 
 async def _open_once(task: Task) -> None:
-    """Have opened what the workers will open, in a process group of its own. Raises what is wrong with that."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "jangbu.cli.serve.opening",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        process_group=0,
-    )
+    """Have opened what the workers will open. Raises what is wrong with that."""
+    process = await _program("jangbu.cli.serve.opening")
     try:
         told, _ = await process.communicate(task.line())
     finally:
@@ -176,16 +174,11 @@ class _Crew:
 
     @asynccontextmanager
     async def _started(self, number: int) -> AsyncIterator[asyncio.subprocess.Process]:
-        """Start a worker in a process group of its own: a Ctrl-C at the terminal asks the parent alone."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
+        """Start a worker, and tell it what to do."""
+        process = await _program(
             "jangbu.cli.serve.worker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
             pass_fds=[listener.fileno() for listener in self._listeners],
             env={**os.environ, METRICS_DIRECTORY: str(self._metrics)},
-            process_group=0,
         )
         self._processes.add(process)
         try:
@@ -222,6 +215,14 @@ class _Crew:
     def _kill(self) -> None:
         for process in self._processes:
             _send(process, signal.SIGKILL)
+
+
+async def _program(module: str, **more: Any) -> asyncio.subprocess.Process:
+    """Start a program of ours in a process group of its own: a Ctrl-C at the terminal asks the parent alone."""
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, stdin=pipe, stdout=pipe, process_group=0, **more
+    )
 
 
 def _send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
