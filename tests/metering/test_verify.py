@@ -147,18 +147,23 @@ async def test_a_record_that_is_gone_is_found_wherever_it_was_summed(shop: Shop)
     }
 
 
-async def test_prices_that_were_filled_in_later_are_no_mismatch(shop: Shop) -> None:
+async def test_prices_that_were_filled_in_later_are_no_mismatch_and_only_who_had_money_by_then_pays(shop: Shop) -> None:
     calls = [shop.row(user, model="gemini-99") for user in (KIM, LEE)]
     await shop.record(calls)
     await shop.accounts.grant(LEE, 10**9, key="late money", asset=Asset.MONEY)
-    filled = [(call.account_id, call.id, 700, 100, 900, 1) for call in calls]
-    assert await usage.write_prices(shop.database, filled, PROJECT, 0) == 2
+    calls.append(shop.row(LEE, model="gemini-99"))
+    await shop.record(calls[2:])
+    filled = [(call.account_id, call.id, 700, 100, 900 + n, 1) for n, call in enumerate(calls)]
+    assert await usage.write_prices(shop.database, filled, PROJECT, 0) == 3
 
     report = await Verification(shop.database, PROJECT).run(restate=restate)
 
     assert report.mismatches == ()
-    spent = await shop.rows("SELECT delta FROM jangbu.entries WHERE asset = 2 AND reason IS NOT NULL AND delta < 0")
-    assert spent == [(-900,), (-900,)]
+    spent = await shop.rows(
+        "SELECT a.user_id, e.delta FROM jangbu.entries AS e JOIN jangbu.accounts AS a USING (account_id)"
+        " WHERE e.asset = 2 AND e.reason IS NOT NULL AND e.delta < 0 ORDER BY a.user_id"
+    )
+    assert spent == [(KIM, -900), (LEE, -902)], "nothing is taken of money for what was recorded before there was any"
 
 
 async def test_money_is_verified_to_the_nano_also_where_it_was_filled_in_later(shop: Shop) -> None:

@@ -1,7 +1,9 @@
 -- Fills in what calls cost that had no price when they were recorded, with all that follows from it: rollups, the money
 -- debit of accounts that have a money balance, and the finding. A call that has its price already is left alone, and one
 -- that was voided is not debited: all that it was charged was given back, and nobody voids it again. A void that comes
--- meanwhile is seen because the balances were locked by a statement before.
+-- meanwhile is seen because the balances were locked by a statement before. Nor is one that was recorded before the
+-- balance of money was opened, as it would not have been with its price: both moments are those of entries, by the
+-- database's clock, whenever the call says that it was.
 WITH item AS (
     SELECT *
     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::integer[]) AS t (
@@ -21,17 +23,32 @@ voided AS (
     JOIN jangbu.entries AS e ON e.account_id = i.account_id AND e.reference = i.id
     WHERE e.asset = 1 AND e.kind = 'void'
 ),
+opened AS (
+    SELECT e.account_id, e.created_at AS at
+    FROM locked AS l
+    JOIN jangbu.entries AS e ON e.account_id = l.account_id AND e.asset = 2 AND e.seq = 1
+    WHERE l.asset = 2
+),
+unpaid AS (
+    SELECT i.account_id, i.id
+    FROM item AS i
+    JOIN opened AS o ON o.account_id = i.account_id
+    JOIN jangbu.usage AS u ON u.account_id = i.account_id AND u.id = i.id
+    JOIN jangbu.entries AS e ON e.account_id = u.account_id AND e.asset = 1 AND e.seq = u.posting + 1
+    WHERE e.created_at < o.at
+),
 priced AS (
     UPDATE jangbu.usage AS u
     SET cost_nano = i.cost_nano,
         input_cost_nano = i.input_cost_nano,
         charge_nano = i.charge_nano,
         price_version = i.price_version,
-        money_posting = CASE WHEN i.charge_nano > 0 AND v.id IS NULL THEN m.version END
+        money_posting = CASE WHEN i.charge_nano > 0 AND v.id IS NULL AND n.id IS NULL THEN m.version END
     FROM item AS i
     JOIN locked AS l ON l.account_id = i.account_id AND l.asset = 1
     LEFT JOIN locked AS m ON m.account_id = i.account_id AND m.asset = 2
     LEFT JOIN voided AS v ON v.account_id = i.account_id AND v.id = i.id
+    LEFT JOIN unpaid AS n ON n.account_id = i.account_id AND n.id = i.id
     WHERE u.account_id = i.account_id AND u.id = i.id AND u.cost_nano IS NULL
     RETURNING
         u.account_id, u.id, u.service_id, u.model_id,
