@@ -227,6 +227,19 @@ async def test_every_call_finds_its_debit_and_a_call_without_tokens_has_none(sho
             assert explained.entry.posting == explained.record.posting
 
 
+async def test_a_call_is_found_by_its_id_alone_whatever_became_of_its_figures(shop: Shop) -> None:
+    calls = await shop.rows("SELECT u.id, u.account_id FROM jangbu.usage AS u")
+    assert len(calls) > 10
+    stranger = uuid4()
+    for gone in ((), ("usage_recent",), ("usage_quarters",)):
+        for table in gone:
+            await shop.execute(f"DELETE FROM jangbu.{table}")
+        found = [await usage.find_account(shop.database, PROJECT, call) for call, _ in calls]
+        assert found == [account for _, account in calls]
+        assert await usage.find_account(shop.database, "another", calls[0][0]) is None
+        assert await usage.find_account(shop.database, PROJECT, stranger) is None
+
+
 async def test_every_call_finds_its_own_money_debit(shop: Shop, reports: Reports) -> None:
     """Calls without tokens leave the token balance's version as it is, and each has a money debit of its own."""
     await shop.accounts.grant(PARK, 10**12, key="money", asset=Asset.MONEY)
