@@ -175,7 +175,7 @@ def test_what_is_no_client_cannot_be_wrapped(meter: Meter) -> None:
 
         aio = None
 
-    with pytest.raises(InvalidInput, match="no google-genai client"):
+    with pytest.raises(InvalidInput, match="this is str, and no google-genai client"):
         meter.wrap("a client")
     with pytest.raises(InvalidInput, match="too old"):
         meter.wrap(Ancient())
