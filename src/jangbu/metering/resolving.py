@@ -74,7 +74,7 @@ async def charge_hold(ledger: Metering, project: str, hold: UUID, usage: Usage, 
         await _tell(ledger, account, receipt)
         return receipt
     account = ledger.accounts.id_of(call.user)
-    await _require_own(ledger, account, hold, usage)
+    await _require_own(ledger, project, account, hold, usage)
     await done_once(ledger.database, account, key, content, hold, nothing_more)
     await ledger.holds.require_ended(hold)
     settled = await ledger.execute(Settle(call, usage))
@@ -84,19 +84,22 @@ async def charge_hold(ledger: Metering, project: str, hold: UUID, usage: Usage, 
     return settled
 
 
-async def _require_own(ledger: Metering, account: UUID, hold: UUID, usage: Usage) -> None:
-    """Let no hold of a user be ended by the answer of another call of theirs. Raises OtherCallsAnswer.
+async def _require_own(ledger: Metering, project: str, account: UUID, hold: UUID, usage: Usage) -> None:
+    """Let no hold be ended by the answer of another call, whoever's it is. Raises OtherCallsAnswer.
 
-    What was recorded as it is and never held for may be the hold's own answer, handed over: it ends the hold, and
-    charges nothing. With other counts it is refused as it would be there.
+    What the same user has a record of that was never held for may be the hold's own answer, handed over: it ends the
+    hold, and charges nothing. With other counts it is refused as it would be there.
     """
     key = answer_key(usage)
-    known = None if key is None else await entries.find_key(ledger.database, account, key[0])
-    other = None if known is None else await records.find(ledger.database, account, known.result_id)
-    if key is None or known is None or other is None or other.id == hold:
+    if key is None:
         return
-    if other.hold_amount is not None or other.late or known.digest != key[1]:
-        raise OtherCallsAnswer(other.id)
+    for owner, known in (await entries.search_keys(ledger.database, project, key[0])).items():
+        other = await records.find(ledger.database, owner, known.result_id)
+        if other is None or other.id == hold:
+            continue
+        differs = owner == account and known.digest != key[1]
+        if differs or other.hold_amount is not None or other.late:
+            raise OtherCallsAnswer(other.id)
 
 
 async def _tell(ledger: Metering, account: UUID, receipt: Receipt) -> None:
