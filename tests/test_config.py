@@ -1,5 +1,7 @@
 """Settings that cannot work are refused, in one line that names them."""
 
+from pathlib import Path
+
 import pytest
 
 from jangbu.config import Settings
@@ -40,6 +42,39 @@ def test_a_value_that_cannot_work_is_refused(name: str, value: str, why: str) ->
 @pytest.mark.parametrize(("name", "value"), RIGHT)
 def test_one_that_can_is_taken(name: str, value: str) -> None:
     assert getattr(Settings.load(**{name: value}), name) == value
+
+
+WHOLE = [name for name, field in Settings.model_fields.items() if type(field.default) is int] + ["low_balance"]
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_number_that_no_call_could_work_with_is_refused_at_the_start(name: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"setting {name}: 10{{39}} is more than [0-9,]+; JANGBU_{name.upper()}"):
+        Settings.load(**{name: 10**3_000})
+
+
+def test_a_settings_file_is_read_as_editors_of_windows_write_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "jangbu.toml"
+    monkeypatch.setenv("JANGBU_CONFIG", str(file))
+    written = 'project = "상점"\r\nworkers = 2\r\n'
+    file.write_bytes(written.encode("utf-8-sig"))
+    settings = Settings.load()
+    assert (settings.project, settings.workers, settings.origins()["workers"]) == ("상점", 2, "file")
+    for encoding in ("utf-16", "cp949"):
+        file.write_bytes(written.encode(encoding))
+        with pytest.raises(InvalidSettings, match=r"jangbu\.toml is no UTF-8 text; save it as UTF-8"):
+            Settings.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("JANGBU_CONFIG", "no settings file x{200};"), ("JANGBU_TLS_KEY", "tls_key: .* no file x{200};")]
+)
+def test_a_file_whose_name_no_file_can_have_is_not_there(monkeypatch: pytest.MonkeyPatch, name: str, why: str) -> None:
+    monkeypatch.setenv(name, "x" * 5_000)
+    with pytest.raises(InvalidSettings, match=why):
+        Settings.load()
 
 
 @pytest.mark.parametrize(

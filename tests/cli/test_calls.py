@@ -47,6 +47,27 @@ def test_other_counts_under_an_answers_own_id_are_refused_by_that_id(kim: Jangbu
     assert other.error_line.startswith("error: 'answer-1' was recorded at ")
 
 
+def test_the_result_file_of_a_batch_is_known_by_the_answers_in_it(kim: Jangbu, answer: Write, tmp_path: Path) -> None:
+    answers = [json.loads(Path(answer(10, 20 + number, number=number)).read_bytes()) for number in range(3)]
+    lines = [json.dumps({"key": str(number), "response": each}) + "\n" for number, each in enumerate(answers)]
+    failed = '{"key": "3", "error": {"code": 400}}\n'
+
+    def handed_over(*written: str, **options: str) -> tuple[str, ...]:
+        (tmp_path / "results.jsonl").write_text("".join(written))
+        given = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
+        return ("record", "김철수", "--service", "s", "--response", str(tmp_path / "results.jsonl"), *given)
+
+    first = kim.json(*handed_over(*lines, failed))
+    again = kim.json(*handed_over(failed, *reversed(lines)))
+    assert (first["charged_tokens"], again["id"], again["replayed"]) == (93, first["id"], True)
+    altered = kim(*handed_over(lines[0].replace(": 20", ": 21").replace(": 30", ": 31"), *lines[1:]))
+    assert (altered.code, altered.error_line.split(" at ")[0]) == (1, "error: this batch was recorded")
+    assert kim.json(*handed_over(*lines[:2]))["replayed"] is False, "another batch"
+    nameless = [line.replace("responseId", "name") for line in lines]
+    assert [kim.json(*handed_over(*nameless, call_id="call-1"))["replayed"] for _ in range(2)] == [False, True]
+    assert kim.json("balance", "김철수")["used_tokens"] == 93 + 61 + 93
+
+
 def test_a_model_that_has_no_price_is_recorded_without_one(kim: Jangbu, answer: Write) -> None:
     file = answer(model="gemini-99-dream")
     receipt = kim.json("record", "김철수", "--service", "s", "--response", file)

@@ -92,6 +92,28 @@ def test_a_hold_is_ended_in_one_way_and_with_a_reason(jangbu: Jangbu, hold: str,
     assert jangbu.json("balance", "kim")["held_tokens"] == 500
 
 
+@pytest.mark.parametrize("user", ["kim", "lee"])
+async def test_the_answer_of_another_held_call_ends_no_hold(
+    jangbu: Jangbu, hold: str, database_url: str, answer: Callable[..., str], user: str
+) -> None:
+    jangbu.ok("holds", "resolve", hold, "--charge-from", answer(90, 200))
+    if user != "kim":
+        jangbu.ok("accounts", "create", user)
+        jangbu.ok("grant", user, "1000", "--key", "order-1")
+    async with open_metering(Settings.load(database_url=database_url)) as metering:
+        call = Call(new_id(SystemClock()), user, "대본", "gemini-2.5-flash", Bounds(10, 40, output_chosen=True))
+        assert await metering.execute(TakeHold(call, 10, 50, 50)) == Held(50)
+        await metering.execute(MarkUnknown(call, "the connection broke"))
+    for file in (answer(90, 200), answer(90, 210)):
+        refused = jangbu("holds", "resolve", str(call.id), "--charge-from", file)
+        assert refused.code == 1
+        assert f"this answer was charged before, as that of call {hold}" in refused.error_line
+        assert "give the answer of the hold's own call" in refused.error_line
+    assert jangbu.json("balance", user)["held_tokens"] == 50
+    assert jangbu.json("balance", "kim")["used_tokens"] == 290
+    assert jangbu.json("holds", "resolve", str(call.id), "--charge-from", answer(5, 5, number=2))["id"] == str(call.id)
+
+
 async def test_a_hold_whose_call_may_be_under_way_is_not_charged_by_another_answer(
     jangbu: Jangbu, hold: str, database_url: str, answer: Callable[..., str]
 ) -> None:

@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from jangbu.api.rest.bodies import VALUES_MOST
 from jangbu.clock import new_id
-from jangbu.domain.flow import Bounds, Call, MarkUnknown, TakeHold
+from jangbu.domain.flow import Bounds, Call, MarkUnknown, Release, TakeHold
 from jangbu.metering.meter import Metering
 from tests.dashboard.conftest import Opens
 from tests.dashboard.reading import ask, form_of, rows, send
@@ -19,10 +19,11 @@ SHOWN = 50
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def unknown(ledger: Metering, user: str) -> None:
+async def unknown(ledger: Metering, user: str) -> Call:
     call = Call(new_id(ledger.clock), user, "chat", "gemini-2.5-flash", Bounds(10, 10, True))
     await ledger.execute(TakeHold(call, 10, 100, 100))
     await ledger.execute(MarkUnknown(call, "the line broke"))
+    return call
 
 
 async def test_a_users_are_ended_though_many_others_are_older(
@@ -79,6 +80,24 @@ async def test_an_answer_with_a_picture_is_charged_as_it_came(
     await expect(page.get_by_text("Every call has an outcome.")).to_be_visible()
     charged = "SELECT total FROM jangbu.usage WHERE response_id = 'answer-with-a-picture'"
     assert await ask(own_site, charged) == [(1_310,)]
+
+
+SAID = {"en": "This answer was charged before, as that of call", "ko": "이 응답은 다른 호출"}
+
+
+@pytest.mark.parametrize("language", SAID)
+async def test_the_answer_of_another_held_call_is_refused(opens_own: Opens, ledger: Metering, language: str) -> None:
+    first, second = await unknown(ledger, LEE), await unknown(ledger, LEE)
+    answer = json.dumps({**PICTURE, "candidates": [], "responseId": f"answer-{language}"})
+    page = await opens_own(f"/alerts?user={LEE}", language=language)
+    for left in (2, 1):
+        await expect(page.locator("article h3")).to_have_count(left)
+        await page.locator("article summary").first.click()
+        form = form_of(page, "charge").first
+        await form.locator("textarea").fill(answer)
+        await form.get_by_role("button").click()
+    await expect(page.get_by_text(f"{SAID[language]} {first.id}")).to_be_visible()
+    await ledger.execute(Release(second, "it had no answer"))
 
 
 async def test_an_answer_of_too_many_values_is_refused(opens_own: Opens, ledger: Metering) -> None:

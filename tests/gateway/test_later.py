@@ -9,6 +9,7 @@ import pytest
 from google import genai
 from google.genai import types
 
+from jangbu.providers.gemini import parse
 from jangbu.testing import Behaviour, FakeGemini, Recorded
 from tests.gateway.book import asked as asked_database
 from tests.gateway.book import came, findings, holds, records, require_sound
@@ -283,6 +284,15 @@ async def test_a_batch_of_files_is_settled_when_its_results_are_fetched(served: 
     assert (await served.get(path))[0] == 200
     assert [record.tokens for record in await records(served)] == [in_file(content)]
     assert await holds(served) == []
+
+
+async def test_results_that_are_handed_over_as_well_are_charged_once(served: Stage) -> None:
+    _, file = await filed(served)
+    path = f"/v1beta/{file}:download?alt=media"
+    content = _bytes((await served.get(path))[1])
+    receipt = await served.ledger.record("kim", "text_generation", parse(content))
+    assert (receipt.replayed, receipt.charged_tokens) == (True, in_file(content))
+    assert await served.used() == (in_file(content), 0)
 
 
 @pytest.mark.parametrize("before", ["", "/download"])

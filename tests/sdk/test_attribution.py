@@ -20,6 +20,14 @@ def test_without_a_block_nobody_pays() -> None:
         required()
 
 
+def test_who_calls_in_another_thread_is_told_how_it_takes_the_block_over() -> None:
+    with attribute(user="minji"), ThreadPoolExecutor() as pool:
+        error = pool.submit(required).exception()
+        assert pool.submit(bind(required)).result().user == "minji"
+    assert isinstance(error, MissingUser)
+    assert "another thread takes that over by `meter.bind`" in error.hint
+
+
 def test_a_block_names_user_service_and_tags() -> None:
     with attribute(user="minji", service="script", tags={"plan": "pro"}):
         found = required()

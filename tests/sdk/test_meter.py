@@ -5,7 +5,7 @@ import json
 import pickle
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,18 @@ def test_a_grant_is_made_once_for_its_key(meter: Meter) -> None:
     with pytest.raises(IdempotencyConflict):
         meter.grant(USER, 2000, key="order-1")
     assert meter.balance(USER).granted == 1000
+
+
+def test_an_expiry_is_the_same_in_whichever_zone_it_is_written(meter: Meter) -> None:
+    meter.create(USER)
+    seoul, at = timezone(timedelta(hours=9)), datetime(2099, 1, 1, 12, tzinfo=UTC)
+    first = meter.grant(USER, 1000, key="order-1", expires_at=at.astimezone(seoul))
+    again = meter.grant(USER, 1000, key="order-1", expires_at=at)
+    assert (again.id, again.replayed) == (first.id, True)
+    with pytest.raises(IdempotencyConflict):
+        meter.grant(USER, 1000, key="order-1", expires_at=at.replace(tzinfo=seoul))
+    with pytest.raises(InvalidInput, match="has passed already"):
+        meter.grant(USER, 1000, key="order-2", expires_at=datetime(1, 1, 1, tzinfo=seoul))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +175,7 @@ def test_what_is_no_client_cannot_be_wrapped(meter: Meter) -> None:
 
         aio = None
 
-    with pytest.raises(InvalidInput, match="no google-genai client"):
+    with pytest.raises(InvalidInput, match="this is str, and no google-genai client"):
         meter.wrap("a client")
     with pytest.raises(InvalidInput, match="too old"):
         meter.wrap(Ancient())

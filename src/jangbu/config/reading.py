@@ -2,14 +2,16 @@
 
 import difflib
 import os
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from jangbu.errors import InvalidSettings
 
-__all__ = ["OWN_VARIABLES", "PREFIX", "names", "readable", "require_no_typo", "settings_file", "variable_of"]
+__all__ = ["OWN_VARIABLES", "PREFIX", "file_values", "is_there", "names", "readable", "require_no_typo", "variable_of"]
 
 PREFIX = "JANGBU_"
 OWN_VARIABLES = {"gemini_api_key": "GEMINI_API_KEY"}
@@ -20,19 +22,39 @@ _NEAR = 0.8
 """From where on a name that nobody knows is taken for a mistyped one: others may be anybody's."""
 
 
-def settings_file() -> Path | None:
-    """Give the TOML file that settings are read from, or None where there is none.
-
-    Raises InvalidSettings where the one that was named is not there.
+def file_values() -> dict[str, Any]:
+    """Give what the settings file says, or nothing where there is none. Editors of Windows write a mark before the
+    text. Raises InvalidSettings.
     """
+    file = _settings_file()
+    if file is None:
+        return {}
+    try:
+        return tomllib.loads(file.read_text("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise InvalidSettings(f"the settings file {file} is no UTF-8 text", hint="save it as UTF-8") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidSettings(f"the settings file {file} cannot be read: {reason}") from None
+
+
+def _settings_file() -> Path | None:
     named = os.environ.get(_FILE_VARIABLE)
     if named is None:
         return Path(_DEFAULT_FILE) if Path(_DEFAULT_FILE).is_file() else None
     if not named.strip():
         raise InvalidSettings(f"{_FILE_VARIABLE} names nothing", hint="name a TOML file, or unset it")
-    if not Path(named).exists() or Path(named).is_dir():
-        raise InvalidSettings(f"there is no settings file {named}", hint=f"{_FILE_VARIABLE} names it")
+    if not is_there(Path(named)):
+        raise InvalidSettings(f"there is no settings file {named[:200]}", hint=f"{_FILE_VARIABLE} names it")
     return Path(named)
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether there is something to read under a name; under one that no file can have there is nothing."""
+    try:
+        return path.exists() and not path.is_dir()
+    except OSError:
+        return False
 
 
 def require_no_typo(settings: Iterable[str]) -> None:
@@ -72,9 +94,9 @@ def readable(error: ValidationError) -> InvalidSettings:
         case "bool_parsing" | "bool_type":
             why = f"{str(first['input'])[:40]!r} is neither true nor false"
         case "greater_than_equal":
-            why = f"{first['input']} is less than {bounds['ge']:,}"
+            why = f"{str(first['input'])[:40]} is less than {bounds['ge']:,}"
         case "less_than_equal":
-            why = f"{first['input']} is more than {bounds['le']:,}"
+            why = f"{str(first['input'])[:40]} is more than {bounds['le']:,}"
         case "string_too_short":
             why = "names nothing"
         case "string_too_long":

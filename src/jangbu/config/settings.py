@@ -10,13 +10,13 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
-from jangbu.config.reading import OWN_VARIABLES, PREFIX, names, readable, require_no_typo, settings_file
-from jangbu.errors import InvalidSettings
+from jangbu.config.amounts import Bytes, Count, Span, Tokens, Wait
+from jangbu.config.reading import OWN_VARIABLES, PREFIX, file_values, is_there, names, readable, require_no_typo
 
 __all__ = ["OWN_PAGES", "Settings"]
 
@@ -65,17 +65,17 @@ class Settings(BaseSettings):
     prepared_statements: bool = Field(True, description="False behind a pooler in transaction mode")
     flushers: int = Field(2, ge=1, le=16, description="Group-commit lanes for each process, split by account")
     flush_rows_max: int = Field(128, ge=1, le=5000, description="The most records in one flush")
-    queue_rows_max: int = Field(20_000, ge=1, description="Records that may wait before callers are held back")
-    record_seconds_max: int = Field(
+    queue_rows_max: Count = Field(20_000, ge=1, description="Records that may wait before callers are held back")
+    record_seconds_max: Wait = Field(
         30, ge=1, description="How long what no spool takes is retried before its caller is told"
     )
-    spool_after_seconds: int = Field(
+    spool_after_seconds: Wait = Field(
         2, ge=1, description="How long a record may wait for the database until it is kept in the spool"
     )
-    spool_bytes_max: int = Field(
+    spool_bytes_max: Bytes = Field(
         268_435_456, ge=0, description="The most bytes that the spool of a process takes; 0 keeps none"
     )
-    spool_keep_seconds: int = Field(
+    spool_keep_seconds: Span = Field(
         900, ge=0, description="How long a spooled record is kept after its commit, for a fail-over that loses it"
     )
     spool_every_record: bool = Field(
@@ -84,14 +84,14 @@ class Settings(BaseSettings):
     services_max: int = Field(
         1_000, ge=1, le=30_000, description="How many services there may be; a user's own key begins none"
     )
-    hold_wait_seconds_max: int = Field(
+    hold_wait_seconds_max: Wait = Field(
         5,
         ge=1,
         description="How long a call may wait for its key or its hold until it is refused, while the database is away"
         " or others keep the balance locked",
     )
-    hold_seconds: int = Field(900, ge=10, description="How long a hold may stay open before it is called unknown")
-    verify_seconds: int = Field(
+    hold_seconds: Span = Field(900, ge=10, description="How long a hold may stay open before it is called unknown")
+    verify_seconds: Span = Field(
         900, ge=0, description="How often `jangbu serve` verifies what moved since the last time; 0: never"
     )
     upstream_url: str = Field(
@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     )
     path_prefix: str = Field("", max_length=200, description="What stands before Gemini's paths at the gateway")
     public_url: str | None = Field(None, description="The gateway's own address, where clients cannot tell it")
-    stop_seconds_max: int = Field(30, ge=0, description="How long calls under way may finish when serving ends")
+    stop_seconds_max: Wait = Field(30, ge=0, description="How long calls under way may finish when serving ends")
     short_balance: Literal["clamp", "refuse"] = Field(
         "clamp", description="What the gateway does with a call that the balance does not cover as it is"
     )
@@ -144,43 +144,47 @@ class Settings(BaseSettings):
         False, description="Whether a user's own key sees what its calls cost by the price list, and their metadata"
     )
     top_up_url: str | None = Field(None, description="Where a user who runs dry is sent, shown in the refusal")
-    body_bytes_max: int = Field(
+    body_bytes_max: Bytes = Field(
         20_000_000,
         ge=1024,
         description="The largest request that the gateway takes; larger media are uploaded as files",
     )
-    bodies_bytes_max: int = Field(
+    bodies_bytes_max: Bytes = Field(
         400_000_000,
         ge=1024,
         description="The most memory for requests in one process, where each takes up to five times its size;"
         " one user's at most a fourth",
     )
-    upload_bytes_max: int = Field(2_000_000_000, ge=1024, description="The largest file that may be uploaded")
-    kept_files_max: int = Field(1_000, ge=1, description="How many uploaded files a user may have Google keep at once")
-    kept_bytes_max: int = Field(
+    upload_bytes_max: Bytes = Field(2_000_000_000, ge=1024, description="The largest file that may be uploaded")
+    kept_files_max: Count = Field(
+        1_000, ge=1, description="How many uploaded files a user may have Google keep at once"
+    )
+    kept_bytes_max: Bytes = Field(
         2_000_000_000, ge=1024, description="The most bytes of uploaded files that a user may have Google keep at once"
     )
-    kept_caches_max: int = Field(20, ge=0, description="How many caches a user may have Google keep at once")
-    kept_cache_tokens_max: int = Field(
+    kept_caches_max: Count = Field(20, ge=0, description="How many caches a user may have Google keep at once")
+    kept_cache_tokens_max: Tokens = Field(
         5_000_000, ge=0, description="The most tokens in caches that a user may have Google keep before another is made"
     )
-    cache_seconds_max: int = Field(86_400, ge=60, description="How long a cache may be asked to live")
-    upstream_seconds_max: int = Field(600, ge=1, description="How long an answer may take to begin, and from then on")
-    upstream_idle_seconds_max: int = Field(120, ge=1, description="How long an answer that has begun may be silent")
-    drain_seconds_max: int = Field(120, ge=0, description="How long an answer is read on when its client has left")
-    drains_max: int = Field(
+    cache_seconds_max: Span = Field(86_400, ge=60, description="How long a cache may be asked to live")
+    upstream_seconds_max: Wait = Field(600, ge=1, description="How long an answer may take to begin, and from then on")
+    upstream_idle_seconds_max: Wait = Field(120, ge=1, description="How long an answer that has begun may be silent")
+    drain_seconds_max: Wait = Field(120, ge=0, description="How long an answer is read on when its client has left")
+    drains_max: Count = Field(
         200, ge=0, description="How many answers without a client are read on at once, one user's at most a fourth"
     )
-    client_seconds_max: int = Field(60, ge=1, description="How long a client may take no bytes, or send none")
-    live_seconds_max: int = Field(3_600, ge=1, description="How long a Live session may last")
-    live_idle_seconds_max: int = Field(600, ge=1, description="How long both sides of a Live session may be silent")
+    client_seconds_max: Wait = Field(60, ge=1, description="How long a client may take no bytes, or send none")
+    live_seconds_max: Wait = Field(3_600, ge=1, description="How long a Live session may last")
+    live_idle_seconds_max: Wait = Field(600, ge=1, description="How long both sides of a Live session may be silent")
     live_message_bytes_max: int = Field(
         16_777_216, ge=1024, le=33_554_432, description="The largest message of a Live session, either way"
     )
-    head_seconds_max: int = Field(
+    head_seconds_max: Wait = Field(
         10, ge=1, description="How long a client may take for a request's head, or for a handshake of TLS"
     )
-    head_bytes_max: int = Field(16_384, ge=1024, description="The largest head of a request: its line and headers")
+    head_bytes_max: int = Field(
+        16_384, ge=1024, le=1_048_576, description="The largest head of a request: its line and headers"
+    )
     workers: int = Field(1, ge=1, le=64, description="How many processes serve")
     dashboard: bool = Field(True, description="Whether `jangbu serve` has the dashboard, at /dashboard")
     time_zone: str = Field("UTC", description="The time zone that the dashboard begins with, like Asia/Seoul")
@@ -204,7 +208,7 @@ class Settings(BaseSettings):
         "", description="The origins whose pages may show users their own accounts, apart by commas; * for all"
     )
     view_costs: bool = Field(False, description="Whether users see there what they are charged, beside their tokens")
-    low_balance: int | None = Field(
+    low_balance: Tokens | None = Field(
         None,
         ge=1,
         description="From how many tokens on a user is told that few are left; without it, once they are fewer than"
@@ -229,13 +233,13 @@ class Settings(BaseSettings):
         False, description="Whether webhooks may lead into a private network, or to this machine"
     )
     alert_language: Literal["en", "ko"] = Field("en", description="The language of alerts: en or ko")
-    alert_delay_seconds: int = Field(
+    alert_delay_seconds: Wait = Field(
         10, ge=1, description="How long recording may be retried before an alert says that it is delayed"
     )
-    alert_repeat_seconds: int = Field(
+    alert_repeat_seconds: Span = Field(
         3_600, ge=60, description="How long the same finding is not told again; failures of recording: each minute"
     )
-    alert_give_up_seconds: int = Field(
+    alert_give_up_seconds: Span = Field(
         86_400, ge=60, description="How long an alert is tried until it counts as undelivered"
     )
     webhook_url: SecretStr | None = Field(
@@ -245,7 +249,7 @@ class Settings(BaseSettings):
         None, min_length=1, description="What signs that: whsec_ and base64, or any text of 16 bytes or more"
     )
     webhook_events: str = Field("", description="Which events your app is told, apart by commas; without it all")
-    low_balance_tokens: int = Field(
+    low_balance_tokens: Tokens = Field(
         10_000, ge=0, description="Below how many tokens your app is told that a user's balance is low; 0: never"
     )
     tls_certificate: Path | None = Field(None, description="The certificate to serve with, and its chain, as PEM")
@@ -260,9 +264,6 @@ class Settings(BaseSettings):
             return cls(**wanted)
         except ValidationError as error:
             raise readable(error) from None
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise InvalidSettings(f"the settings file {settings_file()} cannot be read: {reason}") from None
 
     @field_validator("spool_bytes_max")
     @classmethod
@@ -337,8 +338,8 @@ class Settings(BaseSettings):
     @field_validator(*_FILES)
     @classmethod
     def _be_a_file(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            raise ValueError(f"there is no file {value}")
+        if value is not None and not (is_there(value) and value.is_file()):
+            raise ValueError(f"there is no file {str(value)[:200]}")
         return value
 
     @classmethod
@@ -352,13 +353,13 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put arguments before the environment and the environment before the file."""
         del dotenv_settings, file_secret_settings
-        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=settings_file()))
+        return (init_settings, env_settings, InitSettingsSource(settings_cls, file_values()))
 
     def origins(self) -> Mapping[str, str]:
         """Tell for each setting where its value came from: ``environment``, ``file`` or ``default``."""
         kind = type(self)
         environment = EnvSettingsSource(kind)()
-        file = TomlConfigSettingsSource(kind, toml_file=settings_file())()
+        file = InitSettingsSource(kind, file_values())()
         return {
             name: "environment"
             if names(name) & environment.keys()

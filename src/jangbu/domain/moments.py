@@ -12,6 +12,7 @@ _MOMENT = re.compile(
     _DAY.pattern + r"[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,6})?)?(?P<zone>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 )
 """Python's own reader takes any character between day and clock, and a zone after a day for a clock."""
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 _NEVER = datetime.max.replace(tzinfo=UTC)
 """The calendar's last moment, which the driver of PostgreSQL takes for infinity, and gives back without a zone."""
 
@@ -38,5 +39,7 @@ def require_expiry(expires_at: object) -> None:
         raise InvalidInput(f"the expiry is {type(expires_at).__name__}, no time", hint="give a datetime with its zone")
     if expires_at.tzinfo is None:
         raise InvalidInput("the expiry has no time zone", hint="write it like 2027-01-01T00:00:00Z")
+    if expires_at < _BEGINNING:
+        raise InvalidInput("the expiry has passed already", hint="give a time to come, or none")
     if expires_at >= _NEVER:
         raise InvalidInput("the expiry is the end of the calendar", hint="give none for what never expires")

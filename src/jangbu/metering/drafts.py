@@ -7,7 +7,7 @@ from uuid import UUID
 from jangbu.domain.flow import Receipt
 from jangbu.domain.usage import Source, Usage
 from jangbu.errors import IdempotencyConflict
-from jangbu.metering.content import answer_id, storable
+from jangbu.metering.content import answer_id, digest, storable
 from jangbu.metering.editions import Priced
 from jangbu.metering.evidence import evidence
 from jangbu.metering.spool import Claim
@@ -73,10 +73,10 @@ class Draft:
         )
 
 
-def other_answer(key: str, known: KeyRow) -> IdempotencyConflict:
-    """Say that a key was used before with another answer."""
+def other_answer(named: str, known: KeyRow) -> IdempotencyConflict:
+    """Say that what a key names was recorded before with another answer."""
     return IdempotencyConflict(
-        f"{key!r} was recorded at {known.created_at:%Y-%m-%d %H:%M} UTC with another answer",
+        f"{named} was recorded at {known.created_at:%Y-%m-%d %H:%M} UTC with another answer",
         hint="the first record stands; use a new call id for a new answer",
     )
 
@@ -94,19 +94,27 @@ def answer_key(usage: Usage) -> tuple[str, bytes] | None:
 
     Google's responseId is the same in all chunks of a stream and never shared by two answers: 1,154 of 1,156 recorded
     answers carry one. The counts tell a whole answer from a part of it. What reports no counts (a batch or a run that
-    is still under way) claims nothing.
+    is still under way) claims nothing. The result file of a batch says nowhere whose it is, and is known by the ids of
+    the answers in it.
     """
     known = answer_id(usage.response_id)
-    if known is None or usage.source is Source.NONE:
+    name = _name_by_members(usage) if known is None else answer_name(known)
+    if name is None or usage.source is Source.NONE:
         return None
     counts = usage.counts
     content = f"{counts.prompt},{counts.candidates},{counts.thoughts},{counts.tool},{usage.total_tokens}"
-    return answer_name(known), hashlib.sha256(content.encode()).digest()
+    return name, hashlib.sha256(content.encode()).digest()
 
 
 def answer_name(answer: str) -> str:
     """Give the key of an answer by its own id."""
     return f"answer:{answer}"
+
+
+def _name_by_members(usage: Usage) -> str | None:
+    """Give the key of several answers by the ids that they bear, in whichever order they come; None where none does."""
+    ids = sorted(member.response_id for member in usage.members if member.response_id is not None)
+    return f"answers:{digest(*ids).hex()}" if ids else None
 
 
 def receipt_of(draft: Draft, row: UsageRow, flushed: Flushed) -> Receipt:

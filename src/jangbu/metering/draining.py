@@ -106,7 +106,7 @@ class Draining:
         if known is None:
             return NoAccount(spooled.user).message
         if known.digest != claim.digest:
-            return other_answer(claim.key.partition(":")[2], known).message
+            return other_answer(repr(claim.key.partition(":")[2]), known).message
         if known.result_id == row.id:
             return _Numbered(spooled, row)
         if await dropped_by_retention(self._database, known.result_id, account=row.account_id) is not None:

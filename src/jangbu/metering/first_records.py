@@ -36,7 +36,8 @@ async def first_record(database: Database, row: UsageRow) -> First:
         return First(known.result_id, await usage.find(database, row.account_id, known.result_id))
     record = await usage.find(database, row.account_id, row.id)
     if record is None:
-        return First(row.id, None, None if known is None else other_answer(row.response_id or "", known))
+        named = "this batch" if row.response_id is None else repr(row.response_id)
+        return First(row.id, None, None if known is None else other_answer(named, known))
     if None not in (row.response_id, record.response_id) and row.response_id != record.response_id:
         return First(row.id, record, other_settlement(record), is_another=True)
     if _counts(row) != _counts(record):

@@ -265,7 +265,7 @@ class Metering:
         if known is None:
             return drafts.receipt_spooled(draft, self._row(draft))
         if known.digest != claim.digest:
-            raise drafts.other_answer(call_key, known)
+            raise drafts.other_answer(repr(call_key), known)
         if known.result_id != draft.id:
             account = self.accounts.id_of(draft.user)
             dropped = await dropped_by_retention(self.database, known.result_id, account=account)

@@ -5,7 +5,7 @@ The line of the audit is written with the entry, so what is sent again writes ne
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -137,7 +137,10 @@ def grant_posting(
     priority: int = 0,
     expires_at: datetime | None = None,
 ) -> Posting:
-    """Give the entry of a grant, with the digest by which its key tells it from another one."""
+    """Give the entry of a grant, with the digest by which its key tells it from another one: an expiry is the same in
+    whichever zone it is written, as the API takes it, too.
+    """
+    expires_at = expires_at and expires_at.astimezone(UTC)
     content = digest("grant", int(asset), amount, source, priority, expires_at and expires_at.isoformat())
     return Posting(
         account,

@@ -10,18 +10,29 @@ from uuid import UUID
 from jangbu.clock import new_id
 from jangbu.domain.flow import Receipt, Settle
 from jangbu.domain.usage import Usage
-from jangbu.errors import NotFound
+from jangbu.errors import IdempotencyConflict, NotFound
 from jangbu.metering.audit import Change
 from jangbu.metering.content import digest
-from jangbu.metering.drafts import receipt_again
+from jangbu.metering.drafts import answer_key, receipt_again
 from jangbu.metering.evidence import evidence, require_evidence
 from jangbu.metering.meter import Metering
 from jangbu.metering.once import done_once, note_once, nothing_more, was_done
-from jangbu.storage import holds
+from jangbu.storage import entries, holds
 from jangbu.storage import usage as records
 from jangbu.storage.database import Connection
 
-__all__ = ["charge_hold", "release_hold"]
+__all__ = ["OtherCallsAnswer", "charge_hold", "release_hold"]
+
+
+class OtherCallsAnswer(IdempotencyConflict):
+    """An answer proves nothing of a hold's call, because it is that of another one."""
+
+    def __init__(self, call: UUID) -> None:
+        super().__init__(
+            f"this answer was charged before, as that of call {call}",
+            hint="give the answer of the hold's own call; if there was none, release the hold and say why",
+        )
+        self.call = call
 
 
 async def release_hold(ledger: Metering, hold: UUID, reason: str, *, key: str | None = None) -> tuple[bool, bool]:
@@ -46,7 +57,7 @@ async def release_hold(ledger: Metering, hold: UUID, reason: str, *, key: str | 
 async def charge_hold(ledger: Metering, project: str, hold: UUID, usage: Usage, *, key: str | None = None) -> Receipt:
     """Settle a hold by an answer; where it is settled already, give the receipt again to who settled it.
 
-    Raises InvalidAnswer, NotFound, StillRunning or IdempotencyConflict.
+    Raises InvalidAnswer, NotFound, StillRunning or IdempotencyConflict: OtherCallsAnswer, too.
     """
     require_evidence(usage)
     content = digest("holds.charge", str(hold), evidence(usage))
@@ -63,6 +74,7 @@ async def charge_hold(ledger: Metering, project: str, hold: UUID, usage: Usage, 
         await _tell(ledger, account, receipt)
         return receipt
     account = ledger.accounts.id_of(call.user)
+    await _require_own(ledger, project, account, hold, usage)
     await done_once(ledger.database, account, key, content, hold, nothing_more)
     await ledger.holds.require_ended(hold)
     settled = await ledger.execute(Settle(call, usage))
@@ -70,6 +82,24 @@ async def charge_hold(ledger: Metering, project: str, hold: UUID, usage: Usage, 
     if not settled.replayed:
         await _tell(ledger, account, settled)
     return settled
+
+
+async def _require_own(ledger: Metering, project: str, account: UUID, hold: UUID, usage: Usage) -> None:
+    """Let no hold be ended by the answer of another call, whoever's it is. Raises OtherCallsAnswer.
+
+    What the same user has a record of that was never held for may be the hold's own answer, handed over: it ends the
+    hold, and charges nothing. With other counts it is refused as it would be there.
+    """
+    key = answer_key(usage)
+    if key is None:
+        return
+    for owner, known in (await entries.search_keys(ledger.database, project, key[0])).items():
+        other = await records.find(ledger.database, owner, known.result_id)
+        if other is None or other.id == hold:
+            continue
+        differs = owner == account and known.digest != key[1]
+        if differs or other.hold_amount is not None or other.late:
+            raise OtherCallsAnswer(other.id)
 
 
 async def _tell(ledger: Metering, account: UUID, receipt: Receipt) -> None:

@@ -108,7 +108,10 @@ def required() -> Attribution:
     """Give the attribution that holds here and now. Raises MissingUser where it names nobody."""
     attribution = _current.get()
     if attribution.user is None:
-        raise MissingUser("the call names no user", hint="make it inside `with meter.attribute(user=...)`")
+        raise MissingUser(
+            "the call names no user",
+            hint="make it inside `with meter.attribute(user=...)`; another thread takes that over by `meter.bind`",
+        )
     return attribution
 
 

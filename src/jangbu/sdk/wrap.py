@@ -25,7 +25,7 @@ def instrument(client: Any, hook: Hook) -> None:
     """
     api_client = getattr(client, "_api_client", None)
     if api_client is None or not hasattr(client, "aio"):
-        raise InvalidInput(f"a {type(client).__name__} is no google-genai client", hint="give a genai.Client()")
+        raise InvalidInput(f"this is {type(client).__name__}, and no google-genai client", hint="give a genai.Client()")
     if not hasattr(api_client, "_request_once"):
         raise InvalidInput("this google-genai is too old to be metered", hint="install google-genai>=1.21.1")
     known: Hook | None = getattr(api_client, _MARK, None)

@@ -89,7 +89,15 @@ async def find_key(source: Database | Connection, account: UUID, key: str) -> Ke
 
 async def gather_keys(reader: Reader, accounts: Sequence[UUID], key: str) -> dict[UUID, KeyRow]:
     """Give what a key stands for at those of many accounts where it was used."""
-    rows = await reader.rows("key_gather", accounts, key)
+    return _by_account(await reader.rows("key_gather", accounts, key))
+
+
+async def search_keys(reader: Reader, project: str, key: str) -> dict[UUID, KeyRow]:
+    """Give what a key stands for at every account of a project that used it."""
+    return _by_account(await reader.rows("key_search", project, key))
+
+
+def _by_account(rows: Sequence[Row]) -> dict[UUID, KeyRow]:
     return {row["account_id"]: KeyRow(bytes(row["digest"]), row["result_id"], row["created_at"]) for row in rows}
 
 

@@ -127,6 +127,9 @@ async def test_holds_are_listed_and_end_by_evidence_or_by_word(api: Stage) -> No
     assert (
         await api.post(f"/holds/{calls[1].id}/charge", {"answer": answer(2)}, once="evidence-1")
     ).code == "idempotency_conflict"
+    others = await api.post(f"/holds/{calls[1].id}/charge", {"answer": answer(1)}, once="evidence-3")
+    assert (others.status, others.code) == (409, "idempotency_conflict")
+    assert str(calls[0].id) in others.body["detail"]
     release = f"/holds/{calls[1].id}/release"
     assert (await api.post(release, {"reason": " "})).code == "invalid_input"
     assert (await api.post(release, {"reason": "no answer"}, once="word-1")).ok["released"] is True

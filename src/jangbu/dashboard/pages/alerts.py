@@ -16,7 +16,7 @@ from jangbu.domain.usage import Usage
 from jangbu.errors import InvalidInput, NoAccount, TooLarge
 from jangbu.metering.inbox import FindingKind, Inbox, InboxState, resolves_itself, state_of
 from jangbu.metering.reports import Reports
-from jangbu.metering.resolving import charge_hold, release_hold
+from jangbu.metering.resolving import OtherCallsAnswer, charge_hold, release_hold
 from jangbu.metering.strict_json import holds_more_values
 from jangbu.providers.gemini.parse import parse
 from jangbu.storage.findings import Place
@@ -86,7 +86,10 @@ async def release(look: Look) -> str:
 async def charge(look: Look) -> str:
     """Charge a call by the answer of it that came after all."""
     hold, usage = id_of(look.form.get("hold")), await asyncio.to_thread(_read, look.form.get("answer", ""))
-    await charge_hold(look.ledger, look.settings.project, hold, usage, key=key_of(look))
+    try:
+        await charge_hold(look.ledger, look.settings.project, hold, usage, key=key_of(look))
+    except OtherCallsAnswer as error:
+        raise Wrong("other_call", call=error.call) from None
     return _back(look, "charged")
 
 

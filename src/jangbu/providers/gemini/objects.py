@@ -86,7 +86,7 @@ def _dumped(answer: object) -> Mapping[str, Any]:
         raise InvalidAnswer(f"a {type(answer).__name__} cannot be written as JSON: {error}") from error
     if not isinstance(dumped, Mapping):
         raise InvalidAnswer(
-            f"a {type(answer).__name__} is no answer of a provider",
+            f"this is {type(answer).__name__}, and no answer of a provider",
             hint="give the response object, the dict or the bytes that the client returned",
         )
     return dumped
