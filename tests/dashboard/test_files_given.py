@@ -15,6 +15,7 @@ from tests.dashboard.test_every_page import address_of
 
 WITHOUT_FILES = {
     "call": "one call, whose answer and price are on the page word for word",
+    "calls": "the few calls that one name stands for",
     "alerts": "what is open and to be ended, not what was recorded",
     "alerts_channels": "where alerts go, without a figure",
     "alerts_events": "what the app was told, which is sent again and kept for 30 days, not what was recorded",

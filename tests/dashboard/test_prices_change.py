@@ -104,6 +104,35 @@ async def test_an_own_price_is_taken_away_from_its_row_and_the_books_holds_again
     await expect(page.get_by_role("alert")).to_contain_text("There is no such own price any more.")
 
 
+async def test_an_own_price_that_would_not_hold_is_refused_instead_of_tried(own_site: Site) -> None:
+    owner = await visiting(own_site, OWNER)
+    flex = OWN | {"tier": "flex"}
+    for starts in ("2026-01-05", "2099-01-05"):
+        assert put(owner, flex | {"starts": starts}).status == 303
+    version = await version_of(own_site)
+    for language, said in (
+        ("en", "since Jan 5, 2026, 12:00:00"),
+        ("ko", "2026. 1. 5. 오전 12:00:00부터 적용된 자체 가격이"),
+    ):
+        answer = owner.get(path_of(flex), accept_language=language)
+        [alert] = read(answer.text).all("p", role="alert")
+        assert said in alert.text
+        assert 'id="trial"' not in answer.text
+    answer = owner.send("/prices/change/put", flex | {"confirmation": "0" * 64, "key": "would-not-hold"})
+    assert (answer.status, "would win over one that always holds" in answer.text) == (400, True)
+    assert await version_of(own_site) == version
+    assert put(owner, flex | {"starts": "2026-02-05"}).status == 303, "one that says its beginning is not outdone"
+
+
+async def test_a_price_without_a_beginning_is_listed_as_one_that_always_holds(own_site: Site) -> None:
+    owner = await visiting(own_site, OWNER)
+    assert put(owner, OWN | {"meter": "thoughts", "price_model": "gemini-9-own"}).status == 303
+    for language, said in (("en", "always"), ("ko", "항상")):
+        page = read(owner.get("/prices?price_model=gemini-9-own", accept_language=language).text)
+        [row] = page.table_of("book").rows
+        assert row.cells[6] == said
+
+
 @pytest.mark.parametrize(("zone", "days"), [("Asia/Seoul", None), ("America/New_York", 40), ("Asia/Kathmandu", 15)])
 async def test_what_usage_would_have_cost_is_what_the_raw_records_add_up_to(
     own_site: Site, zone: str, days: int | None

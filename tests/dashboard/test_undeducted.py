@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from jangbu.dashboard.formats import Formats
 from jangbu.dashboard.texts import Language, texts_of
@@ -156,3 +156,27 @@ async def test_failed_and_refused_calls_are_files_too(opens_varied: Opens) -> No
 
 async def in_file(page: Page, link: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(await fetched(page, link))))
+
+
+@pytest.mark.parametrize(
+    ("path", "controls"),
+    [
+        (
+            "/ledger/holds?user=nobody&state=undeducted",
+            ["user", "state", "service", "model", "range", "from", "to", "zone"],
+        ),
+        ("/ledger/refused?user=nobody&range=7d", ["user", "range", "from", "to", "zone"]),
+    ],
+)
+async def test_a_user_whom_nobody_knows_leaves_the_pages_own_filters(
+    opens: Opens, path: str, controls: list[str]
+) -> None:
+    page = await opens(path)
+    await expect(page.get_by_text("Nothing matches these filters.")).to_be_visible()
+    shown = read(await page.content())
+    [form] = [each for each in shown.all("form") if "filters" in each.attributes.get("class", "")]
+    fields = [each for kind in ("input", "select") for each in form.all(kind)]
+    assert sorted(each.attributes["name"] for each in fields) == sorted(controls)
+    assert await page.get_by_label("User", exact=True).input_value() == "nobody"
+    await page.get_by_role("link", name="Clear the filters").first.click()
+    await expect(page.get_by_label("User", exact=True)).to_have_value("")

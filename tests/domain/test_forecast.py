@@ -1,12 +1,36 @@
-"""How many days a balance lasts: whole ones, never more than it would, and the same however large the numbers are."""
+"""How long a balance lasts: whole days, as the ledger burns it, and the same however large the numbers are."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from uuid import UUID
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jangbu.domain.forecast import Range, days_left, month_end
+from jangbu.domain.forecast import Lasting, Range, lasting, month_end
+from jangbu.domain.ledger import Balance, Grant, burn_down
 
+NOW = datetime(2027, 1, 31, 9, tzinfo=UTC)
+DAY = timedelta(days=1)
 AMOUNTS = st.integers(0, 2**62)
 USED = st.lists(AMOUNTS, min_size=1, max_size=60)
+
+
+def granted(*grants: tuple[int, int | None], now: datetime = NOW) -> tuple[Grant, ...]:
+    """Make grants of so many tokens that end after so many days."""
+    return tuple(
+        Grant(UUID(int=number), amount, expires_at=None if days is None else now + days * DAY)
+        for number, (amount, days) in enumerate(grants)
+    )
+
+
+def days_left(available: int, used: Sequence[int]) -> int | None:
+    """Give how long tokens of one grant last that never ends."""
+    found = lasting(Balance(max(available, 0), max(-available, 0)), granted((max(available, 0), None)), used, NOW)
+    return None if found is None else found.days
 
 
 def test_it_lasts_as_long_as_the_average_day_fits_into_it() -> None:
@@ -20,7 +44,7 @@ def test_who_used_nothing_is_told_no_number() -> None:
     assert days_left(1_000, []) is None
 
 
-@given(st.integers(-(2**62), 0), USED.filter(any))
+@given(st.integers(-(2**61), 0), USED.filter(any))
 def test_a_balance_that_is_used_up_lasts_for_no_day(available: int, used: list[int]) -> None:
     assert days_left(available, used) == 0
 
@@ -50,6 +74,80 @@ def test_the_order_of_the_days_does_not_matter(available: int, used: list[int]) 
 @given(AMOUNTS, USED.filter(any), st.integers(1, 10**6))
 def test_it_does_not_matter_in_what_unit_is_counted(available: int, used: list[int], unit: int) -> None:
     assert days_left(available * unit, [each * unit for each in used]) == days_left(available, used)
+
+
+@pytest.mark.parametrize(
+    ("grants", "balance", "days", "expiring"),
+    [
+        # At ten a day: what expires is not used for longer than it is there.
+        ([(300, 3)], Balance(300), 3, 270),
+        ([(300, None)], Balance(300), 30, 0),
+        ([(30, 3)], Balance(30), 3, 0),
+        ([(300, 3), (70, None)], Balance(370), 10, 270),
+        ([(20, 3), (70, 4)], Balance(90), 4, 50),
+        # The one that ends first burns first, and both are there together only until then.
+        ([(70, None), (300, 3)], Balance(370), 10, 270),
+        # What a refund gave back burns before any grant, and never expires; meanwhile grants do.
+        ([(300, 3)], Balance(350, 0), 5, 300),
+        ([(300, 3)], Balance(320, 0), 3, 290),
+        # What is held will be used, of the grant that ends first.
+        ([(30, 3), (70, None)], Balance(100, 0, 30), 7, 0),
+        # What was used before was of the grant that ends first, whether or not somebody wrote it down.
+        ([(300, 3), (70, None)], Balance(370, 300), 7, 0),
+        # What has ended is gone, though nobody wrote it down yet.
+        ([(300, -1), (70, None)], Balance(370), 7, 0),
+        ([(300, 0)], Balance(300), 0, 0),
+        ([(300, 3)], Balance(300, 300), 0, 0),
+        ([], Balance(10, 20), 0, 0),
+        ([(10**18, 10_000)], Balance(10**18), 10_000, 10**18 - 100_000),
+    ],
+)
+def test_what_expires_lasts_no_longer_than_it_is_there(
+    grants: list[tuple[int, int | None]], balance: Balance, days: int, expiring: int
+) -> None:
+    assert lasting(balance, granted(*grants), [5, 15, 10], NOW) == Lasting(days, expiring)
+
+
+LIMITED = st.lists(st.tuples(st.integers(1, 200), st.none() | st.integers(-2, 20)), max_size=5)
+BACK, TAKEN, HELD, PACE = st.integers(0, 60), st.integers(0, 60), st.integers(0, 60), st.integers(1, 40)
+
+
+@given(LIMITED, BACK, TAKEN, HELD, PACE)
+def test_it_lasts_as_long_as_the_ledger_itself_gives_tokens_for_each_day(
+    limits: list[tuple[int, int | None]], back: int, taken: int, held: int, pace: int
+) -> None:
+    balance = Balance(sum(amount for amount, _ in limits) + back, taken, held)
+    found = lasting(balance, granted(*limits), [pace], NOW)
+    assert found == Lasting(*lived(balance, granted(*limits), pace))
+
+
+def lived(balance: Balance, grants: Sequence[Grant], pace: int) -> tuple[int, int]:
+    """Use so many tokens on each day, after what is held, for as long as there are any; give how many days were whole,
+    and what expired from then on until nothing was left.
+    """
+    left, expired, whole = Balance(balance.granted, balance.used + balance.held), 0, 0
+    for day in count():
+        burnt = burn_down(grants, left, NOW + day * DAY)
+        left = replace(left, granted=left.granted - burnt.expired)
+        grants = burnt.grants
+        expired += burnt.expired if day else 0
+        if left.available <= 0:
+            return whole, expired
+        whole += left.available >= pace
+        left = replace(left, used=left.used + min(pace, left.available))
+    raise AssertionError("days do not end")
+
+
+@given(LIMITED, BACK, PACE, st.integers(0, 4))
+def test_an_expiry_never_makes_tokens_last_longer(
+    limits: list[tuple[int, int | None]], back: int, pace: int, which: int
+) -> None:
+    balance = Balance(sum(amount for amount, _ in limits) + back)
+    endless = [(amount, None if number == which else days) for number, (amount, days) in enumerate(limits)]
+    ending, never = (lasting(balance, granted(*each), [pace], NOW) for each in (limits, endless))
+    assert ending is not None
+    assert never is not None
+    assert ending.days <= never.days
 
 
 def test_a_month_ends_as_the_weeks_before_today_went() -> None:

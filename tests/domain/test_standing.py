@@ -4,26 +4,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jangbu.domain.forecast import Lasting
 from jangbu.domain.standing import Standing, standing
 
 OK, LOW, EMPTY = Standing.OK, Standing.LOW, Standing.EMPTY
 
 
 @pytest.mark.parametrize(
-    ("available", "used_lately", "low_balance", "expected"),
+    ("available", "days", "low_balance", "expected"),
     [
-        (0, 0, None, EMPTY), (-1, 0, None, EMPTY), (0, 0, 100, EMPTY), (1, 0, None, OK), (1, 2, None, OK),
-        (2_999, 7_000, None, LOW), (3_000, 7_000, None, OK), (3_001, 7_000, None, OK), (10**18, 2 * 10**18, None, OK),
-        (100, 0, 100, LOW), (101, 0, 100, OK), (101, 10**9, 100, OK), (1, 0, 1, LOW),
+        (0, None, None, EMPTY), (-1, 0, None, EMPTY), (0, 0, 100, EMPTY), (1, None, None, OK), (1, 2, None, LOW),
+        (10**18, 2, None, LOW), (10**18, 0, None, LOW), (1, 3, None, OK), (1, 4, None, OK),
+        (100, None, 100, LOW), (101, None, 100, OK), (101, 0, 100, OK), (1, 9, 1, LOW),
     ],
 )  # fmt: skip
 def test_a_balance_is_empty_low_or_enough(
-    available: int, used_lately: int, low_balance: int | None, expected: Standing
+    available: int, days: int | None, low_balance: int | None, expected: Standing
 ) -> None:
-    assert standing(available, used_lately, low_balance) is expected
+    lasts = None if days is None else Lasting(days, expiring=0)
+    assert standing(available, lasts, low_balance) is expected
 
 
-@given(st.integers(1, 2**62), st.integers(0, 2**62))
-def test_more_tokens_never_stand_worse(available: int, used_lately: int) -> None:
+@given(st.integers(1, 2**62), st.integers(0, 10**6))
+def test_what_lasts_longer_never_stands_worse(available: int, days: int) -> None:
     order = [EMPTY, LOW, OK]
-    assert order.index(standing(available, used_lately)) <= order.index(standing(available + 1, used_lately))
+    sooner, later = (standing(available, Lasting(each, expiring=0)) for each in (days, days + 1))
+    assert order.index(sooner) <= order.index(later)

@@ -211,8 +211,8 @@ class Settings(BaseSettings):
     low_balance: Tokens | None = Field(
         None,
         ge=1,
-        description="From how many tokens on a user is told that few are left; without it, once they are fewer than"
-        " three days' use of the last week",
+        description="From how many tokens on a user is told that few are left; without it, once they will be used up at"
+        " the last week's pace, or have expired, within three days",
     )
     metrics_token: SecretStr | None = Field(
         None, min_length=1, description="What /metrics asks for as a bearer token; without it everybody may read it"

@@ -66,6 +66,8 @@ class Frame:
             # Read before all else: what comes to it meanwhile is told as new.
             mark = await self.live.mark() if look.asked("live") and _may_live(look, page) else None
             shown = await page.show(look)
+            if isinstance(shown, str):
+                return RedirectResponse(shown, status_code=303)
             if not isinstance(shown, Answered):
                 shown = Answered(f"{page.name}.html", shown)
             return rendered(shown.template, self._values(look, request, page) | {"mark": mark} | dict(shown.values))

@@ -37,8 +37,10 @@ class Answered:
     values: Mapping[str, Any]
 
 
-Show = Callable[[Look], Awaitable[Mapping[str, Any] | Answered]]
-"""Reads what a page shows: the values of its template, or another template where there is nothing to fill its own."""
+Show = Callable[[Look], Awaitable[Mapping[str, Any] | Answered | str]]
+"""Reads what a page shows: the values of its template, another template where there is nothing to fill its own, or the
+address of the page that has what is asked for.
+"""
 
 Act = Callable[[Look], Awaitable[str | Answered]]
 """Does what a form asks for, and gives the address to go on to, or the page that answers."""

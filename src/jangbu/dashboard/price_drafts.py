@@ -77,7 +77,7 @@ def draft_of(look: Look) -> Draft:
     if kind == "price":
         row = _row(look, note)
         said = f"{row.meter} of {row.model} at {look.form['usd']} USD"
-        return Draft(with_own(row), note or said, (row.model,), row)
+        return Draft(with_own(row, now=look.now), note or said, (row.model,), row)
     if kind == "removal":
         row = _removed(look)
         return Draft(without_own(row), note or f"no own price for {row.meter} of {row.model}", (row.model,), row)

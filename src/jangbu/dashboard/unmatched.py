@@ -15,7 +15,7 @@ __all__ = ["or_nothing"]
 def or_nothing(show: Show, *carried: str) -> Show:
     """Show a page, or that nothing matches its filters. ``carried`` is what the form of filters takes along."""
 
-    async def shown(look: Look) -> Mapping[str, Any] | Answered:
+    async def shown(look: Look) -> Mapping[str, Any] | Answered | str:
         try:
             return await show(look)
         except NoAccount:

@@ -1,9 +1,12 @@
 """What is to come if it goes on as it did lately. All of it is whole numbers, so nothing drifts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-__all__ = ["LATELY_WEEKS", "WEEKS_LEAST", "Range", "days_left", "month_end"]
+from jangbu.domain.ledger import Balance, Grant, burn_down
+
+__all__ = ["LATELY_WEEKS", "WEEKS_LEAST", "Lasting", "Range", "lasting", "month_end"]
 
 LATELY_WEEKS = 4
 """The weeks before today that tell how a month ends: whole ones, so each day of the week counts as often."""
@@ -12,6 +15,8 @@ WEEKS_LEAST = 2
 """One week alone has no range."""
 
 _WEEK = 7
+_TICK = timedelta(microseconds=1)
+_DAY = timedelta(days=1) // _TICK
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +28,35 @@ class Range:
     most: int
 
 
-def days_left(available: int, used: Sequence[int]) -> int | None:
-    """Give for how many whole days so many tokens last, by what was used on each of the last days; None if nothing was.
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """For how many whole days tokens last, and how many of them will have expired unused by then."""
 
-    A day that has not ended does not belong in ``used``: it would count as one on which little was used.
+    days: int
+    expiring: int
+
+
+def lasting(balance: Balance, grants: Iterable[Grant], used: Sequence[int], now: datetime) -> Lasting | None:
+    """Give how long what is available lasts, by what was used on each of the last days; None if nothing was.
+
+    It burns as the ledger burns it: what belongs to no grant first, then grants in their order, and what is left of one
+    when its time is up is gone. What is held counts as used. A day that has not ended makes the pace slower than it is.
     """
     in_all = sum(used)
     if in_all <= 0:
         return None
-    return max(available, 0) * len(used) // in_all
+    # Whole numbers: of time there are ``in_all`` steps in a microsecond, of which a token takes so many.
+    step = len(used) * _DAY
+    burnt = burn_down(grants, Balance(balance.granted, balance.used + balance.held), now)
+    of_no_grant = max(0, balance.available) - burnt.expired - sum(grant.remaining for grant in burnt.grants)
+    at, expiring = of_no_grant * step, 0
+    for grant in burnt.grants:
+        used_up_at = at + grant.remaining * step
+        ends_at = used_up_at if grant.expires_at is None else (grant.expires_at - now) // _TICK * in_all
+        over_at = min(used_up_at, max(at, ends_at))
+        expiring += (used_up_at - over_at) // step
+        at = over_at
+    return Lasting(at // (in_all * _DAY), expiring)
 
 
 def month_end(lately: Sequence[int], before_today: int, today: int, days_to_come: int) -> Range | None:

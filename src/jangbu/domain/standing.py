@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from jangbu.domain.forecast import Lasting
+
 __all__ = ["LATELY_DAYS", "Standing", "standing"]
 
 LATELY_DAYS = 7
@@ -17,13 +19,14 @@ class Standing(StrEnum):
     EMPTY = "empty"
 
 
-def standing(available: int, used_lately: int, low_balance: int | None = None) -> Standing:
-    """Give the standing of who has so many tokens left, and used so many in the last ``LATELY_DAYS`` days.
+def standing(available: int, lasts: Lasting | None, low_balance: int | None = None) -> Standing:
+    """Give the standing of who has so many tokens left, which last for so long; None for who uses none.
 
-    ``low_balance`` is from where on the app calls a balance low; None for what would be used up within three days.
+    ``low_balance`` is from where on the app calls a balance low; None for what will be used up, or have expired, within
+    three days.
     """
     if available <= 0:
         return Standing.EMPTY
     if low_balance is not None:
         return Standing.LOW if available <= low_balance else Standing.OK
-    return Standing.LOW if available * LATELY_DAYS < used_lately * _LASTS_DAYS else Standing.OK
+    return Standing.LOW if lasts is not None and lasts.days < _LASTS_DAYS else Standing.OK

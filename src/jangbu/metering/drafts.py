@@ -18,6 +18,7 @@ __all__ = [
     "Draft",
     "answer_key",
     "answer_name",
+    "call_name",
     "other_answer",
     "other_settlement",
     "receipt_again",
@@ -109,6 +110,11 @@ def answer_key(usage: Usage) -> tuple[str, bytes] | None:
 def answer_name(answer: str) -> str:
     """Give the key of an answer by its own id."""
     return f"answer:{answer}"
+
+
+def call_name(key: str) -> str:
+    """Give the key of a call by the name that its caller has for it."""
+    return f"call:{key}"
 
 
 def _name_by_members(usage: Usage) -> str | None:

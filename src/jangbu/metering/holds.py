@@ -149,6 +149,10 @@ class Holds:
         """Give holds, oldest first, from the one after that of this time and id."""
         return await holds.page(self._database, self._project, account, states, limit, after, which)
 
+    async def show(self, hold: UUID) -> HoldRow | None:
+        """Give a hold that is named by its id alone; None where there is none, or its call was recorded."""
+        return await holds.show(self._database, self._project, hold)
+
     async def call_of(self, hold: UUID) -> Call:
         """Give the call that a hold was taken for, to settle it by evidence. Raises NotFound."""
         _, user, service, model = await self._find(hold)

@@ -259,7 +259,7 @@ class Metering:
             raise InvalidInput(
                 f"{call_key[:40]!r} is no call id", hint=f"use 1 to {_CALL_KEY_LENGTH_MAX} printable characters"
             )
-        claim = Claim(f"call:{call_key}", digest(draft.service, draft.model, evidence(draft.usage)))
+        claim = Claim(drafts.call_name(call_key), digest(draft.service, draft.model, evidence(draft.usage)))
         draft = replace(draft, claim=claim)
         known = await self._claimed(draft, claim)
         if known is None:

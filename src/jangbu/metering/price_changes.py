@@ -13,7 +13,19 @@ from jangbu.metering.editions import Edition
 from jangbu.metering.pricing import Changed, Make
 from jangbu.prices import Change, ChangeKind, append, diff
 
-__all__ = ["changes_of", "differences", "grown", "marked_up", "own_rows", "with_own", "without_own"]
+__all__ = ["OwnHasBegun", "changes_of", "differences", "grown", "marked_up", "own_rows", "with_own", "without_own"]
+
+
+class OwnHasBegun(InvalidInput):
+    """An own price that always holds would be outdone by another own one for the same, which has begun at ``since``."""
+
+    def __init__(self, row: Price, since: datetime) -> None:
+        super().__init__(
+            f"the own price for {row.meter} of {row.model} from {since:%Y-%m-%dT%H:%M:%SZ} on would win"
+            " over one that always holds",
+            hint="say from when on the new one holds, or take the other one away first",
+        )
+        self.since = since
 
 
 def grown(book: PriceBook, at: datetime) -> Make:
@@ -37,8 +49,8 @@ def marked_up(parts_per_million: int) -> Make:
 def with_own(row: Price, *, now: datetime | None = None) -> Make:
     """Let an own price win over the book's; it takes the place of an own price for the same. Raises InvalidInput.
 
-    With ``now`` also where a price that says no beginning would not hold then, because another own one has begun:
-    whoever sets it means it from now on, and would be told that it is in force.
+    With ``now`` also OwnHasBegun where a price that says no beginning would not hold then, because another own one has
+    begun: whoever sets it means it from now on, and would be told that it is in force.
     """
     bounded(row)
 
@@ -53,13 +65,10 @@ def with_own(row: Price, *, now: datetime | None = None) -> Make:
 
 def _require_first(row: Price, own: Iterable[Price], now: datetime) -> None:
     for each in own:
-        has_begun = each.valid_from is not None and each.valid_from <= now < (each.valid_to or LAST)
-        if has_begun and replace(each, valid_from=None).key == row.key:
-            raise InvalidInput(
-                f"the own price for {row.meter} of {row.model} from {each.valid_from:%Y-%m-%dT%H:%M:%SZ} on would win"
-                " over one that always holds",
-                hint="say from when on the new one holds, or take the other one away first",
-            )
+        since = each.valid_from
+        has_begun = since is not None and since <= now < (each.valid_to or LAST)
+        if since is not None and has_begun and replace(each, valid_from=None).key == row.key:
+            raise OwnHasBegun(row, since)
 
 
 def without_own(row: Price) -> Make:

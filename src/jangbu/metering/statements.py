@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from jangbu.domain.forecast import days_left
+from jangbu.domain.forecast import Lasting, lasting
 from jangbu.domain.ledger import Asset, Grant, account_id, burn_down
 from jangbu.domain.standing import LATELY_DAYS
 from jangbu.domain.windows import Preset, Window
@@ -26,8 +26,8 @@ class Statement:
     """An account as it was at the moment ``as_of``. ``grants`` are those that something is left of, as they burn;
     ``totals`` are of all time, the most used first; ``entries`` are a list, newest first.
 
-    ``used`` has a bar for each of the last 30 days, today's under way; ``days_left`` tells how long the balance lasts
-    at the pace of the days just before today, None where nothing was used on them.
+    ``used`` has a bar for each of the last 30 days, today's under way; ``lasts`` tells how long the balance lasts at
+    the pace of the days just before today, None where nothing was used on them.
     """
 
     as_of: datetime
@@ -35,7 +35,7 @@ class Statement:
     grants: tuple[Grant, ...]
     totals: tuple[TotalLine, ...]
     used: Series
-    days_left: int | None
+    lasts: Lasting | None
     entries: Sequence[EntryRow]
 
 
@@ -58,6 +58,6 @@ async def statement_of(book: Snapshot, user: str, zone: ZoneInfo, *, entries_sho
         grants=tuple(each for each in burn_down(grants, found.balance, book.as_of).grants if each.remaining),
         totals=tuple(TotalLine(service, model, Figures.of([sums])) for service, model, sums in totals),
         used=used,
-        days_left=days_left(found.balance.available, whole_days[-LATELY_DAYS:]),
+        lasts=lasting(found.balance, grants, whole_days[-LATELY_DAYS:], book.as_of),
         entries=await entries.page(book.reader, account, Asset.TOKENS, None, entries_shown),
     )

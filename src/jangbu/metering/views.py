@@ -6,14 +6,15 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from jangbu.domain.ledger import account_id
+from jangbu.domain.forecast import lasting
+from jangbu.domain.ledger import Asset, account_id
 from jangbu.domain.standing import LATELY_DAYS, Standing, standing
 from jangbu.domain.windows import Preset, Window
 from jangbu.errors import NotFound
 from jangbu.metering import series
 from jangbu.metering.series import Line, Series
 from jangbu.metering.snapshots import Filters, snapshot
-from jangbu.storage import accounts, reports
+from jangbu.storage import accounts, entries, reports
 from jangbu.storage.accounts import AccountRow
 from jangbu.storage.database import Database
 from jangbu.storage.reports import CallRow
@@ -46,10 +47,13 @@ async def view_of(
         by_service = await series.of(book, window, filters, "service")
         by_model = await series.of(book, window, filters, "model")
         latest = await reports.calls(book.reader, account, None, calls)
-    lately = sum(bar.amounts.total_tokens for bar in by_service.bars[-LATELY_DAYS:])
+        grants = await entries.grants(book.reader, account, Asset.TOKENS)
+    # Today counts, though it has not ended: who uses up a balance on their first day is told so on that day.
+    lately = [bar.amounts.total_tokens for bar in by_service.bars[-LATELY_DAYS:]]
+    lasts = lasting(found.balance, grants, lately, by_service.as_of)
     return View(
         account=found,
-        standing=standing(found.balance.available, lately, low_balance),
+        standing=standing(found.balance.available, lasts, low_balance),
         used=by_service,
         services=by_service.lines,
         models=by_model.lines,

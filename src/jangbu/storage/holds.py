@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from jangbu.storage.database import Connection, Database, Reader
+from jangbu.storage.database import Connection, Database, Reader, Row
 from jangbu.storage.statements import statement
 
 _REASON_LENGTH_MAX = 200
@@ -168,28 +168,19 @@ async def page(
     taken_at, last = (None, None) if after is None else after
     of = (which.since, which.until, which.service, which.model)
     rows = await database.rows("hold_list", project, account, states, limit, taken_at, last, *of)
-    return [
-        HoldRow(
-            row["id"],
-            row["user_id"],
-            row["amount"],
-            row["state"],
-            row["service"],
-            row["model"],
-            row["owner"],
-            row["reason"],
-            row["taken_at"],
-            row["expires_at"],
-            row["closed_at"],
-        )
-        for row in rows
-    ]
+    return [_hold(row) for row in rows]
 
 
 async def find(database: Database, project: str, hold: UUID) -> tuple[UUID, str, str, str] | None:
     """Give (account, user, service, model) of a hold that is named by its id alone, or None."""
     row = await database.row("hold_find", project, hold)
     return None if row is None else (row["account_id"], row["user_id"], row["service"], row["model"])
+
+
+async def show(database: Database, project: str, hold: UUID) -> HoldRow | None:
+    """Give a hold that is named by its id alone, or None."""
+    row = await database.row("hold_find", project, hold)
+    return None if row is None else _hold(row)
 
 
 async def is_open(database: Database, project: str, hold: UUID) -> bool:
@@ -215,3 +206,19 @@ async def undeducted(
 async def sums(database: Database, project: str) -> dict[str, tuple[int, int]]:
     """Give for each state that holds tokens how many holds there are, and how many tokens."""
     return {row["state"]: (row["holds"], row["tokens"]) for row in await database.rows("hold_sum", project)}
+
+
+def _hold(row: Row) -> HoldRow:
+    return HoldRow(
+        row["id"],
+        row["user_id"],
+        row["amount"],
+        row["state"],
+        row["service"],
+        row["model"],
+        row["owner"],
+        row["reason"],
+        row["taken_at"],
+        row["expires_at"],
+        row["closed_at"],
+    )

@@ -157,6 +157,12 @@ async def find_account(database: Database, project: str, usage_id: UUID) -> UUID
     return found
 
 
+async def find_by_keys(database: Database, project: str, keys: Sequence[str], limit: int) -> Sequence[tuple[str, UUID]]:
+    """Give (user, id) of the records that keys stand for, whoever's the keys are, newest first."""
+    rows = await database.rows("usage_find_by_key", project, keys, limit)
+    return [(row["user_id"], row["id"]) for row in rows]
+
+
 async def window(
     database: Database,
     accounts: Sequence[UUID],

@@ -1,6 +1,7 @@
 """A user's page draws their 30 days and tells how long the balance lasts, as the raw records say."""
 
-from datetime import date, timedelta
+import re
+from datetime import UTC, date, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -50,6 +51,19 @@ async def test_the_days_are_those_that_the_seven_before_today_fit_into_what_is_l
     await connection.close()
     days = int(shown.tiles["Tokens left"].replace(",", "")) * 7 // used
     assert f"lasts {days:,} more days at the pace of the 7 days before today" in shown.text
+
+
+async def test_tokens_last_no_longer_than_they_are_there(opens_own: Opens, ledger: Metering) -> None:
+    balance = await ledger.accounts.balance(BUSY[0])
+    await ledger.accounts.adjust(BUSY[0], -balance.available, reason="to begin anew", key="none")
+    await ledger.accounts.grant(BUSY[0], 10**9, key="month", expires_at=datetime.now(UTC) + timedelta(days=3, hours=1))
+    page = await opens_own(f"/user?user={BUSY[0]}&zone=UTC")
+    tile = page.locator(".tile").first
+    await expect(tile).to_contain_text("lasts 3 more days at the pace of the 7 days before today")
+    lost = re.findall(r"([0-9,]+) of these tokens expire before they are used", await tile.inner_text())
+    assert 10**8 < int(lost[0].replace(",", "")) < 10**9
+    korean = await opens_own(f"/user?user={BUSY[0]}&zone=UTC", language="ko")
+    await expect(korean.locator(".tile").first).to_contain_text(f"그중 {lost[0]}토큰은 쓰기 전에 만료됨")
 
 
 async def test_what_lasts_longer_than_anybody_can_tell_is_said_to(opens: Opens) -> None:

@@ -1,7 +1,7 @@
 """What is told of a view, and what is not: costs stand in it only where the app shows them to its users."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -86,6 +86,19 @@ async def test_what_is_low_is_the_apps_to_say(ledger: Metering) -> None:
     assert (await seen(ledger)).standing is Standing.OK
     assert (await seen(ledger, low_balance=100_000)).standing is Standing.LOW
     assert (await seen(ledger, low_balance=99_999)).standing is Standing.OK
+
+
+async def test_what_expires_before_it_is_used_stands_low_however_much_it_is(ledger: Metering) -> None:
+    soon = datetime.now(UTC) + timedelta(days=2)
+    await ledger.accounts.adjust("kim", -100_000, reason="another grant", key="less")
+    await ledger.accounts.grant("kim", 10**9, key="month", expires_at=soon)
+    assert (await seen(ledger)).standing is Standing.OK, "who uses nothing is told no pace"
+    await record(ledger, 1)
+    view = await seen(ledger)
+    assert view.standing is Standing.LOW
+    assert shown(view, texts_of("en"), Formats("en", "UTC"), with_costs=False).notice == texts_of("en")("view.low")
+    await ledger.accounts.grant("kim", 10**6, key="for ever")
+    assert (await seen(ledger)).standing is Standing.OK
 
 
 async def test_what_is_held_is_told(ledger: Metering) -> None:

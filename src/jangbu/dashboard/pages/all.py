@@ -8,6 +8,7 @@ from jangbu.dashboard.pages import (
     alerts_rules,
     alerts_told,
     call,
+    calls,
     cost,
     ledger,
     ledger_holds,
@@ -50,5 +51,6 @@ PAGES: tuple[Page, ...] = (
     settings_audit.PAGE,
     user.PAGE,
     call.PAGE,
+    calls.PAGE,
     profile.PAGE,
 )

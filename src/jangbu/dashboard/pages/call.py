@@ -1,13 +1,17 @@
-"""One call: why it was charged, from Google's own words over the price of each part to the entry in the ledger."""
+"""One call: why it was charged, from Google's own words over the price of each part to the entry in the ledger; of one
+that was not recorded, what is held for it, or why nothing was deducted.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from jangbu.dashboard.done import key_of
 from jangbu.dashboard.fields import id_of
 from jangbu.dashboard.look import Look
-from jangbu.dashboard.page import OPERATIONS, READERS, Action, Page
+from jangbu.dashboard.page import OPERATIONS, READERS, Action, Answered, Page
+from jangbu.errors import NotFound
 from jangbu.metering.explain import Explanation
 from jangbu.metering.keyed import key_of as key_of_record
 from jangbu.metering.lacks import Lack, lacks_of
@@ -19,11 +23,17 @@ from jangbu.storage.entries import EntryRow
 __all__ = ["PAGE"]
 
 
-async def show(look: Look) -> Mapping[str, Any]:
-    """Explain the call."""
+async def show(look: Look) -> Mapping[str, Any] | Answered:
+    """Explain the call. Raises NotFound."""
     call = id_of(look.asked("call"))
     reports = Reports(look.ledger.database, look.settings.project)
-    found = await reports.explain(call, look.ledger.pricing.lines, user=look.asked("user"))
+    try:
+        found = await reports.explain(call, look.ledger.pricing.lines, user=look.asked("user"))
+    except NotFound:
+        held = await _held(look, call)
+        if held is None:
+            raise
+        return held
     came_by = key_of_record(found.record.metadata)
     key_id = None if came_by is None else str(came_by)
     keys = await keys_by_id(look.ledger.database, look.settings.project, (key_id,))
@@ -38,6 +48,14 @@ async def show(look: Look) -> Mapping[str, Any]:
         "evidence": _readable(found.evidence),
         "metadata": None if found.record.metadata is None else _readable(json.loads(found.record.metadata)),
     }
+
+
+async def _held(look: Look, call: UUID) -> Answered | None:
+    """Show what is known of a call that was held for and not recorded; None where there is none, or it is another's."""
+    hold, user = await look.ledger.holds.show(call), look.asked("user")
+    if hold is None or user not in {None, hold.user}:
+        return None
+    return Answered("call_held.html", {"hold": hold})
 
 
 async def record_test(look: Look) -> str:

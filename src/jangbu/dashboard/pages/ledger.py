@@ -56,6 +56,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         "is_running": latest is not None and latest.outcome is None,
         "every_minutes": look.settings.verify_seconds // 60,
         "may_verify": look.may(WRITERS),
+        "may_grant": look.may(MONEY),
         "form_key": new_key(look),
         **values,
     }

@@ -1,6 +1,6 @@
 """Holds: what is held for calls now, and the calls that ended without anything being deducted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -9,11 +9,11 @@ from jangbu.dashboard.choices import chosen, window_asked
 from jangbu.dashboard.fields import chosen_of, place_of, placed
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import READERS, Page
-from jangbu.dashboard.unmatched import or_nothing
 from jangbu.domain.windows import zone_named
+from jangbu.errors import NoAccount
 from jangbu.metering.exports import Table, held
 from jangbu.metering.snapshots import snapshot
-from jangbu.storage.holds import Which
+from jangbu.storage.holds import HoldRow, Which
 
 __all__ = ["PAGE"]
 
@@ -41,9 +41,8 @@ _STATES = {
 
 async def show(look: Look) -> Mapping[str, Any]:
     """Read a page of holds, the oldest first."""
-    state, states = _states(look)
-    account, after = await _account(look), place_of(look.asked("after"))
-    found = await look.ledger.holds.page(account, states, _SHOWN + 1, after, _which(look))
+    state, _ = _states(look)
+    found = await _found(look)
     last = found[_SHOWN - 1] if len(found) > _SHOWN else None
     async with snapshot(look.ledger.database, look.settings.project) as book:
         choices = await chosen(look, book)
@@ -59,6 +58,17 @@ async def show(look: Look) -> Mapping[str, Any]:
         "states": [each.value for each in State],
         "clear": look.url(**cleared) if state is not State.HELD or any(map(look.asked, narrowed)) else "",
     }
+
+
+async def _found(look: Look) -> Sequence[HoldRow]:
+    """Read as many holds as are shown, and one more. Whom nobody knows has none."""
+    _, states = _states(look)
+    after, which = place_of(look.asked("after")), _which(look)
+    try:
+        account = await _account(look)
+    except NoAccount:
+        return ()
+    return await look.ledger.holds.page(account, states, _SHOWN + 1, after, which)
 
 
 async def holds(look: Look) -> Table:
@@ -89,7 +99,7 @@ PAGE = Page(
     "/ledger/holds",
     "ledger_holds",
     READERS,
-    or_nothing(show),
+    show,
     in_menu=False,
     lives=True,
     files={"holds": holds},

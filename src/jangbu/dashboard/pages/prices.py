@@ -107,7 +107,7 @@ def _row(look: Look, row: Price, stands: Standing, unit: int, is_own: bool) -> M
         "standing": stands.value,
         "is_own": is_own,
         "price": _price(look, row, unit),
-        "from": _date(look, row.valid_from),
+        "from": _date(look, row.valid_from) or look.texts("prices.always"),
         "to": _date(look, row.valid_to),
     }
 

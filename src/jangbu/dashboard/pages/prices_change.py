@@ -1,7 +1,8 @@
 """A change of prices: written into a form, tried without changing anything, and put in force as it was tried."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,7 @@ from jangbu.domain.usage import Platform, Tier
 from jangbu.domain.windows import Preset
 from jangbu.errors import NotFound
 from jangbu.metering.content import digest
+from jangbu.metering.price_changes import OwnHasBegun
 from jangbu.metering.price_trials import BookMoved, Compared, Line, Sums, Trial, as_tried, compared, tried
 from jangbu.metering.pricing import BookIsSet
 
@@ -68,14 +70,8 @@ async def put(look: Look) -> str:
     if len(confirmation) != _CONFIRMATION_LENGTH:
         raise Wrong("form")
     content = digest("dashboard.prices", confirmation, draft.note)
-    try:
+    with _told(look):
         await look.ledger.pricing.change(as_tried(draft.make, confirmation), draft.note, once=(key, content))
-    except BookMoved as error:
-        raise Wrong("book_moved", version=error.version) from error
-    except BookIsSet as error:
-        raise Wrong("book_set") from error
-    except NotFound as error:
-        raise Wrong("no_own_price") from error
     model = None if draft.row is None else draft.row.model
     return look.url(
         "/prices",
@@ -86,12 +82,8 @@ async def put(look: Look) -> str:
 
 async def _tried(look: Look) -> Mapping[str, Any]:
     draft, window = await _draft(look), window_of(look)
-    try:
+    with _told(look):
         trial = await tried(look.ledger.pricing, draft.make, look.now)
-    except BookIsSet as error:
-        raise Wrong("book_set") from error
-    except NotFound as error:
-        raise Wrong("no_own_price") from error
     as_of = draft.as_of(window, look.now)
     found = await compared(look.ledger.database, look.settings.project, window, draft.models, trial, as_of)
     kept = asked_of(look.form) | ({"at": look.now.isoformat()} if draft.models and not draft.row else {})
@@ -109,6 +101,21 @@ async def _tried(look: Look) -> Mapping[str, Any]:
         "again": look.url(),
         "about": _about(draft),
     }
+
+
+@contextmanager
+def _told(look: Look) -> Iterator[None]:
+    """Say in the page's language why a change cannot be made. Raises Wrong."""
+    try:
+        yield
+    except BookMoved as error:
+        raise Wrong("book_moved", version=error.version) from error
+    except BookIsSet as error:
+        raise Wrong("book_set") from error
+    except OwnHasBegun as error:
+        raise Wrong("own_begun", since=look.formats.moment(error.since)) from error
+    except NotFound as error:
+        raise Wrong("no_own_price") from error
 
 
 async def _draft(look: Look) -> Draft:

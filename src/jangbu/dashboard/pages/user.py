@@ -15,6 +15,7 @@ from jangbu.dashboard.matrix import matrix_of
 from jangbu.dashboard.page import MONEY, OWNERS, READERS, WRITERS, Action, Page
 from jangbu.dashboard.sought import SEARCHES, key_sought, sought_of
 from jangbu.dashboard.standings import low_how
+from jangbu.domain.forecast import Lasting
 from jangbu.domain.ledger import is_erased
 from jangbu.domain.standing import LATELY_DAYS
 from jangbu.metering import tops
@@ -61,7 +62,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         "low_how": low_how(look),
         "grants": found.grants,
         "entries": [(each, "tokens") for each in found.entries],
-        "lasts": _lasting(look, found.days_left),
+        **_lasting(look, found.lasts),
         "chart": parts_figure(look, "by-day", found.used, "tokens", look.texts("user.by_day"), path="/"),
         "choices": choices,
         **keys,
@@ -135,13 +136,17 @@ def _is_narrowed(look: Look) -> bool:
     return window_asked(look) is not None or any(look.asked(name) for name in ("service", "model", *SEARCHES))
 
 
-def _lasting(look: Look, days: int | None) -> str:
-    """Say for how many days the balance lasts."""
-    if days is None:
-        return look.texts("user.not_lately", days=LATELY_DAYS)
-    if days > _DAYS_MOST:
-        return look.texts("user.lasts_long", days=LATELY_DAYS)
-    return look.texts("user.lasts", count=days, shown=look.formats.number(days), days=LATELY_DAYS)
+def _lasting(look: Look, lasts: Lasting | None) -> Mapping[str, str]:
+    """Say for how many days the balance lasts, and how many tokens will have expired by then, where any will."""
+    t, shown = look.texts, look.formats.number
+    if lasts is None:
+        return {"lasts": t("user.not_lately", days=LATELY_DAYS), "expiring": ""}
+    count = lasts.expiring
+    expiring = t("user.expiring", count=count, shown=shown(count)) if count else ""
+    if lasts.days > _DAYS_MOST:
+        return {"lasts": t("user.lasts_long", days=LATELY_DAYS), "expiring": expiring}
+    said = t("user.lasts", count=lasts.days, shown=shown(lasts.days), days=LATELY_DAYS)
+    return {"lasts": said, "expiring": expiring}
 
 
 def user_of(look: Look) -> str:

@@ -1,5 +1,7 @@
 -- One hold by its id alone, as an operator names it.
-SELECT h.account_id, h.id, h.amount, h.state, h.service, h.model, a.user_id
+SELECT
+    h.account_id, h.id, a.user_id, h.amount, h.state, h.service, h.model, h.owner, h.reason, h.taken_at, h.expires_at,
+    h.closed_at
 FROM jangbu.holds AS h
 JOIN jangbu.accounts AS a ON a.account_id = h.account_id
 WHERE a.project = $1::text AND h.id = $2::uuid

@@ -1,0 +1,39 @@
+"""The call that somebody knows one name of: if only one is meant it leads there, else it says what was looked for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jangbu.dashboard.look import Look
+from jangbu.dashboard.page import READERS, Page
+from jangbu.domain.ledger import is_erased
+from jangbu.metering.call_search import NamedCall, search
+from jangbu.storage.usage import moment_of
+
+__all__ = ["PAGE"]
+
+_SHOWN = 20
+"""A key that an app used for so many users' calls tells none of them apart."""
+
+
+async def show(look: Look) -> Mapping[str, Any] | str:
+    """Look for what is asked for; without anything, say what can be asked for."""
+    asked = look.asked("find")
+    found = await search(look.ledger.database, look.settings.project, asked or "", limit=_SHOWN)
+    if len(found.calls) == 1:
+        return _address(look, found.calls[0])
+    return {
+        "asked": asked,
+        "was_dropped": found.was_dropped,
+        "calls": [(each, moment_of(each.id), _address(look, each)) for each in found.calls],
+        "is_cut": len(found.calls) == _SHOWN,
+        "most": look.formats.number(_SHOWN),
+    }
+
+
+def _address(look: Look, call: NamedCall) -> str:
+    """Give the address of a call's page. From an erased user no way leads to it, so it names none."""
+    user = None if is_erased(call.user) else call.user
+    return look.url("/call", call=call.id, user=user)
+
+
+PAGE = Page("/calls", "calls", READERS, show, in_menu=False)

@@ -1,0 +1,64 @@
+"""Which call somebody means who knows one name of it: its id, that of Google's answer, or the key of the app's own."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from jangbu.metering.drafts import answer_name, call_name
+from jangbu.storage import holds, retention, usage
+from jangbu.storage.database import Database
+
+__all__ = ["NAME_LENGTH_MAX", "NamedCall", "Search", "search"]
+
+NAME_LENGTH_MAX = 1_000
+"""Longer than any id, and than the message of an error in which one stands."""
+_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedCall:
+    """A call that a name stands for, recorded or held for."""
+
+    user: str
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a name stands for: calls, newest first, or none. ``was_dropped`` tells that retention dropped the records of
+    the time of an id, so that nobody knows whether it was one.
+    """
+
+    calls: Sequence[NamedCall]
+    was_dropped: bool = False
+
+
+async def search(database: Database, project: str, text: str, *, limit: int) -> Search:
+    """Look for the calls that a text names, in all accounts of a project.
+
+    An id is found within other words, too, because people copy a header or an error whole. What is no call's id may
+    still be a key: apps choose what they like.
+    """
+    name = text.strip()
+    if not name or len(name) > NAME_LENGTH_MAX or "\x00" in name:
+        return Search(())
+    ids = [UUID(each) for each in dict.fromkeys(_ID.findall(name))][:limit]
+    named = [found for call in ids if (found := await _by_id(database, project, call)) is not None]
+    if named:
+        return Search(named)
+    keyed = await usage.find_by_keys(database, project, [answer_name(name), call_name(name)], limit)
+    if keyed:
+        # A call may be recorded under a key that is its answer's own id.
+        return Search([NamedCall(user, call) for user, call in dict.fromkeys(keyed)])
+    dropped = [await retention.has_dropped(database, call, project=project, account=None) for call in ids]
+    return Search((), was_dropped=any(dropped))
+
+
+async def _by_id(database: Database, project: str, call: UUID) -> NamedCall | None:
+    account = await usage.find_account(database, project, call)
+    record = None if account is None else await usage.find(database, account, call)
+    if record is not None:
+        return NamedCall(record.user, call)
+    hold = await holds.show(database, project, call)
+    return None if hold is None else NamedCall(hold.user, call)
