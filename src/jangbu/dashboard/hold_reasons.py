@@ -17,6 +17,7 @@ _REASONS: Mapping[str, re.Pattern[str]] = {
         "left": r"the stream was left before anything was reported",
         "unreadable": r"the answer cannot be read(?:: .+)?",
         "uncounted": r"the answer reports nothing, and its input could not be counted",
+        "unattended": r"the client left, and the answer was waited for no longer",
         "unnamed": r"the provider did not say what it started",
         "too_long": r"the answer took too long",
         "too_large": r"the answer is larger than (?P<bytes>[0-9,]+) bytes",

@@ -25,8 +25,8 @@ from jangbu.gateway.bodies import (
 )
 from jangbu.gateway.client import Client
 from jangbu.gateway.credentials import Payer
+from jangbu.gateway.drains import Drains
 from jangbu.gateway.headers import forwarded, forwarded_with_upload, returned
-from jangbu.gateway.relay import Drains
 from jangbu.gateway.routes import Billing, Route
 from jangbu.gateway.standing import require_able_to_pay, require_unblocked
 from jangbu.gateway.upstream import Outgoing, Upstream, UpstreamAnswer
