@@ -126,8 +126,9 @@ class Settings(BaseSettings):
     )
     upstream_keys: SecretStr | None = Field(
         None,
-        description="Several keys with weights instead of one: KEY=3,KEY=1; a 429 of one goes on to the next, but what"
-        " is kept at Google (files, caches, batches, interactions) is made and used with the first alone",
+        description="Several keys with weights instead of one: KEY=3,KEY=1; a call for which one is tired (429) or"
+        " refused goes on with the next, but what is kept at Google (files, caches, batches, interactions) is made and"
+        " used with the first alone",
     )
     path_prefix: str = Field("", max_length=200, description="What stands before Gemini's paths at the gateway")
     public_url: str | None = Field(None, description="The gateway's own address, where clients cannot tell it")

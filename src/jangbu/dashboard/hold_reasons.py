@@ -25,6 +25,8 @@ _REASONS: Mapping[str, re.Pattern[str]] = {
         "interrupted": r"the gateway broke it off: (?P<cause>.+)",
         "unanswered": r"(?:Gemini did not answer|sent, and no answer came): (?P<cause>.+)",
         "unreachable": r"Gemini cannot be reached: (?P<cause>.+)",
+        "key_refused": r"Gemini refuses upstream key (?P<number>[0-9]+): (?P<cause>.+)",
+        "credentials_refused": r"Gemini refuses the gateway's credentials: (?P<cause>.+)",
         "not_sent": r"the call (?:never left|could not be made): (?P<cause>.+)",
         "no_token": r"Google gave the gateway no access token for Vertex AI \((?P<cause>.+)\)",
         "session_refused": r"Gemini refused the session with (?P<status>.+)",

@@ -23,6 +23,7 @@ from jangbu.gateway.owning import require_admitted, require_something_left, shor
 from jangbu.gateway.results import FILE_SECONDS, json_or_nothing
 from jangbu.gateway.standing import require_unblocked
 from jangbu.gateway.upstream import REDIRECT, Outgoing, UpstreamAnswer, UpstreamFailure
+from jangbu.gateway.upstream_answer import KeyRefused
 from jangbu.metering.resources import Owned, ResourceKind
 from jangbu.providers.gemini.files import file_bytes
 
@@ -114,6 +115,8 @@ async def _go_on(
     headers = (*forwarded_with_upload(raw_headers), *((name, value) for name, value in raw_headers if name == _LENGTH))
     try:
         answer = await parts.upstream.send(Outgoing(method, target, headers, pieces))
+    except KeyRefused:
+        raise
     except UpstreamFailure:
         raise incoming.failure or UpstreamUnreachable(
             "the upload broke off", hint="ask how far it came, and go on"
