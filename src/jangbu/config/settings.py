@@ -168,7 +168,9 @@ class Settings(BaseSettings):
     cache_seconds_max: int = Field(86_400, ge=60, description="How long a cache may be asked to live")
     upstream_seconds_max: int = Field(600, ge=1, description="How long an answer may take to begin, and from then on")
     upstream_idle_seconds_max: int = Field(120, ge=1, description="How long an answer that has begun may be silent")
-    drain_seconds_max: int = Field(120, ge=0, description="How long an answer is read on when its client has left")
+    drain_seconds_max: int = Field(
+        120, ge=0, description="How long an answer is waited for and read on when its client has left"
+    )
     drains_max: int = Field(
         200, ge=0, description="How many answers without a client are read on at once, one user's at most a fourth"
     )
