@@ -9,6 +9,7 @@ import pytest
 import jangbu
 from jangbu.dashboard.hold_reasons import hold_reason
 from jangbu.dashboard.texts import texts_of
+from jangbu.gateway.upstream_answer import KeyRefused
 
 ENDINGS = frozenset({"Lost", "Rejected", "UpstreamFailure"})
 SAMPLES = ("cannot be reached", "did not answer", "503")
@@ -41,6 +42,13 @@ def test_whatever_ends_a_call_is_told_in_the_language_of_the_page(language: str)
     assert len(made) > 25
     for each in made:
         assert any(hold_reason(texts, said) for said in each), each
+
+
+@pytest.mark.parametrize("number", [1, None])
+def test_a_key_that_is_refused_is_told_in_the_language_of_the_page(number: int | None) -> None:
+    said = hold_reason(texts_of("ko"), KeyRefused("API_KEY_INVALID", number).message)
+    assert said is not None
+    assert "API_KEY_INVALID" in said
 
 
 def test_what_a_person_wrote_stays_as_it_is() -> None:

@@ -1,5 +1,6 @@
 """A key of the gateway's own that Google refuses is the operator's affair: its clients have another, which is well."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ import pytest
 from jangbu import telemetry
 from jangbu.providers.gemini.key_errors import key_refusal
 from jangbu.testing import FakeGemini
+from tests.gateway.raw import provider, said
 from tests.gateway.stage import FLASH, UPSTREAM_KEY, asked, inline, stage
 
 CALL = f"/v1beta/models/{FLASH}:generateContent"
@@ -58,13 +60,66 @@ async def test_the_operator_is_told_and_the_client_is_not_sent_to_look_at_its_ow
         assert await served.used() == (0, 0)
 
 
-async def test_calls_go_on_with_the_keys_that_are_well(database_url: str, gemini: FakeGemini) -> None:
-    keys = "the-key-that-was-revoked=1000,the-key-that-is-well=1"
-    async with stage(database_url, gemini, upstream_keys=keys) as served:
+KEYS = "the-key-that-was-revoked=1000,the-key-that-is-well=1"
+
+
+async def test_a_call_whose_key_is_refused_goes_on_with_the_next(
+    database_url: str, gemini: FakeGemini, caplog: pytest.LogCaptureFixture
+) -> None:
+    counted: list[object] = []
+    async with stage(database_url, gemini, upstream_keys=KEYS) as served:
         await served.open("kim")
-        statuses = [(await served.generate())[0] for _ in range(12)]
-        # It rests after its first refusal, however often its turn would be.
-        assert statuses.count(200) >= 11
+        end = telemetry.subscribe(lambda _, facts: counted.append(facts["reason"]), "upstream.failed")
+        with caplog.at_level(logging.WARNING):
+            statuses = [(await served.generate())[0] for _ in range(12)]
+        end()
+        assert statuses == [200] * 12
+        # It rests after its first refusal, however often its turn would be, and the operator is told.
+        assert counted == ["key_refused"]
+        assert "Gemini refuses upstream key 1: API_KEY_INVALID" in caplog.text
+        assert "the-key-that-was-revoked" not in caplog.text
+        assert (await served.used())[1] == 0
+
+
+async def test_a_client_hears_of_refused_keys_where_none_is_left(database_url: str, gemini: FakeGemini) -> None:
+    async with stage(database_url, gemini, upstream_keys="one=1,two=1") as served:
+        await served.open("kim")
+        status, answer, _ = await served.generate()
+        assert (status, answer["error"]["status"]) == (502, "UNAVAILABLE")
+        assert len(gemini.requests()) == 2
+        assert await served.used() == (0, 0)
+
+
+@pytest.mark.parametrize("size", [10, 200_000])
+async def test_an_error_that_refuses_no_key_is_the_answer_to_the_byte(
+    database_url: str, gemini: FakeGemini, size: int
+) -> None:
+    error = json.dumps({"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "x" * size}}).encode()
+    async with (
+        provider(said(error, status="400 Bad Request")) as upstream,
+        stage(database_url, gemini, upstream_url=upstream.url, upstream_keys="one=1,two=1") as served,
+    ):
+        await served.open("kim")
+        status, answer, _ = await served.generate()
+        assert (status, answer) == (400, json.loads(error))
+        assert len(upstream.heads) == 1
+        assert await served.used() == (0, 0)
+
+
+async def test_an_error_that_breaks_off_costs_nothing_though_it_might_refuse_the_key(
+    database_url: str, gemini: FakeGemini
+) -> None:
+    async def broken(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said(b"x" * 100, status="403 Forbidden")[:-50])
+        writer.close()
+
+    async with (
+        provider(broken) as upstream,
+        stage(database_url, gemini, upstream_url=upstream.url, upstream_keys="one=1,two=1") as served,
+    ):
+        await served.open("kim")
+        assert (await served.generate())[0] == 502
+        assert await served.used() == (0, 0)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import pytest
 from google import genai
@@ -338,6 +339,30 @@ async def test_whoever_asks_how_an_upload_ended_takes_no_name_that_was_given_up(
     assert (await served.get("/v1beta/files/report", method="DELETE"))[0] == 200
     await sent(served, url, b"", {"x-goog-upload-command": "query"})
     # The name is anybody's now, and what lee keeps under it is lee's.
+    assert (await sent(served, await begun_as(served, "lee"), b"lees words"))[0] == 200
+    assert (await served.get("/v1beta/files/report", user="lee"))[0] == 200
+    assert (await served.get("/v1beta/files/report"))[0] == 404
+
+
+async def test_a_gateway_that_dies_as_an_upload_ends_leaves_no_name_to_be_taken_later(
+    served: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose the file is and that this was written down are one statement: whatever comes after it may be missing."""
+
+    resources = served.ledger.resources
+    resize = resources.resize
+
+    async def dies(account: UUID, name: str, size: int | None) -> None:
+        if name.startswith("files/"):
+            raise RuntimeError
+        await resize(account, name, size)
+
+    url = await begun_as(served, "kim")
+    with monkeypatch.context() as patch:
+        patch.setattr(resources, "resize", dies)
+        await sent(served, url, b"kims words")
+    assert (await served.get("/v1beta/files/report", method="DELETE"))[0] == 200
+    await sent(served, url, b"", {"x-goog-upload-command": "query"})
     assert (await sent(served, await begun_as(served, "lee"), b"lees words"))[0] == 200
     assert (await served.get("/v1beta/files/report", user="lee"))[0] == 200
     assert (await served.get("/v1beta/files/report"))[0] == 404

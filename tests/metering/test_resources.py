@@ -1,5 +1,6 @@
 """Resources: each is its owner's alone, and an upload under way is known by its token alone."""
 
+import asyncio
 import base64
 import re
 from collections.abc import AsyncIterator
@@ -170,6 +171,48 @@ async def test_no_table_tells_the_token(metering: Metering, kim: UUID) -> None:
     async with metering.database.connection() as connection:
         stored = await connection.fetchval("SELECT string_agg(r::text, ' ') FROM jangbu.resources AS r")
     assert not any(form in stored for form in (token, token[22:], secret.hex(), base64.b64encode(secret).decode()))
+
+
+async def test_of_many_that_finish_an_upload_at_once_one_writes_down_whose_its_file_is(
+    metering: Metering, another: Metering, kim: UUID, lee: UUID
+) -> None:
+    token = await metering.resources.open_upload(kim, TARGET, 3600, key=KEY, digest={"names": ["files/a"]})
+    upload = await metering.resources.upload(token)
+    assert upload is not None
+    await metering.resources.resize(kim, upload.name, 7)
+
+    async def finish(gateway: Metering) -> bool:
+        return await gateway.resources.finish_upload(upload, "files/a", seconds=3600, digest={"lines": 3}, size=5)
+
+    assert sorted(await asyncio.gather(*(finish(each) for _ in range(8) for each in (metering, another)))) == [
+        *[False] * 15,
+        True,
+    ]
+    found = await another.resources.find(kim, "files/a")
+    assert found is not None
+    assert (found.kind, found.size) == (ResourceKind.FILE, 5)
+    assert await another.resources.digest(kim, "files/a") == {"lines": 3}
+    # What was known of the upload stays known, and its bytes are those of the file now.
+    assert (await another.resources.digest(kim, upload.name))["names"] == ["files/a"]
+    assert (await another.resources.kept(kim)).bytes == 5
+    # Asked again, it takes neither a name that nobody has any more nor one that is another's by now.
+    assert await metering.resources.forget(kim, "files/a")
+    assert not await finish(metering)
+    await metering.resources.claim(lee, "files/a", ResourceKind.FILE)
+    assert not await finish(metering)
+    assert await metering.resources.find(kim, "files/a") is None
+
+
+async def test_an_upload_does_not_end_as_anothers_file(metering: Metering, kim: UUID, lee: UUID) -> None:
+    upload = await metering.resources.upload(await metering.resources.open_upload(kim, TARGET, 3600, key=KEY))
+    assert upload is not None
+    await metering.resources.claim(lee, "files/a", ResourceKind.FILE)
+    with pytest.raises(NotPermitted):
+        await metering.resources.finish_upload(upload, "files/a", seconds=3600, digest=None, size=5)
+    # It is not over by that: its file may bear another name.
+    assert await metering.resources.finish_upload(upload, "files/b", seconds=3600, digest=None, size=5)
+    with pytest.raises(InvalidInput):
+        await metering.resources.finish_upload(upload, "", seconds=3600, digest=None, size=5)
 
 
 async def test_an_upload_ends_by_the_databases_clock(metering: Metering, kim: UUID) -> None:

@@ -126,8 +126,9 @@ class Settings(BaseSettings):
     )
     upstream_keys: SecretStr | None = Field(
         None,
-        description="Several keys with weights instead of one: KEY=3,KEY=1; a 429 of one goes on to the next, but what"
-        " is kept at Google (files, caches, batches, interactions) is made and used with the first alone",
+        description="Several keys with weights instead of one: KEY=3,KEY=1; a call for which one is tired (429) or"
+        " refused goes on with the next, but what is kept at Google (files, caches, batches, interactions) is made and"
+        " used with the first alone",
     )
     path_prefix: str = Field("", max_length=200, description="What stands before Gemini's paths at the gateway")
     public_url: str | None = Field(None, description="The gateway's own address, where clients cannot tell it")
@@ -169,7 +170,9 @@ class Settings(BaseSettings):
     cache_seconds_max: Span = Field(86_400, ge=60, description="How long a cache may be asked to live")
     upstream_seconds_max: Wait = Field(600, ge=1, description="How long an answer may take to begin, and from then on")
     upstream_idle_seconds_max: Wait = Field(120, ge=1, description="How long an answer that has begun may be silent")
-    drain_seconds_max: Wait = Field(120, ge=0, description="How long an answer is read on when its client has left")
+    drain_seconds_max: Wait = Field(
+        120, ge=0, description="How long an answer is waited for and read on when its client has left"
+    )
     drains_max: Count = Field(
         200, ge=0, description="How many answers without a client are read on at once, one user's at most a fourth"
     )

@@ -11,9 +11,9 @@ from jangbu.gateway.allowed import Allowed
 from jangbu.gateway.app import Gateway
 from jangbu.gateway.aside import Aside
 from jangbu.gateway.bodies import BodyRoom
+from jangbu.gateway.drains import Drains
 from jangbu.gateway.exchange import Limits, Parts
 from jangbu.gateway.poller import Poller
-from jangbu.gateway.relay import Drains
 from jangbu.gateway.upstream import Upstream
 from jangbu.gateway.upstream_keys import UpstreamKeys, read_keys
 from jangbu.gateway.vertex import Vertex

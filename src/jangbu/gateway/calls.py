@@ -21,7 +21,7 @@ from jangbu.gateway.standing import require_able_to_pay
 from jangbu.gateway.upstream import UpstreamFailure
 from jangbu.metering.meter import Metering
 
-__all__ = ["MeteredCall", "failed"]
+__all__ = ["MeteredCall"]
 
 
 class MeteredCall:
@@ -98,12 +98,9 @@ class MeteredCall:
 
     def _judged(self, error: BaseException) -> Outcome:
         """Judge a call by what broke it off: it is lost where it left, unless something says that it did not."""
+        may_have_left = self._may_have_left
         if isinstance(error, UpstreamFailure):
-            return failed(error)
-        reason = f"the gateway broke it off: {type(error).__name__}"
-        return Lost(reason) if self._may_have_left else Rejected(reason)
-
-
-def failed(failure: UpstreamFailure) -> Outcome:
-    """Judge a call that came to nothing before anything of an answer was seen."""
-    return Lost(failure.message) if failure.may_have_left else Rejected(failure.message)
+            reason, may_have_left = error.message, may_have_left and error.may_have_left
+        else:
+            reason = f"the gateway broke it off: {type(error).__name__}"
+        return Lost(reason) if may_have_left else Rejected(reason)

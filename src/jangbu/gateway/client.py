@@ -17,7 +17,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 PIECE_BYTES_MAX = 64 * 1024
 """As much as a server buffers before it makes its application wait."""
-WATCHED_AFTER_SECONDS = 0.02
+WATCHED_AFTER_SECONDS = 0.5
 
 
 class Client:
@@ -64,6 +64,8 @@ class Client:
         nothing. The request's body has been read before; end the watch when the answer has passed.
         """
         self._left = left
+        if self.is_gone:
+            left()
         return Watch(receive, self.leave)
 
     def leave(self) -> None:

@@ -6,8 +6,6 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-import aiohttp
-
 from jangbu.clock import Clock
 from jangbu.domain.flow import ShortBalance
 from jangbu.domain.usage import Platform
@@ -25,11 +23,12 @@ from jangbu.gateway.bodies import (
 )
 from jangbu.gateway.client import Client
 from jangbu.gateway.credentials import Payer
+from jangbu.gateway.drains import Drains
 from jangbu.gateway.headers import forwarded, forwarded_with_upload, returned
-from jangbu.gateway.relay import Drains
 from jangbu.gateway.routes import Billing, Route
 from jangbu.gateway.standing import require_able_to_pay, require_unblocked
 from jangbu.gateway.upstream import Outgoing, Upstream, UpstreamAnswer
+from jangbu.gateway.upstream_sockets import Opened
 from jangbu.gateway.vertex import Vertex
 from jangbu.metering.meter import Metering
 
@@ -177,14 +176,14 @@ class Exchange:
             return await self.parts.vertex.send(outgoing, self.route.location)
         return await self.parts.upstream.send(outgoing, at_home=self.is_at_home, mark=mark)
 
-    async def connect(self, *, can_resume: bool) -> aiohttp.ClientWebSocketResponse:
-        """Open a WebSocket for a session, which may be one that can be resumed. Raises UpstreamFailure."""
+    async def connect(self, first: str | bytes, *, can_resume: bool) -> Opened:
+        """Open a session by its ``first`` message; it may be one that can be resumed. Raises UpstreamFailure."""
         headers, most = forwarded(self.raw_headers), self.parts.limits.live_message_bytes
         if self.route.platform is Platform.VERTEX:
             assert self.parts.vertex is not None, "the route was placed in a project"
-            return await self.parts.vertex.connect(self.target, self.route.location, headers, message_bytes=most)
+            return await self.parts.vertex.connect(self.target, self.route.location, headers, first, message_bytes=most)
         at_home = can_resume or self.is_at_home
-        return await self.parts.upstream.connect(self.target, headers, message_bytes=most, at_home=at_home)
+        return await self.parts.upstream.connect(self.target, headers, first, message_bytes=most, at_home=at_home)
 
     def answer_headers(self, answer: UpstreamAnswer) -> list[tuple[bytes, bytes]]:
         """Give the headers of an answer that may come back."""

@@ -1,5 +1,6 @@
 """Requests that cost nothing: they need a key, and are passed on as they are."""
 
+from jangbu.gateway.drains import Reading
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.metered import check_model, check_references
 from jangbu.gateway.owning import require_admitted
@@ -18,6 +19,8 @@ async def passed(exchange: Exchange) -> None:
         found = await exchange.walked(fields, await exchange.json(body))
         check_model(exchange, found)
         await check_references(exchange, found)
-    answer = await exchange.send(body or None)
-    content = await answer.read(LIST_BYTES_MAX)
+    # Nobody pays for it: where its client leaves, it ends.
+    async with Reading(exchange.client, exchange.receive, None, exchange.payer.user) as reading:
+        answer = await reading.begun(exchange.send(body or None))
+        content = await answer.read(LIST_BYTES_MAX)
     await exchange.client.answer(answer.status, content, exchange.answer_headers(answer))

@@ -126,23 +126,25 @@ class Live:
 
             turns = Turns(exchange, setup, key)
             exchange, message = _in_project(exchange, setup, message)
-            session = await self._begun(exchange, client, turns, can_resume=setup.can_resume)
+            session = await self._begun(exchange, client, turns, message, can_resume=setup.can_resume)
         finally:
             self._clients.discard(client)
         self._sessions.add(session)
         try:
-            await session.run(message)
+            await session.run()
         finally:
             self._sessions.discard(session)
 
-    async def _begun(self, exchange: Exchange, client: LiveClient, turns: Turns, *, can_resume: bool) -> LiveSession:
+    async def _begun(
+        self, exchange: Exchange, client: LiveClient, turns: Turns, setup: str | bytes, *, can_resume: bool
+    ) -> LiveSession:
         await turns.begin()
         try:
-            socket = await exchange.connect(can_resume=can_resume)
+            opened = await exchange.connect(setup, can_resume=can_resume)
         except BaseException:
             await turns.end()
             raise
-        return LiveSession(client, socket, turns, self._parts, exchange.payer.user)
+        return LiveSession(client, opened, turns, self._parts, exchange.payer.user)
 
 
 def _in_project(exchange: Exchange, setup: Setup, message: str | bytes) -> tuple[Exchange, str | bytes]:

@@ -18,12 +18,11 @@ from jangbu.gateway.exchange import Parts
 from jangbu.gateway.live_client import LiveClient
 from jangbu.gateway.live_closing import GOING_AWAY, HIDDEN, INTERNAL_ERROR, Closing, closing, hidden, passed_on
 from jangbu.gateway.live_turns import Turns
-from jangbu.gateway.upstream import UpstreamFailure
+from jangbu.gateway.upstream_sockets import Opened, say
 from jangbu.providers.gemini.live_messages import ClientMessage, ServerMessage
 
 __all__ = ["LiveSession", "first_message"]
 
-Socket = aiohttp.ClientWebSocketResponse
 _SAID = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
 
 
@@ -48,11 +47,12 @@ def read(message: str | bytes, most: int) -> bytes:
 
 
 class LiveSession:
-    """One session between its setup and its end."""
+    """One session between its setup, which was sent, and its end."""
 
-    def __init__(self, client: LiveClient, socket: Socket, turns: Turns, parts: Parts, user: str) -> None:
+    def __init__(self, client: LiveClient, opened: Opened, turns: Turns, parts: Parts, user: str) -> None:
         self._client = client
-        self._socket = socket
+        self._socket = opened.socket
+        self._heard = opened.heard
         self._turns = turns
         self._limits = parts.limits
         self._drains = parts.drains
@@ -65,22 +65,17 @@ class LiveSession:
         self._has_left = False
         self._drained = False
 
-    async def run(self, setup: str | bytes) -> None:
-        """Send the setup on, then pass messages both ways until either side ends the session."""
-        hearing: asyncio.Task[None] | None = None
+    async def run(self) -> None:
+        """Pass messages both ways until either side ends the session."""
+        hearing = asyncio.create_task(self._hear())
         try:
-            await self._say(setup)
-            hearing = asyncio.create_task(self._hear())
             await self._listen()
-        except UpstreamFailure as failure:
-            await self._client.close(closing(failure))
         finally:
             # First the turns, which waits for a hold that is being taken; whoever hears may be ended after that.
             try:
                 await self._turns.end()
             finally:
-                if hearing is not None:
-                    await ended(hearing)
+                await ended(hearing)
                 if self._drained:
                     self._drains.done(self._user)
                 await self._socket.close()
@@ -99,7 +94,7 @@ class LiveSession:
                 heard = ClientMessage.read(json_object(raw))
                 if not await self._turns.heard(heard) or self._client.is_gone:
                     break
-                await self._say(message)
+                await say(self._socket, message)
         except JangbuError as error:
             telemetry.emit("gateway.refused", code=error.code)
             await self._client.close(closing(error))
@@ -135,6 +130,9 @@ class LiveSession:
 
     async def _next(self) -> aiohttp.WSMessage | None:
         """Give the provider's next message, or None once there is no time left for it."""
+        if (heard := self._heard) is not None:
+            self._heard = None
+            return heard
         while True:
             try:
                 async with asyncio.timeout_at(self._until) as self._waiting:
@@ -147,16 +145,6 @@ class LiveSession:
                 await self.dismiss(Closing(GOING_AWAY, f"the session {said}"))
             finally:
                 self._waiting = None
-
-    async def _say(self, message: str | bytes) -> None:
-        """Send a message to the provider; waits while it is slow. Raises UpstreamFailure."""
-        try:
-            if isinstance(message, str):
-                await self._socket.send_str(message)
-            else:
-                await self._socket.send_bytes(message)
-        except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamFailure("Gemini broke the session off", may_have_left=True) from error
 
     def _stir(self) -> None:
         """Note that somebody said something."""

@@ -12,6 +12,7 @@ from jangbu.gateway import interactions
 from jangbu.gateway.calls import MeteredCall
 from jangbu.gateway.client import charged_headers, own_headers
 from jangbu.gateway.counts import asked_count, asked_tokens
+from jangbu.gateway.drains import Reading
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.holding import LastEvents, WholeBody
 from jangbu.gateway.openai_streams import UsageEvents, asks_usage, require_plain_options, with_usage_asked
@@ -54,12 +55,15 @@ async def metered(exchange: Exchange) -> None:
     """Make one metered call for a client. Raises what refuses the call, before anything is answered."""
     given = await _read(exchange)
     call = MeteredCall(exchange.parts.ledger, open_call(exchange, given.asked, await _bounds(exchange, given.asked)))
-    async with call.held(lambda: _input_tokens(exchange, given.asked, call.call.model)) as limit:
-        answer, wanted = await _made(exchange, call, given, limit)
+    async with (
+        call.held(lambda: _input_tokens(exchange, given.asked, call.call.model)) as limit,
+        Reading(exchange.client, exchange.receive, exchange.parts.drains, exchange.payer.user) as reading,
+    ):
+        answer, wanted = await _made(exchange, call, given, limit, reading)
         if answer.status >= REDIRECT:
             await _refused(exchange, call, answer)
         else:
-            await _answered(exchange, call, answer, wanted)
+            await _answered(exchange, call, answer, wanted, reading)
 
 
 async def _read(exchange: Exchange) -> _Request:
@@ -77,7 +81,7 @@ async def _read(exchange: Exchange) -> _Request:
 
 
 async def _made(
-    exchange: Exchange, call: MeteredCall, given: _Request, limit: int | None
+    exchange: Exchange, call: MeteredCall, given: _Request, limit: int | None, reading: Reading
 ) -> tuple[UpstreamAnswer, _Wanted]:
     """Send a call whose hold is taken."""
     route, asked = exchange.route, given.asked
@@ -90,7 +94,8 @@ async def _made(
     )
     del asked
     mark = await mark_of(exchange)
-    return await exchange.send(await _sent(exchange, given, wanted), leaving=call.leaves, mark=mark), wanted
+    sent = await _sent(exchange, given, wanted)
+    return await reading.begun(exchange.send(sent, leaving=call.leaves, mark=mark)), wanted
 
 
 async def _sent(exchange: Exchange, given: _Request, wanted: _Wanted) -> bytes:
@@ -209,6 +214,7 @@ async def _answered(
     call: MeteredCall,
     answer: UpstreamAnswer,
     wanted: _Wanted,
+    reading: Reading,
 ) -> None:
     """Pass an answer on; its end reaches the client when the record is durable."""
     parts = exchange.parts
@@ -217,13 +223,12 @@ async def _answered(
         answer,
         _meter(exchange, call, answer),
         LastEvents() if wanted.streams else WholeBody(answer.length),
-        parts.drains,
-        user=exchange.payer.user,
+        reading,
         seconds=parts.limits.upstream_seconds,
         shape=shape.feed if shape else lambda piece: piece,
     )
     headers = exchange.answer_headers(answer) + own_headers({"call-id": call.call.id, "output-limit": wanted.limit})
-    relayed = await relay.run(exchange.client, exchange.receive, headers, at_once=wanted.streams)
+    relayed = await relay.run(exchange.client, headers, at_once=wanted.streams)
     outcome = await _with_count(exchange, relayed.outcome, wanted.counted)
     if relayed.continuations:
         usage = outcome.usage if isinstance(outcome, Answered) else None

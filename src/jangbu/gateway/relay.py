@@ -1,8 +1,6 @@
 """An answer on its way from the provider to the client, metered as it passes.
 
-The reading belongs to the call and not to the client: a client that leaves ends nothing, its answer is read on to the
-usage at its end, for a bounded time and for a bounded number of answers. A slow client slows the reading down, so
-nothing piles up.
+A slow client slows the reading down, so nothing piles up.
 """
 
 import asyncio
@@ -10,44 +8,17 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from jangbu import telemetry
 from jangbu.domain.flow import Answered, Lost, Outcome, Rejected
 from jangbu.domain.usage import Source
-from jangbu.gateway.bodies import Receive
 from jangbu.gateway.client import Client
+from jangbu.gateway.drains import Reading
 from jangbu.gateway.holding import HoldBack
-from jangbu.gateway.shares import SHARE, Shares
 from jangbu.gateway.upstream import UpstreamAnswer, UpstreamFailure
 from jangbu.providers.gemini import StreamMeter
 
-__all__ = ["Drains", "Relay", "Relayed"]
+__all__ = ["Relay", "Relayed"]
 
 Headers = Iterable[tuple[bytes, bytes]]
-
-
-class Drains:
-    """How many answers are read on for nobody, and for how long each may be. The fourth part may be one user's."""
-
-    def __init__(self, most: int, seconds: int) -> None:
-        self._shares = Shares(most, max(most // SHARE, 1))
-        self.seconds = seconds
-
-    @property
-    def under_way(self) -> int:
-        """How many are read on now."""
-        return self._shares.in_use
-
-    def admit(self, user: str) -> bool:
-        """Take one more, if there is room."""
-        if not self._shares.take(user):
-            return False
-        telemetry.emit("gateway.drains", under_way=self.under_way)
-        return True
-
-    def done(self, user: str) -> None:
-        """Note that one has ended."""
-        self._shares.give_back(user)
-        telemetry.emit("gateway.drains", under_way=self.under_way)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +37,9 @@ class Relayed:
 
 
 class Relay:
-    """Passes one answer on. ``shape`` may change the bytes for the client; the meter sees them as they came.
+    """Passes one answer on, for as long as its ``reading`` lasts, and ``seconds`` at most.
 
-    Where the client leaves, the answer is read on among the ``drains``; without them it ends there.
+    ``shape`` may change the bytes for the client; the meter sees them as they came.
     """
 
     def __init__(
@@ -76,31 +47,25 @@ class Relay:
         answer: UpstreamAnswer,
         meter: StreamMeter,
         holding: HoldBack,
-        drains: Drains | None,
+        reading: Reading,
         *,
-        user: str,
         seconds: int,
         shape: Callable[[bytes], bytes] = lambda piece: piece,
     ) -> None:
         self._answer = answer
         self._meter = meter
         self._holding = holding
-        self._drains = drains
-        self._user = user
+        self._reading = reading
         self._seconds = seconds
         self._shape = shape
 
-    async def run(self, client: Client, receive: Receive, headers: Headers, *, at_once: bool) -> Relayed:
+    async def run(self, client: Client, headers: Headers, *, at_once: bool) -> Relayed:
         """Read the answer to its end, passing on what may pass. ``at_once`` sends the head before the first byte."""
         try:
-            async with asyncio.timeout(self._seconds) as deadline:
-                watch = client.watch(receive, lambda: self._left(deadline))
-                try:
-                    if at_once:
-                        await client.begin(self._answer.status, headers)
-                    await self._pass_on(client, headers)
-                finally:
-                    await watch.end()
+            async with self._reading.step(self._seconds):
+                if at_once:
+                    await client.begin(self._answer.status, headers)
+                await self._pass_on(client, headers)
         except TimeoutError:
             return self._broken(UpstreamFailure("the answer took too long", may_have_left=True))
         except UpstreamFailure as failure:
@@ -111,11 +76,9 @@ class Relay:
         finally:
             # Nobody else reads it, whatever broke this off: what was not read would hold its connection.
             self._answer.close()
-            if self._admitted is not None:
-                self._admitted.done(self._user)
+            await self._reading.end()
         return self._ended(self._judge(complete=True), self._holding.rest())
 
-    _admitted: Drains | None = None
     _answer_id: str | None = None
 
     async def _pass_on(self, client: Client, headers: Headers) -> None:
@@ -135,18 +98,6 @@ class Relay:
             if not client.has_begun:
                 await client.begin(self._answer.status, headers)
             await client.write(passed.popleft())
-
-    def _left(self, deadline: asyncio.Timeout) -> None:
-        """Give an answer without a client its own time; where nobody pays for it, or too many are read on, none."""
-        seconds = 0
-        if self._drains is not None and self._drains.admit(self._user):
-            self._admitted = self._drains
-            seconds = self._drains.seconds
-        elif self._drains is not None:
-            telemetry.warn("gateway.drain_refused", "an answer is not read on: too many clients left")
-        now = asyncio.get_running_loop().time()
-        if not deadline.expired() and (deadline.when() or now) > now + seconds:
-            deadline.reschedule(now + seconds)
 
     def _broken(self, failure: UpstreamFailure) -> Relayed:
         self._answer.close()

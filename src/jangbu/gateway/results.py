@@ -11,6 +11,7 @@ from jangbu.domain.usage import Platform, Source, Surface, Usage
 from jangbu.errors import InvalidInput, NotOffered, NotPermitted, UpstreamUnreachable
 from jangbu.gateway.bodies import ClientGone
 from jangbu.gateway.client import charged_headers, own_headers
+from jangbu.gateway.drains import Reading
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.holding import LastEvents, WholeBody
 from jangbu.gateway.owning import owned, short_name
@@ -53,19 +54,19 @@ async def result(exchange: Exchange) -> None:
     body = await exchange.body()
     if exchange.route.resource is None:
         found = await owned(exchange, _operation_named(await exchange.json(body)))
-        answer = await exchange.send(body)
+        sent: bytes | None = body
     else:
         # The path says it all, and what a body adds could only contradict it.
-        found = await owned(exchange)
-        answer = await exchange.send(None)
-    headers = [
-        *exchange.answer_headers(answer),
-        *own_headers({"call-id": found.call.id if found.call else None}),
-    ]
-    if answer.status >= REDIRECT:
-        await exchange.client.answer(answer.status, await answer.read(ERROR_BYTES_MAX), headers)
-    else:
-        await _passed_on(exchange, found, answer, headers)
+        found, sent = await owned(exchange), None
+    # What is recorded already, or never was to be, is asked for again where it is wanted: it is read for nobody.
+    drains = exchange.parts.drains if _is_owed(found) else None
+    async with Reading(exchange.client, exchange.receive, drains, exchange.payer.user) as reading:
+        answer = await reading.begun(exchange.send(sent))
+        headers = exchange.answer_headers(answer) + own_headers({"call-id": found.call.id if found.call else None})
+        if answer.status >= REDIRECT:
+            await exchange.client.answer(answer.status, await answer.read(ERROR_BYTES_MAX), headers)
+        else:
+            await _passed_on(exchange, found, answer, headers, reading)
 
 
 async def settle_by_asking(ledger: Metering, upstream: Upstream, vertex: Vertex | None, found: Owned) -> bool:
@@ -140,19 +141,16 @@ def _operation_named(asked: Mapping[str, Any]) -> str:
 
 
 async def _passed_on(
-    exchange: Exchange, found: Owned, answer: UpstreamAnswer, headers: list[tuple[bytes, bytes]]
+    exchange: Exchange, found: Owned, answer: UpstreamAnswer, headers: list[tuple[bytes, bytes]], reading: Reading
 ) -> None:
     """Pass an answer on as it comes, however large; its last bytes wait for the record."""
     parts, client = exchange.parts, exchange.client
     streams = (answer.header("content-type") or "").startswith("text/event-stream")
     holding = LastEvents() if streams else WholeBody()
     meter = _meter(found, answer, exchange.route.platform)
-    # What is recorded already, or never was to be, is asked for again where it is wanted: it is read for nobody.
-    drains = parts.drains if _is_owed(found) else None
-    seconds = parts.limits.upstream_seconds
-    relay = Relay(answer, meter, holding, drains, user=exchange.payer.user, seconds=seconds)
-    relayed = await relay.run(client, exchange.receive, headers, at_once=streams)
-    if relayed.failure is not None and client.is_gone and drains is None:
+    relay = Relay(answer, meter, holding, reading, seconds=parts.limits.upstream_seconds)
+    relayed = await relay.run(client, headers, at_once=streams)
+    if relayed.failure is not None and client.is_gone and not _is_owed(found):
         raise ClientGone
     if relayed.failure is not None:
         raise relayed.failure

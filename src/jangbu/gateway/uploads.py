@@ -19,12 +19,12 @@ from jangbu.gateway.headers import forwarded_with_upload, returned
 from jangbu.gateway.keeping import require_room, reserve, room_for
 from jangbu.gateway.limits import AdmittedClient
 from jangbu.gateway.multipart import file_part
-from jangbu.gateway.owning import require_admitted, require_something_left, short_name
-from jangbu.gateway.results import FILE_SECONDS, json_or_nothing
+from jangbu.gateway.owning import require_admitted, require_something_left
 from jangbu.gateway.standing import require_unblocked
+from jangbu.gateway.upload_files import claim_made_file, claim_once, file_made
 from jangbu.gateway.upstream import REDIRECT, Outgoing, UpstreamAnswer, UpstreamFailure
-from jangbu.metering.resources import Owned, ResourceKind
-from jangbu.providers.gemini.files import file_bytes
+from jangbu.gateway.upstream_answer import KeyRefused
+from jangbu.metering.resources import Owned
 
 __all__ = ["begin_upload", "continue_upload"]
 
@@ -37,8 +37,6 @@ _OFFSET = b"x-goog-upload-offset"
 _ANNOUNCED = b"x-goog-upload-header-content-length"
 _NAMES = "names"
 """Where it is written down with an upload which names it chose."""
-_CLAIMED = "claimed"
-"""Where it is written down with an upload that its file was."""
 _WITHOUT_BYTES = frozenset({b"query", b"cancel"})
 _DIGITS_MOST = 15
 _PORTS = {"http": 80, "https": 443}
@@ -63,7 +61,7 @@ async def begin_upload(exchange: Exchange) -> None:
         headers.append((_ADDRESS, await _own_address(exchange, address, names, len(body))))
     elif answer.status < REDIRECT:
         read = await _multipart_read(exchange, body)
-        await _claim(exchange.parts, exchange.payer.user, content, read, len(body))
+        await claim_made_file(exchange, file_made(content, read, len(body)))
     await exchange.client.answer(answer.status, content, headers)
 
 
@@ -114,6 +112,8 @@ async def _go_on(
     headers = (*forwarded_with_upload(raw_headers), *((name, value) for name, value in raw_headers if name == _LENGTH))
     try:
         answer = await parts.upstream.send(Outgoing(method, target, headers, pieces))
+    except KeyRefused:
+        raise
     except UpstreamFailure:
         raise incoming.failure or UpstreamUnreachable(
             "the upload broke off", hint="ask how far it came, and go on"
@@ -251,42 +251,9 @@ async def _follow(
     elif answer.status >= REDIRECT:
         await resources.resize(upload.account, upload.name, upload.size)
     elif status == "final":
-        await _claim_once(parts, upload, content, passed, size)
+        await claim_once(parts.ledger, upload, file_made(content, passed, size))
     elif size:
         await resources.resize(upload.account, upload.name, max(size, upload.size or 0))
-
-
-async def _claim_once(parts: Parts, upload: Owned, content: bytes, passed: PassingFile | None, size: int) -> None:
-    """Write down whose the file of an upload is, the first time that it shows. Whoever asks again how the upload ended
-    may have deleted the file meanwhile, and its name, which users may choose, is anybody's.
-    """
-    resources = parts.ledger.resources
-    known = await resources.digest(upload.account, upload.name)
-    if _CLAIMED not in known and await _claim(parts, upload.user, content, passed, size):
-        await resources.claim(
-            upload.account,
-            upload.name,
-            ResourceKind.UPLOAD,
-            target=upload.target,
-            seconds=UPLOAD_SECONDS,
-            digest={**known, _CLAIMED: True},
-        )
-    await resources.resize(upload.account, upload.name, None)
-
-
-async def _claim(parts: Parts, user: str, content: bytes, passed: PassingFile | None, size: int) -> bool:
-    """Write down whose a file is, how large, and what its lines ask for, as a batch's; tell whether there is one."""
-    shown = json_or_nothing(content)
-    file = shown.get("file", shown)
-    name = file.get("name") if isinstance(file, dict) else None
-    if not isinstance(name, str):
-        return False
-    account = parts.ledger.accounts.id_of(user)
-    digest = None if passed is None or passed.lines is None else passed.lines.stored()
-    resources, short = parts.ledger.resources, short_name(name)
-    await resources.claim(account, short, ResourceKind.FILE, seconds=FILE_SECONDS, digest=digest)
-    await resources.resize(account, short, file_bytes(file, size))
-    return True
 
 
 def _number(headers: Mapping[bytes, bytes], name: bytes) -> int:

@@ -8,28 +8,22 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Self
 from urllib.parse import urlsplit
-
-import aiohttp
-from yarl import URL
 
 from jangbu import telemetry
 from jangbu.errors import InvalidSettings, NotConfigured
 from jangbu.gateway.http_client import HttpClient, HttpFailure, is_callable
-from jangbu.gateway.upstream_answer import REDIRECT, UpstreamAnswer, UpstreamFailure
+from jangbu.gateway.upstream_answer import REDIRECT, KeyRefused, UpstreamAnswer, UpstreamFailure
 from jangbu.gateway.upstream_keys import REST_SECONDS_MAX, UpstreamKey, UpstreamKeys
+from jangbu.gateway.upstream_sockets import NotOpened, Opened, Sockets
 
 __all__ = ["REDIRECT", "Headers", "Outgoing", "Upstream", "UpstreamAnswer", "UpstreamFailure", "checked_origin"]
 
 CONNECT_SECONDS = 10
-CLOSE_SECONDS = 5
-"""How long the provider may take to answer the close frame of a session."""
 KEEPALIVE_SECONDS = 30
 """Shorter than the provider keeps a connection open: a request on a dead one could not be told from a lost one."""
 ERROR_BYTES_MAX = 1_000_000
-SWITCHING_PROTOCOLS = 101
 STATUS_MOST = 599
 TOO_MANY_REQUESTS = 429
 
@@ -62,68 +56,87 @@ class Upstream:
             keep_seconds=KEEPALIVE_SECONDS,
             begin_seconds=begin_seconds,
         )
-        # An upgrade would follow redirects unless something stops it.
-        self._sockets = aiohttp.ClientSession(
-            trust_env=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            connector=aiohttp.TCPConnector(limit=0),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=idle_seconds),
-            skip_auto_headers=("User-Agent", "Accept-Encoding"),
-            middlewares=(_only_upgraded,),
-        )
+        self._sockets = Sockets(connect_seconds=CONNECT_SECONDS, idle_seconds=idle_seconds)
 
     async def connect(
-        self, target: str, headers: Headers, *, message_bytes: int, at_home: bool = False
-    ) -> aiohttp.ClientWebSocketResponse:
-        """Open a WebSocket with the key whose turn it is; one that answers 429 rests, and the next one is tried.
+        self, target: str, headers: Headers, first: str | bytes, *, message_bytes: int, at_home: bool = False
+    ) -> Opened:
+        """Open a session by its ``first`` message, with the key whose turn it is; one that answers 429 or is refused
+        rests, and the next one is tried.
 
         A session that may be resumed is opened with the home key alone. A message of the provider has at most
-        ``message_bytes``. Raises UpstreamFailure, with nothing said to the provider yet, or NotConfigured where the
-        gateway has no key.
+        ``message_bytes``. Raises UpstreamFailure, KeyRefused where no other key is left, or NotConfigured where the
+        gateway has none.
         """
         keys = self._keys_in_order(at_home=at_home)
         for key in keys:
             try:
-                return await self._upgraded(target, headers, _opened_by(key), message_bytes)
-            except aiohttp.ClientResponseError as error:
-                if error.status == TOO_MANY_REQUESTS:
-                    self.keys.rest(key, _seconds(None if error.headers is None else error.headers.get("retry-after")))
-                if error.status != TOO_MANY_REQUESTS or key is keys[-1]:
-                    raise _refused(error) from error
+                return await self._sockets.open(
+                    self._address(target), headers, _opened_by(key), first, message_bytes=message_bytes
+                )
+            except NotOpened as answer:
+                if answer.status == TOO_MANY_REQUESTS:
+                    self.keys.rest(key, _seconds(answer.retry_after))
+                elif answer.refusal is not None:
+                    self._refuse(key, answer.refusal, is_last=key is keys[-1])
+                    continue
+                if answer.status != TOO_MANY_REQUESTS or key is keys[-1]:
+                    raise _session_refused(answer) from answer
         raise AssertionError("there is a last key")
 
     async def connect_with(
-        self, url: str, headers: Headers, credentials: Sequence[tuple[str, str]], *, message_bytes: int
-    ) -> aiohttp.ClientWebSocketResponse:
-        """Open a WebSocket to a whole address with other credentials than a key. Raises UpstreamFailure."""
+        self,
+        url: str,
+        headers: Headers,
+        credentials: Sequence[tuple[str, str]],
+        first: str | bytes,
+        *,
+        message_bytes: int,
+    ) -> Opened:
+        """Open a session at a whole address with other credentials than a key.
+
+        Raises UpstreamFailure, or KeyRefused where they are refused for good.
+        """
         try:
-            return await self._upgraded(url, headers, credentials, message_bytes)
-        except aiohttp.ClientResponseError as error:
-            raise _refused(error) from error
+            return await self._sockets.open(url, headers, credentials, first, message_bytes=message_bytes)
+        except NotOpened as answer:
+            if answer.refusal is not None:
+                raise _key_refused(answer.refusal) from answer
+            raise _session_refused(answer) from answer
 
     async def send(self, outgoing: Outgoing, *, at_home: bool = False, mark: str | None = None) -> UpstreamAnswer:
-        """Make a call with the key whose turn it is; one that answers 429 rests, and the next one is tried.
+        """Make a call with the key whose turn it is; one that answers 429 or is refused rests, and the next is tried.
 
         What lives at the provider is made, used and asked for with the home key alone, whose 429 is the answer; what
         the key of a ``mark`` began is gone on with by that one. A body that passes as it comes is an upload's, which
-        cannot be repeated either. Raises UpstreamFailure, or NotConfigured where the gateway has no key.
+        cannot be repeated either. Raises UpstreamFailure, KeyRefused where no other key is left, or NotConfigured where
+        the gateway has none.
         """
         comes_once = not (outgoing.body is None or isinstance(outgoing.body, bytes))
         keys = self._keys_in_order(at_home=at_home or comes_once, mark=mark)
         for key in keys:
             answer = await self._attempt(outgoing, _opened_by(key))
-            answer.key_mark, answer.key_number = key.mark, self.keys.number(key)
-            answer.refuses_key = partial(self.keys.rest, key, REST_SECONDS_MAX)
+            answer.key_mark = key.mark
             if answer.status == TOO_MANY_REQUESTS:
                 self.keys.rest(key, _seconds(answer.header("retry-after")))
+            elif (reason := await answer.refusal()) is not None:
+                answer.close()
+                self._refuse(key, reason, is_last=key is keys[-1])
+                continue
             if answer.status != TOO_MANY_REQUESTS or key is keys[-1]:
                 return answer
             answer.close()
         raise AssertionError("there is a last key")
 
     async def send_with(self, outgoing: Outgoing, credentials: Sequence[tuple[str, str]]) -> UpstreamAnswer:
-        """Make a call with other credentials than a key: the headers that carry them. Raises UpstreamFailure."""
-        return await self._attempt(outgoing, credentials)
+        """Make a call with other credentials than a key: the headers that carry them. Raises UpstreamFailure, or
+        KeyRefused where they are refused for good.
+        """
+        answer = await self._attempt(outgoing, credentials)
+        if (reason := await answer.refusal()) is not None:
+            answer.close()
+            raise _key_refused(reason)
+        return answer
 
     async def is_reachable(self, seconds: int) -> bool:
         """Tell whether the provider's address takes connections."""
@@ -153,23 +166,14 @@ class Upstream:
             raise NotConfigured("the gateway has no key for Gemini", hint="set GEMINI_API_KEY where it runs")
         return keys
 
-    async def _upgraded(
-        self, target: str, headers: Headers, credentials: Sequence[tuple[str, str]], message_bytes: int
-    ) -> aiohttp.ClientWebSocketResponse:
-        """Upgrade one connection. Raises ClientResponseError where the provider answers anything else."""
-        given = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
-        try:
-            return await self._sockets.ws_connect(
-                URL(self._address(target), encoded=True),
-                headers=[*given, *credentials],
-                max_msg_size=message_bytes,
-                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
-            )
-        except aiohttp.ClientResponseError:
-            raise
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            telemetry.emit("upstream.failed", reason="unreachable")
-            raise UpstreamFailure(f"Gemini cannot be reached: {type(error).__name__}", may_have_left=False) from error
+    def _refuse(self, key: UpstreamKey, reason: str, *, is_last: bool) -> None:
+        """Let a key rest that the provider refuses, which the operator is told. Raises KeyRefused for the last one."""
+        self.keys.rest(key, REST_SECONDS_MAX)
+        refused = _key_refused(reason, self.keys.number(key))
+        if is_last:
+            # Where it ends the log has it, too.
+            raise refused
+        telemetry.warn("upstream.key_refused", str(refused))
 
     async def _attempt(self, outgoing: Outgoing, credentials: Sequence[tuple[str, str]]) -> UpstreamAnswer:
         own = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in credentials]
@@ -213,18 +217,14 @@ def _opened_by(key: UpstreamKey) -> Sequence[tuple[str, str]]:
     return (("x-goog-api-key", key.secret),)
 
 
-async def _only_upgraded(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Let an upgrade end with its first answer: a redirect would carry the key to wherever it points."""
-    response = await handler(request)
-    if response.status != SWITCHING_PROTOCOLS:
-        response.close()
-        raise aiohttp.ClientResponseError(response.request_info, (), status=response.status, headers=response.headers)
-    return response
+def _key_refused(reason: str, number: int | None = None) -> KeyRefused:
+    telemetry.emit("upstream.failed", reason="key_refused")
+    return KeyRefused(reason, number)
 
 
-def _refused(error: aiohttp.ClientResponseError) -> UpstreamFailure:
+def _session_refused(answer: NotOpened) -> UpstreamFailure:
     telemetry.emit("upstream.failed", reason="refused")
-    return UpstreamFailure(f"Gemini refused the session with {error.status}", may_have_left=False)
+    return UpstreamFailure(f"Gemini refused the session with {answer.status}", may_have_left=False)
 
 
 def _seconds(text: str | None) -> int | None:

@@ -1,7 +1,9 @@
 """An answer of the provider, its body not read yet, and how a call fails before there is one."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 
 from jangbu import telemetry
 from jangbu.errors import UpstreamUnreachable
@@ -9,11 +11,13 @@ from jangbu.gateway.http_client import HttpAnswer, HttpFailure
 from jangbu.gateway.redaction import Redaction
 from jangbu.providers.gemini.key_errors import key_refusal
 
-__all__ = ["REDIRECT", "KeyRefused", "UpstreamAnswer", "UpstreamFailure"]
+__all__ = ["REDIRECT", "REFUSAL_BYTES_MAX", "REFUSING", "KeyRefused", "UpstreamAnswer", "UpstreamFailure"]
 
 REDIRECT = 300
 REFUSING = (400, 401, 403)
 """With these the provider refuses a key, as it does much else."""
+REFUSAL_BYTES_MAX = 64 * 1024
+"""As much of an error is read to find out: Google's have a thousand bytes."""
 SECRET_BYTES_LEAST = 16
 """Google's keys and tokens are longer; what is shorter might stand in any answer."""
 
@@ -27,7 +31,9 @@ class UpstreamFailure(UpstreamUnreachable):
 
 
 class KeyRefused(UpstreamFailure):
-    """The provider refuses the gateway's own key, so it did nothing. Only the operator can mend that."""
+    """The provider refuses the gateway's own key, so it did nothing: the client has another one, which is well. Only
+    the operator can mend that.
+    """
 
     def __init__(self, reason: str, key_number: int | None) -> None:
         which = "the gateway's credentials" if key_number is None else f"upstream key {key_number}"
@@ -48,10 +54,7 @@ class UpstreamAnswer:
         self.headers: tuple[tuple[bytes, bytes], ...] = answer.headers
         self.key_mark: str | None = None
         """With which of the gateway's keys the call was made; None where it was made with other credentials."""
-        self.key_number: int | None = None
-        """Which one of them that is, counted from 1."""
-        self.refuses_key: Callable[[], None] = lambda: None
-        """Is told where the answer turns out to refuse it."""
+        self._ahead: deque[bytes] = deque()
 
     @property
     def length(self) -> int | None:
@@ -64,10 +67,30 @@ class UpstreamAnswer:
         value = self._answer.header(name.encode("ascii"))
         return None if value is None else value.decode("latin-1")
 
+    async def refusal(self) -> str | None:
+        """Give the reason for which an error refuses what the call was made with; None for any other answer.
+
+        What is read for that is there to be read again, and what breaks off does so again.
+        """
+        if self.status not in REFUSING:
+            return None
+        size = 0
+        try:
+            with suppress(HttpFailure):
+                while size < REFUSAL_BYTES_MAX and (piece := await self._answer.piece()):
+                    self._ahead.append(piece)
+                    size += len(piece)
+        except BaseException:
+            self.close()
+            raise
+        return key_refusal(b"".join(self._ahead))
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """Give the body as it comes. Raises UpstreamFailure where it breaks off."""
         waited, goes_on = 0.0, True
         try:
+            while self._ahead:
+                yield self._ahead.popleft()
             while goes_on:
                 began = time.monotonic()
                 # It lies in a list and is taken from it: nothing here keeps it while a slow client is waited for.
@@ -85,9 +108,7 @@ class UpstreamAnswer:
             telemetry.emit("upstream.waited", seconds=waited)
 
     async def read(self, most: int) -> bytes:
-        """Read a small body whole, without the key. Raises UpstreamFailure where it breaks off or has more bytes, and
-        KeyRefused for an error that is about the gateway's key: its client has another one, which is well.
-        """
+        """Read a small body whole, without the key. Raises UpstreamFailure where it breaks off or has more bytes."""
         pieces, size = [], 0
         async for chunk in self.chunks():
             size += len(chunk)
@@ -95,12 +116,7 @@ class UpstreamAnswer:
                 self.close()
                 raise UpstreamFailure(f"the answer is larger than {most:,} bytes", may_have_left=True)
             pieces.append(self.redaction.passed(chunk))
-        body = b"".join((*pieces, self.redaction.rest()))
-        if self.status in REFUSING and (reason := key_refusal(body)) is not None:
-            self.refuses_key()
-            telemetry.emit("upstream.failed", reason="key_refused")
-            raise KeyRefused(reason, self.key_number)
-        return body
+        return b"".join((*pieces, self.redaction.rest()))
 
     def close(self) -> None:
         """Drop what was not read, with its connection."""

@@ -9,14 +9,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-import aiohttp
-
 from jangbu.domain.keys import Scope
 from jangbu.domain.usage import Platform
 from jangbu.errors import InvalidSettings, NotOffered, NotPermitted
 from jangbu.gateway.access_tokens import AccessTokens
 from jangbu.gateway.routes import Billing, Route
 from jangbu.gateway.upstream import Headers, Outgoing, Upstream, UpstreamAnswer, checked_origin, json_headers
+from jangbu.gateway.upstream_sockets import Opened
 
 __all__ = ["Vertex", "placed"]
 
@@ -129,12 +128,12 @@ class Vertex:
         return await self._upstream.send_with(outgoing, await self._tokens.renewed(credentials))
 
     async def connect(
-        self, target: str, location: str | None, headers: Headers, *, message_bytes: int
-    ) -> aiohttp.ClientWebSocketResponse:
-        """Open a WebSocket, whose messages have at most ``message_bytes``. Raises UpstreamFailure."""
+        self, target: str, location: str | None, headers: Headers, first: str | bytes, *, message_bytes: int
+    ) -> Opened:
+        """Open a session, whose messages have at most ``message_bytes``. Raises UpstreamFailure."""
         credentials = await self._tokens.headers()
         return await self._upstream.connect_with(
-            self.origin(location) + target, headers, credentials, message_bytes=message_bytes
+            self.origin(location) + target, headers, credentials, first, message_bytes=message_bytes
         )
 
     async def close(self) -> None:

@@ -10,19 +10,19 @@ import json
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any, TypeVar
 from uuid import UUID
 
 from jangbu.errors import InvalidInput, NotFound, NotPermitted
 from jangbu.metering.content import metadata_text, model_name, service_name
+from jangbu.metering.owned import LaterCall, Owned, ResourceKind, owned
 from jangbu.metering.retry import repeated
 from jangbu.storage import resources
 from jangbu.storage.database import Database
 from jangbu.storage.failures import translated
-from jangbu.storage.resources import FileUser, Kept, ResourceClaim, ResourceRow
+from jangbu.storage.resources import FileUser, Kept, ResourceClaim
 
 __all__ = ["FileUser", "Kept", "LaterCall", "Owned", "ResourceKind", "Resources"]
 
@@ -34,58 +34,8 @@ _SECRET_BYTES = 32
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{64}")
 """48 bytes as base64url: no padding, so that each token has one spelling."""
 _SWEEP_MAX = 500
-
-
-class ResourceKind(StrEnum):
-    """What a resource is."""
-
-    FILE = "file"
-    CACHE = "cache"
-    BATCH = "batch"
-    OPERATION = "operation"
-    INTERACTION = "interaction"
-    UPLOAD = "upload"
-    """An upload under way, until its file has a name."""
-
-
-@dataclass(frozen=True, slots=True)
-class LaterCall:
-    """A call whose hold waits for a result that comes later. ``id`` becomes the id of its usage record.
-
-    ``key`` is the key into whose tokens a minute the result counts; None where there is no such limit.
-    """
-
-    id: UUID
-    service: str
-    model: str
-    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    key: UUID | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Owned:
-    """A resource, and whose it is. ``settled_at`` tells when the result that ``call`` waited for was seen.
-
-    ``target`` is where an upload goes on at the provider; whoever has it can write there.
-    """
-
-    account: UUID
-    user: str
-    name: str
-    kind: ResourceKind
-    call: LaterCall | None
-    target: str | None = field(repr=False)
-    created_at: datetime
-    settled_at: datetime | None
-    key: UUID | None = None
-    """The key with which an upload was begun; None for all else."""
-    size: int | None = None
-    """The bytes that an uploaded file takes of the provider's room, or an upload so far; None for all else."""
-
-    @property
-    def place(self) -> str:
-        """Where the resource stands in its owner's list: what ``Resources.page`` goes on after."""
-        return f"{self.created_at.isoformat()} {self.name}"
+_CLAIMED = "claimed"
+"""Where it is written down with an upload that its file was."""
 
 
 class Resources:
@@ -118,7 +68,7 @@ class Resources:
         that cannot be stored.
         """
         if not _is_name(name):
-            raise InvalidInput(f"{name[:40]!r} is no name of a resource", hint=f"at most {_NAME_LENGTH_MAX} characters")
+            raise _no_name(name)
         content = json.dumps(digest) if digest else None
         claimed = ResourceClaim(account, name, kind.value, key=key, metadata=content, target=target, seconds=seconds)
         if call is not None:
@@ -135,12 +85,12 @@ class Resources:
             raise NotFound(f"there is no account {account}")
         if row is None:
             raise NotPermitted(f"{name} belongs to another user")
-        return _owned(row)
+        return owned(row)
 
     async def find(self, account: UUID, name: str) -> Owned | None:
         """Give a resource of an account; None where there is none, and where it is another's."""
         row = await resources.find(self._database, account, name) if _is_name(name) else None
-        return None if row is None else _owned(row)
+        return None if row is None else owned(row)
 
     async def digest(self, account: UUID, name: str) -> Mapping[str, Any]:
         """Give what was written down of a resource's content; nothing where nobody read it, or it is another's."""
@@ -163,7 +113,7 @@ class Resources:
         Raises InvalidInput for a place that ``Owned.place`` did not give.
         """
         rows = await resources.page(self._database, account, kind.value, limit, _place(after))
-        return [_owned(row) for row in rows]
+        return [owned(row) for row in rows]
 
     async def forget(self, account: UUID, name: str) -> bool:
         """Forget a resource that its owner deleted; tell whether it was theirs until now. One that a call reads is not
@@ -227,12 +177,39 @@ class Resources:
         given = base64.urlsafe_b64decode(token)
         return await self.find(UUID(bytes=given[:_ACCOUNT_BYTES]), _upload_name(given[_ACCOUNT_BYTES:]))
 
+    async def finish_upload(
+        self, upload: Owned, file: str, *, seconds: int, digest: Mapping[str, Any] | None, size: int
+    ) -> bool:
+        """Write down, durably, that the file of an upload is its owner's, the first time that it is seen; tell whether
+        that is news. Whoever asks again how the upload ended may have deleted the file meanwhile.
+
+        The rest is as ``claim`` has it. Raises NotPermitted where the file is somebody else's, and InvalidInput.
+        """
+        if not _is_name(file):
+            raise _no_name(file)
+        content = json.dumps(digest) if digest else None
+        is_news = await self._patiently(
+            lambda: resources.finish_upload(
+                self._database,
+                self._project,
+                upload.account,
+                upload.name,
+                file,
+                seconds=seconds,
+                digest=content,
+                size=size,
+            )
+        )
+        if not is_news and _CLAIMED not in await self.digest(upload.account, upload.name):
+            raise NotPermitted(f"{file} belongs to another user")
+        return is_news
+
     async def waiting(self, seconds: int, limit: int, after: Owned | None = None) -> Sequence[Owned]:
         """Give what was begun so many seconds ago or earlier and has shown no result yet, from all accounts, the oldest
         first, from the one after another.
         """
         place = None if after is None else (after.created_at, after.name)
-        return [_owned(row) for row in await resources.waiting(self._database, self._project, seconds, limit, place)]
+        return [owned(row) for row in await resources.waiting(self._database, self._project, seconds, limit, place)]
 
     async def first_bytes(self, upload: Owned) -> bool:
         """Note that bytes of an upload are sent on; tell whether they are the first. Until then it is not settled."""
@@ -249,6 +226,10 @@ class Resources:
         """Write what the provider has done already, so that a short failure of the database does not lose it."""
         with translated():
             return await repeated("resources", ask, seconds=self._retry_seconds)
+
+
+def _no_name(name: str) -> InvalidInput:
+    return InvalidInput(f"{name[:40]!r} is no name of a resource", hint=f"at most {_NAME_LENGTH_MAX} characters")
 
 
 def _upload_name(secret: bytes) -> str:
@@ -271,22 +252,3 @@ def _place(after: str | None) -> tuple[datetime, str] | None:
     if not _is_name(name):
         raise InvalidInput("this is no place in a list", hint="go on from where the last page ended")
     return at, name
-
-
-def _owned(row: ResourceRow) -> Owned:
-    call = None
-    if row.call is not None:
-        metadata = json.loads(row.metadata) if row.metadata else {}
-        call = LaterCall(row.call, row.service or "", row.model or "", metadata, row.key)
-    return Owned(
-        row.account,
-        row.user,
-        row.name,
-        ResourceKind(row.kind),
-        call,
-        row.target,
-        row.created_at,
-        row.settled_at,
-        key=row.key if call is None else None,
-        size=row.size,
-    )

@@ -90,6 +90,25 @@ async def claim(database: Database, project: str, claimed: ResourceClaim) -> tup
     return True, None if row["name"] is None else _resource(row)
 
 
+async def finish_upload(
+    database: Database,
+    project: str,
+    account: UUID,
+    upload: str,
+    file: str,
+    *,
+    seconds: int,
+    digest: str | None,
+    size: int,
+) -> bool:
+    """Write down whose the file of an upload is, once; tell whether that is news.
+
+    It is not, and nothing changed, where the name is another account's of the project, or there is no such upload.
+    """
+    row = await database.row("upload_finish", account, project, upload, file, seconds, digest, size)
+    return row is not None
+
+
 async def find(database: Database, account: UUID, name: str) -> ResourceRow | None:
     """Give a resource of an account, or None."""
     row = await database.row("resource_find", account, name)

@@ -8,7 +8,7 @@ from typing import Any
 
 from jangbu.providers.gemini.fields import listed
 
-__all__ = ["key_refusal"]
+__all__ = ["closing_refusal", "key_refusal"]
 
 _DOMAIN = "googleapis.com"
 _SERVICES = (None, "generativelanguage.googleapis.com", "aiplatform.googleapis.com")
@@ -26,13 +26,18 @@ _REASONS = frozenset(
         "SERVICE_DISABLED",
     }
 )
-
-
 _SAID = {
     "Your API key was reported as leaked. Please use another API key.": "API_KEY_LEAKED",
     "Your project has been denied access. Please contact support.": "PROJECT_DENIED",
 }
 """What Google says without a reason beside it. No request makes it say just that."""
+_SAID_AT_THE_END = {
+    **_SAID,
+    "API key not valid. Please pass a valid API key.": "API_KEY_INVALID",
+    "API Key not found. Please pass a valid API key.": "API_KEY_INVALID",
+    "API key expired. Please renew the API key.": "API_KEY_INVALID",
+}
+"""What it says when it closes a session of Live, which it upgrades first: a close frame has room for no reason."""
 
 
 def key_refusal(body: bytes) -> str | None:
@@ -45,6 +50,11 @@ def key_refusal(body: bytes) -> str | None:
     except ValueError:
         return None
     return next((reason for answer in answers for reason in _reasons(answer)), None)
+
+
+def closing_refusal(said: str) -> str | None:
+    """Give the reason for which the close frame of a session refuses the key it was opened with; None for any other."""
+    return _SAID_AT_THE_END.get(said)
 
 
 def _reasons(answer: Any) -> list[str]:
