@@ -23,7 +23,7 @@ from benchmarks.results import measured_on, table, write_section
 from benchmarks.seeding import DAYS
 from jangbu.domain.ledger import account_id
 from jangbu.domain.windows import Preset, Window
-from jangbu.metering import calendars, directory, series, stretches, tags, tops, what_if
+from jangbu.metering import calendars, call_search, directory, series, stretches, tags, tops, what_if
 from jangbu.metering.directory import Order, Place
 from jangbu.metering.logs import calls_of
 from jangbu.metering.snapshots import EVERYTHING, Filters, Snapshot, Span, snapshot
@@ -189,6 +189,7 @@ async def _of_lists(ledger: Ledger) -> dict[str, Ask]:
     async with snapshot(ledger.database, _PROJECT) as look:
         for _ in range(5):
             after = (await directory.page(look, window, after=after, limit=1_000)).next
+        latest, *_ = await reports.calls(look.reader, account_id(_PROJECT, _LATE), None, 1)
     found["50 users by used, from the 5,000th on, with 30d"] = _page(window, Order.USED, after=after)
     for prefix in ("user-00", "user-0012"):
         label = f"50 users by used, of those who begin with {prefix}, with 30d"
@@ -197,6 +198,10 @@ async def _of_lists(ledger: Ledger) -> dict[str, Ask]:
     found["the 30 days of the first 50 users"] = lambda look: directory.sparks(
         replace(look, as_of=ledger.now), accounts
     )
+    # For what nobody has everybody is asked.
+    names = {"its id": latest.id, "an id that none has": first_id(ledger.now), "a key that none has": "order-1001"}
+    for label, name in names.items():
+        found[f"a call by {label}"] = _search(str(name))
     found["how many users used how much"] = directory.histogram
     found["how many users called, 30d"] = lambda look: directory.active(look, days)
     return found
@@ -220,6 +225,10 @@ def _spreads(window: Window, filters: Filters) -> Ask:
 
 def _page(window: Window, order: Order, prefix: str = "", after: Place | None = None) -> Ask:
     return lambda look: directory.page(look, window, order=order, prefix=prefix, after=after)
+
+
+def _search(name: str) -> Ask:
+    return lambda look: call_search.search(look, name, limit=20)
 
 
 def _year(now: datetime, user: str, zone: ZoneInfo) -> Ask:

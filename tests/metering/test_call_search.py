@@ -12,6 +12,7 @@ from jangbu.domain.ledger import is_erased
 from jangbu.metering.call_search import NAME_LENGTH_MAX, NamedCall, Search, search
 from jangbu.metering.erasing import erase
 from jangbu.metering.meter import Metering
+from jangbu.metering.snapshots import snapshot
 from jangbu.wiring import open_metering
 from tests.metering.telling import answer
 
@@ -27,8 +28,9 @@ async def ledger(database_url: str) -> AsyncIterator[Metering]:
         yield opened
 
 
-async def found(ledger: Metering, text: str, project: str = "default") -> Search:
-    return await search(ledger.database, project, text, limit=LIMIT)
+async def found(ledger: Metering, text: str, project: str = "default", limit: int = LIMIT) -> Search:
+    async with snapshot(ledger.database, project) as book:
+        return await search(book, text, limit=limit)
 
 
 async def held(ledger: Metering, user: str = "kim") -> Call:
@@ -60,7 +62,7 @@ async def test_a_key_that_several_users_have_names_all_of_their_calls_the_latest
         NamedCall(user, (await ledger.record(user, "chat", answer(20), call_key="1")).id) for user in ("kim", "lee")
     ]
     assert await found(ledger, "1") == Search(calls[::-1])
-    assert (await search(ledger.database, "default", "1", limit=1)).calls == calls[1:]
+    assert (await found(ledger, "1", limit=1)).calls == calls[1:]
 
 
 async def test_a_key_that_looks_like_an_id_or_is_the_answers_own_names_one_call(ledger: Metering) -> None:

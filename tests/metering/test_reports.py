@@ -238,6 +238,8 @@ async def test_a_call_is_found_by_its_id_alone_whatever_became_of_its_figures(sh
         assert found == [account for _, account in calls]
         assert await usage.find_account(shop.database, "another", calls[0][0]) is None
         assert await usage.find_account(shop.database, PROJECT, stranger) is None
+        quickly = [await usage.find_account(shop.database, PROJECT, call, by_figures=True) for call, _ in calls]
+        assert (quickly == found) == (not gone)
 
 
 async def test_every_call_finds_its_own_money_debit(shop: Shop, reports: Reports) -> None:

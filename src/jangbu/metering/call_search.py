@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from jangbu.metering.drafts import answer_name, call_name
+from jangbu.metering.snapshots import Snapshot
 from jangbu.storage import holds, retention, usage
-from jangbu.storage.database import Database
 
 __all__ = ["NAME_LENGTH_MAX", "NamedCall", "Search", "search"]
 
@@ -34,31 +34,32 @@ class Search:
     was_dropped: bool = False
 
 
-async def search(database: Database, project: str, text: str, *, limit: int) -> Search:
+async def search(book: Snapshot, text: str, *, limit: int) -> Search:
     """Look for the calls that a text names, in all accounts of a project.
 
-    An id is found within other words, too, because people copy a header or an error whole. What is no call's id may
-    still be a key: apps choose what they like.
+    It is one moment that is looked at, because a hold is gone when its call is recorded. An id is found within other
+    words, too, because people copy a header or an error whole. What is no call's id may still be a key: apps choose
+    what they like.
     """
     name = text.strip()
     if not name or len(name) > NAME_LENGTH_MAX or "\x00" in name:
         return Search(())
     ids = [UUID(each) for each in dict.fromkeys(_ID.findall(name))][:limit]
-    named = [found for call in ids if (found := await _by_id(database, project, call)) is not None]
+    named = [found for call in ids if (found := await _by_id(book, call)) is not None]
     if named:
         return Search(named)
-    keyed = await usage.find_by_keys(database, project, [answer_name(name), call_name(name)], limit)
+    keyed = await usage.find_by_keys(book.reader, book.project, [answer_name(name), call_name(name)], limit)
     if keyed:
         # A call may be recorded under a key that is its answer's own id.
         return Search([NamedCall(user, call) for user, call in dict.fromkeys(keyed)])
-    dropped = [await retention.has_dropped(database, call, project=project, account=None) for call in ids]
+    dropped = [await retention.has_dropped(book.reader, call, project=book.project, account=None) for call in ids]
     return Search((), was_dropped=any(dropped))
 
 
-async def _by_id(database: Database, project: str, call: UUID) -> NamedCall | None:
-    account = await usage.find_account(database, project, call)
-    record = None if account is None else await usage.find(database, account, call)
+async def _by_id(book: Snapshot, call: UUID) -> NamedCall | None:
+    account = await usage.find_account(book.reader, book.project, call, by_figures=True)
+    record = None if account is None else await usage.find(book.reader, account, call)
     if record is not None:
         return NamedCall(record.user, call)
-    hold = await holds.show(database, project, call)
+    hold = await holds.show(book.reader, book.project, call)
     return None if hold is None else NamedCall(hold.user, call)

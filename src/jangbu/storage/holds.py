@@ -177,9 +177,9 @@ async def find(database: Database, project: str, hold: UUID) -> tuple[UUID, str,
     return None if row is None else (row["account_id"], row["user_id"], row["service"], row["model"])
 
 
-async def show(database: Database, project: str, hold: UUID) -> HoldRow | None:
+async def show(reader: Reader, project: str, hold: UUID) -> HoldRow | None:
     """Give a hold that is named by its id alone, or None."""
-    row = await database.row("hold_find", project, hold)
+    row = await reader.row("hold_find", project, hold)
     return None if row is None else _hold(row)
 
 

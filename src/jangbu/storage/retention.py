@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from jangbu.storage.database import Database
+from jangbu.storage.database import Database, Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,6 @@ async def drop(database: Database, month: date) -> int | None:
     return dropped
 
 
-async def has_dropped(database: Database, call: UUID, *, project: str | None, account: UUID | None) -> bool:
+async def has_dropped(reader: Reader, call: UUID, *, project: str | None, account: UUID | None) -> bool:
     """Tell whether records of the hour of a call were dropped, of its account or its project."""
-    return bool(await database.value("sealed_find", call, project, account))
+    return bool(await reader.value("sealed_find", call, project, account))

@@ -151,15 +151,17 @@ def record_of(row: Row) -> UsageRecord:
     return UsageRecord(**values)
 
 
-async def find_account(database: Database, project: str, usage_id: UUID) -> UUID | None:
-    """Give the account of a record that is named by its id alone, or None."""
-    found: UUID | None = await database.value("usage_find_by_id", project, usage_id)
+async def find_account(reader: Reader, project: str, usage_id: UUID, *, by_figures: bool = False) -> UUID | None:
+    """Give the account of a record that is named by its id alone, or None; ``by_figures`` in a moment, where those of
+    the record's time are right.
+    """
+    found: UUID | None = await reader.value("usage_find_by_id", project, usage_id, not by_figures)
     return found
 
 
-async def find_by_keys(database: Database, project: str, keys: Sequence[str], limit: int) -> Sequence[tuple[str, UUID]]:
+async def find_by_keys(reader: Reader, project: str, keys: Sequence[str], limit: int) -> Sequence[tuple[str, UUID]]:
     """Give (user, id) of the records that keys stand for, whoever's the keys are, newest first."""
-    rows = await database.rows("usage_find_by_key", project, keys, limit)
+    rows = await reader.rows("usage_find_by_key", project, keys, limit)
     return [(row["user_id"], row["id"]) for row in rows]
 
 

@@ -7,6 +7,7 @@ from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import READERS, Page
 from jangbu.domain.ledger import is_erased
 from jangbu.metering.call_search import NamedCall, search
+from jangbu.metering.snapshots import snapshot
 from jangbu.storage.usage import moment_of
 
 __all__ = ["PAGE"]
@@ -18,7 +19,8 @@ _SHOWN = 20
 async def show(look: Look) -> Mapping[str, Any] | str:
     """Look for what is asked for; without anything, say what can be asked for."""
     asked = look.asked("find")
-    found = await search(look.ledger.database, look.settings.project, asked or "", limit=_SHOWN)
+    async with snapshot(look.ledger.database, look.settings.project) as book:
+        found = await search(book, asked or "", limit=_SHOWN)
     if len(found.calls) == 1:
         return _address(look, found.calls[0])
     return {

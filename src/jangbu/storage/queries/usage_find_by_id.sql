@@ -1,6 +1,6 @@
 -- The account of a record that is named by its id alone. Whoever called in the quarter of an hour that the id tells of
--- has a figure of it, so these few are asked first, each by its own index; all others are asked only where it is none
--- of them: a record is found whatever became of its figures.
+-- has a figure of it, written with the record, so these few are asked, each by its own index. All others are asked where
+-- it is none of them and a book is looked into whose figures may be wrong.
 SELECT c.account_id
 FROM (
     SELECT q.account_id
@@ -11,7 +11,7 @@ FROM (
     FROM jangbu.usage_recent AS r
     WHERE r.at = date_bin('15 minutes', jangbu.uuid7_time($2::uuid), '2000-01-01Z')
     UNION ALL
-    SELECT account_id FROM jangbu.accounts WHERE project = $1::text
+    SELECT account_id FROM jangbu.accounts WHERE project = $1::text AND $3::boolean
 ) AS c
 JOIN jangbu.accounts AS a ON a.account_id = c.account_id AND a.project = $1::text
 CROSS JOIN LATERAL (
