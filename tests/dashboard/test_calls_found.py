@@ -1,15 +1,24 @@
 """The search in the head of every page: a call's name leads to its page, and what names none is said to."""
 
 import asyncio
+from typing import Any, cast
 from urllib.parse import urlencode
+from uuid import UUID
 
 import pytest
 from playwright.async_api import expect
 
 from jangbu.clock import new_id
-from jangbu.domain.flow import Bounds, Call, MarkUnknown, Release, TakeHold
+from jangbu.config import Settings
+from jangbu.dashboard.formats import Formats
+from jangbu.dashboard.look import Look
+from jangbu.dashboard.pages.call import PAGE as CALL
+from jangbu.dashboard.texts import texts_of
+from jangbu.domain.flow import Bounds, Call, MarkUnknown, Release, Settle, TakeHold
 from jangbu.metering.erasing import erase
+from jangbu.metering.holds import Holds
 from jangbu.metering.meter import Metering
+from jangbu.storage.holds import HoldRow
 from tests.dashboard.conftest import Opens
 from tests.dashboard.raw import Visitor, asked_of, signed_in
 from tests.dashboard.reading import facts
@@ -69,6 +78,26 @@ async def test_a_call_that_was_not_recorded_has_a_page_in_every_state(opens_own:
     await page.goto(page.url.replace(str(calls["released"].id), str(calls["unknown"].id)))
     await page.get_by_role("link", name="결과를 알 수 없는 호출").click()
     await page.wait_for_url(f"**/dashboard/alerts?user={KIM}")
+
+
+async def test_a_call_that_is_recorded_while_its_page_is_made_is_explained(
+    own_site: Site, ledger: Metering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, show = await held(ledger), Holds.show
+
+    async def shown_late(holds: Holds, hold: UUID) -> HoldRow | None:
+        await ledger.execute(Settle(call, answer(20)))
+        return await show(holds, hold)
+
+    monkeypatch.setattr(Holds, "show", shown_late)
+    nobody = cast(Any, None)
+    look = Look(
+        ledger, nobody, Settings.load(database_url=own_site.database_url), nobody, "/dashboard/call",
+        {"call": str(call.id), "user": KIM}, texts_of("en"), Formats("en", "UTC"), ledger.clock.now(),
+    )  # fmt: skip
+    page = await CALL.show(look)
+    assert isinstance(page, dict)
+    assert page["record"].id == call.id
 
 
 async def test_a_hold_in_the_list_leads_to_its_call(opens_own: Opens, ledger: Metering) -> None:

@@ -26,14 +26,14 @@ __all__ = ["PAGE"]
 async def show(look: Look) -> Mapping[str, Any] | Answered:
     """Explain the call. Raises NotFound."""
     call = id_of(look.asked("call"))
-    reports = Reports(look.ledger.database, look.settings.project)
     try:
-        found = await reports.explain(call, look.ledger.pricing.lines, user=look.asked("user"))
+        found = await _explained(look, call)
     except NotFound:
         held = await _held(look, call)
-        if held is None:
-            raise
-        return held
+        if held is not None:
+            return held
+        # A hold goes with its call's record, which may have come between the two looks.
+        found = await _explained(look, call)
     came_by = key_of_record(found.record.metadata)
     key_id = None if came_by is None else str(came_by)
     keys = await keys_by_id(look.ledger.database, look.settings.project, (key_id,))
@@ -48,6 +48,11 @@ async def show(look: Look) -> Mapping[str, Any] | Answered:
         "evidence": _readable(found.evidence),
         "metadata": None if found.record.metadata is None else _readable(json.loads(found.record.metadata)),
     }
+
+
+async def _explained(look: Look, call: UUID) -> Explanation:
+    reports = Reports(look.ledger.database, look.settings.project)
+    return await reports.explain(call, look.ledger.pricing.lines, user=look.asked("user"))
 
 
 async def _held(look: Look, call: UUID) -> Answered | None:
