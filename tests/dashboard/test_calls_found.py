@@ -115,12 +115,21 @@ async def test_a_key_of_several_users_has_all_their_calls_to_choose_from(own_sit
     assert all(f"call={call}&amp;user={user}" in text for user, call in calls.items())
 
 
+async def test_a_text_with_several_ids_has_all_their_calls_to_choose_from(own_site: Site, ledger: Metering) -> None:
+    first, second = [(await ledger.record(KIM, "chat", answer(20))).id for _ in range(2)]
+    owner = await asyncio.to_thread(signed_in, own_site, OWNER)
+    _, text = await asked(owner, f"not {str(first).upper()}, but {second}")
+    assert ("Several ids stand in it." in text, "Keys are chosen" in text) == (True, False)
+    assert text.index(f"call={second}&amp;") < text.index(f"call={first}&amp;"), "the latest first"
+
+
 async def test_what_was_looked_for_is_said_where_nothing_is_found(own_site: Site) -> None:
     owner = await asyncio.to_thread(signed_in, own_site, OWNER)
     for text in ("order-404", "01a22c8a-f8c2-790a-bec6-b9ac3e809967", "<script>alert(1)</script>", "\x00"):
         leads_to, shown = await asked(owner, text)
         assert (leads_to, "There is no call “" in shown, "<script>alert" in shown) == ("", True, False)
     assert "“order-404” 호출이 없습니다." in (await asked(owner, "order-404", "ko"))[1]
+    assert "A call is found by any of these" in (await asked(owner, "  "))[1]
 
 
 async def test_an_erased_users_call_is_led_to_without_a_name(own_site: Site, ledger: Metering) -> None:

@@ -47,7 +47,7 @@ async def search(book: Snapshot, text: str, *, limit: int) -> Search:
     ids = [UUID(each) for each in dict.fromkeys(_ID.findall(name))][:limit]
     named = [found for call in ids if (found := await _by_id(book, call)) is not None]
     if named:
-        return Search(named)
+        return Search(sorted(named, key=lambda call: call.id, reverse=True))
     keyed = await usage.find_by_keys(book.reader, book.project, [answer_name(name), call_name(name)], limit)
     if keyed:
         # A call may be recorded under a key that is its answer's own id.

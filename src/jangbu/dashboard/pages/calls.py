@@ -18,15 +18,16 @@ _SHOWN = 20
 
 async def show(look: Look) -> Mapping[str, Any] | str:
     """Look for what is asked for; without anything, say what can be asked for."""
-    asked = look.asked("find")
+    asked = (look.asked("find") or "").strip()
     async with snapshot(look.ledger.database, look.settings.project) as book:
-        found = await search(book, asked or "", limit=_SHOWN)
+        found = await search(book, asked, limit=_SHOWN)
     if len(found.calls) == 1:
         return _address(look, found.calls[0])
     return {
         "asked": asked,
         "was_dropped": found.was_dropped,
         "calls": [(each, moment_of(each.id), _address(look, each)) for each in found.calls],
+        "are_ids": all(str(each.id) in asked.lower() for each in found.calls),
         "is_cut": len(found.calls) == _SHOWN,
         "most": look.formats.number(_SHOWN),
     }
