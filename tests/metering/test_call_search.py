@@ -99,13 +99,17 @@ async def test_an_erased_users_call_is_found_and_names_nobody(ledger: Metering) 
     assert await found(ledger, "lee@users.example") == Search(())
 
 
-async def test_an_id_whose_records_were_dropped_is_told_from_one_that_never_was(ledger: Metering) -> None:
-    call = (await ledger.record("kim", "chat", answer(20))).id
+async def test_a_name_whose_records_were_dropped_is_told_from_one_that_never_was(ledger: Metering) -> None:
+    used = answer(20)
+    call = (await ledger.record("kim", "chat", used, call_key="order-1")).id
     async with ledger.database.connection() as connection:
         await connection.execute(
             "INSERT INTO jangbu.usage_sealed SELECT account_id, date_trunc('hour', jangbu.uuid7_time(id), 'UTC'),"
             " service_id, model_id, 1, prompt, candidates, thoughts, tool, cached, total, 0, 0, 0, 0 FROM jangbu.usage"
         )
         await connection.execute("DELETE FROM jangbu.usage")
-    assert await found(ledger, str(call)) == Search((), was_dropped=True)
+    for text in (str(call), "order-1", used.response_id or ""):
+        assert await found(ledger, text) == Search((), was_dropped=True)
+    assert await found(ledger, "order-2") == Search(())
+    assert await found(ledger, "order-1", "other") == Search(())
     assert await found(ledger, str(UUID(int=call.int - (3_600_000 << 80)))) == Search(())

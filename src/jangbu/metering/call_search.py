@@ -7,7 +7,7 @@ from uuid import UUID
 
 from jangbu.metering.drafts import answer_name, call_name
 from jangbu.metering.snapshots import Snapshot
-from jangbu.storage import holds, retention, usage
+from jangbu.storage import entries, holds, retention, usage
 
 __all__ = ["NAME_LENGTH_MAX", "NamedCall", "Search", "search"]
 
@@ -27,7 +27,7 @@ class NamedCall:
 @dataclass(frozen=True, slots=True)
 class Search:
     """What a name stands for: calls, newest first, or none. ``was_dropped`` tells that retention dropped the records of
-    the time of an id, so that nobody knows whether it was one.
+    the time of an id, so that nobody knows whether it was one, or of the call of a key.
     """
 
     calls: Sequence[NamedCall]
@@ -48,12 +48,22 @@ async def search(book: Snapshot, text: str, *, limit: int) -> Search:
     named = [found for call in ids if (found := await _by_id(book, call)) is not None]
     if named:
         return Search(sorted(named, key=lambda call: call.id, reverse=True))
-    keyed = await usage.find_by_keys(book.reader, book.project, [answer_name(name), call_name(name)], limit)
+    keys = (answer_name(name), call_name(name))
+    keyed = await usage.find_by_keys(book.reader, book.project, keys, limit)
     if keyed:
         # A call may be recorded under a key that is its answer's own id.
         return Search([NamedCall(user, call) for user, call in dict.fromkeys(keyed)])
-    dropped = [await retention.has_dropped(book.reader, call, project=book.project, account=None) for call in ids]
-    return Search((), was_dropped=any(dropped))
+    known = [
+        row.result_id for key in keys for row in (await entries.search_keys(book.reader, book.project, key)).values()
+    ]
+    return Search((), was_dropped=await _was_dropped(book, [*ids, *known[:limit]]))
+
+
+async def _was_dropped(book: Snapshot, calls: Sequence[UUID]) -> bool:
+    for call in calls:
+        if await retention.has_dropped(book.reader, call, project=book.project, account=None):
+            return True
+    return False
 
 
 async def _by_id(book: Snapshot, call: UUID) -> NamedCall | None:
