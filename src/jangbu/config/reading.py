@@ -89,7 +89,7 @@ def readable(error: ValidationError) -> InvalidSettings:
     match first["type"]:
         case "value_error":
             why = str(bounds["error"])
-        case "int_parsing" | "int_type" | "int_from_float" | "int_parsing_size":
+        case "int_parsing" | "int_type" | "int_from_float" | "int_parsing_size" | "finite_number":
             why = f"{str(first['input'])[:40]!r} is no whole number"
         case "bool_parsing" | "bool_type":
             why = f"{str(first['input'])[:40]!r} is neither true nor false"
