@@ -55,6 +55,19 @@ def test_an_answer_that_was_charged_before_ends_the_hold_and_says_so(
     assert (balance["used_tokens"], balance["held_tokens"]) == (290, 0)
 
 
+def test_an_answer_that_another_user_handed_over_ends_no_hold(
+    jangbu: Jangbu, hold: str, answer: Callable[..., str]
+) -> None:
+    jangbu.ok("accounts", "create", "lee")
+    jangbu.ok("grant", "lee", "1000", "--key", "order-2")
+    first = jangbu.json("record", "lee", "--service", "s", "--response", answer(90, 200))["id"]
+    refused = jangbu("holds", "resolve", hold, "--charge-from", answer(90, 200))
+    assert refused.code == 1
+    assert f"this answer was charged before, as that of call {first}" in refused.error_line
+    balance = jangbu.json("balance", "kim")
+    assert (balance["used_tokens"], balance["held_tokens"]) == (0, 500)
+
+
 def test_an_empty_object_is_no_evidence_that_a_call_cost_nothing(jangbu: Jangbu, hold: str, tmp_path: Path) -> None:
     (tmp_path / "empty.json").write_text("{}")
     (tmp_path / "error.json").write_text('{"error": {"code": 503, "status": "UNAVAILABLE"}}')

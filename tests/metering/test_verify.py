@@ -166,6 +166,22 @@ async def test_prices_that_were_filled_in_later_are_no_mismatch_and_only_who_had
     assert spent == [(KIM, -900), (LEE, -902)], "nothing is taken of money for what was recorded before there was any"
 
 
+async def test_what_no_tokens_were_used_for_is_paid_for_by_when_it_was_recorded_alone(shop: Shop) -> None:
+    """It moved no balance, so that no entry tells when it was."""
+    before = shop.row(LEE, model="gemini-99", prompt=0, candidates=0)
+    await shop.record([before])
+    await shop.accounts.grant(LEE, 10**9, key="late money", asset=Asset.MONEY)
+    after = shop.row(LEE, model="gemini-99", prompt=0, candidates=0)
+    await shop.record([after])
+    await shop.record([shop.row(LEE)])
+    filled = [(call.account_id, call.id, 700, 0, 900 + n, 1) for n, call in enumerate((before, after))]
+    assert await usage.write_prices(shop.database, filled, PROJECT, 0) == 2
+
+    assert (await Verification(shop.database, PROJECT).run(restate=restate)).mismatches == ()
+    spent = await shop.rows("SELECT delta FROM jangbu.entries WHERE asset = 2 AND reason IS NOT NULL AND delta < 0")
+    assert spent == [(-901,)]
+
+
 async def test_money_is_verified_to_the_nano_also_where_it_was_filled_in_later(shop: Shop) -> None:
     call = shop.row(KIM, model="gemini-99")
     await shop.record([call])

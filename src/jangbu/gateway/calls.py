@@ -83,6 +83,10 @@ class MeteredCall:
         """Note that the request is handed to the HTTP client now: what breaks it off from here on may have left."""
         self._may_have_left = True
 
+    def comes_to_nothing(self) -> None:
+        """Note that the provider refused the request, so that nothing came of it until it leaves again."""
+        self._may_have_left = False
+
     def hand_over(self) -> None:
         """Leave the hold to whoever sees the result of the call later."""
         self._is_ended = True

@@ -8,7 +8,7 @@ its first byte.
 import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
-from typing import Self
+from typing import Self, TypeVar
 
 from jangbu import telemetry
 from jangbu.gateway.bodies import Receive
@@ -17,6 +17,8 @@ from jangbu.gateway.shares import SHARE, Shares
 from jangbu.gateway.upstream_answer import UpstreamAnswer, UpstreamFailure
 
 __all__ = ["Drains", "Reading"]
+
+Result = TypeVar("Result")
 
 
 class Drains:
@@ -72,14 +74,11 @@ class Reading:
         """Send a call, and wait for its answer to begin. Raises what that raises, and UpstreamFailure where nobody
         waits for it any longer; whoever sends it knows whether it had left.
         """
-        try:
-            async with self.step() as step:
-                return await sending
-        except TimeoutError as error:
-            if not step.expired():
-                raise
-            reason = "the client left, and the answer was waited for no longer"
-            raise UpstreamFailure(reason, may_have_left=True) from error
+        return await self._waited_for(sending)
+
+    async def whole(self, answer: UpstreamAnswer, most: int) -> bytes:
+        """Read a small body whole. Raises UpstreamFailure, also where nobody waits for it any longer."""
+        return await self._waited_for(answer.read(most))
 
     def step(self, seconds: float | None = None) -> asyncio.Timeout:
         """Bound what comes next by its own time, where it has one, and by what is left without a client."""
@@ -98,6 +97,16 @@ class Reading:
         if self._admitted is not None:
             self._admitted.done(self._user)
         await self._watch.end()
+
+    async def _waited_for(self, what: Awaitable[Result]) -> Result:
+        try:
+            async with self.step() as step:
+                return await what
+        except TimeoutError as error:
+            if not step.expired():
+                raise
+            reason = "the client left, and the answer was waited for no longer"
+            raise UpstreamFailure(reason, may_have_left=True) from error
 
     def _left(self) -> None:
         if self._has_ended:

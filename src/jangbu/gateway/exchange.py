@@ -159,10 +159,11 @@ class Exchange:
         method: str | None = None,
         *,
         leaving: Callable[[], None] = lambda: None,
+        refused: Callable[[], None] = lambda: None,
         mark: str | None = None,
     ) -> UpstreamAnswer:
-        """Send the request on with a body, perhaps to another target; ``leaving`` is told when it leaves, and ``mark``
-        tells the key that began what it goes on with.
+        """Send the request on with a body, perhaps to another target; ``leaving`` is told when it leaves, ``refused``
+        when that came to nothing, and ``mark`` tells the key that began what it goes on with.
 
         Raises UpstreamFailure.
         """
@@ -170,7 +171,7 @@ class Exchange:
             headers = forwarded_with_upload(self.raw_headers)
         else:
             headers = forwarded(self.raw_headers, has_json=body is not None)
-        outgoing = Outgoing(method or self.method, target or self.target, headers, body, leaving)
+        outgoing = Outgoing(method or self.method, target or self.target, headers, body, leaving, refused)
         if self.route.platform is Platform.VERTEX:
             assert self.parts.vertex is not None, "the route was placed in a project"
             return await self.parts.vertex.send(outgoing, self.route.location)

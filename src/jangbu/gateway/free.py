@@ -22,5 +22,5 @@ async def passed(exchange: Exchange) -> None:
     # Nobody pays for it: where its client leaves, it ends.
     async with Reading(exchange.client, exchange.receive, None, exchange.payer.user) as reading:
         answer = await reading.begun(exchange.send(body or None))
-        content = await answer.read(LIST_BYTES_MAX)
+        content = await reading.whole(answer, LIST_BYTES_MAX)
     await exchange.client.answer(answer.status, content, exchange.answer_headers(answer))

@@ -107,7 +107,7 @@ async def _known_tokens(exchange: Exchange, named: Sequence[str]) -> Mapping[str
 
 async def _made(exchange: Exchange, call: MeteredCall, body: bytes) -> tuple[UpstreamAnswer, bytes]:
     """Send a call whose hold is taken, and write down whose is what it starts."""
-    answer = await exchange.send(body, leaving=call.leaves)
+    answer = await exchange.send(body, leaving=call.leaves, refused=call.comes_to_nothing)
     content = await answer.read(STARTED_BYTES_MAX)
     name = json_or_nothing(content).get("name")
     if answer.status >= REDIRECT:

@@ -61,7 +61,7 @@ async def metered(exchange: Exchange) -> None:
     ):
         answer, wanted = await _made(exchange, call, given, limit, reading)
         if answer.status >= REDIRECT:
-            await _refused(exchange, call, answer)
+            await _refused(exchange, call, answer, reading)
         else:
             await _answered(exchange, call, answer, wanted, reading)
 
@@ -95,7 +95,9 @@ async def _made(
     del asked
     mark = await mark_of(exchange)
     sent = await _sent(exchange, given, wanted)
-    return await reading.begun(exchange.send(sent, leaving=call.leaves, mark=mark)), wanted
+    return await reading.begun(
+        exchange.send(sent, leaving=call.leaves, refused=call.comes_to_nothing, mark=mark)
+    ), wanted
 
 
 async def _sent(exchange: Exchange, given: _Request, wanted: _Wanted) -> bytes:
@@ -199,10 +201,10 @@ async def _check_app_resources(exchange: Exchange, found: Sequence[Field]) -> No
             exchange.named.append(named.name)
 
 
-async def _refused(exchange: Exchange, call: MeteredCall, answer: UpstreamAnswer) -> None:
+async def _refused(exchange: Exchange, call: MeteredCall, answer: UpstreamAnswer, reading: Reading) -> None:
     """Give the hold back and pass the provider's error on as it is."""
     try:
-        body = await answer.read(ERROR_BYTES_MAX)
+        body = await reading.whole(answer, ERROR_BYTES_MAX)
     finally:
         await call.finish(Rejected(f"the provider answered {answer.status}"))
     own = own_headers({"call-id": call.call.id})

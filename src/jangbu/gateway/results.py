@@ -64,7 +64,8 @@ async def result(exchange: Exchange) -> None:
         answer = await reading.begun(exchange.send(sent))
         headers = exchange.answer_headers(answer) + own_headers({"call-id": found.call.id if found.call else None})
         if answer.status >= REDIRECT:
-            await exchange.client.answer(answer.status, await answer.read(ERROR_BYTES_MAX), headers)
+            content = await reading.whole(answer, ERROR_BYTES_MAX)
+            await exchange.client.answer(answer.status, content, headers)
         else:
             await _passed_on(exchange, found, answer, headers, reading)
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from jangbu import telemetry
 from jangbu.errors import InvalidSettings, NotConfigured
 from jangbu.gateway.http_client import HttpClient, HttpFailure, is_callable
-from jangbu.gateway.upstream_answer import REDIRECT, KeyRefused, UpstreamAnswer, UpstreamFailure
+from jangbu.gateway.upstream_answer import REDIRECT, REFUSING, KeyRefused, UpstreamAnswer, UpstreamFailure
 from jangbu.gateway.upstream_keys import REST_SECONDS_MAX, UpstreamKey, UpstreamKeys
 from jangbu.gateway.upstream_sockets import NotOpened, Opened, Sockets
 
@@ -42,6 +42,10 @@ class Outgoing:
     body: bytes | AsyncIterator[bytes] | None = field(default=None, repr=False)
     leaving: Callable[[], None] = field(default=lambda: None, repr=False)
     """Is told when the request is handed to the HTTP client: what fails before that has not left."""
+    refused: Callable[[], None] = field(default=lambda: None, repr=False)
+    """Is told when it was answered with what refuses it or its key: what fails from then on came to nothing, unless it
+    leaves again.
+    """
 
 
 class Upstream:
@@ -194,6 +198,8 @@ class Upstream:
         if answer.status > STATUS_MOST:
             answer.close()
             raise UpstreamFailure(f"Gemini answered with the status {answer.status}", may_have_left=True)
+        if answer.status in (*REFUSING, TOO_MANY_REQUESTS):
+            outgoing.refused()
         # The project whose quota is used is no secret: the names of what Google keeps for it begin with it.
         secrets = [value.removeprefix(b"Bearer ") for name, value in own if name != b"x-goog-user-project"]
         return UpstreamAnswer(answer, secrets)

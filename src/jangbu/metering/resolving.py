@@ -97,8 +97,8 @@ async def _require_own(ledger: Metering, project: str, account: UUID, hold: UUID
         other = await records.find(ledger.database, owner, known.result_id)
         if other is None or other.id == hold:
             continue
-        differs = owner == account and known.digest != key[1]
-        if differs or other.hold_amount is not None or other.late:
+        is_another = owner != account or known.digest != key[1]
+        if is_another or other.hold_amount is not None or other.late:
             raise OtherCallsAnswer(other.id)
 
 

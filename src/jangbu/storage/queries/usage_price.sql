@@ -2,8 +2,8 @@
 -- debit of accounts that have a money balance, and the finding. A call that has its price already is left alone, and one
 -- that was voided is not debited: all that it was charged was given back, and nobody voids it again. A void that comes
 -- meanwhile is seen because the balances were locked by a statement before. Nor is one that was recorded before the
--- balance of money was opened, as it would not have been with its price: both moments are those of entries, by the
--- database's clock, whenever the call says that it was.
+-- balance of money was opened, as it would not have been with its price: both moments are by the database's clock,
+-- whenever the call says that it was, and its own is that of its finding, because what used no tokens has no entry.
 WITH item AS (
     SELECT *
     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::integer[]) AS t (
@@ -33,9 +33,8 @@ unpaid AS (
     SELECT i.account_id, i.id
     FROM item AS i
     JOIN opened AS o ON o.account_id = i.account_id
-    JOIN jangbu.usage AS u ON u.account_id = i.account_id AND u.id = i.id
-    JOIN jangbu.entries AS e ON e.account_id = u.account_id AND e.asset = 1 AND e.seq = u.posting + 1
-    WHERE e.created_at < o.at
+    JOIN jangbu.findings AS f ON f.account_id = i.account_id AND f.usage_id = i.id AND f.kind = 'unpriced'
+    WHERE f.created_at < o.at
 ),
 priced AS (
     UPDATE jangbu.usage AS u
