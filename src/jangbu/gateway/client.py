@@ -66,7 +66,13 @@ class Client:
         self._left = left
         if self.is_gone:
             left()
-        return Watch(receive, self.leave)
+        return Watch(receive, self)
+
+    def watched_no_more(self) -> None:
+        """Tell nobody of the end any longer. Who was told knows the client, too: both would lie in memory, with all
+        that a call needs, until garbage is looked for.
+        """
+        self._left = None
 
     def leave(self) -> None:
         """Take the client for gone from now on."""
@@ -93,15 +99,16 @@ class Watch:
     would cost as much as passing it on.
     """
 
-    def __init__(self, receive: Receive, leave: Callable[[], None]) -> None:
+    def __init__(self, receive: Receive, client: Client) -> None:
         self._receive = receive
-        self._leave = leave
+        self._client = client
         self._waiting: asyncio.Task[None] | None = None
         self._begins = asyncio.get_running_loop().call_later(WATCHED_AFTER_SECONDS, self._begin)
 
     async def end(self) -> None:
         """Watch no more."""
         self._begins.cancel()
+        self._client.watched_no_more()
         if self._waiting is not None:
             await ended(self._waiting)
 
@@ -111,7 +118,7 @@ class Watch:
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._leave()
+        self._client.leave()
 
 
 def _head(status: int, headers: Headers) -> MutableMapping[str, Any]:
