@@ -48,15 +48,14 @@ async def search(book: Snapshot, text: str, *, limit: int) -> Search:
     named = [found for call in ids if (found := await _by_id(book, call)) is not None]
     if named:
         return Search(sorted(named, key=lambda call: call.id, reverse=True))
-    keys = (answer_name(name), call_name(name))
-    keyed = await usage.find_by_keys(book.reader, book.project, keys, limit)
-    if keyed:
-        # A call may be recorded under a key that is its answer's own id.
-        return Search([NamedCall(user, call) for user, call in dict.fromkeys(keyed)])
-    known = [
-        row.result_id for key in keys for row in (await entries.search_keys(book.reader, book.project, key)).values()
-    ]
-    return Search((), was_dropped=await _was_dropped(book, [*ids, *known[:limit]]))
+    keyed = await entries.search_keys(book.reader, book.project, [answer_name(name), call_name(name)])
+    # A call may be recorded under a key that is its answer's own id.
+    known = sorted({(row.result_id, account) for account, row in keyed}, reverse=True)[:limit]
+    records = [await usage.find(book.reader, account, call) for call, account in known]
+    recorded = [NamedCall(record.user, record.id) for record in records if record is not None]
+    if recorded:
+        return Search(recorded)
+    return Search((), was_dropped=await _was_dropped(book, [*ids, *(call for call, _ in known)]))
 
 
 async def _was_dropped(book: Snapshot, calls: Sequence[UUID]) -> bool:

@@ -93,7 +93,7 @@ async def _require_own(ledger: Metering, project: str, account: UUID, hold: UUID
     key = answer_key(usage)
     if key is None:
         return
-    for owner, known in (await entries.search_keys(ledger.database, project, key[0])).items():
+    for owner, known in await entries.search_keys(ledger.database, project, [key[0]]):
         other = await records.find(ledger.database, owner, known.result_id)
         if other is None or other.id == hold:
             continue

@@ -84,21 +84,21 @@ async def find_key(source: Database | Connection, account: UUID, key: str) -> Ke
         row = await source.row("key_find", account, key)
     else:
         row = await source.fetchrow(statement("key_find"), account, key)
-    return None if row is None else KeyRow(bytes(row["digest"]), row["result_id"], row["created_at"])
+    return None if row is None else _key(row)
 
 
 async def gather_keys(reader: Reader, accounts: Sequence[UUID], key: str) -> dict[UUID, KeyRow]:
     """Give what a key stands for at those of many accounts where it was used."""
-    return _by_account(await reader.rows("key_gather", accounts, key))
+    return {row["account_id"]: _key(row) for row in await reader.rows("key_gather", accounts, key)}
 
 
-async def search_keys(reader: Reader, project: str, key: str) -> dict[UUID, KeyRow]:
-    """Give what a key stands for at every account of a project that used it."""
-    return _by_account(await reader.rows("key_search", project, key))
+async def search_keys(reader: Reader, project: str, keys: Sequence[str]) -> list[tuple[UUID, KeyRow]]:
+    """Give what keys stand for at every account of a project that used one of them."""
+    return [(row["account_id"], _key(row)) for row in await reader.rows("key_search", project, keys)]
 
 
-def _by_account(rows: Sequence[Row]) -> dict[UUID, KeyRow]:
-    return {row["account_id"]: KeyRow(bytes(row["digest"]), row["result_id"], row["created_at"]) for row in rows}
+def _key(row: Row) -> KeyRow:
+    return KeyRow(bytes(row["digest"]), row["result_id"], row["created_at"])
 
 
 async def claim_key(database: Database, account: UUID, key: str, digest: bytes, result: UUID) -> KeyRow | None:

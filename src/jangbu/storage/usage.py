@@ -159,12 +159,6 @@ async def find_account(reader: Reader, project: str, usage_id: UUID, *, by_figur
     return found
 
 
-async def find_by_keys(reader: Reader, project: str, keys: Sequence[str], limit: int) -> Sequence[tuple[str, UUID]]:
-    """Give (user, id) of the records that keys stand for, whoever's the keys are, newest first."""
-    rows = await reader.rows("usage_find_by_key", project, keys, limit)
-    return [(row["user_id"], row["id"]) for row in rows]
-
-
 async def window(
     database: Database,
     accounts: Sequence[UUID],
