@@ -72,5 +72,5 @@ class Flushing:
         return [found[row.id] for row in rows]
 
     async def _flush(self, rows: Sequence[UsageRow], writer: int) -> dict[UUID, Flushed]:
-        async with self._database.connection() as connection:
+        async with self._database.connection(in_passing=True) as connection:
             return await usage.flush(connection, rows, self._project, writer)

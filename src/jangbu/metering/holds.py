@@ -202,7 +202,7 @@ class Holds:
         in_doubt: list[HoldRequest] = []
 
         async def take(free: Sequence[HoldRequest]) -> Sequence[HoldAnswer]:
-            async with self._database.connection() as connection:
+            async with self._database.connection(in_passing=True) as connection:
                 try:
                     return await holds.take(
                         connection, free, owner=self._owner, seconds=self._hold_seconds, may_have_left=True
@@ -230,7 +230,7 @@ class Holds:
 
     async def _release_batch(self, releases: Sequence[_End], _lane: int) -> Sequence[bool | BalanceLocked]:
         async def release(free: Sequence[_End]) -> Sequence[bool]:
-            async with self._database.connection() as connection:
+            async with self._database.connection(in_passing=True) as connection:
                 return await holds.release(connection, free)
 
         with translated():

@@ -61,6 +61,7 @@ class Database:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
+        self._returning: set[asyncio.Task[None]] = set()
         self._asks_by = "write_try"
         """The statement by which the server is asked whether it takes writes."""
 
@@ -185,10 +186,12 @@ class Database:
             raise DatabaseUnreachable(error.message, hint=error.hint) from error
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    async def connection(self, *, in_passing: bool = False) -> AsyncIterator[Connection]:
         """Lend one connection, for statements that belong together; the driver's errors pass through.
 
-        Who gives up waiting for a server that does not answer is not kept by it: the connection is closed then.
+        Who gives up waiting for a server that does not answer is not kept by it: the connection is closed then. With
+        ``in_passing`` what was asked is told at once, and the connection goes back meanwhile: that takes three turns of
+        the loop, for which calls would wait. Whoever asks again right away would be lent another one.
         """
         shared = _together.get()
         if shared is not None and shared.database is self and shared.task is asyncio.current_task():
@@ -205,7 +208,21 @@ class Database:
             with suppress(TimeoutError):
                 await self._pool.release(connection, timeout=_GIVE_UP_SECONDS)
             raise
-        await self._pool.release(connection)
+        if in_passing:
+            self._return(connection)
+        else:
+            await self._pool.release(connection)
+
+    def _return(self, connection: Connection) -> None:
+        returning = asyncio.create_task(self._pool.release(connection))
+        self._returning.add(returning)
+        returning.add_done_callback(self._returned)
+
+    def _returned(self, returning: asyncio.Task[None]) -> None:
+        self._returning.discard(returning)
+        if not returning.cancelled():
+            # One that is lost in this moment is made anew when it is needed, and whoever asked has been answered.
+            returning.exception()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[tuple[Reader, datetime]]:
