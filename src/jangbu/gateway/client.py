@@ -85,7 +85,8 @@ class Client:
         if self.is_gone:
             return
         try:
-            await in_time(self._send_all(messages), self._seconds)
+            sending = self._send(messages[0]) if len(messages) == 1 else self._send_all(messages)
+            await in_time(sending, self._seconds)
         except (TimeoutError, OSError):
             self.leave()
 

@@ -76,7 +76,7 @@ class LastEvents:
         """Take the next piece; give what may pass now."""
         if not self._may_end:
             recent = self._tail + piece
-            self._may_end = _MAY_BE_LAST.search(recent) is not None
+            self._may_end = _may_be_last(recent)
             self._tail = recent[-_LONGEST_MARK:]
         if not self._may_end:
             return [piece]
@@ -87,3 +87,10 @@ class LastEvents:
         """Give what waited."""
         rest, self._kept = self._kept, b""
         return rest
+
+
+def _may_be_last(recent: bytes) -> bool:
+    """Look for what is in the marks before the marks themselves: most pieces have nothing of it, and that is quick."""
+    if b'eason"' in recent or b"[DONE]" in recent or b"interaction.complete" in recent or b'"choices"' in recent:
+        return _MAY_BE_LAST.search(recent) is not None
+    return False

@@ -66,6 +66,9 @@ class Frames:
             chunk = self._begin(chunk)
         if self._values is not None and self._values.is_untouched and (whole := self._whole(chunk)) is not None:
             return iter((whole,))
+        if self._events is not None and (data := self._events.lone(chunk)) is not None:
+            # No string in it reaches over its edges, so there is nothing to cut.
+            return self._loaded(data)
         return self._feed(self._strings.cut(chunk))
 
     def finish(self) -> Iterator[Any]:

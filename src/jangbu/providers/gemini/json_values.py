@@ -12,12 +12,13 @@ BLANK = b" \t\r\n"
 _STRUCTURE = re.compile(rb'[{}\[\]"]')
 _IN_STRING = re.compile(rb'(?:[^"\\]+|\\.)*+', re.DOTALL)
 _WHOLE_DIGITS_MOST = 40
+_UTF_8_BEGINS = (b'{"', b"{\n", b"{\r\n", b"{ ")
 
 
 def load(event: bytes | bytearray) -> Any:
     """Parse one JSON text; raises ValueError for any bytes that are none, however deep or long."""
     try:
-        return _DECODER.decode(event.decode(json.detect_encoding(event), "surrogatepass"))
+        return _DECODER.decode(event.decode(_encoding(event), "surrogatepass"))
     except RecursionError as error:
         raise ValueError("the JSON is nested too deep") from error
 
@@ -116,6 +117,11 @@ class JsonValues:
                 return
         self.malformed = bool(between) or sign != ord("{") or self.closed
         self._start = at
+
+
+def _encoding(event: bytes | bytearray) -> str:
+    """Tell how a JSON text is encoded: nearly all begin as only UTF-8 does."""
+    return "utf-8" if event.startswith(_UTF_8_BEGINS) else json.detect_encoding(event)
 
 
 def _whole(digits: str) -> int | str:

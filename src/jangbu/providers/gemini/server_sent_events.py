@@ -5,6 +5,10 @@ from collections.abc import Iterator
 EVENT_BYTES_MOST = 64 * 2**20
 """The largest event that is read. A larger one is passed over, and the answer then counts as broken off."""
 
+_DATA = b"data:"
+_DONE = b"[DONE]"
+_EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
+
 
 class ServerSentEvents:
     """Splits an event stream: any line ending, comments, data over several lines."""
@@ -28,6 +32,19 @@ class ServerSentEvents:
             if piece.endswith((b"\n", b"\r")):
                 yield from self._end_line()
 
+    def lone(self, chunk: bytes) -> bytes | None:
+        """Give the data of an event that is all of a chunk, where nothing waits for more: most come so, and no lines
+        are looked for. None for any other chunk, of which nothing is taken in.
+        """
+        if self._line or self._data or not (chunk.startswith(_DATA) and chunk.endswith(_EVENT_ENDS)):
+            return None
+        line = chunk[len(_DATA) :].rstrip(b"\r\n")
+        data = line.strip()
+        if not data or data == _DONE or b"\n" in line or b"\r" in line:
+            return None
+        self._after_return = False
+        return data
+
     def finish(self) -> Iterator[bytes]:
         """Give the last event, which a file may leave without its blank line."""
         if self._line:
@@ -49,8 +66,8 @@ class ServerSentEvents:
         self._line.clear()
         if not line:
             yield from self._dispatch()
-        elif line.startswith(b"data:"):
-            data = line[5:].removeprefix(b" ")
+        elif line.startswith(_DATA):
+            data = line[len(_DATA) :].removeprefix(b" ")
             self._data.append(data)
             self._size += len(data)
 
@@ -58,7 +75,7 @@ class ServerSentEvents:
         data = b"\n".join(self._data).strip()
         self._data.clear()
         self._size = 0
-        if data == b"[DONE]":
+        if data == _DONE:
             self.done = True
         elif data:
             yield data
