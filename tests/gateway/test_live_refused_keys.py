@@ -103,6 +103,30 @@ async def test_a_client_is_not_sent_to_look_at_its_own_key_where_none_is_left(
         assert await served.used() == (0, 0)
 
 
+@pytest.mark.parametrize("keys", ["tired=1000,revoked=1", "tired=1,revoked=1000"])
+async def test_a_client_hears_of_the_key_that_is_tired_where_the_other_is_refused(
+    database_url: str, gemini: FakeGemini, caplog: pytest.LogCaptureFixture, keys: str
+) -> None:
+    google = Google(after=False)
+
+    def judged(request: Request) -> Response | None:
+        if request.headers["x-goog-api-key"] == "tired":
+            return Response(429, "Too Many Requests", Headers({"content-length": "0"}))
+        return google.answer(request)
+
+    async with (
+        provider(google.converse, judged) as url,
+        scripted(database_url, gemini, url, upstream_keys=keys) as served,
+    ):
+        with caplog.at_level(logging.WARNING):
+            async with connected(served) as client:
+                await client.send_json(SETUP)
+                code, reason = await closed(client)
+        assert (code, reason) == (1011, "UPSTREAM_UNREACHABLE: Gemini refused the session with 429; try again")
+        assert "Gemini refuses upstream key 2" in caplog.text
+        assert await served.used() == (0, 0)
+
+
 async def test_the_fake_refuses_a_key_as_google_does(database_url: str) -> None:
     with FakeGemini(api_key="the-key-that-is-well") as gemini:
         async with stage(database_url, gemini, upstream_keys="refused=1000,the-key-that-is-well=1") as served:
