@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from jangbu.gateway.http_client import HttpClient, HttpFailure, is_callable
 from jangbu.gateway.upstream_answer import REDIRECT, REFUSING, KeyRefused, UpstreamAnswer, UpstreamFailure
 from jangbu.gateway.upstream_keys import REST_SECONDS_MAX, UpstreamKey, UpstreamKeys
 from jangbu.gateway.upstream_sockets import NotOpened, Opened, Sockets
+from jangbu.providers.gemini.key_errors import closing_refusal
 
 __all__ = ["REDIRECT", "Headers", "Outgoing", "Upstream", "UpstreamAnswer", "UpstreamFailure", "checked_origin"]
 
@@ -76,9 +77,10 @@ class Upstream:
         tired: NotOpened | None = None
         for key in keys:
             try:
-                return await self._sockets.open(
+                opened = await self._sockets.open(
                     self._address(target), headers, _opened_by(key), first, message_bytes=message_bytes
                 )
+                return replace(opened, key=key)
             except NotOpened as answer:
                 if answer.status == TOO_MANY_REQUESTS:
                     self.keys.rest(key, _seconds(answer.retry_after))
@@ -109,6 +111,15 @@ class Upstream:
             if answer.refusal is not None:
                 raise _key_refused(answer.refusal) from answer
             raise _session_refused(answer) from answer
+
+    def refused_amid(self, opened: Opened, said: str) -> KeyRefused | None:
+        """Tell whether the provider ended a session because it refuses what that was opened with, by what its close
+        frame said; the key rests then.
+        """
+        reason = closing_refusal(said)
+        if reason is None:
+            return None
+        return _key_refused(reason) if opened.key is None else self._refused(opened.key, reason)
 
     async def send(self, outgoing: Outgoing, *, at_home: bool = False, mark: str | None = None) -> UpstreamAnswer:
         """Make a call with the key whose turn it is; one that answers 429 or is refused rests, and the next is tried.
@@ -185,12 +196,15 @@ class Upstream:
         """Let a key rest that the provider refuses, which the operator is told. Raises KeyRefused where that is the end
         of the call.
         """
-        self.keys.rest(key, REST_SECONDS_MAX)
-        refused = _key_refused(reason, self.keys.number(key))
+        refused = self._refused(key, reason)
         if is_end:
             # Where it ends the log has it, too.
             raise refused
         telemetry.warn("upstream.key_refused", str(refused))
+
+    def _refused(self, key: UpstreamKey, reason: str) -> KeyRefused:
+        self.keys.rest(key, REST_SECONDS_MAX)
+        return _key_refused(reason, self.keys.number(key))
 
     async def _attempt(self, outgoing: Outgoing, credentials: Sequence[tuple[str, str]]) -> UpstreamAnswer:
         own = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in credentials]
