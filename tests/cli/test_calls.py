@@ -40,6 +40,17 @@ def test_an_answer_is_read_from_standard_input_and_its_own_id_keeps_it_single(ki
     assert kim.json(*record, stdin=body)["replayed"] is True
 
 
+def test_an_answer_in_utf_16_is_the_one_that_it_is_in_utf_8(kim: Jangbu, answer: Write) -> None:
+    file = Path(answer(10, 20))
+    record = ("record", "김철수", "--service", "대본", "--response", str(file))
+    body = file.read_bytes()
+    file.write_bytes(body.decode().encode("utf-16"))
+    first = kim.json(*record)
+    file.write_bytes(body)
+    again = kim.json(*record)
+    assert (first["charged_tokens"], again["id"], again["replayed"]) == (30, first["id"], True)
+
+
 def test_other_counts_under_an_answers_own_id_are_refused_by_that_id(kim: Jangbu, answer: Write) -> None:
     kim.ok("record", "김철수", "--service", "s", "--response", answer(10, 20))
     other = kim("record", "김철수", "--service", "s", "--response", answer(10, 21))

@@ -197,6 +197,13 @@ async def test_what_cannot_be_recorded_changes_nothing(api: Stage, more: dict[st
     assert (await api.get("/calls?user=kim")).ok["calls"] == []
 
 
+async def test_an_answer_in_utf_16_is_told_by_what_to_do(api: Stage) -> None:
+    answer = json.dumps(record()["answer"]).encode("utf-16")
+    misread = await api.post("/records", record(answer=answer.decode("latin-1")))
+    assert (misread.status, misread.code) == (400, "invalid_answer")
+    assert "give it in UTF-8" in misread.body["hint"]
+
+
 async def test_a_call_that_failed_is_none_to_record_and_keeps_no_other_of_its_batch_out(api: Stage) -> None:
     refused = await api.post("/records", record(answer=ERROR))
     assert (refused.status, refused.code) == (400, "invalid_answer")
