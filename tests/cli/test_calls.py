@@ -40,6 +40,17 @@ def test_an_answer_is_read_from_standard_input_and_its_own_id_keeps_it_single(ki
     assert kim.json(*record, stdin=body)["replayed"] is True
 
 
+def test_an_answer_in_utf_16_is_the_one_that_it_is_in_utf_8(kim: Jangbu, answer: Write) -> None:
+    file = Path(answer(10, 20))
+    record = ("record", "김철수", "--service", "대본", "--response", str(file))
+    body = file.read_bytes()
+    file.write_bytes(body.decode().encode("utf-16"))
+    first = kim.json(*record)
+    file.write_bytes(body)
+    again = kim.json(*record)
+    assert (first["charged_tokens"], again["id"], again["replayed"]) == (30, first["id"], True)
+
+
 def test_other_counts_under_an_answers_own_id_are_refused_by_that_id(kim: Jangbu, answer: Write) -> None:
     kim.ok("record", "김철수", "--service", "s", "--response", answer(10, 20))
     other = kim("record", "김철수", "--service", "s", "--response", answer(10, 21))
@@ -47,25 +58,74 @@ def test_other_counts_under_an_answers_own_id_are_refused_by_that_id(kim: Jangbu
     assert other.error_line.startswith("error: 'answer-1' was recorded at ")
 
 
-def test_the_result_file_of_a_batch_is_known_by_the_answers_in_it(kim: Jangbu, answer: Write, tmp_path: Path) -> None:
+Results = Callable[..., tuple[str, ...]]
+
+
+@pytest.fixture
+def lines(answer: Write) -> list[str]:
+    """Give the lines of a batch's result file: three answers, of 30, 31 and 32 tokens."""
     answers = [json.loads(Path(answer(10, 20 + number, number=number)).read_bytes()) for number in range(3)]
-    lines = [json.dumps({"key": str(number), "response": each}) + "\n" for number, each in enumerate(answers)]
-    failed = '{"key": "3", "error": {"code": 400}}\n'
+    return [json.dumps({"key": str(number), "response": each}) + "\n" for number, each in enumerate(answers)]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    """Write lines as a result file; give the words that record it."""
 
     def handed_over(*written: str, **options: str) -> tuple[str, ...]:
         (tmp_path / "results.jsonl").write_text("".join(written))
         given = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
         return ("record", "김철수", "--service", "s", "--response", str(tmp_path / "results.jsonl"), *given)
 
-    first = kim.json(*handed_over(*lines, failed))
-    again = kim.json(*handed_over(failed, *reversed(lines)))
+    return handed_over
+
+
+def test_the_result_file_of_a_batch_is_known_by_the_answers_in_it(
+    kim: Jangbu, lines: list[str], results: Results
+) -> None:
+    failed = '{"key": "3", "error": {"code": 400}}\n'
+    first = kim.json(*results(*lines, failed))
+    again = kim.json(*results(failed, *reversed(lines)))
     assert (first["charged_tokens"], again["id"], again["replayed"]) == (93, first["id"], True)
-    altered = kim(*handed_over(lines[0].replace(": 20", ": 21").replace(": 30", ": 31"), *lines[1:]))
+    altered = kim(*results(lines[0].replace(": 20", ": 21").replace(": 30", ": 31"), *lines[1:]))
     assert (altered.code, altered.error_line.split(" at ")[0]) == (1, "error: this batch was recorded")
-    assert kim.json(*handed_over(*lines[:2]))["replayed"] is False, "another batch"
     nameless = [line.replace("responseId", "name") for line in lines]
-    assert [kim.json(*handed_over(*nameless, call_id="call-1"))["replayed"] for _ in range(2)] == [False, True]
-    assert kim.json("balance", "김철수")["used_tokens"] == 93 + 61 + 93
+    assert [kim.json(*results(*nameless, call_id="call-1"))["replayed"] for _ in range(2)] == [False, True]
+    assert kim.json("balance", "김철수")["used_tokens"] == 93 + 93
+
+
+@pytest.mark.parametrize("options", [{}, {"call_id": "call-1"}])
+def test_answers_that_were_recorded_one_by_one_are_not_charged_again_with_their_batch(
+    kim: Jangbu, answer: Write, lines: list[str], results: Results, options: dict[str, str]
+) -> None:
+    kim.ok("record", "김철수", "--service", "s", "--response", answer(10, 21, number=1))
+    said = kim.ok(*results(*lines, **options)).out
+    assert " recorded: 62 tokens of gemini-2.5-flash" in said
+    assert "31 tokens of its answers were recorded before, and are not charged again" in said
+    assert kim.json("balance", "김철수")["used_tokens"] == 93
+    again = kim(*results(*lines, **options))
+    if options:
+        assert "nothing changed: 62 tokens" in again.out
+    else:
+        assert again.code == 1
+        assert "all 3 answers of this batch were recorded before: answer-0, answer-1, answer-2;" in again.error_line
+    assert kim.json("balance", "김철수")["used_tokens"] == 93
+
+
+@pytest.mark.parametrize("options", [(), ("--call-id", "call-1")])
+def test_answers_that_were_recorded_with_their_batch_are_not_charged_again_one_by_one(
+    kim: Jangbu, answer: Write, lines: list[str], results: Results, options: tuple[str, ...]
+) -> None:
+    whole = kim.json(*results(*lines))
+    alone = kim.json("record", "김철수", "--service", "s", "--response", answer(10, 21, number=1), *options)
+    assert (alone["id"], alone["replayed"]) == (whole["id"], True)
+    part = kim(*results(*lines[:2]))
+    assert "all 2 answers of this batch were recorded before" in part.error_line
+    assert kim.json("balance", "김철수")["used_tokens"] == 93
+    # Another user's are another's.
+    kim.ok("accounts", "create", "이영희")
+    other = kim.json("record", "이영희", "--service", "s", "--response", answer(10, 21, number=1))
+    assert (other["charged_tokens"], other["replayed"]) == (31, False)
 
 
 def test_a_model_that_has_no_price_is_recorded_without_one(kim: Jangbu, answer: Write) -> None:

@@ -151,6 +151,7 @@ def test_a_book_is_read_from_standard_input(jangbu: Jangbu) -> None:
     book = json.dumps(BOOK).encode()
     changes = jangbu("prices", "diff", "-", "--json", stdin=book)
     assert sum(change["kind"] == "added" for change in json.loads(changes.out)["changes"]) == 2
+    assert jangbu("prices", "diff", "-", "--json", stdin=book.decode().encode("utf-16")).out == changes.out
     assert jangbu("prices", "import", "-", stdin=book).code == 2, "nobody is there to ask"
     assert "price version 2 is in force" in jangbu.ok("prices", "import", "-", "--yes", stdin=book).out
     assert jangbu.json("prices", "versions")["versions"][0]["note"] == "imported from standard input"

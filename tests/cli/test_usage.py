@@ -77,6 +77,30 @@ def test_a_file_that_is_no_answer_is_refused_by_name(offline: Jangbu, tmp_path: 
     assert "broken" in refused.error_line
 
 
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_a_file_is_read_in_whichever_encoding_of_unicode_it_was_written(
+    offline: Jangbu, tmp_path: Path, encoding: str, mark: str
+) -> None:
+    answer = {"responseId": "답-1", "modelVersion": "gemini-2.5-flash", "usageMetadata": {"promptTokenCount": 9}}
+    # Windows PowerShell 5 ends its lines with both characters.
+    lines = "".join(f"{json.dumps({'key': '하나', 'response': answer}, ensure_ascii=False)}\r\n" for _ in range(2))
+    written = json.dumps(answer, ensure_ascii=False, indent=1).replace("\n", "\r\n")
+    for name, text, tokens in (("one.json", written, 9), ("many.jsonl", lines, 18)):
+        (tmp_path / name).write_bytes((mark + text).encode(encoding))
+        assert offline.ok("usage", "parse", name).json["total_tokens"] == tokens
+    found = offline.ok("usage", "parse", "-", stdin=(mark + written).encode(encoding)).json
+    assert (found["response_id"], found["total_tokens"]) == ("답-1", 9)
+
+
+def test_a_file_that_begins_as_utf_16_and_is_none_is_told_by_what_to_do(offline: Jangbu, tmp_path: Path) -> None:
+    (tmp_path / "cut.json").write_bytes('{"responseId": "답"}'.encode("utf-16")[:-1])
+    refused = offline("usage", "parse", "cut.json")
+    assert refused.code == 2
+    assert refused.error_line.startswith("error: cut.json: the answer is no UTF-8, perhaps UTF-16")
+    assert "give it in UTF-8" in refused.error_line
+
+
 def test_a_file_that_cannot_be_read_says_why(offline: Jangbu, tmp_path: Path) -> None:
     assert "is a directory" in offline("usage", "parse", str(tmp_path)).error_line
     assert "there is no file" in offline("usage", "parse", "missing.json").error_line

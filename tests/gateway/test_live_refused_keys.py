@@ -13,7 +13,19 @@ from websockets.http11 import Request, Response
 from jangbu import telemetry
 from jangbu.providers.gemini.key_errors import closing_refusal
 from jangbu.testing import FakeGemini
-from tests.gateway.live import SETUP, closed, connected, provider, scripted, session, set_up, turn
+from tests.gateway.live import (
+    SETUP,
+    closed,
+    connected,
+    eventually,
+    is_used,
+    provider,
+    reported,
+    scripted,
+    session,
+    set_up,
+    turn,
+)
 from tests.gateway.stage import stage
 
 KEYS = "AIza-the-key-that-was-revoked=1000,AIza-the-key-that-is-well=1"
@@ -103,6 +115,72 @@ async def test_a_client_is_not_sent_to_look_at_its_own_key_where_none_is_left(
         assert await served.used() == (0, 0)
 
 
+@pytest.mark.parametrize("keys", ["tired=1000,revoked=1", "tired=1,revoked=1000"])
+async def test_a_client_hears_of_the_key_that_is_tired_where_the_other_is_refused(
+    database_url: str, gemini: FakeGemini, caplog: pytest.LogCaptureFixture, keys: str
+) -> None:
+    google = Google(after=False)
+
+    def judged(request: Request) -> Response | None:
+        if request.headers["x-goog-api-key"] == "tired":
+            return Response(429, "Too Many Requests", Headers({"content-length": "0"}))
+        return google.answer(request)
+
+    async with (
+        provider(google.converse, judged) as url,
+        scripted(database_url, gemini, url, upstream_keys=keys) as served,
+    ):
+        with caplog.at_level(logging.WARNING):
+            async with connected(served) as client:
+                await client.send_json(SETUP)
+                code, reason = await closed(client)
+        assert (code, reason) == (1011, "UPSTREAM_UNREACHABLE: Gemini refused the session with 429; try again")
+        assert "Gemini refuses upstream key 2" in caplog.text
+        assert await served.used() == (0, 0)
+
+
+SUSPENDED = "Permission denied: Consumer 'api_key:{key}' has been suspended."
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (SUSPENDED, "CONSUMER_SUSPENDED"),
+        ("API key not valid. Please pass a valid API key.", "API_KEY_INVALID"),
+        (LEAKED, "API_KEY_LEAKED"),
+    ],
+)
+async def test_a_key_that_is_refused_amid_a_session_rests_and_the_operator_hears_of_it(
+    database_url: str, gemini: FakeGemini, caplog: pytest.LogCaptureFixture, said: str, reason: str
+) -> None:
+    keys: list[str] = []
+
+    async def script(upstream: ServerConnection) -> None:
+        assert upstream.request is not None
+        keys.append(key := upstream.request.headers["x-goog-api-key"])
+        await set_up(upstream)
+        if key.endswith("revoked"):
+            await upstream.send(json.dumps(reported(50)))
+            await upstream.close(1008, said.format(key=key))
+        await upstream.wait_closed()
+
+    async with provider(script) as url, scripted(database_url, gemini, url, upstream_keys=KEYS) as served:
+        with failures() as seen, caplog.at_level(logging.WARNING):
+            async with session(served) as client:
+                assert await closed(client) == (
+                    1011,
+                    "UPSTREAM_UNREACHABLE: Gemini cannot be called at the moment; try again later",
+                )
+            async with session(served):
+                pass
+        assert [key.endswith("revoked") for key in keys] == [True, False]
+        assert seen == ["key_refused"]
+        assert f"Gemini refuses upstream key 1: {reason}" in caplog.text
+        assert "AIza" not in caplog.text
+        # What was reported before is charged, and nothing is held any more.
+        await eventually(lambda: is_used(served, (50, 0)))
+
+
 async def test_the_fake_refuses_a_key_as_google_does(database_url: str) -> None:
     with FakeGemini(api_key="the-key-that-is-well") as gemini:
         async with stage(database_url, gemini, upstream_keys="refused=1000,the-key-that-is-well=1") as served:
@@ -117,7 +195,11 @@ async def test_the_fake_refuses_a_key_as_google_does(database_url: str) -> None:
     [
         (LEAKED, "API_KEY_LEAKED"),
         ("API key not valid. Please pass a valid API key.", "API_KEY_INVALID"),
+        (SUSPENDED.format(key="AIza-the-key"), "CONSUMER_SUSPENDED"),
+        ("Consumer 'api_key:AIza-the-key' has been suspended", "CONSUMER_SUSPENDED"),
         ("Request contains an invalid argument: API key not valid.", None),
+        ("Invalid value: Consumer 'api_key:AIza-the-key' has been suspended.", None),
+        ("Consumer 'api_key:' has been told that 'api_key:AIza-the-key' has been suspended.", None),
         ("", None),
     ],
 )

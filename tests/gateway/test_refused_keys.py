@@ -90,6 +90,36 @@ async def test_a_client_hears_of_refused_keys_where_none_is_left(database_url: s
         assert await served.used() == (0, 0)
 
 
+TIRED = {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "slow down"}}
+REVOKED = {"error": {"details": [{"reason": "API_KEY_INVALID", "domain": "googleapis.com"}]}}
+
+
+@pytest.mark.parametrize("keys", ["tired=1000,revoked=1", "tired=1,revoked=1000", "tired=1000,tired-too=999,revoked=1"])
+async def test_a_client_hears_that_waiting_helps_where_one_key_is_tired_and_the_others_are_refused(
+    database_url: str, gemini: FakeGemini, caplog: pytest.LogCaptureFixture, keys: str
+) -> None:
+    async def judged(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b"x-goog-api-key: tired" in upstream.heads[-1]:
+            tired = said(json.dumps(TIRED).encode(), "retry-after: 7", status="429 Too Many Requests")
+            writer.write(tired)
+        else:
+            writer.write(said(json.dumps(REVOKED).encode(), status="400 Bad Request"))
+        writer.close()
+
+    async with (
+        provider(judged) as upstream,
+        stage(database_url, gemini, upstream_url=upstream.url, upstream_keys=keys) as served,
+    ):
+        await served.open("kim")
+        with caplog.at_level(logging.WARNING):
+            status, answer, headers = await served.generate()
+        assert (status, answer, headers["retry-after"]) == (429, TIRED, "7")
+        assert len(upstream.heads) == keys.count("=")
+        assert ": API_KEY_INVALID" in caplog.text
+        assert "revoked" not in caplog.text
+        assert await served.used() == (0, 0)
+
+
 @pytest.mark.parametrize("size", [10, 200_000])
 async def test_an_error_that_refuses_no_key_is_the_answer_to_the_byte(
     database_url: str, gemini: FakeGemini, size: int

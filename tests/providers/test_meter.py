@@ -6,6 +6,7 @@ import json
 import random
 import tracemalloc
 import zlib
+from collections.abc import Callable
 
 import brotli
 import pytest
@@ -171,6 +172,14 @@ def test_bytes_that_are_no_answer_are_refused_in_one_line(body: bytes) -> None:
         gemini.parse(body)
     assert "\n" not in str(refusal.value)
     assert metered(body or b" ", 1).finish().source is Source.NONE
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("misread", [lambda body: body, lambda body: body.decode("latin-1")])
+def test_an_answer_in_utf_16_is_told_by_what_to_do(encoding: str, misread: Callable[[bytes], object]) -> None:
+    with pytest.raises(InvalidAnswer, match="perhaps UTF-16") as refusal:
+        gemini.parse_object(misread(BODY.decode().encode(encoding)))
+    assert "give it in UTF-8" in refusal.value.hint
 
 
 def test_an_unreadable_answer_is_flagged_as_missing() -> None:

@@ -274,8 +274,9 @@ def test_what_no_json_holds_is_sent_as_what_it_means() -> None:
     assert len(json.dumps(sent, allow_nan=False).encode()) < 1_000
     assert (sent["avgLogprobs"], sent["text"], sent["more"], tier) == (None, "?", [1, None, True, 0.5], None)
     assert gemini.parse_object(sent) == gemini.parse_object(odd)
-    with pytest.raises(InvalidAnswer):
-        sendable(b"\x1f\x8b\xff")
+    for each in (b"\x1f\x8b\xff", json.dumps(answer()).encode("utf-16")):
+        with pytest.raises(InvalidAnswer, match="no UTF-8"):
+            sendable(each)
 
 
 @pytest.mark.parametrize(

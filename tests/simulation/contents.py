@@ -45,7 +45,7 @@ def contents_of_book(book: Book) -> Contents:
                 found["holds"].append((id_, hold.id, hold.amount, hold.state, hold.may_have_left, hold.reason, closed))
         for usage in account.usage.values():
             row = usage.row._asdict()
-            for name in ("was_held", "key", "digest"):
+            for name in ("was_held", "key", "digest", "members"):
                 del row[name]
             money = (usage.hold_amount, usage.late, usage.posting, usage.money_posting)
             found["usage"].append((*row.values(), *money))

@@ -1,5 +1,6 @@
 """Random statements, drawn for the database in memory and for PostgreSQL alike."""
 
+import json
 import random
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -16,6 +17,11 @@ NOBODY = account_id(PROJECT, "nobody opened this")
 THERE, NOT_THERE = datetime(2026, 5, 5, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)
 """A moment of a month that has a partition, and one of a month that has none."""
 LONG_SECONDS = 100_000
+_MEMBERS = tuple(
+    json.dumps({f"answer:{name}": digest.hex() for name, digest in each.items()})
+    for each in ({"1": b"one"}, {"2": b"other", "3": b"one"}, {"3": b"one", "4": b"one"})
+)
+"""The answers of batches, some of which are answers by themselves, too."""
 
 
 class Drawn(NamedTuple):
@@ -146,7 +152,7 @@ class Sequences:
         plain = row._replace(
             total=total, cost_nano=9, input_cost_nano=3, charge_nano=10, source="reported", anomalies=None
         )
-        return Drawn("usage_record", (*plain, 1, PROJECT))
+        return Drawn("usage_record", (*plain[:-1], 1, PROJECT))
 
     def _row(self, account: UUID, id_: UUID) -> UsageRow:
         chance = self.chance
@@ -179,6 +185,7 @@ class Sequences:
             metadata=None,
             key=key,
             digest=None if key is None else chance.choice((b"one", b"other")),
+            members=chance.choice((None, None, None, *_MEMBERS)),
         )
 
     def _entry_post(self) -> Drawn:

@@ -1,5 +1,6 @@
 """The statements that record usage, in memory: the same results as ``usage_flush.sql`` and ``usage_record.sql``."""
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,6 +13,9 @@ from jangbu.storage.usage import UsageRow, moment_of
 from tests.simulation.holding import Holding
 from tests.simulation.tables import MONEY, TOKENS, Balance, Entry, Key, Row, Usage
 
+Keyed = tuple[UUID, str, bytes, UUID]
+"""A key that a record takes: whose, which, the digest of what it stands for, and the record."""
+
 
 class Using(Holding):
     """Records usage as one act: everything that may refuse is asked before anything is changed."""
@@ -22,14 +26,13 @@ class Using(Holding):
         raise NotImplementedError
 
     def usage_flush(self, *arguments: Any) -> list[Row]:
-        rows = [UsageRow(*values) for values in zip(*arguments[:25], strict=True)]
+        rows = [UsageRow(*values) for values in zip(*arguments[:26], strict=True)]
         fresh, keyed = self._fresh(rows)
         self._check_partitions(fresh)
         self._check_keys(keyed)
         closed = self._close_holds(rows)
-        for row in keyed:
-            assert row.key is not None
-            self.accounts[row.account_id].keys[row.key] = Key(row.digest or b"", row.id, self.now(), self.commits)
+        for account_id, key, digest, id_ in keyed:
+            self.accounts[account_id].keys[key] = Key(digest, id_, self.now(), self.commits)
         for row in fresh:
             account = self.accounts[row.account_id]
             amount = closed.get(row.id)
@@ -82,7 +85,7 @@ class Using(Holding):
             return []
         row = found.row
         kept = row._asdict()
-        for name in ("service_id", "model_id", "was_held", "key", "digest"):
+        for name in ("service_id", "model_id", "was_held", "key", "digest", "members"):
             del kept[name]
         return [
             Row(
@@ -105,28 +108,31 @@ class Using(Holding):
     def name_of(self, kind: str, number: int) -> str:
         raise NotImplementedError
 
-    def _fresh(self, rows: Sequence[UsageRow]) -> tuple[list[UsageRow], list[UsageRow]]:
-        """Give the rows that are new, and those of them that take their keys."""
+    def _fresh(self, rows: Sequence[UsageRow]) -> tuple[list[UsageRow], list[Keyed]]:
+        """Give the rows that are new, and the keys that they take."""
         fresh: list[UsageRow] = []
-        keyed: list[UsageRow] = []
+        keyed: list[Keyed] = []
         for row in rows:
             account = self.accounts.get(row.account_id)
             if account is None or row.id in account.usage:
                 continue
-            known = None if row.key is None else account.keys.get(row.key)
-            if known is not None and known.born > self.seen:
-                known = None
-            if known is None or (row.was_held and known.digest != row.digest):
+            seen = {key: each.digest for key, each in account.keys.items() if each.born <= self.seen}
+            members = {key: bytes.fromhex(digest) for key, digest in json.loads(row.members or "{}").items()}
+            if not row.was_held and any(seen.get(key) == digest for key, digest in members.items()):
+                continue
+            if row.key not in seen or (row.was_held and seen[row.key] != row.digest):
                 fresh.append(row)
-            if row.key is not None and known is None:
-                keyed.append(row)
+                own = {} if row.key is None else {row.key: row.digest or b""}
+                for key, digest in (*own.items(), *members.items()):
+                    if key not in seen:
+                        keyed.append((row.account_id, key, digest, row.id))
         return fresh, keyed
 
-    def _check_keys(self, keyed: Sequence[UsageRow]) -> None:
+    def _check_keys(self, keyed: Sequence[Keyed]) -> None:
         """Refuse keys that were taken after the statement began, or that two of its rows bear."""
-        if any(row.key in self.accounts[row.account_id].keys for row in keyed):
+        if any(key in self.accounts[account_id].keys for account_id, key, _, _ in keyed):
             raise _duplicate("idempotency_keys")
-        if len({(row.account_id, row.key) for row in keyed}) < len(keyed):
+        if len({each[:2] for each in keyed}) < len(keyed):
             raise _duplicate("idempotency_keys")
 
     def _close_holds(self, rows: Sequence[UsageRow]) -> dict[UUID, int]:

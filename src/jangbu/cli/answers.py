@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jangbu.cli.values import file_bytes
+from jangbu.cli.values import file_bytes, utf_8
 from jangbu.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ ModelName = Annotated[
 def answer_usage(file: str, surface: str | None = None, model: str | None = None) -> "Usage":
     """Read the usage of the answer in a file. Raises InvalidInput or InvalidAnswer, which name the file."""
     expected = surface_named(surface)
-    body = file_bytes(file)
+    body = utf_8(file_bytes(file))
     from jangbu.errors import InvalidAnswer
     from jangbu.providers.gemini import parse
 

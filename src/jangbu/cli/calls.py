@@ -95,6 +95,9 @@ def receipt_notes(receipt: "Receipt", usage: "Usage") -> list[str]:
         notes.append("counts that are no whole numbers of tokens are kept as they are, and not charged")
     elif not usage.total_tokens:
         notes.append("the answer reports no tokens, so none are charged")
+    if not receipt.replayed and receipt.charged_tokens < usage.total_tokens:
+        before = usage.total_tokens - receipt.charged_tokens
+        notes.append(f"{before:,} tokens of its answers were recorded before, and are not charged again")
     if receipt.available is None:
         notes.append("the database does not answer: the record waits on this machine, see `jangbu spool status`")
     elif receipt.available < 0:

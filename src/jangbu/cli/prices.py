@@ -12,7 +12,7 @@ from jangbu.cli.money import counted
 from jangbu.cli.output import shown_moment, write_data
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
-from jangbu.cli.values import file_bytes, moment, parts_per_million, whole_number
+from jangbu.cli.values import file_bytes, moment, parts_per_million, utf_8, whole_number
 from jangbu.errors import InvalidInput
 from jangbu.metering.facts import price_change_facts
 
@@ -219,7 +219,7 @@ def _book(file: str | None, genai_prices: bool) -> "tuple[PriceBook, str]":
         return shipped(), "the shipped book"
     name = "standard input" if file == "-" else Path(file).name
     try:
-        text = file_bytes(file).decode()
+        text = utf_8(file_bytes(file)).decode()
     except ValueError as error:
         raise InvalidInput(f"{name}: no UTF-8: {error}") from None
     return parsed(text, name, rows_most=sys.maxsize), name

@@ -14,7 +14,17 @@ from jangbu.domain.moments import written_moment
 from jangbu.domain.windows import day_start
 from jangbu.errors import InvalidInput, InvalidMetadata
 
-__all__ = ["UTC_ZONE", "call_id", "file_bytes", "json_object", "moment", "parts_per_million", "span", "whole_number"]
+__all__ = [
+    "UTC_ZONE",
+    "call_id",
+    "file_bytes",
+    "json_object",
+    "moment",
+    "parts_per_million",
+    "span",
+    "utf_8",
+    "whole_number",
+]
 
 UTC_ZONE = ZoneInfo("UTC")
 """Where a date begins that is given without a zone."""
@@ -106,6 +116,19 @@ def file_bytes(name: str, *, most: int | None = None) -> bytes:
         raise InvalidInput(f"{name} may not be read", hint="check its permissions") from None
     except (OSError, ValueError) as error:
         raise InvalidInput(f"{name[:200]} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def utf_8(text: bytes) -> bytes:
+    """Give text in UTF-8 that may be in UTF-16 or UTF-32: Windows PowerShell 5 writes UTF-16 by ``>``. What begins like
+    them and is neither is given as it is; whoever reads it says what is wrong.
+    """
+    encoding = json.detect_encoding(text)
+    if encoding.startswith("utf-8"):
+        return text
+    try:
+        return text.decode(encoding).encode()
+    except UnicodeDecodeError:
+        return text
 
 
 def json_object(text: str | None, what: str) -> dict[str, Any]:

@@ -51,12 +51,14 @@ class LiveSession:
 
     def __init__(self, client: LiveClient, opened: Opened, turns: Turns, parts: Parts, user: str) -> None:
         self._client = client
+        self._opened = opened
         self._socket = opened.socket
         self._heard = opened.heard
         self._turns = turns
         self._limits = parts.limits
         self._drains = parts.drains
         self._user = user
+        self._upstream = parts.upstream
         self._secrets = parts.upstream.keys.secrets
         self._loop = asyncio.get_running_loop()
         self._last = self._loop.time() + parts.limits.live_seconds
@@ -105,7 +107,7 @@ class LiveSession:
         """Pass the provider's messages on, each after what it reports is recorded."""
         while (message := await self._next()) is not None:
             if message.type not in _SAID:
-                await self._client.close(_ending(message, self._secrets))
+                await self._client.close(self._ending(message))
                 return
             self._stir()
             data: str | bytes = message.data
@@ -146,6 +148,17 @@ class LiveSession:
             finally:
                 self._waiting = None
 
+    def _ending(self, message: aiohttp.WSMessage) -> Closing:
+        """Word the provider's end of a session for the client. Why it refuses the key only the operator is told."""
+        if message.type is not aiohttp.WSMsgType.CLOSE:
+            return Closing(INTERNAL_ERROR, "UPSTREAM_UNREACHABLE: Gemini broke the session off")
+        said = message.extra or ""
+        refused = self._upstream.refused_amid(self._opened, said)
+        if refused is None:
+            return passed_on(message.data, said, self._secrets)
+        telemetry.emit("gateway.refused", code=refused.code)
+        return closing(refused)
+
     def _stir(self) -> None:
         """Note that somebody said something."""
         if not self._has_left:
@@ -170,13 +183,6 @@ class LiveSession:
             # It may have run out already, and is about to say so.
             with suppress(RuntimeError):
                 self._waiting.reschedule(moment)
-
-
-def _ending(message: aiohttp.WSMessage, secrets: Iterable[str]) -> Closing:
-    """Word the provider's end of a session for the client."""
-    if message.type is aiohttp.WSMsgType.CLOSE:
-        return passed_on(message.data, message.extra or "", secrets)
-    return Closing(INTERNAL_ERROR, "UPSTREAM_UNREACHABLE: Gemini broke the session off")
 
 
 def _without(secrets: Iterable[str], data: str | bytes) -> str | bytes:

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from jangbu.gateway.http_client import HttpClient, HttpFailure, is_callable
 from jangbu.gateway.upstream_answer import REDIRECT, REFUSING, KeyRefused, UpstreamAnswer, UpstreamFailure
 from jangbu.gateway.upstream_keys import REST_SECONDS_MAX, UpstreamKey, UpstreamKeys
 from jangbu.gateway.upstream_sockets import NotOpened, Opened, Sockets
+from jangbu.providers.gemini.key_errors import closing_refusal
 
 __all__ = ["REDIRECT", "Headers", "Outgoing", "Upstream", "UpstreamAnswer", "UpstreamFailure", "checked_origin"]
 
@@ -69,24 +70,27 @@ class Upstream:
         rests, and the next one is tried.
 
         A session that may be resumed is opened with the home key alone. A message of the provider has at most
-        ``message_bytes``. Raises UpstreamFailure, KeyRefused where no other key is left, or NotConfigured where the
+        ``message_bytes``. Raises UpstreamFailure, KeyRefused where all keys are refused, or NotConfigured where the
         gateway has none.
         """
         keys = self._keys_in_order(at_home=at_home)
+        tired: NotOpened | None = None
         for key in keys:
             try:
-                return await self._sockets.open(
+                opened = await self._sockets.open(
                     self._address(target), headers, _opened_by(key), first, message_bytes=message_bytes
                 )
+                return replace(opened, key=key)
             except NotOpened as answer:
                 if answer.status == TOO_MANY_REQUESTS:
                     self.keys.rest(key, _seconds(answer.retry_after))
+                    tired = answer
                 elif answer.refusal is not None:
-                    self._refuse(key, answer.refusal, is_last=key is keys[-1])
-                    continue
-                if answer.status != TOO_MANY_REQUESTS or key is keys[-1]:
+                    self._refuse(key, answer.refusal, is_end=tired is None and key is keys[-1])
+                else:
                     raise _session_refused(answer) from answer
-        raise AssertionError("there is a last key")
+        assert tired is not None, "where none was tired, the refusal of the last was raised"
+        raise _session_refused(tired) from tired
 
     async def connect_with(
         self,
@@ -108,29 +112,47 @@ class Upstream:
                 raise _key_refused(answer.refusal) from answer
             raise _session_refused(answer) from answer
 
+    def refused_amid(self, opened: Opened, said: str) -> KeyRefused | None:
+        """Tell whether the provider ended a session because it refuses what that was opened with, by what its close
+        frame said; the key rests then.
+        """
+        reason = closing_refusal(said)
+        if reason is None:
+            return None
+        return _key_refused(reason) if opened.key is None else self._refused(opened.key, reason)
+
     async def send(self, outgoing: Outgoing, *, at_home: bool = False, mark: str | None = None) -> UpstreamAnswer:
         """Make a call with the key whose turn it is; one that answers 429 or is refused rests, and the next is tried.
+        Where none is left, a 429 is the answer: to wait helps whoever asks, though other keys are refused.
 
         What lives at the provider is made, used and asked for with the home key alone, whose 429 is the answer; what
         the key of a ``mark`` began is gone on with by that one. A body that passes as it comes is an upload's, which
-        cannot be repeated either. Raises UpstreamFailure, KeyRefused where no other key is left, or NotConfigured where
+        cannot be repeated either. Raises UpstreamFailure, KeyRefused where all keys are refused, or NotConfigured where
         the gateway has none.
         """
         comes_once = not (outgoing.body is None or isinstance(outgoing.body, bytes))
         keys = self._keys_in_order(at_home=at_home or comes_once, mark=mark)
-        for key in keys:
-            answer = await self._attempt(outgoing, _opened_by(key))
-            answer.key_mark = key.mark
-            if answer.status == TOO_MANY_REQUESTS:
-                self.keys.rest(key, _seconds(answer.header("retry-after")))
-            elif (reason := await answer.refusal()) is not None:
-                answer.close()
-                self._refuse(key, reason, is_last=key is keys[-1])
-                continue
-            if answer.status != TOO_MANY_REQUESTS or key is keys[-1]:
-                return answer
-            answer.close()
-        raise AssertionError("there is a last key")
+        tired: UpstreamAnswer | None = None
+        try:
+            for key in keys:
+                answer = await self._attempt(outgoing, _opened_by(key))
+                answer.key_mark = key.mark
+                if answer.status == TOO_MANY_REQUESTS:
+                    self.keys.rest(key, _seconds(answer.header("retry-after")))
+                    if tired is not None:
+                        tired.close()
+                    tired = answer
+                elif (reason := await answer.refusal()) is None:
+                    return answer
+                else:
+                    answer.close()
+                    self._refuse(key, reason, is_end=tired is None and key is keys[-1])
+            assert tired is not None, "where none was tired, the refusal of the last was raised"
+            answer, tired = tired, None
+            return answer
+        finally:
+            if tired is not None:
+                tired.close()
 
     async def send_with(self, outgoing: Outgoing, credentials: Sequence[tuple[str, str]]) -> UpstreamAnswer:
         """Make a call with other credentials than a key: the headers that carry them. Raises UpstreamFailure, or
@@ -170,14 +192,19 @@ class Upstream:
             raise NotConfigured("the gateway has no key for Gemini", hint="set GEMINI_API_KEY where it runs")
         return keys
 
-    def _refuse(self, key: UpstreamKey, reason: str, *, is_last: bool) -> None:
-        """Let a key rest that the provider refuses, which the operator is told. Raises KeyRefused for the last one."""
-        self.keys.rest(key, REST_SECONDS_MAX)
-        refused = _key_refused(reason, self.keys.number(key))
-        if is_last:
+    def _refuse(self, key: UpstreamKey, reason: str, *, is_end: bool) -> None:
+        """Let a key rest that the provider refuses, which the operator is told. Raises KeyRefused where that is the end
+        of the call.
+        """
+        refused = self._refused(key, reason)
+        if is_end:
             # Where it ends the log has it, too.
             raise refused
         telemetry.warn("upstream.key_refused", str(refused))
+
+    def _refused(self, key: UpstreamKey, reason: str) -> KeyRefused:
+        self.keys.rest(key, REST_SECONDS_MAX)
+        return _key_refused(reason, self.keys.number(key))
 
     async def _attempt(self, outgoing: Outgoing, credentials: Sequence[tuple[str, str]]) -> UpstreamAnswer:
         own = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in credentials]

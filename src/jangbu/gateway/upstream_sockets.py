@@ -13,6 +13,7 @@ from yarl import URL
 
 from jangbu import telemetry
 from jangbu.gateway.upstream_answer import REFUSAL_BYTES_MAX, REFUSING, UpstreamFailure
+from jangbu.gateway.upstream_keys import UpstreamKey
 from jangbu.providers.gemini.key_errors import closing_refusal, key_refusal
 
 __all__ = ["NotOpened", "Opened", "Sockets", "say"]
@@ -28,10 +29,13 @@ Socket = aiohttp.ClientWebSocketResponse
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A session: its socket, and what the provider said first, where it did in time."""
+    """A session: its socket, what the provider said first, where it did in time, and the key that it was opened with,
+    None where that was done with other credentials.
+    """
 
     socket: Socket
     heard: aiohttp.WSMessage | None
+    key: UpstreamKey | None = None
 
 
 class NotOpened(Exception):

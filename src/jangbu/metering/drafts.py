@@ -1,7 +1,9 @@
 """Records before their names have numbers, by what an answer is known again, and receipts of what was there first."""
 
 import hashlib
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from jangbu.domain.flow import Receipt
@@ -11,6 +13,7 @@ from jangbu.metering.content import answer_id, digest, storable
 from jangbu.metering.editions import Priced
 from jangbu.metering.evidence import evidence
 from jangbu.metering.spool import Claim
+from jangbu.providers.gemini.batch import sum_members
 from jangbu.storage.entries import KeyRow
 from jangbu.storage.usage import Flushed, UsageRecord, UsageRow
 
@@ -19,12 +22,16 @@ __all__ = [
     "answer_key",
     "answer_name",
     "call_name",
+    "known_answers",
     "other_answer",
     "other_settlement",
     "receipt_again",
     "receipt_of",
     "receipt_spooled",
 ]
+
+_SHOWN = 5
+"""How many of a batch's answers an error names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,7 @@ class Draft:
             metadata=self.metadata,
             key=self.answer[0] if self.answer else None,
             digest=self.answer[1] if self.answer else None,
+            members=_members(reported),
         )
 
 
@@ -90,13 +98,37 @@ def other_settlement(record: UsageRecord) -> IdempotencyConflict:
     )
 
 
+def known_answers(names: Sequence[str], number: int) -> IdempotencyConflict:
+    """Say that of a batch's so many answers some were recorded before: those of these keys."""
+    all_of_them = f"all {number:,} answers of this batch were"
+    some = f"{len(names):,} of the {number:,} answers of this batch {'was' if len(names) == 1 else 'were'}"
+    shown = ", ".join(name.partition(":")[2] for name in names[:_SHOWN])
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return IdempotencyConflict(
+        f"{all_of_them if len(names) == number else some} recorded before: {shown}{more}",
+        hint="they are not charged again; hand over others alone",
+    )
+
+
+def without(draft: Draft, charged: Set[tuple[str, bytes]]) -> Draft | None:
+    """Give the draft of a batch without the answers that other records are charged for; None where nothing is left, or
+    there are none.
+    """
+    left = [member for member in draft.usage.members if answer_key(member) not in charged]
+    if not charged or all(member.source is Source.NONE for member in left):
+        return None
+    whole = draft.usage
+    usage = replace(sum_members(left), source=whole.source, platform=whole.platform, model=whole.model)
+    return replace(draft, usage=usage, answer=draft.answer and answer_key(usage))
+
+
 def answer_key(usage: Usage) -> tuple[str, bytes] | None:
     """Give the key under which an answer is known by its own id, and the digest of its counts.
 
     Google's responseId is the same in all chunks of a stream and never shared by two answers: 1,154 of 1,156 recorded
     answers carry one. The counts tell a whole answer from a part of it. What reports no counts (a batch or a run that
     is still under way) claims nothing. The result file of a batch says nowhere whose it is, and is known by the ids of
-    the answers in it.
+    the answers in it, which are known by themselves, too.
     """
     known = answer_id(usage.response_id)
     name = _name_by_members(usage) if known is None else answer_name(known)
@@ -115,6 +147,12 @@ def answer_name(answer: str) -> str:
 def call_name(key: str) -> str:
     """Give the key of a call by the name that its caller has for it."""
     return f"call:{key}"
+
+
+def _members(usage: Usage) -> str | None:
+    """Give the keys by which a batch's answers are known themselves, with their digests, as JSON; None without any."""
+    keys = dict(filter(None, map(answer_key, usage.members)))
+    return json.dumps({key: counts.hex() for key, counts in keys.items()}) if keys else None
 
 
 def _name_by_members(usage: Usage) -> str | None:

@@ -157,7 +157,12 @@ class Draining:
         first = await first_record(self._database, row)
         if first.is_another:
             row = row._replace(id=id_on_its_own(row))
-        elif first.conflict is not None and first.record is None and record.spooled.claim is not None:
+        elif (
+            first.conflict is not None
+            and first.record is None
+            and record.spooled.claim is not None
+            and row.key is not None
+        ):
             row = row._replace(key=None, digest=None)
         else:
             return None if first.conflict is None else first.conflict.message

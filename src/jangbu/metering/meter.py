@@ -353,7 +353,8 @@ class Metering:
             return drafts.receipt_spooled(draft, named.row)
 
     async def _first_receipt(self, draft: Draft, row: UsageRow, flushed: Flushed) -> Receipt:
-        """Give the receipt of the record that was there first, or of the row's own where it is another answer's.
+        """Give the receipt of the record that was there first, or of the row's own where it is another answer's, or of
+        the answers of a batch that no other record is charged for.
 
         Raises IdempotencyConflict.
         """
@@ -362,6 +363,8 @@ class Metering:
             first = await repeated("meter", lambda: first_record(self.database, row), seconds=seconds)
             if first.is_another and row.was_held:
                 return await self._record(replace(draft, id=id_on_its_own(row)))
+            if (rest := drafts.without(draft, first.charged)) is not None:
+                return await self._record(rest)
             if first.conflict is not None:
                 raise first.conflict
             if first.record is None:

@@ -17,7 +17,7 @@ from jangbu.providers.gemini import parse
 from jangbu.providers.gemini.surfaces import surface_of
 from jangbu.sdk import attribution
 from jangbu.sdk.hook import Hook, metadata_of
-from jangbu.sdk.later import Work
+from jangbu.sdk.later import Work, recorded
 from jangbu.telemetry import warn
 
 __all__ = ["instrument_downloads"]
@@ -70,12 +70,11 @@ def _work(hook: Hook, path: str, content: bytes) -> Work | None:
         return None
     user, usage = payer.user, parse(content, surface=Surface.BATCH)
 
-    async def record(metering: Any) -> Receipt:
+    async def record(metering: Any) -> Receipt | None:
         service = payer.service or "text_generation"
         key = f"{Surface.BATCH}:{name}"
-        receipt: Receipt = await metering.record(user, service, usage, call_key=key, metadata=metadata_of(payer))
-        hook.recorded.add(name)
-        return receipt
+        recording = metering.record(user, service, usage, call_key=key, metadata=metadata_of(payer))
+        return await recorded(hook, name, recording)
 
     return record
 

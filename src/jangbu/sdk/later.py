@@ -13,15 +13,17 @@ from urllib.parse import urlsplit
 
 from jangbu.domain.flow import Receipt
 from jangbu.domain.usage import Source, Surface, Units, Usage
+from jangbu.errors import IdempotencyConflict
 from jangbu.providers.gemini.services import service_of
 from jangbu.sdk import attribution
 from jangbu.sdk.hook import Hook, metadata_of
 from jangbu.sdk.routes import Metered, Route
+from jangbu.telemetry import warn
 
 if TYPE_CHECKING:
     from jangbu.metering.meter import Metering
 
-__all__ = ["Later", "identified", "work_name"]
+__all__ = ["Later", "identified", "recorded", "work_name"]
 
 Work = Callable[["Metering"], Coroutine[Any, Any, Receipt | None]]
 
@@ -54,20 +56,32 @@ class Later:
             return None
         return lambda metering: self._record(metering, name, usage)
 
-    async def _record(self, metering: "Metering", name: str, usage: Usage) -> Receipt:
+    async def _record(self, metering: "Metering", name: str, usage: Usage) -> Receipt | None:
         payer, surface = self._payer, self._route.surface
         assert payer.user is not None, "who started the work is known"
         assert surface is not None, "a route that is metered has a surface"
         model = usage.model or self._route.model or ""
-        receipt = await metering.record(
+        recording = metering.record(
             payer.user,
             payer.service or service_of(surface, model, self._body),
             usage,
             call_key=f"{surface}:{name}",
             metadata=metadata_of(payer),
         )
-        self._hook.recorded.add(name)
-        return receipt
+        return await recorded(self._hook, name, recording)
+
+
+async def recorded(hook: Hook, name: str, recording: Coroutine[Any, Any, Receipt]) -> Receipt | None:
+    """Wait for a result to be recorded, once. One that the ledger refuses, because other records of it stand, is the
+    app's all the same: it is told, and there is no receipt.
+    """
+    try:
+        receipt = await recording
+    except IdempotencyConflict as conflict:
+        warn("later.differs", str(conflict), resource=name)
+        receipt = None
+    hook.recorded.add(name)
+    return receipt
 
 
 def identified(usage: Usage, name: str) -> Usage:

@@ -181,7 +181,8 @@ def sendable(response: object) -> tuple[Any, str | None]:
             return bytes(response).decode(), None
         except UnicodeDecodeError:
             raise InvalidAnswer(
-                "these bytes are no text, so they cannot be sent", hint="give the answer as the client returned it"
+                "these bytes are no UTF-8, so they cannot be sent",
+                hint="give the answer as the client returned it; what Windows PowerShell writes by > is UTF-16",
             ) from None
     found = answers_in(response)
     tier = found.headers.get("x-gemini-service-tier")

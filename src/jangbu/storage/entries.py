@@ -87,6 +87,11 @@ async def find_key(source: Database | Connection, account: UUID, key: str) -> Ke
     return None if row is None else _key(row)
 
 
+async def list_keys(database: Database, account: UUID, keys: Sequence[str]) -> dict[str, KeyRow]:
+    """Give what those of some keys of an account stand for that were used, in their order."""
+    return {row["key"]: _key(row) for row in await database.rows("key_list", account, keys)}
+
+
 async def gather_keys(reader: Reader, accounts: Sequence[UUID], key: str) -> dict[UUID, KeyRow]:
     """Give what a key stands for at those of many accounts where it was used."""
     return {row["account_id"]: _key(row) for row in await reader.rows("key_gather", accounts, key)}

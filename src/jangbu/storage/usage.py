@@ -17,7 +17,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class UsageRow(NamedTuple):
-    """A record to write. The fields are, in order, the arrays of the flush; ``raw`` and ``metadata`` are JSON texts.
+    """A record to write. The fields are, in order, the arrays of the flush; ``raw``, ``metadata`` and ``members`` are
+    JSON texts.
 
     A tuple, because it is one in the driver, and one is made for every record.
     """
@@ -47,12 +48,17 @@ class UsageRow(NamedTuple):
     metadata: str | None
     key: str | None = None
     digest: bytes | None = None
+    members: str | None = None
+    """The keys under which the answers of a batch are known, with the digests of their counts in hexadecimal digits."""
 
     @property
     def is_plain(self) -> bool:
-        """Tell whether nothing about the answer has to be found: priced and charged, reported whole, no anomalies."""
+        """Tell whether nothing about the answer has to be found: priced and charged, reported whole, no anomalies, and
+        no answers in it that are known by themselves.
+        """
         is_priced = self.cost_nano is not None and self.input_cost_nano is not None and self.charge_nano is not None
-        return is_priced and self.source == "reported" and self.anomalies is None and self.total > 0
+        is_whole = self.source == "reported" and self.anomalies is None and self.members is None
+        return is_priced and is_whole and self.total > 0
 
 
 class Flushed(NamedTuple):
@@ -124,7 +130,8 @@ async def flush(connection: Connection, rows: Sequence[UsageRow], project: str, 
 async def record_plain(connection: Connection, row: UsageRow, project: str, writer: int) -> Flushed | None:
     """Record a lone plain row by the statement that starts fastest; None where there is more to it, nothing changed."""
     try:
-        found = await connection.fetchrow(statement("usage_record"), *row, writer, project)
+        # What is plain has no members, of which the statement knows nothing.
+        found = await connection.fetchrow(statement("usage_record"), *row[:-1], writer, project)
     except Exception as error:
         if not is_known_already(error):
             raise

@@ -197,6 +197,26 @@ async def test_what_cannot_be_recorded_changes_nothing(api: Stage, more: dict[st
     assert (await api.get("/calls?user=kim")).ok["calls"] == []
 
 
+async def test_of_a_batch_of_which_answers_were_recorded_before_the_others_are_charged(api: Stage) -> None:
+    answers = [record(number)["answer"] for number in range(3)]
+    lines = "".join(json.dumps({"key": each["responseId"], "response": each}) + "\n" for each in answers)
+    assert (await api.post("/records", record(1))).status == 201
+    rest = await api.post("/records", record(answer=lines), once="a-file")
+    assert (rest.status, rest.body["charged_tokens"]) == (201, 900)
+    again = await api.post("/records", record(answer=lines), once="a-file")
+    assert (again.status, again.body["id"]) == (200, rest.body["id"])
+    refused = await api.post("/records", record(answer=lines), once="another")
+    assert (refused.status, refused.code) == (409, "idempotency_conflict")
+    assert await used(api) == 3 * 450
+
+
+async def test_an_answer_in_utf_16_is_told_by_what_to_do(api: Stage) -> None:
+    answer = json.dumps(record()["answer"]).encode("utf-16")
+    misread = await api.post("/records", record(answer=answer.decode("latin-1")))
+    assert (misread.status, misread.code) == (400, "invalid_answer")
+    assert "give it in UTF-8" in misread.body["hint"]
+
+
 async def test_a_call_that_failed_is_none_to_record_and_keeps_no_other_of_its_batch_out(api: Stage) -> None:
     refused = await api.post("/records", record(answer=ERROR))
     assert (refused.status, refused.code) == (400, "invalid_answer")

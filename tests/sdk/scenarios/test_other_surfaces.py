@@ -115,6 +115,24 @@ def test_a_result_file_is_recorded_once_when_it_is_downloaded(stage: Stage) -> N
     assert stage.balance == Balance(BALANCE, 36, 0)
 
 
+@pytest.mark.parametrize(("downloaded", "charged"), [(3, [11, 12, 13]), (2, [11, 12])])
+def test_a_result_file_of_which_answers_were_recorded_before_charges_the_others_and_is_the_apps(
+    stage: Stage, downloaded: int, charged: list[int]
+) -> None:
+    named = [
+        line.replace(b'{"candidates"', b'{"responseId": "answer-%d", "candidates"' % number)
+        for number, line in enumerate(RESULTS.splitlines(keepends=True))
+    ]
+    for line in named[:2]:
+        stage.meter.record_token_usage(USER, "script", MODEL, json.loads(line)["response"])
+    content = b"".join(named[:downloaded])
+    name = upload(stage, content)
+    with stage.meter.attribute(user=USER, service="script"):
+        for _ in range(2):
+            assert stage.client.files.download(file=name) == content
+    assert sorted(record.total for record in stage.records()) == charged
+
+
 async def test_a_result_file_is_recorded_for_whoever_started_the_batch(stage: Stage) -> None:
     name = upload(stage, RESULTS)
     shown = {"name": "batches/one", "done": True, "metadata": {}, "response": {"responsesFile": name}}

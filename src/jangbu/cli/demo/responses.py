@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jangbu.cli.values import utf_8
 from jangbu.domain.usage import Source, Units, Usage
 from jangbu.errors import InvalidAnswer, InvalidInput
 from jangbu.metering.meter import Metering
@@ -143,7 +144,7 @@ def _read(file: Path, entry: Mapping[str, Any] | None) -> RecordedAnswer:
     expected = entry.get("expected") if entry else None
     model = str(entry["model"]) if entry and entry.get("model") else None
     try:
-        usage = parse(file.read_bytes(), model=model)
+        usage = parse(utf_8(file.read_bytes()), model=model)
     except InvalidAnswer as error:
         return RecordedAnswer(file.name, None, error.message, entry is not None, expected, model)
     return RecordedAnswer(file.name, usage, "", entry is not None, expected, model)

@@ -4,6 +4,7 @@ Google names the reason beside its words (``google/api/error_reason.proto``), wh
 """
 
 import json
+import re
 from typing import Any
 
 from jangbu.providers.gemini.fields import listed
@@ -38,6 +39,8 @@ _SAID_AT_THE_END = {
     "API key expired. Please renew the API key.": "API_KEY_INVALID",
 }
 """What it says when it closes a session of Live, which it upgrades first: a close frame has room for no reason."""
+_SUSPENDED = re.compile(r"(?:Permission denied: )?Consumer '[a-z_]+:[^']+' has been suspended\.?")
+"""What it says there of a key or a project that it suspended, which it names."""
 
 
 def key_refusal(body: bytes) -> str | None:
@@ -54,7 +57,7 @@ def key_refusal(body: bytes) -> str | None:
 
 def closing_refusal(said: str) -> str | None:
     """Give the reason for which the close frame of a session refuses the key it was opened with; None for any other."""
-    return _SAID_AT_THE_END.get(said)
+    return "CONSUMER_SUSPENDED" if _SUSPENDED.fullmatch(said) else _SAID_AT_THE_END.get(said)
 
 
 def _reasons(answer: Any) -> list[str]:

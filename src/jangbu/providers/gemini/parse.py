@@ -9,6 +9,8 @@ from jangbu.providers.gemini.meter import StreamMeter
 from jangbu.providers.gemini.objects import answers_in, library_text
 
 _TIER_HEADER = "x-gemini-service-tier"
+_BEGINNING = 16
+"""In so many bytes every text in UTF-16 or UTF-32 that an answer may be has one that is zero, and none in UTF-8."""
 
 
 def parse(
@@ -42,7 +44,7 @@ def parse(
             written, surface=surface, platform=platform, model=model, service_tier=tier, complete=complete
         )
     if meter.is_unreadable:
-        raise InvalidAnswer(_reason(body), hint="give a body as the provider sent it, whole")
+        raise _unreadable(body)
     return usage
 
 
@@ -96,9 +98,15 @@ def _are_chunks(objects: tuple[Mapping[str, Any], ...]) -> bool:
     return any("candidates" in each for each in objects)
 
 
-def _reason(body: bytes) -> str:
+def _unreadable(body: bytes) -> InvalidAnswer:
+    hint = "give a body as the provider sent it, whole"
     if not body.strip():
-        return "the answer is empty"
+        return InvalidAnswer("the answer is empty", hint=hint)
+    if b"\0" in body[:_BEGINNING]:
+        return InvalidAnswer(
+            "the answer is no UTF-8, perhaps UTF-16, which Windows PowerShell writes by >",
+            hint="give it in UTF-8, as the provider sent it: `curl -o FILE` keeps it so",
+        )
     if body[:1] in b"{[":
-        return "the answer is no JSON that a Gemini surface writes, or breaks off"
-    return "the answer is neither JSON nor server-sent events"
+        return InvalidAnswer("the answer is no JSON that a Gemini surface writes, or breaks off", hint=hint)
+    return InvalidAnswer("the answer is neither JSON nor server-sent events", hint=hint)

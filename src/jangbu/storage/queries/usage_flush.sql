@@ -5,20 +5,22 @@
 -- not recorded again; where it was called for under a hold and the key stands for other counts, the key proves nothing
 -- and the answer is recorded without it. A key is claimed by a row that really was new and by no other: one that stood
 -- for the record of another answer would keep its own from ever being recorded. Where a key was taken this very moment,
--- which this statement does not see, it violates the key, does nothing, and is sent again. A call whose cost no price
--- would tell, because the answer does not say what it used, is no call that lacks a price (domain/pricing.py); a prompt
--- that was blocked is an outcome, and nothing to look into.
+-- which this statement does not see, it violates the key, does nothing, and is sent again. The answers of a batch have
+-- keys of their own, which stand for the batch's record: a batch of which an answer was recorded already is not recorded
+-- as it is, unless it was called for under a hold. A call whose cost no price would tell, because the answer does not say
+-- what it used, is no call that lacks a price (domain/pricing.py); a prompt that was blocked is an outcome, and nothing
+-- to look into.
 WITH item AS (
     SELECT *
     FROM unnest(
         $1::uuid[], $2::uuid[], $3::smallint[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::text[],
         $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[],
         $16::bigint[], $17::bigint[], $18::integer[], $19::boolean[], $20::text[], $21::text[], $22::text[],
-        $23::text[], $24::text[], $25::bytea[]
+        $23::text[], $24::text[], $25::bytea[], $26::text[]
     ) AS t (
         account_id, id, service_id, model_id, surface, platform, tier, source, prompt, candidates, thoughts, tool,
         cached, total, cost_nano, input_cost_nano, charge_nano, price_version, was_held, response_id, anomalies, raw,
-        metadata, key, digest
+        metadata, key, digest, members
     )
 ),
 locked AS (
@@ -40,6 +42,18 @@ known AS (
     SELECT i.account_id, i.id, x.digest
     FROM item AS i
     JOIN jangbu.idempotency_keys AS x ON x.account_id = i.account_id AND x.key = i.key
+),
+member AS (
+    SELECT
+        i.account_id, i.id, i.was_held, m.key, decode(m.digest, 'hex') AS digest,
+        (
+            SELECT x.digest FROM jangbu.idempotency_keys AS x WHERE x.account_id = i.account_id AND x.key = m.key
+        ) AS known
+    FROM item AS i
+    CROSS JOIN LATERAL jsonb_each_text(i.members::jsonb) AS m (key, digest)
+),
+charged AS (
+    SELECT DISTINCT account_id, id FROM member WHERE known = digest AND NOT was_held
 ),
 closed AS (
     DELETE FROM jangbu.holds AS h
@@ -73,7 +87,8 @@ fresh AS (
     JOIN posting AS p ON p.account_id = i.account_id AND p.tokens IS NOT NULL
     LEFT JOIN closed AS c ON c.account_id = i.account_id AND c.id = i.id
     LEFT JOIN known AS k ON k.account_id = i.account_id AND k.id = i.id
-    WHERE k.id IS NULL OR (i.was_held AND k.digest <> i.digest)
+    LEFT JOIN charged AS b ON b.account_id = i.account_id AND b.id = i.id
+    WHERE b.id IS NULL AND (k.id IS NULL OR (i.was_held AND k.digest <> i.digest))
     ON CONFLICT DO NOTHING
     RETURNING
         account_id, id, service_id, model_id, source, prompt, candidates, thoughts, tool, cached, total, cost_nano,
@@ -101,6 +116,11 @@ keyed AS (
     JOIN item AS i ON i.account_id = f.account_id AND i.id = f.id
     LEFT JOIN known AS k ON k.account_id = f.account_id AND k.id = f.id
     WHERE i.key IS NOT NULL AND k.id IS NULL
+    UNION ALL
+    SELECT f.account_id, m.key, m.digest, f.id
+    FROM fresh AS f
+    JOIN member AS m ON m.account_id = f.account_id AND m.id = f.id
+    WHERE m.known IS NULL
 ),
 debit AS (
     SELECT
@@ -252,8 +272,8 @@ rolled_project AS (
         cost_nano, input_cost_nano, charge_nano, unpriced
     )
     SELECT
-        $27::text, date_trunc('minute', f.at, 'UTC') AS minute, f.service_id, f.model_id,
-        $26::smallint, count(*),
+        $28::text, date_trunc('minute', f.at, 'UTC') AS minute, f.service_id, f.model_id,
+        $27::smallint, count(*),
         jangbu.sum(f.prompt), jangbu.sum(f.candidates), jangbu.sum(f.thoughts), jangbu.sum(f.tool),
         jangbu.sum(f.cached), jangbu.sum(f.total), jangbu.sum(f.cost_nano), jangbu.sum(f.input_cost_nano),
         jangbu.sum(f.charge_nano),

@@ -1,0 +1,118 @@
+"""The answers of a batch bear ids of their own: what is charged for one of them, alone or in a batch, is so once."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from jangbu.config import Settings
+from jangbu.domain.flow import Receipt
+from jangbu.domain.usage import Usage
+from jangbu.errors import IdempotencyConflict
+from jangbu.metering.meter import Metering
+from jangbu.providers.gemini import parse
+from tests.faults.server import KillableServer
+from tests.faults.waiting import become
+from tests.metering.outage import (
+    FLASH,
+    answer,
+    check_book,
+    is_drained,
+    opened,
+    recorded,
+    settle_held,
+)
+
+SERVICE = "text_generation"
+
+
+@pytest.fixture
+async def metering(database_url: str, tmp_path: Path) -> AsyncIterator[Metering]:
+    project = f"batches-{uuid4()}"
+    chosen = Settings.load(database_url=database_url, spool_dir=tmp_path / "spool", project=project)
+    async with opened(chosen, "kim") as metering:
+        yield metering
+        await check_book(metering, project)
+
+
+def batch(*numbers: int, tokens: int = 450, name: str | None = None) -> Usage:
+    """Give the answers of these numbers in one: as a result file, or as the operation of a name."""
+    counts = {"promptTokenCount": tokens - 300, "candidatesTokenCount": 300, "totalTokenCount": tokens}
+    lines = [
+        {
+            "key": str(number),
+            "response": {"usageMetadata": counts, "modelVersion": FLASH, "responseId": f"answer-{number}"},
+        }
+        for number in numbers
+    ]
+    if name is None:
+        return parse("".join(f"{json.dumps(line)}\n" for line in lines).encode())
+    inlined = {"inlinedResponses": {"inlinedResponses": lines}}
+    return parse(json.dumps({"name": name, "metadata": {"output": inlined}, "done": True}).encode())
+
+
+async def charged(metering: Metering) -> list[int]:
+    """Give what all records were charged."""
+    return sorted((await recorded(metering)).values())
+
+
+async def test_an_operation_and_its_answers_apart_are_one_batch(metering: Metering) -> None:
+    operation = await metering.record("kim", SERVICE, batch(1, 2, name="batches/one"))
+    file = await metering.record("kim", SERVICE, batch(2, 1), call_key="a-file")
+    alone = await metering.record("kim", SERVICE, answer(2))
+    assert [(each.id, each.replayed) for each in (file, alone)] == [(operation.id, True)] * 2
+    assert await charged(metering) == [900]
+
+
+async def test_a_batch_that_was_called_for_is_recorded_and_keeps_its_answers_from_being_charged_again(
+    metering: Metering,
+) -> None:
+    await metering.record("kim", SERVICE, answer(1))
+    settled = await settle_held(metering, batch(1, 2, 3, name="batches/one"))
+    assert (settled.charged_tokens, settled.replayed) == (1350, False)
+    assert (await metering.record("kim", SERVICE, answer(3))).id == settled.id
+    with pytest.raises(IdempotencyConflict, match="all 2 answers of this batch were recorded before"):
+        await metering.record("kim", SERVICE, batch(2, 3))
+    assert (await metering.record("kim", SERVICE, batch(2, 3, 4))).charged_tokens == 450
+    assert await charged(metering) == [450, 450, 1350]
+
+
+async def test_an_id_that_stands_for_other_counts_proves_nothing_of_a_batch(metering: Metering) -> None:
+    await metering.record("kim", SERVICE, answer(1, 500))
+    assert not (await metering.record("kim", SERVICE, batch(1, 2))).replayed
+    assert await charged(metering) == [500, 900]
+
+
+async def test_a_batch_and_its_answers_that_come_at_once_are_charged_once(metering: Metering) -> None:
+    for first in range(0, 100, 5):
+        batches = [[first, first + 1, first + 2], [first + 2, first + 1, first], [first, first + 3]]
+        came = [batches[0], [first], [first + 1], [first + 2], *batches[1:]]
+        results = await asyncio.gather(*(handed_over(metering, numbers) for numbers in came), return_exceptions=True)
+        assert all(isinstance(each, Receipt | IdempotencyConflict) for each in results), results
+        new = [each.charged_tokens for each in results if isinstance(each, Receipt) and not each.replayed]
+        assert sum(new) == 4 * 450
+    assert sum(await charged(metering)) == (await metering.accounts.balance("kim")).used == 80 * 450
+
+
+async def handed_over(metering: Metering, numbers: list[int]) -> Receipt:
+    usage = answer(numbers[0]) if len(numbers) == 1 else batch(*numbers)
+    return await metering.record("kim", SERVICE, usage)
+
+
+async def test_a_batch_that_comes_while_the_database_is_away_is_charged_once_with_its_answers(
+    killable: KillableServer, settings: Settings
+) -> None:
+    async with opened(settings, "kim") as metering:
+        await metering.record("kim", SERVICE, answer(1))
+        killable.crash()
+        for number, usage in enumerate((batch(2, 3), answer(3), batch(1, 4), batch(1, 5))):
+            key = f"call-{number}" if number > 1 else None
+            assert (await metering.record("kim", SERVICE, usage, call_key=key)).available is None
+        killable.start()
+        await become(lambda: is_drained(metering))
+        assert await charged(metering) == [450, 900]
+        assert (await metering.record("kim", SERVICE, batch(2, 3))).replayed
+        await check_book(metering, settings.project)
