@@ -1,5 +1,6 @@
 """Totals, days, costs and the explanation of a call."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -135,6 +136,37 @@ def test_a_call_is_explained_from_googles_words_to_the_debit(jangbu: Jangbu, ans
     assert "$0.3 for 1,000,000" in shown
 
 
+def test_a_call_is_explained_by_each_of_its_names(jangbu: Jangbu, answer: Write) -> None:
+    jangbu.ok("accounts", "create", "kim")
+    record = ("record", "kim", "--service", "chat")
+    call = jangbu.json(*record, "--response", answer(number=7), "--call-id", " order 7/1 ")["id"]
+    jangbu.ok(*record, "--response", answer(number=8))
+    for name in (call, call.replace("-", ""), f"x-jangbu-call-id: {call}", "answer-7", " order 7/1 "):
+        assert jangbu.json("explain", name)["id"] == call
+        assert jangbu.json("explain", name, "--user", "kim")["id"] == call
+
+
+def test_calls_of_one_name_are_listed_and_none_of_them_is_guessed(shop: Jangbu, answer: Write) -> None:
+    calls = {}
+    for number, user in ((8, "김철수"), (9, "lee")):
+        recorded = ("record", user, "--service", "s", "--response", answer(number=number), "--call-id", "page-1")
+        calls[user] = shop.json(*recorded)["id"]
+    told = shop("explain", "page-1", "--json")
+    assert (told.code, [(each["user"], each["id"]) for each in json.loads(told.out)["calls"]]) == (
+        2,
+        [("lee", calls["lee"]), ("김철수", calls["김철수"])],
+    )
+    assert json.loads(told.err)["error"]["message"] == "'page-1' is the name of several calls"
+    lines = shop("explain", "page-1").out.splitlines()
+    assert [line.split()[0] for line in lines] == ["call", calls["lee"], calls["김철수"]]
+    assert (lines[1].split()[-1], lines[2].split()[-1]) == ("lee", "김철수")
+    assert shop.json("explain", "page-1", "--user", "lee")["id"] == calls["lee"]
+    assert shop("explain", calls["lee"], "--user", "김철수").code == 3
+
+
 def test_a_call_that_is_not_there_is_not_found(jangbu: Jangbu) -> None:
-    assert jangbu("explain", "01890a5d-ac96-774b-bcce-b302099a8057").code == 3
-    assert jangbu("explain", "first").code == 2
+    jangbu.ok("accounts", "create", "kim")
+    for name in ("01890a5d-ac96-774b-bcce-b302099a8057", "first", "", " "):
+        assert jangbu("explain", name).code == 3
+        assert jangbu("explain", name, "--user", "kim").code == 3
+    assert jangbu("explain", "first", "--user", "nobody").code == 3

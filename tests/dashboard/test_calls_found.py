@@ -115,6 +115,12 @@ async def test_a_key_of_several_users_has_all_their_calls_to_choose_from(own_sit
     assert all(f"call={call}&amp;user={user}" in text for user, call in calls.items())
 
 
+async def test_a_key_is_looked_for_with_the_blanks_that_it_was_recorded_with(own_site: Site, ledger: Metering) -> None:
+    call = (await ledger.record(KIM, "chat", answer(20), call_key=" order 7 ")).id
+    owner = await asyncio.to_thread(signed_in, own_site, OWNER)
+    assert asked_of((await asked(owner, " order 7 "))[0]) == {"call": str(call), "user": KIM}
+
+
 async def test_a_text_with_several_ids_has_all_their_calls_to_choose_from(own_site: Site, ledger: Metering) -> None:
     first, second = [(await ledger.record(KIM, "chat", answer(20))).id for _ in range(2)]
     owner = await asyncio.to_thread(signed_in, own_site, OWNER)

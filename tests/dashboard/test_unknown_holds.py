@@ -119,3 +119,38 @@ async def test_who_is_no_user_has_none(opens_own: Opens, ledger: Metering, user:
 
     await expect(page.locator("article")).to_have_count(0)
     await expect(page.get_by_text("Every call has an outcome.")).to_be_visible()
+
+
+REASONS = {
+    "en": (
+        "the answer took too long",
+        "Gemini did not answer: ReadTimeout",
+        "its time was up",
+        "asked them on the phone",
+    ),
+    "ko": ("응답이 너무 오래 걸림", "Gemini가 응답하지 않음: ReadTimeout", "시한이 지남", "asked them on the phone"),
+}
+
+
+@pytest.mark.parametrize(("language", "held"), [("en", "1,000 tokens held"), ("ko", "1,000토큰 예약")])
+async def test_the_list_of_findings_tells_why_in_its_own_language(
+    opens_own: Opens, ledger: Metering, language: str, held: str
+) -> None:
+    user = f"why-{language}"
+    await ledger.accounts.create(user)
+    await ledger.accounts.grant(user, 10_000, key="first")
+    for reason in (REASONS["en"][0], "sent, and no answer came: ReadTimeout", None, REASONS["en"][3]):
+        call = Call(new_id(ledger.clock), user, "chat", "gemini-2.5-flash", Bounds(10, 10, True))
+        await ledger.execute(TakeHold(call, 10, 1_000, 1_000))
+        if reason is not None:
+            await ledger.execute(MarkUnknown(call, reason))
+            continue
+        async with ledger.database.connection() as connection:
+            await connection.execute("UPDATE jangbu.holds SET expires_at = now() WHERE id = $1", call.id)
+        await ledger.holds.expire()
+
+    page = await opens_own(f"/alerts?user={user}", language=language)
+
+    found = [(cells[3], cells[5]) for cells in await rows(page, "open")]
+    assert [sum(why.endswith(f" {said}") for why, _ in found) for said in REASONS[language]] == [1, 1, 1, 1]
+    assert {observed for _, observed in found} == {held}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jangbu.domain.forecast import Lasting, Range, lasting, month_end
+from jangbu.domain.forecast import Expiring, Lasting, Range, expiring_soon, lasting, month_end
 from jangbu.domain.ledger import Balance, Grant, burn_down
 
 NOW = datetime(2027, 1, 31, 9, tzinfo=UTC)
@@ -148,6 +148,38 @@ def test_an_expiry_never_makes_tokens_last_longer(
     assert ending is not None
     assert never is not None
     assert ending.days <= never.days
+
+
+def test_what_ends_within_a_week_is_told_though_nothing_is_used() -> None:
+    for days, found in ((1, Expiring(70, NOW + DAY, NOW + DAY)), (7, Expiring(70, NOW + 7 * DAY, NOW + 7 * DAY))):
+        assert expiring_soon(Balance(1_070), granted((1_000, None), (70, days)), NOW) == found
+    assert expiring_soon(Balance(1_070), granted((1_000, None), (70, 8)), NOW) is None
+    assert expiring_soon(Balance(70), granted((70, 7)), NOW - timedelta(microseconds=1)) is None
+    assert expiring_soon(Balance(), (), NOW) is None
+
+
+def test_of_several_grants_the_first_and_the_last_end_are_told() -> None:
+    grants = granted((5, 3), (100, 2), (9, None), (7, 2), (11, 30))
+    assert expiring_soon(Balance(132), grants, NOW) == Expiring(112, NOW + 2 * DAY, NOW + 3 * DAY)
+
+
+def test_what_is_used_or_held_does_not_expire() -> None:
+    grants = granted((100, 2), (50, 3))
+    assert expiring_soon(Balance(150, used=60, held=30), grants, NOW) == Expiring(60, NOW + 2 * DAY, NOW + 3 * DAY)
+    assert expiring_soon(Balance(150, used=90, held=20), grants, NOW) == Expiring(40, NOW + 3 * DAY, NOW + 3 * DAY)
+    for gone in (Balance(150, used=150), Balance(150, used=100, held=50), Balance(150, used=200)):
+        assert expiring_soon(gone, grants, NOW) is None
+    assert expiring_soon(Balance(150), grants, NOW + 3 * DAY) is None, "it has expired"
+
+
+@given(
+    AMOUNTS, AMOUNTS, AMOUNTS, st.lists(st.tuples(st.integers(1, 2**62), st.none() | st.integers(-2, 10)), max_size=6)
+)
+def test_no_more_expires_than_is_left(more: int, used: int, held: int, made: list[tuple[int, int | None]]) -> None:
+    balance = Balance(sum(amount for amount, _ in made) + more, used, held)
+    found = expiring_soon(balance, granted(*made), NOW)
+    assert found is None or 0 < found.tokens <= balance.available
+    assert found is None or NOW < found.first_at <= found.last_at <= NOW + 7 * DAY
 
 
 def test_a_month_ends_as_the_weeks_before_today_went() -> None:

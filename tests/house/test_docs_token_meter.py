@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -50,6 +51,8 @@ def test_the_code_that_is_shown_makes_a_token(database_url: str) -> None:
 async def test_the_figures_that_are_shown_have_the_fields_that_are_told(database_url: str) -> None:
     async with stage(database_url) as api:
         await api.post("/records", record())
+        soon = await api.ledger.database.now() + timedelta(days=2)
+        await api.ledger.accounts.grant("kim", 5_000, key="gift", expires_at=soon)
         account = account_id(api.settings.project, "kim")
         view = await view_of(
             api.ledger.database, api.settings.project, account, ZoneInfo("Asia/Seoul"), calls=1, low_balance=None

@@ -9,6 +9,7 @@ from jangbu.clock import new_id
 from jangbu.config import Settings
 from jangbu.domain.flow import Bounds, Call, MarkUnknown, Release, TakeHold
 from jangbu.domain.ledger import is_erased
+from jangbu.errors import NoAccount
 from jangbu.metering.call_search import NAME_LENGTH_MAX, NamedCall, Search, search
 from jangbu.metering.erasing import erase
 from jangbu.metering.meter import Metering
@@ -28,9 +29,11 @@ async def ledger(database_url: str) -> AsyncIterator[Metering]:
         yield opened
 
 
-async def found(ledger: Metering, text: str, project: str = "default", limit: int = LIMIT) -> Search:
+async def found(
+    ledger: Metering, text: str, project: str = "default", limit: int = LIMIT, user: str | None = None
+) -> Search:
     async with snapshot(ledger.database, project) as book:
-        return await search(book, text, limit=limit)
+        return await search(book, text, limit=limit, user=user)
 
 
 async def held(ledger: Metering, user: str = "kim") -> Call:
@@ -63,6 +66,37 @@ async def test_a_key_that_several_users_have_names_all_of_their_calls_the_latest
     ]
     assert await found(ledger, "1") == Search(calls[::-1])
     assert (await found(ledger, "1", limit=1)).calls == calls[1:]
+
+
+async def test_of_one_user_only_that_users_calls_are_found(ledger: Metering) -> None:
+    used, held_for = answer(20), await held(ledger)
+    calls = {user: (await ledger.record(user, "chat", answer(20), call_key="1")).id for user in ("lee", "kim")}
+    answered = (await ledger.record("kim", "chat", used)).id
+    for user in ("kim", "lee"):
+        assert await found(ledger, "1", user=user, limit=1) == Search([NamedCall(user, calls[user])])
+    for text, call in (
+        (str(calls["kim"]), calls["kim"]),
+        (used.response_id or "", answered),
+        (str(held_for.id), held_for.id),
+    ):
+        assert await found(ledger, text, user="kim") == Search([NamedCall("kim", call)])
+        assert await found(ledger, text, user="lee") == Search(())
+    with pytest.raises(NoAccount):
+        await found(ledger, "1", user="nobody")
+
+
+@pytest.mark.parametrize("key", [" order 7 ", "order 7\u0020", " ", "  "])
+async def test_a_key_that_begins_or_ends_with_a_blank_is_found_as_it_stands(ledger: Metering, key: str) -> None:
+    call = (await ledger.record("kim", "chat", answer(20), call_key=key)).id
+    for user in (None, "kim"):
+        assert await found(ledger, key, user=user) == Search([NamedCall("kim", call)])
+
+
+async def test_a_key_is_found_with_blanks_around_it_beside_one_that_has_them(ledger: Metering) -> None:
+    keys = ("order 7", " order 7 ")
+    calls = [NamedCall("kim", (await ledger.record("kim", "chat", answer(20), call_key=key)).id) for key in keys]
+    assert await found(ledger, " order 7 ") == Search(calls[::-1])
+    assert await found(ledger, "\torder 7\n") == Search(calls[:1])
 
 
 async def test_a_key_that_looks_like_an_id_or_is_the_answers_own_names_one_call(ledger: Metering) -> None:

@@ -1,6 +1,7 @@
 """``record`` and ``explain``: one call, from the provider's answer to the debit."""
 
 from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
 
 import typer
 
@@ -9,15 +10,24 @@ from jangbu.cli.answers import ModelName, SurfaceName, answer_usage
 from jangbu.cli.commands import command
 from jangbu.cli.explanation import explanation_text
 from jangbu.cli.money import dollars
+from jangbu.cli.output import shown_moment
 from jangbu.cli.session import Session
-from jangbu.cli.values import call_id, json_object
-from jangbu.metering.facts import explanation_facts, receipt_facts
+from jangbu.cli.tables import table
+from jangbu.cli.values import json_object
+from jangbu.errors import InvalidInput, NotFound
+from jangbu.metering.facts import explanation_facts, named_call_facts, receipt_facts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jangbu.domain.flow import Receipt
     from jangbu.domain.usage import Usage
+    from jangbu.metering.call_search import NamedCall
 
 __all__ = ["receipt_line", "receipt_notes", "register"]
+
+_LISTED_MAX = 20
+"""A name that so many calls have tells none of them apart."""
 
 
 def register(app: typer.Typer) -> None:
@@ -56,16 +66,47 @@ async def record(
 
 
 async def explain(
-    session: Session, call: Annotated[str, typer.Argument(metavar="CALL", help="The id of the call.")]
+    session: Session,
+    call: Annotated[
+        str,
+        typer.Argument(metavar="CALL", help="Its id, that of Google's answer, or the id that you recorded it under."),
+    ],
+    user: Annotated[
+        str | None, typer.Option(metavar="USER", help="Look among this user's calls only.", show_default=False)
+    ] = None,
 ) -> None:
-    """Show a call from Google's own words to the debit."""
-    named = call_id(call)
+    """Show a call from Google's own words to the debit; where several have the name, list them."""
     project = session.settings().project
     async with session.ledger() as metering:
+        from jangbu.metering.call_search import search
         from jangbu.metering.reports import Reports
+        from jangbu.metering.snapshots import snapshot
 
-        found = await Reports(metering.database, project).explain(named, metering.pricing.lines)
+        named = user and await metering.accounts.user_named(user)
+        async with snapshot(metering.database, project) as book:
+            meant = await search(book, call, limit=_LISTED_MAX, user=named)
+        if len(meant.calls) > 1:
+            session.show({"calls": [named_call_facts(each) for each in meant.calls]}, lambda: _choices(meant.calls))
+            raise InvalidInput(f"{call[:60]!r} is the name of several calls", hint="explain one of them by its id")
+        only = meant.calls[0].id if meant.calls else _id_of(call, was_dropped=meant.was_dropped)
+        found = await Reports(metering.database, project).explain(only, metering.pricing.lines, user=named)
     session.show(explanation_facts(found), lambda: explanation_text(found))
+
+
+def _choices(calls: "Sequence[NamedCall]") -> str:
+    """Show the calls that have a name, with what tells them apart."""
+    rows = [(str(each.id), shown_moment(each.created_at), each.user) for each in calls]
+    shown = table(("call", "time", "user"), rows)
+    return f"{shown}\n(these are the {_LISTED_MAX} latest)" if len(calls) == _LISTED_MAX else shown
+
+
+def _id_of(name: str, *, was_dropped: bool) -> UUID:
+    """Take a name that no call was found by for an id. Raises NotFound where it is none."""
+    try:
+        return UUID(name)
+    except ValueError:
+        why = "retention dropped the records of its time" if was_dropped else "`jangbu usage calls USER` lists the ids"
+        raise NotFound(f"there is no record of call {name[:60]!r}", hint=why) from None
 
 
 def receipt_line(receipt: "Receipt") -> str:

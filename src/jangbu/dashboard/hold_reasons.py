@@ -39,7 +39,7 @@ _REASONS: Mapping[str, re.Pattern[str]] = {
         "closed": r"the meter was closed before an answer came",
         "not_awaited": r"the app did not wait for the answer",
         "went_away": r"the caller went away before the call was sent",
-        "expired": r"its time was up",
+        "expired": r"(?:its|the hold's) time was up",
     }.items()
 }
 """What the gateway and the SDK note, each with the name of its text."""

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
+from uuid import UUID
 
 from jangbu.dashboard.formats import Formats
 from jangbu.dashboard.texts import Texts
 from jangbu.domain.keys import Role
+from jangbu.domain.ledger import is_erased
 from jangbu.domain.members import Session
 
 if TYPE_CHECKING:
@@ -57,6 +59,10 @@ class Look:
                 kept.pop(name.rstrip("_"), None)
         target = self.path if path is None else PREFIX + path
         return f"{target}?{urlencode(kept)}" if kept else target
+
+    def call(self, call: UUID, user: str) -> str:
+        """Give the address of a call's page. From an erased user no way leads to it, so it names none."""
+        return self.url("/call", call=call, user=None if is_erased(user) else user)
 
     @property
     def is_filtered(self) -> bool:

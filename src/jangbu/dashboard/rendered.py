@@ -16,6 +16,7 @@ from jangbu.dashboard.own_words import own_words
 from jangbu.dashboard.page import WITH_BOM
 from jangbu.dashboard.price_notes import price_note
 from jangbu.dashboard.undelivered import undelivered
+from jangbu.domain.ledger import is_erased
 from jangbu.metering.exports import Format, offered
 
 __all__ = ["HEADERS", "page"]
@@ -54,6 +55,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.globals["asset"] = assets.address
+    environment.globals["is_erased"] = is_erased
     environment.globals["undelivered"] = undelivered
     environment.globals["hold_reason"] = hold_reason
     environment.globals["own_words"] = own_words

@@ -1,5 +1,6 @@
 """Why something was found or told, in words, with what was expected and what was observed where both are known."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,15 +23,20 @@ _OBSERVED: Mapping[Condition, tuple[str, ...]] = {
     Condition.VERIFY_MISMATCH: ("mismatches", "invariants"),
 }
 """The facts that say what was observed."""
+_STAY_HELD = re.compile(r"(?P<tokens>[0-9]+) tokens stay held: (?P<reason>.+)", re.DOTALL)
+"""What is noted with a finding of an unknown outcome; the reason is that of its hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """A sentence, and what was expected and observed; both are empty where one is not known."""
+    """A sentence, and what was expected and observed, each empty where it is not known. ``hold_reason`` is what was
+    noted with the hold of a call of unknown outcome.
+    """
 
     text: str
     expected: str = ""
     observed: str = ""
+    hold_reason: str = ""
 
 
 def why_alert(look: Look, alert: Alert) -> Why:
@@ -48,7 +54,9 @@ def why_alert(look: Look, alert: Alert) -> Why:
 
 
 def why_finding(look: Look, row: InboxRow) -> Why:
-    """Say why there is a finding: an overrun by its tokens, an anomaly by what the flags of its call are."""
+    """Say why there is a finding: an overrun by its tokens, an anomaly by what the flags of its call are, an unknown
+    outcome by what stays held, and why.
+    """
     if row.kind == "anomaly":
         return Why(" ".join(look.texts.known("flag", flag) for flag in row.detail.split(", ")))
     text = look.texts(f"why.finding.{row.kind}")
@@ -59,6 +67,9 @@ def why_finding(look: Look, row: InboxRow) -> Why:
             look.texts("why.held", shown=number(row.held), count=row.held),
             look.texts("why.used", shown=number(row.used), count=row.used),
         )
+    if row.kind == "unknown_outcome" and (noted := _STAY_HELD.fullmatch(row.detail)) is not None:
+        tokens = look.formats.number(int(noted["tokens"]))
+        return Why(text, observed=look.texts("alerts.held", tokens=tokens), hold_reason=noted["reason"])
     return Why(text)
 
 

@@ -6,13 +6,16 @@ from datetime import datetime, timedelta
 
 from jangbu.domain.ledger import Balance, Grant, burn_down
 
-__all__ = ["LATELY_WEEKS", "WEEKS_LEAST", "Lasting", "Range", "lasting", "month_end"]
+__all__ = ["LATELY_WEEKS", "WEEKS_LEAST", "Expiring", "Lasting", "Range", "expiring_soon", "lasting", "month_end"]
 
 LATELY_WEEKS = 4
 """The weeks before today that tell how a month ends: whole ones, so each day of the week counts as often."""
 
 WEEKS_LEAST = 2
 """One week alone has no range."""
+
+_SOON = timedelta(days=7)
+"""How long before it a user is told that tokens expire."""
 
 _WEEK = 7
 _TICK = timedelta(microseconds=1)
@@ -34,6 +37,28 @@ class Lasting:
 
     days: int
     expiring: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expiring:
+    """Tokens that expire within a week unless they are used: the first of them at one moment, the last at another."""
+
+    tokens: int
+    first_at: datetime
+    last_at: datetime
+
+
+def expiring_soon(balance: Balance, grants: Iterable[Grant], now: datetime) -> Expiring | None:
+    """Give what is left of grants that end within a week, whether anything was used lately or not; None if nothing is.
+
+    What is held counts as used.
+    """
+    burnt = burn_down(grants, Balance(balance.granted, balance.used + balance.held), now)
+    left = [(each.expires_at, each.remaining) for each in burnt.grants if each.remaining]
+    soon = [(at, tokens) for at, tokens in left if at is not None and at - now <= _SOON]
+    if not soon:
+        return None
+    return Expiring(sum(tokens for _, tokens in soon), min(soon)[0], max(soon)[0])
 
 
 def lasting(balance: Balance, grants: Iterable[Grant], used: Sequence[int], now: datetime) -> Lasting | None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jangbu.domain.ledger import Balance, Grant
     from jangbu.domain.members import Member
     from jangbu.domain.usage import Usage
+    from jangbu.metering.call_search import NamedCall
     from jangbu.metering.explain import Explanation
     from jangbu.metering.logs import Logged
     from jangbu.metering.reports import Figures
@@ -35,6 +36,7 @@ __all__ = [
     "member_facts",
     "mismatch_facts",
     "money_facts",
+    "named_call_facts",
     "price_change_facts",
     "receipt_facts",
 ]
@@ -118,6 +120,11 @@ def call_facts(found: "Logged") -> dict[str, Any]:
         "status": found.ending,
         "anomalies": call.anomalies,
     }
+
+
+def named_call_facts(found: "NamedCall") -> dict[str, Any]:
+    """Give a call that somebody knows a name of as JSON, with what tells it from others of that name."""
+    return {"id": found.id, "user": found.user, "created_at": found.created_at}
 
 
 def key_facts(key: "Key", now: "datetime") -> dict[str, Any]:

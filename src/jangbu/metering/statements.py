@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from jangbu.domain.forecast import Lasting, lasting
+from jangbu.domain.forecast import Expiring, Lasting, expiring_soon, lasting
 from jangbu.domain.ledger import Asset, Grant, account_id, burn_down
 from jangbu.domain.standing import LATELY_DAYS
 from jangbu.domain.windows import Preset, Window
@@ -36,6 +36,7 @@ class Statement:
     totals: tuple[TotalLine, ...]
     used: Series
     lasts: Lasting | None
+    expiring: Expiring | None
     entries: Sequence[EntryRow]
 
 
@@ -59,5 +60,6 @@ async def statement_of(book: Snapshot, user: str, zone: ZoneInfo, *, entries_sho
         totals=tuple(TotalLine(service, model, Figures.of([sums])) for service, model, sums in totals),
         used=used,
         lasts=lasting(found.balance, grants, whole_days[-LATELY_DAYS:], book.as_of),
+        expiring=expiring_soon(found.balance, grants, book.as_of),
         entries=await entries.page(book.reader, account, Asset.TOKENS, None, entries_shown),
     )

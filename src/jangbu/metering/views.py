@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from jangbu.domain.forecast import lasting
+from jangbu.domain.forecast import Expiring, expiring_soon, lasting
 from jangbu.domain.ledger import Asset, account_id
 from jangbu.domain.standing import LATELY_DAYS, Standing, standing
 from jangbu.domain.windows import Preset, Window
@@ -28,6 +28,7 @@ class View:
 
     account: AccountRow
     standing: Standing
+    expiring: Expiring | None
     used: Series
     services: tuple[Line, ...]
     models: tuple[Line, ...]
@@ -54,6 +55,7 @@ async def view_of(
     return View(
         account=found,
         standing=standing(found.balance.available, lasts, low_balance),
+        expiring=expiring_soon(found.balance, grants, by_service.as_of),
         used=by_service,
         services=by_service.lines,
         models=by_model.lines,

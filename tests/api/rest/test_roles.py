@@ -41,6 +41,7 @@ SENT = {
 }
 QUERIES = {
     "calls.list_calls": "?user={user}",
+    "calls.search_calls": "?name=order-1&user={user}",
     "exports.calls": "?user={user}",
     "exports.entries": "?user={user}",
     "exports.usage": "?user={user}&first=2026-01-01&last=2026-01-31",
@@ -71,6 +72,7 @@ MATRIX = {
     "reports.cost": FIGURES | USER,
     "reports.show_series": FIGURES | USER,
     "calls.list_calls": READERS | USER,
+    "calls.search_calls": READERS | USER,
     "calls.explain": READERS | USER,
     "holds.list_holds": READERS,
     "holds.charge": OPERATIONS,

@@ -66,6 +66,21 @@ async def test_tokens_last_no_longer_than_they_are_there(opens_own: Opens, ledge
     await expect(korean.locator(".tile").first).to_contain_text(f"그중 {lost[0]}토큰은 쓰기 전에 만료됨")
 
 
+async def test_who_used_nothing_lately_is_told_what_expires_soon(opens_own: Opens, ledger: Metering) -> None:
+    await ledger.accounts.create("idle")
+    await ledger.accounts.grant("idle", 500, key="for ever")
+    for days in (1, 4, 8):
+        at = datetime.now(UTC).replace(hour=9, minute=30) + timedelta(days=days)
+        await ledger.accounts.grant("idle", 1_000, key=f"in-{days}", expires_at=at)
+    page = await opens_own("/user?user=idle&zone=UTC")
+    said = await page.locator("p.hint", has_text="unless they are used before").inner_text()
+    assert re.fullmatch(
+        r"2,000 tokens expire by .+ 9:30.AM unless they are used before, the first of them on .+ 9:30.AM\.", said
+    )
+    korean = await opens_own("/user?user=idle&zone=UTC", language="ko")
+    await expect(korean.locator("p.hint", has_text="쓰지 않으면 만료되며")).to_contain_text("2,000토큰은")
+
+
 async def test_what_lasts_longer_than_anybody_can_tell_is_said_to(opens: Opens) -> None:
     page = await opens(f"/user?user={BUSY[0]}")
     assert "lasts more than 10 years" in (await page_of(page, "/user", user=BUSY[0])).text

@@ -9,9 +9,10 @@ import pytest
 
 from jangbu.config import Settings
 from jangbu.dashboard.formats import Formats
-from jangbu.dashboard.texts import texts_of
+from jangbu.dashboard.texts import Language, texts_of
 from jangbu.dashboard.view.facts import view_facts
 from jangbu.dashboard.view.shown import shown
+from jangbu.domain.forecast import Expiring
 from jangbu.domain.ledger import account_id
 from jangbu.domain.standing import Standing
 from jangbu.errors import NotFound
@@ -50,6 +51,11 @@ def charge(view: View) -> str:
     """Give what the page says of money."""
     facts = shown(view, texts_of("en"), Formats("en", "UTC"), with_costs=True).facts
     return next(fact.value for fact in facts if fact.name == texts_of("en")("view.charge"))
+
+
+def expiring(view: View, language: Language) -> str:
+    """Give what the page says of tokens that expire soon."""
+    return shown(view, texts_of(language), Formats(language, "UTC"), with_costs=False).expiring
 
 
 async def test_costs_are_told_where_the_app_shows_them(ledger: Metering) -> None:
@@ -99,6 +105,27 @@ async def test_what_expires_before_it_is_used_stands_low_however_much_it_is(ledg
     assert shown(view, texts_of("en"), Formats("en", "UTC"), with_costs=False).notice == texts_of("en")("view.low")
     await ledger.accounts.grant("kim", 10**6, key="for ever")
     assert (await seen(ledger)).standing is Standing.OK
+
+
+async def test_what_expires_soon_is_told_to_who_uses_nothing(ledger: Metering) -> None:
+    assert view_facts(await seen(ledger), with_costs=False, top_up_url=None)["expiring"] is None
+    now = datetime.now(UTC)
+    first, last = (now + timedelta(days=days) for days in (1, 6))
+    await ledger.accounts.grant("kim", 2_000, key="gift", expires_at=first)
+    view = await seen(ledger)
+    told = {"tokens": 2_000, "first_at": f"{first:%Y-%m-%dT%H:%M:%S.%fZ}", "last_at": f"{first:%Y-%m-%dT%H:%M:%S.%fZ}"}
+    assert (view_facts(view, with_costs=False, top_up_url=None)["expiring"], view.standing) == (told, Standing.OK)
+    assert (
+        expiring(view, "en")
+        == f"2,000 tokens expire on {Formats('en', 'UTC').minute(first)} unless they are used before."
+    )
+    assert expiring(view, "ko") == f"2,000토큰은 {Formats('ko', 'UTC').minute(first)}까지 쓰지 않으면 만료됩니다."
+    await ledger.accounts.grant("kim", 500, key="another", expires_at=last)
+    await ledger.accounts.grant("kim", 500, key="later", expires_at=now + timedelta(days=8))
+    view = await seen(ledger)
+    assert view.expiring == Expiring(2_500, first, last)
+    assert expiring(view, "ko").startswith("2,500토큰은 ")
+    assert Formats("en", "UTC").minute(last) in expiring(view, "en")
 
 
 async def test_what_is_held_is_told(ledger: Metering) -> None:

@@ -1,6 +1,7 @@
 """The page for frames: the same figures without any script, framed by pages of allowed origins and by no others."""
 
 import re
+from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
@@ -67,6 +68,31 @@ async def test_it_says_what_the_component_says(stand: Stand, looks: Looks) -> No
         assert [" ".join(each.split()) for each in here] == [" ".join(each.split()) for each in there], part
     shapes = "(all) => all.map((each) => ['x', 'y', 'height', 'class'].map((name) => each.getAttribute(name)))"
     assert await page.locator("rect").evaluate_all(shapes) == await component.locator("rect").evaluate_all(shapes)
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize("days", [(2,), (2, 5)])
+async def test_tokens_that_expire_soon_are_told_to_who_uses_nothing(
+    stand: Stand, looks: Looks, language: str, days: tuple[int, ...]
+) -> None:
+    """By the page and by the component, in the same words but for how each writes a time."""
+    user = f"soon-{language}-{len(days)}"
+    await stand.ledger.accounts.create(user)
+    now = await stand.ledger.database.now()
+    for ahead in (*days, 9):
+        at = now + timedelta(days=ahead)
+        await stand.ledger.accounts.grant(user, 1_000, key=f"in-{ahead}", expires_at=at)
+    token = await stand.token(user)
+    content = f'<token-meter token="{token}" zone="Asia/Seoul" lang="{language}" refresh="0"></token-meter>'
+    component = await looks(stand.host.put(f"/{user}", content))
+    page = await looks(await address(stand, user, f"&zone=Asia/Seoul&lang={language}"))
+    expected = f"{len(days)},000 tokens expire " if language == "en" else f"{len(days)},000토큰은 "
+    seen = []
+    for place in (component.locator("token-meter"), page.locator(".meter")):
+        await expect(place.locator(".notice")).to_have_count(1)
+        seen.append(await place.locator(".notice").inner_text())
+        assert expected in seen[-1]
+    assert re.findall(r"[0-9]+", seen[0]) == re.findall(r"[0-9]+", seen[1]), "the same figures and times"
 
 
 @pytest.mark.parametrize("width", [360, 320])

@@ -1,8 +1,10 @@
 """Calls: what was recorded, and one of them from the provider's words to the debit."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
+
+from fastapi import Query
 
 from jangbu.api.rest.accounts import EntryFacts
 from jangbu.api.rest.asked import Ask, Somebody, Whose
@@ -12,7 +14,8 @@ from jangbu.api.rest.declared import READERS, USER, Routes
 from jangbu.api.rest.paging import Cursor, Limit, place, place_of
 from jangbu.api.rest.periods import Within
 from jangbu.api.rest.values import Answer, Number, Part, example
-from jangbu.metering.facts import call_facts, explanation_facts
+from jangbu.metering.call_search import NAME_LENGTH_MAX, search
+from jangbu.metering.facts import call_facts, explanation_facts, named_call_facts
 from jangbu.metering.log_search import sought
 from jangbu.metering.logs import Ending
 from jangbu.metering.snapshots import snapshot
@@ -81,6 +84,32 @@ class CallList(Answer):
     user: str
     calls: list[CallFacts]
     next: str | None
+    is_whole: bool
+
+
+class NamedCallFacts(Part):
+    """A call that has the name, recorded or held for; ``GET /calls/{call}`` explains one that is recorded."""
+
+    id: UUID
+    user: str
+    created_at: datetime
+
+
+class NamedCalls(Answer):
+    """The calls that have a name, newest first, or none.
+
+    ``was_dropped`` tells that retention dropped the records of the name's time, so that nobody knows whether there was
+    one. ``is_whole`` is false where there may be more.
+    """
+
+    model_config = example(
+        schema_version=1,
+        calls=[{"id": _CALL, "user": "kim", "created_at": _AT}],
+        was_dropped=False,
+        is_whole=True,
+    )
+    calls: list[NamedCallFacts]
+    was_dropped: bool
     is_whole: bool
 
 
@@ -218,6 +247,31 @@ async def list_calls(
         "calls": [shown(ask, call_facts(each)) for each in found.calls],
         "next": None if found.next is None else place_of(found.next),
         "is_whole": found.is_whole,
+    }
+
+
+@calls.get("/calls/search", roles=READERS | USER, answer=NamedCalls)
+async def search_calls(
+    ask: Ask,
+    name: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=NAME_LENGTH_MAX,
+            description="A call's id, that of Google's answer, or the key that it was recorded under.",
+            examples=["order-17"],
+        ),
+    ],
+    user: Somebody,
+    limit: Limit = 100,
+) -> dict[str, Any]:
+    """Find the calls that have a name: everybody's, or those of a user. Keys are each user's own, so several may."""
+    async with snapshot(ask.ledger.database, ask.parts.project) as book:
+        found = await search(book, name, limit=limit, user=user)
+    return {
+        "calls": [named_call_facts(each) for each in found.calls],
+        "was_dropped": found.was_dropped,
+        "is_whole": len(found.calls) < limit,
     }
 
 

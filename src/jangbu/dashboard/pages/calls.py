@@ -5,10 +5,8 @@ from typing import Any
 
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import READERS, Page
-from jangbu.domain.ledger import is_erased
-from jangbu.metering.call_search import NamedCall, search
+from jangbu.metering.call_search import search
 from jangbu.metering.snapshots import snapshot
-from jangbu.storage.usage import moment_of
 
 __all__ = ["PAGE"]
 
@@ -18,25 +16,19 @@ _SHOWN = 20
 
 async def show(look: Look) -> Mapping[str, Any] | str:
     """Look for what is asked for; without anything, say what can be asked for."""
-    asked = (look.asked("find") or "").strip()
+    asked = look.asked("find") or ""
     async with snapshot(look.ledger.database, look.settings.project) as book:
         found = await search(book, asked, limit=_SHOWN)
     if len(found.calls) == 1:
-        return _address(look, found.calls[0])
+        return look.call(found.calls[0].id, found.calls[0].user)
     return {
-        "asked": asked,
+        "asked": asked.strip(),
         "was_dropped": found.was_dropped,
-        "calls": [(each, moment_of(each.id), _address(look, each)) for each in found.calls],
+        "calls": [(each, look.call(each.id, each.user)) for each in found.calls],
         "are_ids": all(str(each.id) in asked.lower() for each in found.calls),
         "is_cut": len(found.calls) == _SHOWN,
         "most": look.formats.number(_SHOWN),
     }
-
-
-def _address(look: Look, call: NamedCall) -> str:
-    """Give the address of a call's page. From an erased user no way leads to it, so it names none."""
-    user = None if is_erased(call.user) else call.user
-    return look.url("/call", call=call.id, user=user)
 
 
 PAGE = Page("/calls", "calls", READERS, show, in_menu=False)

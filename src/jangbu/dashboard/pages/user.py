@@ -8,6 +8,7 @@ from jangbu.dashboard import files
 from jangbu.dashboard.calendar import calendar_of
 from jangbu.dashboard.choices import chosen, window_asked, window_of
 from jangbu.dashboard.done import key_of, new_key
+from jangbu.dashboard.expiring import expiring_words
 from jangbu.dashboard.fields import Wrong, expiry_of, id_of, reason_of, require_one_of, whole
 from jangbu.dashboard.figures import parts_figure
 from jangbu.dashboard.look import Look
@@ -15,7 +16,6 @@ from jangbu.dashboard.matrix import matrix_of
 from jangbu.dashboard.page import MONEY, OWNERS, READERS, WRITERS, Action, Page
 from jangbu.dashboard.sought import SEARCHES, key_sought, sought_of
 from jangbu.dashboard.standings import low_how
-from jangbu.domain.forecast import Lasting
 from jangbu.domain.ledger import is_erased
 from jangbu.domain.standing import LATELY_DAYS
 from jangbu.metering import tops
@@ -26,7 +26,7 @@ from jangbu.metering.log_search import KEYLESS, STEP, Found, keys_offered, sough
 from jangbu.metering.logs import Ending
 from jangbu.metering.reports import summed
 from jangbu.metering.snapshots import Filters, Snapshot, Span, snapshot
-from jangbu.metering.statements import statement_of
+from jangbu.metering.statements import Statement, statement_of
 
 __all__ = ["PAGE", "user_of"]
 
@@ -62,7 +62,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         "low_how": low_how(look),
         "grants": found.grants,
         "entries": [(each, "tokens") for each in found.entries],
-        **_lasting(look, found.lasts),
+        **_lasting(look, found),
         "chart": parts_figure(look, "by-day", found.used, "tokens", look.texts("user.by_day"), path="/"),
         "choices": choices,
         **keys,
@@ -136,17 +136,21 @@ def _is_narrowed(look: Look) -> bool:
     return window_asked(look) is not None or any(look.asked(name) for name in ("service", "model", *SEARCHES))
 
 
-def _lasting(look: Look, lasts: Lasting | None) -> Mapping[str, str]:
-    """Say for how many days the balance lasts, and how many tokens will have expired by then, where any will."""
-    t, shown = look.texts, look.formats.number
+def _lasting(look: Look, found: Statement) -> Mapping[str, str]:
+    """Say for how many days the balance lasts, how many tokens will have expired by then, and how many expire soon,
+    where any do.
+    """
+    t, shown, lasts = look.texts, look.formats.number, found.lasts
+    soon = expiring_words(found.expiring, t, look.formats)
     if lasts is None:
-        return {"lasts": t("user.not_lately", days=LATELY_DAYS), "expiring": ""}
+        return {"lasts": t("user.not_lately", days=LATELY_DAYS), "expiring": "", "expiring_soon": soon}
     count = lasts.expiring
     expiring = t("user.expiring", count=count, shown=shown(count)) if count else ""
     if lasts.days > _DAYS_MOST:
-        return {"lasts": t("user.lasts_long", days=LATELY_DAYS), "expiring": expiring}
-    said = t("user.lasts", count=lasts.days, shown=shown(lasts.days), days=LATELY_DAYS)
-    return {"lasts": said, "expiring": expiring}
+        said = t("user.lasts_long", days=LATELY_DAYS)
+    else:
+        said = t("user.lasts", count=lasts.days, shown=shown(lasts.days), days=LATELY_DAYS)
+    return {"lasts": said, "expiring": expiring, "expiring_soon": soon}
 
 
 def user_of(look: Look) -> str:

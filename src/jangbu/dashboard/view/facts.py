@@ -5,6 +5,7 @@ from typing import Any
 
 from jangbu.api.rest.problems import SCHEMA_VERSION
 from jangbu.domain.amounts import Amounts
+from jangbu.domain.forecast import Expiring
 from jangbu.domain.standing import Standing
 from jangbu.metering.facts import balance_facts
 from jangbu.metering.series import Bar
@@ -24,6 +25,7 @@ def view_facts(view: View, *, with_costs: bool, top_up_url: str | None) -> dict[
         "balance": balance_facts(view.account.balance),
         "standing": view.standing.value,
         "is_low": view.standing is not Standing.OK,
+        "expiring": None if view.expiring is None else _expiring(view.expiring),
         "top_up_url": top_up_url,
         "zone": view.used.window.zone.key,
         "first_day": days[0]["day"],
@@ -55,6 +57,10 @@ def _day(bar: Bar, as_of: datetime, with_costs: bool) -> dict[str, Any]:
         "is_over": bar.end <= as_of,
         **_amounts(bar.amounts, with_costs),
     }
+
+
+def _expiring(found: Expiring) -> dict[str, Any]:
+    return {"tokens": found.tokens, "first_at": _moment(found.first_at), "last_at": _moment(found.last_at)}
 
 
 def _amounts(amounts: Amounts, with_costs: bool) -> dict[str, int | None]:

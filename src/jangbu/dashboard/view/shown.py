@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from jangbu.dashboard.expiring import expiring_words
 from jangbu.dashboard.formats import Formats
 from jangbu.dashboard.texts import Texts
 from jangbu.domain.standing import Standing
@@ -49,9 +50,12 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """All of it. ``notice`` is empty where nothing is the matter, ``sums`` are None where nothing was used."""
+    """All of it. ``notice`` is empty where nothing is the matter, and ``expiring`` where no tokens expire soon.
+    ``sums`` are None where nothing was used.
+    """
 
     notice: str
+    expiring: str
     is_low: bool
     facts: tuple[Fact, ...]
     bars: tuple[Drawn, ...]
@@ -68,6 +72,7 @@ def shown(view: View, t: Texts, f: Formats, *, with_costs: bool) -> Shown:
     is_used = view.used.total.calls > 0
     return Shown(
         notice=_notice(view, t),
+        expiring=expiring_words(view.expiring, t, f),
         is_low=view.standing is not Standing.OK,
         facts=_facts(view, t, f, with_costs),
         bars=_bars(view, f),

@@ -214,7 +214,7 @@ function filled(language, t, data) {
     moment: dateFormat(language, data.zone, { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" }),
     money: (nano) => money(language, nano),
   };
-  const parts = [standing(t, data), balance(t, write, data)];
+  const parts = [standing(t, data), expiring(t, write, data), balance(t, write, data)];
   if (data.used.calls) {
     const heads = (name) => [name, t("calls"), t("tokens")];
     const sums = (lines, name, shown) => lines.map((line) => [
@@ -236,6 +236,14 @@ function standing(t, data) {
   const said = data.state === "blocked" ? t("view.blocked")
     : data.standing === "empty" ? t("view.empty") : data.standing === "low" ? t("view.low") : "";
   return said && el("p", { class: "notice", part: "notice" }, said);
+}
+
+function expiring(t, write, data) {
+  if (!data.expiring) return "";
+  const tokens = write.number(data.expiring.tokens);
+  const [first, last] = [data.expiring.first_at, data.expiring.last_at].map((at) => write.moment.format(new Date(at)));
+  const said = first === last ? t("expiring.at", { tokens, at: first }) : t("expiring.by", { tokens, first, last });
+  return el("p", { class: "notice", part: "notice" }, said);
 }
 
 function balance(t, write, data) {
