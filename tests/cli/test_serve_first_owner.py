@@ -4,6 +4,7 @@ import logging
 import re
 from typing import Any
 
+import httpx2
 import pytest
 
 from jangbu.cli.serve.lines import logging_to_stderr
@@ -36,6 +37,15 @@ def test_where_there_is_a_member_or_no_dashboard_nothing_is_offered(jangbu: Jang
     jangbu.ok("members", "add", "kim")
     with serving(jangbu, JANGBU_DASHBOARD="true") as service:
         assert offers(service) == []
+
+
+@pytest.mark.parametrize(("dashboard", "leads_to"), [("true", "/dashboard/sign-in"), ("false", "/")])
+def test_the_address_that_is_printed_leads_people_to_the_dashboard(
+    jangbu: Jangbu, dashboard: str, leads_to: str
+) -> None:
+    with serving(jangbu, JANGBU_DASHBOARD=dashboard) as service:
+        answer = httpx2.get(service.facts["url"], follow_redirects=True)
+    assert (answer.url.path, answer.status_code) == (leads_to, 200 if dashboard == "true" else 404)
 
 
 def test_what_lets_somebody_in_is_in_no_line_of_the_log(capfd: pytest.CaptureFixture[str]) -> None:

@@ -108,6 +108,17 @@ async def test_a_run_that_came_to_nothing_costs_nothing(served: Stage, status: s
     assert (await served.used(), await records(served), await holds(served)) == ((0, 0), [], ["released"])
 
 
+@pytest.mark.parametrize("status", ["queued", "idle"])
+async def test_a_run_that_waits_keeps_its_hold(served: Stage, status: str) -> None:
+    answer, _ = await made(served, background=True)
+    shows(served, answer["id"], status=status)
+    assert (await served.get(f"{PATH}/{answer['id']}"))[1]["status"] == status
+    assert (await records(served), await holds(served)) == ([], ["open"])
+    shows(served, answer["id"], status="completed", usage=USAGE)
+    assert (await served.get(f"{PATH}/{answer['id']}"))[0] == 200
+    assert await served.used() == (150, 0)
+
+
 @pytest.mark.parametrize("status", ["failed", "cancelled", "incomplete", "requires_action", "budget_exceeded"])
 async def test_what_a_run_used_is_charged_however_it_ended(served: Stage, status: str) -> None:
     answer, _ = await made(served, background=True)

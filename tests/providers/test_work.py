@@ -26,6 +26,7 @@ RUNNING, ENDED, FAILED = (False, False), (True, False), (True, True)
         pytest.param({"batch": None, "state": "BATCH_STATE_FAILED"}, FAILED, id="no batch inside"),
         pytest.param({"status": "in_progress"}, RUNNING, id="an interaction"),
         pytest.param({"status": "queued"}, RUNNING, id="an interaction that waits"),
+        pytest.param({"status": "idle"}, RUNNING, id="an interaction that waits for its next input"),
         pytest.param({"status": "completed"}, ENDED, id="an interaction that is over"),
         pytest.param({"status": "requires_action"}, ENDED, id="an interaction that waits for the app"),
         pytest.param({"status": "failed"}, FAILED, id="an interaction that failed"),

@@ -57,6 +57,12 @@ def test_what_spends_nothing_is_free(method: str, path: str) -> None:
     assert route_of(method, HOST + path).metered is Metered.FREE
 
 
+@pytest.mark.parametrize("path", ["/v1/decisions", "/v1/triggers", "/v1/triggers/abc/executions"])
+def test_what_has_models_called_past_the_meter_is_refused(path: str) -> None:
+    assert route_of("POST", HOST + path).metered is Metered.REFUSED
+    assert route_of("GET", HOST + path).metered is Metered.FREE
+
+
 def test_vertex_is_told_by_its_path() -> None:
     path = "/v1beta1/projects/p/locations/global/publishers/google/models/gemini-2.5-flash:generateContent"
     route = route_of("post", "https://aiplatform.googleapis.com" + path)

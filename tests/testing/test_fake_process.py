@@ -47,6 +47,29 @@ def test_a_port_that_is_taken_is_said_so() -> None:
         FakeGemini(port=int(gemini.url.rsplit(":", 1)[1])).__enter__()
 
 
+def test_a_port_that_there_is_not_is_said_so() -> None:
+    with pytest.raises(JangbuError, match="cannot listen"):
+        FakeGemini(port=99_999).__enter__()
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "code", "told"),
+    [
+        ("--port", "{taken}", 1, "address already in use"),
+        ("--port", "99999", 2, "'99999' is no port; give 0 to 65,535"),
+        ("--log", "{folder}/absent/answers.jsonl", 1, "No such file or directory"),
+    ],
+)
+def test_what_cannot_be_begun_is_one_line(option: str, given: str, code: int, told: str, tmp_path: Path) -> None:
+    with FakeGemini() as gemini:
+        value = given.format(taken=gemini.url.rsplit(":", 1)[1], folder=tmp_path)
+        command = [sys.executable, "-m", "jangbu.testing.fake", option, value]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stdout) == (code, "")
+    assert told in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr
+
+
 def test_the_plugin_loads_nothing_heavy() -> None:
     program = "import sys, pytest; before = set(sys.modules); import jangbu.testing.plugin; "
     program += "print(*(set(sys.modules) - before))"

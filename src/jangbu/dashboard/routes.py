@@ -30,6 +30,7 @@ _Answer = Callable[[Request], Awaitable[Response]]
 def routes_of(settings: Settings, ledger: Metering, runs: VerificationRuns, live: Live) -> list[BaseRoute]:
     """Give all routes of the dashboard."""
     return [
+        Route("/", _home),
         Route(PREFIX, _home),
         Route(f"{PREFIX}/static/{{digest}}/{{name:path}}", assets.serve),
         *_doors(settings, ledger),
@@ -101,4 +102,4 @@ def _acted(frame: Frame, page: Page) -> _Answer:
 
 
 async def _home(_request: Request) -> Response:
-    return RedirectResponse(f"{PREFIX}/", status_code=308)
+    return RedirectResponse(f"{PREFIX}/")

@@ -13,10 +13,11 @@ from typing import Any
 
 from jangbu.domain.flow import Rejected
 from jangbu.domain.usage import Surface
+from jangbu.errors import NotOffered
 from jangbu.sdk.hook import Hook
 from jangbu.sdk.interactions import CreatedInteraction, FetchedInteraction
 from jangbu.sdk.outcomes import failed
-from jangbu.sdk.routes import Metered, route_of
+from jangbu.sdk.routes import Metered, Route, route_of
 from jangbu.sdk.streams import AsyncMeteredStream, MeteredStream
 
 __all__ = ["instrument_http_clients"]
@@ -51,7 +52,7 @@ class _HttpTransport:
 
     def send(self, request: Any, **options: Any) -> Any:
         """Send one request, metered if it is an interaction."""
-        route = route_of(request.method, str(request.url))
+        route = _offered(request)
         if route.surface is not Surface.INTERACTIONS:
             return self._send(request, **options)
         if route.metered is Metered.RESULT:
@@ -106,7 +107,7 @@ class _AsyncHttpTransport:
 
     async def send(self, request: Any, **options: Any) -> Any:
         """Send one request, metered if it is an interaction."""
-        route = route_of(request.method, str(request.url))
+        route = _offered(request)
         if route.surface is not Surface.INTERACTIONS:
             return await self._send(request, **options)
         if route.metered is Metered.RESULT:
@@ -178,6 +179,14 @@ def _replace_async_body(response: Any, stream: AsyncMeteredStream[bytes]) -> Non
 
 def _is_events(response: Any) -> bool:
     return str(response.headers.get("content-type", "")).startswith("text/event-stream")
+
+
+def _offered(request: Any) -> Route:
+    """Understand a request. Raises NotOffered for one that would have models called past the meter."""
+    route = route_of(request.method, str(request.url))
+    if route.metered is Metered.REFUSED:
+        raise NotOffered(f"{route.verb} are not metered", hint="a client that is not wrapped makes them, for nobody")
+    return route
 
 
 def _refused(response: Any) -> Rejected:

@@ -21,6 +21,8 @@ class Metered(StrEnum):
     RESULT = "result"
     """It asks for work that was started earlier: recorded once, when the results first show."""
     FREE = "free"
+    REFUSED = "refused"
+    """It has models called whose usage nobody could record: it is not sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,9 @@ _METHODS = {
     "fetchPredictOperation": (Surface.PREDICT_LONG_RUNNING, Metered.RESULT),
 }
 
+# No answer to a decision was recorded; a trigger and its executions make calls that nobody waits for.
+_REFUSED = frozenset({"decisions", "triggers", "executions"})
+
 
 def route_of(method: str, url: str) -> Route:
     """Understand a request from its HTTP method and its URL, whatever version or prefix the path begins with."""
@@ -76,4 +81,5 @@ def _resource(method: str, segments: list[str]) -> tuple[Surface | None, Metered
             return Surface.BATCH, Metered.LATER if method == "post" else Metered.RESULT
         case "get", "operations" if "models" in segments:
             return Surface.PREDICT_LONG_RUNNING, Metered.RESULT
-    return None, Metered.FREE
+    is_refused = method == "post" and collection in _REFUSED
+    return None, Metered.REFUSED if is_refused else Metered.FREE

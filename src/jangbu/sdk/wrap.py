@@ -1,10 +1,10 @@
 """Puts the meter into one google-genai client object, at its five seams. No class of google-genai is changed."""
 
 import functools
-from typing import Any
+from typing import Any, NoReturn
 
 from jangbu.domain.usage import Platform
-from jangbu.errors import InvalidInput
+from jangbu.errors import InvalidInput, NotOffered
 from jangbu.sdk.api_client import instrument_api_client
 from jangbu.sdk.capture import async_captured, async_surfaced, captured, surfaced
 from jangbu.sdk.downloads import instrument_downloads
@@ -75,4 +75,13 @@ def _interactions(interactions: property, capture: Any, client: Any) -> Any:
         setattr(found, _MARK, True)
         found.create = capture(found.create)
         found.get = surfaced(found.get) if capture is captured else async_surfaced(found.get)
+        if hasattr(found, "connect"):
+            found.connect = _connect_refused
     return found
+
+
+def _connect_refused(*_arguments: Any, **_options: Any) -> NoReturn:
+    """Refuse a live interaction (google-genai 3.6): its socket goes past every seam, and no recorded one tells when and
+    how it reports what it used.
+    """
+    raise NotOffered("live interactions are not metered", hint="use client.aio.live, or a client that is not wrapped")

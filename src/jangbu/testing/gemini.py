@@ -121,7 +121,7 @@ class FakeGemini:
     def _run(self, started: Callable[[], None]) -> None:
         try:
             asyncio.run(self._serve(started))
-        except OSError as failure:
+        except (OSError, OverflowError) as failure:
             self._failure = failure
         finally:
             started()

@@ -8,7 +8,7 @@ import pytest
 from google import genai
 
 from jangbu import Balance, InsufficientBalance, Meter, MissingUser, Settings
-from jangbu.errors import UncountedInput
+from jangbu.errors import NotOffered, UncountedInput
 from jangbu.metering.meter import Metering
 from tests.sdk.scenarios.stage import BALANCE, MODEL, USER, Stage
 
@@ -44,6 +44,19 @@ def test_an_interaction_that_cannot_be_paid_for_is_not_made(stage: Stage) -> Non
     stage.meter.create("poor")
     with pytest.raises(InsufficientBalance), stage.meter.attribute(user="poor"):
         stage.client.interactions.create(model=MODEL, input="hello")
+    assert stage.gemini.requests() == []
+
+
+async def test_a_live_interaction_is_not_begun_past_the_meter(stage: Stage) -> None:
+    interactions: Any = stage.client.aio.interactions
+    if not hasattr(interactions, "connect"):
+        pytest.skip("this google-genai has no live interactions")
+    with stage.meter.attribute(user=USER):
+        with pytest.raises(NotOffered, match="live interactions are not metered"):
+            async with interactions.connect("v1_abc"):
+                pass
+        with pytest.raises(NotOffered):
+            await interactions.connect("v1_abc")
     assert stage.gemini.requests() == []
 
 

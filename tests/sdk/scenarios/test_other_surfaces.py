@@ -8,8 +8,11 @@ import pytest
 from google.genai import types
 
 from jangbu import Balance, MissingUser
+from jangbu.errors import NotOffered
 from jangbu.testing import Behaviour, Recorded
 from tests.sdk.scenarios.stage import BALANCE, MODEL, USER, Stage
+
+QUESTION = {"type": "choice", "criteria": {"yes": "It greets.", "no": "It does not."}, "instructions": "Is it polite?"}
 
 
 def test_an_embedding_that_reports_its_prompt(stage: Stage) -> None:
@@ -162,3 +165,24 @@ def test_a_video_is_recorded_when_it_is_there(stage: Stage) -> None:
         with stage.meter.attribute(user=USER):
             stage.client.operations.get(operation)
     assert [(record.service, record.total) for record in stage.records()] == [("video_generation", 0)]
+
+
+@pytest.mark.filterwarnings("ignore:.*experimental.*:UserWarning")
+@pytest.mark.parametrize(
+    ("resource", "method", "asked"),
+    [
+        ("decisions", "create", {"model": MODEL, "input": "hello", "questions": {"is_polite": QUESTION}}),
+        ("triggers", "run", {"trigger_id": "every-morning"}),
+    ],
+)
+async def test_what_would_call_models_past_the_meter_is_not_sent(
+    stage: Stage, resource: str, method: str, asked: dict[str, Any]
+) -> None:
+    if not hasattr(stage.client, resource):
+        pytest.skip(f"this google-genai has no {resource}")
+    with stage.meter.attribute(user=USER):
+        with pytest.raises(NotOffered, match="not metered"):
+            getattr(getattr(stage.client, resource), method)(**asked)
+        with pytest.raises(NotOffered, match="not metered"):
+            await getattr(getattr(stage.client.aio, resource), method)(**asked)
+    assert stage.gemini.requests() == []

@@ -24,10 +24,14 @@ class Served:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request to whose it is."""
-        first = scope["path"].lstrip("/").partition("/")[0]
+        first = "dashboard" if self._is_opened(scope) else scope["path"].lstrip("/").partition("/")[0]
         if first in OWN_PAGES:
             telemetry.emit("request.routed", verb=first)
             own = self._dashboard if first == "dashboard" and self._dashboard is not None else self._own
             await own(scope, receive, send)
         else:
             await self._gateway(scope, receive, send)
+
+    def _is_opened(self, scope: Scope) -> bool:
+        """Tell whether a person opens the address that serving begins with; nothing of Gemini's lies there."""
+        return self._dashboard is not None and scope["path"] == "/" and scope.get("method") == "GET"

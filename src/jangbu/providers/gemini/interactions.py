@@ -24,8 +24,8 @@ from jangbu.providers.gemini.grounding import mappings
 from jangbu.providers.gemini.names import text
 from jangbu.providers.gemini.reader import Context, Ending, kept, model_of, platform_of, source_of, tier_of
 
-RUNNING = frozenset({"in_progress", "queued"})
-"""The statuses of an interaction that has not ended yet."""
+RUNNING = frozenset({"idle", "in_progress", "queued"})
+"""The statuses of an interaction that has not ended yet. An idle one waits for its next input (google-genai 3.6.1)."""
 
 _CONTINUATION = "continuation_token"
 
