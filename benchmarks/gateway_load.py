@@ -19,9 +19,6 @@ from benchmarks.gateway_wire import Connection, Reply
 _SCRIPT = Path(__file__).with_name("gateway_wrk.lua")
 _CALL_SECONDS_MAX = 60
 _WRK_SECONDS_MAX = 30
-STREAM_PAUSE_SECONDS_MAX = 0.02
-"""Up to so long a caller waits before its next stream. All streams take equally long: those that once happened to begin
-together would do so ever after, in step for all of their events, as no app's users are."""
 IMAGE_PAUSE_SECONDS = 0.3
 """For how long a caller takes nothing after the first bytes of an image, so that all answers are under way at once."""
 
@@ -112,7 +109,6 @@ async def streams(calls: Sequence[bytes], port: int, callers: int, seconds: floa
         try:
             while time.perf_counter() < end:
                 await _count(connection.call(random.choice(calls)), replies, Kind.STREAM)
-                await asyncio.sleep(random.uniform(0, STREAM_PAUSE_SECONDS_MAX))
         finally:
             connection.close()
 

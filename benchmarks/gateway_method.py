@@ -1,13 +1,12 @@
 """How the gateway benchmark measures, as RESULTS.md tells it."""
 
 from benchmarks.gateway_answers import EVENTS
-from benchmarks.gateway_load import IMAGE_PAUSE_SECONDS, STREAM_PAUSE_SECONDS_MAX
+from benchmarks.gateway_load import IMAGE_PAUSE_SECONDS
 from benchmarks.gateway_targets import USERS
 from benchmarks.gateway_turn import IMAGE_CALLERS
 from benchmarks.gateway_upstream import EVENT_SECONDS, FIRST_EVENT_SECONDS
 
 _FIRST_MS, _OTHER_MS = f"{1000 * FIRST_EVENT_SECONDS:g} ms", f"{1000 * EVENT_SECONDS:g} ms"
-_PAUSE_MS = f"{1000 * STREAM_PAUSE_SECONDS_MAX:g} ms"
 METHOD = f"""\
 `make bench-gateway` prints these and writes this section. In each round every target is started, warmed up, measured
 and stopped, one after the other, with the same callers and the same fake upstream on 127.0.0.1, over plain HTTP/1.1;
@@ -26,9 +25,8 @@ says more than calls/s does.
   about 3 KB, under a fresh `responseId` each time. A call's added time is the target's quantile less that of direct.
 - **CPU** is user and system time of the target's whole process tree from /proc; Jangbu's database is told apart.
 - **Streams.** {EVENTS} events, the first after {_FIRST_MS}, the others {_OTHER_MS} apart; callers begin spread over a
-  stream's length, and wait up to {_PAUSE_MS}, at random, before each next one: all streams take equally long, and those
-  which once began together would stay in step, as no app's users are. The first byte is the first of the body. A stream
-  is whole when its bytes are those that the upstream sends under the id that it bears.
+  stream's length. The first byte is the first of the body. A stream is whole when its bytes are those that the upstream
+  sends under the id that it bears.
 - **Images.** {IMAGE_CALLERS} callers ask for 2 MB at the same moment, and each takes nothing off its connection for
   {IMAGE_PAUSE_SECONDS:g} s after its first bytes, so that all answers are under way at once. Memory of the process
   tree, the database apart, is sampled 20 times a second; the peak is quoted. RSS counts pages that processes share once
