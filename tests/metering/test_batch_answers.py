@@ -38,13 +38,14 @@ async def metering(database_url: str, tmp_path: Path) -> AsyncIterator[Metering]
         await check_book(metering, project)
 
 
-def batch(*numbers: int, tokens: int = 450, name: str | None = None) -> Usage:
-    """Give the answers of these numbers in one: as a result file, or as the operation of a name."""
+def batch(*numbers: int | None, tokens: int = 450, name: str | None = None) -> Usage:
+    """Give the answers of these numbers in one: as a result file, or as the operation of a name. None bears no id."""
     counts = {"promptTokenCount": tokens - 300, "candidatesTokenCount": 300, "totalTokenCount": tokens}
     lines = [
         {
             "key": str(number),
-            "response": {"usageMetadata": counts, "modelVersion": FLASH, "responseId": f"answer-{number}"},
+            "response": {"usageMetadata": counts, "modelVersion": FLASH}
+            | ({} if number is None else {"responseId": f"answer-{number}"}),
         }
         for number in numbers
     ]
@@ -78,6 +79,24 @@ async def test_a_batch_that_was_called_for_is_recorded_and_keeps_its_answers_fro
         await metering.record("kim", SERVICE, batch(2, 3))
     assert (await metering.record("kim", SERVICE, batch(2, 3, 4))).charged_tokens == 450
     assert await charged(metering) == [450, 450, 1350]
+
+
+@pytest.mark.parametrize("name", [None, "batches/one"])
+async def test_what_was_left_of_a_batch_is_charged_once_also_where_answers_bear_no_id(
+    metering: Metering, name: str | None
+) -> None:
+    await metering.record("kim", SERVICE, answer(1))
+    handed_over = [await metering.record("kim", SERVICE, batch(1, 2, None, name=name)) for _ in range(3)]
+    assert [(each.charged_tokens, each.replayed) for each in handed_over] == [(900, False), (900, True), (900, True)]
+    assert await charged(metering) == [450, 900]
+
+
+async def test_a_batch_may_have_the_name_of_one_of_its_answers(metering: Metering) -> None:
+    usage = batch(1, 2, name="answer-1")
+    settled = await settle_held(metering, usage)
+    assert (await metering.record("kim", SERVICE, usage)).id == settled.id
+    assert (await metering.accounts.balance("kim")).held == 0
+    assert await charged(metering) == [900]
 
 
 async def test_an_id_that_stands_for_other_counts_proves_nothing_of_a_batch(metering: Metering) -> None:
@@ -114,5 +133,8 @@ async def test_a_batch_that_comes_while_the_database_is_away_is_charged_once_wit
         killable.start()
         await become(lambda: is_drained(metering))
         assert await charged(metering) == [450, 900]
+        # Nothing told in the meantime which answers were known: handed over again, the others are charged.
+        assert (await metering.record("kim", SERVICE, batch(1, 4), call_key="call-2")).charged_tokens == 450
+        assert await charged(metering) == [450, 450, 900]
         assert (await metering.record("kim", SERVICE, batch(2, 3))).replayed
         await check_book(metering, settings.project)

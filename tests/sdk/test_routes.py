@@ -63,6 +63,12 @@ def test_what_has_models_called_past_the_meter_is_refused(path: str) -> None:
     assert route_of("GET", HOST + path).metered is Metered.FREE
 
 
+def test_a_trigger_is_not_changed_either() -> None:
+    path = f"{HOST}/v1/triggers/abc"
+    assert route_of("PATCH", path).metered is Metered.REFUSED
+    assert route_of("GET", path).metered is route_of("DELETE", path).metered is Metered.FREE
+
+
 def test_vertex_is_told_by_its_path() -> None:
     path = "/v1beta1/projects/p/locations/global/publishers/google/models/gemini-2.5-flash:generateContent"
     route = route_of("post", "https://aiplatform.googleapis.com" + path)

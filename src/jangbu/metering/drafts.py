@@ -32,6 +32,7 @@ __all__ = [
 
 _SHOWN = 5
 """How many of a batch's answers an error names."""
+_HAND_OVER_AGAIN = "hand the batch over again, under the key that it had: the others are charged then"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Draft:
             metadata=self.metadata,
             key=self.answer[0] if self.answer else None,
             digest=self.answer[1] if self.answer else None,
-            members=_members(reported),
+            members=_members(reported, self.answer),
         )
 
 
@@ -106,20 +107,20 @@ def known_answers(names: Sequence[str], number: int) -> IdempotencyConflict:
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     return IdempotencyConflict(
         f"{all_of_them if len(names) == number else some} recorded before: {shown}{more}",
-        hint="they are not charged again; hand over others alone",
+        hint="they are not charged again; hand over others alone" if len(names) == number else _HAND_OVER_AGAIN,
     )
 
 
 def without(draft: Draft, charged: Set[tuple[str, bytes]]) -> Draft | None:
     """Give the draft of a batch without the answers that other records are charged for; None where nothing is left, or
-    there are none.
+    there are none. What is left is known as the whole: handed over again, the batch gives its receipt.
     """
     left = [member for member in draft.usage.members if answer_key(member) not in charged]
     if not charged or all(member.source is Source.NONE for member in left):
         return None
     whole = draft.usage
     usage = replace(sum_members(left), source=whole.source, platform=whole.platform, model=whole.model)
-    return replace(draft, usage=usage, answer=draft.answer and answer_key(usage))
+    return replace(draft, usage=usage)
 
 
 def answer_key(usage: Usage) -> tuple[str, bytes] | None:
@@ -149,9 +150,13 @@ def call_name(key: str) -> str:
     return f"call:{key}"
 
 
-def _members(usage: Usage) -> str | None:
-    """Give the keys by which a batch's answers are known themselves, with their digests, as JSON; None without any."""
+def _members(usage: Usage, own: tuple[str, bytes] | None) -> str | None:
+    """Give the keys by which a batch's answers are known themselves, with their digests, as JSON; None without any. The
+    batch's ``own`` key is none of them: it is claimed for the whole.
+    """
     keys = dict(filter(None, map(answer_key, usage.members)))
+    if own is not None:
+        keys.pop(own[0], None)
     return json.dumps({key: counts.hex() for key, counts in keys.items()}) if keys else None
 
 

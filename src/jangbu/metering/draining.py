@@ -165,5 +165,7 @@ class Draining:
         ):
             row = row._replace(key=None, digest=None)
         else:
-            return None if first.conflict is None else first.conflict.message
+            # Of a batch that others are charged for in part, what it says is to be done charges the rest.
+            told = first.conflict
+            return None if told is None else f"{told.message}; {told.hint}" if first.charged else told.message
         return await self._judged(project, _Numbered(record.spooled, row), (await self._flush([row], project))[row.id])

@@ -51,7 +51,8 @@ _METHODS = {
     "fetchPredictOperation": (Surface.PREDICT_LONG_RUNNING, Metered.RESULT),
 }
 
-# No answer to a decision was recorded; a trigger and its executions make calls that nobody waits for.
+# No answer to a decision was recorded; a trigger and its executions make calls that nobody waits for, also one that is
+# changed.
 _REFUSED = frozenset({"decisions", "triggers", "executions"})
 
 
@@ -81,5 +82,5 @@ def _resource(method: str, segments: list[str]) -> tuple[Surface | None, Metered
             return Surface.BATCH, Metered.LATER if method == "post" else Metered.RESULT
         case "get", "operations" if "models" in segments:
             return Surface.PREDICT_LONG_RUNNING, Metered.RESULT
-    is_refused = method == "post" and collection in _REFUSED
+    is_refused = (method == "post" and collection in _REFUSED) or (method == "patch" and collection == "triggers")
     return None, Metered.REFUSED if is_refused else Metered.FREE
