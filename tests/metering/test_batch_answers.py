@@ -38,14 +38,16 @@ async def metering(database_url: str, tmp_path: Path) -> AsyncIterator[Metering]
         await check_book(metering, project)
 
 
-def batch(*numbers: int | None, tokens: int = 450, name: str | None = None) -> Usage:
-    """Give the answers of these numbers in one: as a result file, or as the operation of a name. None bears no id."""
+def batch(*numbers: int | str | None, tokens: int = 450, name: str | None = None) -> Usage:
+    """Give the answers of these numbers in one: as a result file, or as the operation of a name. A text is an answer's
+    whole id, and None bears none.
+    """
     counts = {"promptTokenCount": tokens - 300, "candidatesTokenCount": 300, "totalTokenCount": tokens}
     lines = [
         {
             "key": str(number),
             "response": {"usageMetadata": counts, "modelVersion": FLASH}
-            | ({} if number is None else {"responseId": f"answer-{number}"}),
+            | ({} if number is None else {"responseId": number if isinstance(number, str) else f"answer-{number}"}),
         }
         for number in numbers
     ]
@@ -92,7 +94,7 @@ async def test_what_was_left_of_a_batch_is_charged_once_also_where_answers_bear_
 
 
 async def test_a_batch_may_have_the_name_of_one_of_its_answers(metering: Metering) -> None:
-    usage = batch(1, 2, name="answer-1")
+    usage = batch(1, "batches/one", name="batches/one")
     settled = await settle_held(metering, usage)
     assert (await metering.record("kim", SERVICE, usage)).id == settled.id
     assert (await metering.accounts.balance("kim")).held == 0
