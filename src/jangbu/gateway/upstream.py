@@ -119,7 +119,7 @@ class Upstream:
         reason = closing_refusal(said)
         if reason is None:
             return None
-        return _key_refused(reason) if opened.key is None else self._refused(opened.key, reason)
+        return _key_refused(reason) if opened.key is None else self._rested(opened.key, reason)
 
     async def send(self, outgoing: Outgoing, *, at_home: bool = False, mark: str | None = None) -> UpstreamAnswer:
         """Make a call with the key whose turn it is; one that answers 429 or is refused rests, and the next is tried.
@@ -196,13 +196,14 @@ class Upstream:
         """Let a key rest that the provider refuses, which the operator is told. Raises KeyRefused where that is the end
         of the call.
         """
-        refused = self._refused(key, reason)
+        refused = self._rested(key, reason)
         if is_end:
             # Where it ends the log has it, too.
             raise refused
         telemetry.warn("upstream.key_refused", str(refused))
 
-    def _refused(self, key: UpstreamKey, reason: str) -> KeyRefused:
+    def _rested(self, key: UpstreamKey, reason: str) -> KeyRefused:
+        """Let a key rest that the provider refuses; give the error that says so."""
         self.keys.rest(key, REST_SECONDS_MAX)
         return _key_refused(reason, self.keys.number(key))
 

@@ -157,15 +157,13 @@ class Draining:
         first = await first_record(self._database, row)
         if first.is_another:
             row = row._replace(id=id_on_its_own(row))
-        elif (
-            first.conflict is not None
-            and first.record is None
-            and record.spooled.claim is not None
-            and row.key is not None
-        ):
+        elif first.conflict is None:
+            return None
+        elif first.charged:
+            # Of a batch that other records are charged for in part, to do as it says charges the rest.
+            return f"{first.conflict.message}; {first.conflict.hint}"
+        elif first.record is None and record.spooled.claim is not None:
             row = row._replace(key=None, digest=None)
         else:
-            # Of a batch that others are charged for in part, what it says is to be done charges the rest.
-            told = first.conflict
-            return None if told is None else f"{told.message}; {told.hint}" if first.charged else told.message
+            return first.conflict.message
         return await self._judged(project, _Numbered(record.spooled, row), (await self._flush([row], project))[row.id])

@@ -185,7 +185,8 @@ def _offered(request: Any) -> Route:
     """Understand a request. Raises NotOffered for one that would have models called past the meter."""
     route = route_of(request.method, str(request.url))
     if route.metered is Metered.REFUSED:
-        raise NotOffered(f"{route.verb} are not metered", hint="a client that is not wrapped makes them, for nobody")
+        asked = f"{request.method} {request.url.path}"
+        raise NotOffered(f"{asked} is not metered", hint="a client that is not wrapped makes it, for nobody")
     return route
 
 
