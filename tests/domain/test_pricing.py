@@ -9,13 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jangbu.domain.price_book import Meter, Modality, Price, PriceBook
-from jangbu.domain.pricing import Cost, PriceLine, Reason, Rules, Terms, charge, cost, storage_cost
+from jangbu.domain.pricing import Cost, PriceLine, Reason, Rules, Terms, charge, cost
 from jangbu.domain.usage import (
     Anomaly,
     Breakdown,
     ByModality,
     Counts,
-    Platform,
     Source,
     Surface,
     Tier,
@@ -269,9 +268,10 @@ class TestTerms:
 
 def test_storage_is_prorated_by_the_second() -> None:
     book = PriceBook((row(Meter.CACHE_STORAGE_TOKEN_HOUR, 1_000_000_000),))
-    found = storage_cost(book, "kite", Platform.GEMINI_API, 1_000_000, 1800, AT)
-    assert found.amount_nano == 500_000_000
-    assert storage_cost(book, "other", Platform.GEMINI_API, 1, 1, AT).amount_nano is None
+    half_an_hour = usage(units=Units(cache_storage_tokens=1_000_000, cache_storage_seconds=1800))
+    found = cost(book, half_an_hour, AT)
+    assert (found.amount_nano, [line.quantity for line in found.lines]) == (500_000_000, [500_000])
+    assert reasons(cost(book, replace(half_an_hour, model="other"), AT)) == [Reason.MODEL_UNPRICED]
 
 
 TOKENS = st.integers(0, 300_000)

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from jangbu.domain.price_book import Meter, Modality, Plan, Price, PriceBook
-from jangbu.domain.usage import Anomaly, Breakdown, Platform, Source, Surface, Tier, Usage
+from jangbu.domain.usage import Anomaly, Breakdown, Platform, Source, Surface, Tier, Units, Usage
 from jangbu.errors import InvalidInput
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "Unpriced",
     "charge",
     "cost",
-    "storage_cost",
 ]
 
 AMOUNT_MAX = 2**63 - 1
@@ -64,7 +63,7 @@ class Reason(StrEnum):
     USAGE_UNKNOWN = "usage_unknown"
     """The answer's counts are missing, incomplete or unusable."""
     DURATION_UNKNOWN = "duration_unknown"
-    """The answer does not say how long: the hours a cache lives, the seconds of a video."""
+    """It is not said how long: for how many seconds a cache is kept, which has not ended, or those of a video."""
     AMOUNT_TOO_LARGE = "amount_too_large"
 
 
@@ -160,6 +159,8 @@ def cost(book: PriceBook, usage: Usage, at: datetime, *, tier: Tier | None = Non
     rules = rules or _DEFAULT_RULES
     if usage.members:
         return _added(book, usage, at, tier or usage.tier, rules)
+    if usage.units.cache_storage_seconds and usage.model is not None:
+        return _storage_cost(book, usage.model, usage.platform, usage.units, at)
     unknown = _unknown(usage, tier)
     quantities = _quantities(usage, rules)
     if not quantities:
@@ -172,22 +173,6 @@ def cost(book: PriceBook, usage: Usage, at: datetime, *, tier: Tier | None = Non
     plan = book.plan(usage.model, served, usage.platform, at, band_tokens)
     lines, missing = _lines(plan, usage.model, quantities)
     return _total(book.version, lines, (*unknown, *missing))
-
-
-def storage_cost(book: PriceBook, model: str, platform: Platform, tokens: int, seconds: int, at: datetime) -> Cost:
-    """Price the storage of a cache: ``tokens`` kept for ``seconds``, at the standard price of ``at``.
-
-    Google quotes it for a million tokens and an hour; the time is prorated (ai.google.dev/gemini-api/docs/caching).
-    """
-    plan = book.plan(model, Tier.STANDARD, platform, at, 0)
-    meter = Meter.CACHE_STORAGE_TOKEN_HOUR
-    price = plan.price(meter)
-    if price is None:
-        return Cost(None, (), book.version, (_missing(plan, model, meter, Modality.ANY, tokens),))
-    amount = _rounded(tokens * seconds * price.price_nano, price.unit_size * _SECONDS_PER_HOUR)
-    hours = _rounded(tokens * seconds, _SECONDS_PER_HOUR)
-    line = PriceLine(meter, Modality.ANY, hours, price.unit_size, price.price_nano, amount)
-    return _total(book.version, (line,), ())
 
 
 def charge(cost: Cost, terms: Terms) -> int | None:
@@ -217,6 +202,22 @@ def _added(book: PriceBook, usage: Usage, at: datetime, tier: Tier | None, rules
         PriceLine(key[0], key[1], quantity, key[2], key[3], amount) for key, (quantity, amount) in merged.items()
     )
     return _total(book.version, lines, tuple(unpriced))
+
+
+def _storage_cost(book: PriceBook, model: str, platform: Platform, units: Units, at: datetime) -> Cost:
+    """Price the storage of a cache at the standard price of ``at``, when it was made.
+
+    Google quotes it for a million tokens and an hour; the time is prorated (ai.google.dev/gemini-api/docs/caching).
+    """
+    plan = book.plan(model, Tier.STANDARD, platform, at, 0)
+    meter, tokens = Meter.CACHE_STORAGE_TOKEN_HOUR, units.cache_storage_tokens
+    price = plan.price(meter)
+    if price is None:
+        return Cost(None, (), book.version, (_missing(plan, model, meter, Modality.ANY, tokens),))
+    kept = tokens * units.cache_storage_seconds
+    amount = _rounded(kept * price.price_nano, price.unit_size * _SECONDS_PER_HOUR)
+    line = PriceLine(meter, Modality.ANY, _rounded(kept, _SECONDS_PER_HOUR), price.unit_size, price.price_nano, amount)
+    return _total(book.version, (line,), ())
 
 
 def _total(version: int, lines: tuple[PriceLine, ...], unpriced: tuple[Unpriced, ...]) -> Cost:

@@ -141,7 +141,9 @@ class ByModality:
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """What is paid for by other units than tokens."""
+    """What is paid for by other units than tokens. For how long a cache is kept is known when it has ended, and 0 until
+    then.
+    """
 
     images: int = 0
     video_seconds: int = 0
@@ -149,6 +151,7 @@ class Units:
     grounding_queries: int = 0
     maps_queries: int = 0
     cache_storage_tokens: int = 0
+    cache_storage_seconds: int = 0
     videos: int = 0
 
 

@@ -12,6 +12,7 @@ from jangbu.gateway.metered import check_model, check_references, service_for
 from jangbu.gateway.owning import require_admitted, require_something_left, short_name
 from jangbu.gateway.results import json_or_nothing
 from jangbu.gateway.upstream import REDIRECT
+from jangbu.metering.cache_storage import making_of
 from jangbu.metering.resources import ResourceKind
 from jangbu.providers.gemini import parse
 from jangbu.providers.gemini.batch_request import cache_tokens
@@ -25,7 +26,10 @@ CACHE_BYTES_MAX = 32_000_000
 
 
 async def create_cache(exchange: Exchange) -> None:
-    """Have the provider keep content; what it stores is recorded, and no tokens are deducted for it."""
+    """Have the provider keep content; what it stores is recorded, and no tokens are deducted for it.
+
+    What that costs is known when the cache has ended (``metering/cache_storage.py``).
+    """
     await require_admitted(exchange)
     await require_something_left(exchange)
     await require_cache_room(exchange)
@@ -79,7 +83,7 @@ async def _record(exchange: Exchange, asked: Mapping[str, Any], name: str, conte
             exchange.payer.user,
             service_for(exchange, asked, usage.model),
             usage,
-            call_key=f"{usage.surface}:{name}",
+            call_key=making_of(name),
             metadata=exchange.payer.metadata,
         )
 

@@ -47,8 +47,11 @@ async def shown(exchange: Exchange) -> None:
 async def _followed(exchange: Exchange, found: Owned, content: bytes, *, is_done: bool) -> None:
     """Do what follows from a change at the provider; what is not there is gone."""
     action = exchange.route.action
-    if action is Action.DELETE:
-        await exchange.parts.ledger.resources.forget(found.account, found.name)
+    resources = exchange.parts.ledger.resources
+    if action is Action.DELETE and found.kind is ResourceKind.CACHE:
+        await resources.end_cache(found.account, found.name)
+    elif action is Action.DELETE:
+        await resources.forget(found.account, found.name)
     elif is_done and action is Action.UPDATE:
         await keep(exchange, content)
     elif is_done and action is Action.CANCEL and _waits(found):

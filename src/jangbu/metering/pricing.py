@@ -63,7 +63,7 @@ class Pricing:
 
     def __init__(self, database: Database, clock: Clock, *, project: str, book_file: Path | None = None) -> None:
         self._database = database
-        self._project = project
+        self.project = project
         self._audit = Audit(database, clock, project=project)
         self._book_file = book_file
         self._editions: dict[int, Edition] = {}
@@ -79,10 +79,10 @@ class Pricing:
 
     async def refresh(self) -> None:
         """Read the newest edition; the first time, put the chosen book (or the shipped one) in force."""
-        newest = await prices.newest(self._database, self._project)
+        newest = await prices.newest(self._database, self.project)
         if self._in_force is None and (newest is None or self._book_file is not None):
             await self._put_first(newest)
-            newest = await prices.newest(self._database, self._project)
+            newest = await prices.newest(self._database, self.project)
         assert newest is not None, "a project has a price book"
         if self._in_force is None or self._in_force.version != newest.version:
             self._in_force = self._keep(newest)
@@ -111,7 +111,7 @@ class Pricing:
         ``once`` is a key of the caller's and the digest of what it stands for: it is done once. Raises
         IdempotencyConflict.
         """
-        async with self._changing, prices.writing(self._database, self._project) as connection:
+        async with self._changing, prices.writing(self._database, self.project) as connection:
             version = None if once is None else await self._done(connection, *once)
             if version is None:
                 changed = await self._change(connection, make, note)
@@ -126,12 +126,12 @@ class Pricing:
         return Changed(version, False, base, base, replayed=True)
 
     async def _change(self, connection: Connection, make: Make, note: str) -> Changed:
-        newest = await prices.newest(connection, self._project)
+        newest = await prices.newest(connection, self.project)
         assert newest is not None, "a project has a price book"
         before = await asyncio.to_thread(read_edition, newest)
         base, terms = await asyncio.to_thread(make, before)
         text = await asyncio.to_thread(edition_text, base, terms)
-        version, is_new = await prices.add(connection, self._project, digest(text), text, note)
+        version, is_new = await prices.add(connection, self.project, digest(text), text, note)
         if is_new:
             former = edition_facts(before.version, before.base, before.terms)
             change = Change("prices.change", "prices", former, {**edition_facts(version, base, terms), "note": note})
@@ -144,7 +144,7 @@ class Pricing:
 
     async def _done(self, connection: Connection, key: str, content: bytes) -> int | None:
         """Give the version that a key stands for, or None. Raises IdempotencyConflict."""
-        known = await entries.find_key(connection, project_id(self._project), own_key(key))
+        known = await entries.find_key(connection, project_id(self.project), own_key(key))
         if known is not None and known.digest != content:
             raise used_otherwise(own_key(key), known)
         return None if known is None else known.result_id.int
@@ -152,13 +152,13 @@ class Pricing:
     async def _claim(self, connection: Connection, key: str, content: bytes, version: int) -> None:
         """Let a key stand for a version. Changes of prices take turns, so whoever was quicker does something else."""
         result = UUID(int=version)
-        if not await entries.reserve_key(connection, project_id(self._project), own_key(key), content, result):
+        if not await entries.reserve_key(connection, project_id(self.project), own_key(key), content, result):
             raise IdempotencyConflict(f"key {key!r} is used for something else", hint="use a new key for a new request")
 
     async def edition(self, version: int) -> Edition:
         """Give an edition that was in force once. Raises NotFound."""
         if version not in self._editions:
-            found = await prices.find(self._database, self._project, version)
+            found = await prices.find(self._database, self.project, version)
             if found is None:
                 raise NotFound(f"there is no price version {version}", hint="see `jangbu prices list`")
             self._keep(found)
@@ -166,7 +166,7 @@ class Pricing:
 
     async def history(self, limit: int, before: int | None = None) -> Sequence[PriceVersion]:
         """Give the editions that were ever in force, newest first, without their books."""
-        return await prices.history(self._database, self._project, limit, before)
+        return await prices.history(self._database, self.project, limit, before)
 
     def price(self, usage: Usage, model: str, at: datetime) -> Priced:
         """Price an answer by the edition in force."""
@@ -208,7 +208,17 @@ class Pricing:
 
         A call whose answer does not say what it used is none of them, whatever was found of it: that ends here.
         """
-        page = await usage.unpriced(self._database, self._project, after, _BACKFILL_ROWS)
+        page = await usage.unpriced(self._database, self.project, after, _BACKFILL_ROWS)
+        never, priced = await self._fill_in_all(page)
+        return len(page) - never, priced, page[-1][1] if page else None
+
+    async def fill_in(self, account: UUID, call: UUID) -> bool:
+        """Price one call that had no price, as far as the book in force can; tell whether it has one now."""
+        _, priced = await self._fill_in_all([(account, call)])
+        return priced > 0
+
+    async def _fill_in_all(self, page: Sequence[tuple[UUID, UUID]]) -> tuple[int, int]:
+        """Price calls; give of how many no price would ever tell, and how many have one now."""
         rows, never = [], []
         for account, usage_id in page:
             record = await usage.find(self._database, account, usage_id)
@@ -222,16 +232,16 @@ class Pricing:
                 never.append((account, usage_id))
         if never:
             await findings.settle(self._database, never)
-        return len(page) - len(never), await self._fill_in(rows), page[-1][1] if page else None
+        return len(never), await self._write(rows)
 
-    async def _fill_in(self, rows: Sequence[tuple[UUID, UUID, int, int, int, int]]) -> int:
+    async def _write(self, rows: Sequence[tuple[UUID, UUID, int, int, int, int]]) -> int:
         """Write prices in one transaction with the line that tells of them; give how many calls had none."""
         if not rows:
             return 0
         with translated():
             async with self._database.together() as connection:
                 await accounts.lock_all(connection, {account for account, *_ in rows})
-                done = await usage.write_prices(self._database, rows, self._project, _BACKFILL_WRITER)
+                done = await usage.write_prices(self._database, rows, self.project, _BACKFILL_WRITER)
                 if done:
                     facts = {"priced": done, "version": self.in_force.version}
                     await self._audit.note(connection, Change("prices.backfill", "prices", after=facts))
@@ -243,12 +253,12 @@ class Pricing:
             shipped_prices.shipped if chosen is None else lambda: shipped_prices.load(chosen)
         )
         note = "the shipped book" if chosen is None else f"the book of {chosen.name}"
-        async with prices.writing(self._database, self._project) as connection:
+        async with prices.writing(self._database, self.project) as connection:
             if newest is not None:
                 await self._change(connection, lambda edition: (book, edition.terms), note)
                 return
             text = edition_text(book, Terms())
-            await prices.add(connection, self._project, digest(text), text, note)
+            await prices.add(connection, self.project, digest(text), text, note)
 
     def _keep(self, found: PriceVersion) -> Edition:
         self._editions[found.version] = read_edition(found)

@@ -19,7 +19,7 @@ from jangbu.errors import InvalidInput, NotFound, NotPermitted
 from jangbu.metering.content import metadata_text, model_name, service_name
 from jangbu.metering.owned import LaterCall, Owned, ResourceKind, owned
 from jangbu.metering.retry import repeated
-from jangbu.storage import resources
+from jangbu.storage import caches, resources
 from jangbu.storage.database import Database
 from jangbu.storage.failures import translated
 from jangbu.storage.resources import FileUser, Kept, ResourceClaim
@@ -215,8 +215,12 @@ class Resources:
         """Note that bytes of an upload are sent on; tell whether they are the first. Until then it is not settled."""
         return upload.settled_at is None and await self.settled(upload.account, upload.name)
 
+    async def end_cache(self, account: UUID, name: str) -> None:
+        """Have a cache be nobody's any more that its owner deleted. It is forgotten when it has its price."""
+        await self._patiently(lambda: caches.end(self._database, account, name))
+
     async def expire(self) -> int:
-        """Forget the resources whose time is up; give how many."""
+        """Forget the resources whose time is up, but for caches, which are priced first; give how many."""
         gone = 0
         while batch := await resources.expire(self._database, _SWEEP_MAX):
             gone += batch

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from jangbu import telemetry
 from jangbu.metering.accounts import Accounts
+from jangbu.metering.cache_storage import CacheStorage
 from jangbu.metering.holds import Holds
 from jangbu.metering.key_limits import KeyLimits
 from jangbu.metering.pricing import Pricing
@@ -48,6 +49,7 @@ class Sweeper:
             ("calls of keys", key_limits.expire),
             ("uses of keys", key_limits.purge),
             ("resources", resources.expire),
+            ("caches", CacheStorage(database, pricing).price_ended),
             ("sessions", sessions.purge),
             ("grants", accounts.expire_grants),
             ("prices", pricing.refresh),

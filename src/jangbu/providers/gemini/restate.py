@@ -1,6 +1,7 @@
 """A usage from the evidence that was kept of it: for recomputing a cost long after the answer is gone."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from jangbu.domain.usage import Counts, Platform, Source, Surface, Tier, Units, Usage
@@ -43,7 +44,8 @@ def restate(
     reading = _reading(surface, raw, source)
     counts = reading.counts
     if surface is Surface.CACHED_CONTENTS and raw and source is not Source.NONE:
-        counts, units = Counts(total=0), storage(raw[-1])
+        seconds = units.cache_storage_seconds
+        counts, units = Counts(total=0), replace(storage(raw[-1]), cache_storage_seconds=seconds)
     elif source is not Source.NONE and surface in (Surface.PREDICT, Surface.PREDICT_LONG_RUNNING):
         counts = Counts(total=0)
     return Usage(

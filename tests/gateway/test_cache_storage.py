@@ -1,0 +1,116 @@
+"""What caches cost: Google takes money by the token and hour, so each is priced when it has ended."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+
+from jangbu.domain.ledger import Asset
+from jangbu.metering.cache_storage import CacheStorage
+from jangbu.metering.evidence import restated
+from jangbu.storage import usage
+from jangbu.storage.usage import UsageRecord
+from tests.gateway.book import asked as asked_of
+from tests.gateway.book import findings, records, require_sound
+from tests.gateway.stage import FLASH, Stage, asked
+
+UNPRICED_MODEL = "gemini-2.5-flash-lite"
+"""One of which the shipped book does not say what storage costs."""
+
+
+@pytest.fixture
+async def kim(served: Stage) -> Stage:
+    """Give a gateway where kim has money, too."""
+    await served.ledger.accounts.grant("kim", 1_000_000_000, key="money", asset=Asset.MONEY)
+    return served
+
+
+async def made(served: Stage, *, seconds: int = 3600, model: str = FLASH) -> str:
+    """Have kim's content kept; give the name of the cache."""
+    body = {"model": f"models/{model}", "contents": asked("word " * 800)["contents"], "ttl": f"{seconds}s"}
+    status, answer, _ = await served.post("/v1beta/cachedContents", body)
+    assert status == 200
+    return str(answer["name"])
+
+
+async def deleted(served: Stage, name: str) -> int:
+    """Have kim delete a cache."""
+    return (await served.get(f"/v1beta/{name}", method="DELETE"))[0]
+
+
+async def price_ended(served: Stage) -> int:
+    """Do what the sweeper does for caches."""
+    return await CacheStorage(served.ledger.database, served.ledger.pricing).price_ended()
+
+
+async def recorded(served: Stage) -> UsageRecord:
+    """Give the one record that kim has."""
+    [record] = await records(served)
+    found = await usage.find(served.ledger.database, served.ledger.accounts.id_of("kim"), UUID(record.id))
+    assert found is not None
+    return found
+
+
+async def money_used(served: Stage) -> int:
+    """Give what kim has been debited, in nano-USD."""
+    return (await served.ledger.accounts.balance("kim", Asset.MONEY)).used
+
+
+async def test_a_cache_is_priced_for_the_seconds_for_which_it_was_kept_when_its_owner_has_deleted_it(
+    kim: Stage,
+) -> None:
+    name = await made(kim)
+    before = await recorded(kim)
+    assert (before.total, before.cost_nano, await money_used(kim)) == (0, None, 0)
+    await asyncio.sleep(1.1)
+    assert (await price_ended(kim), await deleted(kim, name), await deleted(kim, name)) == (0, 200, 404)
+    assert await price_ended(kim) == 1
+    after = await recorded(kim)
+    units = restated(after).units
+    assert 2 <= units.cache_storage_seconds <= 60
+    assert after.cost_nano == round(units.cache_storage_tokens * units.cache_storage_seconds * 1_000 / 3_600)
+    assert await money_used(kim) == after.charge_nano == after.cost_nano
+    assert (await kim.used(), await findings(kim)) == ((0, 0), [])
+    await require_sound(kim)
+
+
+async def test_one_whose_time_is_up_is_priced_once_for_all_of_it_however_many_look_at_it(kim: Stage) -> None:
+    await made(kim, seconds=1)
+    await asyncio.sleep(1.1)
+    assert sum(await asyncio.gather(*(price_ended(kim) for _ in range(4)))) == 1
+    after = await recorded(kim)
+    assert restated(after).units.cache_storage_seconds == 1
+    assert await money_used(kim) == after.charge_nano
+    await require_sound(kim)
+
+
+async def test_one_that_lives_for_longer_than_it_was_made_for_is_priced_for_all_of_it(kim: Stage) -> None:
+    name = await made(kim, seconds=1)
+    headers = {"x-goog-api-key": kim.key, "x-jangbu-user": "kim"}
+    async with kim.http.patch(f"{kim.url}/v1beta/{name}", json={"ttl": "2s"}, headers=headers) as answer:
+        assert answer.status == 200
+    await asyncio.sleep(1.2)
+    assert await price_ended(kim) == 0
+    await asyncio.sleep(1.2)
+    assert await price_ended(kim) == 1
+    assert 2 <= restated(await recorded(kim)).units.cache_storage_seconds <= 3
+
+
+async def test_one_whose_model_has_no_price_for_storage_is_found_and_waits_for_it(kim: Stage) -> None:
+    name = await made(kim, model=UNPRICED_MODEL)
+    assert (await findings(kim), await deleted(kim, name), await price_ended(kim)) == ([], 200, 1)
+    assert (await findings(kim), (await recorded(kim)).cost_nano) == (["unpriced"], None)
+    assert (await kim.ledger.pricing.backfill(), await findings(kim)) == (0, ["unpriced"])
+
+
+async def test_one_whose_making_is_not_recorded_is_forgotten(kim: Stage) -> None:
+    name = await made(kim)
+    await asked_of(kim, "DELETE FROM jangbu.idempotency_keys WHERE key LIKE 'call:%'")
+    assert (await deleted(kim, name), await price_ended(kim), (await recorded(kim)).cost_nano) == (200, 1, None)
+
+
+async def test_what_another_has_kept_is_not_ended_by_who_asks_for_it(kim: Stage) -> None:
+    name = await made(kim)
+    await kim.open("lee")
+    assert (await kim.get(f"/v1beta/{name}", user="lee", method="DELETE"))[0] == 404
+    assert await price_ended(kim) == 0
