@@ -30,12 +30,14 @@ def test_a_method_of_a_model(prefix: str, action: str, surface: Surface, metered
     [
         ("post", "/v1/cachedContents", Surface.CACHED_CONTENTS, Metered.RECORDED),
         ("POST", "/v1/interactions", Surface.INTERACTIONS, Metered.NOW),
+        ("patch", "/v1/cachedContents/abc", None, Metered.KEPT),
+        ("DELETE", "/v1beta1/projects/p/locations/us-central1/cachedContents/1", None, Metered.KEPT),
         ("GET", "/v1/interactions/abc", Surface.INTERACTIONS, Metered.RESULT),
         ("get", "/v1/batches/abc", Surface.BATCH, Metered.RESULT),
         ("get", "/v1/models/veo-3/operations/abc", Surface.PREDICT_LONG_RUNNING, Metered.RESULT),
     ],
 )
-def test_a_resource(method: str, path: str, surface: Surface, metered: Metered) -> None:
+def test_a_resource(method: str, path: str, surface: Surface | None, metered: Metered) -> None:
     route = route_of(method, HOST + path)
     assert (route.surface, route.metered) == (surface, metered)
 

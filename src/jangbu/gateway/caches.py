@@ -5,7 +5,6 @@ from typing import Any
 
 from jangbu.domain.usage import Source, Units, Usage
 from jangbu.errors import InvalidAnswer, InvalidInput
-from jangbu.gateway.counts import CACHE_TOKENS
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.keeping import require_cache_room
 from jangbu.gateway.metered import check_model, check_references, service_for
@@ -13,10 +12,8 @@ from jangbu.gateway.owning import require_admitted, require_something_left, shor
 from jangbu.gateway.results import json_or_nothing
 from jangbu.gateway.upstream import REDIRECT
 from jangbu.metering.cache_storage import making_of
-from jangbu.metering.resources import ResourceKind
 from jangbu.providers.gemini import parse
-from jangbu.providers.gemini.batch_request import cache_tokens
-from jangbu.providers.gemini.caches import SECONDS_UNASKED, seconds_asked, seconds_left
+from jangbu.providers.gemini.caches import SECONDS_UNASKED, seconds_asked
 from jangbu.providers.gemini.fields import Field, fields
 from jangbu.providers.gemini.tool_bound import reads_at_will
 
@@ -60,16 +57,13 @@ def require_end(exchange: Exchange, found: Sequence[Field], *, unasked: int = 0)
 
 
 async def keep(exchange: Exchange, content: bytes) -> str | None:
-    """Write down whose a cache is, until when, and how many tokens it has; give its name."""
+    """Write down whose a cache is, and what is known of it; give its name."""
     answer = json_or_nothing(content)
     name = answer.get("name")
     if not isinstance(name, str) or "/" not in name:
         return None
-    short, tokens = short_name(name), cache_tokens(answer)
-    digest = None if tokens is None else {CACHE_TOKENS: tokens}
-    await exchange.parts.ledger.resources.claim(
-        exchange.account, short, ResourceKind.CACHE, seconds=seconds_left(answer), digest=digest
-    )
+    short = short_name(name)
+    await exchange.parts.ledger.resources.keep_cache(exchange.account, short, answer)
     return short
 
 

@@ -6,14 +6,12 @@ from typing import Any
 from jangbu.errors import JangbuError
 from jangbu.gateway.bodies import json_object
 from jangbu.gateway.exchange import Exchange
+from jangbu.metering.resources import CACHE_TOKENS
 from jangbu.providers.gemini import counting
 from jangbu.providers.gemini.fields import fields
 from jangbu.providers.gemini.references import references
 
-__all__ = ["CACHE_TOKENS", "asked_count", "asked_tokens"]
-
-CACHE_TOKENS = "tokens"
-"""Where it is written down with a cache how many tokens it has."""
+__all__ = ["asked_count", "asked_tokens"]
 
 COUNT_BYTES_MAX = 1_000_000
 

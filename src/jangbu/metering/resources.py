@@ -19,12 +19,14 @@ from jangbu.errors import InvalidInput, NotFound, NotPermitted
 from jangbu.metering.content import metadata_text, model_name, service_name
 from jangbu.metering.owned import LaterCall, Owned, ResourceKind, owned
 from jangbu.metering.retry import repeated
+from jangbu.providers.gemini.batch_request import cache_tokens
+from jangbu.providers.gemini.caches import seconds_left
 from jangbu.storage import caches, resources
 from jangbu.storage.database import Database
 from jangbu.storage.failures import translated
 from jangbu.storage.resources import FileUser, Kept, ResourceClaim
 
-__all__ = ["FileUser", "Kept", "LaterCall", "Owned", "ResourceKind", "Resources"]
+__all__ = ["CACHE_TOKENS", "FileUser", "Kept", "LaterCall", "Owned", "ResourceKind", "Resources"]
 
 Result = TypeVar("Result")
 
@@ -34,6 +36,8 @@ _SECRET_BYTES = 32
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{64}")
 """48 bytes as base64url: no padding, so that each token has one spelling."""
 _SWEEP_MAX = 500
+CACHE_TOKENS = "tokens"
+"""Where it is written down with a cache how many tokens it has."""
 _CLAIMED = "claimed"
 """Where it is written down with an upload that its file was."""
 
@@ -214,6 +218,16 @@ class Resources:
     async def first_bytes(self, upload: Owned) -> bool:
         """Note that bytes of an upload are sent on; tell whether they are the first. Until then it is not settled."""
         return upload.settled_at is None and await self.settled(upload.account, upload.name)
+
+    async def keep_cache(self, account: UUID, name: str, answer: Mapping[str, Any]) -> None:
+        """Write down whose a cache is, until when it lives, and how many tokens it has, as Google's answer shows it."""
+        tokens = cache_tokens(answer)
+        digest = None if tokens is None else {CACHE_TOKENS: tokens}
+        await self.claim(account, name, ResourceKind.CACHE, seconds=seconds_left(answer), digest=digest)
+
+    async def owner_of_cache(self, name: str) -> UUID | None:
+        """Give the account whose a cache is that has not ended, or None."""
+        return await self._patiently(lambda: caches.owner(self._database, self._project, name))
 
     async def end_cache(self, account: UUID, name: str) -> None:
         """Have a cache be nobody's any more that its owner deleted. It is forgotten when it has its price."""

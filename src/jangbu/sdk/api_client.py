@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from jangbu.providers.gemini.counting import with_count
+from jangbu.sdk.caches import CacheChange
 from jangbu.sdk.counting import TokenCount, needs_count, read_count
 from jangbu.sdk.drivers import CallInProgress
 from jangbu.sdk.hook import Hook
@@ -45,6 +46,10 @@ class _Transport:
                 return self._attempt(http_request, stream, **options)
             case Metered.NOW:
                 return self._metered(route, http_request, stream, options)
+            case Metered.KEPT:
+                response = self._attempt(http_request, stream, **options)
+                CacheChange(self._hook, http_request).note(_text(response))
+                return response
         later = Later(self._hook, route, http_request.url, _body(http_request))
         response = self._attempt(http_request, stream, **options)
         if (work := later.work(_text(response))) is not None:
@@ -97,6 +102,10 @@ class _AsyncTransport:
                 return await self._attempt(http_request, stream, **options)
             case Metered.NOW:
                 return await self._metered(route, http_request, stream, options)
+            case Metered.KEPT:
+                response = await self._attempt(http_request, stream, **options)
+                await CacheChange(self._hook, http_request).note_async(_text(response))
+                return response
         later = Later(self._hook, route, http_request.url, _body(http_request))
         response = await self._attempt(http_request, stream, **options)
         if (work := later.work(_text(response))) is not None:

@@ -11,8 +11,8 @@ from jangbu.providers.gemini.counting import COUNTING_MODEL, count_body, tokens_
 from jangbu.providers.gemini.interactions import RUNNING
 from jangbu.sdk.drivers import CallInProgress
 from jangbu.sdk.hook import Hook, model_of
-from jangbu.sdk.later import Later, Work, identified, work_name
-from jangbu.sdk.routes import Route
+from jangbu.sdk.later import Later, Work, identified
+from jangbu.sdk.routes import Route, work_name
 from jangbu.sdk.streams import StreamReading
 
 __all__ = ["CreatedInteraction", "FetchedInteraction"]

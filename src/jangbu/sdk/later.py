@@ -16,14 +16,15 @@ from jangbu.domain.usage import Source, Surface, Units, Usage
 from jangbu.errors import IdempotencyConflict
 from jangbu.providers.gemini.services import service_of
 from jangbu.sdk import attribution
+from jangbu.sdk.caches import note_made
 from jangbu.sdk.hook import Hook, metadata_of
-from jangbu.sdk.routes import Metered, Route
+from jangbu.sdk.routes import Metered, Route, work_name
 from jangbu.telemetry import warn
 
 if TYPE_CHECKING:
     from jangbu.metering.meter import Metering
 
-__all__ = ["Later", "identified", "recorded", "work_name"]
+__all__ = ["Later", "identified", "recorded"]
 
 Work = Callable[["Metering"], Coroutine[Any, Any, Receipt | None]]
 
@@ -54,9 +55,9 @@ class Later:
             usage = identified(usage, name)
         if usage.source is Source.NONE and usage.units == Units():
             return None
-        return lambda metering: self._record(metering, name, usage)
+        return lambda metering: self._record(metering, name, usage, answer)
 
-    async def _record(self, metering: "Metering", name: str, usage: Usage) -> Receipt | None:
+    async def _record(self, metering: "Metering", name: str, usage: Usage, answer: str) -> Receipt | None:
         payer, surface = self._payer, self._route.surface
         assert payer.user is not None, "who started the work is known"
         assert surface is not None, "a route that is metered has a surface"
@@ -68,7 +69,10 @@ class Later:
             call_key=f"{surface}:{name}",
             metadata=metadata_of(payer),
         )
-        return await recorded(self._hook, name, recording)
+        receipt = await recorded(self._hook, name, recording)
+        if surface is Surface.CACHED_CONTENTS:
+            await note_made(metering, payer.user, name, answer)
+        return receipt
 
 
 async def recorded(hook: Hook, name: str, recording: Coroutine[Any, Any, Receipt]) -> Receipt | None:
@@ -87,11 +91,6 @@ async def recorded(hook: Hook, name: str, recording: Coroutine[Any, Any, Receipt
 def identified(usage: Usage, name: str) -> Usage:
     """Have the usage of a stored answer name the answer's own id, by which the ledger knows it wherever it is shown."""
     return usage if usage.response_id is not None else replace(usage, response_id=name.rpartition("/")[2])
-
-
-def work_name(path: str) -> str:
-    """Give the name of a resource without project, version and prefix: its kind and its id."""
-    return "/".join(path.strip("/").split("/")[-2:])
 
 
 def _result_file(answer: str) -> str | None:

@@ -1,12 +1,13 @@
 """What a request of the client is: which surface, which model, and whether its answer is metered now or later."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
 from jangbu.domain.usage import Platform, Surface
 
-__all__ = ["Metered", "Route", "route_of"]
+__all__ = ["Metered", "Route", "route_of", "work_name"]
 
 
 class Metered(StrEnum):
@@ -20,6 +21,8 @@ class Metered(StrEnum):
     """It starts work whose usage another answer reports: the attribution is remembered under the name it gives."""
     RESULT = "result"
     """It asks for work that was started earlier: recorded once, when the results first show."""
+    KEPT = "kept"
+    """It changes how long a cache lives, whose making was recorded."""
     FREE = "free"
     REFUSED = "refused"
     """It has models called whose usage nobody could record: it is not sent."""
@@ -51,6 +54,18 @@ _METHODS = {
     "fetchPredictOperation": (Surface.PREDICT_LONG_RUNNING, Metered.RESULT),
 }
 
+_RESOURCES: Mapping[tuple[str, str], tuple[Surface | None, Metered]] = {
+    ("post", "cachedContents"): (Surface.CACHED_CONTENTS, Metered.RECORDED),
+    ("patch", "cachedContents"): (None, Metered.KEPT),
+    ("delete", "cachedContents"): (None, Metered.KEPT),
+    ("post", "interactions"): (Surface.INTERACTIONS, Metered.NOW),
+    ("get", "interactions"): (Surface.INTERACTIONS, Metered.RESULT),
+    ("post", "batches"): (Surface.BATCH, Metered.LATER),
+    ("get", "batches"): (Surface.BATCH, Metered.RESULT),
+    ("post", "batchPredictionJobs"): (Surface.BATCH, Metered.LATER),
+    ("get", "batchPredictionJobs"): (Surface.BATCH, Metered.RESULT),
+}
+
 # No answer to a decision was recorded; a trigger and its executions make calls that nobody waits for, also one that is
 # changed.
 _REFUSED = frozenset({"decisions", "triggers", "executions"})
@@ -69,18 +84,15 @@ def route_of(method: str, url: str) -> Route:
     return Route(*_resource(method.lower(), segments), None, platform, last)
 
 
+def work_name(path: str) -> str:
+    """Give the name of a resource without project, version and prefix: its kind and its id."""
+    return "/".join(path.strip("/").split("/")[-2:])
+
+
 def _resource(method: str, segments: list[str]) -> tuple[Surface | None, Metered]:
     collection = "".join(segments[-1:] if method == "post" else segments[-2:-1])
-    match method, collection:
-        case "post", "cachedContents":
-            return Surface.CACHED_CONTENTS, Metered.RECORDED
-        case "post", "interactions":
-            return Surface.INTERACTIONS, Metered.NOW
-        case "get", "interactions":
-            return Surface.INTERACTIONS, Metered.RESULT
-        case "post" | "get", "batches" | "batchPredictionJobs":
-            return Surface.BATCH, Metered.LATER if method == "post" else Metered.RESULT
-        case "get", "operations" if "models" in segments:
-            return Surface.PREDICT_LONG_RUNNING, Metered.RESULT
-    is_refused = (method == "post" and collection in _REFUSED) or (method == "patch" and collection == "triggers")
-    return None, Metered.REFUSED if is_refused else Metered.FREE
+    if method == "get" and collection == "operations" and "models" in segments:
+        return Surface.PREDICT_LONG_RUNNING, Metered.RESULT
+    if (method == "post" and collection in _REFUSED) or (method == "patch" and collection == "triggers"):
+        return None, Metered.REFUSED
+    return _RESOURCES.get((method, collection), (None, Metered.FREE))

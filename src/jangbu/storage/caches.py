@@ -11,6 +11,12 @@ async def due(database: Database, project: str, limit: int) -> Sequence[tuple[UU
     return [(row["account_id"], row["name"]) for row in await database.rows("cache_due", project, limit)]
 
 
+async def owner(database: Database, project: str, name: str) -> UUID | None:
+    """Give the account whose a cache is that has not ended, or None."""
+    account: UUID | None = await database.value("cache_owner", project, name)
+    return account
+
+
 async def end(database: Database, account: UUID, name: str) -> None:
     """Have a cache of an account be over by now."""
     await database.rows("cache_end", account, name)

@@ -1,0 +1,86 @@
+"""Caches of a wrapped client have their price when they have ended."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jangbu.metering.cache_storage import CacheStorage
+from tests.sdk.scenarios.stage import MODEL, USER, Stage
+
+if TYPE_CHECKING:
+    from jangbu.metering.meter import Metering
+
+NANO_PER_TOKEN_HOUR = 1_000
+"""What the shipped book has for the storage of this model: $1 for a million tokens and an hour."""
+
+
+def made(stage: Stage, seconds: int) -> str:
+    """Have a cache made for the user; give its name."""
+    with stage.meter.attribute(user=USER):
+        cache = stage.client.caches.create(
+            model=MODEL, config={"contents": "a long book " * 2000, "ttl": f"{seconds}s"}
+        )
+    assert cache.name is not None
+    return cache.name
+
+
+def price_ended(stage: Stage) -> int:
+    """Do what the sweeper does for caches; give how many had ended."""
+
+    async def sweep(metering: "Metering") -> int:
+        return await CacheStorage(metering.database, metering.pricing).price_ended()
+
+    return stage.meter._background.wait(sweep)
+
+
+def cost(stage: Stage) -> tuple[int | None, int, int]:
+    """Give what the one record cost, and its tokens and seconds."""
+    query = (
+        "SELECT cost_nano, raw #>> '{units,cache_storage_tokens}' AS tokens,"
+        " coalesce(raw #>> '{units,cache_storage_seconds}', '0') AS seconds FROM jangbu.usage"
+    )
+    (row,) = stage._fetch(query)
+    return row["cost_nano"], int(row["tokens"]), int(row["seconds"])
+
+
+def test_one_that_the_app_deletes_is_priced_for_the_seconds_until_then_and_no_user_is_named(stage: Stage) -> None:
+    name = made(stage, 600)
+    assert (price_ended(stage), cost(stage)[0]) == (0, None)
+    stage.client.caches.delete(name=name)
+    assert price_ended(stage) == 1
+    priced, tokens, seconds = cost(stage)
+    assert 1 <= seconds < 600
+    assert priced == round(tokens * seconds * NANO_PER_TOKEN_HOUR / 3600)
+
+
+async def test_one_that_the_app_has_live_for_longer_is_priced_for_all_of_it(stage: Stage) -> None:
+    name = made(stage, 1)
+    await stage.client.aio.caches.update(name=name, config={"ttl": "2s"})
+    await asyncio.sleep(1.2)
+    assert price_ended(stage) == 0
+    await asyncio.sleep(1.2)
+    assert price_ended(stage) == 1
+    assert cost(stage)[2] in (2, 3)
+
+
+async def test_one_is_deleted_asynchronously_too(stage: Stage) -> None:
+    name = made(stage, 600)
+    await stage.client.aio.caches.delete(name=name)
+    assert (price_ended(stage), cost(stage)[2] < 600) == (1, True)
+
+
+def test_a_cache_that_the_ledger_does_not_know_is_deleted_like_any_other(stage: Stage) -> None:
+    config = {"contents": "a long book " * 2000, "ttl": "600s"}
+    cache = stage.new_client().caches.create(model=MODEL, config=config)  # type: ignore[arg-type]
+    stage.client.caches.delete(name=str(cache.name))
+    assert price_ended(stage) == 0
+    assert stage.records() == []
+
+
+def test_one_is_deleted_also_where_the_ledger_cannot_be_told(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    name = made(stage, 600)
+    stage.meter.close()
+    stage.client.caches.delete(name=name)
+    assert [request.method for request in stage.gemini.requests()] == ["POST", "DELETE"]
+    assert "cache.not_noted" in caplog.text
