@@ -1,6 +1,7 @@
 """A call is found by any of its names, whatever became of it; what belongs to another project is not there."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -9,7 +10,9 @@ from jangbu.clock import new_id
 from jangbu.config import Settings
 from jangbu.domain.flow import Bounds, Call, MarkUnknown, Release, TakeHold
 from jangbu.domain.ledger import is_erased
+from jangbu.domain.usage import Surface
 from jangbu.errors import NoAccount
+from jangbu.metering.cache_storage import making_of
 from jangbu.metering.call_search import NAME_LENGTH_MAX, NamedCall, Search, search
 from jangbu.metering.erasing import erase
 from jangbu.metering.meter import Metering
@@ -50,6 +53,13 @@ async def test_a_recorded_call_is_found_by_each_of_its_names(ledger: Metering) -
     for text in (str(call), str(call).upper(), f" {call}\n", f"x-jangbu-call-id: {call}", f'{{"call": "{call}"}}',
                  used.response_id, f"{used.response_id} ", "order 7/1"):  # fmt: skip
         assert await found(ledger, text) == Search([NamedCall("kim", call)]), text
+
+
+async def test_the_making_of_a_cache_is_found_by_its_name(ledger: Metering) -> None:
+    kept = replace(answer(0), surface=Surface.CACHED_CONTENTS, response_id=None)
+    call = (await ledger.record("kim", "chat", kept, call_key=making_of("cachedContents/a1"))).id
+    assert await found(ledger, " cachedContents/a1\n") == Search([NamedCall("kim", call)])
+    assert await found(ledger, "cachedContents/a2") == Search(())
 
 
 async def test_a_call_that_was_not_recorded_is_found_whatever_became_of_it(ledger: Metering) -> None:

@@ -1,4 +1,6 @@
-"""Which call somebody means who knows one name of it: its id, that of Google's answer, or the key of the app's own."""
+"""Which call somebody means who knows one name of it: its id, that of Google's answer, the key of the app's own, or the
+cache that it made.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -6,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from jangbu.metering.cache_storage import making_of
 from jangbu.metering.drafts import answer_name, call_name
 from jangbu.metering.snapshots import Snapshot
 from jangbu.storage import entries, holds, retention, usage
@@ -15,6 +18,7 @@ __all__ = ["NAME_LENGTH_MAX", "NamedCall", "Search", "search"]
 
 NAME_LENGTH_MAX = 1_000
 """Longer than any id, and than the message of an error in which one stands."""
+_CACHES = "cachedContents/"
 _ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])", re.IGNORECASE)
 
 
@@ -75,6 +79,7 @@ async def _by_key(book: Snapshot, text: str, account: UUID | None) -> Sequence[t
     """Give (call, account) of what a text is the key of, newest first, once where it is the id of the answer, too."""
     names = [name for name in dict.fromkeys((text, text.strip())) if name]
     keys = [made for name in names for made in (answer_name(name), call_name(name))]
+    keys += [call_name(making_of(name)) for name in names if name.startswith(_CACHES)]
     if account is None:
         return _newest(await entries.search_keys(book.reader, book.project, keys)) if keys else ()
     return _newest([each for key in keys for each in (await entries.gather_keys(book.reader, [account], key)).items()])
