@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from jangbu.config import Settings
     from jangbu.domain.flow import Receipt
+    from jangbu.domain.forecast import Expiring
     from jangbu.domain.ledger import Balance
     from jangbu.errors import (
         DatabaseUnreachable,
@@ -35,6 +36,7 @@ __all__ = [
     "Balance",
     "ConnectedMeter",
     "DatabaseUnreachable",
+    "Expiring",
     "IdempotencyConflict",
     "InsufficientBalance",
     "InvalidAnswer",
@@ -55,6 +57,7 @@ _HOMES = {
     "Attribution": "jangbu.sdk.attribution",
     "Balance": "jangbu.domain.ledger",
     "ConnectedMeter": "jangbu.sdk.connected",
+    "Expiring": "jangbu.domain.forecast",
     "Meter": "jangbu.sdk.meter",
     "Posted": "jangbu.metering.postings",
     "Receipt": "jangbu.domain.flow",

@@ -152,6 +152,15 @@ def test_what_was_told_within_a_mute_is_due_when_that_is_over(tmp_path: Path) ->
     assert not is_due(55, mute(-60, 40)), "by now somebody was"
 
 
+def test_where_its_directory_cannot_be_looked_at_alerts_wait_in_memory(tmp_path: Path) -> None:
+    # For a name that is too long the system has an error, as it has for a directory without rights, whoever asks.
+    outbox = LocalOutbox(tmp_path / ("long" * 100))
+    assert outbox.waiting() == []
+    outbox.put(kept := waiting())
+    assert outbox.waiting() == [kept]
+    assert outbox.is_due("same", now_ns=0, repeat_ms=1_000)
+
+
 def test_without_a_directory_alerts_wait_in_memory() -> None:
     outbox = LocalOutbox(None)
     outbox.put(kept := waiting())

@@ -1,5 +1,7 @@
 """Accounts, grants and balances from the command line."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tests.cli.conftest import Jangbu
@@ -40,10 +42,28 @@ def test_a_balance_says_what_was_bought_used_held_and_is_left(jangbu: Jangbu) ->
         "used_tokens": 0,
         "held_tokens": 0,
         "available": 1_234_567,
+        "expiring": None,
     }
     header, line = jangbu.ok("balance", "kim").out.splitlines()
     assert header.split() == ["user", "balance", "used_tokens", "held_tokens", "available"]
     assert line.split() == ["kim", "1,234,567", "0", "0", "1,234,567"]
+
+
+def test_a_balance_says_what_expires_within_a_week(jangbu: Jangbu) -> None:
+    first, last, later = (f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}" for days in (2, 6, 8))
+    jangbu.ok("accounts", "create", "kim")
+    jangbu.ok("grant", "kim", "1", "--key", "first", "--expires", first)
+    jangbu.ok("grant", "kim", "7000", "--key", "later", "--expires", later)
+    assert jangbu.json("balance", "kim")["expiring"] == {"tokens": 1, "first_at": first, "last_at": first}
+    said = jangbu.ok("balance", "kim").out.splitlines()[2:]
+    assert said == [f"1 token expires on {first} unless it is used before"]
+    jangbu.ok("grant", "kim", "500", "--key", "second", "--expires", first)
+    said = jangbu.ok("balance", "kim").out.splitlines()[2:]
+    assert said == [f"501 tokens expire on {first} unless they are used before"]
+    jangbu.ok("grant", "kim", "1000", "--key", "last", "--expires", last)
+    assert jangbu.json("balance", "kim")["expiring"] == {"tokens": 1_501, "first_at": first, "last_at": last}
+    said = jangbu.ok("balance", "kim").out.splitlines()[2:]
+    assert said == [f"1,501 tokens expire by {last} unless they are used before, the first of them on {first}"]
 
 
 def test_a_full_account_id_names_a_user(jangbu: Jangbu) -> None:

@@ -94,6 +94,15 @@ def test_the_result_file_of_a_batch_is_known_by_the_answers_in_it(
     assert kim.json("balance", "김철수")["used_tokens"] == 93 + 93
 
 
+def test_a_result_file_that_was_joined_to_itself_is_charged_once(
+    kim: Jangbu, lines: list[str], results: Results
+) -> None:
+    joined = kim.json(*results(*lines, *lines, call_id="call-1"))
+    again = kim.json(*results(*lines))
+    assert (joined["charged_tokens"], again["id"], again["replayed"]) == (93, joined["id"], True)
+    assert kim.json("balance", "김철수")["used_tokens"] == 93
+
+
 @pytest.mark.parametrize("options", [{}, {"call_id": "call-1"}])
 def test_answers_that_were_recorded_one_by_one_are_not_charged_again_with_their_batch(
     kim: Jangbu, answer: Write, lines: list[str], results: Results, options: dict[str, str]

@@ -53,7 +53,23 @@ def test_it_answers_until_it_is_stopped(serving: "subprocess.Popen[str]", jangbu
     assert (status, ready["status"], ready["price_version"]) == (200, "ok", 1)
     taken = jangbu("serve", "--port", str(port))
     assert taken.code == 1
-    assert str(port) in taken.error_line
+    assert taken.error_line == (
+        f"error: 127.0.0.1:{port} cannot be listened on: Address already in use; choose another --port\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("192.0.2.1", "192.0.2.1"), ("nowhere.invalid", "nowhere.invalid"), ("2001:db8::1", "[2001:db8::1]")],
+)
+def test_an_address_that_is_not_this_machines_is_said_to_be_wrong_and_not_the_port(
+    offline: Jangbu, host: str, shown: str
+) -> None:
+    refused = offline("serve", "--host", host, "--port", "8787")
+    assert (refused.code, "(" in refused.error_line) == (1, False)
+    assert refused.error_line.startswith(f"error: {shown}:8787 cannot be listened on: ")
+    hint = "choose as --host an address of this machine, or 0.0.0.0 for all that it has"
+    assert refused.error_line.endswith(f"; {hint}\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

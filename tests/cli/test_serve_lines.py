@@ -141,3 +141,18 @@ def test_that_there_is_nothing_to_call_gemini_with_is_told_at_the_start(jangbu: 
         [line] = service.lines()
         assert (line["level"], line["logger"]) == ("warning", "jangbu.gateway")
         assert "set GEMINI_API_KEY" in line["message"]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_spool_that_cannot_be_used_is_told_once_at_the_start(
+    jangbu: Jangbu, gemini: FakeGemini, workers: str
+) -> None:
+    # For a name that is too long the system has an error, as it has for a directory without rights, whoever asks.
+    closed = str(jangbu.directory / ("long" * 100))
+    with serving(jangbu, "--workers", workers, gemini=gemini, JANGBU_SPOOL_DIR=closed) as service:
+        assert service.json("/readyz")[1]["code"] == "spool_unusable"
+        assert service.json("/healthz")[0] == 200
+        assert service.stop() == 0
+        [line] = [each for each in service.lines() if each["event"] != "request"]
+    assert line["message"].startswith(f"no call can be made: the spool {closed}")
+    assert "File name too long; set JANGBU_SPOOL_DIR to a directory" in line["message"]

@@ -34,6 +34,18 @@ def test_an_empty_spool_says_so_and_needs_no_database(offline: Jangbu, tmp_path:
     assert facts == {**counts, "oldest_seconds": None, "spools": []}
 
 
+@pytest.mark.parametrize("words", [("spool", "status"), ("doctor",)])
+def test_a_spool_that_cannot_be_looked_at_is_told_with_what_to_do(
+    offline: Jangbu, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    # For a name that is too long the system has an error, as it has for a directory without rights, whoever asks.
+    said = offline(*words, "--json", JANGBU_SPOOL_DIR=str(tmp_path / ("long" * 100)))
+    assert said.code != 0
+    [failed] = [each for each in said.json["checks"] if each["name"] == "spool"] if said.out else [said.error]
+    assert "cannot be used: File name too long" in failed["found" if said.out else "message"]
+    assert "set JANGBU_SPOOL_DIR" in failed["advice" if said.out else "hint"]
+
+
 def test_what_waits_is_shown_for_each_spool_with_its_owner(offline: Jangbu, tmp_path: Path) -> None:
     living, dead = open_spool(tmp_path / "a" / "1"), open_spool(tmp_path / "a" / "2")
     living.append([b"one", b"two"])

@@ -4,12 +4,14 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from html import unescape
+from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
 
 from jangbu.clock import new_id
 from jangbu.config import Settings
+from jangbu.dashboard.texts import Language, texts_of
 from jangbu.domain.flow import Bounds, Call, Refused, Release, TakeHold
 from jangbu.domain.ledger import erased_name
 from jangbu.metering.erasing import erase
@@ -41,6 +43,17 @@ PAGES = (
     "/call?call={call}",
     "/call?call={hold}",
 )
+
+FILTERED = (
+    "/?",
+    "/cost?",
+    "/models?",
+    "/ledger?",
+    "/ledger/holds?state=released&",
+    "/ledger/refused?",
+    "/alerts/events?",
+)
+"""Where a user is chosen, whom an address that was typed may name."""
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -82,6 +95,22 @@ async def test_a_page_with_an_erased_user_leads_nowhere_where_nobody_is(
     of_calls = {link for link in links if left["call"] in link or left["hold"] in link}
     dead = {link for link in of_calls if (await asyncio.to_thread(owner.get, _path(link))).status != 200}
     assert (dead, GONE in found) == (set(), False)
+
+
+@pytest.mark.parametrize("language", SAID)
+@pytest.mark.parametrize("path", FILTERED)
+async def test_a_page_that_an_erased_user_is_chosen_on_says_so_and_shows_nothing(
+    own_site: Site, left: dict[str, str], path: str, language: Language
+) -> None:
+    owner = await asyncio.to_thread(signed_in, own_site, OWNER)
+    found = await asyncio.to_thread(owner.get, f"{path}user={quote(left['name'])}", accept_language=language)
+    said = unescape(found.text)
+    assert (found.status, texts_of(language)("wrong.erased", user=left["name"]) in said) == (200, True)
+    assert texts_of(language)("nothing.matches") not in said
+    links = {each.attributes["href"] for each in read(found.text).all("a")}
+    assert not {link for link in links if left["call"] in link or left["hold"] in link}
+    unknown = await asyncio.to_thread(owner.get, f"{path}user=erased:nobody", accept_language=language)
+    assert texts_of(language)("nothing.matches") in unescape(unknown.text)
 
 
 def _shown(visitor: Visitor, path: str, language: str) -> str:

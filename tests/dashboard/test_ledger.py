@@ -221,7 +221,7 @@ async def test_a_part_of_a_call_is_given_back_once_and_no_more_than_it_was_charg
     assert await audited(own_site, "account.refund") == [(OWNER, f"account:{KIM}")]
     await page.get_by_role("link", name="Call", exact=True).first.click()
     await page.wait_for_url(f"**call={call}*")
-    await expect(page.get_by_text(f"{total - 1:,} remain after refunds")).to_be_visible()
+    await expect(page.get_by_text(f"{total - 1:,} left after refunds")).to_be_visible()
 
 
 async def test_a_call_is_voided_once_however_often_that_is_sent(opens_own: Opens, own_site: Site) -> None:

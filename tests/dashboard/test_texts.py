@@ -134,6 +134,30 @@ def test_a_text_counts_in_the_plural_of_its_language() -> None:
     assert korean("unpriced_calls", count=1, shown="1") == "1건은 가격 없음"
 
 
+NEVER_ONE = {
+    "bulk.wrong.too_many", "expiring.by", "log.none_yet", "models.list_how", "policy.ended.days",
+    "policy.hold.seconds", "top.how", "top.no_time", "trend.how", "user.cell.how_sampled", "user.lasts",
+    "user.lasts_long", "user.not_lately", "users.spark", "wrong.address", "wrong.bars",
+}  # fmt: skip
+BESIDE_ANOTHER = {"bulk.grant"}
+"""It is the count of something else that chooses the plural."""
+
+
+def test_what_is_counted_in_english_may_be_one() -> None:
+    plural = re.compile(r"\{\w+\} (?:\w+ )?(?:bars|buckets|calls|days|files|lines|seconds|tokens|users|values)\b")
+    forms = {key: text if isinstance(text, str) else text["one"] for key, text in texts_of("en").catalogue.items()}
+    assert {key for key, text in forms.items() if plural.search(text)} == NEVER_ONE | BESIDE_ANOTHER
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_text_that_counts_is_asked_for_with_its_count(language: Language) -> None:
+    for key, text in texts_of(language).catalogue.items():
+        asked = re.compile(rf"""["']{re.escape(key)}["'](?=\s*,)(.{{0,200}})""", re.DOTALL)
+        for path, source in sources():
+            for after in () if isinstance(text, str) else asked.findall(source):
+                assert re.search(r"\bcount\b", after), f"{path.name} asks for {key}"
+
+
 def groups_of(text: str) -> set[str]:
     return {first or second for first, second in BEGUN.findall(text)} | {f"{name}." for name in GROUPS.findall(text)}
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -117,6 +118,27 @@ async def test_a_client_hears_that_waiting_helps_where_one_key_is_tired_and_the_
         assert len(upstream.heads) == keys.count("=")
         assert ": API_KEY_INVALID" in caplog.text
         assert "revoked" not in caplog.text
+        assert await served.used() == (0, 0)
+
+
+@pytest.mark.parametrize("keys", ["wait-90=1000,wait-7=30,silent=1", "silent=1000,wait-7=30,wait-90=1"])
+async def test_where_all_keys_are_tired_a_client_hears_of_the_shortest_wait(
+    database_url: str, gemini: FakeGemini, keys: str
+) -> None:
+    async def judged(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        wait = re.search(rb"x-goog-api-key: wait-([0-9]+)", upstream.heads[-1])
+        named = [] if wait is None else [f"retry-after: {wait[1].decode()}"]
+        writer.write(said(json.dumps(TIRED).encode(), *named, status="429 Too Many Requests"))
+        writer.close()
+
+    async with (
+        provider(judged) as upstream,
+        stage(database_url, gemini, upstream_url=upstream.url, upstream_keys=keys) as served,
+    ):
+        await served.open("kim")
+        status, answer, headers = await served.generate()
+        assert (status, answer, headers["retry-after"]) == (429, TIRED, "7")
+        assert len(upstream.heads) == 3
         assert await served.used() == (0, 0)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -39,11 +40,18 @@ async def metering(database_url: str, tmp_path: Path) -> AsyncIterator[Metering]
 
 
 def batch(*numbers: int | str | None, tokens: int = 450, name: str | None = None) -> Usage:
-    """Give the answers of these numbers in one: as a result file, or as the operation of a name. A text is an answer's
-    whole id, and None bears none.
-    """
+    """Give the answers of these numbers in one: as a result file, or as the operation of a name."""
+    lines = lines_of(*numbers, tokens=tokens)
+    if name is None:
+        return result_file(*lines)
+    inlined = {"inlinedResponses": {"inlinedResponses": lines}}
+    return parse(json.dumps({"name": name, "metadata": {"output": inlined}, "done": True}).encode())
+
+
+def lines_of(*numbers: int | str | None, tokens: int = 450) -> list[dict[str, Any]]:
+    """Give a batch's answers of these numbers. A text is an answer's whole id, and None bears none."""
     counts = {"promptTokenCount": tokens - 300, "candidatesTokenCount": 300, "totalTokenCount": tokens}
-    lines = [
+    return [
         {
             "key": str(number),
             "response": {"usageMetadata": counts, "modelVersion": FLASH}
@@ -51,10 +59,10 @@ def batch(*numbers: int | str | None, tokens: int = 450, name: str | None = None
         }
         for number in numbers
     ]
-    if name is None:
-        return parse("".join(f"{json.dumps(line)}\n" for line in lines).encode())
-    inlined = {"inlinedResponses": {"inlinedResponses": lines}}
-    return parse(json.dumps({"name": name, "metadata": {"output": inlined}, "done": True}).encode())
+
+
+def result_file(*lines: dict[str, Any]) -> Usage:
+    return parse("".join(f"{json.dumps(line)}\n" for line in lines).encode())
 
 
 async def charged(metering: Metering) -> list[int]:
@@ -91,6 +99,30 @@ async def test_what_was_left_of_a_batch_is_charged_once_also_where_answers_bear_
     handed_over = [await metering.record("kim", SERVICE, batch(1, 2, None, name=name)) for _ in range(3)]
     assert [(each.charged_tokens, each.replayed) for each in handed_over] == [(900, False), (900, True), (900, True)]
     assert await charged(metering) == [450, 900]
+
+
+@pytest.mark.parametrize("name", [None, "batches/one"])
+async def test_an_answer_that_stands_in_one_batch_twice_is_charged_once(metering: Metering, name: str | None) -> None:
+    joined = await metering.record("kim", SERVICE, batch(1, 2, 1, 2, 1, name=name), call_key="joined")
+    assert joined.charged_tokens == 900
+    for again in (batch(2, 1), batch(1, 2, 2), answer(1)):
+        assert (await metering.record("kim", SERVICE, again)).id == joined.id
+    rest = await metering.record("kim", SERVICE, batch(1, 3, 3))
+    assert (rest.charged_tokens, await charged(metering)) == (450, [450, 900])
+
+
+async def test_a_batch_that_was_called_for_is_charged_once_for_an_answer_that_stands_in_it_twice(
+    metering: Metering,
+) -> None:
+    assert (await settle_held(metering, batch(1, 1, 2, name="batches/one"))).charged_tokens == 900
+
+
+async def test_answers_of_a_batch_without_an_id_or_of_one_id_with_other_counts_are_each_charged(
+    metering: Metering,
+) -> None:
+    assert (await metering.record("kim", SERVICE, batch(None, None, ""))).charged_tokens == 1350
+    joined = result_file(*lines_of(1), *lines_of(1, tokens=500))
+    assert (await metering.record("kim", SERVICE, joined)).charged_tokens == 950
 
 
 async def test_a_batch_may_have_the_name_of_one_of_its_answers(metering: Metering) -> None:

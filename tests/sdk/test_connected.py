@@ -17,6 +17,7 @@ from jangbu import (
     Balance,
     ConnectedMeter,
     DatabaseUnreachable,
+    Expiring,
     IdempotencyConflict,
     InvalidAnswer,
     InvalidInput,
@@ -86,8 +87,13 @@ async def test_accounts_are_opened_granted_to_and_read(meter: ConnectedMeter) ->
     again = await meter.agrant("minji/민지 %2F ..", 1_000, key="order-1", expires_at=until, priority=1)
     assert (again.id, again.replayed) == (posted.id, True)
     assert await meter.abalance("minji/민지 %2F ..") == Balance(1_000, 0, 0)
+    assert await meter.aexpiring("minji/민지 %2F ..") is None
     assert await meter.acreate("..")
-    assert (await meter.agrant("..", 5, key="order-2")).balance.granted == 5
+    soon = datetime.now(UTC) + timedelta(days=3)
+    assert (await meter.agrant("..", 5, key="order-2", expires_at=soon)).balance.granted == 5
+    assert await meter.aexpiring("..") == Expiring(5, soon, soon)
+    with pytest.raises(NotFound):
+        await meter.aexpiring("nobody")
 
 
 async def test_tokens_of_views_are_made_over_the_api(api: Stage, meter: ConnectedMeter) -> None:

@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from google import genai
 from jangbu import (
     Balance,
     DatabaseUnreachable,
+    Expiring,
     IdempotencyConflict,
     InvalidInput,
     JangbuError,
@@ -51,6 +53,17 @@ def test_accounts_are_opened_granted_to_and_read(meter: Meter) -> None:
     assert (posted.balance, again.replayed) == (Balance(1000, 0, 0), False)
     assert meter.balance(USER) == Balance(2000, 0, 0)
     assert meter.balance(USER).available == 2000
+    assert meter.expiring(USER) is None
+
+
+def test_what_expires_within_a_week_is_told_as_long_as_it_is_not_used(meter: Meter) -> None:
+    meter.create(USER)
+    first, last = (datetime.now(UTC) + timedelta(days=days) for days in (2, 6))
+    meter.grant(USER, 700, key="gift", expires_at=last)
+    meter.grant(USER, 300, key="another", expires_at=first)
+    assert meter.expiring(USER) == Expiring(1000, first, last)
+    meter.record_token_usage(USER, "chat", "gemini-2.5-flash", ANSWER)
+    assert meter.expiring(USER) == Expiring(995, first, last)
 
 
 def test_a_grant_is_made_once_for_its_key(meter: Meter) -> None:
@@ -100,7 +113,8 @@ def test_what_no_grant_holds_is_refused_and_said(meter: Meter, wrong: dict[str, 
 
 @pytest.mark.parametrize("user", [7, None, b"minji"])
 def test_a_user_that_is_no_text_is_refused_and_said(meter: Meter, user: Any) -> None:
-    for ask in (meter.create, meter.balance, lambda who: meter.record_token_usage(who, "chat", "m", ANSWER)):
+    record = partial(meter.record_token_usage, service_type="chat", model_name="m", response=ANSWER)
+    for ask in (meter.create, meter.balance, meter.expiring, record):
         with pytest.raises(InvalidInput, match=f"the user is {type(user).__name__}, not text"):
             ask(user)
 

@@ -12,6 +12,7 @@ NAMES = [
     "Balance",
     "ConnectedMeter",
     "DatabaseUnreachable",
+    "Expiring",
     "IdempotencyConflict",
     "InsufficientBalance",
     "InvalidAnswer",

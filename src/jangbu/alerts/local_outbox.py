@@ -121,9 +121,10 @@ class LocalOutbox:
         """Become the process that empties the directory, unless another is; tell whether this is it."""
         if self._lock is not None:
             return True
-        if self._directory is None or not self._directory.is_dir():
+        if self._directory is None:
             return False
         try:
+            # A directory that is not there, and one that may not be looked into, have nothing of ours.
             descriptor = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError:
             return False

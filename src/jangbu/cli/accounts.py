@@ -12,9 +12,10 @@ from jangbu.cli.session import Session
 from jangbu.cli.tables import pairs, table
 from jangbu.cli.values import whole_number
 from jangbu.errors import InvalidInput
-from jangbu.metering.facts import account_facts, balance_facts, grant_facts
+from jangbu.metering.facts import account_facts, balance_facts, expiring_facts, grant_facts
 
 if TYPE_CHECKING:
+    from jangbu.domain.forecast import Expiring
     from jangbu.domain.ledger import Balance, Grant
 
 __all__ = ["User", "register"]
@@ -136,12 +137,17 @@ async def revoke_view_tokens(session: Session) -> None:
 
 
 async def balance(session: Session, user: User) -> None:
-    """Show what a user bought, used, holds and has left, in tokens."""
+    """Show what a user bought, used, holds and has left, in tokens, and what of it expires within a week."""
     async with session.ledger() as metering:
         user = await metering.accounts.user_named(user)
-        account = await metering.accounts.find(user)
-    facts = {"user": account.user, **balance_facts(account.balance)}
-    session.show(facts, lambda: table(_BALANCE_COLUMNS, [(account.user, *_balance_cells(account.balance))]))
+        found, expiring = await metering.accounts.balance_and_expiring(user)
+    facts = {"user": user, **balance_facts(found), "expiring": expiring_facts(expiring)}
+
+    def text() -> str:
+        shown = table(_BALANCE_COLUMNS, [(user, *_balance_cells(found))])
+        return shown if expiring is None else f"{shown}\n{_expiring_line(expiring)}"
+
+    session.show(facts, text)
 
 
 _BALANCE_COLUMNS = ("user", "balance>", "used_tokens>", "held_tokens>", "available>")
@@ -149,6 +155,15 @@ _BALANCE_COLUMNS = ("user", "balance>", "used_tokens>", "held_tokens>", "availab
 
 def _balance_cells(found: "Balance") -> tuple[str, str, str, str]:
     return (grouped(found.granted), grouped(found.used), grouped(found.held), grouped(found.available))
+
+
+def _expiring_line(found: "Expiring") -> str:
+    first, last = shown_moment(found.first_at), shown_moment(found.last_at)
+    if found.tokens == 1:
+        return f"1 token expires on {last} unless it is used before"
+    if first == last:
+        return f"{grouped(found.tokens)} tokens expire on {last} unless they are used before"
+    return f"{grouped(found.tokens)} tokens expire by {last} unless they are used before, the first of them on {first}"
 
 
 def _readable(facts: dict[str, Any]) -> list[tuple[str, str]]:

@@ -149,7 +149,10 @@ def _spool(settings: Settings) -> Check:
     if not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
         advice = "set JANGBU_SPOOL_DIR to a directory that you may write"
         return Check("spool", State.FAIL, f"{standing} may not be written", advice)
-    seen = spools_of(settings)
+    try:
+        seen = spools_of(settings)
+    except JangbuError as error:
+        return Check("spool", State.FAIL, error.message, error.hint)
     waiting, quarantined = sum(each.waiting for each in seen), sum(each.quarantined for each in seen)
     if waiting or quarantined:
         found = f"{counted(waiting, 'record')} waiting, {counted(quarantined, 'file')} in quarantine"

@@ -87,9 +87,11 @@ def _summary(look: Look, days: Sequence[CalendarDay]) -> str:
     written = {"from_": look.formats.day(days[0].day), "to": look.formats.day(days[-1].day)}
     if not most.tokens:
         return look.texts("user.year.nothing", **written)
+    total = sum(each.tokens for each in days)
     return look.texts(
         "user.year.summary",
-        total=look.formats.number(sum(each.tokens for each in days)),
+        count=total,
+        total=look.formats.number(total),
         most=look.formats.number(most.tokens),
         most_at=look.formats.day(most.day),
         **written,
@@ -103,7 +105,8 @@ def _squares(look: Look, days: Sequence[CalendarDay]) -> tuple[Square, ...]:
         week, weekday = divmod((each.day - days[0].day).days, _WEEKDAYS)
         level = _level(each.tokens, most)
         inset = (_PITCH - _SIZES[level]) // 2
-        words = look.texts("user.year.day", day=look.formats.day(each.day), tokens=look.formats.number(each.tokens))
+        day, tokens = look.formats.day(each.day), look.formats.number(each.tokens)
+        words = look.texts("user.year.day", count=each.tokens, day=day, tokens=tokens)
         x, y = week * _PITCH + inset, _MONTHS_ABOVE + weekday * _PITCH + inset
         drawn.append(Square(x, y, _SIZES[level], level, each.day, words))
     return tuple(drawn)

@@ -13,5 +13,5 @@ def expiring_words(found: Expiring | None, t: Texts, f: Formats) -> str:
         return ""
     tokens, first, last = f.number(found.tokens), f.minute(found.first_at), f.minute(found.last_at)
     if first == last:
-        return t("expiring.at", tokens=tokens, at=first)
+        return t("expiring.at", count=found.tokens, tokens=tokens, at=first)
     return t("expiring.by", tokens=tokens, first=first, last=last)

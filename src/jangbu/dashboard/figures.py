@@ -144,7 +144,7 @@ def _figure(
     lines = zip(names, zip(*cells, strict=True), links, strict=True)
     hatched = "" if running is None or not sums[running] else names[running]
     most = max(range(len(sums)), key=sums.__getitem__)
-    said = {"total": totals[-1], "most": cells[-1][most], "most_at": names[most]}
+    said = {"count": sum(sums), "total": totals[-1], "most": cells[-1][most], "most_at": names[most]}
     return Figure(
         id=id_,
         title=title,
@@ -157,7 +157,7 @@ def _figure(
     )
 
 
-def _summary(look: Look, series: Series, metric: str, said: Mapping[str, str]) -> str:
+def _summary(look: Look, series: Series, metric: str, said: Mapping[str, object]) -> str:
     """Say in words what a chart shows; where nothing was called, there is no bucket that had most."""
     name = metric if any(bar.amounts.calls for bar in series.bars) else "nothing"
     start, end = look.formats.moment(series.window.start), look.formats.moment(series.window.end)

@@ -37,9 +37,11 @@ def _words(look: Look, spark: Spark) -> str:
     written = {"from_": look.formats.day(spark.first), "to": look.formats.day(last)}
     if not most:
         return look.texts("users.spark.nothing", **written)
+    total = sum(spark.tokens)
     return look.texts(
         "users.spark.summary",
-        total=look.formats.number(sum(spark.tokens)),
+        count=total,
+        total=look.formats.number(total),
         most=look.formats.number(most),
         most_at=look.formats.day(spark.first + timedelta(days=spark.tokens.index(most))),
         **written,

@@ -9,6 +9,6 @@ __all__ = ["low_how"]
 def low_how(look: Look) -> str:
     """Say what a low balance is."""
     low = told_low(look.settings)
-    return (
-        look.texts("state.low.share") if low is None else look.texts("state.low.told", tokens=look.formats.number(low))
-    )
+    if low is None:
+        return look.texts("state.low.share")
+    return look.texts("state.low.told", count=low, tokens=look.formats.number(low))

@@ -25,7 +25,7 @@ class Texts:
         self._plural_of = Locale.parse(language).plural_form
 
     def __call__(self, key: str, /, **values: Any) -> str:
-        """Give a text with values in its places. ``count`` chooses the plural, ``shown`` is what stands for it."""
+        """Give a text with values in its places. ``count`` chooses the plural, and is shown by another of them."""
         text = self.catalogue[key]
         if not isinstance(text, str):
             text = text[self._plural_of(values["count"])]

@@ -68,8 +68,9 @@ def why_finding(look: Look, row: InboxRow) -> Why:
             look.texts("why.used", shown=number(row.used), count=row.used),
         )
     if row.kind == "unknown_outcome" and (noted := _STAY_HELD.fullmatch(row.detail)) is not None:
-        tokens = look.formats.number(int(noted["tokens"]))
-        return Why(text, observed=look.texts("alerts.held", tokens=tokens), hold_reason=noted["reason"])
+        tokens = int(noted["tokens"])
+        held = look.texts("alerts.held", count=tokens, tokens=look.formats.number(tokens))
+        return Why(text, observed=held, hold_reason=noted["reason"])
     return Why(text)
 
 

@@ -178,6 +178,12 @@ class Usage:
     """Whether nothing at all was in the answer: not even an error, or why it reports nothing."""
 
     @property
+    def tally(self) -> tuple[int, int, int, int, int]:
+        """Prompt, candidates, thoughts, tool and what is charged: with its id they tell an answer from every other."""
+        counts = self.counts
+        return counts.prompt, counts.candidates, counts.thoughts, counts.tool, self.total_tokens
+
+    @property
     def prompt_tokens(self) -> int:
         """Input tokens: prompt and what tools fed back."""
         return self.counts.prompt + self.counts.tool

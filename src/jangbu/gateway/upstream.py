@@ -123,7 +123,8 @@ class Upstream:
 
     async def send(self, outgoing: Outgoing, *, at_home: bool = False, mark: str | None = None) -> UpstreamAnswer:
         """Make a call with the key whose turn it is; one that answers 429 or is refused rests, and the next is tried.
-        Where none is left, a 429 is the answer: to wait helps whoever asks, though other keys are refused.
+        Where none is left, a 429 is the answer, of the key that rests shortest: to wait helps whoever asks, though
+        other keys are refused.
 
         What lives at the provider is made, used and asked for with the home key alone, whose 429 is the answer; what
         the key of a ``mark`` began is gone on with by that one. A body that passes as it comes is an upload's, which
@@ -132,27 +133,24 @@ class Upstream:
         """
         comes_once = not (outgoing.body is None or isinstance(outgoing.body, bytes))
         keys = self._keys_in_order(at_home=at_home or comes_once, mark=mark)
-        tired: UpstreamAnswer | None = None
+        tired: list[tuple[int, UpstreamAnswer]] = []
         try:
             for key in keys:
                 answer = await self._attempt(outgoing, _opened_by(key))
                 answer.key_mark = key.mark
                 if answer.status == TOO_MANY_REQUESTS:
-                    self.keys.rest(key, _seconds(answer.header("retry-after")))
-                    if tired is not None:
-                        tired.close()
-                    tired = answer
+                    tired.append((self.keys.rest(key, _seconds(answer.header("retry-after"))), answer))
                 elif (reason := await answer.refusal()) is None:
                     return answer
                 else:
                     answer.close()
-                    self._refuse(key, reason, is_end=tired is None and key is keys[-1])
-            assert tired is not None, "where none was tired, the refusal of the last was raised"
-            answer, tired = tired, None
-            return answer
+                    self._refuse(key, reason, is_end=not tired and key is keys[-1])
+            assert tired, "where none was tired, the refusal of the last was raised"
+            tired.sort(key=lambda each: each[0])
+            return tired.pop(0)[1]
         finally:
-            if tired is not None:
-                tired.close()
+            for _, each in tired:
+                each.close()
 
     async def send_with(self, outgoing: Outgoing, credentials: Sequence[tuple[str, str]]) -> UpstreamAnswer:
         """Make a call with other credentials than a key: the headers that carry them. Raises UpstreamFailure, or

@@ -75,10 +75,11 @@ class UpstreamKeys:
         drawn = sorted(self._keys, key=lambda key: random.random() ** (1 / key.weight), reverse=True)  # noqa: S311
         return sorted(drawn, key=lambda key: self._rested.get(key.secret, 0) > now)
 
-    def rest(self, key: UpstreamKey, seconds: int | None) -> None:
-        """Let a key rest that answered 429, or that was refused."""
+    def rest(self, key: UpstreamKey, seconds: int | None) -> int:
+        """Let a key rest that answered 429, or that was refused; give for how many seconds it does."""
         wait = REST_SECONDS if seconds is None else min(seconds, REST_SECONDS_MAX)
         self._rested[key.secret] = time.monotonic() + wait
+        return wait
 
 
 @lru_cache(maxsize=64)

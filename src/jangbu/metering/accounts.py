@@ -7,6 +7,7 @@ from uuid import UUID
 
 from jangbu import telemetry
 from jangbu.clock import Clock, new_id
+from jangbu.domain.forecast import Expiring, expiring_soon
 from jangbu.domain.ledger import (
     TOKENS_MAX,
     Asset,
@@ -27,6 +28,7 @@ from jangbu.metering.holds import erased_user
 from jangbu.metering.once import done_once, nothing_more, own_key
 from jangbu.metering.postings import Posted, Postings, account_target, grant_posting
 from jangbu.metering.retry import repeated
+from jangbu.metering.snapshots import snapshot
 from jangbu.storage import accounts, entries
 from jangbu.storage.accounts import AccountRow
 from jangbu.storage.database import Connection, Database
@@ -121,6 +123,24 @@ class Accounts:
         if not found:
             raise NoAccount(user)
         return found.get(asset)
+
+    async def balance_and_expiring(self, user: str) -> tuple[Balance, Expiring | None]:
+        """Give what a user has in tokens and what of it expires within a week, both of one moment. Raises NotFound.
+
+        What grants burn is worked out here and not written: to look changes nothing.
+        """
+        account = self.id_of(user)
+        async with snapshot(self._database, self._project) as book:
+            found = await accounts.find(book.reader, account)
+            if found is None:
+                raise NoAccount(user)
+            grants = await entries.grants(book.reader, account, Asset.TOKENS)
+        return found.balance, expiring_soon(found.balance, grants, book.as_of)
+
+    async def expiring(self, user: str) -> Expiring | None:
+        """Give what of a user's tokens expires within a week; None where nothing does. Raises NotFound."""
+        _, found = await self.balance_and_expiring(user)
+        return found
 
     async def grants(self, user: str, asset: Asset = Asset.TOKENS, *, spent_too: bool = False) -> tuple[Grant, ...]:
         """Give a user's grants as they stand now, in the order in which they burn."""

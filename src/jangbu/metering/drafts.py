@@ -135,9 +135,7 @@ def answer_key(usage: Usage) -> tuple[str, bytes] | None:
     name = _name_by_members(usage) if known is None else answer_name(known)
     if name is None or usage.source is Source.NONE:
         return None
-    counts = usage.counts
-    content = f"{counts.prompt},{counts.candidates},{counts.thoughts},{counts.tool},{usage.total_tokens}"
-    return name, hashlib.sha256(content.encode()).digest()
+    return name, hashlib.sha256(",".join(map(str, usage.tally)).encode()).digest()
 
 
 def answer_name(answer: str) -> str:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from jangbu.domain.amounts import Amounts
     from jangbu.domain.flow import Receipt
+    from jangbu.domain.forecast import Expiring
     from jangbu.domain.keys import Key
     from jangbu.domain.ledger import Balance, Grant
     from jangbu.domain.members import Member
@@ -28,6 +29,7 @@ __all__ = [
     "balance_facts",
     "call_facts",
     "entry_facts",
+    "expiring_facts",
     "explanation_facts",
     "figures_facts",
     "grant_facts",
@@ -53,6 +55,11 @@ def balance_facts(found: "Balance") -> dict[str, int]:
         "held_tokens": found.held,
         "available": found.available,
     }
+
+
+def expiring_facts(found: "Expiring | None") -> dict[str, Any] | None:
+    """Give what expires soon as JSON; null where nothing does."""
+    return None if found is None else asdict(found)
 
 
 def money_facts(found: "Balance") -> dict[str, int]:

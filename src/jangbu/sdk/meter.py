@@ -15,6 +15,7 @@ from jangbu.sdk.attribution import Attributing
 from jangbu.sdk.background import Background
 
 if TYPE_CHECKING:
+    from jangbu.domain.forecast import Expiring
     from jangbu.metering.meter import Metering
     from jangbu.metering.postings import Posted
     from jangbu.sdk.connected import ConnectedMeter
@@ -212,6 +213,19 @@ class Meter:
         """Give a balance as ``balance`` does."""
         await self._background.wait_for_detached_async()
         return await self._background.wait_async(lambda metering: metering.accounts.balance(user))
+
+    def expiring(self, user: str) -> "Expiring | None":
+        """Give what of a user's tokens expires within a week unless it is used; None where nothing does.
+
+        What is settled in the background is waited for, as ``balance`` does. Raises NotFound.
+        """
+        self._background.wait_for_detached()
+        return self._background.wait(lambda metering: metering.accounts.expiring(user))
+
+    async def aexpiring(self, user: str) -> "Expiring | None":
+        """Give what expires as ``expiring`` does."""
+        await self._background.wait_for_detached_async()
+        return await self._background.wait_async(lambda metering: metering.accounts.expiring(user))
 
     def view_token(self, user: str, seconds: int = 900) -> str:
         """Give a token by which a user's own view may be read for a while: for ``<token-meter>`` in the app's page.

@@ -20,6 +20,7 @@ from urllib.parse import quote
 from uuid import UUID, uuid4
 
 from jangbu.domain.flow import Receipt
+from jangbu.domain.forecast import Expiring
 from jangbu.domain.ledger import USER_LENGTH_MAX, Balance, account_id
 from jangbu.domain.usage import Usage
 from jangbu.errors import InvalidAnswer, InvalidInput, JangbuError, LedgerUnreachable
@@ -94,6 +95,14 @@ class RemoteLedger:
     async def balance(self, user: str) -> Balance:
         """Give what a user has in tokens."""
         return _balance(await self._ask("GET", f"{_path_of(user)}/balance"))
+
+    async def expiring(self, user: str) -> Expiring | None:
+        """Give what of a user's tokens expires within a week; None where nothing does."""
+        found = (await self._ask("GET", f"{_path_of(user)}/balance"))["expiring"]
+        if found is None:
+            return None
+        first, last = (datetime.fromisoformat(found[name]) for name in ("first_at", "last_at"))
+        return Expiring(found["tokens"], first, last)
 
     async def record(
         self, user: str, service: str, model: str, response: object, usage: Usage, metadata: Mapping[str, Any] | None

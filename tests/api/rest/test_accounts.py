@@ -1,10 +1,14 @@
 """Accounts, grants, balances and entries."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from jangbu.dashboard.view.facts import view_facts
+from jangbu.metering.views import view_of
 from tests.api.rest.stage import Stage, record
 
 
@@ -34,7 +38,20 @@ async def test_an_account_is_opened_granted_and_shown(api: Stage) -> None:
         "used_tokens": 0,
         "held_tokens": 0,
         "available": 1_000,
+        "expiring": None,
     }
+
+
+async def test_a_balance_says_what_of_it_expires_within_a_week_as_the_users_own_view_does(api: Stage) -> None:
+    first, last = (f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}" for days in (2, 6))
+    for number, (tokens, expires_at) in enumerate(((2_000, last), (500, first))):
+        await api.post("/accounts/kim/grants", {"amount": tokens, "expires_at": expires_at}, once=f"gift-{number}")
+    told = {"tokens": 2_500, "first_at": first, "last_at": last}
+    assert (await api.get("/accounts/kim/balance")).ok["expiring"] == told
+    account, project = api.ledger.accounts.id_of("kim"), api.settings.project
+    view = await view_of(api.ledger.database, project, account, ZoneInfo("UTC"), calls=1, low_balance=None)
+    assert view_facts(view, with_costs=False, top_up_url=None)["expiring"] == told
+    assert (await api.get("/accounts/nobody/balance")).status == 404
 
 
 async def test_a_repeated_write_changes_nothing_and_another_under_its_key_is_refused(api: Stage) -> None:

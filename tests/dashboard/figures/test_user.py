@@ -174,7 +174,7 @@ async def test_each_user_has_a_small_chart_of_days_and_an_average(opens: Opens, 
         most_at = min(day for day, tokens in found.items() if tokens == most)
         assert picture.attributes["aria-label"] == (
             f"{sum(found.values()):,} tokens from {FORMATS.day(first)} to {FORMATS.day(last)} (UTC); the most on a day"
-            f" were {most:,}, on {FORMATS.day(most_at)}"
+            f" was {most:,}, on {FORMATS.day(most_at)}"
         )
         strokes = picture.one("path").attributes["d"].split("M")[1:]
         assert [(int(each.split()[0]) - 1) // 3 for each in strokes] == [(day - first).days for day in found]

@@ -95,6 +95,21 @@ async def test_tokens_that_expire_soon_are_told_to_who_uses_nothing(
     assert re.findall(r"[0-9]+", seen[0]) == re.findall(r"[0-9]+", seen[1]), "the same figures and times"
 
 
+async def test_one_token_is_told_in_the_singular(stand: Stand, looks: Looks) -> None:
+    await stand.ledger.accounts.create("single")
+    at = await stand.ledger.database.now() + timedelta(days=2)
+    await stand.ledger.accounts.grant("single", 2, key="gift", expires_at=at)
+    await stand.record("single", 1)
+    token = await stand.token("single")
+    content = f'<token-meter token="{token}" lang="en" refresh="0"></token-meter>'
+    component = await looks(stand.host.put("/single", content))
+    page = await looks(await address(stand, "single", "&lang=en"))
+    for place in (component.locator("token-meter"), page.locator(".meter")):
+        expiring = place.locator(".notice", has_text="expires")
+        await expect(expiring).to_have_text(re.compile(r"^1 token expires on .+ unless it is used before\.$"))
+        await expect(place.locator("svg")).to_have_attribute("aria-label", re.compile("^1 token from "))
+
+
 @pytest.mark.parametrize("width", [360, 320])
 async def test_times_are_not_broken_however_long_names_are(stand: Stand, looks: Looks, width: int) -> None:
     await stand.ledger.accounts.create("narrow")

@@ -7,13 +7,13 @@ from uuid import UUID
 from fastapi import Response
 from pydantic import Field
 
+from jangbu.api.rest.account_parts import AccountFacts, BalanceFacts, EntryFacts, ExpiringFacts, GrantFacts
 from jangbu.api.rest.asked import Account, Ask
 from jangbu.api.rest.declared import MONEY, OWNERS, READERS, USER, WRITERS, Routes
 from jangbu.api.rest.paging import Cursor, Limit, page, place
-from jangbu.api.rest.values import Answer, Body, Moment, Number, Part, Text, Tokens, example
-from jangbu.domain.ledger import EntryKind
+from jangbu.api.rest.values import Answer, Body, Moment, Number, Text, Tokens, example
 from jangbu.metering.erasing import erase as forget
-from jangbu.metering.facts import account_facts, balance_facts, entry_facts, grant_facts
+from jangbu.metering.facts import account_facts, balance_facts, entry_facts, expiring_facts, grant_facts
 
 __all__ = ["accounts"]
 
@@ -45,54 +45,6 @@ class GrantOrder(Body):
     source: Text = "purchase"
     priority: Number = Field(0, ge=-(2**31), le=2**31 - 1)
     expires_at: Moment | None = None
-
-
-class BalanceFacts(Part):
-    """What a user bought, used, holds and has left, in tokens."""
-
-    balance: Number
-    used_tokens: Number
-    held_tokens: Number
-    available: Number
-
-
-class AccountFacts(BalanceFacts):
-    """An account with its balance."""
-
-    user: str
-    account_id: UUID
-    state: str
-    created_at: datetime
-
-
-class GrantFacts(Part):
-    """A grant and what is left of it."""
-
-    id: UUID
-    amount: Number
-    consumed: Number
-    expired: Number
-    remaining: Number
-    source: str
-    priority: Number
-    expires_at: datetime | None
-    created_at: datetime
-
-
-class EntryFacts(Part):
-    """One line of an account's history, with the balance after it. ``posting`` stands in the calls that a debit sums,
-    ``key`` is the idempotency key that it was written under.
-    """
-
-    seq: Number
-    kind: EntryKind
-    delta: Number
-    balance_after: Number
-    created_at: datetime
-    reference: UUID | None
-    posting: Number | None
-    key: str | None
-    reason: str | None
 
 
 class OpenedAccount(Answer, AccountFacts):
@@ -172,10 +124,16 @@ class GrantList(Answer):
 
 
 class ShownBalance(Answer, BalanceFacts):
-    """A balance."""
+    """A balance; ``expiring`` is what of it expires soon unless it is used, null where nothing does."""
 
-    model_config = example(schema_version=1, user="kim", **_BALANCE)
+    model_config = example(
+        schema_version=1,
+        user="kim",
+        **_BALANCE,
+        expiring={"tokens": 5_000, "first_at": "2026-02-02T15:00:00Z", "last_at": "2026-02-05T15:00:00Z"},
+    )
     user: str
+    expiring: ExpiringFacts | None
 
 
 class EntryList(Answer):
@@ -254,8 +212,9 @@ async def erase(ask: Ask, user: Account) -> dict[str, Any]:
 
 @accounts.get("/accounts/{user}/balance", roles=READERS | USER, answer=ShownBalance)
 async def balance(ask: Ask, user: Account) -> dict[str, Any]:
-    """Show what a user bought, used, holds and has left, in tokens."""
-    return {"user": user, **balance_facts(await ask.ledger.accounts.balance(user))}
+    """Show what a user bought, used, holds and has left, in tokens, and what of it expires within seven days."""
+    found, expiring = await ask.ledger.accounts.balance_and_expiring(user)
+    return {"user": user, **balance_facts(found), "expiring": expiring_facts(expiring)}
 
 
 @accounts.post("/accounts/{user}/grants", roles=MONEY, answer=Granted, status=201, also=(200,))

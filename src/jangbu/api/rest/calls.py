@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import Query
 
-from jangbu.api.rest.accounts import EntryFacts
+from jangbu.api.rest.account_parts import EntryFacts
 from jangbu.api.rest.asked import Ask, Somebody, Whose
 from jangbu.api.rest.call_filters import SoughtCalls
 from jangbu.api.rest.costs import shown, shown_call

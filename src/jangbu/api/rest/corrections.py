@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import Response
 from pydantic import Field
 
-from jangbu.api.rest.accounts import BalanceFacts
+from jangbu.api.rest.account_parts import BalanceFacts
 from jangbu.api.rest.asked import Account, Ask
 from jangbu.api.rest.declared import MONEY, Routes
 from jangbu.api.rest.values import Answer, Body, Reason, Tokens, example

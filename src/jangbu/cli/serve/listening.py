@@ -1,5 +1,6 @@
 """The sockets that are listened on, and the address under which people find them."""
 
+import errno
 import socket
 
 from jangbu.errors import JangbuError
@@ -9,6 +10,8 @@ __all__ = ["address", "listen"]
 _BACKLOG = 2048
 _MILLISECONDS_MAX = 2**31 - 1
 _UNSENT_BYTES = 128 * 1024
+_OF_THE_PORT = frozenset({errno.EADDRINUSE, errno.EACCES})
+"""It is taken, or for those with more rights."""
 
 
 def listen(host: str, port: int, *, workers: int, client_seconds: int) -> list[socket.socket]:
@@ -27,13 +30,22 @@ def listen(host: str, port: int, *, workers: int, client_seconds: int) -> list[s
     except OSError as error:
         for listener in listeners:
             listener.close()
-        reason = error.strerror or str(error)
-        raise JangbuError(f"{host}:{port} cannot be listened on: {reason}", hint="choose another --port") from error
+        raise _refusal(host, port, error) from error
     for listener in listeners:
         _limit_unread(listener, client_seconds)
         # Connections inherit it. Python's own loop sets it on none that somebody else took: an answer's end would wait.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listeners
+
+
+def _refusal(host: str, port: int, error: OSError) -> JangbuError:
+    """Say why nothing can be listened on; where it is not the port's, it is the address that is wrong."""
+    # Python says in brackets once more what was attempted.
+    reason = (error.strerror or str(error)).partition(" (")[0]
+    hint = "choose another --port"
+    if error.errno not in _OF_THE_PORT:
+        hint = "choose as --host an address of this machine, or 0.0.0.0 for all that it has"
+    return JangbuError(f"{_place(host, port)} cannot be listened on: {reason}", hint=hint)
 
 
 def _beside(listener: socket.socket) -> socket.socket:
@@ -42,8 +54,11 @@ def _beside(listener: socket.socket) -> socket.socket:
 
 def address(host: str, port: int, *, secure: bool) -> str:
     """Give the URL of the service."""
-    shown = f"[{host}]" if ":" in host else host
-    return f"{'https' if secure else 'http'}://{shown}:{port}"
+    return f"{'https' if secure else 'http'}://{_place(host, port)}"
+
+
+def _place(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _family(host: str) -> socket.AddressFamily:

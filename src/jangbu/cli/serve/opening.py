@@ -14,6 +14,7 @@ from jangbu.cli.exits import ExitCode
 from jangbu.cli.serve.first_owner import offer_first_owner
 from jangbu.cli.serve.lines import logging_as_set
 from jangbu.cli.serve.loop import run
+from jangbu.cli.serve.unusable_spool import tell_unusable_spool
 from jangbu.cli.serve.workers import settings_of
 from jangbu.errors import JangbuError
 from jangbu.gateway.assembly import open_gateway
@@ -43,6 +44,7 @@ async def _open(task: dict[str, Any]) -> None:
     with logging_as_set(settings):
         async with open_metering(settings, writes=True) as metering, open_gateway(settings, metering):
             await offer_first_owner(settings, metering, task["url"])
+            await tell_unusable_spool(metering)
 
 
 if __name__ == "__main__":

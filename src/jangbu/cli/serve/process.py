@@ -24,6 +24,7 @@ from jangbu.cli.serve.neighbours import take_over
 from jangbu.cli.serve.protocol import Bounds, bounded
 from jangbu.cli.serve.served import Served
 from jangbu.cli.serve.stopping import Stopping
+from jangbu.cli.serve.unusable_spool import tell_unusable_spool
 from jangbu.config import Settings
 from jangbu.dashboard.app import Dashboard
 from jangbu.gateway.assembly import open_gateway
@@ -54,8 +55,8 @@ async def serve_on(
     """Serve until the process is asked to stop, then let calls finish and write what waits. The first of ``listeners``
     is its own, the others are its neighbours'.
 
-    ``ready`` is called when connections are taken. With the ``url`` at which they are, a first owner is offered before.
-    Raises what the ledger and the settings raise, before that.
+    ``ready`` is called when connections are taken. With the ``url`` at which they are, a first owner is offered before
+    that, and it is told what is wrong with the spool. Raises what the ledger and the settings raise, before that.
     """
     stopping = Stopping()
     try:
@@ -95,6 +96,7 @@ async def _serve(
         give_back_large_blocks()
         if url is not None:
             await offer_first_owner(settings, metering, url)
+            await tell_unusable_spool(metering)
         ready(stopping)
         if not settings.can_call:
             _log.warning("no call can be made: there is nothing to call Gemini with; %s", WHAT_TO_SET)

@@ -97,7 +97,7 @@ async def _too_much(look: Look, user: str, call: UUID) -> Wrong:
     found = await Reports(look.ledger.database, look.settings.project).explain(call, user=user)
     if found.net_tokens <= 0:
         return Wrong("nothing_left")
-    return Wrong("too_much_back", left=look.formats.number(found.net_tokens))
+    return Wrong("too_much_back", count=found.net_tokens, left=look.formats.number(found.net_tokens))
 
 
 async def verify(look: Look) -> str:

@@ -137,9 +137,11 @@ def _bars(view: View, f: Formats) -> tuple[Drawn, ...]:
 def _days(view: View, t: Texts, f: Formats) -> Table:
     bars = view.used.bars
     most = max(bars, key=lambda bar: bar.amounts.total_tokens)
+    total = view.used.total.total_tokens
     summary = t(
         "view.days.summary",
-        total=f.number(view.used.total.total_tokens),
+        count=total,
+        total=f.number(total),
         from_=f.short_day(bars[0].start),
         to=f.short_day(bars[-1].start),
         most=f.number(most.amounts.total_tokens),

@@ -240,9 +240,11 @@ function standing(t, data) {
 
 function expiring(t, write, data) {
   if (!data.expiring) return "";
-  const tokens = write.number(data.expiring.tokens);
+  const count = data.expiring.tokens;
+  const tokens = write.number(count);
   const [first, last] = [data.expiring.first_at, data.expiring.last_at].map((at) => write.moment.format(new Date(at)));
-  const said = first === last ? t("expiring.at", { tokens, at: first }) : t("expiring.by", { tokens, first, last });
+  const said = first === last
+    ? t("expiring.at", { count, tokens, at: first }) : t("expiring.by", { tokens, first, last });
   return el("p", { class: "notice", part: "notice" }, said);
 }
 
@@ -270,7 +272,8 @@ function days(t, write, data) {
   const most = Math.max(...values);
   const best = data.days[values.indexOf(most)];
   const summary = t("view.days.summary", {
-    total: write.number(data.used.total_tokens), from_: write.day(data.first_day), to: write.day(data.last_day),
+    count: data.used.total_tokens, total: write.number(data.used.total_tokens),
+    from_: write.day(data.first_day), to: write.day(data.last_day),
     most: write.number(best.total_tokens), most_at: write.day(best.day),
   });
   const bars = data.days.map((each, place) => {
@@ -333,7 +336,9 @@ function subjectOf(token) {
 
 function words(language) {
   const texts = TEXTS[language];
-  const t = (key, values = {}) => texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  const plural = new Intl.PluralRules(language);
+  const form = (text, count) => (typeof text === "string" ? text : text[plural.select(count)]);
+  const t = (key, values = {}) => form(texts[key], values.count).replace(/\{(\w+)\}/g, (_, name) => values[name]);
   t.known = (group, name) => (Object.hasOwn(texts, `${group}.${name}`) ? texts[`${group}.${name}`] : name);
   return t;
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jangbu.clock import Clock
-from jangbu.metering.spool.disk import Disk, RealDisk
+from jangbu.metering.spool.disk import Disk, RealDisk, refuse
 from jangbu.metering.spool.recovery import QUARANTINE, look_through, unrecorded_in
 from jangbu.metering.spool.segment import REFUSED, segment_names
 from jangbu.metering.spool.spool import LOCK
@@ -67,9 +67,15 @@ def records_in(directory: Path, *, disk: Disk | None = None) -> Iterator[Record]
 
 
 def spools_below(root: Path, *, disk: Disk | None = None) -> Iterator[Path]:
-    """Give the directories of spools beneath a directory, at any depth that Jangbu makes them at."""
+    """Give the directories of spools beneath a directory, at any depth that Jangbu makes them at.
+
+    Raises SpoolUnusable where it may not be looked into.
+    """
     chosen = disk or RealDisk()
-    names = chosen.names(root)
+    try:
+        names = chosen.names(root)
+    except OSError as error:
+        refuse(root, error)
     if LOCK in names or segment_names(names):
         yield root
         return

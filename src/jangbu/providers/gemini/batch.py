@@ -58,13 +58,14 @@ class BatchReader:
             self._members.append(self._member(answer))
 
     def finish(self, ending: Ending) -> Usage:
-        """Sum the single answers."""
-        total = sum_members(self._members)
+        """Sum the single answers, one that stands in the file twice only once."""
+        members = _each_once(self._members)
+        total = sum_members(members)
         source = total.source
         if source is Source.REPORTED and not ending.whole:
             source = Source.PARTIAL
-        platform = self._context.platform or (self._members[0].platform if self._members else Platform.GEMINI_API)
-        models = {member.model for member in self._members}
+        platform = self._context.platform or (members[0].platform if members else Platform.GEMINI_API)
+        models = {member.model for member in members}
         model = models.pop() if len(models) == 1 else self._model or model_name(self._context.model)
         return replace(total, source=source, platform=platform, model=model, response_id=self._name)
 
@@ -77,6 +78,16 @@ class BatchReader:
             reader = GenerateContentReader(Surface.GENERATE_CONTENT, context)
         reader.read(answer)
         return as_member(reader.finish(Ending()))
+
+
+def _each_once(members: Iterable[Usage]) -> tuple[Usage, ...]:
+    """Name an answer once that comes again, as in a file that was joined to itself: one with the same id and the same
+    counts. An id that stands for other counts proves nothing, and without an id two answers may well be alike.
+    """
+    known: dict[object, Usage] = {}
+    for place, member in enumerate(members):
+        known.setdefault((member.response_id, member.tally) if member.response_id else place, member)
+    return tuple(known.values())
 
 
 def as_member(usage: Usage) -> Usage:

@@ -14,10 +14,14 @@ from jangbu.providers.gemini.reader import Context, Ending, kept, model_of, plat
 
 
 def read_openai_usage(usage: Mapping[str, Any]) -> Reading:
-    """Read one usage object; what the total holds beyond prompt and completion is thoughts."""
+    """Read one usage object; what the total holds beyond prompt and completion is thoughts, and what no detail calls
+    audio is text.
+    """
     reading = read_usage(usage, OPENAI)
-    cached = _cached(usage)
-    if not reading.valid or cached < 0:
+    cached = _detail(usage, "prompt_tokens_details", "cached_tokens")
+    heard = _detail(usage, "prompt_tokens_details", "audio_tokens")
+    spoken = _detail(usage, "completion_tokens_details", "audio_tokens")
+    if not reading.valid or min(cached, heard, spoken) < 0:
         return Reading(anomalies=(Anomaly.INVALID_USAGE,), valid=False)
     said = reading.counts
     hidden = max((said.total or 0) - said.summed, 0)
@@ -26,8 +30,10 @@ def read_openai_usage(usage: Mapping[str, Any]) -> Reading:
         anomalies.append(Anomaly.TOTAL_MISMATCH)
     if cached > said.prompt:
         anomalies.append(Anomaly.CACHED_EXCEEDS_PROMPT)
+    if heard > said.prompt or spoken > said.candidates:
+        anomalies.append(Anomaly.DETAILS_EXCEED_COUNT)
     by_modality = ByModality(
-        prompt=Breakdown(text=said.prompt), cached=Breakdown(text=cached), candidates=Breakdown(text=said.candidates)
+        prompt=_split(said.prompt, heard), cached=Breakdown(text=cached), candidates=_split(said.candidates, spoken)
     )
     counts = Counts(said.prompt, said.candidates, hidden, 0, cached, said.total)
     return Reading(counts, by_modality, once(anomalies))
@@ -101,6 +107,11 @@ class OpenAIReader:
         return self._finished or ending.done
 
 
-def _cached(usage: Mapping[str, Any]) -> int:
-    details = usage.get("prompt_tokens_details")
-    return (read_count(details.get("cached_tokens")) or 0) if isinstance(details, Mapping) else 0
+def _split(count: int, audio: int) -> Breakdown:
+    audio = min(audio, count)
+    return Breakdown(text=count - audio, audio=audio)
+
+
+def _detail(usage: Mapping[str, Any], details: str, name: str) -> int:
+    found = usage.get(details)
+    return (read_count(found.get(name)) or 0) if isinstance(found, Mapping) else 0
