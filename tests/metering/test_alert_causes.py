@@ -111,7 +111,9 @@ async def test_recording_that_fails_is_told_and_so_is_its_end(
             await until(lambda: _all_delivered(ledger, 2))
     began, ended = (each.json for each in receiver.received)
     assert (began["phase"], ended["phase"]) == ("began", "ended")
-    assert began["facts"] == {"failures": 1, "seconds": 0, "cause": "PostgreSQL does not answer", "call": "c-1"}
+    # By the clock of a busy machine a moment has passed until it is told.
+    assert began["facts"].pop("seconds") in range(10)
+    assert began["facts"] == {"failures": 1, "cause": "PostgreSQL does not answer", "call": "c-1"}
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
     assert "Usage could not be recorded (PostgreSQL does not answer)" in caplog.text
 

@@ -98,7 +98,7 @@ class RemoteLedger:
 
     async def expiring(self, user: str) -> Expiring | None:
         """Give what of a user's tokens expires within a week; None where nothing does."""
-        found = (await self._ask("GET", f"{_path_of(user)}/balance"))["expiring"]
+        found = (await self._ask("GET", f"{_path_of(user)}/balance")).get("expiring")
         if found is None:
             return None
         first, last = (datetime.fromisoformat(found[name]) for name in ("first_at", "last_at"))
