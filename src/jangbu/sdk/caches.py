@@ -51,7 +51,7 @@ class CacheChange:
         if self._deletes:
             await metering.resources.end_cache(account, self._name)
         else:
-            await metering.resources.keep_cache(account, self._name, json.loads(answer))
+            await metering.resources.change_cache(account, self._name, json.loads(answer))
 
 
 @contextmanager

@@ -17,6 +17,11 @@ async def owner(database: Database, project: str, name: str) -> UUID | None:
     return account
 
 
+async def change(database: Database, account: UUID, name: str, seconds: int) -> None:
+    """Have a cache of an account that has not ended live for some seconds from now on."""
+    await database.rows("cache_change", account, name, seconds)
+
+
 async def end(database: Database, account: UUID, name: str) -> None:
     """Have a cache of an account be over by now."""
     await database.rows("cache_end", account, name)
