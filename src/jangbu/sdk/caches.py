@@ -58,5 +58,5 @@ class CacheChange:
 def _telling(name: str) -> Iterator[None]:
     try:
         yield
-    except JangbuError as error:
+    except (JangbuError, ValueError) as error:
         warn("cache.not_noted", str(error), resource=name)

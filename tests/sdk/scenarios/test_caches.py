@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jangbu.metering.cache_storage import CacheStorage
+from jangbu.testing import Behaviour, Recorded
 from tests.sdk.scenarios.stage import MODEL, USER, Stage
 
 if TYPE_CHECKING:
@@ -62,6 +63,15 @@ async def test_one_that_the_app_has_live_for_longer_is_priced_for_all_of_it(stag
     await asyncio.sleep(1.2)
     assert price_ended(stage) == 1
     assert cost(stage)[2] in (2, 3)
+
+
+def test_a_change_of_which_the_answer_says_nothing_is_the_apps_all_the_same(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = made(stage, 1)
+    stage.gemini.when(Behaviour(recorded=Recorded(b"")), path="cachedContents/")
+    stage.client.caches.update(name=name, config={"ttl": "600s"})
+    assert "cache.not_noted" in caplog.text
 
 
 async def test_one_is_deleted_asynchronously_too(stage: Stage) -> None:
