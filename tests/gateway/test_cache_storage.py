@@ -1,14 +1,17 @@
 """What caches cost: Google takes money by the token and hour, so each is priced when it has ended."""
 
 import asyncio
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from jangbu.domain.ledger import Asset
+from jangbu.errors import DatabaseUnreachable
+from jangbu.metering import cache_storage
 from jangbu.metering.cache_storage import CacheStorage
 from jangbu.metering.evidence import restated
-from jangbu.storage import usage
+from jangbu.storage import caches, usage
 from jangbu.storage.usage import UsageRecord
 from tests.gateway.book import asked as asked_of
 from tests.gateway.book import findings, records, require_sound
@@ -25,17 +28,17 @@ async def kim(served: Stage) -> Stage:
     return served
 
 
-async def made(served: Stage, *, seconds: int = 3600, model: str = FLASH) -> str:
-    """Have kim's content kept; give the name of the cache."""
+async def made(served: Stage, *, seconds: int = 3600, model: str = FLASH, user: str = "kim") -> str:
+    """Have a user's content kept; give the name of the cache."""
     body = {"model": f"models/{model}", "contents": asked("word " * 800)["contents"], "ttl": f"{seconds}s"}
-    status, answer, _ = await served.post("/v1beta/cachedContents", body)
+    status, answer, _ = await served.post("/v1beta/cachedContents", body, user=user)
     assert status == 200
     return str(answer["name"])
 
 
-async def deleted(served: Stage, name: str) -> int:
-    """Have kim delete a cache."""
-    return (await served.get(f"/v1beta/{name}", method="DELETE"))[0]
+async def deleted(served: Stage, name: str, *, user: str = "kim") -> int:
+    """Have a user delete a cache."""
+    return (await served.get(f"/v1beta/{name}", user=user, method="DELETE"))[0]
 
 
 async def price_ended(served: Stage) -> int:
@@ -43,10 +46,10 @@ async def price_ended(served: Stage) -> int:
     return await CacheStorage(served.ledger.database, served.ledger.pricing).price_ended()
 
 
-async def recorded(served: Stage) -> UsageRecord:
-    """Give the one record that kim has."""
-    [record] = await records(served)
-    found = await usage.find(served.ledger.database, served.ledger.accounts.id_of("kim"), UUID(record.id))
+async def recorded(served: Stage, user: str = "kim") -> UsageRecord:
+    """Give the one record that a user has."""
+    [record] = await records(served, user)
+    found = await usage.find(served.ledger.database, served.ledger.accounts.id_of(user), UUID(record.id))
     assert found is not None
     return found
 
@@ -71,6 +74,7 @@ async def test_a_cache_is_priced_for_the_seconds_for_which_it_was_kept_when_its_
     assert after.cost_nano == round(units.cache_storage_tokens * units.cache_storage_seconds * 1_000 / 3_600)
     assert await money_used(kim) == after.charge_nano == after.cost_nano
     assert (await kim.used(), await findings(kim)) == ((0, 0), [])
+    assert [line.action for line in await kim.ledger.audit.page() if line.target == "prices"] == []
     await require_sound(kim)
 
 
@@ -94,6 +98,56 @@ async def test_one_that_lives_for_longer_than_it_was_made_for_is_priced_for_all_
     await asyncio.sleep(1.2)
     assert await price_ended(kim) == 1
     assert 2 <= restated(await recorded(kim)).units.cache_storage_seconds <= 3
+
+
+async def test_one_that_lives_for_longer_by_the_time_it_is_looked_at_is_left_alone(
+    kim: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = await made(kim, seconds=1)
+    await asyncio.sleep(1.1)
+    due = caches.due
+
+    async def seen_just_before(*arguments: Any) -> Any:
+        seen = await due(*arguments)
+        await asked_of(kim, "UPDATE jangbu.resources SET expires_at = clock_timestamp() + interval '1 hour'")
+        return seen
+
+    monkeypatch.setattr(caches, "due", seen_just_before)
+    assert (await price_ended(kim), (await recorded(kim)).cost_nano) == (0, None)
+    assert (await kim.get(f"/v1beta/{name}"))[0] == 200
+
+
+async def test_one_whose_balance_another_keeps_locked_waits_and_keeps_nobody_elses_from_its_price(
+    kim: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_storage, "_SWEEP_MAX", 1)
+    await kim.open("lee")
+    for user in ("kim", "lee"):
+        await deleted(kim, await made(kim, user=user), user=user)
+    lock = "SELECT FROM jangbu.balances WHERE account_id = $1 FOR UPDATE"
+    async with kim.ledger.database.connection() as connection, connection.transaction():
+        await connection.execute(lock, kim.ledger.accounts.id_of("kim"))
+        assert await price_ended(kim) == 1
+    assert ((await recorded(kim)).cost_nano, await findings(kim)) == (None, [])
+    assert (await recorded(kim, "lee")).cost_nano is not None
+    assert (await price_ended(kim), await money_used(kim) > 0) == (1, True)
+    await require_sound(kim)
+
+
+async def test_none_is_tried_any_more_while_the_database_is_away(kim: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(2):
+        await deleted(kim, await made(kim))
+    tried = []
+
+    async def away(*arguments: object) -> None:
+        tried.append(arguments)
+        raise DatabaseUnreachable("the database is away", hint="wait")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(caches, "complete", away)
+        with pytest.raises(DatabaseUnreachable):
+            await price_ended(kim)
+    assert (len(tried), await price_ended(kim)) == (1, 2)
 
 
 async def test_one_whose_model_has_no_price_for_storage_is_found_and_waits_for_it(kim: Stage) -> None:

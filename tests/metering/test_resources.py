@@ -4,6 +4,7 @@ import asyncio
 import base64
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -18,6 +19,7 @@ from jangbu.wiring import open_metering
 FLASH = "gemini-2.5-flash"
 TARGET = "https://upstream.test/upload/v1beta/files?upload_id=u-1"
 KEY = uuid4()
+CACHE = "cachedContents/a1"
 
 
 @pytest.fixture
@@ -217,3 +219,25 @@ async def test_an_upload_does_not_end_as_anothers_file(metering: Metering, kim: 
 
 async def test_an_upload_ends_by_the_databases_clock(metering: Metering, kim: UUID) -> None:
     assert await metering.resources.upload(await metering.resources.open_upload(kim, TARGET, 0, key=KEY)) is None
+
+
+async def test_a_cache_that_was_deleted_stays_so_where_a_change_is_noted_later(metering: Metering, kim: UUID) -> None:
+    await metering.resources.keep_cache(kim, CACHE, kept(60))
+    await metering.resources.change_cache(kim, CACHE, kept(90))
+    assert await metering.resources.owner_of_cache(CACHE) == kim
+    await metering.resources.end_cache(kim, CACHE)
+    await metering.resources.change_cache(kim, CACHE, kept(3600))
+    assert await metering.resources.find(kim, CACHE) is None
+
+
+async def test_a_cache_lives_as_long_as_before_where_a_change_does_not_say(metering: Metering, kim: UUID) -> None:
+    await metering.resources.keep_cache(kim, CACHE, kept(1))
+    await metering.resources.change_cache(kim, CACHE, {})
+    await asyncio.sleep(1.1)
+    assert await metering.resources.find(kim, CACHE) is None
+
+
+def kept(seconds: int) -> dict[str, str]:
+    """Give what Google answers of a cache that lives for so long."""
+    begin = datetime(2026, 11, 30, tzinfo=UTC)
+    return {"updateTime": begin.isoformat(), "expireTime": (begin + timedelta(seconds=seconds)).isoformat()}

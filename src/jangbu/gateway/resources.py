@@ -4,11 +4,11 @@ from contextlib import suppress
 
 from jangbu.errors import JangbuError, StillRunning
 from jangbu.gateway.batch_files import deleted
-from jangbu.gateway.caches import keep, require_end
+from jangbu.gateway.caches import require_end
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.metered import check_references
 from jangbu.gateway.owning import owned, require_admitted, require_something_left
-from jangbu.gateway.results import settle_by_asking
+from jangbu.gateway.results import json_or_nothing, settle_by_asking
 from jangbu.gateway.routes import Action
 from jangbu.gateway.upstream import REDIRECT
 from jangbu.metering.resources import Owned, ResourceKind
@@ -53,7 +53,7 @@ async def _followed(exchange: Exchange, found: Owned, content: bytes, *, is_done
     elif action is Action.DELETE:
         await resources.forget(found.account, found.name)
     elif is_done and action is Action.UPDATE:
-        await keep(exchange, content)
+        await resources.change_cache(found.account, found.name, json_or_nothing(content))
     elif is_done and action is Action.CANCEL and _waits(found):
         # Who cancels seldom asks again. Where the provider does not say yet, the hold stays until somebody asks.
         with suppress(JangbuError):

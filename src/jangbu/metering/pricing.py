@@ -212,12 +212,11 @@ class Pricing:
         never, priced = await self._fill_in_all(page)
         return len(page) - never, priced, page[-1][1] if page else None
 
-    async def fill_in(self, account: UUID, call: UUID) -> bool:
-        """Price one call that had no price, as far as the book in force can; tell whether it has one now."""
-        _, priced = await self._fill_in_all([(account, call)])
-        return priced > 0
+    async def fill_in(self, account: UUID, call: UUID) -> None:
+        """Price one call that had no price, as far as the book in force can. Nobody asked for it, so no audit tells."""
+        await self._fill_in_all([(account, call)], is_asked=False)
 
-    async def _fill_in_all(self, page: Sequence[tuple[UUID, UUID]]) -> tuple[int, int]:
+    async def _fill_in_all(self, page: Sequence[tuple[UUID, UUID]], *, is_asked: bool = True) -> tuple[int, int]:
         """Price calls; give of how many no price would ever tell, and how many have one now."""
         rows, never = [], []
         for account, usage_id in page:
@@ -232,17 +231,17 @@ class Pricing:
                 never.append((account, usage_id))
         if never:
             await findings.settle(self._database, never)
-        return len(never), await self._write(rows)
+        return len(never), await self._write(rows, is_asked=is_asked)
 
-    async def _write(self, rows: Sequence[tuple[UUID, UUID, int, int, int, int]]) -> int:
-        """Write prices in one transaction with the line that tells of them; give how many calls had none."""
+    async def _write(self, rows: Sequence[tuple[UUID, UUID, int, int, int, int]], *, is_asked: bool) -> int:
+        """Write prices, and in the same transaction the line that tells who asked; give how many calls had none."""
         if not rows:
             return 0
         with translated():
             async with self._database.together() as connection:
                 await accounts.lock_all(connection, {account for account, *_ in rows})
                 done = await usage.write_prices(self._database, rows, self.project, _BACKFILL_WRITER)
-                if done:
+                if done and is_asked:
                     facts = {"priced": done, "version": self.in_force.version}
                     await self._audit.note(connection, Change("prices.backfill", "prices", after=facts))
                 return done

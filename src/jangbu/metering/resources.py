@@ -229,6 +229,12 @@ class Resources:
         """Give the account whose a cache is that has not ended, or None."""
         return await self._patiently(lambda: caches.owner(self._database, self._project, name))
 
+    async def change_cache(self, account: UUID, name: str, answer: Mapping[str, Any]) -> None:
+        """Have a cache that has not ended live for longer or shorter, as Google's answer shows it."""
+        seconds = seconds_left(answer)
+        if seconds is not None:
+            await self._patiently(lambda: caches.change(self._database, account, name, seconds))
+
     async def end_cache(self, account: UUID, name: str) -> None:
         """Have a cache be nobody's any more that its owner deleted. It is forgotten when it has its price."""
         await self._patiently(lambda: caches.end(self._database, account, name))

@@ -3,13 +3,14 @@
 That is noted beside what the app does: where it cannot be noted, the app has done it all the same, and the log tells.
 """
 
+import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import wait
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from jangbu.errors import JangbuError
 from jangbu.sdk.hook import Hook
 from jangbu.sdk.routes import work_name
 from jangbu.telemetry import warn
@@ -19,11 +20,18 @@ if TYPE_CHECKING:
 
 __all__ = ["CacheChange", "note_made"]
 
+_PATIENCE_SECONDS = 2
+"""How long the app waits for a note. While the ledger is away, the note is tried for longer, and the app goes on."""
 
-async def note_made(metering: "Metering", user: str, name: str, answer: str) -> None:
+
+async def note_made(hook: Hook, user: str, name: str, answer: str) -> None:
     """Note that a cache was made for a user, as Google's ``answer`` shows it."""
-    with _telling(name):
-        await metering.resources.keep_cache(metering.accounts.id_of(user), name, json.loads(answer))
+
+    async def note(metering: "Metering") -> None:
+        async with _in_turn(hook, name):
+            await metering.resources.keep_cache(metering.accounts.id_of(user), name, json.loads(answer))
+
+    await _noted(hook, name, note)
 
 
 class CacheChange:
@@ -37,26 +45,41 @@ class CacheChange:
     def note(self, answer: str) -> None:
         """Note what Google has done."""
         with _telling(self._name):
-            self._hook.background.wait(lambda metering: self._note(metering, answer))
+            noting = self._hook.background.submit(lambda metering: self._note(metering, answer), begun=True)
+            wait([noting], _PATIENCE_SECONDS)
 
     async def note_async(self, answer: str) -> None:
         """Do what ``note`` does."""
-        with _telling(self._name):
-            await self._hook.background.wait_async(lambda metering: self._note(metering, answer))
+        await _noted(self._hook, self._name, lambda metering: self._note(metering, answer))
 
     async def _note(self, metering: "Metering", answer: str) -> None:
-        account = await metering.resources.owner_of_cache(self._name)
-        if account is None:
-            return
-        if self._deletes:
-            await metering.resources.end_cache(account, self._name)
-        else:
-            await metering.resources.keep_cache(account, self._name, json.loads(answer))
+        async with _in_turn(self._hook, self._name):
+            account = await metering.resources.owner_of_cache(self._name)
+            if account is None:
+                return
+            if self._deletes:
+                await metering.resources.end_cache(account, self._name)
+            else:
+                await metering.resources.change_cache(account, self._name, json.loads(answer))
+
+
+async def _noted(hook: Hook, name: str, note: Callable[["Metering"], Coroutine[Any, Any, None]]) -> None:
+    with _telling(name):
+        noting = hook.background.submit(note, begun=True)
+        await asyncio.wait([asyncio.wrap_future(noting)], timeout=_PATIENCE_SECONDS)
+
+
+@asynccontextmanager
+async def _in_turn(hook: Hook, name: str) -> AsyncIterator[None]:
+    """Note what was done to a cache after what was done to it before: one is deleted that is known to be made."""
+    with _telling(name):
+        async with hook.notes.setdefault(name, asyncio.Lock()):
+            yield
 
 
 @contextmanager
 def _telling(name: str) -> Iterator[None]:
     try:
         yield
-    except JangbuError as error:
+    except Exception as error:
         warn("cache.not_noted", str(error), resource=name)

@@ -1,8 +1,10 @@
 """What all seams of one client share: opening calls, reading answers, and remembering work whose results come later."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from jangbu.clock import Clock, SystemClock, new_id
 from jangbu.domain.flow import Answered, Bounds, Call, Lost, Outcome
@@ -48,7 +50,8 @@ class Hook:
     """The ledger as a client's seams see it, with what was started and not yet reported.
 
     ``started`` keeps who asked for a batch or a long operation; ``open_calls`` keeps calls whose answer comes with a
-    later request; ``recorded`` keeps names whose results this process has recorded already.
+    later request; ``recorded`` keeps names whose results this process has recorded already; ``notes`` has those
+    of caches take turns that are being noted.
     """
 
     background: "Background[Metering]"
@@ -56,6 +59,7 @@ class Hook:
     started: dict[str, Attribution] = field(default_factory=dict)
     open_calls: dict[str, CallInProgress] = field(default_factory=dict)
     recorded: RecentNames = field(default_factory=RecentNames)
+    notes: "WeakValueDictionary[str, asyncio.Lock]" = field(default_factory=WeakValueDictionary)
 
     def open(self, route: Route, body: Mapping[str, Any], bounds: Bounds | None = None) -> CallInProgress:
         """Open a call for a request. Raises MissingUser before anything is held or sent."""

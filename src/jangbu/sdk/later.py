@@ -71,7 +71,7 @@ class Later:
         )
         receipt = await recorded(self._hook, name, recording)
         if surface is Surface.CACHED_CONTENTS:
-            await note_made(metering, payer.user, name, answer)
+            await note_made(self._hook, payer.user, name, answer)
         return receipt
 
 

@@ -1,11 +1,16 @@
 """Caches of a wrapped client have their price when they have ended."""
 
 import asyncio
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from jangbu.metering.cache_storage import CacheStorage
+from jangbu.metering.resources import Resources
+from jangbu.sdk import caches
+from jangbu.testing import Behaviour, Recorded
+from tests.faults.waiting import become
 from tests.sdk.scenarios.stage import MODEL, USER, Stage
 
 if TYPE_CHECKING:
@@ -64,6 +69,15 @@ async def test_one_that_the_app_has_live_for_longer_is_priced_for_all_of_it(stag
     assert cost(stage)[2] in (2, 3)
 
 
+def test_a_change_of_which_the_answer_says_nothing_is_the_apps_all_the_same(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = made(stage, 1)
+    stage.gemini.when(Behaviour(recorded=Recorded(b"")), path="cachedContents/")
+    stage.client.caches.update(name=name, config={"ttl": "600s"})
+    assert "cache.not_noted" in caplog.text
+
+
 async def test_one_is_deleted_asynchronously_too(stage: Stage) -> None:
     name = made(stage, 600)
     await stage.client.aio.caches.delete(name=name)
@@ -76,6 +90,25 @@ def test_a_cache_that_the_ledger_does_not_know_is_deleted_like_any_other(stage: 
     stage.client.caches.delete(name=str(cache.name))
     assert price_ended(stage) == 0
     assert stage.records() == []
+
+
+@pytest.mark.parametrize("step", ["keep_cache", "end_cache"])
+async def test_the_app_goes_on_while_the_ledger_is_away_and_what_it_did_is_noted_later(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    is_back, note = threading.Event(), getattr(Resources, step)
+
+    async def when_it_is_back(*arguments: Any) -> None:
+        await asyncio.to_thread(is_back.wait)
+        await note(*arguments)
+
+    monkeypatch.setattr(Resources, step, when_it_is_back)
+    monkeypatch.setattr(caches, "_PATIENCE_SECONDS", 0.1)
+    name = made(stage, 600)
+    await stage.client.aio.caches.delete(name=name)
+    assert price_ended(stage) == 0
+    is_back.set()
+    await become(lambda: asyncio.to_thread(price_ended, stage))
 
 
 def test_one_is_deleted_also_where_the_ledger_cannot_be_told(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:

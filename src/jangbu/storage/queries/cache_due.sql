@@ -1,11 +1,11 @@
--- Caches of a project whose time is up, those first that have been over for longest: for how long each was kept has to be
--- written down before it is forgotten.
-SELECT r.account_id, r.name
+-- Caches of a project whose time is up, those first that have been over for longest, from the one after another. Whose they
+-- are is looked up one by one: a plan that was made while there were few accounts would begin with all of them.
+SELECT r.account_id, r.name, r.expires_at
 FROM jangbu.resources AS r
-JOIN jangbu.accounts AS a ON a.account_id = r.account_id
-WHERE a.project = $1::text
-    AND r.kind = 'cache'
+WHERE r.kind = 'cache'
     AND r.expires_at <= statement_timestamp()
     AND (r.call_id IS NULL OR r.settled_at IS NOT NULL)
-ORDER BY r.expires_at
-LIMIT $2::integer
+    AND (r.expires_at, r.name) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::text, ''))
+    AND (SELECT a.project FROM jangbu.accounts AS a WHERE a.account_id = r.account_id) = $1::text
+ORDER BY r.expires_at, r.name
+LIMIT $4::integer
