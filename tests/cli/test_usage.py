@@ -84,7 +84,8 @@ def test_a_file_is_read_in_whichever_encoding_of_unicode_it_was_written(
 ) -> None:
     answer = {"responseId": "답-1", "modelVersion": "gemini-2.5-flash", "usageMetadata": {"promptTokenCount": 9}}
     # Windows PowerShell 5 ends its lines with both characters.
-    lines = "".join(f"{json.dumps({'key': '하나', 'response': answer}, ensure_ascii=False)}\r\n" for _ in range(2))
+    answers = ({**answer, "responseId": f"답-{number}"} for number in range(2))
+    lines = "".join(f"{json.dumps({'key': '하나', 'response': each}, ensure_ascii=False)}\r\n" for each in answers)
     written = json.dumps(answer, ensure_ascii=False, indent=1).replace("\n", "\r\n")
     for name, text, tokens in (("one.json", written, 9), ("many.jsonl", lines, 18)):
         (tmp_path / name).write_bytes((mark + text).encode(encoding))

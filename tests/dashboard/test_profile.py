@@ -108,7 +108,7 @@ async def test_sessions_are_listed_and_ended_one_by_one_all_others_and_all(
     await expect(page.get_by_role("status").first).to_have_text("Your other sessions were ended.")
     assert [*map(is_in, visitors), is_in(bystander)] == [False, False, False, True]
     await page.get_by_role("button", name="Sign out everywhere").click()
-    await expect(page.locator("#password")).to_be_visible()
+    await expect(page.locator("input#password")).to_be_visible()
     assert (
         await ask(own_site, "SELECT 1 FROM jangbu.sessions JOIN jangbu.members USING (member_id) WHERE name = $1", name)
         == []
