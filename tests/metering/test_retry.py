@@ -8,19 +8,22 @@ import pytest
 from jangbu.metering.retry import repeated
 
 
-async def test_the_log_says_what_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_log_says_what_is_tried_again_and_why(caplog: pytest.LogCaptureFixture) -> None:
     attempts = 0
+    causes = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
     async def attempt() -> int:
         nonlocal attempts
         attempts += 1
         if attempts < 4:
-            raise asyncpg.exceptions.SerializationError("two at once")
+            raise causes[attempts - 1]("two at once")
         return attempts
 
     assert await repeated("resources", attempt, seconds=30) == 4
     ours = [record.getMessage() for record in caplog.records if record.name == "jangbu"]
-    assert ours == [f"resources.retried: attempt {number} is made" for number in (2, 3, 4)]
+    assert ours == [
+        f"resources.retried: attempt {number} is made after {cause.__name__}" for number, cause in enumerate(causes, 2)
+    ]
 
 
 async def test_who_was_cancelled_and_goes_on_is_told_of_the_time_and_of_being_cancelled_again() -> None:

@@ -28,8 +28,9 @@ async def repeated(what: str, attempt: Callable[[], Awaitable[Result]], *, secon
     except Exception as error:
         if not is_transient(error) or loop.time() + _WAIT_FIRST_SECONDS >= deadline:
             raise
+        cause = type(error).__name__
     await asyncio.sleep(_WAIT_FIRST_SECONDS)
-    return await _repeated(what, attempt, deadline, is_transient)
+    return await _repeated(what, attempt, deadline, is_transient, cause)
 
 
 async def repeated_while_reachable(what: str, attempt: Callable[[], Awaitable[Result]], *, seconds: int) -> Result:
@@ -44,8 +45,11 @@ async def repeated_while_reachable(what: str, attempt: Callable[[], Awaitable[Re
     except Exception as error:
         if not is_transient(error):
             raise
+        cause = type(error).__name__
     await asyncio.sleep(_WAIT_FIRST_SECONDS)
-    return await _repeated(what, attempt, deadline, lambda error: is_transient(error) and not is_unreachable(error))
+    return await _repeated(
+        what, attempt, deadline, lambda error: is_transient(error) and not is_unreachable(error), cause
+    )
 
 
 async def has_ended(task: asyncio.Future[Any], *, seconds: float) -> bool:
@@ -89,8 +93,13 @@ async def _until(deadline: float, attempt: Callable[[], Awaitable[Result]]) -> R
 
 
 async def _repeated(
-    what: str, attempt: Callable[[], Awaitable[Result]], deadline: float, repeats_on: Callable[[Exception], bool]
+    what: str,
+    attempt: Callable[[], Awaitable[Result]],
+    deadline: float,
+    repeats_on: Callable[[Exception], bool],
+    cause: str,
 ) -> Result:
+    """Go on with what failed once. ``cause`` is the kind of error that it failed of: the log tells it each time."""
     loop = asyncio.get_running_loop()
     # The deadline is one of the loop's clock, which need not be the one that the retries are timed by.
     retries = stamina.retry_context(
@@ -103,6 +112,10 @@ async def _repeated(
     async for each in retries:
         with each:
             number = each.num + 1
-            telemetry.warn(f"{what}.retried", f"attempt {number} is made", attempt=number)
-            return await _until(deadline, attempt)
+            telemetry.warn(f"{what}.retried", f"attempt {number} is made after {cause}", attempt=number)
+            try:
+                return await _until(deadline, attempt)
+            except Exception as error:
+                cause = type(error).__name__
+                raise
     raise AssertionError("a retry context gives a result or raises")
