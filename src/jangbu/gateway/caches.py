@@ -17,7 +17,7 @@ from jangbu.providers.gemini.caches import SECONDS_UNASKED, seconds_asked
 from jangbu.providers.gemini.fields import Field, fields
 from jangbu.providers.gemini.tool_bound import reads_at_will
 
-__all__ = ["create_cache", "keep", "require_end"]
+__all__ = ["create_cache", "require_end"]
 
 CACHE_BYTES_MAX = 32_000_000
 
@@ -41,7 +41,7 @@ async def create_cache(exchange: Exchange) -> None:
         raise InvalidInput("a cache brings no tools but functions and searches along", hint="name them in each call")
     answer = await exchange.send(body)
     content = await answer.read(CACHE_BYTES_MAX)
-    if answer.status < REDIRECT and (name := await keep(exchange, content)) is not None:
+    if answer.status < REDIRECT and (name := await _keep(exchange, content)) is not None:
         await _record(exchange, asked, name, content)
     await exchange.client.answer(answer.status, content, exchange.answer_headers(answer))
 
@@ -56,7 +56,7 @@ def require_end(exchange: Exchange, found: Sequence[Field], *, unasked: int = 0)
         raise InvalidInput(f"a cache is kept for {most:,} s at most", hint=f'ask for a ttl of "{most}s" or less')
 
 
-async def keep(exchange: Exchange, content: bytes) -> str | None:
+async def _keep(exchange: Exchange, content: bytes) -> str | None:
     """Write down whose a cache is, and what is known of it; give its name."""
     answer = json_or_nothing(content)
     name = answer.get("name")
