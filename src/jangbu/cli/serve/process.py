@@ -19,7 +19,7 @@ from jangbu.cli.serve.accepting import Accepting, connections_max
 from jangbu.cli.serve.certificate import Certificate, keep_current
 from jangbu.cli.serve.first_owner import offer_first_owner
 from jangbu.cli.serve.lines import logging_as_set
-from jangbu.cli.serve.memory import give_back_large_blocks
+from jangbu.cli.serve.memory import give_back_free_pages, give_back_large_blocks
 from jangbu.cli.serve.neighbours import take_over
 from jangbu.cli.serve.protocol import Bounds, bounded
 from jangbu.cli.serve.served import Served
@@ -151,6 +151,7 @@ class _Server(uvicorn.Server):
         self._accepting = Accepting(own, connect, self._makes_room)
         self._accepting.start()
         self._beside.append(asyncio.create_task(take_over(neighbours, self._accepting)))
+        self._beside.append(asyncio.create_task(give_back_free_pages()))
         if self._certificate is not None and secure is not None:
             self._beside.append(asyncio.create_task(keep_current(self._certificate, secure)))
         self.started = True
