@@ -80,6 +80,8 @@ SELECT
 FROM generate_series(1, 300000) AS n (number)
 JOIN crowd AS c ON c.number = 1
 CROSS JOIN LATERAL (SELECT now() - (300000 - n.number) * interval '25.9 seconds' AS at) AS a;
+INSERT INTO jangbu.idempotency_keys (account_id, key, digest, result_id)
+SELECT u.account_id, 'answer:' || md5(u.posting::text), '', u.id FROM jangbu.usage AS u;
 INSERT INTO jangbu.entries (account_id, asset, seq, kind, delta, balance_after, posting, created_at)
 SELECT u.account_id, 1, u.posting + 1, 'usage', -u.total, 0, u.posting, u.recorded_at FROM jangbu.usage AS u;
 INSERT INTO jangbu.entries (account_id, asset, seq, kind, delta, balance_after, created_at)

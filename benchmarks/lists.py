@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from hashlib import md5
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
@@ -22,7 +23,7 @@ from benchmarks.results import measured_on, table, write_section
 from jangbu.domain.ledger import Asset, EntryKind, account_id
 from jangbu.domain.webhooks import EventKind
 from jangbu.domain.windows import Preset, Window
-from jangbu.metering import directory, history, refusals, tops, undeducted
+from jangbu.metering import call_search, directory, history, refusals, tops, undeducted
 from jangbu.metering.reports import Reports
 from jangbu.metering.snapshots import Snapshot, snapshot
 from jangbu.storage import alerts, findings, holds, webhooks
@@ -134,6 +135,8 @@ def _of_users(database: Database, window: Window) -> dict[str, Ask]:
         "entries of a user, grants": _entries(database, EntryKind.GRANT),
         "entries of a user, 30d": _entries(database, window=window),
         "an entry and its calls": _look(database, lambda look: history.trace(look, _FIRST, Asset.TOKENS, 150_000)),
+        "a call by the id of its answer": _search(database, md5(b"150000").hexdigest()),
+        "a name of no call": _search(database, "nothing"),
         "accounts, from the 500,000th on": lambda: database.rows("account_list", PROJECT, user_named(500_000), _SHOWN),
     }
 
@@ -144,6 +147,10 @@ def _entries(database: Database, kind: EntryKind | None = None, window: Window |
         database,
         lambda look: history.entries_of(look, _FIRST, Asset.TOKENS, kind=kind, between=between, limit=_SHOWN),
     )
+
+
+def _search(database: Database, name: str) -> Ask:
+    return _look(database, lambda look: call_search.search(look, name, limit=_SHOWN))
 
 
 def _look(database: Database, ask: Callable[[Snapshot], Awaitable[object]]) -> Ask:

@@ -1,9 +1,11 @@
 """A call is found by any of its names, whatever became of it; what belongs to another project is not there."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from jangbu.clock import new_id
@@ -17,6 +19,7 @@ from jangbu.metering.call_search import NAME_LENGTH_MAX, NamedCall, Search, sear
 from jangbu.metering.erasing import erase
 from jangbu.metering.meter import Metering
 from jangbu.metering.snapshots import snapshot
+from jangbu.storage.statements import statement
 from jangbu.wiring import open_metering
 from tests.metering.telling import answer
 
@@ -76,6 +79,32 @@ async def test_a_key_that_several_users_have_names_all_of_their_calls_the_latest
     ]
     assert await found(ledger, "1") == Search(calls[::-1])
     assert (await found(ledger, "1", limit=1)).calls == calls[1:]
+
+
+async def test_of_many_calls_of_one_key_the_latest_are_found(ledger: Metering) -> None:
+    used = answer(20)
+    assert used.response_id is not None
+    calls = [(await ledger.record("kim", "chat", used)).id, (await ledger.record("lee", "chat", used)).id]
+    calls += [(await ledger.record(user, "chat", answer(20), call_key=used.response_id)).id for user in ("lee", "kim")]
+    for limit in range(1, 5):
+        sought = await found(ledger, used.response_id, limit=limit)
+        assert [call.id for call in sought.calls] == calls[::-1][:limit]
+
+
+async def test_a_name_is_looked_for_without_asking_each_account(ledger: Metering, database_url: str) -> None:
+    for number in range(300):
+        await ledger.accounts.create(f"user-{number}")
+    call = (await ledger.record("kim", "chat", answer(20), call_key="order 7")).id
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(statement("session_prepare"))
+        explained = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + statement("key_search")
+        [described] = json.loads(await connection.fetchval(explained, "default", ["call:order 7"], 1))
+    finally:
+        await connection.close()
+    assert described["Plan"]["Actual Rows"] == 1
+    assert described["Plan"]["Shared Hit Blocks"] + described["Plan"]["Shared Read Blocks"] < 30
+    assert (await found(ledger, "order 7")).calls == [NamedCall("kim", call)]
 
 
 async def test_of_one_user_only_that_users_calls_are_found(ledger: Metering) -> None:

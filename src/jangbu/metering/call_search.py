@@ -60,7 +60,7 @@ async def search(book: Snapshot, text: str, *, limit: int, user: str | None = No
     named = [found for call in ids if (found := await _by_id(book, call, account, user)) is not None]
     if named:
         return Search(sorted(named, key=lambda call: call.id, reverse=True))
-    known = (await _by_key(book, text, account))[:limit]
+    known = (await _by_key(book, text, account, limit))[:limit]
     records = [await usage.find(book.reader, owner, call) for call, owner in known]
     recorded = [NamedCall(record.user, record.id) for record in records if record is not None]
     if recorded:
@@ -75,13 +75,16 @@ async def _was_dropped(book: Snapshot, calls: Sequence[UUID], account: UUID | No
     return False
 
 
-async def _by_key(book: Snapshot, text: str, account: UUID | None) -> Sequence[tuple[UUID, UUID]]:
-    """Give (call, account) of what a text is the key of, newest first, once where it is the id of the answer, too."""
+async def _by_key(book: Snapshot, text: str, account: UUID | None, limit: int) -> Sequence[tuple[UUID, UUID]]:
+    """Give (call, account) of so many that a text is the key of or more, newest first, each once: the id of an answer
+    may be the app's own key of the call, too.
+    """
     names = [name for name in dict.fromkeys((text, text.strip())) if name]
     keys = [made for name in names for made in (answer_name(name), call_name(name))]
     keys += [call_name(making_of(name)) for name in names if name.startswith(_CACHES)]
     if account is None:
-        return _newest(await entries.search_keys(book.reader, book.project, keys)) if keys else ()
+        most = limit * len(keys)
+        return _newest(await entries.search_keys(book.reader, book.project, keys, most)) if keys else ()
     return _newest([each for key in keys for each in (await entries.gather_keys(book.reader, [account], key)).items()])
 
 

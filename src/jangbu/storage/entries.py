@@ -97,9 +97,11 @@ async def gather_keys(reader: Reader, accounts: Sequence[UUID], key: str) -> dic
     return {row["account_id"]: _key(row) for row in await reader.rows("key_gather", accounts, key)}
 
 
-async def search_keys(reader: Reader, project: str, keys: Sequence[str]) -> list[tuple[UUID, KeyRow]]:
-    """Give what keys stand for at every account of a project that used one of them."""
-    return [(row["account_id"], _key(row)) for row in await reader.rows("key_search", project, keys)]
+async def search_keys(
+    reader: Reader, project: str, keys: Sequence[str], limit: int | None = None
+) -> list[tuple[UUID, KeyRow]]:
+    """Give what keys stand for at the accounts of a project that used one of them, newest first."""
+    return [(row["account_id"], _key(row)) for row in await reader.rows("key_search", project, keys, limit)]
 
 
 def _key(row: Row) -> KeyRow:

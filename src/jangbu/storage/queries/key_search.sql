@@ -1,11 +1,8 @@
--- What some idempotency keys stand for at each account of a project that used one. The keys' index begins with the
--- account: it is asked once for each, which the limit sees to, and which is for what a person looks for and for no call.
-SELECT a.account_id, f.digest, f.result_id, f.created_at
-FROM jangbu.accounts AS a
-CROSS JOIN LATERAL (
-    SELECT k.digest, k.result_id, k.created_at
-    FROM jangbu.idempotency_keys AS k
-    WHERE k.account_id = a.account_id AND k.key = ANY ($2::text[])
-    LIMIT cardinality($2::text[])
-) AS f
-WHERE a.project = $1::text
+-- What some idempotency keys stand for at every account of a project that used one, newest first: at so many, or at all
+-- where the limit is NULL.
+SELECT k.account_id, k.digest, k.result_id, k.created_at
+FROM jangbu.idempotency_keys AS k
+JOIN jangbu.accounts AS a ON a.account_id = k.account_id
+WHERE k.key = ANY ($2::text[]) AND a.project = $1::text
+ORDER BY k.result_id DESC
+LIMIT $3::integer
