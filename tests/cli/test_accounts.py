@@ -21,6 +21,7 @@ def test_a_grant_is_granted_once_for_its_key(jangbu: Jangbu) -> None:
     assert (first["amount"], first["balance"], first["replayed"]) == (100_000, 100_000, False)
     assert (again["id"], again["balance"], again["replayed"]) == (first["id"], 100_000, True)
     assert "granted before" in jangbu.ok("grant", "kim", "100_000", "--key", "order-1").out
+    assert jangbu.ok("grant", "kim", "1", "--key", "order-2").out == "1 token granted to kim: 100,001 available\n"
 
 
 def test_a_key_with_other_content_is_a_conflict(jangbu: Jangbu) -> None:

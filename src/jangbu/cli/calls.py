@@ -9,7 +9,7 @@ from jangbu.cli.accounts import User
 from jangbu.cli.answers import ModelName, SurfaceName, answer_usage
 from jangbu.cli.commands import command
 from jangbu.cli.explanation import explanation_text
-from jangbu.cli.money import dollars
+from jangbu.cli.money import counted, dollars
 from jangbu.cli.output import shown_moment
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
@@ -115,7 +115,7 @@ def receipt_line(receipt: "Receipt") -> str:
     left = "its balance shows later" if receipt.available is None else f"{receipt.available:,} available"
     overrun = f", {receipt.overrun:,} over its hold" if receipt.overrun else ""
     return (
-        f"call {receipt.id} {said}: {receipt.charged_tokens:,} tokens of {receipt.model} "
+        f"call {receipt.id} {said}: {counted(receipt.charged_tokens, 'token')} of {receipt.model} "
         f"({dollars(receipt.cost_nano)}){overrun}; {left} to {receipt.user}"
     )
 
@@ -138,9 +138,11 @@ def receipt_notes(receipt: "Receipt", usage: "Usage") -> list[str]:
         notes.append("the answer reports no tokens, so none are charged")
     if not receipt.replayed and receipt.charged_tokens < usage.total_tokens:
         before = usage.total_tokens - receipt.charged_tokens
-        notes.append(f"{before:,} tokens of its answers were recorded before, and are not charged again")
+        was, are = ("was", "is") if before == 1 else ("were", "are")
+        notes.append(f"{counted(before, 'token')} of its answers {was} recorded before, and {are} not charged again")
     if receipt.available is None:
         notes.append("the database does not answer: the record waits on this machine, see `jangbu spool status`")
     elif receipt.available < 0:
-        notes.append(f"{receipt.user} owes {-receipt.available:,} tokens: recording deducts also what was not bought")
+        owed = counted(-receipt.available, "token")
+        notes.append(f"{receipt.user} owes {owed}: recording deducts also what was not bought")
     return notes

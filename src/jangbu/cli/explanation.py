@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING
 
-from jangbu.cli.money import dollars
+from jangbu.cli.money import counted, dollars
 from jangbu.cli.output import shown_moment
 from jangbu.cli.tables import pairs, table
 
@@ -63,16 +63,16 @@ def _debit(found: "Explanation") -> list[tuple[str, str]]:
     version = "" if record.price_version is None else f" (price version {record.price_version})"
     facts = [
         ("cost", dollars(record.cost_nano) + version),
-        ("charged", f"{record.total:,} tokens, {dollars(record.charge_nano)}"),
-        ("held before", "nothing" if found.hold_amount is None else f"{found.hold_amount:,} tokens"),
+        ("charged", f"{counted(record.total, 'token')}, {dollars(record.charge_nano)}"),
+        ("held before", "nothing" if found.hold_amount is None else counted(found.hold_amount, "token")),
     ]
     if found.overrun:
-        facts.append(("overrun", f"{found.overrun:,} tokens"))
+        facts.append(("overrun", counted(found.overrun, "token")))
     if found.entry is not None:
         facts.append(("entry", f"seq {found.entry.seq}, {found.entry.kind}, {found.entry.delta:+,} tokens"))
-        facts.append(("balance after", f"{found.entry.balance_after:,} tokens"))
+        facts.append(("balance after", counted(found.entry.balance_after, "token")))
     for entry in found.returns:
         facts.append((entry.kind.value, f"{entry.delta:+,} tokens: {entry.reason or ''}"))
     for entry in found.money_returns:
         facts.append((entry.kind.value, f"+{dollars(entry.delta)}: {entry.reason or ''}"))
-    return [*facts, ("net", f"{found.net_tokens:,} tokens")]
+    return [*facts, ("net", counted(found.net_tokens, "token"))]

@@ -116,7 +116,7 @@ def _more(number: int) -> str:
 
 
 def _what(lines: "Sequence[Line]") -> str:
-    return f"{sum(each.line.amount for each in lines):,} tokens to {counted(len(lines), 'account')}"
+    return f"{counted(sum(each.line.amount for each in lines), 'token')} to {counted(len(lines), 'account')}"
 
 
 def _outlook(checked: "Checked") -> str:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from jangbu.cli.grant_files import grant_file
+from jangbu.cli.money import counted
 from jangbu.cli.session import Session
 from jangbu.cli.values import moment, whole_number
 from jangbu.errors import InvalidInput
@@ -96,10 +97,10 @@ async def _grant(
         "expires_at": expires_at,
         "replayed": posted.replayed,
     }
-    said = "were granted before with this key" if posted.replayed else "granted"
+    said = "had been granted before with this key" if posted.replayed else "granted"
     session.show(
         facts | balance_facts(posted.balance),
-        lambda: f"{amount:,} tokens {said} to {account.user}: {posted.balance.available:,} available",
+        lambda: f"{counted(amount, 'token')} {said} to {account.user}: {posted.balance.available:,} available",
     )
 
 

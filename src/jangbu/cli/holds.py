@@ -9,6 +9,7 @@ import typer
 from jangbu.cli.answers import SurfaceName, answer_usage
 from jangbu.cli.calls import receipt_line, receipt_notes
 from jangbu.cli.commands import command, group
+from jangbu.cli.money import counted
 from jangbu.cli.output import shown_moment
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
@@ -93,7 +94,7 @@ def _ending(hold: "UUID", receipt: "Receipt") -> str:
     """Say what an answer came to. One that was recorded before, as another call's, ends the hold and is not charged."""
     if receipt.id == hold or not receipt.replayed:
         return receipt_line(receipt)
-    charged = f"its answer was recorded before, as call {receipt.id} with {receipt.charged_tokens:,} tokens"
+    charged = f"its answer was recorded before, as call {receipt.id} with {counted(receipt.charged_tokens, 'token')}"
     return f"hold {hold} is given back, and nothing is charged: {charged}"
 
 

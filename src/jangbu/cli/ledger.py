@@ -6,6 +6,7 @@ import typer
 
 from jangbu.cli.accounts import User
 from jangbu.cli.commands import DefaultVerb, command, group
+from jangbu.cli.money import counted
 from jangbu.cli.output import shown_moment
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
@@ -77,7 +78,7 @@ async def refund(
     async with session.ledger() as metering:
         user = await metering.accounts.user_named(user)
         posted = await metering.accounts.refund(user, named, amount, reason=reason, key=key)
-    _show_posted(session, user, posted, f"{amount:,} tokens given back")
+    _show_posted(session, user, posted, f"{counted(amount, 'token')} given back")
 
 
 @command(ledger, "adjust")
