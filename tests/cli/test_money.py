@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jangbu.cli.money import dollars, tokens
+from jangbu.cli.money import counted, dollars, tokens
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,13 @@ def test_what_is_not_nothing_never_reads_nothing_and_is_never_off_by_more_than_h
 
 def test_tokens_are_grouped_and_an_unknown_count_is_blank() -> None:
     assert (tokens(1_234_567), tokens(None)) == ("1,234,567", "")
+
+
+def test_one_of_a_thing_is_named_as_one() -> None:
+    assert [counted(number, "token") for number in (0, 1, 1_000, -1)] == [
+        "0 tokens",
+        "1 token",
+        "1,000 tokens",
+        "-1 token",
+    ]
+    assert [counted(number, "token", "+") for number in (1, -1, 1_000)] == ["+1 token", "-1 token", "+1,000 tokens"]

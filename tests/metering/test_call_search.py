@@ -1,11 +1,9 @@
 """A call is found by any of its names, whatever became of it; what belongs to another project is not there."""
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
 
 from jangbu.clock import new_id
@@ -19,7 +17,6 @@ from jangbu.metering.call_search import NAME_LENGTH_MAX, NamedCall, Search, sear
 from jangbu.metering.erasing import erase
 from jangbu.metering.meter import Metering
 from jangbu.metering.snapshots import snapshot
-from jangbu.storage.statements import statement
 from jangbu.wiring import open_metering
 from tests.metering.telling import answer
 
@@ -91,20 +88,14 @@ async def test_of_many_calls_of_one_key_the_latest_are_found(ledger: Metering) -
         assert [call.id for call in sought.calls] == calls[::-1][:limit]
 
 
-async def test_a_name_is_looked_for_without_asking_each_account(ledger: Metering, database_url: str) -> None:
-    for number in range(300):
-        await ledger.accounts.create(f"user-{number}")
-    call = (await ledger.record("kim", "chat", answer(20), call_key="order 7")).id
-    connection = await asyncpg.connect(database_url)
-    try:
-        await connection.execute(statement("session_prepare"))
-        explained = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + statement("key_search")
-        [described] = json.loads(await connection.fetchval(explained, "default", ["call:order 7"], 1))
-    finally:
-        await connection.close()
-    assert described["Plan"]["Actual Rows"] == 1
-    assert described["Plan"]["Shared Hit Blocks"] + described["Plan"]["Shared Read Blocks"] < 30
-    assert (await found(ledger, "order 7")).calls == [NamedCall("kim", call)]
+async def test_of_calls_that_one_name_names_twice_as_many_are_found_as_of_others(ledger: Metering) -> None:
+    used = answer(20)
+    assert used.response_id is not None
+    calls = [
+        NamedCall(user, (await ledger.record(user, "chat", used, call_key=used.response_id)).id)
+        for user in ("kim", "lee")
+    ]
+    assert (await found(ledger, used.response_id, limit=2)).calls == calls[::-1]
 
 
 async def test_of_one_user_only_that_users_calls_are_found(ledger: Metering) -> None:

@@ -69,10 +69,12 @@ def _debit(found: "Explanation") -> list[tuple[str, str]]:
     if found.overrun:
         facts.append(("overrun", counted(found.overrun, "token")))
     if found.entry is not None:
-        facts.append(("entry", f"seq {found.entry.seq}, {found.entry.kind}, {found.entry.delta:+,} tokens"))
+        facts.append(
+            ("entry", f"seq {found.entry.seq}, {found.entry.kind}, {counted(found.entry.delta, 'token', '+')}")
+        )
         facts.append(("balance after", counted(found.entry.balance_after, "token")))
     for entry in found.returns:
-        facts.append((entry.kind.value, f"{entry.delta:+,} tokens: {entry.reason or ''}"))
+        facts.append((entry.kind.value, f"{counted(entry.delta, 'token', '+')}: {entry.reason or ''}"))
     for entry in found.money_returns:
         facts.append((entry.kind.value, f"+{dollars(entry.delta)}: {entry.reason or ''}"))
     return [*facts, ("net", counted(found.net_tokens, "token"))]

@@ -96,7 +96,7 @@ async def adjust(
     async with session.ledger() as metering:
         user = await metering.accounts.user_named(user)
         posted = await metering.accounts.adjust(user, delta, reason=reason, key=key)
-    _show_posted(session, user, posted, f"balance adjusted by {delta:+,} tokens")
+    _show_posted(session, user, posted, f"balance adjusted by {counted(delta, 'token', '+')}")
 
 
 @command(ledger, "void")

@@ -1,5 +1,7 @@
 """Money and tokens as people read them; integers all the way."""
 
+from typing import Literal
+
 __all__ = ["counted", "dollars", "tokens"]
 
 _NANO = 1_000_000_000
@@ -11,9 +13,9 @@ def tokens(count: int | None) -> str:
     return "" if count is None else f"{count:,}"
 
 
-def counted(number: int, noun: str) -> str:
-    """Give a number with its noun, which takes an s in the plural."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def counted(number: int, noun: str, sign: Literal["-", "+"] = "-") -> str:
+    """Give a number with its noun, which takes an s in the plural; with ``+`` every number has its sign."""
+    return f"{number:{sign},} {noun}" if abs(number) == 1 else f"{number:{sign},} {noun}s"
 
 
 def dollars(nano: int | None) -> str:

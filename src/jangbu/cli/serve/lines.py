@@ -26,6 +26,7 @@ from pydantic import SecretStr
 
 from jangbu import telemetry
 from jangbu.api.requests import current_id
+from jangbu.cli.money import counted
 from jangbu.cli.output import one_line
 from jangbu.config import Settings
 from jangbu.errors import JangbuError
@@ -262,7 +263,7 @@ def _text(facts: Facts) -> str:
         return f"{facts['time']} {facts['level']} {facts['logger']}: {one_line(facts['message'])}{exception}"
     parts = [f"{facts['seconds']:.3f} s"]
     if "tokens" in facts:
-        parts.append(f"{facts['tokens']:,} tokens")
+        parts.append(counted(facts["tokens"], "token"))
     if "code" in facts:
         parts.append(facts["code"])
     if "broken_off" in facts:
