@@ -15,7 +15,7 @@ from jangbu.storage import caches, usage
 from jangbu.storage.usage import UsageRecord
 from tests.gateway.book import asked as asked_of
 from tests.gateway.book import findings, records, require_sound
-from tests.gateway.stage import FLASH, Stage, asked
+from tests.gateway.stage import FLASH, UPSTREAM_KEY, Stage, asked
 
 UNPRICED_MODEL = "gemini-2.5-flash-lite"
 """One of which the shipped book does not say what storage costs."""
@@ -76,6 +76,24 @@ async def test_a_cache_is_priced_for_the_seconds_for_which_it_was_kept_when_its_
     assert (await kim.used(), await findings(kim)) == ((0, 0), [])
     assert [line.action for line in await kim.ledger.audit.page() if line.target == "prices"] == []
     await require_sound(kim)
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_one_that_was_deleted_past_the_gateway_ends_when_google_first_says_so(kim: Stage, method: str) -> None:
+    name = await made(kim)
+    async with kim.http.delete(f"{kim.gemini.url}/v1beta/{name}", headers={"x-goog-api-key": UPSTREAM_KEY}) as answer:
+        assert answer.status == 200
+    status, said = await kim.get(f"/v1beta/{name}", method=method)
+    assert (status, said["error"]["status"]) == (403, "PERMISSION_DENIED")
+    assert (await price_ended(kim), (await kim.get(f"/v1beta/{name}"))[0]) == (1, 404)
+    assert 1 <= restated(await recorded(kim)).units.cache_storage_seconds <= 60
+
+
+async def test_one_that_a_key_may_not_see_goes_on(kim: Stage) -> None:
+    name = await made(kim)
+    kim.gemini.next("status=403")
+    assert await deleted(kim, name) == 403
+    assert (await price_ended(kim), await deleted(kim, name)) == (0, 200)
 
 
 async def test_one_whose_time_is_up_is_priced_once_for_all_of_it_however_many_look_at_it(kim: Stage) -> None:

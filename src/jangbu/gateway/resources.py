@@ -12,6 +12,7 @@ from jangbu.gateway.results import json_or_nothing, settle_by_asking
 from jangbu.gateway.routes import Action
 from jangbu.gateway.upstream import REDIRECT
 from jangbu.metering.resources import Owned, ResourceKind
+from jangbu.providers.gemini.caches import says_gone
 from jangbu.providers.gemini.fields import fields
 
 __all__ = ["shown"]
@@ -39,7 +40,7 @@ async def shown(exchange: Exchange) -> None:
         # But for a change, the path says it all, and what a body adds could only contradict it.
         answer = await exchange.send(body if action is Action.UPDATE else None)
     content = await answer.read(LIST_BYTES_MAX)
-    if answer.status < REDIRECT or answer.status == NOT_FOUND:
+    if answer.status < REDIRECT or _is_gone(found, answer.status, content):
         await _followed(exchange, found, content, is_done=answer.status < REDIRECT)
     await exchange.client.answer(answer.status, content, exchange.answer_headers(answer))
 
@@ -48,7 +49,7 @@ async def _followed(exchange: Exchange, found: Owned, content: bytes, *, is_done
     """Do what follows from a change at the provider; what is not there is gone."""
     action = exchange.route.action
     resources = exchange.parts.ledger.resources
-    if action is Action.DELETE and found.kind is ResourceKind.CACHE:
+    if found.kind is ResourceKind.CACHE and (action is Action.DELETE or not is_done):
         await resources.end_cache(found.account, found.name)
     elif action is Action.DELETE:
         await resources.forget(found.account, found.name)
@@ -58,6 +59,13 @@ async def _followed(exchange: Exchange, found: Owned, content: bytes, *, is_done
         # Who cancels seldom asks again. Where the provider does not say yet, the hold stays until somebody asks.
         with suppress(JangbuError):
             await settle_by_asking(exchange.parts.ledger, exchange.parts.upstream, exchange.parts.vertex, found)
+
+
+def _is_gone(found: Owned, status: int, content: bytes) -> bool:
+    """Tell whether the provider says that it has it no more, which of a cache it may say by 403."""
+    if found.kind is ResourceKind.CACHE:
+        return says_gone(status, content.decode(errors="replace"))
+    return status == NOT_FOUND
 
 
 async def _require_ended(exchange: Exchange, found: Owned) -> None:

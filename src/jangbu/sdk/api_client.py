@@ -47,13 +47,21 @@ class _Transport:
             case Metered.NOW:
                 return self._metered(route, http_request, stream, options)
             case Metered.KEPT:
-                response = self._attempt(http_request, stream, **options)
-                CacheChange(self._hook, http_request).note(_text(response))
-                return response
+                return self._kept(http_request, stream, options)
         later = Later(self._hook, route, http_request.url, _body(http_request))
         response = self._attempt(http_request, stream, **options)
         if (work := later.work(_text(response))) is not None:
             self._hook.background.wait(work)
+        return response
+
+    def _kept(self, http_request: Any, stream: bool, options: Mapping[str, Any]) -> Any:
+        change = CacheChange(self._hook, http_request)
+        try:
+            response = self._attempt(http_request, stream, **options)
+        except Exception as error:
+            change.note_failure(error)
+            raise
+        change.note(_text(response))
         return response
 
     def _metered(self, route: Route, http_request: Any, stream: bool, options: Mapping[str, Any]) -> Any:
@@ -103,13 +111,21 @@ class _AsyncTransport:
             case Metered.NOW:
                 return await self._metered(route, http_request, stream, options)
             case Metered.KEPT:
-                response = await self._attempt(http_request, stream, **options)
-                await CacheChange(self._hook, http_request).note_async(_text(response))
-                return response
+                return await self._kept(http_request, stream, options)
         later = Later(self._hook, route, http_request.url, _body(http_request))
         response = await self._attempt(http_request, stream, **options)
         if (work := later.work(_text(response))) is not None:
             await self._hook.background.wait_async(work)
+        return response
+
+    async def _kept(self, http_request: Any, stream: bool, options: Mapping[str, Any]) -> Any:
+        change = CacheChange(self._hook, http_request)
+        try:
+            response = await self._attempt(http_request, stream, **options)
+        except Exception as error:
+            await change.note_failure_async(error)
+            raise
+        await change.note_async(_text(response))
         return response
 
     async def _metered(self, route: Route, http_request: Any, stream: bool, options: Mapping[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from jangbu.providers.gemini.caches import says_gone
 from jangbu.sdk.hook import Hook
 from jangbu.sdk.routes import work_name
 from jangbu.telemetry import warn
@@ -44,23 +45,42 @@ class CacheChange:
 
     def note(self, answer: str) -> None:
         """Note what Google has done."""
-        with _telling(self._name):
-            noting = self._hook.background.submit(lambda metering: self._note(metering, answer), begun=True)
-            wait([noting], _PATIENCE_SECONDS)
+        self._wait(lambda metering: self._note(metering, answer))
 
     async def note_async(self, answer: str) -> None:
         """Do what ``note`` does."""
         await _noted(self._hook, self._name, lambda metering: self._note(metering, answer))
 
-    async def _note(self, metering: "Metering", answer: str) -> None:
+    def note_failure(self, error: Exception) -> None:
+        """Note that the cache has ended, where that is why Google has not done it."""
+        if _says_gone(error):
+            self._wait(lambda metering: self._note(metering, None))
+
+    async def note_failure_async(self, error: Exception) -> None:
+        """Do what ``note_failure`` does."""
+        if _says_gone(error):
+            await _noted(self._hook, self._name, lambda metering: self._note(metering, None))
+
+    def _wait(self, note: Callable[["Metering"], Coroutine[Any, Any, None]]) -> None:
+        with _telling(self._name):
+            wait([self._hook.background.submit(note, begun=True)], _PATIENCE_SECONDS)
+
+    async def _note(self, metering: "Metering", answer: str | None) -> None:
+        """Note what an answer says; None says that the cache is gone."""
         async with _in_turn(self._hook, self._name):
             account = await metering.resources.owner_of_cache(self._name)
             if account is None:
                 return
-            if self._deletes:
+            if self._deletes or answer is None:
                 await metering.resources.end_cache(account, self._name)
             else:
                 await metering.resources.change_cache(account, self._name, json.loads(answer))
+
+
+def _says_gone(error: Exception) -> bool:
+    """Tell it by what google-genai raises for an answer that is an error: its ``code`` is the HTTP status."""
+    status = getattr(error, "code", None)
+    return isinstance(status, int) and says_gone(status, str(getattr(error, "message", "")))
 
 
 async def _noted(hook: Hook, name: str, note: Callable[["Metering"], Coroutine[Any, Any, None]]) -> None:

@@ -5,6 +5,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from google.genai.errors import ClientError
 
 from jangbu.metering.cache_storage import CacheStorage
 from jangbu.metering.resources import Resources
@@ -67,6 +68,32 @@ async def test_one_that_the_app_has_live_for_longer_is_priced_for_all_of_it(stag
     await asyncio.sleep(1.2)
     assert price_ended(stage) == 1
     assert cost(stage)[2] in (2, 3)
+
+
+def test_one_that_is_gone_when_the_app_deletes_it_has_ended_by_then(stage: Stage) -> None:
+    name = made(stage, 600)
+    stage.new_client().caches.delete(name=name)
+    with pytest.raises(ClientError, match="not found"):
+        stage.client.caches.delete(name=name)
+    assert price_ended(stage) == 1
+    assert 1 <= cost(stage)[2] < 600
+
+
+async def test_one_that_is_gone_when_the_app_changes_it_has_ended_by_then(stage: Stage) -> None:
+    name = made(stage, 600)
+    await stage.new_client().aio.caches.delete(name=name)
+    with pytest.raises(ClientError, match="not found"):
+        await stage.client.aio.caches.update(name=name, config={"ttl": "900s"})
+    assert price_ended(stage) == 1
+    assert 1 <= cost(stage)[2] < 600
+
+
+def test_one_that_the_app_may_not_see_goes_on(stage: Stage) -> None:
+    name = made(stage, 600)
+    stage.gemini.next("status=403")
+    with pytest.raises(ClientError, match="permission"):
+        stage.client.caches.delete(name=name)
+    assert price_ended(stage) == 0
 
 
 def test_a_change_of_which_the_answer_says_nothing_is_the_apps_all_the_same(
