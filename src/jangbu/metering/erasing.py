@@ -89,7 +89,7 @@ async def _rename(ledger: Metering, project: str, user: str, erased: Erased) -> 
             raise NoAccount(user)
         if held:
             raise StillRunning(
-                f"{held:,} tokens are held for calls of this user",
+                f"{held:,} {'token is' if held == 1 else 'tokens are'} held for calls of this user",
                 hint="block the user, and erase them once their calls have ended; see `jangbu holds list`",
             )
         await erasing.forget(connection, project, erased.account, user, erased.name, whoever_acts().name)
