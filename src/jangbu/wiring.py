@@ -11,7 +11,9 @@ from jangbu.alerts.channels import Channel, Log, channels_of
 from jangbu.alerts.local_outbox import LocalOutbox
 from jangbu.clock import Clock, SystemClock
 from jangbu.config import Settings
+from jangbu.domain.budgets import Budget
 from jangbu.domain.webhooks import Low
+from jangbu.domain.windows import zone_named
 from jangbu.locations import database_address, ledger_spool, outbox_directory
 from jangbu.metering.absence import Absence
 from jangbu.metering.accounts import Accounts
@@ -230,10 +232,12 @@ def _delivery(
 
 
 def _alert_bounds(settings: Settings) -> AlertBounds:
+    nano = settings.monthly_budget_nano
     return AlertBounds(
         delay_seconds=settings.alert_delay_seconds,
         repeat_seconds=settings.alert_repeat_seconds,
         give_up_seconds=settings.alert_give_up_seconds,
+        budget=None if nano is None else Budget(nano, zone_named(settings.time_zone)),
     )
 
 

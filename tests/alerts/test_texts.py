@@ -22,6 +22,11 @@ FACTS: dict[str, Any] = {
     "tokens": 5_000,
     "mismatches": 4,
     "invariants": "balances",
+    "month": "2026-12",
+    "per_cent": 81,
+    "cost_nano": 812_349_999_999,
+    "budget_nano": 1_000 * 10**9,
+    "unpriced": 1,
 }
 TOLD = [(each, phase) for each, rule in RULES.items() for phase in (Phase if rule.is_of_node else (Phase.BEGAN,))]
 """Only recording lasts and ends."""
@@ -45,6 +50,11 @@ def test_numbers_are_grouped_and_a_missing_fact_loses_no_alert() -> None:
     text = text_of(alert(Condition.HOLD_LEAK, Phase.BEGAN, holds=12_000), "en")
     assert text.startswith("Nothing ends 12,000 holds (?)")
     assert "of 1 call," in text_of(alert(Condition.UNKNOWN_OUTCOME, Phase.BEGAN, findings=1), "en")
+
+
+def test_money_is_told_in_dollars_and_cents_of_which_none_is_made_up() -> None:
+    text = text_of(alert(Condition.BUDGET_NEAR, Phase.BEGAN, **FACTS), "en")
+    assert "cost $812.34, 81% of the month's budget of $1,000.00 (1 call without a price)" in text
 
 
 def test_both_languages_tell_the_same_facts() -> None:

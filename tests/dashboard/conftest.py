@@ -119,13 +119,13 @@ async def told(server: str, migrated: str, tmp_path_factory: pytest.TempPathFact
 
 @asynccontextmanager
 async def site_of(
-    server: str, migrated: str, folder: Path, filled: Callable[[str], Awaitable[str]]
+    server: str, migrated: str, folder: Path, filled: Callable[[str], Awaitable[str]], **environment: str
 ) -> AsyncIterator[Site]:
     """Serve a ledger of its own, which was filled before."""
     name = f"site_{uuid4().hex}"
     await execute(server, f"CREATE DATABASE {name} TEMPLATE {migrated}")
     call = await filled(address(server, name))
-    with serving(address(server, name), folder, call) as served:
+    with serving(address(server, name), folder, call, **environment) as served:
         yield served
     await drop_database(server, name)
 

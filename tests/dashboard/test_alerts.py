@@ -334,6 +334,8 @@ async def test_the_rules_are_shown_with_their_values_and_what_changes_them(opens
         "JANGBU_ALERT_DELAY_SECONDS",
     ]  # fmt: skip
     assert shown["No price is known"][2:4] == ["3,600 seconds", "JANGBU_ALERT_REPEAT_SECONDS"]
+    budget = ["when a month's calls have cost 80% of the budget that is set for each", "once a month"]
+    assert shown["Most of the month's budget is gone"][1:3] == budget
     app = {cells[0].split("\n")[0]: cells[1:] for cells in await rows(page, "app-rules")}
     low = next(cells for name, cells in app.items() if name.startswith("Low balance"))
     assert low == ["when fewer than 10,000 tokens are left", "yes", "JANGBU_LOW_BALANCE_TOKENS"]

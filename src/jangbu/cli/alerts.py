@@ -11,7 +11,7 @@ from jangbu.cli import alert_mutes as mutes
 from jangbu.cli.channel_tests import tested
 from jangbu.cli.commands import command, group
 from jangbu.cli.exits import ExitCode
-from jangbu.cli.money import counted
+from jangbu.cli.money import counted, dollars
 from jangbu.cli.output import shown_moment
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
@@ -150,7 +150,11 @@ async def _deliver_here(settings: "Settings") -> "Outcome":
 
 def _raised_when(settings: "Settings") -> dict[str, str]:
     from jangbu.domain.alerts import HOLD_LEAK_SECONDS, RECORDING_REPEAT_SECONDS
+    from jangbu.domain.budgets import NEAR_PER_CENT
 
+    budget = "JANGBU_MONTHLY_BUDGET_USD, which is not set"
+    if settings.monthly_budget_nano is not None:
+        budget = dollars(settings.monthly_budget_nano)
     lasting = f"then each {RECORDING_REPEAT_SECONDS} s, and when it ends"
     return {
         "recording_failed": f"at the first record that could not be made durable, {lasting}",
@@ -161,6 +165,8 @@ def _raised_when(settings: "Settings") -> dict[str, str]:
         "late": "when calls were settled after their holds were given back",
         "unpriced": "when calls have no price",
         "hold_leak": f"when holds are open {HOLD_LEAK_SECONDS:,} s after their time",
+        "budget_near": f"when a month's calls have cost {NEAR_PER_CENT}% of {budget}; once a month",
+        "budget_spent": f"when a month's calls have cost {budget}; once a month",
         "verify_mismatch": "when a verification finds that the book does not add up",
     }
 

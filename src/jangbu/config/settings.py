@@ -15,7 +15,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from jangbu.config.amounts import Bytes, Count, Span, Tokens, Wait
+from jangbu.config.amounts import Bytes, Count, Money, Span, Tokens, Wait
 from jangbu.config.reading import OWN_VARIABLES, PREFIX, file_values, is_there, names, readable, require_no_typo
 
 __all__ = ["OWN_PAGES", "Settings"]
@@ -242,6 +242,12 @@ class Settings(BaseSettings):
     alert_repeat_seconds: Span = Field(
         3_600, ge=60, description="How long the same finding is not told again; failures of recording: each minute"
     )
+    monthly_budget_usd: Money | None = Field(
+        None,
+        gt=0,
+        description="What a month's calls may cost by the price list, in US dollars, by the days of JANGBU_TIME_ZONE:"
+        " alerts tell when 80% of it are gone, and when all of it is; nothing is refused for it",
+    )
     alert_give_up_seconds: Span = Field(
         86_400, ge=60, description="How long an alert is tried until it counts as undelivered"
     )
@@ -330,6 +336,11 @@ class Settings(BaseSettings):
     def can_call(self) -> bool:
         """Whether the gateway is given something to call Gemini with: a key, or a project of Vertex AI."""
         return any(each is not None for each in (self.gemini_api_key, self.upstream_keys, self.vertex_project))
+
+    @property
+    def monthly_budget_nano(self) -> int | None:
+        """The budget of a month in nano-USD."""
+        return None if self.monthly_budget_usd is None else int(self.monthly_budget_usd * 10**9)
 
     @field_validator(*_PATHS, mode="before")
     @classmethod

@@ -20,6 +20,8 @@ _OBSERVED: Mapping[Condition, tuple[str, ...]] = {
     Condition.LATE: ("findings",),
     Condition.UNPRICED: ("findings", "models"),
     Condition.HOLD_LEAK: ("holds", "tokens"),
+    Condition.BUDGET_NEAR: ("cost_nano", "budget_nano", "per_cent", "month", "unpriced"),
+    Condition.BUDGET_SPENT: ("cost_nano", "budget_nano", "per_cent", "month", "unpriced"),
     Condition.VERIFY_MISMATCH: ("mismatches", "invariants"),
 }
 """The facts that say what was observed."""
@@ -44,11 +46,11 @@ def why_alert(look: Look, alert: Alert) -> Why:
     text, needed = text_of(alert, look.texts.language), _OBSERVED.get(alert.condition)
     if needed is None or alert.phase is Phase.ENDED or not all(name in alert.facts for name in needed):
         return Why(text)
-    shown = {name: _shown(look, alert.facts[name]) for name in needed}
+    shown = {name: _shown(look, name, alert.facts[name]) for name in needed}
     limit = _limit(look, alert.condition)
     return Why(
         text,
-        look.texts(f"why.expected.{alert.condition.value}", limit=limit),
+        look.texts(f"why.expected.{alert.condition.value}", limit=limit, **shown),
         look.texts(f"why.observed.{alert.condition.value}", **shown),
     )
 
@@ -74,8 +76,10 @@ def why_finding(look: Look, row: InboxRow) -> Why:
     return Why(text)
 
 
-def _shown(look: Look, fact: int | str) -> str:
-    return look.formats.number(fact) if isinstance(fact, int) else fact
+def _shown(look: Look, name: str, fact: int | str) -> str:
+    if isinstance(fact, str):
+        return fact
+    return look.formats.money(fact) if name.endswith("_nano") else look.formats.number(fact)
 
 
 def _limit(look: Look, condition: Condition) -> str:

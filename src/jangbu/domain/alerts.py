@@ -8,6 +8,7 @@ from uuid import UUID
 
 __all__ = [
     "HOLD_LEAK_SECONDS",
+    "MONTHLY",
     "RECORDING_REPEAT_SECONDS",
     "RULES",
     "Alert",
@@ -34,6 +35,8 @@ class Condition(StrEnum):
     LATE = "late"
     UNPRICED = "unpriced"
     HOLD_LEAK = "hold_leak"
+    BUDGET_NEAR = "budget_near"
+    BUDGET_SPENT = "budget_spent"
     VERIFY_MISMATCH = "verify_mismatch"
     TEST = "test"
 
@@ -71,6 +74,10 @@ RECORDING_REPEAT_SECONDS = 60
 HOLD_LEAK_SECONDS = 300
 """How long after its time an open hold is a leak: the sweeper ends such holds within a minute."""
 
+MONTHLY = frozenset({Condition.BUDGET_NEAR, Condition.BUDGET_SPENT})
+"""What is told once for each month and budget: their alerts' keys name both."""
+_LONGER_THAN_A_MONTH = 45 * 86_400
+
 RULES: Mapping[Condition, Rule] = {
     Condition.RECORDING_FAILED: Rule(Severity.CRITICAL, RECORDING_REPEAT_SECONDS, is_of_node=True),
     Condition.RECORDING_DELAYED: Rule(Severity.CRITICAL, RECORDING_REPEAT_SECONDS, is_of_node=True),
@@ -80,6 +87,8 @@ RULES: Mapping[Condition, Rule] = {
     Condition.LATE: Rule(Severity.WARNING, None),
     Condition.UNPRICED: Rule(Severity.WARNING, None),
     Condition.HOLD_LEAK: Rule(Severity.CRITICAL, None),
+    Condition.BUDGET_NEAR: Rule(Severity.WARNING, _LONGER_THAN_A_MONTH),
+    Condition.BUDGET_SPENT: Rule(Severity.CRITICAL, _LONGER_THAN_A_MONTH),
     Condition.VERIFY_MISMATCH: Rule(Severity.CRITICAL, None),
     Condition.TEST: Rule(Severity.INFO, 0),
 }

@@ -12,8 +12,11 @@ from jangbu.alerts.channels import Channel, Log
 from jangbu.alerts.local_outbox import LocalOutbox, Waiting, with_outcome
 from jangbu.clock import Clock, new_id
 from jangbu.domain.alerts import HOLD_LEAK_SECONDS, RULES, Alert, Condition, Phase
+from jangbu.domain.budgets import Budget
 from jangbu.domain.mutes import Mute
 from jangbu.errors import AlertUndelivered, DatabaseUnreachable, JangbuError
+from jangbu.metering.months import spent_of
+from jangbu.metering.snapshots import snapshot
 from jangbu.storage import alerts, mutes
 from jangbu.storage.database import Database
 
@@ -36,11 +39,12 @@ _FOUND = (Condition.UNKNOWN_OUTCOME, Condition.OVERRUN, Condition.LATE, Conditio
 
 @dataclass(frozen=True, slots=True)
 class AlertBounds:
-    """When alerts are raised, repeated and given up; in seconds."""
+    """When alerts are raised, repeated and given up, in seconds, and what a month may cost, None for anything."""
 
     delay_seconds: int = 10
     repeat_seconds: int = 3_600
     give_up_seconds: int = 86_400
+    budget: Budget | None = None
 
     def repeat_ms(self, condition: Condition) -> int:
         """Give for how long the same condition is not told again, in milliseconds."""
@@ -160,27 +164,46 @@ class Delivery:
             telemetry.emit("alerts.raised", condition=alert.condition.value)
 
     async def _look(self, database: Database) -> None:
-        """Look for holds that nobody ends, and let go of alerts whose time is up."""
+        """Look for holds that nobody ends and at the budget, and let go of alerts whose time is up."""
         holds, tokens = await alerts.overdue_holds(database, self._project, HOLD_LEAK_SECONDS)
         if holds:
             await self._raise_shared(database, Condition.HOLD_LEAK, {"holds": holds, "tokens": tokens})
+        if self._bounds.budget is not None:
+            await self._look_at_budget(database, self._bounds.budget)
         tries = await alerts.expire(database, self._project, self._bounds.give_up_seconds)
         # Where there are no channels but the log, what was never tried has reached all that there are.
         if given_up := sum(tried > 0 or bool(self._channels) for tried in tries):
             _tell_given_up(given_up)
         await alerts.purge(database, self._project, _PURGED_MAX)
 
-    async def _raise_shared(self, database: Database, condition: Condition, facts: Mapping[str, int | str]) -> None:
+    async def _look_at_budget(self, database: Database, budget: Budget) -> None:
+        async with snapshot(database, self._project) as book:
+            spent = await spent_of(book, budget)
+        if (condition := spent.condition) is None:
+            return
+        month = f"{spent.first:%Y-%m}"
+        facts: dict[str, int | str] = {
+            "month": month,
+            "per_cent": spent.per_cent,
+            "cost_nano": spent.amounts.cost_nano,
+            "budget_nano": budget.nano,
+            "unpriced": spent.amounts.unpriced,
+        }
+        await self._raise_shared(database, condition, facts, key=f"{condition.value}:{month}:{budget.nano}")
+
+    async def _raise_shared(
+        self, database: Database, condition: Condition, facts: Mapping[str, int | str], *, key: str | None = None
+    ) -> None:
         """Raise what every node sees: it is told by one of them."""
-        alert = self._new(condition, facts)
+        alert = self._new(condition, facts, key)
         repeat_ms = self._bounds.repeat_ms(condition)
         if await alerts.raise_(database, alert, told_as=told_as(alert), repeat_ms=repeat_ms):
             self._log.write(alert)
             telemetry.emit("alerts.raised", condition=condition.value)
 
-    def _new(self, condition: Condition, facts: Mapping[str, int | str]) -> Alert:
+    def _new(self, condition: Condition, facts: Mapping[str, int | str], key: str | None = None) -> Alert:
         made = new_id(self._clock), self._project, condition, Phase.BEGAN
-        return Alert(*made, condition.value, self._node, self._clock.now(), facts)
+        return Alert(*made, key or condition.value, self._node, self._clock.now(), facts)
 
     async def _hand_over(self, waiting: Sequence[Waiting]) -> list[Waiting]:
         """Give the database what waits; give back what it did not take."""

@@ -18,6 +18,7 @@ from jangbu.alerts.channels import Log
 from jangbu.alerts.local_outbox import LocalOutbox, Waiting
 from jangbu.clock import Clock, new_id
 from jangbu.domain.alerts import RULES, Alert, Condition, Fact, Phase
+from jangbu.domain.budgets import Budget
 from jangbu.errors import AlertUndelivered, NotFound
 from jangbu.metering.alert_delivery import AlertBounds, Delivery, attempted, told_as
 from jangbu.metering.alert_events import AlertEvents
@@ -113,6 +114,11 @@ class Alerts:
     def channels(self) -> Sequence[str]:
         """The names of the channels that this process has, the log's first."""
         return self._delivery.names
+
+    @property
+    def budget(self) -> Budget | None:
+        """What the calls of a month may cost before somebody is told, None where nothing is set."""
+        return self._bounds.budget
 
     @property
     def has_channels(self) -> bool:

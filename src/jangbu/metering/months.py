@@ -1,4 +1,4 @@
-"""How the running month ends by the days of a zone: read from the rollups of its days and of the weeks before today."""
+"""The running month by the days of a zone: what it used so far, and how it ends, which the weeks before today tell."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,12 +6,13 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from jangbu.domain.amounts import Amounts
+from jangbu.domain.budgets import Budget, Spent
 from jangbu.domain.forecast import LATELY_WEEKS, Range, month_end
 from jangbu.domain.windows import Bucket, Window
 from jangbu.metering import series
 from jangbu.metering.snapshots import Filters, Snapshot
 
-__all__ = ["Outlook", "outlook"]
+__all__ = ["Outlook", "outlook", "spent_of"]
 
 _DAY = timedelta(days=1)
 _LATELY_DAYS = 7 * LATELY_WEEKS
@@ -36,8 +37,7 @@ class Outlook:
 
 async def outlook(book: Snapshot, zone: ZoneInfo, filters: Filters) -> Outlook:
     """Give how the month that is under way ends. Raises NotFound for a user without an account."""
-    today = book.as_of.astimezone(zone).date()
-    first = today.replace(day=1)
+    first, today = _month(book, zone)
     last = (today.replace(day=28) + 4 * _DAY).replace(day=1) - _DAY
     window = Window.days(min(first, today - _LATELY_DAYS * _DAY), today, zone, Bucket.DAY)
     read = await series.of(book, window, filters)
@@ -54,3 +54,16 @@ async def outlook(book: Snapshot, zone: ZoneInfo, filters: Filters) -> Outlook:
     so_far = Amounts.sum(amounts for day, amounts in by_day.items() if day >= first)
     cost, charge = ahead(lambda each: each.cost_nano), ahead(lambda each: each.charge_nano)
     return Outlook(first, today, last, so_far, read.total, cost, charge)
+
+
+async def spent_of(book: Snapshot, budget: Budget) -> Spent:
+    """Give what everybody's calls of the month that is under way used, beside the budget for it."""
+    first, today = _month(book, budget.zone)
+    read = await series.of(book, Window.days(first, today, budget.zone, Bucket.DAY))
+    return Spent(budget, first, read.total)
+
+
+def _month(book: Snapshot, zone: ZoneInfo) -> tuple[date, date]:
+    """Give the first day of the month that is under way, and today."""
+    today = book.as_of.astimezone(zone).date()
+    return today.replace(day=1), today

@@ -14,7 +14,8 @@ from tests.dashboard.site import Site
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def shop(server: str, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
-    async with site_of(server, migrated, tmp_path_factory.mktemp("shop"), fill) as served:
+    folder = tmp_path_factory.mktemp("shop")
+    async with site_of(server, migrated, folder, fill, JANGBU_MONTHLY_BUDGET_USD="1000") as served:
         yield served
 
 

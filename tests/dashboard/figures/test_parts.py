@@ -293,6 +293,18 @@ async def test_the_month_ends_as_the_records_of_its_days_and_of_the_weeks_before
     assert "comes on top of each figure with ≥" in page.text
 
 
+async def test_the_budget_is_of_everybodys_calls_of_the_month_by_the_days_of_the_setting(
+    owner: Page, book: asyncpg.Connection
+) -> None:
+    page = await page_of(owner, "/cost", zone=KOLKATA)
+    today: date = await book.fetchval("SELECT (now() AT TIME ZONE 'UTC')::date")
+    found = await Meant(book, "UTC", today.replace(day=1), today).total()
+    share = FORMATS.percent(found["cost"], 1_000 * 10**9)
+    spent = f"all calls cost {costed(found)} of the budget of $1,000.00: {share} (days of UTC)"
+    assert f"Since {FORMATS.day(today.replace(day=1))}, {spent}." in page.text
+    assert "of the budget" not in (await page_of(owner, "/cost", zone=KOLKATA, user=USERS[0])).text
+
+
 @pytest.mark.parametrize("zone", ZONES)
 async def test_users_see_of_themselves_what_their_records_say(
     shop: Site, owner: Page, book: asyncpg.Connection, zone: str

@@ -12,7 +12,8 @@ from jangbu.dashboard.fields import Wrong, reason_of, require_one_of, time_of
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import OPERATIONS, READERS, Action, Page
 from jangbu.dashboard.pages.alerts_events import KINDS
-from jangbu.domain.alerts import HOLD_LEAK_SECONDS, RECORDING_REPEAT_SECONDS, RULES, Condition, Severity
+from jangbu.domain.alerts import HOLD_LEAK_SECONDS, MONTHLY, RULES, Condition, Severity
+from jangbu.domain.budgets import NEAR_PER_CENT
 from jangbu.domain.mutes import MUTABLE, Mute, longest
 from jangbu.domain.webhooks import EventKind
 from jangbu.domain.windows import zone_named
@@ -27,6 +28,8 @@ _SETTINGS: Mapping[Condition, tuple[str, ...]] = {
     Condition.RECORDING_DELAYED: ("JANGBU_ALERT_DELAY_SECONDS",),
     Condition.RECORDING_SPOOLED: ("JANGBU_SPOOL_AFTER_SECONDS",),
     Condition.UNKNOWN_OUTCOME: ("JANGBU_HOLD_SECONDS",),
+    Condition.BUDGET_NEAR: ("JANGBU_MONTHLY_BUDGET_USD", "JANGBU_TIME_ZONE"),
+    Condition.BUDGET_SPENT: ("JANGBU_MONTHLY_BUDGET_USD", "JANGBU_TIME_ZONE"),
     Condition.VERIFY_MISMATCH: ("JANGBU_VERIFY_SECONDS",),
 }
 """The settings that decide when a condition raises an alert, besides how soon it is told again."""
@@ -34,12 +37,12 @@ _SETTINGS: Mapping[Condition, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class RuleRow:
-    """A rule as the page shows it."""
+    """A rule as the page shows it. What is told once a month has no ``repeat_seconds``."""
 
     condition: Condition
     severity: Severity
     limit: int
-    repeat_seconds: int
+    repeat_seconds: int | None
     settings: tuple[str, ...]
     mute: Mute | None
     minutes: tuple[int, ...]
@@ -83,18 +86,21 @@ def _mutes(look: Look) -> Mutes:
 def _rule(settings: Settings, condition: Condition, muted: Mute | None) -> RuleRow:
     rule, last = RULES[condition], longest(condition)
     repeated = rule.repeat_seconds is None
+    seconds = settings.alert_repeat_seconds if repeated else rule.repeat_seconds
     limits = {
         Condition.RECORDING_DELAYED: settings.alert_delay_seconds,
         Condition.RECORDING_SPOOLED: settings.spool_after_seconds,
         Condition.UNKNOWN_OUTCOME: settings.hold_seconds,
         Condition.HOLD_LEAK: HOLD_LEAK_SECONDS,
+        Condition.BUDGET_NEAR: NEAR_PER_CENT,
+        Condition.BUDGET_SPENT: 100,
         Condition.VERIFY_MISMATCH: settings.verify_seconds,
     }
     return RuleRow(
         condition,
         rule.severity,
         int(limits.get(condition, 0)),
-        settings.alert_repeat_seconds if repeated else RECORDING_REPEAT_SECONDS,
+        None if condition in MONTHLY else seconds,
         (*_SETTINGS.get(condition, ()), *((_REPEATED,) if repeated else ())),
         muted,
         tuple(each for each in _MINUTES if timedelta(minutes=each) <= last),

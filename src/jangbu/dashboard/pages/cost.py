@@ -12,10 +12,11 @@ from jangbu.dashboard.page import READERS, Page
 from jangbu.dashboard.top_users import BY_USER, top_users
 from jangbu.dashboard.unmatched import or_nothing
 from jangbu.domain.amounts import Amounts
+from jangbu.domain.budgets import NEAR_PER_CENT
 from jangbu.metering import series, tops
-from jangbu.metering.months import outlook
+from jangbu.metering.months import outlook, spent_of
 from jangbu.metering.series import Series
-from jangbu.metering.snapshots import snapshot
+from jangbu.metering.snapshots import EVERYTHING, snapshot
 from jangbu.metering.tags import BY_KEY, tag_names
 
 __all__ = ["PAGE"]
@@ -35,6 +36,8 @@ async def show(look: Look) -> Mapping[str, Any]:
         if look.asked("compare"):
             before = (await tops.breakdown(book, before_of(window, book.as_of), filters)).total
         month = await outlook(book, window.zone, filters)
+        budget = look.ledger.alerts.budget if filters == EVERYTHING else None
+        spent = None if budget is None else await spent_of(book, budget)
         names = () if look.asked("tag") or look.asked("by_key") else await tag_names(book, window, filters.user)
         choices = await chosen(look, book)
         users = await top_users(look, book, window, "cost", _TOP_USERS)
@@ -47,6 +50,8 @@ async def show(look: Look) -> Mapping[str, Any]:
         "before": before,
         "top": users,
         "month": month,
+        "spent": spent,
+        "near": NEAR_PER_CENT,
         "markup": look.ledger.pricing.in_force.terms.markup_parts_per_million,
         "priced_models": costs.models_of(look),
         "other": other,

@@ -1,4 +1,5 @@
--- Forgets alerts of long ago, and what was told last by machines that are gone: it matters to nobody any more.
+-- Forgets alerts of long ago, and what was told last by machines that are gone: it matters to nobody any more. What is
+-- told once a month is remembered for longer than one.
 WITH old AS (
     SELECT a.id
     FROM jangbu.alerts AS a
@@ -15,6 +16,6 @@ gone AS (
 ),
 silent AS (
     DELETE FROM jangbu.alert_keys AS k
-    WHERE k.project = $1::text AND k.told_at < clock_timestamp() - interval '30 days'
+    WHERE k.project = $1::text AND k.told_at < clock_timestamp() - interval '45 days'
 )
 SELECT count(*) FROM gone
