@@ -128,7 +128,6 @@ def test_a_refusal_says_why_and_repeats_no_secret() -> None:
         ("POST", "v1beta/models/m:streamGenerateContent", {"sse"}),
         ("POST", "v1beta/interactions", {"sse"}),
         ("GET", "v1beta/interactions/i", {"sse"}),
-        ("GET", "v1beta/files/f:download", {"media"}),
         ("GET", "v1beta/files/f", set()),
         ("POST", "upload/v1beta/files", set()),
         ("POST", "v1beta/interactions/i/cancel", set()),
@@ -152,6 +151,22 @@ def test_an_answer_comes_in_a_form_that_its_route_has(method: str, path: str, mo
             else:
                 with pytest.raises(InvalidInput, match="leave"):
                     query_of(route, raw)
+
+
+@pytest.mark.parametrize("raw", [b"", b"prettyPrint=true", b"alt=media", b"$alt=media"])
+def test_a_file_is_asked_for_as_its_bytes(raw: bytes) -> None:
+    route = find("GET", ("v1beta", "files", "f:download"))
+    assert route is not None
+    assert query_of(route, raw).value("alt") == "media"
+
+
+@pytest.mark.parametrize("form", ["json", "json;enum-encoding=int", "sse", "proto", ""])
+@pytest.mark.parametrize("name", ["alt", "$alt"])
+def test_a_file_comes_in_no_other_form(name: str, form: str) -> None:
+    route = find("GET", ("v1beta", "files", "f:download"))
+    assert route is not None
+    with pytest.raises(InvalidInput, match="use media"):
+        query_of(route, f"{name}={form}".encode())
 
 
 @pytest.mark.parametrize(

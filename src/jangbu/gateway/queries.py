@@ -5,7 +5,7 @@ The caller's key and upload id open doors; they are taken out, and neither trave
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote_plus
 
 from jangbu.domain.keys import Scope
@@ -27,7 +27,8 @@ KNOWN = _EVERYWHERE | _OF_LISTS | _OF_CHANGES | _OF_UPLOADS | _OF_INTERACTIONS
 _CREDENTIALS = frozenset({"key", "upload_id"})
 _JSON = frozenset({"json", "json;enum-encoding=int"})
 _STREAMS = _JSON | {"sse"}
-_FILES = _JSON | {"media"}
+_FILES = frozenset({"media"})
+"""In any other form the answer is not the bytes of the file, in which the results of a batch are."""
 _REASONS = {
     "fields": "it could leave the usage out of the answer",
     "callback": "it changes the form of the answer, in which the usage is read",
@@ -60,6 +61,7 @@ class Query:
 
 
 _NOTHING_ASKED = Query()
+_BYTES_ASKED = (("alt", "media"),)
 
 
 def known_to(route: Route) -> frozenset[str]:
@@ -88,8 +90,13 @@ def forms_of(route: Route) -> frozenset[str]:
 
 
 def query_of(route: Route, raw_query: bytes) -> Query:
-    """Read the query of a request, as ``read_query`` does, by what its route knows."""
-    return read_query(raw_query, known_to(route), forms_of(route)) if raw_query else _NOTHING_ASKED
+    """Read the query of a request, as ``read_query`` does, by what its route knows. A file is asked for as its bytes,
+    also where the client leaves that open.
+    """
+    query = read_query(raw_query, known_to(route), forms_of(route)) if raw_query else _NOTHING_ASKED
+    if route.action is Action.DOWNLOAD and query.value("alt") is None:
+        return replace(query, parameters=query.parameters + _BYTES_ASKED)
+    return query
 
 
 def read_query(raw_query: bytes, known: frozenset[str] = KNOWN, forms: frozenset[str] = _STREAMS) -> Query:
@@ -109,8 +116,8 @@ def read_query(raw_query: bytes, known: frozenset[str] = KNOWN, forms: frozenset
             raise InvalidInput(f"the query gives {name!r} twice", hint="give it once")
         given[name] = value
     for name in ("alt", "$alt"):
-        if given.get(name, "json") not in forms:
-            hint = f"leave {name} out, or use json"
+        if name in given and given[name] not in forms:
+            hint = f"leave {name} out, or use {'json' if 'json' in forms else 'media'}"
             raise InvalidInput(f"the query asks for an answer in a form that is not offered here ({name})", hint=hint)
     return Query(
         given.pop("key", None) or None,

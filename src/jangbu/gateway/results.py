@@ -91,6 +91,8 @@ async def settle_by_asking(ledger: Metering, upstream: Upstream, vertex: Vertex 
         is_small = not body.push(piece) and is_small
     usage = meter.finish()
     is_error = meter.error_seen and usage.source is Source.NONE
+    if usage.source is Source.NONE and not is_error and (meter.broke_off or meter.is_unreadable):
+        raise UpstreamUnreachable(f"the result of {found.name} cannot be read", hint="try again")
     shown = json_or_nothing(body.rest()) if is_small else {}
     await _settle(ledger, found, None if is_error else usage, shown, is_error=is_error)
     return _is_over(found, usage, shown)
@@ -195,7 +197,8 @@ async def _settle(
         await release_later(ledger, found, "the work came to nothing")
         return None
     is_running = not is_file and bool(shown) and not work.has_ended
-    if usage is None or is_running:
+    # A file of results in which nothing is cannot be that: nobody has seen yet what they used.
+    if usage is None or is_running or (is_file and usage.is_empty):
         return None
     return await settle_later(ledger, found, usage, ended=is_file or work.has_ended)
 
