@@ -164,16 +164,18 @@ class Book(Using):
                     grants[id_].consumed, grants[id_].expired = burnt, lost
         return []
 
-    def grant_due(self, after: UUID, limit: int) -> list[Row]:
+    def grant_due(self, after: UUID, after_asset: int, limit: int) -> list[Row]:
         now = self.now()
         due = sorted(
             {
                 (account.id, asset)
                 for account in self.accounts.values()
-                if account.id > after
                 for asset, grants in account.grants.items()
                 for each in grants.values()
-                if each.expires_at is not None and each.expires_at <= now and each.consumed + each.expired < each.amount
+                if (account.id, asset) > (after, after_asset)
+                and each.expires_at is not None
+                and each.expires_at <= now
+                and each.consumed + each.expired < each.amount
             }
         )
         return [Row(account_id=account, asset=asset) for account, asset in due[:limit]]

@@ -63,7 +63,7 @@ class Sequences:
             (1, lambda: Drawn("key_find", (self._account(), chance.choice(("answer:1", "call:1", "key:1"))))),
             (1, lambda: Drawn("usage_find", (self._account(), self._id()))),
             (1, lambda: Drawn("grant_list", (self._account(), 1, chance.random() < 0.5))),
-            (1, lambda: Drawn("grant_due", (UUID(int=0), 100))),
+            (1, lambda: Drawn("grant_due", (UUID(int=0), chance.choice((1, 2)), 100))),
             (1, lambda: Drawn("entry_returned", (self._account(), 1, self._id()))),
             (1, lambda: Drawn("service_resolve", (["text_generation"],))),
             (1, lambda: Drawn("service_admit", (chance.choice(("text_generation", "another")), chance.choice((0, 2))))),

@@ -127,7 +127,8 @@ async def an_unknown_outcome(ledger: Ledger, row: UsageRow) -> None:
 
 
 async def a_money_balance(ledger: Ledger, row: UsageRow) -> None:
-    await accounts.open_balance(ledger.database, row.account_id, Asset.MONEY)
+    async with ledger.database.connection() as connection:
+        await accounts.open_balance(connection, row.account_id, Asset.MONEY)
 
 
 async def the_same_record(ledger: Ledger, row: UsageRow) -> None:

@@ -48,7 +48,7 @@ class Accounts:
         self._project = project
         self._retry_seconds = retry_seconds
         self._audit = Audit(database, clock, project=project)
-        self._postings = Postings(database, self._audit, retry_seconds=retry_seconds)
+        self._postings = Postings(database, clock, self._audit, retry_seconds=retry_seconds)
         self.in_bulk = BulkGrants(database, clock, self._audit, project=project, retry_seconds=retry_seconds)
 
     def id_of(self, user: str) -> UUID:
@@ -172,9 +172,6 @@ class Accounts:
         known = await entries.find_key(self._database, account, own_key(key))
         if known is None and expires_at is not None and expires_at <= await self._database.now():
             raise InvalidInput("the expiry has passed already", hint="give a time to come, or none")
-        if asset is not Asset.TOKENS:
-            await accounts.open_balance(self._database, account, asset)
-        await self.burn(account, asset)
         posting = grant_posting(
             account,
             amount,
@@ -224,14 +221,14 @@ class Accounts:
 
     async def expire_grants(self) -> int:
         """Burn down the accounts whose grants' time is up; give how many accounts lost something."""
-        lost, after = 0, UUID(int=0)
+        lost, after = 0, (UUID(int=0), Asset.TOKENS)
         while due := await entries.accounts_with_due_grants(self._database, after, _SWEEP_MAX):
             for account, asset in due:
                 try:
                     lost += await self.burn(account, asset) > 0
                 except JangbuError as error:
                     telemetry.warn("accounts.expiry_failed", str(error), account_id=str(account))
-            after = due[-1][0]
+            after = due[-1]
         return lost
 
     async def _correct(

@@ -10,9 +10,11 @@ from typing import Any
 from uuid import UUID
 
 from jangbu import telemetry
+from jangbu.clock import Clock
 from jangbu.domain.ledger import Asset, Balance, EntryKind, is_erased
 from jangbu.errors import InvalidInput, NoAccount, NotFound
 from jangbu.metering.audit import Audit, Change
+from jangbu.metering.burning import burn_within
 from jangbu.metering.content import digest
 from jangbu.metering.holds import erased_user
 from jangbu.metering.once import used_otherwise
@@ -46,8 +48,9 @@ class Posted:
 class Postings:
     """Writes entries to the accounts of one project."""
 
-    def __init__(self, database: Database, audit: Audit, *, retry_seconds: int) -> None:
+    def __init__(self, database: Database, clock: Clock, audit: Audit, *, retry_seconds: int) -> None:
         self._database = database
+        self._clock = clock
         self._audit = audit
         self._retry_seconds = retry_seconds
 
@@ -97,26 +100,44 @@ class Postings:
         return returned >= record.total
 
     async def _post_once(self, user: str, posting: Posting, charged: int) -> Balance | None:
-        """Write the entry; what is given back of a call is checked under the lock of the balance."""
-        async with self._database.connection() as connection, connection.transaction():
-            returned = 0
-            if posting.reference is not None:
-                await accounts.lock_balance(connection, posting.account, posting.asset)
-                returned = await entries.returned(connection, posting.account, posting.asset, posting.reference)
-                if posting.kind is EntryKind.VOID:
-                    posting = replace(posting, delta=charged - returned)
-            balance = await entries.post(connection, posting)
-            if balance is None:
-                return None
-            if posting.reference is not None and not 0 < posting.delta <= charged - returned:
-                what = "tokens" if posting.asset is Asset.TOKENS else "nano-USD"
-                raise InvalidInput(
-                    f"{posting.delta:,} {what} cannot be given back: the call was charged {charged:,} "
-                    f"and {returned:,} were given back already"
-                )
-            if not await _is_told(connection, posting):
-                await self._audit.note(connection, change_of(user, posting))
-            return balance
+        """Write the entry, or nothing at all where its key was used before or there is no such balance: then None."""
+        now = await self._database.now()
+        try:
+            async with self._database.connection() as connection, connection.transaction():
+                return await self._post_within(connection, user, posting, charged, now)
+        except _NotPosted:
+            return None
+
+    async def _post_within(
+        self, connection: Connection, user: str, posting: Posting, charged: int, now: datetime
+    ) -> Balance:
+        """Write the entry once grants are burnt down to the balance before it: what is given belongs to none of those
+        whose time is up. What is given back of a call is checked under the lock of the balance. Raises _NotPosted.
+        """
+        if posting.kind is EntryKind.GRANT and posting.asset is not Asset.TOKENS:
+            await accounts.open_balance(connection, posting.account, posting.asset)
+        await burn_within(connection, self._clock, posting.account, posting.asset, now)
+        returned = 0
+        if posting.reference is not None:
+            returned = await entries.returned(connection, posting.account, posting.asset, posting.reference)
+            if posting.kind is EntryKind.VOID:
+                posting = replace(posting, delta=charged - returned)
+        balance = await entries.post(connection, posting)
+        if balance is None:
+            raise _NotPosted
+        if posting.reference is not None and not 0 < posting.delta <= charged - returned:
+            what = "tokens" if posting.asset is Asset.TOKENS else "nano-USD"
+            raise InvalidInput(
+                f"{posting.delta:,} {what} cannot be given back: the call was charged {charged:,} "
+                f"and {returned:,} were given back already"
+            )
+        if not await _is_told(connection, posting):
+            await self._audit.note(connection, change_of(user, posting))
+        return balance
+
+
+class _NotPosted(Exception):
+    """Nothing was written: what was done towards it is undone."""
 
 
 async def _is_told(connection: Connection, posting: Posting) -> bool:

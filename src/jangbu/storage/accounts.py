@@ -51,9 +51,9 @@ async def block(connection: Connection, account: UUID, blocked: bool) -> bool | 
     return was_blocked
 
 
-async def open_balance(database: Database, account: UUID, asset: Asset) -> None:
+async def open_balance(connection: Connection, account: UUID, asset: Asset) -> None:
     """Give the account a balance of an asset, if it has none."""
-    await database.rows("balance_open", account, int(asset))
+    await connection.execute(statement("balance_open"), account, int(asset))
 
 
 async def balances(reader: Reader, account: UUID) -> dict[Asset, Balance]:

@@ -190,9 +190,14 @@ async def write_burn_down(connection: Connection, account: UUID, grants: Sequenc
     )
 
 
-async def accounts_with_due_grants(database: Database, after: UUID, limit: int) -> Sequence[tuple[UUID, Asset]]:
-    """Give accounts that own a grant whose time is up, in the order of their ids, from the one after ``after``."""
-    return [(row["account_id"], Asset(row["asset"])) for row in await database.rows("grant_due", after, limit)]
+async def accounts_with_due_grants(
+    database: Database, after: tuple[UUID, Asset], limit: int
+) -> Sequence[tuple[UUID, Asset]]:
+    """Give accounts that own a grant of an asset whose time is up, in the order of their ids, from the one after
+    ``after``.
+    """
+    rows = await database.rows("grant_due", after[0], int(after[1]), limit)
+    return [(row["account_id"], Asset(row["asset"])) for row in rows]
 
 
 def entry_of(row: Row) -> EntryRow:
