@@ -9,11 +9,11 @@ from jangbu.dashboard.choices import before_of, chosen, filters_of, metric_of, w
 from jangbu.dashboard.done import new_key
 from jangbu.dashboard.figures import kinds_figure, parts_figure
 from jangbu.dashboard.look import Look
-from jangbu.dashboard.page import OPERATIONS, READERS, Page
+from jangbu.dashboard.page import MONEY, OPERATIONS, READERS, Page
 from jangbu.dashboard.top_users import BY_USER, top_users
 from jangbu.dashboard.unmatched import or_nothing
 from jangbu.domain.windows import Window
-from jangbu.errors import SpoolUnusable
+from jangbu.errors import NoAccount, SpoolUnusable
 from jangbu.metering import directory, series
 from jangbu.metering.refusals import refused_in
 from jangbu.metering.reports import Reports
@@ -23,6 +23,8 @@ from jangbu.metering.undeducted import undeducted
 __all__ = ["PAGE"]
 
 _TOP_USERS = 10
+_FIRST_USER = "kim"
+"""Who pays in the lines to begin with."""
 
 
 async def show(look: Look) -> Mapping[str, Any]:
@@ -40,6 +42,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         choices = await chosen(look, book)
         users = await top_users(look, book, window, metric, _TOP_USERS)
     findings = await reports.findings(limit=10)
+    is_new = not by_model.total.calls and not await reports.totals()
     return {
         "choices": choices,
         "series": by_model,
@@ -51,7 +54,9 @@ async def show(look: Look) -> Mapping[str, Any]:
         "undeducted": sum(failed.values()),
         "refused": refused,
         "findings": findings,
-        "is_new": not by_model.total.calls and not await reports.totals(),
+        "is_new": is_new,
+        "may_call": is_new and await _may_call(look),
+        "may_grant": look.may(MONEY),
         "may_record": look.may(OPERATIONS),
         "form_key": new_key(look),
         **await _unrecorded(look),
@@ -75,6 +80,14 @@ async def _uncounted(look: Look, book: Snapshot, window: Window) -> tuple[int | 
     is_of_part = look.asked("service") or look.asked("model")
     refused = None if is_of_part else await refused_in(book, window, look.asked("user"))
     return None if look.is_filtered else await directory.called(book, window), refused
+
+
+async def _may_call(look: Look) -> bool:
+    """Tell whether the user of the lines to begin with can pay for a call."""
+    try:
+        return (await look.ledger.accounts.balance(_FIRST_USER)).available > 0
+    except NoAccount:
+        return False
 
 
 async def _unrecorded(look: Look) -> Mapping[str, Any]:
