@@ -1,4 +1,5 @@
-"""Where figures lead to that count no calls of the ledger: to findings, users, holds, refusals, prices and averages."""
+"""Where figures lead to that count no calls of the ledger: to findings, users, holds, refusals, prices, averages and
+what lies on the disk."""
 
 import re
 
@@ -30,6 +31,14 @@ async def to_failed(reader: Reader, lead: Lead) -> None:
     [said] = lead.figures.values()
     [failed] = re.findall(r" ([0-9,]+) of ", said)
     assert whole(failed) == sum([len(table.rows) async for table in paged(reader, lead.link, "holds")]) > 0
+
+
+async def to_health(reader: Reader, lead: Lead) -> None:
+    """It leads to how the ledger stands, where the disk is said to hold as many records that are in no book."""
+    [said] = lead.figures.values()
+    [found] = [row.cells for row in (await follow(reader, lead.link)).table_of("health").rows if "disk" in row.name]
+    assert whole(said) == 0
+    assert found == ("well", "Nothing waits.")
 
 
 async def to_prices(reader: Reader, lead: Lead) -> None:

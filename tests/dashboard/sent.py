@@ -9,6 +9,7 @@ FIELDS = {
     "/user/block": {"user": USERS[0], "key": "safety"},
     "/user/unblock": {"user": USERS[0], "key": "safety"},
     "/user/erase": {"user": USERS[0], "again": f"{USERS[0]}?", "key": "safety"},
+    "/users/open": {"user": "safety", "amount": "5", "source": "gift", "key": "safety"},
     "/users/grant/check": {"csv": f"user,tokens\n{USERS[0]},5", "key": "safety-file"},
     "/users/grant/grant": {
         "csv": f"user,tokens\n{USERS[0]},5",

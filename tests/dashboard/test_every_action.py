@@ -147,6 +147,9 @@ DONE = {
     "/user/block": Done("/user?user={}", user_of, STATE, "blocked"),
     "/user/unblock": Done("/user?user={}", blocked_user, STATE, "active"),
     "/user/erase": Done("/user?user={}", user_of, ACCOUNTS, 0, {"again": "{}"}),
+    "/users/open": Done(
+        "/users", user_of, GRANTED.replace("$1", "$1 || ' anew'"), 7, {"user": "{} anew", "amount": "7"}
+    ),
     "/ledger/refund": Done("/ledger?user={}&entry=2", user_of, GRANTED, GIVEN + 5, {"amount": "5"} | WHY),
     "/ledger/void": Done("/ledger?user={}&entry=2", user_of, GRANTED, GIVEN + CHARGED, WHY),
     "/ledger/verify": Done("/ledger?user={}", user_of, RUNS.replace("is_full", "NOT is_full"), True),

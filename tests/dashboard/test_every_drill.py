@@ -17,7 +17,16 @@ from jangbu.dashboard.formats import Formats
 from jangbu.dashboard.pages.all import PAGES
 from tests.dashboard.conftest import Opens
 from tests.dashboard.drilling import Lead, Reader, calls_in_file, calls_listed, follow, leads_of, paged, unled
-from tests.dashboard.leading import to_failed, to_findings, to_holds, to_prices, to_refused, to_trend, to_users
+from tests.dashboard.leading import (
+    to_failed,
+    to_findings,
+    to_health,
+    to_holds,
+    to_prices,
+    to_refused,
+    to_trend,
+    to_users,
+)
 from tests.dashboard.obeying import whole
 from tests.dashboard.raw import asked_of
 from tests.dashboard.reading import ask
@@ -190,6 +199,7 @@ LED: Mapping[str, Mapping[str, Leads]] = {
         "tile: Active users": to_users,
         "tile: Failed, not deducted": to_holds,
         "tile: Refused for balance": to_refused,
+        "tile: On this machine, not in the ledger yet": to_health,
         "tile: To look at": to_findings,
         "by-model": to_bar("by-model"),
         "by-kind": to_overview,

@@ -63,7 +63,7 @@ def pages_of(user: str) -> list[str]:
     alerts = ["/alerts", "/alerts/rules", "/alerts/channels", "/alerts/events"]
     settings = ["/settings/keys", f"/settings/keys?{named}", "/settings/members", "/profile"]
     prices = ["/prices", "/prices/change?do=markup&markup=5"]
-    return [f"/user?{named}", "/users/grant", *entries, *alerts, *settings, *prices]
+    return [f"/user?{named}", "/users", "/users/grant", *entries, *alerts, *settings, *prices]
 
 
 def quoted(cell: str) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -40,6 +41,7 @@ async def test_calls_without_a_price_are_priced_by_a_job_that_reports(own_site: 
         assert put(owner, OWN | {"price_model": f"{UNPRICED}*", "meter": meter, "usd": usd}).status == 303
     [(waiting,)] = await ask(own_site, "SELECT count(*) FROM jangbu.usage WHERE cost_nano IS NULL")
     assert waiting > 50
+    await told_where_a_price_is_had(own_site)
     page = await opens_own("/prices", member=FINANCE)
     await page.get_by_role("button", name="Price these calls").click()
     await expect(page.locator("h1")).to_have_text("Calls without a price")
@@ -62,6 +64,21 @@ async def test_calls_without_a_price_are_priced_by_a_job_that_reports(own_site: 
     await page.get_by_role("link", name="Back to the prices").click()
     assert (await facts(page.locator("main")))["Calls without a price"] == "0"
     await expect(page.get_by_role("button", name="Price these calls")).to_have_count(0)
+
+
+async def told_where_a_price_is_had(site: Site) -> None:
+    """See that a call without a price, and its finding, lead who may use the button to it, and tell others who may."""
+    one = "SELECT u.id::text, a.user_id FROM jangbu.usage AS u JOIN jangbu.accounts AS a USING (account_id)"
+    [(call, user)] = await ask(site, f"{one} WHERE u.cost_nano IS NULL LIMIT 1")
+    for path in (f"/call?{urlencode({'call': call, 'user': user})}", "/alerts?kind=unpriced"):
+        for role, may in ((FINANCE, True), (OWNER, True), (DEVELOPER, False)):
+            visitor = await visiting(site, role)
+            page = read(visitor.get(path).text).one("main")
+            links = {each.attributes["href"] for each in page.all("a") if "page of prices" in each.text}
+            assert links == ({"/dashboard/prices#stands"} if may else set()), (path, role)
+            assert ("`jangbu prices backfill`" in page.text) is not may, (path, role)
+            assert "Price these calls" not in page.text
+    assert 'id="stands"' in (await visiting(site, FINANCE)).get("/prices").text
 
 
 async def test_who_may_not_set_prices_sees_them_alone(own_site: Site) -> None:

@@ -1,17 +1,31 @@
 """The settings: which ledger this is, how it stands, and who changed what."""
 
+import asyncio
 import re
+import shutil
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 
+from jangbu.dashboard.pages.settings import BACKUP_DAYS_MAX, Age, age_of
 from jangbu.domain.members import Actor, MemberRole
+from jangbu.metering.health import Backups
 from jangbu.metering.meter import Metering
 from jangbu.storage import migrate
 from jangbu.storage.statements import statement
+from jangbu.testing import SettableClock
+from tests.conftest import address, drop_database, execute
 from tests.dashboard.conftest import Opens
+from tests.dashboard.raw import signed_in
 from tests.dashboard.reading import ask, facts, rows
-from tests.dashboard.site import OWNER, USERS, VIEWER, Site
+from tests.dashboard.shown import read
+from tests.dashboard.site import OWNER, USERS, VIEWER, Site, serving
+from tests.dashboard.test_unrecorded import fill
+from tests.metering.test_health import back_up
 
 KIM = USERS[0]
 ME = Actor.of_command("test")
@@ -55,6 +69,53 @@ async def test_everybody_sees_which_ledger_this_is_and_how_it_stands(
     assert tabs[1:] == {
         MemberRole.OWNER: ["Keys", "Members", "Audit"], MemberRole.DEVELOPER: ["Keys"],
     }.get(member, [])  # fmt: skip
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def backed_up(server: str, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """Serve a ledger that has a directory of backups, which is ``backups`` beside its log."""
+    name, folder = f"backed_{uuid4().hex}", tmp_path_factory.mktemp("backed")
+    await execute(server, f"CREATE DATABASE {name} TEMPLATE {migrated}")
+    await fill(address(server, name))
+    with serving(address(server, name), folder, JANGBU_BACKUP_DIR=str(folder / "backups")) as served:
+        yield served
+    await drop_database(server, name)
+
+
+@pytest.mark.parametrize(
+    ("hours", "state", "said", "in_korean"),
+    [
+        (1, "well", "", ""),
+        (7 * 24 - 1, "well", "", ""),
+        (7 * 24 + 1, "look at this", "more than 7 days ago; make one every 7 days", "7일 넘게"),
+        (400 * 24, "look at this", "more than 400 days ago; make one every 7 days", "400일 넘게"),
+    ],
+)
+async def test_backups_are_well_as_long_as_the_newest_is_not_too_old(
+    backed_up: Site, hours: int, state: str, said: str, in_korean: str
+) -> None:
+    folder = backed_up.log.parent / "backups"
+    shutil.rmtree(folder, ignore_errors=True)
+    for age in (hours, hours + 24):
+        back_up(folder, datetime.now(UTC).replace(microsecond=0) - timedelta(hours=age))
+    viewer = await asyncio.to_thread(signed_in, backed_up, VIEWER)
+    [found] = [row.cells for row in read(viewer.get("/settings").text).table_of("health").rows if row.name == "Backup"]
+    assert found[0] == state
+    assert found[1].startswith("The newest of 2 backups ended at")
+    assert said in found[1]
+    assert ("days ago" in found[1]) is bool(said)
+    assert in_korean in viewer.get("/settings", accept_language="ko").text
+
+
+async def test_a_backup_grows_old_by_the_ledgers_clock_and_one_of_the_future_is_new() -> None:
+    clock = SettableClock(datetime(2026, 11, 27, 9, tzinfo=UTC))
+    backups = Backups(1, 0, clock.now())
+    clock.advance(timedelta(days=BACKUP_DAYS_MAX))
+    assert age_of(backups, clock.now()) == Age(BACKUP_DAYS_MAX, False)
+    clock.advance(timedelta(seconds=1))
+    assert age_of(backups, clock.now()) == Age(BACKUP_DAYS_MAX, True)
+    assert age_of(Backups(1, 0, clock.now() + timedelta(hours=1)), clock.now()) == Age(0, False)
+    assert age_of(Backups(), clock.now()) is None
 
 
 async def test_what_is_behind_leads_there(opens_own: Opens) -> None:

@@ -16,6 +16,7 @@ from jangbu.domain.windows import FIRST, LAST, day_start, zone_named
 from jangbu.errors import InvalidInput, NotFound, NotPermitted
 
 __all__ = [
+    "SOURCES",
     "Barred",
     "Missing",
     "Wrong",
@@ -29,12 +30,16 @@ __all__ = [
     "placed",
     "reason_of",
     "require_one_of",
+    "source_of",
     "time_of",
     "whole",
     "whole_or_none",
 ]
 
 Kind = TypeVar("Kind", bound=StrEnum)
+
+SOURCES = ("purchase", "gift")
+"""Where tokens come from that are granted by hand."""
 
 _WHOLE = re.compile(r"[+-]?(?:[0-9]{1,30}|[0-9]{1,3}(?:[,_][0-9]{3}){1,10})")
 """Groups have to be whole ones: what somebody meant by 1,5 is not known."""
@@ -44,6 +49,9 @@ _NAME_LENGTH_MAX = 200
 
 class Wrong(InvalidInput):
     """Something that was entered cannot be used. The text ``wrong.<name>`` says so, and what to enter instead."""
+
+    leads_to = ""
+    """The address of what is there already, as the text ``there.<name>`` calls it."""
 
     def __init__(self, name: str, **values: object) -> None:
         super().__init__(texts_of("en")(f"wrong.{name}", **values))
@@ -140,6 +148,13 @@ def reason_of(look: Look) -> str:
     if not is_reason(reason):
         raise Wrong("reason", most=look.formats.number(REASON_LENGTH_MAX))
     return reason
+
+
+def source_of(look: Look) -> str:
+    """Give where the tokens of a form come from: a purchase where it does not say."""
+    source = look.form.get("source") or SOURCES[0]
+    require_one_of(SOURCES, source)
+    return source
 
 
 def id_of(text: str | None) -> UUID:

@@ -82,6 +82,21 @@ class Accounts:
         await done_once(self._database, account, key, digest("create", user), new_id(self.clock), open_it)
         return is_new
 
+    async def open_new(self, user: str, *, key: str) -> bool:
+        """Open an account for a user who has none; tell whether this key did so, now or before."""
+        account = self.id_of(user)
+
+        async def open_it(connection: Connection) -> None:
+            if not await accounts.create(connection, account, self._project, user):
+                raise _HadOne
+            await self._audit.note(connection, Change("account.create", account_target(user)))
+
+        try:
+            await done_once(self._database, account, key, digest("create", user), new_id(self.clock), open_it)
+        except _HadOne:
+            return False
+        return True
+
     async def find(self, user: str, *, hint: str = "") -> AccountRow:
         """Give a user's account. Raises NotFound; ``hint`` says what to do then, where that is not to open one."""
         found = await accounts.find(self._database, self.id_of(user))
@@ -253,6 +268,10 @@ class Accounts:
         async with self._database.connection() as connection, connection.transaction():
             _, expired = await burn_within(connection, self.clock, account, asset, now)
             return expired
+
+
+class _HadOne(Exception):
+    """A user had an account before; raised within a transaction, it leaves the key unclaimed."""
 
 
 def _require_reason(kind: EntryKind, reason: str) -> None:

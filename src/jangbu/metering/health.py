@@ -44,8 +44,8 @@ class Backups:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What is known of a ledger. ``backlog`` is None where there is no spool, or one that takes no more records, whose
-    ``spool_failure`` is a stable code; ``backups`` is None where others make them.
+    """What is known of a ledger. ``backlog`` is of all spools on this machine, None where there is none, or one that
+    takes no more records, whose ``spool_failure`` is a stable code; ``backups`` is None where others make them.
     """
 
     server: Server
@@ -84,7 +84,7 @@ async def _spool(ledger: Metering) -> tuple[Backlog | None, str | None]:
         return None, None
     try:
         await ledger.spooling.rooms.require()
-        return await ledger.spooling.backlog(), None
+        return await ledger.spooling.here.backlog(), None
     except JangbuError as error:
         return None, error.code
     except OSError:

@@ -8,7 +8,6 @@ import asyncio
 import random
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
@@ -24,6 +23,7 @@ from jangbu.metering.spool_keeping import SpoolKeeping
 from jangbu.metering.spool_opening import OwnSpool, SpoolOpening
 from jangbu.metering.spool_rooms import Kept, SpoolRooms
 from jangbu.metering.spool_telling import SpoolTelling, loop_seconds
+from jangbu.metering.spools_here import Backlog, SpoolsHere
 
 __all__ = ["Backlog", "Kept", "Spooling"]
 
@@ -31,15 +31,6 @@ _WAIT_FIRST_SECONDS = 0.05
 _WAIT_MOST_SECONDS = 1.0
 _UPKEEP_SECONDS = 15
 _LAST_DRAIN_SECONDS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """What waits in the spools of this process: how many records, and since when in seconds; what was quarantined."""
-
-    waiting: int = 0
-    oldest_seconds: int = 0
-    quarantined: int = 0
 
 
 class Spooling:
@@ -76,6 +67,7 @@ class Spooling:
             self._disk, clock, bytes_max=bytes_max, keep_seconds=keep_seconds, recycles=every_record
         )
         self._own = OwnSpool(directory, self._opening)
+        self.here = SpoolsHere(self._own, self._disk, clock, copies=every_record)
         self._draining = asyncio.Lock()
         self.rooms = SpoolRooms(self._own)
         self.telling = SpoolTelling(directory)
@@ -112,7 +104,7 @@ class Spooling:
         return await self._keeping.copy(records)
 
     async def backlog(self) -> Backlog:
-        """Tell what waits in this process's own spool."""
+        """Tell what waits in this process's own spool; ``here`` tells it of all on this machine."""
         if self._own.spool is None:
             return Backlog()
         standing = await asyncio.to_thread(self._own.spool.status)

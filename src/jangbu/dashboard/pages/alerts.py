@@ -9,7 +9,7 @@ from jangbu.api.rest.bodies import VALUES_MOST
 from jangbu.dashboard.done import key_of, new_key
 from jangbu.dashboard.fields import Wrong, chosen_of, id_of, place_of, placed, reason_of, require_one_of
 from jangbu.dashboard.look import Look
-from jangbu.dashboard.page import OPERATIONS, READERS, WRITERS, Action, Page
+from jangbu.dashboard.page import MONEY, OPERATIONS, READERS, WRITERS, Action, Page
 from jangbu.dashboard.pages.user import user_of
 from jangbu.dashboard.why import why_finding
 from jangbu.domain.usage import Usage
@@ -56,6 +56,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         "clear": look.url(**_CLEARED) if any(look.asked(name) for name in ("state", "kind", "user")) else "",
         "may_resolve": look.may(OPERATIONS),
         "may_look_into": look.may(WRITERS),
+        "may_price": look.may(MONEY),
         "form_key": new_key(look),
     }
 

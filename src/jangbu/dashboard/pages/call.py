@@ -10,7 +10,7 @@ from uuid import UUID
 from jangbu.dashboard.done import key_of
 from jangbu.dashboard.fields import id_of
 from jangbu.dashboard.look import Look
-from jangbu.dashboard.page import OPERATIONS, READERS, Action, Answered, Page
+from jangbu.dashboard.page import MONEY, OPERATIONS, READERS, Action, Answered, Page
 from jangbu.errors import NotFound
 from jangbu.metering.explain import Explanation
 from jangbu.metering.keyed import key_of as key_of_record
@@ -44,6 +44,7 @@ async def show(look: Look) -> Mapping[str, Any] | Answered:
         "key_id": key_id,
         "key": keys.get(key_id) if key_id else None,
         "lacks": _lacks(found),
+        "may_price": look.may(MONEY),
         "entries": _entries(found),
         "evidence": _readable(found.evidence),
         "metadata": None if found.record.metadata is None else _readable(json.loads(found.record.metadata)),

@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jangbu import telemetry
 from jangbu.dashboard import files
 from jangbu.dashboard.choices import before_of, chosen, filters_of, metric_of, window_of
 from jangbu.dashboard.done import new_key
 from jangbu.dashboard.figures import kinds_figure, parts_figure
 from jangbu.dashboard.look import Look
-from jangbu.dashboard.page import OPERATIONS, READERS, Page
+from jangbu.dashboard.page import MONEY, OPERATIONS, READERS, Page
 from jangbu.dashboard.top_users import BY_USER, top_users
 from jangbu.dashboard.unmatched import or_nothing
 from jangbu.domain.windows import Window
+from jangbu.errors import NoAccount, SpoolUnusable
 from jangbu.metering import directory, series
 from jangbu.metering.refusals import refused_in
 from jangbu.metering.reports import Reports
@@ -21,6 +23,8 @@ from jangbu.metering.undeducted import undeducted
 __all__ = ["PAGE"]
 
 _TOP_USERS = 10
+_FIRST_USER = "kim"
+"""Who pays in the lines to begin with."""
 
 
 async def show(look: Look) -> Mapping[str, Any]:
@@ -38,6 +42,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         choices = await chosen(look, book)
         users = await top_users(look, book, window, metric, _TOP_USERS)
     findings = await reports.findings(limit=10)
+    is_new = not by_model.total.calls and not await reports.totals()
     return {
         "choices": choices,
         "series": by_model,
@@ -49,10 +54,12 @@ async def show(look: Look) -> Mapping[str, Any]:
         "undeducted": sum(failed.values()),
         "refused": refused,
         "findings": findings,
-        "is_new": not by_model.total.calls and not await reports.totals(),
+        "is_new": is_new,
+        "may_call": is_new and await _may_call(look),
+        "may_grant": look.may(MONEY),
         "may_record": look.may(OPERATIONS),
         "form_key": new_key(look),
-        "waiting": await _waiting(look),
+        **await _unrecorded(look),
         "verified": await reports.verified(),
         "chart": parts_figure(look, "by-model", by_model, metric, look.texts(f"overview.by_model.{metric}")),
         "kinds": kinds_figure(look, "by-kind", by_model, look.texts("overview.by_kind")),
@@ -75,10 +82,28 @@ async def _uncounted(look: Look, book: Snapshot, window: Window) -> tuple[int | 
     return None if look.is_filtered else await directory.called(book, window), refused
 
 
-async def _waiting(look: Look) -> int:
-    """Count the records that are on this machine's disk and not in the ledger yet."""
+async def _may_call(look: Look) -> bool:
+    """Tell whether the user of the lines to begin with can pay for a call."""
+    try:
+        return (await look.ledger.accounts.balance(_FIRST_USER)).available > 0
+    except NoAccount:
+        return False
+
+
+async def _unrecorded(look: Look) -> Mapping[str, Any]:
+    """Tell what lies on this machine's disk and is not in the ledger, whichever process wrote it.
+
+    Where there is no spool nothing is known, and where it cannot be read nothing is well.
+    """
     spooling = look.ledger.spooling
-    return 0 if spooling is None else (await spooling.backlog()).waiting
+    if spooling is None:
+        return {"spools": None, "is_spool_readable": True}
+    try:
+        return {"spools": await spooling.here.backlog(), "is_spool_readable": True}
+    except SpoolUnusable as error:
+        # Where on the machine something lies is for its log, not for everybody who may see this.
+        telemetry.warn("spool.unreadable", str(error))
+        return {"spools": None, "is_spool_readable": False}
 
 
 PAGE = Page(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ from jangbu.config import Settings
 from jangbu.config.reading import variable_of
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.page import READERS, Page
-from jangbu.metering.health import health
+from jangbu.metering.health import Backups, health
 from jangbu.storage.embedded import default_data_dir
 from jangbu.storage.embedded.backups import release
 
-__all__ = ["PAGE"]
+__all__ = ["BACKUP_DAYS_MAX", "PAGE", "Age", "age_of"]
 
+BACKUP_DAYS_MAX = 7
+"""How old the newest backup may be until somebody has to look."""
 _VERIFIED_SECONDS_MAX = 7 * 86_400
 _ENDED_DAYS = 400
 """How long `hold_purge` and `refused_purge` keep what they forget."""
@@ -29,6 +32,14 @@ class Policy:
     set_by: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Age:
+    """How old the newest backup is, in whole days that have passed, and whether that is too old."""
+
+    days: int
+    is_over: bool
+
+
 async def show(look: Look) -> Mapping[str, Any]:
     """Look at everything that the ledger needs."""
     found = await health(look.ledger, look.settings.project, _backup_dir(look.settings))
@@ -36,12 +47,22 @@ async def show(look: Look) -> Mapping[str, Any]:
     return {
         "health": found,
         "is_stale": verified is None or verified.age_seconds > _VERIFIED_SECONDS_MAX,
+        "backup_age": None if found.backups is None else age_of(found.backups, look.now),
+        "backup_days_max": BACKUP_DAYS_MAX,
         "release": release(),
         "time_zone": look.settings.time_zone,
         "alert_language": look.settings.alert_language,
         "policies": policies(look),
         "is_embedded": look.settings.database_url is None,
     }
+
+
+def age_of(backups: Backups, now: datetime) -> Age | None:
+    """Tell how old the newest of them is; None where there is none."""
+    if backups.newest_at is None:
+        return None
+    age = max(now - backups.newest_at, timedelta())
+    return Age(age.days, age > timedelta(days=BACKUP_DAYS_MAX))
 
 
 def policies(look: Look) -> tuple[Policy, ...]:

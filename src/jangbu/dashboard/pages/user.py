@@ -9,7 +9,7 @@ from jangbu.dashboard.calendar import calendar_of
 from jangbu.dashboard.choices import chosen, window_asked, window_of
 from jangbu.dashboard.done import key_of, new_key
 from jangbu.dashboard.expiring import expiring_words
-from jangbu.dashboard.fields import Wrong, expiry_of, id_of, reason_of, require_one_of, whole
+from jangbu.dashboard.fields import Wrong, expiry_of, id_of, reason_of, source_of, whole
 from jangbu.dashboard.figures import parts_figure
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.matrix import matrix_of
@@ -35,7 +35,6 @@ _ENTRIES_SHOWN = 20
 _DAYS_MOST = 3_650
 """For how many days a forecast from one week says anything: ten years."""
 _PRIORITIES = 2**31
-_SOURCES = ("purchase", "gift")
 
 
 async def show(look: Look) -> Mapping[str, Any]:
@@ -88,8 +87,7 @@ async def show(look: Look) -> Mapping[str, Any]:
 async def grant(look: Look) -> str:
     """Give the user tokens that were bought or are a gift."""
     user, amount, expires_at = user_of(look), whole(look, "amount", least=1), expiry_of(look)
-    source = look.form.get("source") or _SOURCES[0]
-    require_one_of(_SOURCES, source)
+    source = source_of(look)
     priority = whole(look, "priority", least=-_PRIORITIES, most=_PRIORITIES - 1) if look.form.get("priority") else 0
     await look.ledger.accounts.grant(
         user, amount, key=key_of(look), source=source, expires_at=expires_at, priority=priority

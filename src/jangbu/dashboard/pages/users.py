@@ -5,12 +5,15 @@ from typing import Any
 
 from jangbu.alerts.app_webhook import told_low
 from jangbu.dashboard.choices import chosen, window_of
-from jangbu.dashboard.fields import Wrong, chosen_of, require_one_of
+from jangbu.dashboard.done import key_of, new_key
+from jangbu.dashboard.fields import SOURCES, Barred, Wrong, chosen_of, require_one_of, source_of, whole_or_none
 from jangbu.dashboard.look import Look
-from jangbu.dashboard.page import MONEY, READERS, Page
+from jangbu.dashboard.page import MONEY, READERS, Action, Page
 from jangbu.dashboard.sparks import HEIGHT, drawn
 from jangbu.dashboard.standings import low_how
+from jangbu.domain.ledger import USER_LENGTH_MAX, is_erased
 from jangbu.domain.windows import Window
+from jangbu.errors import JangbuError
 from jangbu.metering import directory
 from jangbu.metering.directory import Listed, Order, Place
 from jangbu.metering.exports import Table
@@ -23,6 +26,7 @@ _SHOWN = 50
 _WAYS = ("down", "up")
 _ANOMALOUS = "anomalous"
 _PREFIX_LENGTH_MAX = 200
+_ID_SHOWN = 40
 _OFFERED = {"orders": [each.value for each in Order], "ways": _WAYS, "states": (_ANOMALOUS,)}
 _CLEARED = dict.fromkeys(("search", "active", "state", "after"))
 
@@ -32,6 +36,7 @@ async def show(look: Look) -> Mapping[str, Any]:
     window = window_of(look)
     order, way = _order(look)
     prefix, is_active, is_anomalous = _prefix(look), look.asked("active") is not None, _is_anomalous(look)
+    is_narrowed = bool(prefix or is_active or is_anomalous)
     async with snapshot(look.ledger.database, look.settings.project) as book:
         page = await directory.page(
             book,
@@ -53,7 +58,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         "found": page,
         "users": users,
         "is_active": is_active,
-        "clear": look.url(**_CLEARED) if prefix or is_active or is_anomalous else "",
+        "clear": look.url(**_CLEARED) if is_narrowed else "",
         "sparks": {account: drawn(look, spark) for account, spark in sparks.items()},
         "spark_days": directory.SPARK_DAYS,
         "spark_height": HEIGHT,
@@ -65,8 +70,19 @@ async def show(look: Look) -> Mapping[str, Any]:
         "way": way,
         **_OFFERED,
         "search": prefix,
-        "may_grant": look.may(MONEY),
+        **_opening(look, is_first=not (users or is_narrowed or look.asked("after"))),
     }
+
+
+async def open_account(look: Look) -> str:
+    """Open an account for a user who has none, and give the tokens to begin with."""
+    user, amount, key = _new_user(look), whole_or_none(look, "amount"), key_of(look)
+    source = source_of(look)
+    if not await look.ledger.accounts.open_new(user, key=key):
+        raise await _has_one(look, user)
+    if amount is not None:
+        await look.ledger.accounts.grant(user, amount, key=f"{key}-first", source=source)
+    return look.url("/user", user=user, notice="opened" if amount is None else "opened_granted")
 
 
 async def users(look: Look) -> Table:
@@ -129,4 +145,37 @@ def _place(look: Look) -> Place | None:
     return Place(int(number), user)
 
 
-PAGE = Page("/users", "users", READERS, show, lives=True, files={"users": users})
+def _opening(look: Look, *, is_first: bool) -> Mapping[str, Any]:
+    """Give the form that opens an account: for whom the address says, and open where there is nobody yet."""
+    return {
+        "may_grant": look.may(MONEY),
+        "form_key": new_key(look),
+        "opening": look.asked("open") or "",
+        "opening_tokens": look.asked("amount") or "",
+        "is_opening": "open" in look.query or is_first,
+        "user_length": USER_LENGTH_MAX,
+        "sources": SOURCES,
+    }
+
+
+def _new_user(look: Look) -> str:
+    """Give the id of a form under which an app will know a user, as it stands. Raises Wrong.
+
+    A blank at an end is mostly one that was copied along, and an account is never closed again.
+    """
+    user = look.form.get("user", "")
+    if not (0 < len(user) <= USER_LENGTH_MAX and user.isprintable() and user == user.strip()):
+        raise Wrong("user_id", text=user[:_ID_SHOWN], most=look.formats.number(USER_LENGTH_MAX))
+    return user
+
+
+async def _has_one(look: Look, user: str) -> JangbuError:
+    """Say that a user has an account, and lead to it; nobody is let in again under the id of who was erased."""
+    if is_erased((await look.ledger.accounts.find(user)).user):
+        return Barred("was_erased")
+    wrong = Wrong("has_account", user=user)
+    wrong.leads_to = look.url("/user", user=user)
+    return wrong
+
+
+PAGE = Page("/users", "users", READERS, show, {"open": Action(open_account, MONEY)}, lives=True, files={"users": users})

@@ -17,7 +17,7 @@ from jangbu.metering.spool.frames import frame_bytes
 from jangbu.metering.spool.recovery import UNREADABLE, Entry, Finding, keep_aside, look_through, quarantine
 from jangbu.metering.spool.segment import Segment
 
-__all__ = ["Record", "Store", "milliseconds", "moment"]
+__all__ = ["Record", "Store", "milliseconds", "moment", "runs"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FILES_TRIED_MOST = 3
@@ -184,7 +184,7 @@ class Store:
             for segment, group in groupby(entries.values(), key=lambda entry: entry.segment):
                 segment.sync()
                 written = list(group)
-                segment.note_acknowledged(_ranges(entry.frame.sequence for entry in written), written[0].frame.at)
+                segment.note_acknowledged(runs(entry.frame.sequence for entry in written), written[0].frame.at)
         except BaseException as error:
             for entry in entries.values():
                 entry.segment.waiting -= 1
@@ -275,6 +275,17 @@ def milliseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
+def runs(sequences: Iterable[int]) -> list[tuple[int, int]]:
+    """Give the first and the last of each run of neighbours."""
+    found: list[tuple[int, int]] = []
+    for sequence in sequences:
+        if found and found[-1][1] + 1 == sequence:
+            found[-1] = (found[-1][0], sequence)
+        else:
+            found.append((sequence, sequence))
+    return found
+
+
 def _keep(segment: Segment, at: int) -> None:
     segment.committed_at = max(segment.committed_at, at)
     segment.kept += 1
@@ -287,14 +298,3 @@ def _retire_done(segment: Segment) -> None:
 
 def _is_done(segment: Segment, before: int) -> bool:
     return not segment.waiting and not segment.is_evidence and segment.committed_at <= before
-
-
-def _ranges(sequences: Iterable[int]) -> list[tuple[int, int]]:
-    """Give the first and the last of each run of neighbours."""
-    ranges: list[tuple[int, int]] = []
-    for sequence in sequences:
-        if ranges and ranges[-1][1] + 1 == sequence:
-            ranges[-1] = (ranges[-1][0], sequence)
-        else:
-            ranges.append((sequence, sequence))
-    return ranges
