@@ -265,7 +265,7 @@ async def anomalous(looked: Looked) -> None:
 async def by_name(looked: Looked) -> None:
     """See that users stand in the order of their names."""
     names = [each.encode() for each in column(looked.after, "users", "User")]
-    assert names == sorted(names, reverse=looked.asked["way"] == "down")
+    assert names == sorted(names)
     assert names != [each.encode() for each in column(looked.before, "users", "User")]
 
 

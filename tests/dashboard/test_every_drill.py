@@ -71,12 +71,12 @@ async def to_calls(reader: Reader, lead: Lead) -> None:
     in_file = await calls_in_file(reader)
     assert in_file[:2] == (calls, tokens)
     for name, said in lead.figures.items():
-        match name.removesuffix(" in all"):
+        match name.removesuffix(" in all").removesuffix(" in the period"):
             case "Calls":
                 assert whole(said) == calls
             case "Cost":
                 assert said.removeprefix("≥ ") in {FORMATS.money(in_file[2]), FORMATS.money_exact(in_file[2])}
-            case "Average":
+            case "Average" | "Average of a call":
                 assert whole(said) == round(tokens / calls)
             case _:
                 assert whole(said) == tokens, name
@@ -158,13 +158,6 @@ async def to_record(reader: Reader, lead: Lead) -> None:
     assert said == (charged_in_money(there) if said.startswith("$") else charged)
 
 
-async def to_user(reader: Reader, lead: Lead) -> None:
-    """It leads to the user, of whom the same is said."""
-    tiles = (await follow(reader, lead.link)).tiles
-    assert tiles["Calls"] == lead.figures["Calls"]
-    assert shown(tiles["Cost"]) == shown(lead.figures["Cost"])
-
-
 def shown(said: str) -> str:
     """Write money as tables do, whether or not it was written exactly."""
     amount = said.removeprefix("≥ ")
@@ -198,9 +191,11 @@ LED: Mapping[str, Mapping[str, Leads]] = {
     },
     "users": {
         "users: Tokens left": to_ledger,
-        "users: Used in the period": to_calls,
-        "users: Used in all": to_calls,
-        "users": to_user,
+        **{
+            f"users: {figure} in {when}": to_calls
+            for figure in ("Used", "Cost", "Calls", "Average of a call")
+            for when in ("the period", "all")
+        },
     },
     "models": {
         "models": to_tiles,

@@ -5,7 +5,7 @@ moves in the order meanwhile may be seen twice or not at all, everybody else onc
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -16,12 +16,13 @@ from jangbu.domain.windows import Window
 from jangbu.errors import InvalidInput
 from jangbu.metering.snapshots import Snapshot
 from jangbu.storage import directory, tops
-from jangbu.storage.directory import Details, Names, Place
+from jangbu.storage.directory import Details, Found, Names, Place, Standing
 
 __all__ = [
     "BOUNDS",
     "Bin",
     "Listed",
+    "Only",
     "Order",
     "Page",
     "Place",
@@ -44,9 +45,15 @@ _FEW = 1_000
 """Of how many users with a prefix all are read and put in order: that costs less than to look for them in the order."""
 _FINDINGS_FEW = 5_000
 """Of how many open findings the users are looked up; where more are open, each page of all keeps those of its own."""
+_BLOCKED_FEW = 2_000
+"""Up to how many blocked users are looked up; where more are blocked, they are kept of all, too."""
+_LOOKED = 500
+"""At how many users a page looks at most that keeps a part of them."""
 _LOW_PARTS = 10
 _LAST_CHARACTER = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)
+_MILLISECOND = timedelta(milliseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Order(StrEnum):
@@ -74,6 +81,18 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Only:
+    """Whom a list is narrowed to: everybody where nothing is given.
+
+    ``since`` is since when they called: who called before and not again does not count, whoever called later does.
+    """
+
+    state: State | None = None
+    is_anomalous: bool = False
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
     """A user in a list: ``lifetime`` is all that they ever used, ``period`` what they used in the window asked for.
 
@@ -89,19 +108,15 @@ class Listed:
     lifetime: Amounts
     period: Amounts
 
-    @property
-    def average_tokens(self) -> int:
-        """How many tokens a call of theirs ever used on average, rounded half to even."""
-        return self.lifetime.average_tokens
-
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of users. ``next`` is where the next one goes on, None after the last."""
+    """A page of users, of so many that were looked at. ``next`` is where it goes on, None after the last."""
 
     as_of: datetime
     users: tuple[Listed, ...]
     next: Place | None
+    looked_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +136,19 @@ class Bin:
     users: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """A way through the users whose names lie in a range: in which order, and from the one after which place on."""
+
+    order: Order
+    descending: bool
+    names: Names
+    after: Place | None
+
+
+_EVERYBODY = Only()
+
+
 async def page(  # noqa: PLR0913 - all that a list can be asked for
     look: Snapshot,
     window: Window,
@@ -131,34 +159,30 @@ async def page(  # noqa: PLR0913 - all that a list can be asked for
     after: Place | None = None,
     limit: int = 50,
     low: int | None = None,
-    is_anomalous: bool = False,
+    only: Only = _EVERYBODY,
 ) -> Page:
     """Give a page of the users whose names begin with a prefix, in an order, with what they used in a window.
 
-    Only those of whom a finding is open are on it where ``is_anomalous``: there may be fewer then than the limit, or
-    none, and a next page all the same.
+    Where it is narrowed there may be fewer on it than the limit, or nobody, and a next page all the same: it looks at
+    so many users at most.
 
     ``low`` is below how many tokens a balance is low; None for a tenth of all that was granted.
     """
     if not 1 <= limit <= LIMIT_MAX:
         raise InvalidInput(f"{limit} users cannot be listed", hint=f"ask for 1 to {LIMIT_MAX:,}")
-    names = _beginning_with(prefix)
-    found = await _anomalous(look, order, descending, names, after, limit + 1) if is_anomalous else None
-    if found is None:
-        found = await _places(look, order, descending, names, after, limit + 1)
-    accounts = [account for account, _ in found[:limit]]
+    walk = _begun(_Walk(order, descending, _beginning_with(prefix), after), only.since)
+    if only == _EVERYBODY:
+        found = await _places(look, walk, limit + 1)
+        kept, following = found[:limit], found[limit - 1][1] if len(found) > limit else None
+        looked_at = len(kept)
+    else:
+        kept, following, looked_at = await _narrowed(look, walk, only, low, limit)
+    accounts = [account for account, _ in kept]
     known = await directory.details(look.reader, accounts)
     used = await tops.amounts(look.reader, look.project, accounts, window.start, window.end) if accounts else ()
     periods = {each.account: each.amounts for each in used}
-    return Page(
-        look.as_of,
-        tuple(
-            _listed(known[account], periods.get(account, NOTHING), low)
-            for account in accounts
-            if known[account].is_anomalous or not is_anomalous
-        ),
-        found[limit - 1][1] if len(found) > limit else None,
-    )
+    users = tuple(_listed(known[account], periods.get(account, NOTHING), low) for account in accounts)
+    return Page(look.as_of, users, following, looked_at)
 
 
 def state_of(state: str, balance: Balance, low: int | None = None) -> State:
@@ -206,41 +230,88 @@ async def histogram(look: Snapshot, bounds: Sequence[int] = BOUNDS) -> tuple[Bin
     )
 
 
-async def _anomalous(
-    look: Snapshot, order: Order, descending: bool, names: Names, after: Place | None, limit: int
-) -> Sequence[tuple[UUID, Place]] | None:
-    return await directory.anomalous(
-        look.reader,
-        look.project,
-        order.value,
-        descending=descending,
-        after=after,
-        names=names,
-        limit=limit,
-        findings=_FINDINGS_FEW,
+async def _narrowed(
+    look: Snapshot, walk: _Walk, only: Only, low: int | None, limit: int
+) -> tuple[Sequence[Found], Place | None, int]:
+    """Give those who are asked for, so many at most, where to go on, and at how many users was looked."""
+    reach = max(limit, _LOOKED)
+    found = await _sought(look, walk, only, reach + 1)
+    looked, following = found[:reach], found[reach - 1][1] if len(found) > reach else None
+    if walk.order is Order.SEEN and walk.descending and only.since is not None:
+        # Who comes after the first one that did not call since then did not, either.
+        called = [each for each in looked if each[1].key >= _milliseconds(only.since)]
+        following = None if len(called) < len(looked) else following
+        looked = called
+    standings = await directory.standings(look.reader, [account for account, _ in looked]) if looked else {}
+    kept = [each for each in looked if _is_meant(standings[each[0]], only, low)]
+    if len(kept) <= limit:
+        return kept, following, len(looked)
+    return kept[:limit], kept[limit - 1][1], looked.index(kept[limit - 1]) + 1
+
+
+async def _sought(look: Snapshot, walk: _Walk, only: Only, limit: int) -> Sequence[Found]:
+    """Give those among whom all are who are asked for, as few as can be."""
+    project, names, order = look.project, walk.names, walk.order.value
+    found: Sequence[Found] | None = None
+    if only.is_anomalous:
+        found = await directory.anomalous(
+            look.reader,
+            project,
+            order,
+            descending=walk.descending,
+            after=walk.after,
+            names=names,
+            limit=limit,
+            findings=_FINDINGS_FEW,
+        )
+    elif only.state is State.BLOCKED:
+        few = await directory.blocked(look.reader, project, names, order, _BLOCKED_FEW)
+        found = None if few is None else _cut(few, walk, limit)
+    return await _places(look, walk, limit) if found is None else found
+
+
+def _is_meant(each: Standing, only: Only, low: int | None) -> bool:
+    return (
+        (only.state is None or state_of(each.state, each.balance, low) is only.state)
+        and (each.is_anomalous or not only.is_anomalous)
+        and (only.since is None or (each.seen_at is not None and each.seen_at >= only.since))
     )
 
 
-async def _places(
-    look: Snapshot, order: Order, descending: bool, names: Names, after: Place | None, limit: int
-) -> Sequence[tuple[UUID, Place]]:
+def _begun(walk: _Walk, since: datetime | None) -> _Walk:
+    """Leave out who was seen last before a moment, where they come first."""
+    if since is None or walk.after is not None or walk.order is not Order.SEEN or walk.descending:
+        return walk
+    return replace(walk, after=Place(_milliseconds(since) - 1, directory.HIGHEST))
+
+
+def _milliseconds(at: datetime) -> int:
+    return (at - _EPOCH) // _MILLISECOND
+
+
+async def _places(look: Snapshot, walk: _Walk, limit: int) -> Sequence[Found]:
+    names, order = walk.names, walk.order
     if names != Names() and order is not Order.USER:
         few = await directory.few(look.reader, look.project, names, order.value, _FEW)
         if few is not None:
-            return _cut(few, descending, after, limit)
+            return _cut(few, walk, limit)
     return await directory.page(
-        look.reader, look.project, order.value, descending=descending, after=after, names=names, limit=limit
+        look.reader,
+        look.project,
+        order.value,
+        descending=walk.descending,
+        after=walk.after,
+        names=names,
+        limit=limit,
     )
 
 
-def _cut(
-    found: Sequence[tuple[UUID, Place]], descending: bool, after: Place | None, limit: int
-) -> Sequence[tuple[UUID, Place]]:
+def _cut(found: Sequence[Found], walk: _Walk, limit: int) -> Sequence[Found]:
     """Put users in order, and give those after a place."""
-    ordered = sorted(found, key=lambda each: _order(each[1]), reverse=descending)
-    if after is not None:
-        last = _order(after)
-        ordered = [each for each in ordered if (_order(each[1]) < last if descending else _order(each[1]) > last)]
+    ordered = sorted(found, key=lambda each: _order(each[1]), reverse=walk.descending)
+    if walk.after is not None:
+        last = _order(walk.after)
+        ordered = [each for each in ordered if (_order(each[1]) < last if walk.descending else _order(each[1]) > last)]
     return ordered[:limit]
 
 
