@@ -212,6 +212,7 @@ LED: Mapping[str, Mapping[str, Leads]] = {
         "cost-users": to_used,
         "by-service": to_bar("by-service"),
     },
+    "calls_latest": {"calls": to_record},
     "ledger": {"tile: Held for calls": to_holds, "entry": to_record, "entries: No.": to_entry, "entries": to_entry},
     "alerts": {"count: kind": to_findings},
     "prices": {"fact: Calls without a price": to_findings},
@@ -343,6 +344,10 @@ async def test_behind_the_figures_of_all_are_everybodys_and_every_call(
         ])  # fmt: skip
     if theirs := links.get("The calls that these figures sum"):
         assert await calls_listed(reader, theirs) == (calls, tokens)
+    assert ("user=" in filters) == ("These calls, newest first" not in links)
+    if one_by_one := links.get("These calls, newest first"):
+        assert await calls_listed(reader, one_by_one) == (calls, tokens)
+        assert (await calls_in_file(reader))[:2] == (calls, tokens)
     assert ("user=" in filters, "model=" in filters or "service=" in filters) == (
         bool(theirs), not everybody and not theirs
     )  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 from jangbu.domain.ledger import Balance
 from jangbu.domain.windows import Bucket, Window
 from jangbu.errors import InvalidInput
-from jangbu.metering import directory
+from jangbu.metering import directory, user_places
 from jangbu.metering.directory import Listed, Only, Order, State
 from jangbu.metering.rollups import Rollups
 from jangbu.metering.snapshots import snapshot
@@ -96,7 +96,7 @@ async def test_users_are_found_by_how_their_names_begin(
     shop: Shop, order: Order, prefix: str, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where they are few they are put in order by themselves, else they are looked for in the order of all."""
-    monkeypatch.setattr(directory, "_FEW", few)
+    monkeypatch.setattr(user_places, "_FEW", few)
     whole = await listed(shop, order=order)
 
     found = await listed(shop, 2, order=order, prefix=prefix)
@@ -111,7 +111,7 @@ async def test_who_has_an_open_finding_is_anomalous_and_found_in_any_order(
     shop: Shop, order: Order, descending: bool, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where few findings are open, their users are looked up, else they are looked for among all."""
-    monkeypatch.setattr(directory, "_FINDINGS_FEW", few)
+    monkeypatch.setattr(user_places, "_FINDINGS_FEW", few)
     found = [(user, resolved) for user in ("a-1", "가", "the new one", "Z") for resolved in (False, True, False)]
     for number, (user, is_resolved) in enumerate((*found, ("B", True))):
         await shop.rows(
@@ -129,9 +129,9 @@ async def test_who_has_an_open_finding_is_anomalous_and_found_in_any_order(
 
     assert {each.user for each in whole if each.is_anomalous} == wanted
     for limit in (1, 3, 50):
-        only = await listed(shop, limit, order=order, descending=descending, only=Only(is_anomalous=True))
+        only = await listed(shop, limit, order=order, descending=descending, is_anomalous=True)
         assert only == [each for each in whole if each.is_anomalous]
-    begun = await listed(shop, 1, order=order, descending=descending, only=Only(is_anomalous=True), prefix="a")
+    begun = await listed(shop, 1, order=order, descending=descending, is_anomalous=True, prefix="a")
     assert [each.user for each in begun] == ["a-1"]
 
 
@@ -142,8 +142,8 @@ async def test_users_are_listed_by_how_they_stand_in_any_order(
     shop: Shop, order: Order, descending: bool, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each page looks at some users only, and goes on where it ended: nobody is left out, nor seen twice."""
-    monkeypatch.setattr(directory, "_LOOKED", 3)
-    monkeypatch.setattr(directory, "_BLOCKED_FEW", few)
+    monkeypatch.setattr(user_places, "_LOOKED", 3)
+    monkeypatch.setattr(user_places, "_BLOCKED_FEW", few)
     for user in ("a-1", "가", "the new one"):
         await shop.accounts.block(user)
     for user in ("ab", "Z"):
@@ -171,7 +171,7 @@ async def test_users_are_listed_by_how_they_stand_in_any_order(
 async def test_who_called_since_is_listed_in_any_order(
     shop: Shop, order: Order, descending: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(directory, "_LOOKED", 3)
+    monkeypatch.setattr(user_places, "_LOOKED", 3)
     whole = await listed(shop, order=order, descending=descending)
     seen = sorted(each.seen_at for each in whole if each.seen_at is not None)
     for since in (seen[0], seen[len(seen) // 2], seen[-1], seen[-1] + MINUTE):

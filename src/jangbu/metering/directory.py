@@ -5,9 +5,8 @@ moves in the order meanwhile may be seen twice or not at all, everybody else onc
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from enum import StrEnum
 from uuid import UUID
 
 from jangbu.domain.amounts import NOTHING, Amounts
@@ -15,11 +14,13 @@ from jangbu.domain.ledger import Balance
 from jangbu.domain.windows import Window
 from jangbu.errors import InvalidInput
 from jangbu.metering.snapshots import Snapshot
+from jangbu.metering.user_places import EVERYBODY, Only, Order, State, Walk, narrowed, state_of, walked
 from jangbu.storage import directory, tops
-from jangbu.storage.directory import Details, Found, Names, Place, Standing
+from jangbu.storage.directory import Details, Place
 
 __all__ = [
     "BOUNDS",
+    "EVERYBODY",
     "Bin",
     "Listed",
     "Only",
@@ -41,55 +42,6 @@ BOUNDS = (1, *(times * 10**power for power in range(3, 15) for times in (1, 2, 5
 """Where the bins of a histogram begin, in tokens; before the first are those who used nothing."""
 
 SPARK_DAYS = 30
-_FEW = 1_000
-"""Of how many users with a prefix all are read and put in order: that costs less than to look for them in the order."""
-_FINDINGS_FEW = 5_000
-"""Of how many open findings the users are looked up; where more are open, each page of all keeps those of its own."""
-_BLOCKED_FEW = 2_000
-"""Up to how many blocked users are looked up; where more are blocked, they are kept of all, too."""
-_LOOKED = 500
-"""At how many users a page looks at most that keeps a part of them."""
-_LOW_PARTS = 10
-_LAST_CHARACTER = 0x10FFFF
-_SURROGATES = range(0xD800, 0xE000)
-_MILLISECOND = timedelta(milliseconds=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Order(StrEnum):
-    """What users are listed by."""
-
-    USER = "user"
-    """The app's own id of a user, in the order of code points."""
-    USED = "used"
-    """All tokens that they ever used."""
-    LEFT = "left"
-    """What is left of their balance, with what is on hold."""
-    SEEN = "seen"
-    """When they called last."""
-
-
-class State(StrEnum):
-    """How a user stands."""
-
-    OK = "ok"
-    LOW = "low"
-    """Less is available than the app is told of as low; where it is told of none, less than a tenth of all grants."""
-    EMPTY = "empty"
-    """Nothing is available."""
-    BLOCKED = "blocked"
-
-
-@dataclass(frozen=True, slots=True)
-class Only:
-    """Whom a list is narrowed to: everybody where nothing is given.
-
-    ``since`` is since when they called: who called before and not again does not count, whoever called later does.
-    """
-
-    state: State | None = None
-    is_anomalous: bool = False
-    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,19 +88,6 @@ class Bin:
     users: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Walk:
-    """A way through the users whose names lie in a range: in which order, and from the one after which place on."""
-
-    order: Order
-    descending: bool
-    names: Names
-    after: Place | None
-
-
-_EVERYBODY = Only()
-
-
 async def page(  # noqa: PLR0913 - all that a list can be asked for
     look: Snapshot,
     window: Window,
@@ -159,40 +98,31 @@ async def page(  # noqa: PLR0913 - all that a list can be asked for
     after: Place | None = None,
     limit: int = 50,
     low: int | None = None,
-    only: Only = _EVERYBODY,
+    is_anomalous: bool = False,
+    only: Only = EVERYBODY,
 ) -> Page:
     """Give a page of the users whose names begin with a prefix, in an order, with what they used in a window.
 
-    Where it is narrowed there may be fewer on it than the limit, or nobody, and a next page all the same: it looks at
-    so many users at most.
+    Where it is narrowed, or to those of whom a finding is open (``is_anomalous``), there may be fewer on it than the
+    limit, or nobody, and a next page all the same: it looks at so many users at most.
 
     ``low`` is below how many tokens a balance is low; None for a tenth of all that was granted.
     """
     if not 1 <= limit <= LIMIT_MAX:
         raise InvalidInput(f"{limit} users cannot be listed", hint=f"ask for 1 to {LIMIT_MAX:,}")
-    walk = _begun(_Walk(order, descending, _beginning_with(prefix), after), only.since)
-    if only == _EVERYBODY:
-        found = await _places(look, walk, limit + 1)
+    walk = Walk.through(order, descending, prefix, after)
+    if only == EVERYBODY and not is_anomalous:
+        found = await walked(look, walk, limit + 1)
         kept, following = found[:limit], found[limit - 1][1] if len(found) > limit else None
         looked_at = len(kept)
     else:
-        kept, following, looked_at = await _narrowed(look, walk, only, low, limit)
+        kept, following, looked_at = await narrowed(look, walk, only, low, limit, is_anomalous=is_anomalous)
     accounts = [account for account, _ in kept]
     known = await directory.details(look.reader, accounts)
     used = await tops.amounts(look.reader, look.project, accounts, window.start, window.end) if accounts else ()
     periods = {each.account: each.amounts for each in used}
     users = tuple(_listed(known[account], periods.get(account, NOTHING), low) for account in accounts)
     return Page(look.as_of, users, following, looked_at)
-
-
-def state_of(state: str, balance: Balance, low: int | None = None) -> State:
-    """Tell how a user stands whose account is in a state and has a balance; ``low`` is as in ``page``."""
-    if state == "blocked":
-        return State.BLOCKED
-    if balance.available <= 0:
-        return State.EMPTY
-    is_low = balance.available * _LOW_PARTS < balance.granted if low is None else balance.available < low
-    return State.LOW if is_low else State.OK
 
 
 async def sparks(look: Snapshot, accounts: Sequence[UUID], days: int = SPARK_DAYS) -> dict[UUID, Spark]:
@@ -230,107 +160,7 @@ async def histogram(look: Snapshot, bounds: Sequence[int] = BOUNDS) -> tuple[Bin
     )
 
 
-async def _narrowed(
-    look: Snapshot, walk: _Walk, only: Only, low: int | None, limit: int
-) -> tuple[Sequence[Found], Place | None, int]:
-    """Give those who are asked for, so many at most, where to go on, and at how many users was looked."""
-    reach = max(limit, _LOOKED)
-    found = await _sought(look, walk, only, reach + 1)
-    looked, following = found[:reach], found[reach - 1][1] if len(found) > reach else None
-    if walk.order is Order.SEEN and walk.descending and only.since is not None:
-        # Who comes after the first one that did not call since then did not, either.
-        called = [each for each in looked if each[1].key >= _milliseconds(only.since)]
-        following = None if len(called) < len(looked) else following
-        looked = called
-    standings = await directory.standings(look.reader, [account for account, _ in looked]) if looked else {}
-    kept = [each for each in looked if _is_meant(standings[each[0]], only, low)]
-    if len(kept) <= limit:
-        return kept, following, len(looked)
-    return kept[:limit], kept[limit - 1][1], looked.index(kept[limit - 1]) + 1
-
-
-async def _sought(look: Snapshot, walk: _Walk, only: Only, limit: int) -> Sequence[Found]:
-    """Give those among whom all are who are asked for, as few as can be."""
-    project, names, order = look.project, walk.names, walk.order.value
-    found: Sequence[Found] | None = None
-    if only.is_anomalous:
-        found = await directory.anomalous(
-            look.reader,
-            project,
-            order,
-            descending=walk.descending,
-            after=walk.after,
-            names=names,
-            limit=limit,
-            findings=_FINDINGS_FEW,
-        )
-    elif only.state is State.BLOCKED:
-        few = await directory.blocked(look.reader, project, names, order, _BLOCKED_FEW)
-        found = None if few is None else _cut(few, walk, limit)
-    return await _places(look, walk, limit) if found is None else found
-
-
-def _is_meant(each: Standing, only: Only, low: int | None) -> bool:
-    return (
-        (only.state is None or state_of(each.state, each.balance, low) is only.state)
-        and (each.is_anomalous or not only.is_anomalous)
-        and (only.since is None or (each.seen_at is not None and each.seen_at >= only.since))
-    )
-
-
-def _begun(walk: _Walk, since: datetime | None) -> _Walk:
-    """Leave out who was seen last before a moment, where they come first."""
-    if since is None or walk.after is not None or walk.order is not Order.SEEN or walk.descending:
-        return walk
-    return replace(walk, after=Place(_milliseconds(since) - 1, directory.HIGHEST))
-
-
-def _milliseconds(at: datetime) -> int:
-    return (at - _EPOCH) // _MILLISECOND
-
-
-async def _places(look: Snapshot, walk: _Walk, limit: int) -> Sequence[Found]:
-    names, order = walk.names, walk.order
-    if names != Names() and order is not Order.USER:
-        few = await directory.few(look.reader, look.project, names, order.value, _FEW)
-        if few is not None:
-            return _cut(few, walk, limit)
-    return await directory.page(
-        look.reader,
-        look.project,
-        order.value,
-        descending=walk.descending,
-        after=walk.after,
-        names=names,
-        limit=limit,
-    )
-
-
-def _cut(found: Sequence[Found], walk: _Walk, limit: int) -> Sequence[Found]:
-    """Put users in order, and give those after a place."""
-    ordered = sorted(found, key=lambda each: _order(each[1]), reverse=walk.descending)
-    if walk.after is not None:
-        last = _order(walk.after)
-        ordered = [each for each in ordered if (_order(each[1]) < last if walk.descending else _order(each[1]) > last)]
-    return ordered[:limit]
-
-
-def _order(place: Place) -> tuple[int, bytes]:
-    return place.key, place.user.encode()
-
-
 def _listed(known: Details, period: Amounts, low: int | None) -> Listed:
     state = state_of(known.state, known.balance, low)
     has = (known.balance, known.seen_at, known.lifetime, period)
     return Listed(known.user, known.account, state, known.is_anomalous, *has)
-
-
-def _beginning_with(prefix: str) -> Names:
-    """Give the range of all names that begin with a prefix."""
-    if not prefix:
-        return Names()
-    kept = prefix.rstrip(chr(_LAST_CHARACTER))
-    if not kept:
-        return Names(prefix)
-    last = ord(kept[-1]) + 1
-    return Names(prefix, kept[:-1] + chr(_SURROGATES.stop if last in _SURROGATES else last))

@@ -94,19 +94,20 @@ async def anomalous(
     return [(row["account_id"], Place(row["key"], row["user_id"])) for row in rows if row["account_id"] is not None]
 
 
-async def blocked(reader: Reader, project: str, names: Names, order: str, limit: int) -> Sequence[Found] | None:
-    """Give all blocked accounts of a range of names with their places, or None where they are more than a limit."""
-    return _few(await reader.rows("directory_blocked", project, names.first, names.after, limit + 1), order, limit)
+async def blocked(reader: Reader, project: str, names: Names, order: str, limit: int) -> Sequence[Found]:
+    """Give the blocked accounts of a range of names with their places in an order, the first ones by name."""
+    return _places(await reader.rows("directory_blocked", project, names.first, names.after, limit), order)
 
 
 async def few(reader: Reader, project: str, names: Names, order: str, limit: int) -> Sequence[Found] | None:
     """Give all accounts of a range of names with their places in an order, or None where they are more than a limit."""
-    return _few(await reader.rows("directory_few", project, names.first, names.after, limit + 1), order, limit)
+    rows = await reader.rows("directory_few", project, names.first, names.after, limit + 1)
+    return None if len(rows) > limit else _places(rows, order)
 
 
-async def standings(reader: Reader, accounts: Sequence[UUID]) -> dict[UUID, Standing]:
-    """Give how users stand."""
-    rows = await reader.rows("directory_standings", accounts)
+async def standings(reader: Reader, accounts: Sequence[UUID], *, with_findings: bool) -> dict[UUID, Standing]:
+    """Give how users stand; whether they are anomalous is looked up ``with_findings`` alone."""
+    rows = await reader.rows("directory_standings", accounts, with_findings)
     return {
         row["account_id"]: Standing(
             row["state"], row["is_anomalous"], Balance(row["granted"], row["used"], row["held"]), row["seen_at"]
@@ -160,9 +161,7 @@ async def called(reader: Reader, project: str, start: datetime, end: datetime) -
     return users
 
 
-def _few(rows: Sequence[Row], order: str, limit: int) -> Sequence[Found] | None:
-    if len(rows) > limit:
-        return None
+def _places(rows: Sequence[Row], order: str) -> Sequence[Found]:
     column = {"used": "used", "left": "left_over", "seen": "seen_ms"}.get(order)
     return [(row["account_id"], Place(row[column] if column else 0, row["user_id"])) for row in rows]
 

@@ -42,6 +42,7 @@ async def show(look: Look) -> Mapping[str, Any]:
             after=_place(look),
             limit=_SHOWN,
             low=told_low(look.settings),
+            is_anomalous=_state(look) == _ANOMALOUS,
             only=_only(look),
         )
         # Who called after the period need not have called in it.
@@ -84,6 +85,7 @@ async def users(look: Look) -> Table:
         told_low(settings),
         _only(look),
         is_active=_is_active(look),
+        is_anomalous=_state(look) == _ANOMALOUS,
     )
 
 
@@ -92,9 +94,10 @@ def _order(look: Look) -> tuple[Order, str]:
 
     Where no order is chosen it is the one in which those who are asked for come first.
     """
-    is_short = _state(look) in _SHORT
-    order = Order.SEEN if _is_active(look) else Order.LEFT if is_short else Order.USED
-    order = chosen_of(Order, look.asked("order")) or order
+    state = _state(look)
+    is_short = state in _SHORT
+    by_state = Order.LEFT if is_short else Order.USER if state == State.BLOCKED.value else Order.USED
+    order = chosen_of(Order, look.asked("order")) or (Order.SEEN if _is_active(look) else by_state)
     way = look.asked("way") or ("up" if order is Order.USER or (order is Order.LEFT and is_short) else "down")
     require_one_of(_WAYS, way)
     return order, way
@@ -102,11 +105,9 @@ def _order(look: Look) -> tuple[Order, str]:
 
 def _only(look: Look) -> Only:
     """Give whom the list is narrowed to. Raises InvalidInput."""
-    state, is_active = _state(look), _is_active(look)
+    state = _state(look)
     return Only(
-        State(state) if state is not None and state != _ANOMALOUS else None,
-        state == _ANOMALOUS,
-        window_of(look).start if is_active else None,
+        State(state) if state not in {None, _ANOMALOUS} else None, window_of(look).start if _is_active(look) else None
     )
 
 

@@ -11,7 +11,7 @@ from jangbu.domain.amounts import Amounts
 from jangbu.domain.windows import Window
 from jangbu.metering import directory
 from jangbu.metering.audit import Audit
-from jangbu.metering.directory import Listed, Only, Order, Place
+from jangbu.metering.directory import EVERYBODY, Listed, Only, Order, Place
 from jangbu.metering.exports.tables import Column, Kind, Page, Table
 from jangbu.metering.snapshots import snapshot
 from jangbu.storage.audit import AuditRow
@@ -20,7 +20,6 @@ from jangbu.storage.database import Database
 __all__ = ["audited", "users"]
 
 _ROWS = 1_000
-_EVERYBODY = Only()
 
 _SUMS = ("calls", "total_tokens", "cost_nano", "charge_nano", "unpriced")
 _USERS = (
@@ -42,9 +41,10 @@ async def users(
     window: Window,
     prefix: str = "",
     low: int | None = None,
-    only: Only = _EVERYBODY,
+    only: Only = EVERYBODY,
     *,
     is_active: bool = False,
+    is_anomalous: bool = False,
 ) -> Table:
     """Export the users whose names begin with a prefix, in the order of names, with what they used in a window; only
     those whom the list is narrowed to, and who called in the window where ``is_active``.
@@ -58,7 +58,7 @@ async def users(
             async with snapshot(database, project) as look:
                 found = await directory.page(
                     look, window, order=Order.USER, descending=False, prefix=prefix, after=after, limit=_ROWS, low=low,
-                    only=only,
+                    is_anomalous=is_anomalous, only=only,
                 )  # fmt: skip
             yield [_user(each) for each in found.users if each.period.calls or not is_active]
             after = found.next

@@ -1,5 +1,5 @@
--- All blocked users of a project whose names lie in a range, up to so many: they have an index of their own, and are put in
--- order outside. The limit of one row keeps the server from reading all balances to join them.
+-- The first blocked users of a project, by name, of those whose names lie in a range: they have an index of their own. The
+-- limit of one row keeps the server from reading all balances to join them.
 SELECT
     a.account_id,
     a.user_id,
@@ -20,3 +20,4 @@ CROSS JOIN LATERAL (
     WHERE m.account_id = a.account_id AND m.asset = 1
     LIMIT 1
 ) AS b
+ORDER BY a.user_id

@@ -1,7 +1,8 @@
--- How users stand: state, whether a finding is open, balance, and when they were last seen. Each is looked up by key.
+-- How users stand: state, balance, when they were last seen and, where that is asked for, whether a finding is open. Each
+-- is looked up by key.
 SELECT
     a.account_id, a.state, b.granted, b.used, b.held, b.seen_at,
-    EXISTS (
+    $2::boolean AND EXISTS (
         SELECT FROM jangbu.findings AS f WHERE f.account_id = a.account_id AND f.resolved_at IS NULL
     ) AS is_anomalous
 FROM jangbu.accounts AS a
