@@ -88,7 +88,7 @@ def lines_of(pages: list[CallPage]) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("window", WINDOWS, ids=range(len(WINDOWS)))
-@pytest.mark.parametrize("size", [3, 200])
+@pytest.mark.parametrize("size", [3, 100])
 async def test_every_call_that_is_meant_is_listed_once_and_newest_first(
     shop: Shop, window: Window, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

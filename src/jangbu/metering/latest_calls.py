@@ -13,8 +13,8 @@ from jangbu.storage.stretches import CallLine, Stretch
 
 __all__ = ["CallLine", "CallPage", "latest_calls"]
 
-_SIZE = 200
-"""About how many calls are looked at at a time: few more than are on a page, as most pages need one stretch."""
+_SIZE = 100
+"""About how many calls are looked at at a time: most pages need one stretch or two, and seldom calls lie far apart."""
 
 
 @dataclass(frozen=True, slots=True)
