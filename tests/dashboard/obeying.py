@@ -159,6 +159,18 @@ def with_calls(obeys: Obeys) -> Obeys:
     return both
 
 
+async def everybodys(looked: Looked) -> None:
+    """See that the latest calls are listed of what was chosen, as many as fit on a page."""
+    calls, _, _ = await looked.used(looked.window)
+    assert len(looked.after.table_of("calls").rows) == min(SHOWN_MOST, calls) > 0
+    for name, head, group in (("service", "Service", "service"), ("model", "Model", ""), ("user", "User", "")):
+        if name == looked.name:
+            await only("calls", head, group)(looked)
+    if looked.name == "zone":
+        assert in_zone(looked.after, looked.value) == in_zone(looked.before, "UTC") > 0
+        assert column(looked.after, "calls", "Time") != column(looked.before, "calls", "Time")
+
+
 def listed(section: str, statement: str) -> Obeys:
     """See that as many lines are listed as there are rows of a window: of all time for holds, where none is chosen."""
 
@@ -265,7 +277,7 @@ async def anomalous(looked: Looked) -> None:
 async def by_name(looked: Looked) -> None:
     """See that users stand in the order of their names."""
     names = [each.encode() for each in column(looked.after, "users", "User")]
-    assert names == sorted(names, reverse=looked.asked["way"] == "down")
+    assert names == sorted(names)
     assert names != [each.encode() for each in column(looked.before, "users", "User")]
 
 

@@ -32,6 +32,7 @@ NAMED = {"/alerts", "/settings/audit"}
 PAGES = (
     "/",
     "/users",
+    "/calls/latest",
     "/ledger",
     "/ledger/holds?state=released",
     "/ledger/refused",
@@ -46,6 +47,7 @@ PAGES = (
 
 FILTERED = (
     "/?",
+    "/calls/latest?",
     "/cost?",
     "/models?",
     "/ledger?",

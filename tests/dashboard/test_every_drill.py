@@ -80,12 +80,12 @@ async def to_calls(reader: Reader, lead: Lead) -> None:
     in_file = await calls_in_file(reader)
     assert in_file[:2] == (calls, tokens)
     for name, said in lead.figures.items():
-        match name.removesuffix(" in all"):
+        match name.removesuffix(" in all").removesuffix(" in the period"):
             case "Calls":
                 assert whole(said) == calls
             case "Cost":
                 assert said.removeprefix("≥ ") in {FORMATS.money(in_file[2]), FORMATS.money_exact(in_file[2])}
-            case "Average":
+            case "Average" | "Average of a call":
                 assert whole(said) == round(tokens / calls)
             case _:
                 assert whole(said) == tokens, name
@@ -167,13 +167,6 @@ async def to_record(reader: Reader, lead: Lead) -> None:
     assert said == (charged_in_money(there) if said.startswith("$") else charged)
 
 
-async def to_user(reader: Reader, lead: Lead) -> None:
-    """It leads to the user, of whom the same is said."""
-    tiles = (await follow(reader, lead.link)).tiles
-    assert tiles["Calls"] == lead.figures["Calls"]
-    assert shown(tiles["Cost"]) == shown(lead.figures["Cost"])
-
-
 def shown(said: str) -> str:
     """Write money as tables do, whether or not it was written exactly."""
     amount = said.removeprefix("≥ ")
@@ -208,9 +201,11 @@ LED: Mapping[str, Mapping[str, Leads]] = {
     },
     "users": {
         "users: Tokens left": to_ledger,
-        "users: Used in the period": to_calls,
-        "users: Used in all": to_calls,
-        "users": to_user,
+        **{
+            f"users: {figure} in {when}": to_calls
+            for figure in ("Used", "Cost", "Calls", "Average of a call")
+            for when in ("the period", "all")
+        },
     },
     "models": {
         "models": to_tiles,
@@ -227,6 +222,7 @@ LED: Mapping[str, Mapping[str, Leads]] = {
         "cost-users": to_used,
         "by-service": to_bar("by-service"),
     },
+    "calls_latest": {"calls": to_record},
     "ledger": {"tile: Held for calls": to_holds, "entry": to_record, "entries: No.": to_entry, "entries": to_entry},
     "alerts": {"count: kind": to_findings},
     "prices": {"fact: Calls without a price": to_findings},
@@ -358,6 +354,10 @@ async def test_behind_the_figures_of_all_are_everybodys_and_every_call(
         ])  # fmt: skip
     if theirs := links.get("The calls that these figures sum"):
         assert await calls_listed(reader, theirs) == (calls, tokens)
+    assert ("user=" in filters) == ("These calls, newest first" not in links)
+    if one_by_one := links.get("These calls, newest first"):
+        assert await calls_listed(reader, one_by_one) == (calls, tokens)
+        assert (await calls_in_file(reader))[:2] == (calls, tokens)
     assert ("user=" in filters, "model=" in filters or "service=" in filters) == (
         bool(theirs), not everybody and not theirs
     )  # fmt: skip

@@ -31,6 +31,7 @@ from tests.dashboard.obeying import (
     compared,
     counted,
     entered,
+    everybodys,
     found_by_name,
     in_that_zone,
     least_first,
@@ -136,6 +137,7 @@ TRIED: Mapping[str, Mapping[str, Set]] = {
     | part(with_calls(of_matrix))
     | {"status": Set("overrun", searched(of_matrix)), "tag": Set("feature=writing", searched(of_matrix))}
     | {"key": Set("none", searched(of_matrix))},
+    "calls_latest": period(everybodys) | part(everybodys) | {"user": Set(LEE, everybodys)},
     "ledger": period(entered)
     | {
         "zone": Set(SEOUL, in_that_zone),

@@ -11,8 +11,8 @@ import pytest
 from jangbu.domain.ledger import Balance
 from jangbu.domain.windows import Bucket, Window
 from jangbu.errors import InvalidInput
-from jangbu.metering import directory
-from jangbu.metering.directory import Listed, Order, State
+from jangbu.metering import directory, user_places
+from jangbu.metering.directory import Listed, Only, Order, State
 from jangbu.metering.rollups import Rollups
 from jangbu.metering.snapshots import snapshot
 from jangbu.storage import rollups
@@ -96,7 +96,7 @@ async def test_users_are_found_by_how_their_names_begin(
     shop: Shop, order: Order, prefix: str, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where they are few they are put in order by themselves, else they are looked for in the order of all."""
-    monkeypatch.setattr(directory, "_FEW", few)
+    monkeypatch.setattr(user_places, "_FEW", few)
     whole = await listed(shop, order=order)
 
     found = await listed(shop, 2, order=order, prefix=prefix)
@@ -111,7 +111,7 @@ async def test_who_has_an_open_finding_is_anomalous_and_found_in_any_order(
     shop: Shop, order: Order, descending: bool, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where few findings are open, their users are looked up, else they are looked for among all."""
-    monkeypatch.setattr(directory, "_FINDINGS_FEW", few)
+    monkeypatch.setattr(user_places, "_FINDINGS_FEW", few)
     found = [(user, resolved) for user in ("a-1", "가", "the new one", "Z") for resolved in (False, True, False)]
     for number, (user, is_resolved) in enumerate((*found, ("B", True))):
         await shop.rows(
@@ -133,6 +133,59 @@ async def test_who_has_an_open_finding_is_anomalous_and_found_in_any_order(
         assert only == [each for each in whole if each.is_anomalous]
     begun = await listed(shop, 1, order=order, descending=descending, is_anomalous=True, prefix="a")
     assert [each.user for each in begun] == ["a-1"]
+
+
+@pytest.mark.parametrize("order", Order)
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("few", [1, 1_000])
+async def test_users_are_listed_by_how_they_stand_in_any_order(
+    shop: Shop, order: Order, descending: bool, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each page looks at some users only, and goes on where it ended: nobody is left out, nor seen twice."""
+    monkeypatch.setattr(user_places, "_LOOKED", 3)
+    monkeypatch.setattr(user_places, "_BLOCKED_FEW", few)
+    for user in ("a-1", "가", "the new one"):
+        await shop.accounts.block(user)
+    for user in ("ab", "Z"):
+        await shop.accounts.grant(user, 5_000, key="enough")
+    async with open_shop(shop.database, "another") as other:
+        await other.accounts.block(KIM)
+    whole = await listed(shop, order=order, descending=descending)
+    states = {state: [each for each in whole if each.state is state] for state in State}
+    assert len(states[State.BLOCKED]) == 3
+    assert all(states[state] for state in (State.EMPTY, State.LOW, State.OK))
+
+    for state, wanted in states.items():
+        for limit in (1, 2, 50):
+            only = Only(state)
+            assert await listed(shop, limit, order=order, descending=descending, only=only, low=300) == [
+                each for each in await listed(shop, order=order, descending=descending, low=300) if each.state is state
+            ]
+            assert await listed(shop, limit, order=order, descending=descending, only=only) == wanted
+    begun = await listed(shop, 1, order=order, descending=descending, only=Only(State.BLOCKED), prefix="a")
+    assert [each.user for each in begun] == ["a-1"]
+
+
+@pytest.mark.parametrize("order", Order)
+@pytest.mark.parametrize("descending", [False, True])
+async def test_who_called_since_is_listed_in_any_order(
+    shop: Shop, order: Order, descending: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_places, "_LOOKED", 3)
+    whole = await listed(shop, order=order, descending=descending)
+    seen = sorted(each.seen_at for each in whole if each.seen_at is not None)
+    for since in (seen[0], seen[len(seen) // 2], seen[-1], seen[-1] + MINUTE):
+        wanted = [each for each in whole if each.seen_at is not None and each.seen_at >= since]
+        for limit in (1, 50):
+            assert await listed(shop, limit, order=order, descending=descending, only=Only(since=since)) == wanted
+
+
+async def test_a_list_by_the_latest_call_ends_with_the_last_who_called_since(shop: Shop) -> None:
+    shop.clock.set(MOVED + timedelta(days=9))
+    await shop.record([shop.row(KIM), shop.row(LEE)])
+    async with snapshot(shop.database, shop.project) as look:
+        page = await directory.page(look, WINDOW, order=Order.SEEN, limit=2, only=Only(since=MOVED + timedelta(days=8)))
+    assert ({each.user for each in page.users}, page.next) == ({KIM, LEE}, None)
 
 
 async def test_what_is_shown_of_a_user_is_what_the_book_says(shop: Shop) -> None:

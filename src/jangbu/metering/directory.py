@@ -7,7 +7,6 @@ moves in the order meanwhile may be seen twice or not at all, everybody else onc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from enum import StrEnum
 from uuid import UUID
 
 from jangbu.domain.amounts import NOTHING, Amounts
@@ -15,13 +14,16 @@ from jangbu.domain.ledger import Balance
 from jangbu.domain.windows import Window
 from jangbu.errors import InvalidInput
 from jangbu.metering.snapshots import Snapshot
+from jangbu.metering.user_places import EVERYBODY, Only, Order, State, Walk, narrowed, state_of, walked
 from jangbu.storage import directory, tops
-from jangbu.storage.directory import Details, Names, Place
+from jangbu.storage.directory import Details, Place
 
 __all__ = [
     "BOUNDS",
+    "EVERYBODY",
     "Bin",
     "Listed",
+    "Only",
     "Order",
     "Page",
     "Place",
@@ -40,37 +42,6 @@ BOUNDS = (1, *(times * 10**power for power in range(3, 15) for times in (1, 2, 5
 """Where the bins of a histogram begin, in tokens; before the first are those who used nothing."""
 
 SPARK_DAYS = 30
-_FEW = 1_000
-"""Of how many users with a prefix all are read and put in order: that costs less than to look for them in the order."""
-_FINDINGS_FEW = 5_000
-"""Of how many open findings the users are looked up; where more are open, each page of all keeps those of its own."""
-_LOW_PARTS = 10
-_LAST_CHARACTER = 0x10FFFF
-_SURROGATES = range(0xD800, 0xE000)
-
-
-class Order(StrEnum):
-    """What users are listed by."""
-
-    USER = "user"
-    """The app's own id of a user, in the order of code points."""
-    USED = "used"
-    """All tokens that they ever used."""
-    LEFT = "left"
-    """What is left of their balance, with what is on hold."""
-    SEEN = "seen"
-    """When they called last."""
-
-
-class State(StrEnum):
-    """How a user stands."""
-
-    OK = "ok"
-    LOW = "low"
-    """Less is available than the app is told of as low; where it is told of none, less than a tenth of all grants."""
-    EMPTY = "empty"
-    """Nothing is available."""
-    BLOCKED = "blocked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +60,15 @@ class Listed:
     lifetime: Amounts
     period: Amounts
 
-    @property
-    def average_tokens(self) -> int:
-        """How many tokens a call of theirs ever used on average, rounded half to even."""
-        return self.lifetime.average_tokens
-
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of users. ``next`` is where the next one goes on, None after the last."""
+    """A page of users, of so many that were looked at. ``next`` is where it goes on, None after the last."""
 
     as_of: datetime
     users: tuple[Listed, ...]
     next: Place | None
+    looked_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,43 +99,30 @@ async def page(  # noqa: PLR0913 - all that a list can be asked for
     limit: int = 50,
     low: int | None = None,
     is_anomalous: bool = False,
+    only: Only = EVERYBODY,
 ) -> Page:
     """Give a page of the users whose names begin with a prefix, in an order, with what they used in a window.
 
-    Only those of whom a finding is open are on it where ``is_anomalous``: there may be fewer then than the limit, or
-    none, and a next page all the same.
+    Where it is narrowed, or to those of whom a finding is open (``is_anomalous``), there may be fewer on it than the
+    limit, or nobody, and a next page all the same: it looks at so many users at most.
 
     ``low`` is below how many tokens a balance is low; None for a tenth of all that was granted.
     """
     if not 1 <= limit <= LIMIT_MAX:
         raise InvalidInput(f"{limit} users cannot be listed", hint=f"ask for 1 to {LIMIT_MAX:,}")
-    names = _beginning_with(prefix)
-    found = await _anomalous(look, order, descending, names, after, limit + 1) if is_anomalous else None
-    if found is None:
-        found = await _places(look, order, descending, names, after, limit + 1)
-    accounts = [account for account, _ in found[:limit]]
+    walk = Walk.through(order, descending, prefix, after)
+    if only == EVERYBODY and not is_anomalous:
+        found = await walked(look, walk, limit + 1)
+        kept, following = found[:limit], found[limit - 1][1] if len(found) > limit else None
+        looked_at = len(kept)
+    else:
+        kept, following, looked_at = await narrowed(look, walk, only, low, limit, is_anomalous=is_anomalous)
+    accounts = [account for account, _ in kept]
     known = await directory.details(look.reader, accounts)
     used = await tops.amounts(look.reader, look.project, accounts, window.start, window.end) if accounts else ()
     periods = {each.account: each.amounts for each in used}
-    return Page(
-        look.as_of,
-        tuple(
-            _listed(known[account], periods.get(account, NOTHING), low)
-            for account in accounts
-            if known[account].is_anomalous or not is_anomalous
-        ),
-        found[limit - 1][1] if len(found) > limit else None,
-    )
-
-
-def state_of(state: str, balance: Balance, low: int | None = None) -> State:
-    """Tell how a user stands whose account is in a state and has a balance; ``low`` is as in ``page``."""
-    if state == "blocked":
-        return State.BLOCKED
-    if balance.available <= 0:
-        return State.EMPTY
-    is_low = balance.available * _LOW_PARTS < balance.granted if low is None else balance.available < low
-    return State.LOW if is_low else State.OK
+    users = tuple(_listed(known[account], periods.get(account, NOTHING), low) for account in accounts)
+    return Page(look.as_of, users, following, looked_at)
 
 
 async def sparks(look: Snapshot, accounts: Sequence[UUID], days: int = SPARK_DAYS) -> dict[UUID, Spark]:
@@ -206,60 +160,7 @@ async def histogram(look: Snapshot, bounds: Sequence[int] = BOUNDS) -> tuple[Bin
     )
 
 
-async def _anomalous(
-    look: Snapshot, order: Order, descending: bool, names: Names, after: Place | None, limit: int
-) -> Sequence[tuple[UUID, Place]] | None:
-    return await directory.anomalous(
-        look.reader,
-        look.project,
-        order.value,
-        descending=descending,
-        after=after,
-        names=names,
-        limit=limit,
-        findings=_FINDINGS_FEW,
-    )
-
-
-async def _places(
-    look: Snapshot, order: Order, descending: bool, names: Names, after: Place | None, limit: int
-) -> Sequence[tuple[UUID, Place]]:
-    if names != Names() and order is not Order.USER:
-        few = await directory.few(look.reader, look.project, names, order.value, _FEW)
-        if few is not None:
-            return _cut(few, descending, after, limit)
-    return await directory.page(
-        look.reader, look.project, order.value, descending=descending, after=after, names=names, limit=limit
-    )
-
-
-def _cut(
-    found: Sequence[tuple[UUID, Place]], descending: bool, after: Place | None, limit: int
-) -> Sequence[tuple[UUID, Place]]:
-    """Put users in order, and give those after a place."""
-    ordered = sorted(found, key=lambda each: _order(each[1]), reverse=descending)
-    if after is not None:
-        last = _order(after)
-        ordered = [each for each in ordered if (_order(each[1]) < last if descending else _order(each[1]) > last)]
-    return ordered[:limit]
-
-
-def _order(place: Place) -> tuple[int, bytes]:
-    return place.key, place.user.encode()
-
-
 def _listed(known: Details, period: Amounts, low: int | None) -> Listed:
     state = state_of(known.state, known.balance, low)
     has = (known.balance, known.seen_at, known.lifetime, period)
     return Listed(known.user, known.account, state, known.is_anomalous, *has)
-
-
-def _beginning_with(prefix: str) -> Names:
-    """Give the range of all names that begin with a prefix."""
-    if not prefix:
-        return Names()
-    kept = prefix.rstrip(chr(_LAST_CHARACTER))
-    if not kept:
-        return Names(prefix)
-    last = ord(kept[-1]) + 1
-    return Names(prefix, kept[:-1] + chr(_SURROGATES.stop if last in _SURROGATES else last))

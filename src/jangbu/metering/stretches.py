@@ -7,7 +7,7 @@ them, however many users there are. No connection is kept from one stretch to th
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TypeVar
@@ -18,9 +18,9 @@ from jangbu.metering.snapshots import Filters, Snapshot, snapshot
 from jangbu.storage import stretches
 from jangbu.storage.database import Database, Reader
 from jangbu.storage.stretches import Part, Quarter, Span, Stretch
-from jangbu.storage.usage import first_id
+from jangbu.storage.usage import first_id, moment_of
 
-__all__ = ["Meant", "Stretch", "in_time", "latest", "walk"]
+__all__ = ["Meant", "Stretch", "before", "in_time", "latest", "walk"]
 
 Found = TypeVar("Found")
 _Callers = Sequence[tuple[UUID, datetime | None]]
@@ -87,6 +87,13 @@ class _Bounds:
         first, after = quarters[-1].at, quarters[0].at + _QUARTER
         return _Cut(max(first, self.since), min(after, self.until), quarters)
 
+    def begun(self, quarters: Sequence[Quarter]) -> Sequence[Quarter]:
+        """Give quarters with about as many calls in the newest one as lie before the end, where that cuts it."""
+        newest, *others = quarters
+        filled = max(min(newest.at + _QUARTER, self.as_of) - newest.at, _MILLISECOND)
+        calls = -(-newest.calls * (self.until - newest.at) // filled)
+        return [replace(newest, calls=max(1, min(calls, newest.calls))), *others]
+
     def apart(self, quarter: Quarter, parts: int) -> Iterator[_Cut]:
         """Give a quarter in so many parts, newest first. One that is under way has no calls yet in what is to come."""
         whole = self.cut([quarter])
@@ -149,6 +156,41 @@ async def latest(
         if seen * 2 >= size:
             break
     return answers
+
+
+async def before(
+    look: Snapshot,
+    window: Window,
+    filters: Filters,
+    last: UUID | None,
+    ask: Callable[[Reader, Stretch], Awaitable[Sequence[Found]]],
+    *,
+    most: int,
+    size: int,
+) -> tuple[Sequence[Found], UUID | None]:
+    """Give what is asked of the stretches of the calls before one (the latest where it is None), until it is so much or
+    so many stretches were asked; and before which id the calls lie that were not asked for, None where there are none.
+
+    Raises NotFound for a user without an account.
+    """
+    part, account = _part(filters), None if filters.user is None else await look.account(filters.user)
+    bounds = _bounds(window, look.as_of)
+    if last is not None and last < first_id(bounds.until):
+        bounds = replace(bounds, until=min(bounds.until, moment_of(last) + _MILLISECOND))
+    end, answers, asked = bounds.until, list[Found](), 0
+    callers: _Callers = ()
+    called: Sequence[Quarter] = ()
+    while quarters := await _quarters(look, account, part, (_quarter(bounds.since), end), size, _REACHES):
+        for cut in _cut(bounds.begun(quarters), size, bounds):
+            if asked == _ASKED_MAX or len(answers) >= most:
+                return answers, first_id(cut.after)
+            if cut.quarters != called:
+                callers, called = await _callers_of(look, part, account, cut), cut.quarters
+            spans = [replace(span, after=min(span.after, last or span.after)) for span in _spans(callers, cut)]
+            answers += await ask(look.reader, Stretch(spans, part, look.as_of))
+            asked += 1
+        end = quarters[-1].at
+    return answers, None
 
 
 async def in_time(walked: AsyncGenerator[Found, None], seconds: int | None) -> AsyncGenerator[Found | None, None]:

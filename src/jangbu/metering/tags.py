@@ -16,7 +16,7 @@ from jangbu.metering.stretches import Meant, Stretch, in_time, latest, walk
 from jangbu.storage import api_keys, stretches
 from jangbu.storage.database import Database, Reader
 from jangbu.storage.series import Cut
-from jangbu.storage.stretches import Tagged
+from jangbu.storage.stretches import CallLine
 from jangbu.storage.usage import first_id
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "SIZE",
     "ByTag",
     "Listed",
-    "Tagged",
     "by_tag",
     "by_tag_whole",
     "keys_by_id",
@@ -76,7 +75,7 @@ class ByTag:
 class Listed:
     """The latest calls that have a value of a tag. ``is_whole`` tells whether there was time to look for all."""
 
-    calls: tuple[Tagged, ...]
+    calls: tuple[CallLine, ...]
     is_whole: bool
 
 
@@ -122,10 +121,10 @@ async def by_tag_whole(meant: Meant, name: str | None) -> ByTag:
 async def tagged(meant: Meant, name: str | None, value: str, *, limit: int, seconds: int = _SECONDS) -> Listed:
     """Give the latest calls that have a value of a tag, looked for for so many seconds at most. Raises NotFound."""
 
-    async def read(reader: Reader, stretch: Stretch) -> Sequence[Tagged]:
+    async def read(reader: Reader, stretch: Stretch) -> Sequence[CallLine]:
         return await stretches.tagged(reader, stretch, name, value, limit)
 
-    calls, is_whole = list[Tagged](), True
+    calls, is_whole = list[CallLine](), True
     async with aclosing(in_time(walk(meant, read, SIZE), seconds)) as walked:
         async for page in walked:
             if page is None:

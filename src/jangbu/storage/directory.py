@@ -8,7 +8,7 @@ from uuid import UUID
 from jangbu.domain.amounts import Amounts
 from jangbu.domain.ledger import Balance
 from jangbu.domain.spans import Runs, spans_of
-from jangbu.storage.database import Reader
+from jangbu.storage.database import Reader, Row
 from jangbu.storage.series import amounts_of
 
 HIGHEST = chr(0x10FFFF) * 201
@@ -26,12 +26,26 @@ class Place:
     user: str
 
 
+Found = tuple[UUID, Place]
+"""An account, and where its user stands in the order that was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """A range of names, in the order of their code points: from one to before another; all where none are given."""
 
     first: str = ""
     after: str = HIGHEST
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What it takes to tell how a user stands. Of an anomalous one a finding is open."""
+
+    state: str
+    is_anomalous: bool
+    balance: Balance
+    seen_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +65,7 @@ class Details:
 
 async def page(
     reader: Reader, project: str, order: str, *, descending: bool, after: Place | None, names: Names, limit: int
-) -> Sequence[tuple[UUID, Place]]:
+) -> Sequence[Found]:
     """Give the accounts that come after a place in an order ('user', 'used', 'left' or 'seen'), and their places."""
     arguments = (project, order, *_from(after, descending), names.first, names.after, limit)
     if descending:
@@ -71,7 +85,7 @@ async def anomalous(
     names: Names,
     limit: int,
     findings: int,
-) -> Sequence[tuple[UUID, Place]] | None:
+) -> Sequence[Found] | None:
     """Give those of them of whom a finding is open, or None where more than so many findings are open."""
     arguments = (project, order, *_from(after, descending), names.first, names.after, limit, descending, findings)
     rows = await reader.rows("directory_anomalous", *arguments)
@@ -80,15 +94,26 @@ async def anomalous(
     return [(row["account_id"], Place(row["key"], row["user_id"])) for row in rows if row["account_id"] is not None]
 
 
-async def few(
-    reader: Reader, project: str, names: Names, order: str, limit: int
-) -> Sequence[tuple[UUID, Place]] | None:
+async def blocked(reader: Reader, project: str, names: Names, order: str, limit: int) -> Sequence[Found]:
+    """Give the blocked accounts of a range of names with their places in an order, the first ones by name."""
+    return _places(await reader.rows("directory_blocked", project, names.first, names.after, limit), order)
+
+
+async def few(reader: Reader, project: str, names: Names, order: str, limit: int) -> Sequence[Found] | None:
     """Give all accounts of a range of names with their places in an order, or None where they are more than a limit."""
     rows = await reader.rows("directory_few", project, names.first, names.after, limit + 1)
-    if len(rows) > limit:
-        return None
-    column = {"used": "used", "left": "left_over", "seen": "seen_ms"}.get(order)
-    return [(row["account_id"], Place(row[column] if column else 0, row["user_id"])) for row in rows]
+    return None if len(rows) > limit else _places(rows, order)
+
+
+async def standings(reader: Reader, accounts: Sequence[UUID], *, with_findings: bool) -> dict[UUID, Standing]:
+    """Give how users stand; whether they are anomalous is looked up ``with_findings`` alone."""
+    rows = await reader.rows("directory_standings", accounts, with_findings)
+    return {
+        row["account_id"]: Standing(
+            row["state"], row["is_anomalous"], Balance(row["granted"], row["used"], row["held"]), row["seen_at"]
+        )
+        for row in rows
+    }
 
 
 async def details(reader: Reader, accounts: Sequence[UUID]) -> dict[UUID, Details]:
@@ -134,6 +159,11 @@ async def called(reader: Reader, project: str, start: datetime, end: datetime) -
     cut = zip(*_quarters(spans.minutes), strict=True)
     users: int = await reader.value("directory_called", project, *days, whole, start, end, *(list(cut) or ([], [], [])))
     return users
+
+
+def _places(rows: Sequence[Row], order: str) -> Sequence[Found]:
+    column = {"used": "used", "left": "left_over", "seen": "seen_ms"}.get(order)
+    return [(row["account_id"], Place(row[column] if column else 0, row["user_id"])) for row in rows]
 
 
 def _quarters(runs: Runs) -> Iterator[tuple[datetime, datetime, datetime]]:

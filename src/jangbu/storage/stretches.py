@@ -73,8 +73,8 @@ async def callers(
 
 
 @dataclass(frozen=True, slots=True)
-class Tagged:
-    """A call that bears a tag, or came by a key: tokens, and its cost in nano-USD, None where no price is known."""
+class CallLine:
+    """A call as a list of everybody's shows it: tokens, and its cost in nano-USD, None where no price is known."""
 
     id: UUID
     created_at: datetime
@@ -100,10 +100,15 @@ async def by_tag(reader: Reader, stretch: Stretch, name: str | None, edges: Sequ
     return [Cut(row["bucket"] - 1, row["value"], amounts_of(row)) for row in rows]
 
 
-async def tagged(reader: Reader, stretch: Stretch, name: str | None, value: str, limit: int) -> Sequence[Tagged]:
+async def tagged(reader: Reader, stretch: Stretch, name: str | None, value: str, limit: int) -> Sequence[CallLine]:
     """Give the calls of a stretch that have a value of a tag, or came by a key where no tag is named, newest first."""
     rows = await reader.rows("stretch_tagged", *stretch.arguments, name, value, limit)
-    return [Tagged(**row) for row in rows]
+    return [CallLine(**row) for row in rows]
+
+
+async def lines(reader: Reader, stretch: Stretch, limit: int) -> Sequence[CallLine]:
+    """Give the latest calls of a stretch, so many at most, newest first."""
+    return [CallLine(**row) for row in await reader.rows("stretch_lines", *stretch.arguments, limit)]
 
 
 async def records(reader: Reader, stretch: Stretch) -> Sequence[UsageRecord]:

@@ -177,12 +177,16 @@ async def test_users_used_in_the_period_and_in_all_what_their_records_say(
     table = page.table_of("users")
     period = await Meant(book, zone, date(2026, 10, 30), date(2026, 11, 4)).sums("user_id")
     lifetime = await Meant(book, zone, *ALL_TIME).sums("user_id")
-    assert table.column("Used in the period") == {
-        name: written("tokens", sums["tokens"]) for name, sums in period.items()
-    }
-    for head, named in (("Used in all", "tokens"), ("Calls", "calls")):
-        assert table.column(head) == {name: written(named, sums[named]) for name, sums in lifetime.items()}
-    assert table.column("Cost") == {name: costed(sums) for name, sums in lifetime.items()}
+    for when, found in (("the period", period), ("all", lifetime)):
+        for head, named in (("Used", "tokens"), ("Calls", "calls")):
+            shown = {name: written(named, sums[named]) for name, sums in found.items()}
+            assert table.column(f"{head} in {when}") == shown
+        assert table.column(f"Cost in {when}") == {name: costed(sums) for name, sums in found.items()}
+        assert table.column(f"Average of a call in {when}") == {
+            name: written("tokens", average(sums["tokens"], sums["calls"])) for name, sums in found.items()
+        }
+    assert period.keys() == lifetime.keys()
+    assert all(period[name] != lifetime[name] for name in period)
 
 
 SIZES = """

@@ -163,7 +163,7 @@ async def test_each_user_has_a_small_chart_of_days_and_an_average(opens: Opens, 
         next(row.all("th")).text: row.one("svg")
         for row in next(page.all("section", aria_labelledby="users")).one("tbody").all("tr")
     }
-    averages = page.table_of("users").column("Average of a call")
+    averages = page.table_of("users").column("Average of a call in all")
     assert set(drawn) == set(BUSY)
     for user, picture in drawn.items():
         found = {

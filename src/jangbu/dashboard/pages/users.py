@@ -1,6 +1,6 @@
 """All users: what each has left and used, and on which days, in any order, a page at a time; how many used how much."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from jangbu.alerts.app_webhook import told_low
@@ -12,10 +12,9 @@ from jangbu.dashboard.page import MONEY, READERS, Action, Page
 from jangbu.dashboard.sparks import HEIGHT, drawn
 from jangbu.dashboard.standings import low_how
 from jangbu.domain.ledger import USER_LENGTH_MAX, is_erased
-from jangbu.domain.windows import Window
 from jangbu.errors import JangbuError
 from jangbu.metering import directory
-from jangbu.metering.directory import Listed, Order, Place
+from jangbu.metering.directory import Only, Order, Place, State
 from jangbu.metering.exports import Table
 from jangbu.metering.exports import users as exported_users
 from jangbu.metering.snapshots import snapshot
@@ -25,18 +24,19 @@ __all__ = ["PAGE"]
 _SHOWN = 50
 _WAYS = ("down", "up")
 _ANOMALOUS = "anomalous"
+_SHORT = (State.LOW.value, State.EMPTY.value)
+_STATES = (State.BLOCKED.value, *_SHORT, _ANOMALOUS)
 _PREFIX_LENGTH_MAX = 200
 _ID_SHOWN = 40
-_OFFERED = {"orders": [each.value for each in Order], "ways": _WAYS, "states": (_ANOMALOUS,)}
+_OFFERED = {"orders": [each.value for each in Order], "ways": _WAYS, "states": _STATES}
 _CLEARED = dict.fromkeys(("search", "active", "state", "after"))
 
 
 async def show(look: Look) -> Mapping[str, Any]:
     """Read a page of users, and the histogram of all."""
-    window = window_of(look)
-    order, way = _order(look)
-    prefix, is_active, is_anomalous = _prefix(look), look.asked("active") is not None, _is_anomalous(look)
-    is_narrowed = bool(prefix or is_active or is_anomalous)
+    window, (order, way), prefix = window_of(look), _order(look), _prefix(look)
+    is_active, state = _is_active(look), _state(look)
+    is_narrowed = bool(prefix or is_active or state)
     async with snapshot(look.ledger.database, look.settings.project) as book:
         page = await directory.page(
             book,
@@ -47,9 +47,11 @@ async def show(look: Look) -> Mapping[str, Any]:
             after=_place(look),
             limit=_SHOWN,
             low=told_low(look.settings),
-            is_anomalous=is_anomalous,
+            is_anomalous=state == _ANOMALOUS,
+            only=_only(look),
         )
-        users, is_over = _called(page, window, order, way) if is_active else (page.users, False)
+        # Who called after the period need not have called in it.
+        users = [each for each in page.users if each.period.calls or not is_active]
         bins = await directory.histogram(book)
         sparks = await directory.sparks(book, [each.account for each in users])
         choices = await chosen(look, book)
@@ -62,7 +64,7 @@ async def show(look: Look) -> Mapping[str, Any]:
         "sparks": {account: drawn(look, spark) for account, spark in sparks.items()},
         "spark_days": directory.SPARK_DAYS,
         "spark_height": HEIGHT,
-        "next": None if page.next is None or is_over else f"{page.next.key}:{page.next.user}",
+        "next": None if page.next is None else f"{page.next.key}:{page.next.user}",
         "bins": [each for each in bins if each.users],
         "low_how": low_how(look),
         "most": max((each.users for each in bins), default=1) or 1,
@@ -88,42 +90,53 @@ async def open_account(look: Look) -> str:
 async def users(look: Look) -> Table:
     """Read all users whose names begin as is searched for, in the order of their names.
 
-    Where asked, only those who called in the period, or of whom a finding is open.
+    Where asked, only those who called in the period, are in a state, or of whom a finding is open.
     """
-    settings, is_active = look.settings, look.asked("active") is not None
+    settings = look.settings
     return await exported_users(
         look.ledger.database,
         settings.project,
         window_of(look),
         _prefix(look),
         told_low(settings),
-        is_active=is_active,
-        is_anomalous=_is_anomalous(look),
+        _only(look),
+        is_active=_is_active(look),
+        is_anomalous=_state(look) == _ANOMALOUS,
     )
 
 
 def _order(look: Look) -> tuple[Order, str]:
-    """Give by what users are put in order, and which way round. Raises InvalidInput."""
-    order = chosen_of(Order, look.asked("order")) or Order.USED
-    way = look.asked("way") or ("up" if order is Order.USER else "down")
+    """Give by what users are put in order, and which way round. Raises InvalidInput.
+
+    Where no order is chosen it is the one in which those who are asked for come first.
+    """
+    state = _state(look)
+    is_short = state in _SHORT
+    by_state = Order.LEFT if is_short else Order.USER if state == State.BLOCKED.value else Order.USED
+    order = chosen_of(Order, look.asked("order")) or (Order.SEEN if _is_active(look) else by_state)
+    way = look.asked("way") or ("up" if order is Order.USER or (order is Order.LEFT and is_short) else "down")
     require_one_of(_WAYS, way)
     return order, way
 
 
-def _called(page: directory.Page, window: Window, order: Order, way: str) -> tuple[Sequence[Listed], bool]:
-    """Give those of a page who called in a period, and whether nobody on a later page did."""
-    users = [each for each in page.users if each.period.calls]
-    # Who was seen last before the period began did not call in it, nor did anybody after them.
-    seen_at = page.users[-1].seen_at if page.users and order is Order.SEEN and way == "down" else None
-    return users, seen_at is not None and seen_at < window.start
+def _only(look: Look) -> Only:
+    """Give whom the list is narrowed to. Raises InvalidInput."""
+    state = _state(look)
+    return Only(
+        State(state) if state not in {None, _ANOMALOUS} else None, window_of(look).start if _is_active(look) else None
+    )
 
 
-def _is_anomalous(look: Look) -> bool:
-    """Tell whether only those are asked for of whom a finding is open. Raises InvalidInput."""
+def _is_active(look: Look) -> bool:
+    return look.asked("active") is not None
+
+
+def _state(look: Look) -> str | None:
+    """Give the state that is asked for. Raises InvalidInput."""
     state = look.asked("state")
     if state is not None:
-        require_one_of((_ANOMALOUS,), state)
-    return state is not None
+        require_one_of(_STATES, state)
+    return state
 
 
 def _prefix(look: Look) -> str:

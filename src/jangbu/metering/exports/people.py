@@ -11,7 +11,7 @@ from jangbu.domain.amounts import Amounts
 from jangbu.domain.windows import Window
 from jangbu.metering import directory
 from jangbu.metering.audit import Audit
-from jangbu.metering.directory import Listed, Order, Place
+from jangbu.metering.directory import EVERYBODY, Listed, Only, Order, Place
 from jangbu.metering.exports.tables import Column, Kind, Page, Table
 from jangbu.metering.snapshots import snapshot
 from jangbu.storage.audit import AuditRow
@@ -41,12 +41,13 @@ async def users(
     window: Window,
     prefix: str = "",
     low: int | None = None,
+    only: Only = EVERYBODY,
     *,
     is_active: bool = False,
     is_anomalous: bool = False,
 ) -> Table:
     """Export the users whose names begin with a prefix, in the order of names, with what they used in a window; only
-    those who called in it where ``is_active``, and of whom a finding is open where ``is_anomalous``.
+    those whom the list is narrowed to, and who called in the window where ``is_active``.
 
     ``low`` is below how many tokens a balance is low; None for a tenth of all that was granted.
     """
@@ -57,7 +58,7 @@ async def users(
             async with snapshot(database, project) as look:
                 found = await directory.page(
                     look, window, order=Order.USER, descending=False, prefix=prefix, after=after, limit=_ROWS, low=low,
-                    is_anomalous=is_anomalous,
+                    is_anomalous=is_anomalous, only=only,
                 )  # fmt: skip
             yield [_user(each) for each in found.users if each.period.calls or not is_active]
             after = found.next
