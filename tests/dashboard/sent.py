@@ -4,7 +4,7 @@ from tests.dashboard.site import PASSWORD, USERS
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 FIELDS = {
-    "/user/grant": {"user": USERS[0], "amount": "5", "key": "safety"},
+    "/user/grant": {"user": USERS[0], "amount": "5", "order": "", "key": "safety"},
     "/user/adjust": {"user": USERS[0], "delta": "5", "reason": "why not", "key": "safety"},
     "/user/block": {"user": USERS[0], "key": "safety"},
     "/user/unblock": {"user": USERS[0], "key": "safety"},

@@ -345,7 +345,7 @@ async def differing(site: Site) -> int:
 
 
 FORM_FIELDS = (
-    "user", "amount", "delta", "reason", "key", "source", "expires_on", "hold", "answer", "zone", "call",
+    "user", "amount", "delta", "reason", "key", "source", "expires_on", "order", "hold", "answer", "zone", "call",
     "name", "role", "gateway", "models", "requests_per_minute", "tokens_per_minute", "concurrent_calls", "id",
     "role.api:owner",
 )  # fmt: skip

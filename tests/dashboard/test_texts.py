@@ -21,7 +21,7 @@ ALERTS = Path(jangbu.alerts.texts.__file__)
 NAMED = re.compile(r"""(?:\bt|texts)\(\s*["']([a-z_.0-9]+)["']\s*([,)~])""")
 BEGUN = re.compile(r"""(?:\bt|texts)\(\s*["']([a-z_.0-9]+\.)["']\s*~|(?:\bt|texts)\(\s*f["']([a-z_.]+\.)\{""")
 GROUPS = re.compile(r"""\.known\(\s*["']([a-z_]+)["']""")
-WRONG = re.compile(r"""(?:\b(?:Wrong|Barred|Missing)\(\s*|^ +wrong = )["']([a-z_]+)["']""", re.MULTILINE)
+WRONG = re.compile(r"""(?:\b(?:Wrong|Barred|Missing|Used)\(\s*|^ +wrong = )["']([a-z_]+)["']""", re.MULTILINE)
 TILES = re.compile(r"""parts\.tile\(\s*["']([a-z_.]+)["']""")
 
 NO_FORM_MEETS = {

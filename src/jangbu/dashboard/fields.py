@@ -13,12 +13,13 @@ from jangbu.dashboard.texts import texts_of
 from jangbu.domain.ledger import TOKENS_MAX
 from jangbu.domain.reasons import REASON_LENGTH_MAX, is_reason
 from jangbu.domain.windows import FIRST, LAST, day_start, zone_named
-from jangbu.errors import InvalidInput, NotFound, NotPermitted
+from jangbu.errors import IdempotencyConflict, InvalidInput, NotFound, NotPermitted
 
 __all__ = [
     "SOURCES",
     "Barred",
     "Missing",
+    "Used",
     "Wrong",
     "chosen_of",
     "day_of",
@@ -70,6 +71,15 @@ class Barred(NotPermitted):
 
 class Missing(NotFound):
     """Something is not there. The text ``wrong.<name>`` says so, and what to do instead."""
+
+    def __init__(self, name: str, **values: object) -> None:
+        super().__init__(texts_of("en")(f"wrong.{name}", **values))
+        self.wrong = name
+        self.values = values
+
+
+class Used(IdempotencyConflict):
+    """What was entered named something else before. The text ``wrong.<name>`` says so, and what to do instead."""
 
     def __init__(self, name: str, **values: object) -> None:
         super().__init__(texts_of("en")(f"wrong.{name}", **values))

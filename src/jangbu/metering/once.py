@@ -14,9 +14,9 @@ from jangbu.storage.database import Connection, Database
 from jangbu.storage.entries import KeyRow
 from jangbu.storage.failures import translated
 
-__all__ = ["done_once", "note_once", "nothing_more", "own_key", "used_otherwise", "was_done"]
+__all__ = ["KEY_LENGTH_MAX", "done_once", "note_once", "nothing_more", "own_key", "used_otherwise", "was_done"]
 
-_KEY_LENGTH_MAX = 250
+KEY_LENGTH_MAX = 250
 _KEY_HINT = "use 1 to 250 printable characters"
 _OWN = "key:"
 """Before callers' own keys, so that they never meet the keys of calls and answers."""
@@ -26,7 +26,7 @@ def own_key(key: str) -> str:
     """Give the name under which a caller's own key is kept. Raises InvalidInput."""
     if not isinstance(key, str):
         raise InvalidInput(f"the idempotency key is {type(key).__name__}, not text", hint=_KEY_HINT)
-    if not key or len(key) > _KEY_LENGTH_MAX or not key.isprintable():
+    if not key or len(key) > KEY_LENGTH_MAX or not key.isprintable():
         raise InvalidInput(f"{key[:40]!r} is no idempotency key", hint=_KEY_HINT)
     return f"{_OWN}{key}"
 

@@ -145,15 +145,33 @@ async def _ledger_of(look: Look, user: str) -> Mapping[str, Any]:
 
 
 def _choices(look: Look) -> Mapping[str, Any]:
+    """Give what the form of filters shows. They hold for everybody's entries, too, which the file of them all gives."""
     has_days = look.asked("from") is not None or look.asked("to") is not None
     return {
         "range": look.asked("range") or (CUSTOM if has_days else ""),
         "ranges": [*(each.value for each in Preset), CUSTOM],
         "kinds": [each.value for each in EntryKind],
+        "assets": [each.name.lower() for each in Asset],
+        "chosen_asset": files.asset_of(look).name.lower(),
+        "held": _held(look),
         "zones": zones_of(look),
         "clearing": _CLEARED,
         "clear": look.url(**_CLEARED) if any(look.asked(name.rstrip("_")) for name in _FILTERS) else "",
     }
+
+
+def _held(look: Look) -> str:
+    """Say which entries a file holds: of which time, and of which kind and asset where those are chosen."""
+    t, moment, window = look.texts, look.formats.moment, window_asked(look)
+    said = [t("ledger.whole_time")]
+    if window is not None:
+        between = t("user.between", from_=moment(window.start), to=moment(window.end))
+        said = [between, t("in_zone", zone=look.formats.zone)]
+    if kind := chosen_of(EntryKind, look.asked("kind")):
+        said.append(t.known("entry", kind.value))
+    if look.asked("asset"):
+        said.append(t(f"ledger.asset.{files.asset_of(look).name.lower()}"))
+    return " · ".join(said)
 
 
 async def _begun(look: Look, *, is_full: bool) -> str:

@@ -7,9 +7,9 @@ from jangbu.alerts.app_webhook import told_low
 from jangbu.dashboard import files
 from jangbu.dashboard.calendar import calendar_of
 from jangbu.dashboard.choices import chosen, window_asked, window_of
-from jangbu.dashboard.done import key_of, new_key
+from jangbu.dashboard.done import key_of, new_key, order_of
 from jangbu.dashboard.expiring import expiring_words
-from jangbu.dashboard.fields import Wrong, expiry_of, id_of, reason_of, source_of, whole
+from jangbu.dashboard.fields import Used, Wrong, expiry_of, id_of, reason_of, source_of, whole
 from jangbu.dashboard.figures import parts_figure
 from jangbu.dashboard.look import Look
 from jangbu.dashboard.matrix import matrix_of
@@ -18,6 +18,7 @@ from jangbu.dashboard.sought import SEARCHES, key_sought, sought_of
 from jangbu.dashboard.standings import low_how
 from jangbu.domain.ledger import is_erased
 from jangbu.domain.standing import LATELY_DAYS
+from jangbu.errors import IdempotencyConflict
 from jangbu.metering import tops
 from jangbu.metering.calendars import year_of
 from jangbu.metering.directory import state_of
@@ -34,6 +35,7 @@ _CALLS_SHOWN = 50
 _ENTRIES_SHOWN = 20
 _DAYS_MOST = 3_650
 """For how many days a forecast from one week says anything: ten years."""
+_ORDER_SHOWN = 40
 _PRIORITIES = 2**31
 
 
@@ -85,14 +87,22 @@ async def show(look: Look) -> Mapping[str, Any]:
 
 
 async def grant(look: Look) -> str:
-    """Give the user tokens that were bought or are a gift."""
+    """Give the user tokens that were bought or are a gift, once for the order that is named."""
     user, amount, expires_at = user_of(look), whole(look, "amount", least=1), expiry_of(look)
     source = source_of(look)
     priority = whole(look, "priority", least=-_PRIORITIES, most=_PRIORITIES - 1) if look.form.get("priority") else 0
-    await look.ledger.accounts.grant(
-        user, amount, key=key_of(look), source=source, expires_at=expires_at, priority=priority
-    )
-    return look.url("/user", user=user, notice="granted")
+    key, order = key_of(look), order_of(look)
+    try:
+        posted = await look.ledger.accounts.grant(
+            user, amount, key=order or key, source=source, expires_at=expires_at, priority=priority
+        )
+    except IdempotencyConflict:
+        if order is None:
+            raise
+        raise Used("order_used", order=order[:_ORDER_SHOWN]) from None
+    # The form that is sent twice is one grant to whoever sent it; an order that had its tokens is news to them.
+    was_granted = order is not None and posted.replayed
+    return look.url("/user", user=user, notice="granted_before" if was_granted else "granted")
 
 
 async def adjust(look: Look) -> str:
