@@ -42,6 +42,7 @@ _REASONS: Mapping[str, re.Pattern[str]] = {
         "doubted": r"the database did not say in time that it was taken",
         "not_made": r"the call was ended before it was made",
         "nothing": r"the work came to nothing",
+        "gone": r"the provider has the work no more",
         "expired": r"(?:its|the hold's) time was up",
     }.items()
 }
