@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import pytest
 
@@ -9,12 +10,13 @@ from jangbu.gateway import poller as polling
 from jangbu.gateway.poller import Poller
 from jangbu.gateway.upstream import Upstream
 from jangbu.gateway.upstream_keys import read_keys
+from jangbu.metering.resolving import release_hold
 from jangbu.testing import FakeGemini
 from tests.gateway.book import asked as asked_database
 from tests.gateway.book import came, findings, holds, records, require_sound
 from tests.gateway.live import eventually, is_used
 from tests.gateway.stage import UPSTREAM_KEY, Stage, stage
-from tests.gateway.test_interactions import USAGE, made, shows
+from tests.gateway.test_interactions import PATH, USAGE, made, shows
 from tests.gateway.test_later import filed, finished, started, total
 
 
@@ -88,6 +90,111 @@ async def test_one_that_cannot_be_asked_for_keeps_no_other_from_it(served: Stage
     await Poller(served.ledger, upstream).poll()
     assert len(await records(served)) == 1
     assert await holds(served) == ["open"]
+
+
+GONE = "the provider has the work no more"
+
+
+async def test_what_the_provider_has_no_more_is_told_at_once_and_asked_for_no_more(
+    served: Stage, upstream: Upstream
+) -> None:
+    answer, _ = await made(served, background=True)
+    served.gemini.when("404", path=answer["id"])
+    await let_wait(served)
+    _, held = await served.used()
+    await Poller(served.ledger, upstream).poll()
+    assert (await records(served), await holds(served), await findings(served)) == (
+        [],
+        ["unknown"],
+        ["unknown_outcome"],
+    )
+    [hold] = await asked_database(served, "SELECT reason FROM jangbu.holds")
+    assert hold["reason"] == GONE
+    assert await served.used() == (0, held), "nobody knows what it used, so its tokens stay held"
+    before = len(served.gemini.requests())
+    await Poller(served.ledger, upstream).poll()
+    assert came(served, since=before) == []
+
+
+async def test_what_is_gone_takes_nobody_s_turn(
+    served: Stage, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are, and whatever became of their holds."""
+    monkeypatch.setattr(polling, "ROUND_MAX", 2)
+    gone = [(await made(served, background=True))[0]["id"] for _ in range(2)]
+    living, _ = await made(served, background=True)
+    served.gemini.when("404", path=gone[0])
+    served.gemini.when("404", path=gone[1])
+    shows(served, living["id"], status="in_progress")
+    await let_wait(served)
+    await Poller(served.ledger, upstream).poll()
+    before = len(served.gemini.requests())
+    await Poller(served.ledger, upstream).poll()
+    assert [line.rpartition("/")[2] for line in came(served, since=before)] == [living["id"]]
+
+
+@pytest.mark.parametrize("is_released", [True, False])
+async def test_work_whose_outcome_was_given_up_before_it_was_gone_is_asked_for_once_more(
+    served: Stage, upstream: Upstream, is_released: bool
+) -> None:
+    """A hold that was unknown, or closed by hand, stays as it is."""
+    answer, headers = await made(served, background=True)
+    call = UUID(headers["x-jangbu-call-id"])
+    await asked_database(served, "UPDATE jangbu.holds SET expires_at = clock_timestamp() WHERE id = $1", call)
+    await served.ledger.holds.expire()
+    if is_released:
+        assert await release_hold(served.ledger, call, "nothing came") == (True, False)
+    served.gemini.when("404", path=answer["id"])
+    await let_wait(served)
+    before = len(served.gemini.requests())
+    for _ in range(2):
+        await Poller(served.ledger, upstream).poll()
+    assert len(came(served, since=before)) == 1
+    [hold] = await asked_database(served, "SELECT state::text, reason FROM jangbu.holds")
+    assert tuple(hold) == (("released", "nothing came") if is_released else ("unknown", "its time was up"))
+
+
+@pytest.mark.parametrize("is_released", [True, False])
+async def test_a_result_that_its_owner_sees_after_all_is_recorded(
+    served: Stage, upstream: Upstream, is_released: bool
+) -> None:
+    answer, headers = await made(served, background=True)
+    served.gemini.when("404", path=answer["id"])
+    await let_wait(served)
+    await Poller(served.ledger, upstream).poll()
+    if is_released:
+        await release_hold(served.ledger, UUID(headers["x-jangbu-call-id"]), "Google has it no more")
+    served.gemini.forget_behaviours()
+    shows(served, answer["id"], status="completed", usage=USAGE)
+    assert (await served.get(f"{PATH}/{answer['id']}"))[0] == 200
+    [record] = await asked_database(served, "SELECT total, late FROM jangbu.usage")
+    assert tuple(record) == (150, is_released)
+    assert (await served.used(), await findings(served)) == ((150, 0), ["late"] if is_released else [])
+
+
+async def test_a_batch_that_is_gone_leaves_its_file_to_be_asked_for(served: Stage, upstream: Upstream) -> None:
+    name, _ = await filed(served)
+    served.gemini.when("404", path=name)
+    await let_wait(served)
+    await Poller(served.ledger, upstream).poll()
+    [record] = await records(served)
+    assert await served.used() == (record.tokens, 0)
+    assert await asked_database(served, "SELECT FROM jangbu.findings") == [], "the file told what it used"
+
+
+async def test_a_batch_whose_file_is_gone_has_nothing_more_to_show(served: Stage, upstream: Upstream) -> None:
+    _, file = await filed(served)
+    served.gemini.when("404", path=file)
+    await let_wait(served)
+    await Poller(served.ledger, upstream).poll()
+    assert (await records(served), await holds(served), await findings(served)) == (
+        [],
+        ["unknown"],
+        ["unknown_outcome"],
+    )
+    before = len(served.gemini.requests())
+    await Poller(served.ledger, upstream).poll()
+    assert came(served, since=before) == []
 
 
 async def test_all_have_their_turn_however_few_a_round_asks_for(

@@ -318,7 +318,7 @@ async def refused(shop: Shop, months_ago: int, reason: str) -> None:
     [partition] = [each for each in await retention.due(1) if each.name == name_of(months_ago)]
     with pytest.raises(JangbuError, match=reason):
         await retention.drop(partition)
-    unaware = Partition(partition.name, partition.month, partition.records, partition.bytes, 0, 0)
+    unaware = Partition(partition.name, partition.month, partition.records, partition.bytes, 0, 0, 0)
     with pytest.raises(JangbuError, match="changed meanwhile"):
         await retention.drop(unaware)
     assert name_of(months_ago) in await months_there(shop)

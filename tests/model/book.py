@@ -12,6 +12,7 @@ Settled = Literal["recorded", "replayed", "conflict"]
 class ModelHold:
     amount: int
     state: HoldState
+    is_mark: bool = False
 
 
 @dataclass
@@ -102,8 +103,8 @@ class ModelAccount:
         if hold is not None and hold.state in ("open", "unknown"):
             hold.state = "released"
         elif hold is None and call not in self.usage:
-            # What is not there is marked, so that it is not taken later.
-            self.holds[call] = ModelHold(0, "released")
+            # What is not there is marked, so that it is not taken later. The mark itself is no hold.
+            self.holds[call] = ModelHold(0, "released", is_mark=True)
 
     def mark_unknown(self, call: UUID) -> None:
         hold = self.holds.get(call)

@@ -39,6 +39,10 @@ _REASONS: Mapping[str, re.Pattern[str]] = {
         "closed": r"the meter was closed before an answer came",
         "not_awaited": r"the app did not wait for the answer",
         "went_away": r"the caller went away before the call was sent",
+        "doubted": r"the database did not say in time that it was taken",
+        "not_made": r"the call was ended before it was made",
+        "nothing": r"the work came to nothing",
+        "gone": r"the provider has the work no more",
         "expired": r"(?:its|the hold's) time was up",
     }.items()
 }

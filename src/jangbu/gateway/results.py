@@ -19,7 +19,7 @@ from jangbu.gateway.relay import Relay
 from jangbu.gateway.resumption import keep_continuations
 from jangbu.gateway.upstream import ERROR_BYTES_MAX, REDIRECT, Outgoing, Upstream, UpstreamAnswer, json_headers
 from jangbu.gateway.vertex import Vertex
-from jangbu.metering.later import release_later, settle_later
+from jangbu.metering.later import lose_later, release_later, settle_later
 from jangbu.metering.meter import Metering
 from jangbu.metering.resources import Owned, ResourceKind
 from jangbu.providers.gemini import StreamMeter, parse
@@ -71,7 +71,8 @@ async def result(exchange: Exchange) -> None:
 
 
 async def settle_by_asking(ledger: Metering, upstream: Upstream, vertex: Vertex | None, found: Owned) -> bool:
-    """Ask the provider for a result once more and settle what it reports; tell whether the work is over, or gone.
+    """Ask the provider for a result once more and settle what it reports; tell whether the work is over, or gone: then
+    its outcome is unknown.
 
     Raises UpstreamUnreachable where the provider does not say, so that nothing is deleted that was not read, or
     NotConfigured or NotOffered where the gateway has no way to ask.
@@ -82,6 +83,7 @@ async def settle_by_asking(ledger: Metering, upstream: Upstream, vertex: Vertex 
         await answer.read(ERROR_BYTES_MAX)
         if answer.status != NOT_FOUND:
             raise UpstreamUnreachable(f"the result of {found.name} cannot be read", hint="try again")
+        await lose_later(ledger, found, "the provider has the work no more")
         return True
     platform = Platform.VERTEX if is_at_vertex else Platform.GEMINI_API
     meter, body = _meter(found, answer, platform), WholeBody()

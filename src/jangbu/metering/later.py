@@ -7,13 +7,13 @@ many see it at once, it is recorded and deducted once, and its hold is closed.
 from dataclasses import replace
 
 from jangbu import telemetry
-from jangbu.domain.flow import Bounds, Call, Receipt, Release, Settle
+from jangbu.domain.flow import Bounds, Call, MarkUnknown, Receipt, Release, Settle
 from jangbu.domain.usage import Source, Usage
 from jangbu.errors import IdempotencyConflict
 from jangbu.metering.meter import Metering
 from jangbu.metering.resources import LaterCall, Owned, ResourceKind
 
-__all__ = ["release_later", "settle_later"]
+__all__ = ["lose_later", "release_later", "settle_later"]
 
 _FINAL = frozenset({Source.REPORTED, Source.COUNT_TOKENS})
 
@@ -48,6 +48,16 @@ async def release_later(metering: Metering, owned: Owned, reason: str) -> None:
         return
     await metering.execute(Release(_call(owned, call), reason))
     await metering.resources.settled(owned.account, owned.name)
+
+
+async def lose_later(metering: Metering, owned: Owned, reason: str) -> None:
+    """Keep what is held for work that the provider has no more, and have somebody look: nobody knows what it used.
+
+    It is asked for no more. A result that its owner sees after all is settled as ever.
+    """
+    call = _waiting(owned)
+    if call is not None and await metering.resources.lost(owned.account, owned.name):
+        await metering.execute(MarkUnknown(_call(owned, call), reason))
 
 
 def _waiting(owned: Owned) -> LaterCall | None:

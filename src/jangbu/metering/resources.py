@@ -161,6 +161,12 @@ class Resources:
         """Note that a result was seen, here and on whatever waits for the same call; tell whether it is news."""
         return await self._patiently(lambda: resources.settle(self._database, account, name))
 
+    async def lost(self, account: UUID, name: str) -> bool:
+        """Note that the provider has a result no more, so that it is waited for no more; tell whether that is all there
+        was of it, and nothing else may still show it. Its owner may ask for it all the same.
+        """
+        return not await self._patiently(lambda: resources.lose(self._database, account, name))
+
     async def open_upload(
         self, account: UUID, target: str, seconds: int, *, key: UUID, digest: Mapping[str, Any] | None = None
     ) -> str:
@@ -210,7 +216,7 @@ class Resources:
 
     async def waiting(self, seconds: int, limit: int, after: Owned | None = None) -> Sequence[Owned]:
         """Give what was begun so many seconds ago or earlier and has shown no result yet, from all accounts, the oldest
-        first, from the one after another.
+        first, from the one after another; not what the provider has no more.
         """
         place = None if after is None else (after.created_at, after.name)
         return [owned(row) for row in await resources.waiting(self._database, self._project, seconds, limit, place)]

@@ -13,7 +13,9 @@ from uuid import UUID
 from jangbu import telemetry
 from jangbu.errors import InvalidInput, JangbuError, NotFound
 from jangbu.metering.audit import Audit, Change
-from jangbu.storage import retention
+from jangbu.metering.cache_storage import making_of
+from jangbu.metering.drafts import call_name
+from jangbu.storage import caches, retention
 from jangbu.storage.database import Database
 from jangbu.storage.failures import lacks_lock, translated
 from jangbu.storage.retention import Partition
@@ -22,6 +24,8 @@ from jangbu.storage.usage import moment_of
 __all__ = ["MONTHS_MAX", "Partition", "Retention", "dropped_by_retention", "month_start", "refusal"]
 
 MONTHS_MAX = 1200
+_MAKING = call_name(making_of(""))
+"""What the keys begin with by which the making of a cache is known."""
 
 
 class Retention:
@@ -38,12 +42,14 @@ class Retention:
         """
         if not 1 <= months <= MONTHS_MAX:
             raise InvalidInput(f"{months} months cannot be kept", hint=f"keep 1 to {MONTHS_MAX:,}")
-        return await retention.partitions(self._database, month_start(await self._database.now(), -months))
+        before = month_start(await self._database.now(), -months)
+        return await retention.partitions(self._database, before, _MAKING)
 
     async def drop(self, partition: Partition) -> int:
         """Seal and drop a partition; give how many records it held.
 
-        Raises JangbuError, with nothing changed, where one of its calls is not finished or others use it just now.
+        Raises JangbuError, with nothing changed, where one of its calls is not finished, a cache that was made then
+        still lives, or others use it just now.
         """
         if reason := refusal(partition):
             raise JangbuError(f"{partition.name} is kept: {reason}")
@@ -51,6 +57,9 @@ class Retention:
             with translated():
                 async with self._database.together() as connection:
                     dropped = await retention.drop(self._database, partition.month)
+                    # Nothing is recorded there since, so what was made then is known by now.
+                    if dropped is not None and await caches.made(self._database, partition.month, _MAKING):
+                        raise _changed(partition)
                     if dropped is not None:
                         change = Change("retention.drop", f"partition:{partition.name}", after={"records": dropped})
                         await self._audit.note(connection, change)
@@ -61,7 +70,7 @@ class Retention:
                 f"{partition.name} is in use just now; nothing of it was dropped", hint="try again"
             ) from error
         if dropped is None:
-            raise JangbuError(f"{partition.name} changed meanwhile; nothing of it was dropped", hint="look at it again")
+            raise _changed(partition)
         telemetry.emit("retention.dropped", partition=partition.name, records=dropped)
         return dropped
 
@@ -72,6 +81,8 @@ def refusal(partition: Partition) -> str | None:
         return f"{_calls(partition.unpriced)} without a price; run `jangbu prices backfill`"
     if partition.held:
         return f"{_calls(partition.held)} with tokens on hold; see `jangbu holds list`"
+    if partition.caches:
+        return f"{_caches(partition.caches)}; wait until that has happened, or have the owner delete what is not used"
     return None
 
 
@@ -91,6 +102,16 @@ def month_start(at: datetime, ahead: int) -> datetime:
     """Give the first moment of the month that lies ``ahead`` months after the month of ``at``."""
     months = at.year * 12 + at.month - 1 + ahead
     return at.replace(year=months // 12, month=months % 12 + 1, day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def _changed(partition: Partition) -> JangbuError:
+    return JangbuError(f"{partition.name} changed meanwhile; nothing of it was dropped", hint="look at it again")
+
+
+def _caches(number: int) -> str:
+    if number == 1:
+        return "1 cache that was made then still lives, and its storage is priced there when it ends"
+    return f"{number:,} caches that were made then still live, and their storage is priced there when they end"
 
 
 def _calls(number: int) -> str:

@@ -1,7 +1,7 @@
 """For how long caches were kept at the provider."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from jangbu.storage.database import Database
@@ -15,6 +15,11 @@ async def due(
     """
     rows = await database.rows("cache_due", project, *(after or (None, None)), limit)
     return [(row["account_id"], row["name"], row["expires_at"]) for row in rows]
+
+
+async def made(database: Database, month: date, making: str) -> int:
+    """Give how many caches live whose making is recorded in a month; ``making`` begins the keys of such records."""
+    return int(await database.value("cache_made", month, making))
 
 
 async def owner(database: Database, project: str, name: str) -> UUID | None:

@@ -142,6 +142,11 @@ async def waiting(
     return [_resource(row) for row in await database.rows("resource_wait", project, seconds, moment, name, limit)]
 
 
+async def lose(database: Database, account: UUID, name: str) -> bool:
+    """Note that the provider has a result no more; tell whether something else may still show it."""
+    return bool(await database.value("resource_lose", account, name))
+
+
 async def forget(database: Database, account: UUID, name: str) -> bool:
     """Forget a resource that no call reads; tell whether it was the account's until now, and is no more."""
     return await database.value("resource_forget", account, name) is not None

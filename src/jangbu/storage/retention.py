@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
+from jangbu.storage import caches
 from jangbu.storage.database import Database, Reader
 
 
@@ -12,8 +13,8 @@ from jangbu.storage.database import Database, Reader
 class Partition:
     """The records of one month (UTC), of all projects of the database.
 
-    ``month`` is its first day and ``bytes`` what it takes on the disk. ``unpriced`` calls have no price yet and
-    ``held`` ones still hold tokens.
+    ``month`` is its first day and ``bytes`` what it takes on the disk. ``unpriced`` calls have no price yet,
+    ``held`` ones still hold tokens, and ``caches`` that were made then still live.
     """
 
     name: str
@@ -22,12 +23,21 @@ class Partition:
     bytes: int
     unpriced: int
     held: int
+    caches: int
 
 
-async def partitions(database: Database, before: datetime) -> Sequence[Partition]:
-    """Give the partitions that hold nothing from ``before`` on, oldest first."""
+async def partitions(database: Database, before: datetime, making: str) -> Sequence[Partition]:
+    """Give the partitions that hold nothing from ``before`` on, oldest first; ``making`` is that of ``caches.made``."""
     return [
-        Partition(row["name"], row["month"], row["records"], row["bytes"], row["unpriced"], row["held"])
+        Partition(
+            row["name"],
+            row["month"],
+            row["records"],
+            row["bytes"],
+            row["unpriced"],
+            row["held"],
+            await caches.made(database, row["month"], making),
+        )
         for row in await database.rows("partition_list", before)
     ]
 

@@ -1,12 +1,14 @@
 -- The holds that somebody may want to look at, oldest first, from the one after the last of a page; settled ones live on as
 -- usage. Those of one user, in some states, taken in a time, or for calls of one service or model where that is asked for.
--- Those of a user, of calls under way, of unknown outcome and without a deduction are found by an index each.
+-- Those of a user, of calls under way, of unknown outcome and without a deduction are found by an index each. The mark of a
+-- hold that was never taken (hold_release.sql) is none: it has neither an owner nor a service, of which the index has the
+-- service.
 SELECT h.id, a.user_id, h.amount, h.state, h.service, h.model, h.owner, h.reason, h.taken_at, h.expires_at, h.closed_at
 FROM (
     (
         SELECT w.account_id, w.id
         FROM jangbu.holds AS w
-        WHERE w.account_id = $2::uuid
+        WHERE w.account_id = $2::uuid AND w.service <> ''
             AND ($3::text[] IS NULL OR w.state = ANY ($3::text[]::jangbu.hold_state[]))
             AND ($5::timestamptz IS NULL OR (w.taken_at, w.id) > ($5::timestamptz, $6::uuid))
             AND ($7::timestamptz IS NULL OR w.taken_at >= $7::timestamptz)
@@ -49,7 +51,7 @@ FROM (
         SELECT w.account_id, w.id
         FROM jangbu.holds AS w
         WHERE $2::uuid IS NULL AND ($3::text[] IS NULL OR $3::text[] && ARRAY['released', 'expired'])
-            AND w.state IN ('released', 'expired')
+            AND w.state IN ('released', 'expired') AND w.service <> ''
             AND ($3::text[] IS NULL OR w.state = ANY ($3::text[]::jangbu.hold_state[]))
             AND w.taken_at >= coalesce(greatest($5::timestamptz, $7::timestamptz), '-infinity')
             AND w.taken_at < coalesce($8::timestamptz, 'infinity')

@@ -2,7 +2,7 @@
 -- stays for a while as a mark, so that a late repetition cannot hold again. So does one for a hold that is not there:
 -- the statement that takes it may still be under way, and finds the id used then. Where that has been committed since
 -- this one began, what it took is given back here, from a balance as it was locked: before that it held less. Nobody
--- owns a mark, which holds nothing.
+-- owns a mark, which holds nothing, is for no service, and is in no list or count of holds.
 WITH item AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS t (account_id, id, reason)
 ),
