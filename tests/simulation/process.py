@@ -17,7 +17,8 @@ from jangbu.gateway.calls import MeteredCall
 from jangbu.gateway.upstream import UpstreamFailure
 from jangbu.metering.absence import Absence
 from jangbu.metering.accounts import Accounts
-from jangbu.metering.alert_delivery import AlertBounds, Delivery
+from jangbu.metering.alert_bounds import AlertBounds
+from jangbu.metering.alert_delivery import Delivery
 from jangbu.metering.alerts import Alerts
 from jangbu.metering.draining import Draining
 from jangbu.metering.holds import Holds

@@ -11,16 +11,15 @@ from jangbu import telemetry
 from jangbu.alerts.channels import Channel, Log
 from jangbu.alerts.local_outbox import LocalOutbox, Waiting, with_outcome
 from jangbu.clock import Clock, new_id
-from jangbu.domain.alerts import HOLD_LEAK_SECONDS, RULES, Alert, Condition, Phase
-from jangbu.domain.budgets import Budget
+from jangbu.domain.alerts import HOLD_LEAK_SECONDS, Alert, Condition, Phase
 from jangbu.domain.mutes import Mute
 from jangbu.errors import AlertUndelivered, DatabaseUnreachable, JangbuError
-from jangbu.metering.months import spent_of
-from jangbu.metering.snapshots import snapshot
+from jangbu.metering.alert_bounds import AlertBounds
+from jangbu.metering.budget_watch import budget_alert
 from jangbu.storage import alerts, mutes
 from jangbu.storage.database import Database
 
-__all__ = ["AlertBounds", "Delivery", "Outcome", "attempted", "told_as", "wait_ms_after"]
+__all__ = ["Delivery", "Outcome", "attempted", "told_as", "wait_ms_after"]
 
 _CLAIMS_MAX = 20
 _LEASE_SECONDS = 60
@@ -31,25 +30,8 @@ _FINDINGS_MAX = 10_000
 _PURGED_MAX = 500
 _FIRST_WAIT_MS = 5_000
 _LONGEST_WAIT_MS = 900_000
-_ALMOST_PER_CENT = 75
-"""Several processes tell each minute by clocks of their own: a little less than the interval keeps them apart."""
 _FOUND = (Condition.UNKNOWN_OUTCOME, Condition.OVERRUN, Condition.LATE, Condition.UNPRICED)
 """The kinds of findings that make alerts."""
-
-
-@dataclass(frozen=True, slots=True)
-class AlertBounds:
-    """When alerts are raised, repeated and given up, in seconds, and what a month may cost, None for anything."""
-
-    delay_seconds: int = 10
-    repeat_seconds: int = 3_600
-    give_up_seconds: int = 86_400
-    budget: Budget | None = None
-
-    def repeat_ms(self, condition: Condition) -> int:
-        """Give for how long the same condition is not told again, in milliseconds."""
-        seconds = RULES[condition].repeat_seconds
-        return (self.repeat_seconds if seconds is None else seconds) * 10 * _ALMOST_PER_CENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,28 +150,14 @@ class Delivery:
         holds, tokens = await alerts.overdue_holds(database, self._project, HOLD_LEAK_SECONDS)
         if holds:
             await self._raise_shared(database, Condition.HOLD_LEAK, {"holds": holds, "tokens": tokens})
-        if self._bounds.budget is not None:
-            await self._look_at_budget(database, self._bounds.budget)
+        budget = self._bounds.budget
+        if budget is not None and (told := await budget_alert(database, self._project, budget)) is not None:
+            await self._raise_shared(database, told.condition, told.facts, key=told.key)
         tries = await alerts.expire(database, self._project, self._bounds.give_up_seconds)
         # Where there are no channels but the log, what was never tried has reached all that there are.
         if given_up := sum(tried > 0 or bool(self._channels) for tried in tries):
             _tell_given_up(given_up)
         await alerts.purge(database, self._project, _PURGED_MAX)
-
-    async def _look_at_budget(self, database: Database, budget: Budget) -> None:
-        async with snapshot(database, self._project) as book:
-            spent = await spent_of(book, budget)
-        if (condition := spent.condition) is None:
-            return
-        month = f"{spent.first:%Y-%m}"
-        facts: dict[str, int | str] = {
-            "month": month,
-            "per_cent": spent.per_cent,
-            "cost_nano": spent.amounts.cost_nano,
-            "budget_nano": budget.nano,
-            "unpriced": spent.amounts.unpriced,
-        }
-        await self._raise_shared(database, condition, facts, key=f"{condition.value}:{month}:{budget.nano}")
 
     async def _raise_shared(
         self, database: Database, condition: Condition, facts: Mapping[str, int | str], *, key: str | None = None

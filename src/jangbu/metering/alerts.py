@@ -20,7 +20,8 @@ from jangbu.clock import Clock, new_id
 from jangbu.domain.alerts import RULES, Alert, Condition, Fact, Phase
 from jangbu.domain.budgets import Budget
 from jangbu.errors import AlertUndelivered, NotFound
-from jangbu.metering.alert_delivery import AlertBounds, Delivery, attempted, told_as
+from jangbu.metering.alert_bounds import AlertBounds
+from jangbu.metering.alert_delivery import Delivery, attempted, told_as
 from jangbu.metering.alert_events import AlertEvents
 from jangbu.storage import alerts
 from jangbu.storage.alerts import AlertRow
