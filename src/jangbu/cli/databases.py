@@ -144,7 +144,7 @@ async def policies(
         raise InvalidInput("--writes is for one role and all of a project", hint="give --role ROLE --whole-project")
     if writes and with_costs:
         raise InvalidInput("--with-costs is for a role that only reads", hint="who writes the costs reads them anyway")
-    named = role if role is not None else "authenticated"
+    named = "authenticated" if role is None else role
     given = {"claim": None if whole_project else claim, "writes": writes, "with_costs": with_costs or writes}
     text = _policies(settings, named, given)
     if is_applied:
@@ -153,9 +153,8 @@ async def policies(
         facts = {"role": named, **given, "project": settings.project, "sql": text, "applied": is_applied}
         session.show(facts, lambda: text)
     elif is_applied:
-        may = "reads and writes" if writes else "reads"
-        costs = "" if writes else ", with costs," if with_costs else ", without costs,"
-        write_data(f"role {named} {may} {'the project' if whole_project else 'its own rows'}{costs} from now on")
+        may = "reads and writes" if writes else "reads with costs" if with_costs else "reads without costs"
+        write_data(f"role {named} {may} {'the project' if whole_project else 'its own rows'} from now on")
     else:
         write_data(f"BEGIN;\n\n{text.rstrip()}\n\nCOMMIT;")
 
