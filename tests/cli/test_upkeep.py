@@ -115,11 +115,16 @@ def test_the_sql_by_which_a_role_reads_its_own_rows_is_printed_or_put_in_force(o
     facts = offline.json("db", "policies", "--whole-project")
     facts.pop("sql")
     assert facts | {"schema_version": 1} == {
-        "role": "authenticated", "claim": None, "writes": False, "project": "default", "applied": False,
-        "schema_version": 1,
+        "role": "authenticated", "claim": None, "writes": False, "with_costs": False, "project": "default",
+        "applied": False, "schema_version": 1,
     }  # fmt: skip
     writing = offline.json("db", "policies", "--role", "web", "--whole-project", "--writes", "--project", "shop")
     assert (writing["writes"], "WITH CHECK" in writing["sql"], "U&'shop'" in writing["sql"]) == (True, True, True)
+    without, with_costs = (offline.json("db", "policies", *more) for more in ((), ("--with-costs",)))
+    assert (without["with_costs"], '"price_version"' in without["sql"]) == (False, False)
+    assert (with_costs["with_costs"], '"price_version"' in with_costs["sql"]) == (True, True)
+    refused = offline("db", "policies", "--role", "web", "--whole-project", "--writes", "--with-costs")
+    assert (refused.code, "--with-costs is for a role that only reads" in refused.error_line) == (2, True)
     for too_little in (("--whole-project",), ("--role", "web")):
         assert "--role ROLE --whole-project" in offline("db", "policies", "--writes", *too_little).error_line
     assert "CREATE ROLE" in jangbu("db", "policies", "--role", "nobody_here", "--apply").err

@@ -25,7 +25,7 @@ from jangbu.storage.database import Database
 from jangbu.storage.embedded import default_data_dir
 from jangbu.storage.embedded.archive import archive_of
 from jangbu.storage.embedded.places import places_of
-from jangbu.storage.policies import Standing, standing
+from jangbu.storage.policies import Reader, Standing, readers, standing
 from jangbu.wiring import open_metering
 
 __all__ = ["Check", "State", "examine"]
@@ -40,6 +40,8 @@ _VERIFICATION = "verification"
 _VERIFIED_SECONDS_MAX = 7 * 86_400
 _ARCHIVE = "archive"
 _POLICIES = "row-level security"
+_READER = "role that reads"
+_SURPLUS_SHOWN = 8
 _CERTIFICATE = "certificate"
 _CERTIFICATE_AMPLE = timedelta(days=14)
 _GENAI = "google-genai"
@@ -179,6 +181,7 @@ async def _server(settings: Settings, dsn: str) -> list[Check]:
         await database.require_writes()
         archiving = await archiver(database)
         stands = await standing(database)
+        reading = await readers(database)
     finally:
         await database.close()
     kept = ", ".join(f"{name} {shown[name]}" for name in ("fsync", "full_page_writes", "synchronous_commit"))
@@ -194,6 +197,7 @@ async def _server(settings: Settings, dsn: str) -> list[Check]:
         clock,
         _archive(settings, archiving),
         *_policies(stands),
+        *(_reader(each) for each in reading),
     ]
 
 
@@ -208,6 +212,19 @@ def _policies(found: Standing) -> list[Check]:
         advice = "run `jangbu db policies --writes --apply` again as the owner of the tables"
         return [Check(_POLICIES, State.WARN, f"older than {', '.join(found.unsettled)}", advice)]
     return [Check(_POLICIES, State.OK, f"in force for {found.role}, as which Jangbu connects")]
+
+
+def _reader(found: Reader) -> Check:
+    """Tell how much a role reads that was let read rows; an older release let it read whole tables."""
+    costs = "with costs" if found.with_costs else "without costs"
+    if not found.surplus:
+        return Check(_READER, State.OK, f"{found.role} reads rows {costs}")
+    more = ", ".join(found.surplus[:_SURPLUS_SHOWN])
+    if len(found.surplus) > _SURPLUS_SHOWN:
+        more += f" and {len(found.surplus) - _SURPLUS_SHOWN} more"
+    advice = f"run `jangbu db policies --role {found.role} --apply` again, with the options that it was run with"
+    advice += "; --with-costs keeps the costs, and what is granted to PUBLIC or by another role stays yours to revoke"
+    return Check(_READER, State.WARN, f"{found.role} reads rows {costs}, and more than it is given of {more}", advice)
 
 
 def _archive(settings: Settings, found: Archiver) -> Check:

@@ -133,29 +133,38 @@ async def policies(
         bool,
         typer.Option("--writes", help="Let it write the project's rows, too: a role for Jangbu itself to connect as."),
     ] = False,
+    with_costs: Annotated[
+        bool, typer.Option("--with-costs", help="Let it read what calls cost by the price list, too.")
+    ] = False,
     is_applied: Annotated[bool, typer.Option("--apply", help="Put it in force here instead of printing it.")] = False,
 ) -> None:
     """Print the SQL by which a role has its own rows and nothing else: row-level security, as Supabase has it."""
-    from jangbu.storage.policies import policies_sql, worker_sql
-
     settings = session.settings()
     if writes and (role is None or not whole_project):
         raise InvalidInput("--writes is for one role and all of a project", hint="give --role ROLE --whole-project")
-    named, of_user = role if role is not None else "authenticated", None if whole_project else claim
-    if writes:
-        text = worker_sql(role=named, project=settings.project)
-    else:
-        text = policies_sql(role=named, project=settings.project, claim=of_user)
+    if writes and with_costs:
+        raise InvalidInput("--with-costs is for a role that only reads", hint="who writes the costs reads them anyway")
+    named = "authenticated" if role is None else role
+    given = {"claim": None if whole_project else claim, "writes": writes, "with_costs": with_costs or writes}
+    text = _policies(settings, named, given)
     if is_applied:
-        await _apply(settings, text, {"claim": of_user, "writes": writes}, f"role:{named}")
-    facts = {"role": named, "claim": of_user, "writes": writes, "project": settings.project, "sql": text}
+        await _apply(settings, text, given, f"role:{named}")
     if session.as_json:
-        session.show(facts | {"applied": is_applied}, lambda: text)
+        facts = {"role": named, **given, "project": settings.project, "sql": text, "applied": is_applied}
+        session.show(facts, lambda: text)
     elif is_applied:
-        may = "reads and writes" if writes else "reads"
+        may = "reads and writes" if writes else "reads with costs" if with_costs else "reads without costs"
         write_data(f"role {named} {may} {'the project' if whole_project else 'its own rows'} from now on")
     else:
         write_data(f"BEGIN;\n\n{text.rstrip()}\n\nCOMMIT;")
+
+
+def _policies(settings: "Settings", role: str, given: Mapping[str, Any]) -> str:
+    from jangbu.storage.policies import policies_sql, worker_sql
+
+    if given["writes"]:
+        return worker_sql(role=role, project=settings.project)
+    return policies_sql(role=role, project=settings.project, claim=given["claim"], with_costs=given["with_costs"])
 
 
 async def _apply(settings: "Settings", text: str, facts: Mapping[str, object], role: str) -> None:

@@ -43,6 +43,7 @@ BEGIN
             c.oid,
             c.relname::text AS name,
             c.relkind = 'v' AS is_view,
+            coalesce('security_barrier=true' = ANY (c.reloptions), false) AS is_barrier,
             coalesce(bool_or(a.attname = 'project'), false) AS has_project,
             coalesce(bool_or(a.attname = 'account_id'), false) AS has_account,
             coalesce(bool_or(a.attname = 'key_id'), false) AS has_key
@@ -51,12 +52,14 @@ BEGIN
         -- A partition is reached through its parent alone.
         WHERE c.relnamespace = 'jangbu'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
             AND NOT c.relispartition
-        GROUP BY c.oid, c.relname, c.relkind
+        GROUP BY c.oid, c.relname, c.relkind, c.reloptions
     LOOP
         EXECUTE format('REVOKE ALL ON jangbu.%I FROM %I', relation.name, worker);
         IF relation.is_view THEN
-            -- A view shows what whoever asks may see, and not what its owner may.
-            EXECUTE format('ALTER VIEW jangbu.%I SET (security_invoker = true)', relation.name);
+            -- A view shows what whoever asks may see, and not what its owner may; a barrier asks for that itself.
+            IF NOT relation.is_barrier THEN
+                EXECUTE format('ALTER VIEW jangbu.%I SET (security_invoker = true)', relation.name);
+            END IF;
             EXECUTE format('GRANT SELECT ON jangbu.%I TO %I', relation.name, worker);
             CONTINUE;
         END IF;
