@@ -2,9 +2,11 @@
 what lies on the disk."""
 
 import re
+from decimal import Decimal
 
 from tests.dashboard.drilling import Lead, Reader, follow, paged
 from tests.dashboard.obeying import whole
+from tests.dashboard.shown import Node
 
 
 async def to_findings(reader: Reader, lead: Lead) -> None:
@@ -61,3 +63,14 @@ async def to_refused(reader: Reader, lead: Lead) -> None:
     [said] = lead.figures.values()
     refused = [whole(row.cells[-1]) async for table in paged(reader, lead.link, "refused") for row in table.rows]
     assert whole(said) == sum(refused)
+
+
+def charged_in_money(call: Node) -> str:
+    """Give what the user was charged for a call."""
+    foot = next(call.all("section", aria_labelledby="price")).one("tfoot")
+    return [row.one("td").text for row in foot.all("tr")][1]
+
+
+def exactly(said: str) -> Decimal:
+    """Read a number, or money to its last digit."""
+    return Decimal(said.replace(",", "").replace("$", ""))

@@ -18,6 +18,8 @@ from jangbu.dashboard.pages.all import PAGES
 from tests.dashboard.conftest import Opens
 from tests.dashboard.drilling import Lead, Reader, calls_in_file, calls_listed, follow, leads_of, paged, unled
 from tests.dashboard.leading import (
+    charged_in_money,
+    exactly,
     to_failed,
     to_findings,
     to_health,
@@ -30,7 +32,7 @@ from tests.dashboard.leading import (
 from tests.dashboard.obeying import whole
 from tests.dashboard.raw import asked_of
 from tests.dashboard.reading import ask
-from tests.dashboard.shown import Node, Table, read
+from tests.dashboard.shown import Table, read
 from tests.dashboard.site import MODELS, SERVICES, Site
 from tests.dashboard.varied import KIM, LEE
 
@@ -171,17 +173,6 @@ def shown(said: str) -> str:
     """Write money as tables do, whether or not it was written exactly."""
     amount = said.removeprefix("≥ ")
     return FORMATS.money(round(float(amount[1:]) * 10**9)) if amount.startswith("$") else said
-
-
-def charged_in_money(call: Node) -> str:
-    """Give what the user was charged for a call."""
-    foot = next(call.all("section", aria_labelledby="price")).one("tfoot")
-    return [row.one("td").text for row in foot.all("tr")][1]
-
-
-def exactly(said: str) -> Decimal:
-    """Read a number, or money to its last digit."""
-    return Decimal(said.replace(",", "").replace("$", ""))
 
 
 LED: Mapping[str, Mapping[str, Leads]] = {

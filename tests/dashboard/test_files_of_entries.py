@@ -72,14 +72,14 @@ async def test_a_period_that_the_menu_carries_to_the_ledger_is_shown_and_is_that
     shown = read(owner.get(NOBODYS).text)
     assert '<option value="7d" selected>Last 7 days</option>' in owner.get(NOBODYS).text
     assert "Whose ledger?" in shown.text
-    assert re.fullmatch(r".* to .* · in UTC", held(owner, NOBODYS))
+    assert re.fullmatch(r".* to .* · in UTC · Tokens", held(owner, NOBODYS))
 
 
 async def test_without_a_period_the_file_has_everything_and_says_so(own_site: Site, owner: Visitor) -> None:
     everything = sorted((user, seq) for user, seq, _, _ in await stored(own_site))
     for path in ("/ledger", "/ledger?range=", "/ledger?range=custom"):
         assert file_of(owner, path) == everything
-        assert held(owner, path) == "of all time"
+        assert held(owner, path) == "of all time · Tokens"
     assert "Clear" not in owner.get("/ledger").text, "there is nothing to clear"
 
 
@@ -95,11 +95,11 @@ async def test_a_kind_an_asset_and_a_zone_narrow_everybodys_file_and_stand_besid
     granted = sorted((user, seq) for user, seq, kind, _ in await stored(own_site) if kind == "grant")
     assert 0 < len(granted) < len(await stored(own_site))
     assert file_of(owner, "/ledger?kind=grant") == granted
-    assert held(owner, "/ledger?kind=grant") == "of all time · grant"
+    assert held(owner, "/ledger?kind=grant") == "of all time · grant · Tokens"
     money = sorted((user, seq) for user, seq, _, _ in await ask(own_site, ENTRIES, 2))
     assert file_of(owner, "/ledger?asset=money") == money
     assert held(owner, "/ledger?asset=money") == "of all time · Money"
-    assert held(owner, "/ledger?range=7d&zone=Asia/Seoul").endswith("in Asia/Seoul")
+    assert held(owner, "/ledger?range=7d&zone=Asia/Seoul").endswith("in Asia/Seoul · Tokens")
 
 
 async def test_a_file_of_everybody_names_no_user_who_is_not_there(owner: Visitor) -> None:
@@ -112,7 +112,7 @@ async def test_a_users_file_says_its_period_too_and_keeps_to_it(own_site: Site, 
     assert file_of(owner, f"/ledger?user={user}&range=7d") == sorted((n, seq) for n, seq, at in of_user if at > since)
     assert " to " in held(owner, f"/ledger?user={user}&range=7d")
     assert file_of(owner, f"/ledger?user={user}") == sorted((name, seq) for name, seq, _ in of_user)
-    assert held(owner, f"/ledger?user={user}") == "of all time"
+    assert held(owner, f"/ledger?user={user}") == "of all time · Tokens"
 
 
 async def test_the_filters_are_cleared_by_one_link_and_a_user_is_chosen_with_them_kept(owner: Visitor) -> None:

@@ -135,7 +135,7 @@ def test_a_text_counts_in_the_plural_of_its_language() -> None:
 
 
 NEVER_ONE = {
-    "bulk.wrong.too_many", "expiring.by", "log.none_yet", "models.list_how", "policy.ended.days",
+    "bulk.wrong.too_many", "expiring.by", "health.backup.old", "log.none_yet", "models.list_how", "policy.ended.days",
     "policy.hold.seconds", "top.how", "top.no_time", "trend.how", "user.cell.how_sampled", "user.lasts",
     "user.lasts_long", "user.not_lately", "users.spark", "wrong.address", "wrong.bars",
 }  # fmt: skip

@@ -161,7 +161,7 @@ def _choices(look: Look) -> Mapping[str, Any]:
 
 
 def _held(look: Look) -> str:
-    """Say which entries a file holds: of which time, and of which kind and asset where those are chosen."""
+    """Say which entries a file holds: of which time and asset, and of which kind where one is chosen."""
     t, moment, window = look.texts, look.formats.moment, window_asked(look)
     said = [t("ledger.whole_time")]
     if window is not None:
@@ -169,8 +169,7 @@ def _held(look: Look) -> str:
         said = [between, t("in_zone", zone=look.formats.zone)]
     if kind := chosen_of(EntryKind, look.asked("kind")):
         said.append(t.known("entry", kind.value))
-    if look.asked("asset"):
-        said.append(t(f"ledger.asset.{files.asset_of(look).name.lower()}"))
+    said.append(t(f"ledger.asset.{files.asset_of(look).name.lower()}"))
     return " · ".join(said)
 
 

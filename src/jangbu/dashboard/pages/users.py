@@ -29,6 +29,7 @@ _STATES = (State.BLOCKED.value, *_SHORT, _ANOMALOUS)
 _PREFIX_LENGTH_MAX = 200
 _ID_SHOWN = 40
 _OFFERED = {"orders": [each.value for each in Order], "ways": _WAYS, "states": _STATES}
+_SPARKS = {"spark_days": directory.SPARK_DAYS, "spark_height": HEIGHT}
 _CLEARED = dict.fromkeys(("search", "active", "state", "after"))
 
 
@@ -62,16 +63,15 @@ async def show(look: Look) -> Mapping[str, Any]:
         "is_active": is_active,
         "clear": look.url(**_CLEARED) if is_narrowed else "",
         "sparks": {account: drawn(look, spark) for account, spark in sparks.items()},
-        "spark_days": directory.SPARK_DAYS,
-        "spark_height": HEIGHT,
         "next": None if page.next is None else f"{page.next.key}:{page.next.user}",
         "bins": [each for each in bins if each.users],
         "low_how": low_how(look),
         "most": max((each.users for each in bins), default=1) or 1,
         "order": order.value,
         "way": way,
-        **_OFFERED,
         "search": prefix,
+        **_OFFERED,
+        **_SPARKS,
         **_opening(look, is_first=not (users or is_narrowed or look.asked("after"))),
     }
 
