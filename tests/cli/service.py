@@ -19,6 +19,7 @@ from typing import Any
 
 from jangbu.testing import FakeGemini
 from tests.cli.conftest import Jangbu
+from tests.ports import free_port
 
 FLASH = "gemini-2.5-flash"
 UPSTREAM_KEY = "AIzaSyCanary-the-key-of-the-upstream-00"
@@ -96,6 +97,12 @@ class Service:
         """Give what was logged as JSON so far."""
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
+    def lines_that(self, are_meant: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+        """Give those lines that are meant. Of the others, which a busy machine may add, none tells of an error."""
+        lines = self.lines()
+        assert [line for line in lines if line["level"] in ("error", "critical") and not are_meant(line)] == []
+        return [line for line in lines if are_meant(line)]
+
 
 def eventually(is_true: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
     """Wait until something is true."""
@@ -103,12 +110,6 @@ def eventually(is_true: Callable[[], object], seconds: float = PATIENCE_SECONDS)
     while not is_true():
         assert time.monotonic() < deadline, "it does not become true"
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        number: int = listener.getsockname()[1]
-        return number
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Jangbu
-from tests.cli.service import eventually, free_port
+from tests.cli.service import eventually
+from tests.ports import free_port
 
 
 def children(pid: int, named: str) -> list[int]:

@@ -12,9 +12,10 @@ import pytest
 
 from jangbu.storage import migrate
 from tests.cli.conftest import Jangbu
-from tests.cli.service import Service, eventually, free_port, serving
+from tests.cli.service import Service, eventually, serving
 from tests.conftest import execute
 from tests.faults.server import KillableServer, killable_server
+from tests.ports import free_port
 
 READS_ONLY = "PostgreSQL takes no writes: it is a standby, or default_transaction_read_only is on"
 STARTING_SECONDS = 5

@@ -12,7 +12,7 @@ import pytest
 
 from jangbu.testing import FakeGemini
 from tests.cli.conftest import Jangbu
-from tests.cli.service import UPSTREAM_KEY, eventually, serving
+from tests.cli.service import UPSTREAM_KEY, Service, eventually, serving
 
 
 @pytest.fixture
@@ -43,8 +43,7 @@ def test_workers_answer_and_one_that_is_killed_comes_back(jangbu: Jangbu, gemini
             assert {status for status, _, _ in clients.map(lambda _: service.generate(), range(16))} == {200}
         total = sum(answer.counted["totalTokenCount"] for answer in gemini.answers() if answer.counted)
         assert service.used() == (total, 0)
-        [died] = [line for line in service.lines() if line["event"] == "log"]
-        assert "worker.died" in died["message"]
+        assert len(service.lines_that(lambda line: "worker.died" in line.get("message", ""))) == 1
         assert service.stop() == 0
 
 
@@ -53,12 +52,21 @@ def sockets_of(pid: int) -> int:
 
 
 def test_connections_that_come_at_once_are_divided_among_the_workers(jangbu: Jangbu, gemini: FakeGemini) -> None:
-    with serving(jangbu, "--workers", "2", gemini=gemini) as service, ExitStack() as open_until_counted:
+    with serving(jangbu, "--workers", "2", gemini=gemini) as service:
+        # One that the machine lets wait for a moment gets few of those that come in it.
+        assert any(fewest_of_64(service) >= 8 for _ in range(3))
+
+
+def fewest_of_64(service: Service) -> int:
+    """Connect so often at once; give how many connections the worker has that has the fewest."""
+    with ExitStack() as open_until_counted:
         before = {pid: sockets_of(pid) for pid in service.workers()}
         for _ in range(64):
             open_until_counted.enter_context(closing(socket.create_connection(("127.0.0.1", service.port))))
         eventually(lambda: sum(sockets_of(pid) - before[pid] for pid in before) >= 64)
-        assert min(sockets_of(pid) - before[pid] for pid in before) >= 8
+        fewest = min(sockets_of(pid) - before[pid] for pid in before)
+    eventually(lambda: all(sockets_of(pid) <= before[pid] for pid in before))
+    return fewest
 
 
 def test_a_worker_that_takes_no_connections_is_stood_in_for_by_the_others(jangbu: Jangbu, gemini: FakeGemini) -> None:

@@ -6,7 +6,6 @@ fake the drivers are checked alone; against the gateway the record, the balance 
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from uuid import uuid4
 from jangbu import Balance, Meter
 from jangbu.testing import Answer, FakeGemini
 from tests.gateway.google_accounts import token_endpoint
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from jangbu.metering.meter import Metering
@@ -183,7 +183,7 @@ class GatewayTarget:
     def _serve(self, *options: str) -> Mapping[str, str]:
         """Start a gateway that stops with the tests; give the first line that it writes."""
         complaints = self._folder / f"gateway-{len(self._served)}.err"
-        command = [sys.executable, "-m", "jangbu", "serve", "--port", str(_free_port()), "--json", *options]
+        command = [sys.executable, "-m", "jangbu", "serve", "--port", str(free_port()), "--json", *options]
         with complaints.open("w") as file:
             process = subprocess.Popen(command, env=self._environment(), stdout=subprocess.PIPE, stderr=file, text=True)
         self._stack.callback(_stop, process)
@@ -262,12 +262,6 @@ def _charge(answer: Answer) -> Charge | None:
 
 def _total(usage: Mapping[str, Any]) -> int:
     return next(int(usage[word]) for word in _TOTALS if word in usage)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        number: int = listener.getsockname()[1]
-        return number
 
 
 def _stop(process: "subprocess.Popen[str]") -> None:

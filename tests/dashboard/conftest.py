@@ -21,6 +21,7 @@ from playwright.async_api import (
     Page,
     Response,
     async_playwright,
+    expect,
 )
 
 from jangbu.config import Settings
@@ -36,6 +37,9 @@ _PROGRAMS = ("chromium-headless-shell", "chromium")
 CHROMIUM = os.environ.get("JANGBU_CHROMIUM") or next(filter(None, map(shutil.which, _PROGRAMS)), None)
 _REFUSED = "Failed to load resource: the server responded with a status of 4"
 Opens = Callable[..., Awaitable[Page]]
+
+# How soon a page shows something is measured elsewhere, and a busy machine takes its time.
+expect.set_options(timeout=30_000)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

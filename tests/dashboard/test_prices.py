@@ -102,6 +102,9 @@ async def shown_rows(page: Page) -> list[list[str]]:
 async def test_the_page_shows_the_rows_of_the_book_and_gives_them_as_a_file(
     opens_own: Opens, own_site: Site, ledger: Metering
 ) -> None:
+    owner, far = await visiting(own_site, OWNER), {"starts": "2099-01-01", "zone": "UTC"}
+    for number in range(11):
+        assert put(owner, OWN | far | {"price_model": f"gemini-{number}-far"}).status == 303
     await ledger.pricing.refresh()
     book = ledger.pricing.in_force.book
     page = await opens_own("/prices", member=DEVELOPER)

@@ -18,7 +18,7 @@ from tests.dashboard.obeying import ACTIVE, column, whole
 from tests.dashboard.reading import ask
 from tests.dashboard.shown import Node, read
 from tests.dashboard.site import MODELS, Site
-from tests.dashboard.varied import HELD, KIM, LEE, RETIRED
+from tests.dashboard.varied import AGO, HELD, KIM, LEE, RETIRED
 
 FAILED = """
     SELECT count(*) FROM jangbu.holds AS h JOIN jangbu.accounts AS a ON a.account_id = h.account_id
@@ -46,9 +46,8 @@ TRIED = """
     GROUP BY t.model
 """
 OPEN = "SELECT id::text, expires_at FROM jangbu.holds WHERE state = 'open' AND model = $1"
-TODAY = datetime.now(UTC).date()
-LONG_AGO = tuple(TODAY - timedelta(days=days) for days in (25, 20))
-ONE_DAY = (TODAY - timedelta(days=40),) * 2
+LONG_AGO = (AGO - timedelta(days=5), AGO)
+ONE_DAY = (AGO - timedelta(days=20),) * 2
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -60,7 +59,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
         ("ko", "America/New_York", ONE_DAY, {}), ("en", "UTC", None, {"user": KIM, "range": "90d"}),
         ("ko", "UTC", None, {"user": LEE, "range": "7d"}), ("en", "UTC", None, {"model": MODELS[0]}),
     ],
-    ids=str,
+    # None holds a date: those who run the tests with each other may begin on both sides of a midnight.
+    ids=("a month", "a day by Seoul", "some days", "one day", "a user's", "another user's", "a model's"),
 )  # fmt: skip
 async def test_the_tiles_are_those_of_the_raw_rows(
     opens_varied: Opens,

@@ -1,6 +1,6 @@
 """A ledger with something of each kind that a page lists: what every filter narrows, and every figure leads to."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -40,13 +40,11 @@ EVENTS = (
 )
 
 
-AGO = (
-    """UPDATE jangbu.holds SET taken_at = date_trunc('day', now(), 'UTC') - interval '20 days' + interval '12 hours'
-    WHERE model = $1""",
-    """INSERT INTO jangbu.refused_minutes (project, at, account_id, calls)
-    SELECT 'default', h.taken_at, h.account_id, 5 FROM jangbu.holds AS h WHERE h.model = $1""",
-)
-"""What was held for one model, and some calls that were refused, were so some time ago."""
+AGO = datetime.now(UTC).date() - timedelta(days=20)
+"""The day on which what was held for one model, and some calls that were refused, were so."""
+HELD_AGO = "UPDATE jangbu.holds SET taken_at = $2 WHERE model = $1"
+REFUSED_AGO = """INSERT INTO jangbu.refused_minutes (project, at, account_id, calls)
+    SELECT 'default', h.taken_at, h.account_id, 5 FROM jangbu.holds AS h WHERE h.model = $1"""
 CALMED = """UPDATE jangbu.findings SET resolved_at = clock_timestamp()
     WHERE account_id = (SELECT a.account_id FROM jangbu.accounts AS a WHERE a.user_id = $1)"""
 
@@ -72,8 +70,8 @@ async def fill_varied(database_url: str) -> str:
         await _alerts(ledger)
     connection = await asyncpg.connect(database_url)
     await connection.execute(ALERTS, Condition.UNPRICED.value)
-    for statement in AGO:
-        await connection.execute(statement, MODELS[1])
+    await connection.execute(HELD_AGO, MODELS[1], datetime.combine(AGO, time(12), UTC))
+    await connection.execute(REFUSED_AGO, MODELS[1])
     await connection.execute(CALMED, CALM)
     for kind, user, state in EVENTS:
         await _event(connection, kind, user, state)

@@ -21,12 +21,12 @@ from tests.examples.stage import (
     ROOT,
     Stage,
     first_line,
-    free_port,
     open_stage,
     plain_environment,
     running,
     wait_for_port,
 )
+from tests.ports import free_port
 
 NEXTJS = ROOT / "examples" / "comic-nextjs"
 FASTAPI = ROOT / "examples" / "comic-fastapi"

@@ -18,6 +18,7 @@ import asyncpg
 
 from jangbu import Balance, Meter
 from jangbu.testing import Answer, FakeGemini
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 INSTALLED = ROOT / "build" / "examples"
@@ -144,13 +145,6 @@ def wait_for_port(port: int, process: "subprocess.Popen[str]") -> None:
         else:
             return
     raise AssertionError(f"{process.args!r} does not listen")
-
-
-def free_port() -> int:
-    """Give a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        number: int = listener.getsockname()[1]
-        return number
 
 
 async def _fetch(database_url: str, user: str) -> list[Any]:

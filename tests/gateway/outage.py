@@ -25,11 +25,11 @@ from jangbu.metering.meter import Metering
 from jangbu.storage import migrate
 from jangbu.testing import FakeGemini
 from jangbu.wiring import open_metering
-from tests.cli.service import free_port
 from tests.faults.gate import Gate, gate
 from tests.faults.server import KillableServer, killable_server
 from tests.faults.waiting import become
 from tests.gateway.stage import FLASH, UPSTREAM_KEY, asked
+from tests.ports import free_port
 
 USERS = ("kim", "lee", "park", "choi")
 CALLERS = 16

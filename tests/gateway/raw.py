@@ -20,6 +20,7 @@ from jangbu.config import Settings
 from jangbu.metering.meter import Metering
 from jangbu.wiring import open_metering
 from tests.gateway.stage import UPSTREAM_KEY
+from tests.ports import free_port
 
 PATIENCE_SECONDS = 60
 _CLEARED = ("JANGBU_", "GEMINI_")
@@ -225,8 +226,7 @@ async def service(
     Raises AssertionError, with what it wrote, where it does not start.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_CLEARED)}
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     log = directory / f"serve-{port}.log"
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(

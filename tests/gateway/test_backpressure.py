@@ -111,7 +111,7 @@ async def test_a_stream_without_a_client_is_read_on_for_a_bounded_time(database_
 async def test_only_so_many_streams_are_read_on_at_once(
     database_url: str, gemini: FakeGemini, most: int, users: tuple[str, ...], whole: int
 ) -> None:
-    gemini.when("chunks=10; chunk_delay=0.1; prompt=100; candidates=900")
+    gemini.when("chunks=10; chunk_delay=0.5; prompt=100; candidates=900")
     async with stage(database_url, gemini, drains_max=most) as served:
         for user in set(users):
             await served.open(user, tokens=10_000_000)

@@ -51,7 +51,7 @@ async def test_a_call_that_is_ended_at_any_moment_leaves_no_hold_open(
             await asyncio.sleep(milliseconds / 1_000)
             await served.gateway.close(0)
             # What was being written down when it was ended is written down a moment later.
-            await until(lambda: none_open(served.ledger), seconds=5)
+            await until(lambda: none_open(served.ledger))
             if not (await client.answer()).status:
                 break
 
@@ -84,14 +84,11 @@ async def nothing_held(served: Stage) -> bool:
 
 @pytest.mark.parametrize(("evidence_id", "is_charged"), [(None, False), ("another-answer", True)])
 async def test_an_answer_reaches_its_client_though_its_call_was_settled_by_other_evidence_meanwhile(
-    served: Stage, gemini: FakeGemini, evidence_id: str | None, *, is_charged: bool
+    database_url: str, gemini: FakeGemini, evidence_id: str | None, *, is_charged: bool
 ) -> None:
     """Where both bear ids, the provider made two answers; else what was charged stands, and it is told."""
     told: list[str] = []
-    gemini.next("delay=0.5")
-    asking = asyncio.create_task(served.generate())
-    await until(lambda: is_any_held(served))
-    [row] = await query(served, "SELECT id FROM jangbu.holds")
+    is_settled = asyncio.Event()
     typed = Usage(
         Surface.GENERATE_CONTENT,
         Counts(prompt=7, total=7),
@@ -100,15 +97,27 @@ async def test_an_answer_reaches_its_client_though_its_call_was_settled_by_other
         evidence_id,
         raw=({"promptTokenCount": 7, "totalTokenCount": 7},),
     )
-    await served.ledger.execute(Settle(await served.ledger.holds.call_of(row["id"]), typed))
-    end = telemetry.subscribe(lambda event, _: told.append(event), "recorder.failed")
-    status, answer, headers = await asking
-    end()
-    total = answer["usageMetadata"]["totalTokenCount"]
-    assert (status, bool(answer["candidates"][0]["content"]["parts"][0]["text"])) == (200, True)
-    assert headers.get("x-jangbu-tokens-charged") == (str(total) if is_charged else None)
-    assert await served.used() == (7 + total * is_charged, 0)
-    assert told == ([] if is_charged else ["recorder.failed"])
+
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await is_settled.wait()
+        writer.write(said(json.dumps({**ANSWER, "responseId": "this-answer"}).encode(), "connection: close"))
+        writer.close()
+
+    async with provider(answer) as google, stage(database_url, gemini, upstream_url=google.url) as served:
+        await served.open("kim")
+        asking = asyncio.create_task(served.generate())
+        await until(lambda: is_any_held(served))
+        [row] = await query(served, "SELECT id FROM jangbu.holds")
+        await served.ledger.execute(Settle(await served.ledger.holds.call_of(row["id"]), typed))
+        end = telemetry.subscribe(lambda event, _: told.append(event), "recorder.failed")
+        is_settled.set()
+        status, answered, headers = await asking
+        end()
+        total = answered["usageMetadata"]["totalTokenCount"]
+        assert (status, bool(answered["candidates"][0]["content"]["parts"][0]["text"])) == (200, True)
+        assert headers.get("x-jangbu-tokens-charged") == (str(total) if is_charged else None)
+        assert await served.used() == (7 + total * is_charged, 0)
+        assert told == ([] if is_charged else ["recorder.failed"])
 
 
 async def is_any_held(served: Stage) -> bool:

@@ -14,6 +14,7 @@ from jangbu.storage import usage
 from jangbu.testing import FakeGemini
 from tests.gateway.book import asked as asked_database
 from tests.gateway.stage import FLASH, UPSTREAM_KEY, Stage, asked, stage
+from tests.gateway.test_limits import in_a_fresh_minute
 
 
 def quoted(user: str) -> str:
@@ -199,6 +200,7 @@ async def test_a_users_own_key_begins_no_service(served: Stage) -> None:
 
 
 async def test_a_key_may_be_limited_to_models_scopes_and_a_pace(served: Stage) -> None:
+    await in_a_fresh_minute(served)
     _, narrow = await served.ledger.keys.create_for_app("narrow", models=("gemini-2.5-pro",))
     _, embeds = await served.ledger.keys.create_for_app("embeds", scopes=("embed",))
     _, slow = await served.ledger.keys.create_for_app("slow", requests_per_minute=1)

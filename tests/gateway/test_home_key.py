@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
 
 import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request
 
+from jangbu.gateway import upstream_keys
 from jangbu.testing import FakeGemini
 from tests.gateway.book import require_sound
 from tests.gateway.live import SETUP, provider, scripted, session, set_up
@@ -34,6 +36,11 @@ async def served(database_url: str, gemini: FakeGemini) -> AsyncIterator[Stage]:
         await served.open("kim")
         yield served
         await require_sound(served)
+
+
+def by_weight_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have all keys draw the same, so that the one of the most weight comes first."""
+    monkeypatch.setattr(upstream_keys, "random", SimpleNamespace(random=lambda: 0.5))
 
 
 def keys(served: Stage) -> set[str]:
@@ -106,8 +113,13 @@ async def test_a_tired_home_has_no_stand_in_and_other_calls_go_elsewhere(databas
 
 @pytest.mark.parametrize(("resumption", "expected"), [({"sessionResumption": {}}, "home"), ({}, "other")])
 async def test_a_session_that_can_be_resumed_is_opened_at_home(
-    database_url: str, gemini: FakeGemini, resumption: dict[str, object], expected: str
+    database_url: str,
+    gemini: FakeGemini,
+    monkeypatch: pytest.MonkeyPatch,
+    resumption: dict[str, object],
+    expected: str,
 ) -> None:
+    by_weight_alone(monkeypatch)
     used: list[str] = []
 
     async def script(upstream: ServerConnection) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import socket
 import ssl
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from tests.gateway.http_provider import CHUNKED, WHOLE, Provider, Run, asked, cl
 UNTIL_CLOSED = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nhello"
 FORGED = WHOLE.replace(b"hello", b"wrong")
 LARGE = 20_000_000
+PATIENCE_SECONDS = 30
 
 
 @pytest.fixture
@@ -53,16 +53,21 @@ def beside(answer: Callable[[socket.socket, int], None]) -> Iterator[str]:
 
 
 def test_what_comes_unasked_while_nobody_looks_is_no_answer_to_the_next_request(run: Run) -> None:
+    is_read, is_forged = threading.Event(), threading.Event()
+
     def twice(connection: socket.socket, number: int) -> None:
         connection.sendall(WHOLE)
         if number == 1:
-            time.sleep(0.1)
+            is_read.wait(PATIENCE_SECONDS)
             connection.sendall(FORGED)
+            is_forged.set()
 
     async def said(url: str) -> None:
         async with client() as http:
             assert await asked(http, url) == (200, b"hello")
-            time.sleep(0.3)  # noqa: ASYNC251 - the loop looks at nothing meanwhile
+            is_read.set()
+            # The loop looks at nothing meanwhile.
+            assert is_forged.wait(PATIENCE_SECONDS)
             assert await asked(http, url) == (200, b"hello")
 
     with beside(twice) as url:
@@ -70,15 +75,19 @@ def test_what_comes_unasked_while_nobody_looks_is_no_answer_to_the_next_request(
 
 
 def test_a_connection_that_ended_while_nobody_looked_is_not_written_to(run: Run) -> None:
+    ended = threading.Semaphore(0)
+
     def then_close(connection: socket.socket, _number: int) -> None:
         connection.sendall(WHOLE)
         connection.shutdown(socket.SHUT_RDWR)
+        ended.release()
 
     async def said(url: str) -> None:
         async with client() as http:
             for _ in range(3):
                 assert await asked(http, url) == (200, b"hello")
-                time.sleep(0.1)  # noqa: ASYNC251 - the loop looks at nothing meanwhile
+                # The loop looks at nothing meanwhile.
+                assert ended.acquire(timeout=PATIENCE_SECONDS)
 
     with beside(then_close) as url:
         run(said(url))

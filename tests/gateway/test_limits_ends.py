@@ -29,7 +29,7 @@ from tests.gateway.live import (
 from tests.gateway.live import said as says
 from tests.gateway.raw import post, until, wire
 from tests.gateway.stage import FLASH, Stage, asked, stage
-from tests.gateway.test_limits import ANSWER
+from tests.gateway.test_limits import ANSWER, in_a_fresh_minute
 
 CALL = f"/v1beta/models/{FLASH}:generateContent"
 STREAM = f"/v1beta/models/{FLASH}:streamGenerateContent?alt=sse"
@@ -133,7 +133,7 @@ async def test_a_call_ends_that_the_gateway_breaks_off(
         await client.send(post(path, BODY, key))
         await asyncio.sleep(milliseconds / 1_000)
         await served.gateway.close(0)
-        await until(lambda: none_under_way(served), seconds=5)
+        await until(lambda: none_under_way(served))
 
 
 async def test_an_idle_session_is_one_call_until_it_ends(served: Stage, key: str) -> None:
@@ -183,6 +183,7 @@ async def test_a_turn_that_was_refused_and_reported_all_the_same_counts(database
         await upstream.wait_closed()
 
     async with provider(script) as url, scripted(database_url, gemini, url) as served:
+        await in_a_fresh_minute(served)
         _, key = await served.ledger.keys.create_for_app("slow", tokens_per_minute=50)
         async with session(served, key=key) as client:
             await client.send_json(says("hi"))
@@ -198,9 +199,27 @@ async def is_counted(served: Stage, tokens: int) -> bool:
 
 
 async def test_limits_hold_where_no_statement_is_prepared(database_url: str, gemini: FakeGemini) -> None:
-    async with stage(database_url, gemini, prepared_statements=False) as served:
+    may_answer, refused = asyncio.Event(), 0
+
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await may_answer.wait()
+        writer.write(raw.said(json.dumps(ANSWER).encode(), "connection: close"))
+        writer.close()
+
+    async def call(served: Stage, key: str) -> int:
+        nonlocal refused
+        status, _, _ = await served.post(CALL, asked(), key=key)
+        refused += status == 429
+        if refused == 6:
+            may_answer.set()
+        return status
+
+    async with (
+        raw.provider(answer) as upstream,
+        stage(database_url, gemini, prepared_statements=False, upstream_url=upstream.url) as served,
+    ):
         await served.open("kim")
         _, key = await served.ledger.keys.create_for_app("narrow", concurrent_calls=2)
-        gemini.when("delay=0.3")
-        answers = await asyncio.gather(*(served.post(CALL, asked(), key=key) for _ in range(8)))
-        assert sorted(status for status, _, _ in answers) == [200] * 2 + [429] * 6
+        async with asyncio.timeout(raw.PATIENCE_SECONDS):
+            statuses = await asyncio.gather(*(call(served, key) for _ in range(8)))
+        assert sorted(statuses) == [200] * 2 + [429] * 6

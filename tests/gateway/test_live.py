@@ -68,7 +68,7 @@ async def has_used(served: Stage, tokens: int) -> bool:
 
 
 async def test_while_a_turn_is_open_it_is_held_for(served: Stage) -> None:
-    served.gemini.next("chunk_delay=0.2")
+    served.gemini.next("chunk_delay=2")
     async with session(served) as client:
         await client.send_json(said("hi"))
         await client.receive()

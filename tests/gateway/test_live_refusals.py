@@ -24,6 +24,7 @@ from tests.gateway.live import (
     turn,
 )
 from tests.gateway.stage import Stage, stage
+from tests.gateway.test_limits import in_a_fresh_minute
 
 
 async def test_the_clients_key_reaches_neither_the_provider_nor_a_log(
@@ -163,6 +164,7 @@ async def test_a_revoked_key_ends_at_the_next_turn(served: Stage) -> None:
 
 
 async def test_turns_count_as_requests_of_the_key(served: Stage) -> None:
+    await in_a_fresh_minute(served)
     _, secret = await served.ledger.keys.create_for_app("slow", tokens_per_minute=1)
     async with session(served, key=secret) as client:
         await turn(client)

@@ -27,6 +27,7 @@ from tests.gateway.live import (
     turn,
 )
 from tests.gateway.stage import stage
+from tests.gateway.test_home_key import by_weight_alone
 
 KEYS = "AIza-the-key-that-was-revoked=1000,AIza-the-key-that-is-well=1"
 LEAKED = "Your API key was reported as leaked. Please use another API key."
@@ -151,8 +152,14 @@ SUSPENDED = "Permission denied: Consumer 'api_key:{key}' has been suspended."
     ],
 )
 async def test_a_key_that_is_refused_amid_a_session_rests_and_the_operator_hears_of_it(
-    database_url: str, gemini: FakeGemini, caplog: pytest.LogCaptureFixture, said: str, reason: str
+    database_url: str,
+    gemini: FakeGemini,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    said: str,
+    reason: str,
 ) -> None:
+    by_weight_alone(monkeypatch)
     keys: list[str] = []
 
     async def script(upstream: ServerConnection) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from jangbu.testing import Behaviour, Recorded
+from jangbu.testing import Behaviour, FakeGemini, Recorded
 from tests.gateway.book import came, holds
-from tests.gateway.stage import FLASH, Stage
+from tests.gateway.raw import PATIENCE_SECONDS, provider, said
+from tests.gateway.stage import FLASH, Stage, stage
 from tests.gateway.test_later import BATCH
+from tests.gateway.test_limits import ANSWER
 
 CALL = f"/v1beta/models/{FLASH}:generateContent"
 COUNT = f"/v1beta/models/{FLASH}:countTokens"
@@ -57,16 +59,27 @@ async def test_a_film_is_counted_with_as_many_pictures_a_second_as_are_asked_for
     assert [part["videoMetadata"] for part in content["parts"] if "inlineData" in part] == [{"fps": 24}]
 
 
-async def test_a_film_locks_no_more_than_it_is_counted_for(served: Stage) -> None:
-    await served.open("lee", tokens=ALL + 1_000)
-    count(served, 5_000)
-    served.gemini.when(Behaviour(delay=0.5), path=":generateContent")
-    call = asyncio.create_task(served.post(CALL, GENERATED, user="lee"))
-    await asyncio.sleep(0.25)
-    assert await served.used("lee") == (0, 6_000)
-    assert (await call)[0] == 200
-    assert came(served) == [f"POST {COUNT}", f"POST {CALL}"]
-    assert (await served.used("lee"))[1] == 0
+async def test_a_film_locks_no_more_than_it_is_counted_for(database_url: str, gemini: FakeGemini) -> None:
+    is_called, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        found: dict[str, Any] = {"totalTokens": 5_000}
+        if COUNT.encode() not in google.heads[-1]:
+            is_called.set()
+            await may_answer.wait()
+            found = ANSWER
+        writer.write(said(json.dumps(found).encode(), "connection: close"))
+        writer.close()
+
+    async with provider(answer) as google, stage(database_url, gemini, upstream_url=google.url) as served:
+        await served.open("lee", tokens=ALL + 1_000)
+        call = asyncio.create_task(served.post(CALL, GENERATED, user="lee"))
+        await asyncio.wait_for(is_called.wait(), PATIENCE_SECONDS)
+        assert await served.used("lee") == (0, 6_000)
+        may_answer.set()
+        assert (await call)[0] == 200
+        assert [head.partition(b" HTTP")[0].decode() for head in google.heads] == [f"POST {COUNT}", f"POST {CALL}"]
+        assert (await served.used("lee"))[1] == 0
 
 
 async def test_what_google_does_not_count_is_not_sent(served: Stage) -> None:

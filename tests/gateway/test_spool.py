@@ -21,13 +21,13 @@ from jangbu.storage import migrate
 from jangbu.testing import FakeGemini
 from jangbu.wiring import open_metering
 from tests.api.test_pages import Pages
-from tests.cli.service import free_port
 from tests.conftest import execute
 from tests.faults.gate import Gate, gate
 from tests.faults.server import KillableServer, killable_server
 from tests.faults.waiting import become
 from tests.gateway.stage import FLASH, UPSTREAM_KEY, Stage, asked, stage
 from tests.metering.outage import is_drained
+from tests.ports import free_port
 
 GENERATE = f"/v1beta/models/{FLASH}:generateContent"
 STREAM = f"/v1beta/models/{FLASH}:streamGenerateContent?alt=sse"
@@ -188,7 +188,7 @@ async def test_the_pages_tell_of_what_waits(served: Stage, server: KillableServe
 async def test_a_gateway_whose_database_only_reads_is_not_ready_and_soon_refuses_at_once(
     server: KillableServer, gemini: FakeGemini, tmp_path: Path
 ) -> None:
-    stand = stage(server.dsn, gemini, project=tmp_path.name, spool_dir=tmp_path / "spool", hold_wait_seconds_max=2)
+    stand = stage(server.dsn, gemini, project=tmp_path.name, spool_dir=tmp_path / "spool", hold_wait_seconds_max=8)
     async with stand as served, open_app(_settings(server, tmp_path), served.ledger) as app:
         await served.open("kim", 10**12)
         pages = Pages(app)
@@ -200,7 +200,7 @@ async def test_a_gateway_whose_database_only_reads_is_not_ready_and_soon_refuses
             assert (await served.generate())[0] == 503
             # It answers whoever only asks for its time, which is no reason to wait for it again.
             await asyncio.sleep(2)
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(4):
                 assert (await served.generate())[0] == 503
         finally:
             await _only_read(server, False)

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from tests.cli.service import eventually, free_port
+from tests.cli.service import eventually
+from tests.ports import free_port
 
 from jangbu.alerts.signature import secret_bytes, signature_of
 

@@ -13,8 +13,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from tests.cli.service import free_port
 from tests.gateway.stage import UPSTREAM_KEY, stage
+from tests.ports import free_port
 
 from jangbu.cli.serve.certificate import self_signed_certificate
 from jangbu.config import Settings

@@ -28,6 +28,7 @@ from jangbu.metering.verify import Verification
 from jangbu.storage import accounts as storage
 from jangbu.storage.database import Database
 from tests.faults.proxy import lossy_proxy
+from tests.metering.later import end_grants, it_is
 
 UTC_ZONE = zone_named("UTC")
 USERS = [f"user-{number:03}" for number in range(137)]
@@ -125,9 +126,9 @@ async def test_a_line_is_granted_as_a_grant_of_its_own_is(accounts: Accounts) ->
 
 
 async def test_grants_that_ended_burn_before_a_file_adds_to_them(accounts: Accounts, database: Database) -> None:
-    ends = datetime.now(UTC) + timedelta(seconds=1)
+    ends = datetime.now(UTC) + timedelta(hours=1)
     await accounts.grant(USERS[0], 100, key="first", expires_at=ends)
-    await asyncio.sleep(1.1)
+    await end_grants(database)
     await accounts.in_bulk.grant(await accounts.in_bulk.check(f"user,tokens\n{USERS[0]},7", UTC_ZONE, key="june"))
     assert [entry.delta for entry in await accounts.history(USERS[0])] == [7, -100, 100]
     assert (await accounts.balance(USERS[0])).available == 7
@@ -244,10 +245,10 @@ async def test_a_line_whose_time_came_meanwhile_is_no_fault_once_it_is_granted(
     accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk_grants, "_LINES", 1)
-    ends = datetime.now(UTC) + timedelta(seconds=2)
+    ends = datetime.now(UTC) + timedelta(hours=1)
     text = f"user,tokens,expires\nuser-000,5,{ends.isoformat()}\nuser-001,7,\n"
     assert (await accounts.in_bulk.grant(await accounts.in_bulk.check(text, UTC_ZONE, key="june"))).is_whole
-    await asyncio.sleep(2.1)
+    it_is(monkeypatch, ends)
     again = await accounts.in_bulk.check(text, UTC_ZONE, key="june")
     assert (again.problems, again.left) == ((), ())
 
@@ -272,11 +273,13 @@ async def test_a_transaction_that_fails_grants_none_of_its_lines_and_says_how_fa
     await each_once(database)
 
 
-async def test_a_line_whose_time_comes_before_it_is_granted_is_refused(accounts: Accounts, database: Database) -> None:
-    ends = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
-    text = f"user,tokens,expires\nuser-000,5,\nuser-001,7,{ends}\n"
+async def test_a_line_whose_time_comes_before_it_is_granted_is_refused(
+    accounts: Accounts, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = datetime.now(UTC) + timedelta(hours=1)
+    text = f"user,tokens,expires\nuser-000,5,\nuser-001,7,{ends.isoformat()}\n"
     checked = await accounts.in_bulk.check(text, UTC_ZONE, key="june")
-    await asyncio.sleep(1.1)
+    it_is(monkeypatch, ends)
     with pytest.raises(InvalidInput, match=r"line 3 cannot be granted: the expiry '.*' has passed already") as refused:
         await accounts.in_bulk.grant(checked)
     hint = "put the lines that are left into a file under a new key, with a time to come"

@@ -28,7 +28,7 @@ NOW = datetime.now(UTC)
 @pytest.fixture
 async def ledger(database_url: str) -> AsyncIterator[Metering]:
     clock = SettableClock(NOW)
-    settings = Settings.load(database_url=database_url)
+    settings = Settings.load(database_url=database_url, spool_after_seconds=20)
     async with open_metering(settings, clock=clock, delivers=False) as opened:
         for user in ("kim", "lee"):
             await opened.accounts.create(user)
@@ -45,7 +45,8 @@ async def recorded(
         **more,
     }
     answer = {"usageMetadata": counts, "modelVersion": model, "candidates": [{}]}
-    await ledger.record(user, "chat", parse(json.dumps(answer).encode()))
+    receipt = await ledger.record(user, "chat", parse(json.dumps(answer).encode()))
+    assert receipt.available is not None, "the record is in the book, and does not wait in the spool"
 
 
 async def asked(ledger: Metering, model: str, filters: Filters = EVERYTHING, **bounds: Any) -> WhatIf:

@@ -102,6 +102,6 @@ def _descendants(pid: int) -> set[int]:
     for child in tuple(children):
         try:
             children |= _descendants(child)
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             continue
     return children

@@ -333,14 +333,14 @@ async def test_a_text_is_bounded_and_read_while_the_loop_serves_others(api: Stag
 
 
 async def test_a_batch_waits_once_for_a_database_that_is_away(database_url: str) -> None:
-    async with stage(database_url, record_seconds_max=1, spool_bytes_max=0) as api:
+    async with stage(database_url, record_seconds_max=5, spool_bytes_max=0) as api:
         assert (await api.post("/records", record(1))).status == 201
         await api.ledger.database.close()
         began_at = time.monotonic()
         sent = [record(each, call_id=f"call-{each}") for each in range(2, 102)]
         results = (await api.post("/records/batch", {"records": sent})).ok["results"]
     assert {each["error"]["code"] for each in results} == {"database_unreachable"}
-    assert time.monotonic() - began_at < 4
+    assert time.monotonic() - began_at < 20
 
 
 async def test_what_a_database_that_is_away_does_not_take_is_accepted_and_recorded_once(

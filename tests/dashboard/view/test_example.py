@@ -11,7 +11,8 @@ from jangbu.dashboard.texts import texts_of
 from tests.dashboard.site import serving
 from tests.dashboard.view.conftest import Looks
 from tests.dashboard.view.stand import BUSY, Stand
-from tests.examples.stage import free_port, plain_environment, running, wait_for_port
+from tests.examples.stage import plain_environment, running, wait_for_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "token-meter"

@@ -1,7 +1,11 @@
 """generateContent, sync and async: one record for each HTTP answer, and the balance moves with it."""
 
 import asyncio
+import json
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from google import genai
@@ -243,11 +247,38 @@ def test_an_answer_reaches_its_app_though_its_call_was_settled_by_other_evidence
         typed = Usage(Surface.GENERATE_CONTENT, counts, Source.REPORTED, MODEL, raw=(raw,))
         await metering.execute(Settle(await metering.holds.call_of(hold.id), typed))
 
-    stage.gemini.next("delay=0.5")
-    settling = threading.Thread(target=lambda: stage.meter._background.wait(settle))
-    settling.start()
-    with stage.meter.attribute(user=USER):
-        answer = stage.client.models.generate_content(model=MODEL, contents="hello")
-    settling.join()
-    assert answer.text
+    with settled_before_it_answers(lambda: stage.meter._background.wait(settle)) as url:
+        client = stage.meter.wrap(stage.new_client(base_url=url))
+        with stage.meter.attribute(user=USER):
+            answer = client.models.generate_content(model=MODEL, contents="hello")
+    assert answer.text == "hi"
     assert stage.balance == Balance(BALANCE, 7, 0)
+
+
+@contextmanager
+def settled_before_it_answers(settle: Callable[[], None]) -> Iterator[str]:
+    """Serve a provider by which a call is settled before it is answered."""
+    usage = {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2}
+    candidate = {"content": {"parts": [{"text": "hi"}], "role": "model"}, "finishReason": "STOP"}
+
+    class Provider(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            settle()
+            body = json.dumps({"candidates": [candidate], "usageMetadata": usage, "modelVersion": MODEL}).encode()
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Provider) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            serving.join()
