@@ -14,6 +14,7 @@ from jangbu.metering import accounts
 from jangbu.metering.meter import Metering
 from jangbu.metering.verify import Verification
 from jangbu.wiring import open_metering
+from tests.metering.later import end_grants
 from tests.metering.telling import use
 
 BOUGHT = 150
@@ -77,9 +78,9 @@ async def test_grants_of_both_assets_of_an_account_expire_in_one_sweep_on_whiche
 ) -> None:
     monkeypatch.setattr(accounts, "_SWEEP_MAX", 1)
     await metering.accounts.create("lee")
-    soon = await metering.database.now() + timedelta(seconds=1)
+    later = await metering.database.now() + timedelta(minutes=5)
     for user in ("kim", "lee"):
         for asset in Asset:
-            await metering.accounts.grant(user, 10, key=f"of {asset.name}", asset=asset, expires_at=soon)
-    await asyncio.sleep(1.1)
+            await metering.accounts.grant(user, 10, key=f"of {asset.name}", asset=asset, expires_at=later)
+    await end_grants(metering.database)
     assert await metering.accounts.expire_grants() == 4
