@@ -46,6 +46,16 @@ def test_one_that_can_is_taken(name: str, value: str) -> None:
     assert getattr(Settings.load(**{name: value}), name) == value
 
 
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [("0", "0 is not more than 0"), ("-1", "-1 is not more than 0"), ("1,000", "'1,000' is no number"),
+     ("0.0000000001", "too many decimals"), ("2000000000", "is more than 1,000,000,000")],
+)  # fmt: skip
+def test_a_budget_that_is_none_is_told_in_words_of_its_own(value: str, why: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"setting monthly_budget_usd: .*{why}"):
+        Settings.load(monthly_budget_usd=value)
+
+
 WHOLE = [name for name, field in Settings.model_fields.items() if type(field.default) is int] + ["low_balance"]
 
 

@@ -23,6 +23,7 @@ FACTS: dict[str, Any] = {
     "mismatches": 4,
     "invariants": "balances",
     "month": "2026-12",
+    "days": 9,
     "per_cent": 81,
     "cost_nano": 812_349_999_999,
     "budget_nano": 1_000 * 10**9,

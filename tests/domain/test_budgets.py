@@ -15,7 +15,7 @@ SEOUL = ZoneInfo("Asia/Seoul")
 
 
 def spent(cost: int, budget: int) -> Spent:
-    return Spent(Budget(budget, SEOUL), date(2026, 12, 1), Amounts(calls=1, cost_nano=cost))
+    return Spent(Budget(budget, SEOUL), date(2026, 12, 1), date(2026, 12, 9), Amounts(calls=1, cost_nano=cost))
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,10 @@ async def test_a_file_of_results_in_which_nothing_is_settles_nothing(served: Sta
     assert (status, await served.used()) == (200, (in_file(content), 0))
 
 
-async def test_results_that_cannot_be_read_are_not_deleted(served: Stage) -> None:
+@pytest.mark.parametrize("content", [b"<html>", b"{}"])
+async def test_results_that_cannot_be_read_are_not_deleted(served: Stage, content: bytes) -> None:
     _, file = await filed(served)
-    served.gemini.next(Behaviour(recorded=Recorded(b"<html>", "text/html")))
+    served.gemini.next(Behaviour(recorded=Recorded(content, "text/html")))
     assert (await served.get(f"/v1beta/{file}", method="DELETE"))[0] == 502
     assert (await records(served), await holds(served)) == ([], ["open"])
     assert (await served.get(f"/v1beta/{file}", method="DELETE"))[0] == 200

@@ -46,9 +46,9 @@ async def test_somebody_is_told_at_four_fifths_and_when_all_is_gone_once_each(
         async with snapshot(database, settings.project) as book:
             assert settings.monthly_budget_nano is not None
             assert ledger.alerts.budget is not None
-            month = f"{(await spent_of(book, ledger.alerts.budget)).first:%Y-%m}"
+            spent = await spent_of(book, ledger.alerts.budget)
     told = [(each.json["condition"], each.json["severity"], each.json["facts"]) for each in receiver.received]
-    of = {"month": month, "budget_nano": 2_500_000_000, "unpriced": 0}
+    of = {"month": f"{spent.first:%Y-%m}", "days": spent.today.day, "budget_nano": 2_500_000_000, "unpriced": 0}
     assert told == [
         ("budget_near", "warning", {**of, "per_cent": 80, "cost_nano": 800_000 * OUTPUT_NANO}),
         ("budget_spent", "critical", {**of, "per_cent": 100, "cost_nano": 1_000_000 * OUTPUT_NANO}),

@@ -47,11 +47,12 @@ _ENGLISH: Mapping[_Key, str] = {
     " import` or `jangbu prices set`, then run `jangbu prices backfill`.",
     (Condition.HOLD_LEAK, Phase.BEGAN): "Nothing ends {holds:hold} ({tokens:token}) whose time is up: see that a"
     " `jangbu serve` runs, and look for sweeper.failed in its log.",
-    (Condition.BUDGET_NEAR, Phase.BEGAN): "The calls of {month} cost {cost_nano:usd}, {per_cent}% of the month's budget"
-    " of {budget_nano:usd} ({unpriced:call} without a price): see what costs most with `jangbu cost --all --days 30`.",
+    (Condition.BUDGET_NEAR, Phase.BEGAN): "The calls of {month} cost {cost_nano:usd}, {per_cent}% of the month's"
+    " budget of {budget_nano:usd} ({unpriced:call} without a price): see what costs most with"
+    " `jangbu cost --all --days {days}`.",
     (Condition.BUDGET_SPENT, Phase.BEGAN): "The calls of {month} cost {cost_nano:usd}, {per_cent}% of the month's"
     " budget of {budget_nano:usd} ({unpriced:call} without a price), and none is refused for it: see what costs most"
-    " with `jangbu cost --all --days 30`.",
+    " with `jangbu cost --all --days {days}`.",
     (Condition.VERIFY_MISMATCH, Phase.BEGAN): "The book does not add up in {mismatches:place} ({invariants}): stop"
     " writing, run `jangbu verify`, and restore a backup or correct it by adjustments.",
     (Condition.TEST, Phase.BEGAN): "This is a test of Jangbu's alerts: there is nothing to do.",
@@ -100,10 +101,10 @@ _KOREAN: Mapping[_Key, str] = {
     (Condition.HOLD_LEAK, Phase.BEGAN): "예약 {holds}건({tokens}토큰)이 시한이 지나도 끝나지 않습니다. `jangbu serve`가"
     " 실행 중인지, 로그에 sweeper.failed가 있는지 확인하세요.",
     (Condition.BUDGET_NEAR, Phase.BEGAN): "{month} 호출 비용이 {cost_nano:usd}로 이달 예산 {budget_nano:usd}의"
-    " {per_cent}%입니다(가격 없는 호출 {unpriced}건). `jangbu cost --all --days 30`으로 가장 큰 비용을 확인하세요.",
+    " {per_cent}%입니다(가격 없는 호출 {unpriced}건). `jangbu cost --all --days {days}`으로 가장 큰 비용을 확인하세요.",
     (Condition.BUDGET_SPENT, Phase.BEGAN): "{month} 호출 비용이 {cost_nano:usd}로 이달 예산 {budget_nano:usd}의"
     " {per_cent}%입니다(가격 없는 호출 {unpriced}건). 예산 때문에 거절되는 호출은 없으니"
-    " `jangbu cost --all --days 30`으로 가장 큰 비용을 확인하세요.",
+    " `jangbu cost --all --days {days}`으로 가장 큰 비용을 확인하세요.",
     (Condition.VERIFY_MISMATCH, Phase.BEGAN): "장부가 {mismatches}곳에서 맞지 않습니다({invariants}). 쓰기를 멈추고"
     " `jangbu verify`를 실행한 뒤 백업을 복원하거나 조정으로 바로잡으세요.",
     (Condition.TEST, Phase.BEGAN): "장부 알림 시험입니다. 할 일은 없습니다.",

@@ -91,10 +91,14 @@ def readable(error: ValidationError) -> InvalidSettings:
             why = str(bounds["error"])
         case "int_parsing" | "int_type" | "int_from_float" | "int_parsing_size" | "finite_number":
             why = f"{str(first['input'])[:40]!r} is no whole number"
+        case "decimal_parsing" | "decimal_type" | "decimal_max_places":
+            why = f"{str(first['input'])[:40]!r} is no number, or has too many decimals"
         case "bool_parsing" | "bool_type":
             why = f"{str(first['input'])[:40]!r} is neither true nor false"
         case "greater_than_equal":
             why = f"{str(first['input'])[:40]} is less than {bounds['ge']:,}"
+        case "greater_than":
+            why = f"{str(first['input'])[:40]} is not more than {bounds['gt']:,}"
         case "less_than_equal":
             why = f"{str(first['input'])[:40]} is more than {bounds['le']:,}"
         case "string_too_short":

@@ -246,7 +246,7 @@ class Settings(BaseSettings):
         None,
         gt=0,
         description="What a month's calls may cost by the price list, in US dollars, by the days of JANGBU_TIME_ZONE:"
-        " alerts tell when 80% of it are gone, and when all of it is; nothing is refused for it",
+        " alerts tell when 80% of it is gone, and when all of it is; nothing is refused for it",
     )
     alert_give_up_seconds: Span = Field(
         86_400, ge=60, description="How long an alert is tried until it counts as undelivered"

@@ -23,13 +23,14 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What the calls of the month that begins on ``first`` used so far, beside the budget for it.
+    """What the calls of the month that began on ``first`` used until ``today``, beside the budget for it.
 
     Calls that have no price count as nothing until they have one.
     """
 
     budget: Budget
     first: date
+    today: date
     amounts: Amounts
 
     @property

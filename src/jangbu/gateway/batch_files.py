@@ -14,10 +14,11 @@ from jangbu.errors import InvalidInput, NotFound, StillRunning, UncountedInput
 from jangbu.gateway.bodies import json_object
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.owning import require_admitted
-from jangbu.gateway.results import FILE_SECONDS, NOT_FOUND, settle_by_asking
+from jangbu.gateway.results import FILE_SECONDS, settle_by_asking
 from jangbu.gateway.upstream import REDIRECT, UpstreamAnswer
 from jangbu.metering.resources import Owned, ResourceKind
 from jangbu.providers.gemini.batch_lines import BatchLines, BatchLinesReader
+from jangbu.providers.gemini.gone import NOT_FOUND
 
 __all__ = ["BatchFiles", "PassingFile", "deleted", "file_bounds", "files_among", "judged"]
 

@@ -8,17 +8,15 @@ from jangbu.gateway.caches import require_end
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.metered import check_references
 from jangbu.gateway.owning import owned, require_admitted, require_something_left
-from jangbu.gateway.results import json_or_nothing, settle_by_asking
+from jangbu.gateway.results import is_gone, json_or_nothing, settle_by_asking
 from jangbu.gateway.routes import Action
 from jangbu.gateway.upstream import REDIRECT
 from jangbu.metering.resources import Owned, ResourceKind
-from jangbu.providers.gemini.caches import says_gone
 from jangbu.providers.gemini.fields import fields
 
 __all__ = ["shown"]
 
 LIST_BYTES_MAX = 32_000_000
-NOT_FOUND = 404
 
 
 async def shown(exchange: Exchange) -> None:
@@ -40,7 +38,7 @@ async def shown(exchange: Exchange) -> None:
         # But for a change, the path says it all, and what a body adds could only contradict it.
         answer = await exchange.send(body if action is Action.UPDATE else None)
     content = await answer.read(LIST_BYTES_MAX)
-    if answer.status < REDIRECT or _is_gone(found, answer.status, content):
+    if answer.status < REDIRECT or is_gone(found, answer.status, content):
         await _followed(exchange, found, content, is_done=answer.status < REDIRECT)
     await exchange.client.answer(answer.status, content, exchange.answer_headers(answer))
 
@@ -59,13 +57,6 @@ async def _followed(exchange: Exchange, found: Owned, content: bytes, *, is_done
         # Who cancels seldom asks again. Where the provider does not say yet, the hold stays until somebody asks.
         with suppress(JangbuError):
             await settle_by_asking(exchange.parts.ledger, exchange.parts.upstream, exchange.parts.vertex, found)
-
-
-def _is_gone(found: Owned, status: int, content: bytes) -> bool:
-    """Tell whether the provider says that it has it no more, which of a cache it may say by 403."""
-    if found.kind is ResourceKind.CACHE:
-        return says_gone(status, content.decode(errors="replace"))
-    return status == NOT_FOUND
 
 
 async def _require_ended(exchange: Exchange, found: Owned) -> None:

@@ -23,13 +23,14 @@ from jangbu.metering.later import lose_later, release_later, settle_later
 from jangbu.metering.meter import Metering
 from jangbu.metering.resources import Owned, ResourceKind
 from jangbu.providers.gemini import StreamMeter, parse
+from jangbu.providers.gemini.gone import NOT_FOUND, cache_is_gone, file_is_gone
 from jangbu.providers.gemini.references import files_made
 from jangbu.providers.gemini.work import Work, operation_asked, work_of
 
 __all__ = [
     "FILE_SECONDS",
-    "NOT_FOUND",
     "claim_made",
+    "is_gone",
     "json_or_nothing",
     "result",
     "settle_by_answer",
@@ -38,7 +39,6 @@ __all__ = [
 
 FILE_SECONDS = 48 * 3600
 """Google deletes a file after 48 hours (ai.google.dev/gemini-api/docs/files)."""
-NOT_FOUND = 404
 _VERSION = "v1beta"
 _SURFACES = {
     ResourceKind.FILE: Surface.BATCH,
@@ -80,8 +80,7 @@ async def settle_by_asking(ledger: Metering, upstream: Upstream, vertex: Vertex 
     is_at_vertex = found.kind is ResourceKind.OPERATION and found.target is not None
     answer = await (_asked_vertex(vertex, found) if is_at_vertex else _asked_gemini(upstream, found))
     if answer.status >= REDIRECT:
-        await answer.read(ERROR_BYTES_MAX)
-        if answer.status != NOT_FOUND:
+        if not is_gone(found, answer.status, await answer.read(ERROR_BYTES_MAX)):
             raise UpstreamUnreachable(f"the result of {found.name} cannot be read", hint="try again")
         await lose_later(ledger, found, "the provider has the work no more")
         return True
@@ -93,7 +92,8 @@ async def settle_by_asking(ledger: Metering, upstream: Upstream, vertex: Vertex 
         is_small = not body.push(piece) and is_small
     usage = meter.finish()
     is_error = meter.error_seen and usage.source is Source.NONE
-    if usage.source is Source.NONE and not is_error and (meter.broke_off or meter.is_unreadable):
+    tells_nothing = meter.broke_off or meter.is_unreadable or (found.kind is ResourceKind.FILE and usage.is_empty)
+    if usage.source is Source.NONE and not is_error and tells_nothing:
         raise UpstreamUnreachable(f"the result of {found.name} cannot be read", hint="try again")
     shown = json_or_nothing(body.rest()) if is_small else {}
     await _settle(ledger, found, None if is_error else usage, shown, is_error=is_error)
@@ -126,6 +126,17 @@ async def claim_made(ledger: Metering, account: UUID, shown: Mapping[str, Any]) 
     for name in files_made(shown):
         with suppress(NotPermitted):
             await ledger.resources.claim(account, name, ResourceKind.FILE, seconds=FILE_SECONDS)
+
+
+def is_gone(found: Owned, status: int, content: bytes) -> bool:
+    """Tell whether the provider says that it has a thing no more."""
+    said = content.decode(errors="replace")
+    match found.kind:
+        case ResourceKind.CACHE:
+            return cache_is_gone(status, said)
+        case ResourceKind.FILE:
+            return file_is_gone(status, said)
+    return status == NOT_FOUND
 
 
 def json_or_nothing(content: bytes) -> Mapping[str, Any]:

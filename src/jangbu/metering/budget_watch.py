@@ -30,6 +30,7 @@ async def budget_alert(database: Database, project: str, budget: Budget) -> Budg
     month = f"{spent.first:%Y-%m}"
     facts: dict[str, Fact] = {
         "month": month,
+        "days": spent.today.day,
         "per_cent": spent.per_cent,
         "cost_nano": spent.amounts.cost_nano,
         "budget_nano": budget.nano,

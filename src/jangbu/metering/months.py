@@ -60,7 +60,7 @@ async def spent_of(book: Snapshot, budget: Budget) -> Spent:
     """Give what everybody's calls of the month that is under way used, beside the budget for it."""
     first, today = _month(book, budget.zone)
     read = await series.of(book, Window.days(first, today, budget.zone, Bucket.DAY))
-    return Spent(budget, first, read.total)
+    return Spent(budget, first, today, read.total)
 
 
 def _month(book: Snapshot, zone: ZoneInfo) -> tuple[date, date]:

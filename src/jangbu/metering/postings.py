@@ -73,14 +73,14 @@ class Postings:
         if balance is not None:
             telemetry.emit("accounts.posted", account=posting.account)
             return Posted(posting.id, balance, replayed=False)
-        now = (await accounts.balances(self._database, posting.account)).get(posting.asset)
         known = await entries.find_key(self._database, posting.account, posting.key)
+        if known is not None and known.digest != posting.digest:
+            raise used_otherwise(posting.key, known)
+        now = (await accounts.balances(self._database, posting.account)).get(posting.asset)
         if known is None or now is None:
             if await accounts.find(self._database, posting.account) is None:
                 raise NoAccount(user)
             raise NotFound(f"user {user!r} has no balance of {posting.asset.name.lower()}", hint="a grant opens one")
-        if known.digest != posting.digest:
-            raise used_otherwise(posting.key, known)
         return Posted(known.result_id, now, replayed=known.result_id != posting.id)
 
     async def record(self, user: str, account: UUID, call: UUID) -> UsageRecord:

@@ -105,7 +105,7 @@ async def narrowed(
     look: Snapshot, walk: Walk, only: Only, low: int | None, limit: int, *, is_anomalous: bool
 ) -> tuple[Sequence[Found], Place | None, int]:
     """Give those who are asked for, so many at most, where to go on, and at how many users was looked."""
-    reach, walk = max(limit, _LOOKED), _begun(walk, only.since)
+    reach, walk = max(limit, _LOOKED), _begun(walk, only)
     found = await _sought(look, walk, only.state, reach + 1, is_anomalous=is_anomalous)
     looked, following = found[:reach], found[reach - 1][1] if len(found) > reach else None
     if walk.order is Order.SEEN and walk.descending and only.since is not None:
@@ -195,11 +195,15 @@ def _order(place: Place) -> tuple[int, bytes]:
     return place.key, place.user.encode()
 
 
-def _begun(walk: Walk, since: datetime | None) -> Walk:
-    """Leave out who was seen last before a moment, where they come first."""
-    if since is None or walk.after is not None or walk.order is not Order.SEEN or walk.descending:
+def _begun(walk: Walk, only: Only) -> Walk:
+    """Leave out those who come first and cannot be meant: who was seen last before a moment, or has nothing left."""
+    if walk.after is not None or walk.descending:
         return walk
-    return replace(walk, after=Place(_milliseconds(since) - 1, directory.HIGHEST))
+    if walk.order is Order.SEEN and only.since is not None:
+        return replace(walk, after=Place(_milliseconds(only.since) - 1, directory.HIGHEST))
+    if walk.order is Order.LEFT and only.state is State.LOW:
+        return replace(walk, after=Place(0, directory.HIGHEST))
+    return walk
 
 
 def _beginning_with(prefix: str) -> Names:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from jangbu.providers.gemini.caches import says_gone
+from jangbu.providers.gemini.gone import cache_is_gone
 from jangbu.sdk.hook import Hook
 from jangbu.sdk.routes import work_name
 from jangbu.telemetry import warn
@@ -80,7 +80,7 @@ class CacheChange:
 def _says_gone(error: Exception) -> bool:
     """Tell it by what google-genai raises for an answer that is an error: its ``code`` is the HTTP status."""
     status = getattr(error, "code", None)
-    return isinstance(status, int) and says_gone(status, str(getattr(error, "message", "")))
+    return isinstance(status, int) and cache_is_gone(status, str(getattr(error, "message", "")))
 
 
 async def _noted(hook: Hook, name: str, note: Callable[["Metering"], Coroutine[Any, Any, None]]) -> None:

@@ -100,7 +100,7 @@ async def grant(look: Look) -> str:
         if order is None:
             raise
         raise Used("order_used", order=order[:_ORDER_SHOWN]) from None
-    # The form that is sent twice is one grant to whoever sent it; an order that had its tokens is news to them.
+    # Who names an order and sends the form twice is told so, too: nobody else knows whose grant of it came first.
     was_granted = order is not None and posted.replayed
     return look.url("/user", user=user, notice="granted_before" if was_granted else "granted")
 

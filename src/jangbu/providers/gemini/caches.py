@@ -9,12 +9,11 @@ from typing import Any
 from jangbu.errors import InvalidInput
 from jangbu.providers.gemini.fields import Field
 
-__all__ = ["SECONDS_UNASKED", "says_gone", "seconds_asked", "seconds_left"]
+__all__ = ["SECONDS_UNASKED", "seconds_asked", "seconds_left"]
 
 SECONDS_UNASKED = 3600
 """How long Google keeps a cache for which nobody asked for anything else."""
 
-_FORBIDDEN, _NOT_FOUND = 403, 404
 _SECONDS_MOST = 2**31 - 1
 _DURATION = re.compile(r"([0-9]{1,12})(?:\.[0-9]{1,9})?s")
 _TTL, _END = ("ttl",), ("expiretime",)
@@ -38,15 +37,6 @@ def seconds_left(answer: Mapping[str, Any]) -> int | None:
         return min(max(math.ceil((end - now).total_seconds()), 1), _SECONDS_MOST)
     except (KeyError, ValueError, TypeError):
         return None
-
-
-def says_gone(status: int, message: str) -> bool:
-    """Tell whether an error says that there is no such cache.
-
-    The Gemini API says so by 403 and "CachedContent not found (or permission denied)", Vertex by 404. Any other 403 is
-    of the key, and tells nothing of the cache.
-    """
-    return status == _NOT_FOUND or (status == _FORBIDDEN and "not found" in message.lower())
 
 
 def _duration(value: object) -> int:
