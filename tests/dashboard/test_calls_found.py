@@ -15,6 +15,7 @@ from jangbu.dashboard.look import Look
 from jangbu.dashboard.pages.call import PAGE as CALL
 from jangbu.dashboard.texts import texts_of
 from jangbu.domain.flow import Bounds, Call, MarkUnknown, Release, Settle, TakeHold
+from jangbu.domain.members import Session
 from jangbu.metering.erasing import erase
 from jangbu.metering.holds import Holds
 from jangbu.metering.meter import Metering
@@ -90,10 +91,11 @@ async def test_a_call_that_is_recorded_while_its_page_is_made_is_explained(
         return await show(holds, hold)
 
     monkeypatch.setattr(Holds, "show", shown_late)
-    nobody = cast(Any, None)
+    member, now = await ledger.members.find(VIEWER), ledger.clock.now()
+    session = Session(new_id(ledger.clock), member, b"secret", now, now, now)
     look = Look(
-        ledger, nobody, Settings.load(database_url=own_site.database_url), nobody, "/dashboard/call",
-        {"call": str(call.id), "user": KIM}, texts_of("en"), Formats("en", "UTC"), ledger.clock.now(),
+        ledger, cast(Any, None), Settings.load(database_url=own_site.database_url), session, "/dashboard/call",
+        {"call": str(call.id), "user": KIM}, texts_of("en"), Formats("en", "UTC"), now,
     )  # fmt: skip
     page = await CALL.show(look)
     assert isinstance(page, dict)
