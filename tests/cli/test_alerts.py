@@ -192,6 +192,8 @@ def test_rules_tell_the_thresholds_that_the_settings_give(offline: Jangbu) -> No
     assert (rules["unpriced"]["repeat_seconds"], rules["recording_failed"]["repeat_seconds"]) == (600, 60)
     assert "retried for 7 s" in rules["recording_delayed"]["raised"]
     assert rules["budget_spent"]["raised"].endswith("JANGBU_MONTHLY_BUDGET_USD, which is not set; once a month")
+    assert rules["budget_spent"]["repeat_seconds"] is None
+    assert "a month" in offline.ok("alerts", "rules").out
     found = offline.json("alerts", "rules", JANGBU_MONTHLY_BUDGET_USD="1250.50")["rules"]
     assert "80% of $1,250.5000; once a month" in {rule["condition"]: rule["raised"] for rule in found}["budget_near"]
     assert "channels: log" in offline.ok("alerts", "rules").out

@@ -97,21 +97,24 @@ def rules(session: Session) -> None:
     """List the conditions that raise alerts, their thresholds, and the channels; the settings decide them."""
     settings = session.settings()
     from jangbu.alerts.channels import channels_of
-    from jangbu.domain.alerts import RULES, Condition
+    from jangbu.domain.alerts import MONTHLY, RULES, Condition
 
     channels = ["log", *(channel.name for channel in channels_of(settings))]
-    repeats = {each: rule.repeat_seconds for each, rule in RULES.items()}
+    repeats = {
+        each: settings.alert_repeat_seconds if rule.repeat_seconds is None else rule.repeat_seconds
+        for each, rule in RULES.items()
+    }
     found = [
         {
             "condition": each.value,
             "severity": rule.severity.value,
             "raised": _raised_when(settings)[each.value],
-            "repeat_seconds": settings.alert_repeat_seconds if repeats[each] is None else repeats[each],
+            "repeat_seconds": None if each in MONTHLY else repeats[each],
         }
         for each, rule in RULES.items()
         if each is not Condition.TEST
     ]
-    rows = [(str(e["condition"]), str(e["severity"]), f"{e['repeat_seconds']:,} s", str(e["raised"])) for e in found]
+    rows = [(str(e["condition"]), str(e["severity"]), _again(e["repeat_seconds"]), str(e["raised"])) for e in found]
     session.show(
         {"channels": channels, "language": settings.alert_language, "rules": found},
         lambda: f"{table(('condition', 'severity', 'again after>', 'raised'), rows)}\nchannels: {', '.join(channels)}",
@@ -169,6 +172,10 @@ def _raised_when(settings: "Settings") -> dict[str, str]:
         "budget_spent": f"when a month's calls have cost {budget}; once a month",
         "verify_mismatch": "when a verification finds that the book does not add up",
     }
+
+
+def _again(seconds: object) -> str:
+    return "a month" if seconds is None else f"{seconds:,} s"
 
 
 def _cells(row: "AlertRow", text: str) -> tuple[str, ...]:
