@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -93,11 +94,58 @@ async def test_one_that_cannot_be_asked_for_keeps_no_other_from_it(served: Stage
 
 
 GONE = "the provider has the work no more"
+believed = pytest.mark.usefixtures("believed_at_once")
 
 
-async def test_what_the_provider_has_no_more_is_told_at_once_and_asked_for_no_more(
+@pytest.fixture
+def believed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a poller believe the provider at once that it has no such work."""
+    monkeypatch.setattr(polling, "MISSED_SECONDS", 0)
+
+
+async def test_what_the_provider_does_not_know_for_a_while_is_asked_for_again(
     served: Stage, upstream: Upstream
 ) -> None:
+    """A key of another project does not know it either."""
+    answer, _ = await made(served, background=True)
+    served.gemini.when("404", path=answer["id"])
+    await let_wait(served)
+    poller = Poller(served.ledger, upstream)
+    for _ in range(3):
+        await poller.poll()
+    assert (await holds(served), await findings(served)) == (["open"], [])
+    served.gemini.forget_behaviours()
+    shows(served, answer["id"], status="completed", usage=USAGE)
+    await poller.poll()
+    assert (await served.used(), await holds(served)) == ((150, 0), [])
+
+
+async def test_it_is_believed_after_an_hour_that_counts_anew_whenever_the_work_is_shown(
+    served: Stage, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, _ = await made(served, background=True)
+    await let_wait(served)
+    now = 0
+    monkeypatch.setattr(polling, "time", SimpleNamespace(monotonic=lambda: now))
+    poller = Poller(served.ledger, upstream)
+    for now, is_known, state in (
+        (0, False, "open"),
+        (3599, True, "open"),
+        (3600, False, "open"),
+        (7199, False, "open"),
+        (7200, False, "unknown"),
+    ):
+        served.gemini.forget_behaviours()
+        if is_known:
+            shows(served, answer["id"], status="in_progress")
+        else:
+            served.gemini.when("404", path=answer["id"])
+        await poller.poll()
+        assert await holds(served) == [state], now
+
+
+@believed
+async def test_what_the_provider_has_no_more_is_told_and_asked_for_no_more(served: Stage, upstream: Upstream) -> None:
     answer, _ = await made(served, background=True)
     served.gemini.when("404", path=answer["id"])
     await let_wait(served)
@@ -116,6 +164,7 @@ async def test_what_the_provider_has_no_more_is_told_at_once_and_asked_for_no_mo
     assert came(served, since=before) == []
 
 
+@believed
 async def test_what_is_gone_takes_nobody_s_turn(
     served: Stage, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +182,7 @@ async def test_what_is_gone_takes_nobody_s_turn(
     assert [line.rpartition("/")[2] for line in came(served, since=before)] == [living["id"]]
 
 
+@believed
 @pytest.mark.parametrize("is_released", [True, False])
 async def test_work_whose_outcome_was_given_up_before_it_was_gone_is_asked_for_once_more(
     served: Stage, upstream: Upstream, is_released: bool
@@ -154,6 +204,7 @@ async def test_work_whose_outcome_was_given_up_before_it_was_gone_is_asked_for_o
     assert tuple(hold) == (("released", "nothing came") if is_released else ("unknown", "its time was up"))
 
 
+@believed
 @pytest.mark.parametrize("is_released", [True, False])
 async def test_a_result_that_its_owner_sees_after_all_is_recorded(
     served: Stage, upstream: Upstream, is_released: bool
@@ -172,6 +223,7 @@ async def test_a_result_that_its_owner_sees_after_all_is_recorded(
     assert (await served.used(), await findings(served)) == ((150, 0), ["late"] if is_released else [])
 
 
+@believed
 async def test_a_batch_that_is_gone_leaves_its_file_to_be_asked_for(served: Stage, upstream: Upstream) -> None:
     name, _ = await filed(served)
     served.gemini.when("404", path=name)
@@ -182,6 +234,7 @@ async def test_a_batch_that_is_gone_leaves_its_file_to_be_asked_for(served: Stag
     assert await asked_database(served, "SELECT FROM jangbu.findings") == [], "the file told what it used"
 
 
+@believed
 async def test_a_batch_whose_file_is_gone_has_nothing_more_to_show(served: Stage, upstream: Upstream) -> None:
     _, file = await filed(served)
     served.gemini.when("404", path=file)

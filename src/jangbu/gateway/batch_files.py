@@ -14,11 +14,11 @@ from jangbu.errors import InvalidInput, NotFound, StillRunning, UncountedInput
 from jangbu.gateway.bodies import json_object
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.owning import require_admitted
-from jangbu.gateway.results import FILE_SECONDS, settle_by_asking
-from jangbu.gateway.upstream import REDIRECT, UpstreamAnswer
+from jangbu.gateway.results import Shows, is_gone, settle_by_asking
+from jangbu.gateway.upstream import ERROR_BYTES_MAX, REDIRECT, UpstreamAnswer
+from jangbu.metering.later import FILE_SECONDS
 from jangbu.metering.resources import Owned, ResourceKind
 from jangbu.providers.gemini.batch_lines import BatchLines, BatchLinesReader
-from jangbu.providers.gemini.gone import NOT_FOUND
 
 __all__ = ["BatchFiles", "PassingFile", "deleted", "file_bounds", "files_among", "judged"]
 
@@ -114,8 +114,9 @@ def file_bounds(files: BatchFiles, model: str | None, *, writes: bool) -> Bounds
     return bounds
 
 
-async def deleted(exchange: Exchange, found: Owned) -> UpstreamAnswer:
-    """Have the provider delete a file, and give its answer. Raises StillRunning for one that a batch reads.
+async def deleted(exchange: Exchange, found: Owned) -> tuple[UpstreamAnswer, bytes]:
+    """Have the provider delete a file; give its answer and what that says. Raises StillRunning for one that a batch
+    reads.
 
     It is its owner's no more before that, so that no batch begins to read it meanwhile; where it stays, it is again.
     """
@@ -126,28 +127,32 @@ async def deleted(exchange: Exchange, found: Owned) -> UpstreamAnswer:
         await resources.unuse(found.account, user.call)
     if found.call is not None:
         # The result of a batch bears a name of the provider's own.
-        return await exchange.send(None)
+        answer = await exchange.send(None)
+        return answer, await answer.read(ERROR_BYTES_MAX)
     digest = await resources.digest(found.account, found.name)
     if not await resources.forget(found.account, found.name):
         raise _is_read(found.name)
     stays = True
     try:
         answer = await exchange.send(None)
-        stays = answer.status >= REDIRECT and answer.status != NOT_FOUND
+        content = await answer.read(ERROR_BYTES_MAX)
+        stays = answer.status >= REDIRECT and not is_gone(found, answer.status, content)
     finally:
         if stays:
             await resources.claim(
                 found.account, found.name, ResourceKind.FILE, seconds=FILE_SECONDS, digest=digest or None
             )
             await resources.resize(found.account, found.name, found.size)
-    return answer
+    return answer, content
 
 
 async def _has_ended(exchange: Exchange, account: UUID, work: str | None) -> bool:
     """Tell whether a batch has ended, by asking for it; what nobody knows of may be running."""
     parts = exchange.parts
     found = None if work is None else await parts.ledger.resources.find(account, work)
-    return found is not None and await settle_by_asking(parts.ledger, parts.upstream, parts.vertex, found)
+    if found is None:
+        return False
+    return await settle_by_asking(parts.ledger, parts.upstream, parts.vertex, found) is not Shows.RUNNING
 
 
 def _is_read(name: str) -> StillRunning:

@@ -15,9 +15,10 @@ from jangbu.gateway.counts import asked_tokens
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.owning import owned
 from jangbu.gateway.relay import Relayed
-from jangbu.gateway.results import claim_made, json_or_nothing, settle_by_answer
+from jangbu.gateway.results import json_or_nothing, settle_by_answer
 from jangbu.gateway.resumption import context_of
 from jangbu.gateway.upstream import REDIRECT
+from jangbu.metering.later import claim_made
 from jangbu.metering.resources import LaterCall, ResourceKind
 from jangbu.providers.gemini import request
 from jangbu.providers.gemini.continuation import CONTINUATION

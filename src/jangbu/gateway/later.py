@@ -13,10 +13,11 @@ from jangbu.gateway.client import own_headers
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.interactions import later_call
 from jangbu.gateway.metered import check_model, check_references, open_call
-from jangbu.gateway.owning import kind_of, require_something_left, short_name
+from jangbu.gateway.owning import require_something_left
 from jangbu.gateway.results import json_or_nothing
 from jangbu.gateway.resumption import context_of
 from jangbu.gateway.upstream import REDIRECT, UpstreamAnswer
+from jangbu.metering.owned import kind_of, short_name
 from jangbu.providers.gemini import request
 from jangbu.providers.gemini.batch_lines import source_file
 from jangbu.providers.gemini.batch_request import batch_bounds, cache_tokens, file_tokens, with_output_limits

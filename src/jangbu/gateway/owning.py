@@ -3,35 +3,19 @@
 from jangbu.errors import NotFound
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.standing import require_able_to_pay, require_unblocked
-from jangbu.metering.resources import Owned, ResourceKind
+from jangbu.metering.resources import Owned
 
-__all__ = ["kind_of", "owned", "require_admitted", "require_something_left", "short_name"]
-
-_KINDS = {
-    "files": ResourceKind.FILE,
-    "cachedContents": ResourceKind.CACHE,
-    "batches": ResourceKind.BATCH,
-    "interactions": ResourceKind.INTERACTION,
-}
-
-
-def kind_of(name: str) -> ResourceKind:
-    """Tell what a resource is by its name (``files/…``); what is nothing else is an operation."""
-    return _KINDS.get(name.strip("/").split("/")[-2:][0], ResourceKind.OPERATION)
-
-
-def short_name(name: str) -> str:
-    """Give the name by which a resource is owned: its kind and its id, an operation's with its model."""
-    parts = name.strip("/").split("/")
-    return "/".join(parts[-4:] if parts[-4:-3] == ["models"] and parts[-2] == "operations" else parts[-2:])
+__all__ = ["owned", "require_admitted", "require_something_left"]
 
 
 async def owned(exchange: Exchange, name: str | None = None) -> Owned:
-    """Give the resource of a name, else the one that the path names. Raises NotFound where it is not the payer's."""
+    """Give the resource of a name, else the one that the path names. Raises NotFound where it is not the payer's, and
+    for what an app began through its own client, with a key of its own.
+    """
     name = name or exchange.route.resource
     assert name is not None, "the route names a resource"
     found = await exchange.parts.ledger.resources.find(exchange.account, name)
-    if found is None:
+    if found is None or (found.call is not None and found.call.begun_by_app):
         raise NotFound(f"{name[:100]} was not found")
     return found
 

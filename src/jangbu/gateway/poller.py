@@ -5,12 +5,14 @@ Any number of gateways may ask at once: whoever sees a result first settles it, 
 
 import asyncio
 import random
+import time
 
 from jangbu import telemetry
 from jangbu.errors import NotConfigured, NotOffered
-from jangbu.gateway.results import settle_by_asking
+from jangbu.gateway.results import Shows, settle_by_asking
 from jangbu.gateway.upstream import Upstream
 from jangbu.gateway.vertex import Vertex
+from jangbu.metering.later import lose_later
 from jangbu.metering.meter import Metering
 from jangbu.metering.resources import Owned
 
@@ -19,6 +21,9 @@ __all__ = ["Poller"]
 SECONDS_BETWEEN = 300
 WAITED_SECONDS = 600
 """How long work may wait for its owner to ask before it is asked for here."""
+MISSED_SECONDS = 3_600
+"""For how long the provider has to say that it has no such work before it is believed: the key may be another
+project's for a while, and the answer of an outage looks the same."""
 ROUND_MAX = 100
 """The most results that one round asks for, one after another."""
 
@@ -31,6 +36,8 @@ class Poller:
         self._upstream = upstream
         self._vertex = vertex
         self._last: Owned | None = None
+        self._missed: dict[str, float] = {}
+        """Since when the provider has said so of work that it has none of, on the clock of ``time.monotonic``."""
         self._task: asyncio.Task[None] | None = None
 
     async def poll(self) -> None:
@@ -39,12 +46,23 @@ class Poller:
         self._last = waiting[-1] if len(waiting) == ROUND_MAX else None
         for each in waiting:
             try:
-                await settle_by_asking(self._ledger, self._upstream, self._vertex, each)
+                shows = await settle_by_asking(self._ledger, self._upstream, self._vertex, each)
+                if shows is not Shows.NOTHING:
+                    self._missed.pop(each.name, None)
+                else:
+                    await self._miss(each)
             except (NotConfigured, NotOffered):
                 # It is for a gateway that has the key, or the project.
                 continue
             except Exception as error:
                 telemetry.warn("poller.failed", str(error), resource=each.name)
+
+    async def _miss(self, work: Owned) -> None:
+        """Give work up that the provider has had nothing of for long: its outcome is unknown."""
+        now = time.monotonic()
+        if now - self._missed.setdefault(work.name, now) >= MISSED_SECONDS:
+            await lose_later(self._ledger, work, "the provider has the work no more")
+            del self._missed[work.name]
 
     def start(self) -> None:
         """Ask now and then until ``stop``."""

@@ -2,34 +2,32 @@
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
+from enum import Enum, auto
 from typing import Any
-from uuid import UUID
 
-from jangbu.domain.flow import Answered, Receipt, Rejected
+from jangbu.domain.flow import Answered, Rejected
 from jangbu.domain.usage import Platform, Source, Surface, Usage
-from jangbu.errors import InvalidInput, NotOffered, NotPermitted, UpstreamUnreachable
+from jangbu.errors import InvalidInput, NotOffered, UpstreamUnreachable
 from jangbu.gateway.bodies import ClientGone
 from jangbu.gateway.client import charged_headers, own_headers
 from jangbu.gateway.drains import Reading
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.holding import LastEvents, WholeBody
-from jangbu.gateway.owning import owned, short_name
+from jangbu.gateway.owning import owned
 from jangbu.gateway.relay import Relay
 from jangbu.gateway.resumption import keep_continuations
 from jangbu.gateway.upstream import ERROR_BYTES_MAX, REDIRECT, Outgoing, Upstream, UpstreamAnswer, json_headers
 from jangbu.gateway.vertex import Vertex
-from jangbu.metering.later import lose_later, release_later, settle_later
+from jangbu.metering.later import settle_shown
 from jangbu.metering.meter import Metering
+from jangbu.metering.owned import short_name
 from jangbu.metering.resources import Owned, ResourceKind
 from jangbu.providers.gemini import StreamMeter, parse
 from jangbu.providers.gemini.gone import NOT_FOUND, cache_is_gone, file_is_gone
-from jangbu.providers.gemini.references import files_made
-from jangbu.providers.gemini.work import Work, operation_asked, work_of
+from jangbu.providers.gemini.work import operation_asked, work_of
 
 __all__ = [
-    "FILE_SECONDS",
-    "claim_made",
+    "Shows",
     "is_gone",
     "json_or_nothing",
     "result",
@@ -37,8 +35,16 @@ __all__ = [
     "settle_by_asking",
 ]
 
-FILE_SECONDS = 48 * 3600
-"""Google deletes a file after 48 hours (ai.google.dev/gemini-api/docs/files)."""
+
+class Shows(Enum):
+    """What asking for a result has shown."""
+
+    RUNNING = auto()
+    END = auto()
+    NOTHING = auto()
+    """The provider says that it has no such work, or no more: nobody knows what it used."""
+
+
 _VERSION = "v1beta"
 _SURFACES = {
     ResourceKind.FILE: Surface.BATCH,
@@ -59,7 +65,7 @@ async def result(exchange: Exchange) -> None:
         # The path says it all, and what a body adds could only contradict it.
         found, sent = await owned(exchange), None
     # What is recorded already, or never was to be, is asked for again where it is wanted: it is read for nobody.
-    drains = exchange.parts.drains if _is_owed(found) else None
+    drains = exchange.parts.drains if found.is_owed else None
     async with Reading(exchange.client, exchange.receive, drains, exchange.payer.user) as reading:
         answer = await reading.begun(exchange.send(sent))
         headers = exchange.answer_headers(answer) + own_headers({"call-id": found.call.id if found.call else None})
@@ -70,9 +76,8 @@ async def result(exchange: Exchange) -> None:
             await _passed_on(exchange, found, answer, headers, reading)
 
 
-async def settle_by_asking(ledger: Metering, upstream: Upstream, vertex: Vertex | None, found: Owned) -> bool:
-    """Ask the provider for a result once more and settle what it reports; tell whether the work is over, or gone: then
-    its outcome is unknown.
+async def settle_by_asking(ledger: Metering, upstream: Upstream, vertex: Vertex | None, found: Owned) -> Shows:
+    """Ask the provider for a result once more, and settle what it reports.
 
     Raises UpstreamUnreachable where the provider does not say, so that nothing is deleted that was not read, or
     NotConfigured or NotOffered where the gateway has no way to ask.
@@ -82,8 +87,7 @@ async def settle_by_asking(ledger: Metering, upstream: Upstream, vertex: Vertex 
     if answer.status >= REDIRECT:
         if not is_gone(found, answer.status, await answer.read(ERROR_BYTES_MAX)):
             raise UpstreamUnreachable(f"the result of {found.name} cannot be read", hint="try again")
-        await lose_later(ledger, found, "the provider has the work no more")
-        return True
+        return Shows.NOTHING
     platform = Platform.VERTEX if is_at_vertex else Platform.GEMINI_API
     meter, body = _meter(found, answer, platform), WholeBody()
     is_small = True
@@ -96,8 +100,8 @@ async def settle_by_asking(ledger: Metering, upstream: Upstream, vertex: Vertex 
     if usage.source is Source.NONE and not is_error and tells_nothing:
         raise UpstreamUnreachable(f"the result of {found.name} cannot be read", hint="try again")
     shown = json_or_nothing(body.rest()) if is_small else {}
-    await _settle(ledger, found, None if is_error else usage, shown, is_error=is_error)
-    return _is_over(found, usage, shown)
+    await settle_shown(ledger, found, None if is_error else usage, shown, is_error=is_error)
+    return Shows.END if _is_over(found, usage, shown) else Shows.RUNNING
 
 
 async def _asked_gemini(upstream: Upstream, found: Owned) -> UpstreamAnswer:
@@ -117,15 +121,8 @@ async def _asked_vertex(vertex: Vertex | None, found: Owned) -> UpstreamAnswer:
 async def settle_by_answer(ledger: Metering, found: Owned, content: bytes) -> Usage:
     """Settle what an answer shows that was asked for with something else in mind; give what it reports."""
     usage = parse(content, surface=_SURFACES[found.kind])
-    await _settle(ledger, found, usage, json_or_nothing(content), is_error=False)
+    await settle_shown(ledger, found, usage, json_or_nothing(content))
     return usage
-
-
-async def claim_made(ledger: Metering, account: UUID, shown: Mapping[str, Any]) -> None:
-    """Write down that the files that the provider made for an answer are the payer's, unless they are somebody's."""
-    for name in files_made(shown):
-        with suppress(NotPermitted):
-            await ledger.resources.claim(account, name, ResourceKind.FILE, seconds=FILE_SECONDS)
 
 
 def is_gone(found: Owned, status: int, content: bytes) -> bool:
@@ -166,13 +163,13 @@ async def _passed_on(
     meter = _meter(found, answer, exchange.route.platform)
     relay = Relay(answer, meter, holding, reading, seconds=parts.limits.upstream_seconds)
     relayed = await relay.run(client, headers, at_once=streams)
-    if relayed.failure is not None and client.is_gone and not _is_owed(found):
+    if relayed.failure is not None and client.is_gone and not found.is_owed:
         raise ClientGone
     if relayed.failure is not None:
         raise relayed.failure
     outcome = relayed.outcome
     usage = outcome.usage if isinstance(outcome, Answered) else None
-    receipt = await _settle(
+    receipt = await settle_shown(
         parts.ledger,
         found,
         usage,
@@ -186,45 +183,6 @@ async def _passed_on(
         await client.end(relayed.rest)
     else:
         await client.answer(answer.status, relayed.rest, [*headers, *charged_headers(receipt)])
-
-
-async def _settle(
-    ledger: Metering, found: Owned, usage: Usage | None, shown: Mapping[str, Any], *, is_error: bool
-) -> Receipt | None:
-    """Settle what a result shows. One that stands in a file belongs to the same user, and waits for the same call.
-
-    ``shown`` is empty where the answer was too large to be kept, or is no object: then its usage alone tells.
-    """
-    work = work_of(shown)
-    if found.kind in (ResourceKind.OPERATION, ResourceKind.INTERACTION):
-        await claim_made(ledger, found.account, work.answer)
-    if found.call is None or not _is_owed(found):
-        return None
-    if found.kind is ResourceKind.BATCH and work.has_ended:
-        await ledger.resources.unuse(found.account, found.call.id)
-    if (file := _result_file(work)) is not None:
-        await ledger.resources.claim(found.account, file, ResourceKind.FILE, call=found.call, seconds=FILE_SECONDS)
-        return None
-    is_file = found.kind is ResourceKind.FILE
-    if (is_error if is_file else work.has_failed) and (usage is None or usage.source is Source.NONE):
-        await release_later(ledger, found, "the work came to nothing")
-        return None
-    is_running = not is_file and bool(shown) and not work.has_ended
-    # A file of results in which nothing is cannot be that: nobody has seen yet what they used.
-    if usage is None or is_running or (is_file and usage.is_empty):
-        return None
-    return await settle_later(ledger, found, usage, ended=is_file or work.has_ended)
-
-
-def _result_file(work: Work) -> str | None:
-    """Give the name of the file in which a batch's results are, as it is owned."""
-    short = "" if work.results is None else short_name(work.results)
-    return short if short.startswith("files/") else None
-
-
-def _is_owed(found: Owned) -> bool:
-    """Tell whether a result tells what a call used that is not recorded yet."""
-    return found.call is not None and found.settled_at is None
 
 
 class _NoMeter(StreamMeter):

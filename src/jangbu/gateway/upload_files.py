@@ -6,9 +6,10 @@ from typing import Any
 
 from jangbu.gateway.batch_files import PassingFile
 from jangbu.gateway.exchange import Exchange
-from jangbu.gateway.owning import short_name
-from jangbu.gateway.results import FILE_SECONDS, json_or_nothing
+from jangbu.gateway.results import json_or_nothing
+from jangbu.metering.later import FILE_SECONDS
 from jangbu.metering.meter import Metering
+from jangbu.metering.owned import short_name
 from jangbu.metering.resources import Owned, ResourceKind
 from jangbu.providers.gemini.files import file_bytes
 

@@ -4,18 +4,64 @@ Whoever sees the result first settles the call, in whichever process. The record
 many see it at once, it is recorded and deducted once, and its hold is closed.
 """
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
+from uuid import UUID
 
 from jangbu import telemetry
 from jangbu.domain.flow import Bounds, Call, MarkUnknown, Receipt, Release, Settle
 from jangbu.domain.usage import Source, Usage
-from jangbu.errors import IdempotencyConflict
+from jangbu.errors import IdempotencyConflict, NotPermitted
 from jangbu.metering.meter import Metering
+from jangbu.metering.owned import short_name
 from jangbu.metering.resources import LaterCall, Owned, ResourceKind
+from jangbu.providers.gemini.references import files_made
+from jangbu.providers.gemini.work import Work, work_of
 
-__all__ = ["lose_later", "release_later", "settle_later"]
+__all__ = ["FILE_SECONDS", "claim_made", "lose_later", "release_later", "settle_later", "settle_shown"]
+
+FILE_SECONDS = 48 * 3600
+"""Google deletes a file after 48 hours (ai.google.dev/gemini-api/docs/files)."""
 
 _FINAL = frozenset({Source.REPORTED, Source.COUNT_TOKENS})
+
+
+async def settle_shown(
+    metering: Metering, owned: Owned, usage: Usage | None, shown: Mapping[str, Any], *, is_error: bool = False
+) -> Receipt | None:
+    """Settle what a result shows. One that stands in a file belongs to the same user, and waits for the same call.
+
+    ``shown`` is empty where the answer was too large to be kept, or is no object: then its usage alone tells.
+    ``is_error`` tells that a file of results holds an error instead.
+    """
+    work = work_of(shown)
+    if owned.kind in (ResourceKind.OPERATION, ResourceKind.INTERACTION):
+        await claim_made(metering, owned.account, work.answer)
+    if owned.call is None or not owned.is_owed:
+        return None
+    if owned.kind is ResourceKind.BATCH and work.has_ended:
+        await metering.resources.unuse(owned.account, owned.call.id)
+    if (file := _result_file(work)) is not None:
+        await metering.resources.claim(owned.account, file, ResourceKind.FILE, call=owned.call, seconds=FILE_SECONDS)
+        return None
+    is_file = owned.kind is ResourceKind.FILE
+    if (is_error if is_file else work.has_failed) and (usage is None or usage.source is Source.NONE):
+        await release_later(metering, owned, "the work came to nothing")
+        return None
+    is_running = not is_file and bool(shown) and not work.has_ended
+    # A file of results in which nothing is cannot be that: nobody has seen yet what they used.
+    if usage is None or is_running or (is_file and usage.is_empty):
+        return None
+    return await settle_later(metering, owned, usage, ended=is_file or work.has_ended)
+
+
+async def claim_made(metering: Metering, account: UUID, shown: Mapping[str, Any]) -> None:
+    """Write down that the files that the provider made for an answer are the payer's, unless they are somebody's."""
+    for name in files_made(shown):
+        with suppress(NotPermitted):
+            await metering.resources.claim(account, name, ResourceKind.FILE, seconds=FILE_SECONDS)
 
 
 async def settle_later(metering: Metering, owned: Owned, usage: Usage, *, ended: bool = False) -> Receipt | None:
@@ -62,7 +108,13 @@ async def lose_later(metering: Metering, owned: Owned, reason: str) -> None:
 
 def _waiting(owned: Owned) -> LaterCall | None:
     """Give the call that waits; one that was settled before is left alone, also when its record is long gone."""
-    return owned.call if owned.settled_at is None else None
+    return owned.call if owned.is_owed else None
+
+
+def _result_file(work: Work) -> str | None:
+    """Give the name of the file in which a batch's results are, as it is owned."""
+    short = "" if work.results is None else short_name(work.results)
+    return short if short.startswith("files/") else None
 
 
 def _call(owned: Owned, call: LaterCall) -> Call:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from jangbu.storage.resources import ResourceRow
 
-__all__ = ["LaterCall", "Owned", "ResourceKind", "owned"]
+__all__ = ["LaterCall", "Owned", "ResourceKind", "kind_of", "owned", "short_name"]
 
 
 class ResourceKind(StrEnum):
@@ -29,7 +29,8 @@ class ResourceKind(StrEnum):
 class LaterCall:
     """A call whose hold waits for a result that comes later. ``id`` becomes the id of its usage record.
 
-    ``key`` is the key into whose tokens a minute the result counts; None where there is no such limit.
+    ``key`` is the key into whose tokens a minute the result counts; None where there is no such limit. What was
+    ``begun_by_app``, through its own client, no gateway asks for.
     """
 
     id: UUID
@@ -37,6 +38,7 @@ class LaterCall:
     model: str
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
     key: UUID | None = None
+    begun_by_app: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,33 @@ class Owned:
     """The bytes that an uploaded file takes of the provider's room, or an upload so far; None for all else."""
 
     @property
+    def is_owed(self) -> bool:
+        """Whether a result tells what a call used that is not recorded yet."""
+        return self.call is not None and self.settled_at is None
+
+    @property
     def place(self) -> str:
         """Where the resource stands in its owner's list: what ``Resources.page`` goes on after."""
         return f"{self.created_at.isoformat()} {self.name}"
+
+
+_KINDS = {
+    "files": ResourceKind.FILE,
+    "cachedContents": ResourceKind.CACHE,
+    "batches": ResourceKind.BATCH,
+    "interactions": ResourceKind.INTERACTION,
+}
+
+
+def kind_of(name: str) -> ResourceKind:
+    """Tell what a resource is by its name (``files/…``); what is nothing else is an operation."""
+    return _KINDS.get(name.strip("/").split("/")[-2:][0], ResourceKind.OPERATION)
+
+
+def short_name(name: str) -> str:
+    """Give the name by which a resource is owned: its kind and its id, an operation's with its model."""
+    parts = name.strip("/").split("/")
+    return "/".join(parts[-4:] if parts[-4:-3] == ["models"] and parts[-2] == "operations" else parts[-2:])
 
 
 def owned(row: ResourceRow) -> Owned:
@@ -70,7 +96,7 @@ def owned(row: ResourceRow) -> Owned:
     call = None
     if row.call is not None:
         metadata = json.loads(row.metadata) if row.metadata else {}
-        call = LaterCall(row.call, row.service or "", row.model or "", metadata, row.key)
+        call = LaterCall(row.call, row.service or "", row.model or "", metadata, row.key, row.begun_by_app)
     return Owned(
         row.account,
         row.user,

@@ -83,6 +83,7 @@ class Resources:
                 model=model_name(call.model),
                 metadata=metadata_text(call.metadata),
                 key=call.key,
+                begun_by_app=call.begun_by_app,
             )
         is_known, row = await self._patiently(lambda: resources.claim(self._database, self._project, claimed))
         if not is_known:
@@ -94,6 +95,11 @@ class Resources:
     async def find(self, account: UUID, name: str) -> Owned | None:
         """Give a resource of an account; None where there is none, and where it is another's."""
         row = await resources.find(self._database, account, name) if _is_name(name) else None
+        return None if row is None else owned(row)
+
+    async def begun(self, name: str) -> Owned | None:
+        """Give work that somebody began, whoever that was; None where nobody's call has anything to do with it."""
+        row = await resources.begun(self._database, self._project, name) if _is_name(name) else None
         return None if row is None else owned(row)
 
     async def digest(self, account: UUID, name: str) -> Mapping[str, Any]:

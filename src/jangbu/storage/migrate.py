@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Note = Callable[[Any, str | None], Awaitable[None]]
 
-HEAD = "0027"
+HEAD = "0028"
 """The revision that this release needs."""
 
 

@@ -22,6 +22,7 @@ class ResourceClaim:
     key: UUID | None = None
     target: str | None = None
     seconds: int | None = None
+    begun_by_app: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class ResourceRow:
     created_at: datetime
     settled_at: datetime | None
     size: int | None
+    begun_by_app: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ async def claim(database: Database, project: str, claimed: ResourceClaim) -> tup
         claimed.target,
         claimed.seconds,
         claimed.key,
+        claimed.begun_by_app,
     )
     if row is None:
         return False, None
@@ -112,6 +115,12 @@ async def finish_upload(
 async def find(database: Database, account: UUID, name: str) -> ResourceRow | None:
     """Give a resource of an account, or None."""
     row = await database.row("resource_find", account, name)
+    return None if row is None else _resource(row)
+
+
+async def begun(database: Database, project: str, name: str) -> ResourceRow | None:
+    """Give work of a project that a call waits for, or waited for, by the provider's name; None where there is none."""
+    row = await database.row("resource_begun", project, name)
     return None if row is None else _resource(row)
 
 
@@ -211,4 +220,5 @@ def _resource(row: Row) -> ResourceRow:
         row["created_at"],
         row["settled_at"],
         row["size"],
+        row["begun_by_app"],
     )

@@ -11,11 +11,12 @@ WITH account AS (
 ),
 claimed AS (
     INSERT INTO jangbu.resources AS r (
-        account_id, name, kind, call_id, service, model, metadata, target, expires_at, key_id
+        account_id, name, kind, call_id, service, model, metadata, target, expires_at, key_id,
+        begun_by_app
     )
     SELECT
         a.account_id, $3::text, $4::text::jangbu.resource_kind, $5::uuid, $6::text, $7::text, $8::text::jsonb, $9::text,
-        clock_timestamp() + $10::integer * interval '1 second', $11::uuid
+        clock_timestamp() + $10::integer * interval '1 second', $11::uuid, $12::boolean
     FROM account AS a
     WHERE NOT EXISTS (
         SELECT FROM jangbu.living_resources AS o
@@ -30,14 +31,17 @@ claimed AS (
             WHEN excluded.call_id IS NULL AND r.call_id IS NOT NULL THEN r.metadata ELSE excluded.metadata
         END,
         key_id = CASE WHEN excluded.call_id IS NULL THEN r.key_id ELSE excluded.key_id END,
+        begun_by_app = CASE WHEN excluded.call_id IS NULL THEN r.begun_by_app ELSE excluded.begun_by_app END,
         target = excluded.target,
         created_at = CASE WHEN r.expires_at <= clock_timestamp() THEN excluded.created_at ELSE r.created_at END,
         settled_at = CASE WHEN coalesce(excluded.call_id = r.call_id, excluded.call_id IS NULL) THEN r.settled_at END,
         expires_at = excluded.expires_at
-    RETURNING account_id, name, kind, call_id, service, model, metadata, key_id, target, created_at, settled_at, size
+    RETURNING
+        account_id, name, kind, call_id, service, model, metadata, key_id, target, created_at, settled_at, size,
+        begun_by_app
 )
 SELECT
     a.account_id, a.user_id, c.name, c.kind, c.call_id, c.service, c.model, c.metadata, c.key_id, c.target,
-    c.created_at, c.settled_at, c.size
+    c.created_at, c.settled_at, c.size, c.begun_by_app
 FROM account AS a
 LEFT JOIN claimed AS c ON c.account_id = a.account_id

@@ -3,7 +3,7 @@
 SELECT
     account_id, user_id, name, kind, call_id, service, model,
     CASE WHEN call_id IS NOT NULL THEN metadata END AS metadata,
-    key_id, target, created_at, settled_at, size
+    key_id, target, created_at, settled_at, size, begun_by_app
 FROM jangbu.living_resources
 WHERE account_id = $1::uuid
     AND kind = $2::text::jangbu.resource_kind
