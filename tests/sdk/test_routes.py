@@ -16,8 +16,8 @@ HOST = "https://generativelanguage.googleapis.com"
         ("streamGenerateContent?alt=sse", Surface.STREAM_GENERATE_CONTENT, Metered.NOW),
         ("batchEmbedContents", Surface.EMBED_CONTENT, Metered.NOW),
         ("predict", Surface.PREDICT, Metered.NOW),
-        ("batchGenerateContent", Surface.BATCH, Metered.LATER),
-        ("predictLongRunning", Surface.PREDICT_LONG_RUNNING, Metered.LATER),
+        ("batchGenerateContent", Surface.BATCH, Metered.STARTED),
+        ("predictLongRunning", Surface.PREDICT_LONG_RUNNING, Metered.STARTED),
     ],
 )
 def test_a_method_of_a_model(prefix: str, action: str, surface: Surface, metered: Metered) -> None:

@@ -5,18 +5,21 @@ API client, beneath automatic function calling, continuation and retries, and ab
 requests or aiohttp). What passes there is one request and one HTTP answer, as JSON with Google's own field names.
 """
 
+import asyncio
 import copy
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from jangbu.providers.gemini.counting import with_count
+from jangbu.sdk import attribution
 from jangbu.sdk.caches import CacheChange
 from jangbu.sdk.counting import TokenCount, needs_count, read_count
 from jangbu.sdk.drivers import CallInProgress
 from jangbu.sdk.hook import Hook
-from jangbu.sdk.later import Later
+from jangbu.sdk.later import Later, begun
 from jangbu.sdk.outcomes import failed
 from jangbu.sdk.routes import Metered, Route, route_of
+from jangbu.sdk.started import StartedWork, telling
 from jangbu.sdk.streams import AsyncMeteredStream, MeteredStream, StreamReading
 
 __all__ = ["instrument_api_client"]
@@ -48,10 +51,32 @@ class _Transport:
                 return self._metered(route, http_request, stream, options)
             case Metered.KEPT:
                 return self._kept(http_request, stream, options)
-        later = Later(self._hook, route, http_request.url, _body(http_request))
+            case Metered.STARTED:
+                return self._started(route, http_request, stream, options)
+        url, body, found = http_request.url, _body(http_request), None
+        if route.metered is Metered.RESULT:
+            found = self._hook.background.wait(lambda metering: begun(metering, url, body))
+        later = Later(self._hook, route, url, body, found)
         response = self._attempt(http_request, stream, **options)
         if (work := later.work(_text(response))) is not None:
             self._hook.background.wait(work)
+        return response
+
+    def _started(self, route: Route, http_request: Any, stream: bool, options: Mapping[str, Any]) -> Any:
+        attribution.required()
+        work = StartedWork(self._hook, route, http_request)
+        for name, request in work.asked():
+            with telling(name):
+                work.told(name, _text(self._attempt(request, False)))
+        call = work.opened()
+        try:
+            limited = work.limited(call.begin(lambda: None))
+            call.sending()
+            response = self._attempt(limited, stream, **options)
+        except BaseException as error:
+            call.finish_after_error(failed(error))
+            raise
+        work.handed_over(call, _text(response)).result()
         return response
 
     def _kept(self, http_request: Any, stream: bool, options: Mapping[str, Any]) -> Any:
@@ -112,10 +137,36 @@ class _AsyncTransport:
                 return await self._metered(route, http_request, stream, options)
             case Metered.KEPT:
                 return await self._kept(http_request, stream, options)
-        later = Later(self._hook, route, http_request.url, _body(http_request))
+            case Metered.STARTED:
+                return await self._started(route, http_request, stream, options)
+        url, body, found = http_request.url, _body(http_request), None
+        if route.metered is Metered.RESULT:
+            found = await self._hook.background.wait_async(lambda metering: begun(metering, url, body))
+        later = Later(self._hook, route, url, body, found)
         response = await self._attempt(http_request, stream, **options)
         if (work := later.work(_text(response))) is not None:
             await self._hook.background.wait_async(work)
+        return response
+
+    async def _started(self, route: Route, http_request: Any, stream: bool, options: Mapping[str, Any]) -> Any:
+        attribution.required()
+        work = StartedWork(self._hook, route, http_request)
+        for name, request in work.asked():
+            with telling(name):
+                work.told(name, _text(await self._attempt(request, False)))
+        call = work.opened()
+
+        async def nothing() -> None:
+            return None
+
+        try:
+            limited = work.limited(await call.begin_async(nothing))
+            call.sending()
+            response = await self._attempt(limited, stream, **options)
+        except BaseException as error:
+            await call.finish_after_error_async(failed(error))
+            raise
+        await asyncio.shield(asyncio.wrap_future(work.handed_over(call, _text(response))))
         return response
 
     async def _kept(self, http_request: Any, stream: bool, options: Mapping[str, Any]) -> Any:

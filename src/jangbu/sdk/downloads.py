@@ -1,7 +1,7 @@
-"""The result files of batches: recorded when they are downloaded, once.
+"""The result files of batches: settled when they are downloaded, once.
 
-A file is known for one by its lines. Its payer is whoever started the batch, where this process did and has seen the
-batch name the file, else whoever downloads it. Everything else that is downloaded passes untouched.
+A file is known for one by its lines. Its payer is whoever started the batch, once somebody has seen the batch name the
+file; else whoever downloads it, for whom it is recorded. Everything else that is downloaded passes untouched.
 """
 
 import functools
@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jangbu.domain.flow import Receipt
 from jangbu.domain.usage import Surface
@@ -19,6 +19,10 @@ from jangbu.sdk import attribution
 from jangbu.sdk.hook import Hook, metadata_of
 from jangbu.sdk.later import Work, recorded
 from jangbu.telemetry import warn
+
+if TYPE_CHECKING:
+    from jangbu.metering.meter import Metering
+    from jangbu.metering.resources import Owned
 
 __all__ = ["instrument_downloads"]
 
@@ -65,18 +69,26 @@ def _work(hook: Hook, path: str, content: bytes) -> Work | None:
     if name in hook.recorded or not _holds_results(content):
         return None
     payer = hook.started.get(name) or attribution.current()
-    if payer.user is None:
-        warn("sdk.unmetered", f"the results in {name} were downloaded for nobody and are not recorded", file=name)
-        return None
-    user, usage = payer.user, parse(content, surface=Surface.BATCH)
 
-    async def record(metering: Any) -> Receipt | None:
-        service = payer.service or "text_generation"
+    async def record(metering: "Metering") -> Receipt | None:
+        if (begun := await metering.resources.begun(name)) is not None:
+            return await _settled(metering, begun, content)
+        if payer.user is None:
+            warn("sdk.unmetered", f"the results in {name} were downloaded for nobody and are not recorded", file=name)
+            return None
+        service, usage = payer.service or "text_generation", parse(content, surface=Surface.BATCH)
         key = f"{Surface.BATCH}:{name}"
-        recording = metering.record(user, service, usage, call_key=key, metadata=metadata_of(payer))
+        recording = metering.record(payer.user, service, usage, call_key=key, metadata=metadata_of(payer))
         return await recorded(hook, name, recording)
 
     return record
+
+
+async def _settled(metering: "Metering", begun: "Owned", content: bytes) -> Receipt | None:
+    from jangbu.metering.later import settle_shown
+
+    assert begun.call is not None, "work that was begun has a call"
+    return await settle_shown(metering, begun, parse(content, surface=Surface.BATCH, model=begun.call.model), {})
 
 
 def _holds_results(content: bytes) -> bool:

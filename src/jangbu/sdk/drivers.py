@@ -7,7 +7,7 @@ never loses it.
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -139,6 +139,24 @@ class CallInProgress:
         with suppress(JangbuError):
             self._background.detach(self._background.submit(self._give_room_back, begun=True))
         self._background.end(self)
+
+    def hand_over(self, note: Callable[["Metering"], Coroutine[Any, Any, Lost | None]]) -> "Future[None]":
+        """Leave the hold to whoever sees the result later, once ``note`` has written down whose work it is.
+
+        Where it cannot, it tells how the call ended instead. Both go on where the caller is cancelled. Raises
+        JangbuError where the meter was closed and could wait no longer.
+        """
+        if not self._finished.acquire(blocking=False):
+            self.check_open()
+
+        async def hand(ledger: "Metering") -> None:
+            if (lost := await note(ledger)) is not None:
+                await self._drive_to_end(ledger, lost)
+            ledger.leave(self.call.id)
+
+        handing = self._background.submit(hand, begun=True)
+        handing.add_done_callback(lambda _handed: self._background.end(self))
+        return handing
 
     def report_by(self, reported: Callable[[], Outcome]) -> None:
         """Say how to judge what a stream has reported, should the meter be closed before it has ended."""

@@ -1,8 +1,8 @@
-"""Answers that are recorded without a hold: stored caches, and the results of work that was started earlier.
+"""The results of work that was started earlier, and stored caches, for which nothing is held.
 
-A batch or a long operation is free to start; its results are recorded once, for whoever started it, when an answer
-first shows them. Which process started it is remembered in memory only: where another process asks for the results,
-whoever asks there is named as the payer.
+A result is settled once, for whoever started the work, when an answer first shows it; the ledger knows who that was
+(sdk/started.py). What it knows nothing of, jobs of Vertex AI or work that was started past the meter, is recorded
+without a hold, for whom this process remembers to have started it, else for whoever asks.
 """
 
 import json
@@ -23,8 +23,9 @@ from jangbu.telemetry import warn
 
 if TYPE_CHECKING:
     from jangbu.metering.meter import Metering
+    from jangbu.metering.resources import Owned
 
-__all__ = ["Later", "identified", "recorded"]
+__all__ = ["Later", "begun", "identified", "recorded"]
 
 Work = Callable[["Metering"], Coroutine[Any, Any, Receipt | None]]
 
@@ -32,16 +33,27 @@ Work = Callable[["Metering"], Coroutine[Any, Any, Receipt | None]]
 class Later:
     """One request of this kind. Made before it is sent, so that a missing user is refused before anything happens."""
 
-    def __init__(self, hook: Hook, route: Route, url: str, body: Mapping[str, Any]) -> None:
+    def __init__(
+        self, hook: Hook, route: Route, url: str, body: Mapping[str, Any], begun: "Owned | None" = None
+    ) -> None:
         self._hook = hook
         self._route = route
-        self._name = work_name(str(body.get("operationName") or urlsplit(url).path))
+        self._name = work_name(_named(url, body))
         self._body = body
-        asks_for_results = route.metered is Metered.RESULT
-        self._payer = hook.payer_of(self._name) if asks_for_results else attribution.required()
+        self._begun = begun
+        if begun is not None:
+            self._payer = attribution.Attribution(begun.user)
+        elif route.metered is Metered.RESULT:
+            self._payer = hook.payer_of(self._name)
+        else:
+            self._payer = attribution.required()
 
     def work(self, answer: str) -> Work | None:
         """Read the answer; give what there is to record, or None."""
+        if (begun := self._begun) is not None:
+            assert begun.call is not None, "work that was begun has a call"
+            usage = self._hook.usage(answer, self._route, begun.call.model)
+            return lambda metering: _settled(metering, begun, usage, json.loads(answer))
         name = work_name(str(json.loads(answer).get("name") or self._name)) if answer else self._name
         if self._route.metered is Metered.LATER:
             self._hook.started[name] = self._payer
@@ -73,6 +85,24 @@ class Later:
         if surface is Surface.CACHED_CONTENTS:
             await note_made(self._hook, payer.user, name, answer)
         return receipt
+
+
+async def begun(metering: "Metering", url: str, body: Mapping[str, Any]) -> "Owned | None":
+    """Give the work that a request asks for, where the ledger knows who began it."""
+    from jangbu.metering.owned import short_name
+
+    return await metering.resources.begun(short_name(_named(url, body)))
+
+
+async def _settled(metering: "Metering", begun: "Owned", usage: Usage, shown: Mapping[str, Any]) -> Receipt | None:
+    from jangbu.metering.later import settle_shown
+
+    return await settle_shown(metering, begun, usage, shown)
+
+
+def _named(url: str, body: Mapping[str, Any]) -> str:
+    """Give the full name of what a request asks for."""
+    return str(body.get("operationName") or urlsplit(url).path)
 
 
 async def recorded(hook: Hook, name: str, recording: Coroutine[Any, Any, Receipt]) -> Receipt | None:

@@ -17,8 +17,10 @@ class Metered(StrEnum):
     """Its own answer reports it: hold, call, settle."""
     RECORDED = "recorded"
     """Its own answer reports it, but no tokens are spent: recorded without a hold."""
+    STARTED = "started"
+    """It starts work whose usage another answer reports: hold, call; whoever fetches that answer settles."""
     LATER = "later"
-    """It starts work whose usage another answer reports: the attribution is remembered under the name it gives."""
+    """It starts work of which nothing is held for: the attribution is remembered under the name that it gives."""
     RESULT = "result"
     """It asks for work that was started earlier: recorded once, when the results first show."""
     KEPT = "kept"
@@ -48,9 +50,9 @@ _METHODS = {
     "embedContent": (Surface.EMBED_CONTENT, Metered.NOW),
     "batchEmbedContents": (Surface.EMBED_CONTENT, Metered.NOW),
     "predict": (Surface.PREDICT, Metered.NOW),
-    "predictLongRunning": (Surface.PREDICT_LONG_RUNNING, Metered.LATER),
-    "batchGenerateContent": (Surface.BATCH, Metered.LATER),
-    "asyncBatchEmbedContent": (Surface.BATCH, Metered.LATER),
+    "predictLongRunning": (Surface.PREDICT_LONG_RUNNING, Metered.STARTED),
+    "batchGenerateContent": (Surface.BATCH, Metered.STARTED),
+    "asyncBatchEmbedContent": (Surface.BATCH, Metered.STARTED),
     "fetchPredictOperation": (Surface.PREDICT_LONG_RUNNING, Metered.RESULT),
 }
 

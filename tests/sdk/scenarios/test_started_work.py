@@ -1,0 +1,222 @@
+"""Batches and long operations: held for before they start, and settled by whoever sees the result, once, for whoever
+started them.
+"""
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from jangbu import Balance, InsufficientBalance, Meter, Settings
+from jangbu.testing import Behaviour, FakeGemini, Recorded
+from tests.sdk.scenarios.stage import BALANCE, MODEL, USER, Stage
+
+POLLS = 4
+RUNNING, DONE = "JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED"
+
+
+@pytest.fixture
+async def elsewhere(database_url: str, meter: Meter, gemini: FakeGemini) -> AsyncIterator[Stage]:
+    """A client in another process of the app, as far as the ledger knows."""
+    with Meter.open(settings=Settings.load(database_url=database_url)) as other:
+        stage = Stage(other, gemini)
+        yield stage
+        await stage.close()
+
+
+def requests(pages: int = 3, **config: Any) -> Any:
+    return [
+        {"contents": [{"role": "user", "parts": [{"text": f"page {page}"}]}], **({"config": config} if config else {})}
+        for page in range(pages)
+    ]
+
+
+def start(stage: Stage, source: Any, user: str = USER) -> str:
+    """Start a batch; give its name."""
+    with stage.meter.attribute(user=user, service="script", tags={"book": "7"}):
+        try:
+            batch = stage.client.batches.create(model=MODEL, src=source)
+        except (ValueError, TypeError, AttributeError) as error:
+            pytest.skip(f"this google-genai starts no such batch on the Gemini API: {error}")
+    assert batch.name is not None
+    return batch.name
+
+
+def fetch(stage: Stage, name: str, times: int = POLLS) -> Any:
+    for _ in range(times):
+        batch = stage.client.batches.get(name=name)
+    return batch
+
+
+def total_answered(stage: Stage) -> int:
+    (answered, *_) = [answer for answer in stage.gemini.answers() if answer.members]
+    return sum(int(member["usage"]["totalTokenCount"]) for member in answered.members)
+
+
+def poor(stage: Stage, tokens: int = 0) -> str:
+    stage.meter.create("poor")
+    if tokens:
+        stage.meter.grant("poor", tokens, key="bought-by-the-poor")
+    return "poor"
+
+
+def test_a_batch_is_held_for_until_its_result_is_seen(stage: Stage) -> None:
+    name = start(stage, requests(max_output_tokens=1000))
+    held = stage.balance.held
+    assert stage.holds() == ["open"]
+    assert 3 * 1000 < held < 3 * 1300
+    fetch(stage, name, 1)
+    assert (stage.records(), stage.balance.held) == ([], held)
+    fetch(stage, name)
+    (record,) = stage.records()
+    assert (record.user, record.service, record.surface, record.tags) == (USER, "script", "batch", {"book": "7"})
+    assert record.total == total_answered(stage)
+    assert stage.balance == Balance(BALANCE, record.total, 0)
+    assert stage.holds() == []
+
+
+async def test_an_asynchronous_batch_is_held_for_too(stage: Stage) -> None:
+    with stage.meter.attribute(user=USER):
+        try:
+            batch = await stage.client.aio.batches.create(model=MODEL, src=requests())
+        except (ValueError, TypeError, AttributeError) as error:
+            pytest.skip(f"this google-genai starts no inline batch on the Gemini API: {error}")
+    assert stage.holds() == ["open"]
+    assert batch.name is not None
+    await asyncio.gather(*(stage.client.aio.batches.get(name=batch.name) for _ in range(POLLS)))
+    await stage.client.aio.batches.get(name=batch.name)
+    assert [record.total for record in stage.records()] == [total_answered(stage)]
+    assert stage.holds() == []
+
+
+def test_who_cannot_pay_for_a_batch_starts_none(stage: Stage) -> None:
+    user = poor(stage, 1000)
+    with pytest.raises(InsufficientBalance) as refused:
+        start(stage, requests(max_output_tokens=1000), user)
+    assert refused.value.available == 1000
+    assert stage.gemini.requests() == []
+    assert stage.holds() == []
+
+
+def test_two_batches_do_not_spend_one_balance(stage: Stage) -> None:
+    user = poor(stage, 4000)
+    start(stage, requests(max_output_tokens=1000), user)
+    with pytest.raises(InsufficientBalance):
+        start(stage, requests(max_output_tokens=1000), user)
+    assert stage.meter.balance(user).held <= 4000
+
+
+def test_answers_without_a_limit_of_their_own_get_one_that_is_held_for(stage: Stage) -> None:
+    user = poor(stage, 40_000)
+    start(stage, requests(2), user)
+    (sent,) = [json.loads(each.body) for each in stage.gemini.requests() if each.body]
+    limits = [
+        single["request"]["generationConfig"]["maxOutputTokens"]
+        for single in sent["batch"]["inputConfig"]["requests"]["requests"]
+    ]
+    held = stage.meter.balance(user).held
+    assert 0 < sum(limits) <= held <= 40_000
+
+
+def test_another_process_settles_it_for_whoever_started_it(stage: Stage, elsewhere: Stage) -> None:
+    name = start(stage, requests())
+    fetch(elsewhere, name)
+    fetch(stage, name, 1)
+    (record,) = stage.records()
+    assert (record.user, record.service, record.tags) == (USER, "script", {"book": "7"})
+    assert stage.balance == Balance(BALANCE, total_answered(stage), 0)
+    assert stage.holds() == []
+
+
+def test_a_batch_that_failed_costs_nothing(stage: Stage, elsewhere: Stage) -> None:
+    name = start(stage, requests())
+    shown = {"name": name, "metadata": {"state": "BATCH_STATE_FAILED"}, "done": True, "error": {"code": 13}}
+    stage.gemini.next(Behaviour(recorded=Recorded(json.dumps(shown).encode())))
+    fetch(elsewhere, name, 1)
+    assert stage.records() == []
+    assert stage.balance == Balance(BALANCE, 0, 0)
+    assert stage.holds() == []
+
+
+@pytest.mark.parametrize("failure", ["503", "429"])
+def test_a_batch_that_google_refuses_holds_nothing(stage: Stage, failure: str) -> None:
+    stage.gemini.next(failure)
+    with pytest.raises(Exception, match=failure):
+        start(stage, requests())
+    assert stage.balance == Balance(BALANCE, 0, 0)
+    assert stage.holds() == []
+
+
+def test_what_google_does_not_name_is_of_unknown_outcome(stage: Stage) -> None:
+    stage.gemini.next(Behaviour(recorded=Recorded(b'{"metadata": {"state": "BATCH_STATE_PENDING"}}')))
+    with stage.meter.attribute(user=USER):
+        try:
+            stage.client.batches.create(model=MODEL, src=requests())
+        except (ValueError, TypeError, AttributeError) as error:
+            pytest.skip(f"this google-genai starts no inline batch on the Gemini API: {error}")
+    assert stage.holds() == ["unknown"]
+
+
+def test_of_requests_in_a_file_a_token_is_held_and_whoever_downloads_the_results_settles_it(
+    stage: Stage, elsewhere: Stage
+) -> None:
+    lines = b"".join(
+        json.dumps({"key": f"page-{page}", "request": single}).encode() + b"\n"
+        for page, single in enumerate(requests())
+    )
+    uploaded = stage.client.files.upload(file=io.BytesIO(lines), config={"mime_type": "application/jsonl"})
+    name = start(stage, uploaded.name)
+    assert stage.balance == Balance(BALANCE, 0, 1)
+    batch = fetch(elsewhere, name)
+    assert stage.records() == []
+    file = batch.dest.file_name
+    elsewhere.client.files.download(file=file)
+    stage.client.files.download(file=file)
+    (record,) = stage.records()
+    assert (record.user, record.service, record.tags) == (USER, "script", {"book": "7"})
+    assert stage.balance == Balance(BALANCE, record.total, 0)
+    assert record.total > 0
+    assert stage.holds() == []
+
+
+def test_who_has_nothing_starts_no_batch_of_a_file_either(stage: Stage) -> None:
+    user = poor(stage)
+    with pytest.raises(InsufficientBalance):
+        start(stage, "files/some-requests", user)
+    assert stage.gemini.requests() == []
+
+
+def test_a_file_that_a_batch_names_is_held_for_by_its_size(stage: Stage) -> None:
+    uploaded = stage.client.files.upload(file=io.BytesIO(b"a page " * 1000), config={"mime_type": "text/plain"})
+    named: Any = [{"fileData": {"fileUri": uploaded.uri, "mimeType": "text/plain"}}]
+    single = {"contents": [{"role": "user", "parts": named}], "config": {"max_output_tokens": 10}}
+    start(stage, [single])
+    assert 7000 <= stage.balance.held < 10_000
+
+
+@pytest.mark.filterwarnings("ignore:.*generate_videos.*:DeprecationWarning")
+def test_a_video_is_held_for_and_recorded_for_whoever_started_it(stage: Stage, elsewhere: Stage) -> None:
+    with stage.meter.attribute(user=USER, service="trailer"):
+        try:
+            operation = stage.client.models.generate_videos(model="veo-3.1-generate-preview", prompt="a sunrise")
+        except (ValueError, TypeError, AttributeError) as error:
+            pytest.skip(f"this google-genai makes no videos on the Gemini API: {error}")
+    assert stage.holds() == ["open"]
+    for _ in range(POLLS):
+        operation = elsewhere.client.operations.get(operation)
+    assert operation.done
+    assert [(record.user, record.service, record.total) for record in stage.records()] == [(USER, "trailer", 0)]
+    assert stage.holds() == []
+
+
+async def test_no_gateway_asks_for_it(stage: Stage) -> None:
+    name = start(stage, requests())
+
+    async def waiting(metering: Any) -> list[str]:
+        assert await metering.resources.begun(name) is not None
+        return [each.name for each in await metering.resources.waiting(0, 100)]
+
+    assert await stage.meter._background.wait_async(waiting) == []
