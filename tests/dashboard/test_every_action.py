@@ -23,7 +23,7 @@ from jangbu.metering.meter import Metering
 from jangbu.wiring import open_metering
 from tests.alerts.receiver import until
 from tests.dashboard import test_nothing_yet, test_prices, test_prices_change, test_users_grant
-from tests.dashboard.conftest import Opens, Told, opening
+from tests.dashboard.conftest import Opens, Told, opening, undrawn
 from tests.dashboard.raw import signed_in
 from tests.dashboard.reading import ask, row_of
 from tests.dashboard.site import OWNER, PASSWORD, Site
@@ -212,7 +212,7 @@ DONE = {
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def opens_told(browser: Browser, told: Told) -> AsyncIterator[Opens]:
-    async with opening(browser, told.site) as open_page:
+    async with opening(browser, told.site, prepare=undrawn) as open_page:
         yield open_page
 
 

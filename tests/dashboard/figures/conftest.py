@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from tests.dashboard.conftest import opening, site_of
+from tests.dashboard.conftest import opening, site_of, undrawn
 from tests.dashboard.figures.shop import fill
 from tests.dashboard.site import Site
 
@@ -21,7 +21,7 @@ async def shop(server: str, migrated: str, tmp_path_factory: pytest.TempPathFact
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def owner(browser: Browser, shop: Site) -> AsyncIterator[Page]:
-    async with opening(browser, shop) as opens:
+    async with opening(browser, shop, prepare=undrawn) as opens:
         yield await opens("/")
 
 

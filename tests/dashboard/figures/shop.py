@@ -125,7 +125,7 @@ async def record(ledger: Metering, dice: random.Random, number: int, keys: Seque
 
 
 async def page_of(page: Page, address: str = "/", **asked: str) -> Node:
-    """Open an address in a browser, and read what stands in the page when its charts are drawn."""
+    """Open an address in a browser, and read what stands in the page once its scripts have run."""
     place = urlsplit(page.url)
     path = address.removeprefix("/dashboard") + (f"?{urlencode(asked)}" if asked else "")
     answer = await page.goto(f"{place.scheme}://{place.netloc}/dashboard{path}")
