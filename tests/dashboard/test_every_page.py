@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import FloatRect, Page, expect
 from vendored.__main__ import INSTALLED
 
 from jangbu.dashboard.pages.all import PAGES
@@ -59,7 +59,7 @@ async def test_a_page_is_right_however_it_is_looked_at(
         await expect(page.locator(".drawn:not(:has(svg))")).to_have_count(0)
         # The page of prices is so long that to draw it whole took a busy machine more than half a minute.
         height = min(await page.evaluate("document.documentElement.scrollHeight"), PICTURE_HEIGHT_MOST)
-        whole = {"x": 0, "y": 0, "width": width, "height": height}
+        whole: FloatRect = {"x": 0, "y": 0, "width": width, "height": height}
         picture = PICTURES / f"{shown.name}-{language}-{scheme}-{width}.png"
         await page.screenshot(path=picture, full_page=True, clip=whole, timeout=120_000)
         fits = "document.documentElement.scrollWidth <= innerWidth"

@@ -143,15 +143,17 @@ class CallInProgress:
     def hand_over(self, note: Callable[["Metering"], Coroutine[Any, Any, Lost | None]]) -> "Future[None]":
         """Leave the hold to whoever sees the result later, once ``note`` has written down whose work it is.
 
-        Where it cannot, it tells how the call ended instead. Both go on where the caller is cancelled. Raises
-        JangbuError where the meter was closed and could wait no longer.
+        Where it cannot, it tells how the call ended instead; where that cannot be written down either, the hold's time
+        ends it. Both go on where the caller is cancelled. Raises JangbuError where the meter was closed and could wait
+        no longer.
         """
         if not self._finished.acquire(blocking=False):
             self.check_open()
 
         async def hand(ledger: "Metering") -> None:
             if (lost := await note(ledger)) is not None:
-                await self._drive_to_end(ledger, lost)
+                with suppress(JangbuError):
+                    await self._drive_to_end(ledger, lost)
             ledger.leave(self.call.id)
 
         handing = self._background.submit(hand, begun=True)

@@ -49,7 +49,7 @@ class RecentNames:
 class Hook:
     """The ledger as a client's seams see it, with what was started and not yet reported.
 
-    ``started`` keeps who asked for a batch or a long operation; ``open_calls`` keeps calls whose answer comes with a
+    ``started`` keeps who asked for work for which nothing is held; ``open_calls`` keeps calls whose answer comes with a
     later request; ``recorded`` keeps names whose results this process has recorded already; ``notes`` has those
     of caches take turns that are being noted.
     """

@@ -5,12 +5,16 @@ started them.
 import asyncio
 import io
 import json
+import threading
+import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from jangbu import Balance, InsufficientBalance, Meter, Settings
+from jangbu.sdk.background import PATIENCE_SECONDS
 from jangbu.testing import Behaviour, FakeGemini, Recorded
 from tests.sdk.scenarios.stage import BALANCE, MODEL, USER, Stage
 
@@ -220,3 +224,52 @@ async def test_no_gateway_asks_for_it(stage: Stage) -> None:
         return [each.name for each in await metering.resources.waiting(0, 100)]
 
     assert await stage.meter._background.wait_async(waiting) == []
+
+
+def test_a_meter_that_is_closed_waits_for_no_result(stage: Stage, elsewhere: Stage) -> None:
+    name = start(stage, requests())
+    began = time.monotonic()
+    stage.meter.close()
+    assert time.monotonic() - began < PATIENCE_SECONDS / 2
+    fetch(elsewhere, name)
+    assert [record.user for record in elsewhere.records()] == [USER]
+    assert elsewhere.holds() == []
+
+
+async def test_a_caller_who_is_gone_leaves_the_batch_to_others(
+    stage: Stage, elsewhere: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that is cancelled while it is written down whose the batch is."""
+    noting = threading.Event()
+
+    async def create() -> None:
+        with stage.meter.attribute(user=USER):
+            try:
+                await stage.client.aio.batches.create(model=MODEL, src=requests())
+            except (ValueError, TypeError, AttributeError) as error:
+                noting.set()
+                pytest.skip(f"this google-genai starts no inline batch on the Gemini API: {error}")
+
+    async def claim(*given: Any, **named: Any) -> Any:
+        noting.set()
+        await asyncio.sleep(0.2)
+        return await claiming(*given, **named)
+
+    ledger = stage.meter._background.opened().result()
+    claiming = ledger.resources.claim
+    monkeypatch.setattr(ledger.resources, "claim", claim)
+    creating = asyncio.create_task(create())
+    await asyncio.to_thread(noting.wait, 30)
+    creating.cancel()
+    with suppress(asyncio.CancelledError):
+        await creating
+    await asyncio.to_thread(stage.meter.close)
+    (name,) = await elsewhere.meter._background.wait_async(names)
+    fetch(elsewhere, name)
+    assert elsewhere.balance == Balance(BALANCE, total_answered(elsewhere), 0)
+    assert elsewhere.holds() == []
+
+
+async def names(metering: Any) -> list[str]:
+    async with metering.database.connection() as connection:
+        return [row["name"] for row in await connection.fetch("SELECT name FROM jangbu.resources")]
