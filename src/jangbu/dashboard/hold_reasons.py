@@ -19,6 +19,7 @@ _REASONS: Mapping[str, re.Pattern[str]] = {
         "uncounted": r"the answer reports nothing, and its input could not be counted",
         "unattended": r"the client left, and the answer was waited for no longer",
         "unnamed": r"the provider did not say what it started",
+        "unowned": r"whose work it is could not be written down",
         "too_long": r"the answer took too long",
         "too_large": r"the answer is larger than (?P<bytes>[0-9,]+) bytes",
         "stopped": r"the gateway stops",

@@ -104,7 +104,7 @@ async def _noted(metering: "Metering", call: Call, answer: str) -> Lost | None:
         await metering.holds.extend(account, call.id)
     except Exception as error:
         warn("sdk.work_not_noted", f"whose {short} is cannot be noted: {error}", resource=short, error=error)
-        return Lost(f"whose {short} is could not be noted")
+        return Lost("whose work it is could not be written down")
     return None
 
 

@@ -11,6 +11,3 @@ JOIN jangbu.accounts AS a ON a.account_id = r.account_id
 WHERE r.expires_at IS NULL
     OR r.expires_at > clock_timestamp()
     OR (r.call_id IS NOT NULL AND r.settled_at IS NULL);
-
--- The caches of an account, for whoever drops a month in which one of them was made: few among all that is kept.
-CREATE INDEX resources_of_caches ON jangbu.resources (account_id, name) WHERE kind = 'cache';

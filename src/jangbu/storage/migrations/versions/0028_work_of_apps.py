@@ -7,5 +7,5 @@ down_revision = "0027"
 
 
 def upgrade() -> None:
-    """Add the column to resources and to what lists them, and an index of the caches."""
+    """Add the column to resources and to what lists them."""
     run_file("0028_work_of_apps.sql")
