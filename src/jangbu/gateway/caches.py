@@ -9,13 +9,13 @@ from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.keeping import require_cache_room
 from jangbu.gateway.metered import check_model, check_references, service_for
 from jangbu.gateway.owning import require_admitted, require_something_left
-from jangbu.gateway.results import json_or_nothing
 from jangbu.gateway.upstream import REDIRECT
 from jangbu.metering.cache_storage import making_of
 from jangbu.metering.owned import short_name
 from jangbu.providers.gemini import parse
 from jangbu.providers.gemini.caches import SECONDS_UNASKED, seconds_asked
 from jangbu.providers.gemini.fields import Field, fields
+from jangbu.providers.gemini.json_values import json_or_nothing
 from jangbu.providers.gemini.tool_bound import reads_at_will
 
 __all__ = ["create_cache", "require_end"]

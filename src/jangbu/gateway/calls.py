@@ -17,8 +17,8 @@ from jangbu.domain.flow import (
     Send,
     metered_call,
 )
-from jangbu.gateway.standing import require_able_to_pay
 from jangbu.gateway.upstream import UpstreamFailure
+from jangbu.metering.admission import require_able_to_pay
 from jangbu.metering.meter import Metering
 
 __all__ = ["MeteredCall"]

@@ -26,10 +26,10 @@ from jangbu.gateway.credentials import Payer
 from jangbu.gateway.drains import Drains
 from jangbu.gateway.headers import forwarded, forwarded_with_upload, returned
 from jangbu.gateway.routes import Billing, Route
-from jangbu.gateway.standing import require_able_to_pay, require_unblocked
 from jangbu.gateway.upstream import Outgoing, Upstream, UpstreamAnswer
 from jangbu.gateway.upstream_sockets import Opened
 from jangbu.gateway.vertex import Vertex
+from jangbu.metering.admission import require_able_to_pay, require_unblocked
 from jangbu.metering.meter import Metering
 
 __all__ = ["Exchange", "Limits", "Parts"]

@@ -15,7 +15,7 @@ from jangbu.gateway.counts import asked_tokens
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.owning import owned
 from jangbu.gateway.relay import Relayed
-from jangbu.gateway.results import json_or_nothing, settle_by_answer
+from jangbu.gateway.results import settle_by_answer
 from jangbu.gateway.resumption import context_of
 from jangbu.gateway.upstream import REDIRECT
 from jangbu.metering.later import claim_made
@@ -25,6 +25,7 @@ from jangbu.providers.gemini.continuation import CONTINUATION
 from jangbu.providers.gemini.counting import COUNTING_MODEL
 from jangbu.providers.gemini.fields import folded
 from jangbu.providers.gemini.interactions import RUNNING
+from jangbu.providers.gemini.json_values import json_or_nothing
 from jangbu.providers.gemini.references import continuation_name
 
 __all__ = ["bounds_of", "finish", "input_tokens", "later_call"]

@@ -14,7 +14,6 @@ from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.interactions import later_call
 from jangbu.gateway.metered import check_model, check_references, open_call
 from jangbu.gateway.owning import require_something_left
-from jangbu.gateway.results import json_or_nothing
 from jangbu.gateway.resumption import context_of
 from jangbu.gateway.upstream import REDIRECT, UpstreamAnswer
 from jangbu.metering.owned import kind_of, short_name
@@ -22,6 +21,7 @@ from jangbu.providers.gemini import request
 from jangbu.providers.gemini.batch_lines import source_file
 from jangbu.providers.gemini.batch_request import batch_bounds, cache_tokens, file_tokens, with_output_limits
 from jangbu.providers.gemini.fields import Field, fields
+from jangbu.providers.gemini.json_values import json_or_nothing
 from jangbu.providers.gemini.references import references
 
 __all__ = ["started"]

@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.resources import LIST_BYTES_MAX
-from jangbu.gateway.results import json_or_nothing
 from jangbu.gateway.upstream import REDIRECT, UpstreamAnswer, UpstreamFailure
 from jangbu.metering.owned import kind_of, short_name
 from jangbu.metering.resources import ResourceKind
+from jangbu.providers.gemini.json_values import json_or_nothing
 
 __all__ = ["PAGES_MOST", "listed"]
 

@@ -2,7 +2,7 @@
 
 from jangbu.errors import NotFound
 from jangbu.gateway.exchange import Exchange
-from jangbu.gateway.standing import require_able_to_pay, require_unblocked
+from jangbu.metering.admission import require_able_to_pay, require_unblocked
 from jangbu.metering.resources import Owned
 
 __all__ = ["owned", "require_admitted", "require_something_left"]

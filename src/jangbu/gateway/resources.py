@@ -8,12 +8,13 @@ from jangbu.gateway.caches import require_end
 from jangbu.gateway.exchange import Exchange
 from jangbu.gateway.metered import check_references
 from jangbu.gateway.owning import owned, require_admitted, require_something_left
-from jangbu.gateway.results import Shows, is_gone, json_or_nothing, settle_by_asking
+from jangbu.gateway.results import Shows, is_gone, settle_by_asking
 from jangbu.gateway.routes import Action
 from jangbu.gateway.upstream import REDIRECT
 from jangbu.metering.later import lose_later
 from jangbu.metering.resources import Owned, ResourceKind
 from jangbu.providers.gemini.fields import fields
+from jangbu.providers.gemini.json_values import json_or_nothing
 
 __all__ = ["shown"]
 

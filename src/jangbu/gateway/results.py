@@ -1,6 +1,5 @@
 """Results of work that was started earlier: its hold is settled once, when the result is first seen by anybody."""
 
-import json
 from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any
@@ -24,12 +23,12 @@ from jangbu.metering.owned import short_name
 from jangbu.metering.resources import Owned, ResourceKind
 from jangbu.providers.gemini import StreamMeter, parse
 from jangbu.providers.gemini.gone import NOT_FOUND, cache_is_gone, file_is_gone
+from jangbu.providers.gemini.json_values import json_or_nothing
 from jangbu.providers.gemini.work import operation_asked, work_of
 
 __all__ = [
     "Shows",
     "is_gone",
-    "json_or_nothing",
     "result",
     "settle_by_answer",
     "settle_by_asking",
@@ -134,15 +133,6 @@ def is_gone(found: Owned, status: int, content: bytes) -> bool:
         case ResourceKind.FILE:
             return file_is_gone(status, said)
     return status == NOT_FOUND
-
-
-def json_or_nothing(content: bytes) -> Mapping[str, Any]:
-    """Read a JSON object of the provider's; nothing where it is none."""
-    try:
-        found = json.loads(content)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _operation_named(asked: Mapping[str, Any]) -> str:

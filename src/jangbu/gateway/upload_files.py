@@ -6,12 +6,12 @@ from typing import Any
 
 from jangbu.gateway.batch_files import PassingFile
 from jangbu.gateway.exchange import Exchange
-from jangbu.gateway.results import json_or_nothing
 from jangbu.metering.later import FILE_SECONDS
 from jangbu.metering.meter import Metering
 from jangbu.metering.owned import short_name
 from jangbu.metering.resources import Owned, ResourceKind
 from jangbu.providers.gemini.files import file_bytes
+from jangbu.providers.gemini.json_values import json_or_nothing
 
 __all__ = ["FileMade", "claim_made_file", "claim_once", "file_made"]
 

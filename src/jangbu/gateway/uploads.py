@@ -20,10 +20,10 @@ from jangbu.gateway.keeping import require_room, reserve, room_for
 from jangbu.gateway.limits import AdmittedClient
 from jangbu.gateway.multipart import file_part
 from jangbu.gateway.owning import require_admitted, require_something_left
-from jangbu.gateway.standing import require_unblocked
 from jangbu.gateway.upload_files import claim_made_file, claim_once, file_made
 from jangbu.gateway.upstream import REDIRECT, Outgoing, UpstreamAnswer, UpstreamFailure
 from jangbu.gateway.upstream_answer import KeyRefused
+from jangbu.metering.admission import require_unblocked
 from jangbu.metering.resources import Owned
 
 __all__ = ["begin_upload", "continue_upload"]

@@ -1,6 +1,5 @@
 """What is particular to interactions: runs in the background, stored answers, and the end of their event streams."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,6 +8,7 @@ from jangbu.domain.flow import Answered, Outcome, Rejected
 from jangbu.domain.usage import Source
 from jangbu.providers.gemini.counting import COUNTING_MODEL, count_body, tokens_counted
 from jangbu.providers.gemini.interactions import RUNNING
+from jangbu.providers.gemini.json_values import json_or_nothing
 from jangbu.sdk.drivers import CallInProgress
 from jangbu.sdk.hook import Hook, model_of
 from jangbu.sdk.later import Later, Work, identified
@@ -45,7 +45,7 @@ class CreatedInteraction:
         """Bound the input by what countTokens said of what is added now, where that was asked, and by what the
         interaction before used in all, which is its context. None where either is not known.
         """
-        added = self._added_most() if count is None else tokens_counted(_object(count))
+        added = self._added_most() if count is None else tokens_counted(json_or_nothing(count))
         if added is None or self.previous is None:
             return added
         context = None if previous is None else self._hook.usage(previous, self._route, None)
@@ -61,7 +61,7 @@ class CreatedInteraction:
     def judge(self, answer: str, headers: Mapping[str, str]) -> Outcome | None:
         """Judge a whole answer. None where it runs on in the background: its hold stays until it is fetched."""
         outcome = self._hook.outcome(answer, self._route, self.call, headers)
-        shown = _object(answer)
+        shown = json_or_nothing(answer)
         match outcome:
             case Answered(usage) if usage.source is Source.NONE and shown.get("status") in RUNNING:
                 self._hook.open_calls[f"interactions/{shown.get('id')}"] = self.call
@@ -102,7 +102,7 @@ class FetchedInteraction:
 
     def judge(self, answer: str) -> Outcome | None:
         """Judge how the run of this process ended that the answer shows. None where it goes on, or is none of ours."""
-        shown = _object(answer)
+        shown = json_or_nothing(answer)
         if self.call is None or shown.get("status") in RUNNING:
             return None
         usage = identified(self._hook.usage(answer, self._route, self.call.call.model), self._name)
@@ -114,7 +114,7 @@ class FetchedInteraction:
 
     def work(self, answer: str) -> Work | None:
         """Give what there is to record of an interaction that another process started, or None."""
-        if self._later is None or _object(answer).get("status") in RUNNING:
+        if self._later is None or json_or_nothing(answer).get("status") in RUNNING:
             return None
         return self._later.work(answer)
 
@@ -133,11 +133,3 @@ class _Marker:
         self._found = self._found or any(mark in window for mark in self._marks)
         self._tail = window[-max(map(len, self._marks)) :]
         return self._found
-
-
-def _object(answer: str) -> Mapping[str, Any]:
-    try:
-        found = json.loads(answer)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jangbu.providers.gemini.server_sent_events import EVENT_BYTES_MOST
@@ -21,6 +21,15 @@ def load(event: bytes | bytearray) -> Any:
         return _DECODER.decode(event.decode(_encoding(event), "surrogatepass"))
     except RecursionError as error:
         raise ValueError("the JSON is nested too deep") from error
+
+
+def json_or_nothing(content: bytes | str) -> Mapping[str, Any]:
+    """Read a JSON object of the provider's; nothing where it is none."""
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 class JsonValues:
