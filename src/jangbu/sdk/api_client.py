@@ -11,12 +11,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from jangbu.providers.gemini.counting import with_count
-from jangbu.sdk import attribution
 from jangbu.sdk.caches import CacheChange
 from jangbu.sdk.counting import TokenCount, needs_count, read_count
 from jangbu.sdk.drivers import CallInProgress
 from jangbu.sdk.hook import Hook
-from jangbu.sdk.later import Later, begun
+from jangbu.sdk.later import Later, listed
 from jangbu.sdk.outcomes import failed
 from jangbu.sdk.routes import Metered, Route, route_of
 from jangbu.sdk.started import StartedWork, telling
@@ -53,18 +52,21 @@ class _Transport:
                 return self._kept(http_request, stream, options)
             case Metered.STARTED:
                 return self._started(route, http_request, stream, options)
-        url, body, found = http_request.url, _body(http_request), None
-        if route.metered is Metered.RESULT:
-            found = self._hook.background.wait(lambda metering: begun(metering, url, body))
-        later = Later(self._hook, route, url, body, found)
+            case Metered.LISTED:
+                response = self._attempt(http_request, stream, **options)
+                if (work := listed(self._hook, route, _text(response))) is not None:
+                    self._hook.background.wait(work)
+                return response
+        later = Later(self._hook, route, http_request.url, _body(http_request))
         response = self._attempt(http_request, stream, **options)
         if (work := later.work(_text(response))) is not None:
             self._hook.background.wait(work)
         return response
 
     def _started(self, route: Route, http_request: Any, stream: bool, options: Mapping[str, Any]) -> Any:
-        attribution.required()
         work = StartedWork(self._hook, route, http_request)
+        if work.names:
+            self._hook.background.wait(work.require_able_to_pay)
         for name, request in work.asked():
             with telling(name):
                 work.told(name, _text(self._attempt(request, False)))
@@ -139,18 +141,21 @@ class _AsyncTransport:
                 return await self._kept(http_request, stream, options)
             case Metered.STARTED:
                 return await self._started(route, http_request, stream, options)
-        url, body, found = http_request.url, _body(http_request), None
-        if route.metered is Metered.RESULT:
-            found = await self._hook.background.wait_async(lambda metering: begun(metering, url, body))
-        later = Later(self._hook, route, url, body, found)
+            case Metered.LISTED:
+                response = await self._attempt(http_request, stream, **options)
+                if (work := listed(self._hook, route, _text(response))) is not None:
+                    await self._hook.background.wait_async(work)
+                return response
+        later = Later(self._hook, route, http_request.url, _body(http_request))
         response = await self._attempt(http_request, stream, **options)
         if (work := later.work(_text(response))) is not None:
             await self._hook.background.wait_async(work)
         return response
 
     async def _started(self, route: Route, http_request: Any, stream: bool, options: Mapping[str, Any]) -> Any:
-        attribution.required()
         work = StartedWork(self._hook, route, http_request)
+        if work.names:
+            await self._hook.background.wait_async(work.require_able_to_pay)
         for name, request in work.asked():
             with telling(name):
                 work.told(name, _text(await self._attempt(request, False)))

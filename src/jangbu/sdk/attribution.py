@@ -104,9 +104,9 @@ def current() -> Attribution:
     return _current.get()
 
 
-def required() -> Attribution:
-    """Give the attribution that holds here and now. Raises MissingUser where it names nobody."""
-    attribution = _current.get()
+def required(attribution: Attribution | None = None) -> Attribution:
+    """Give the attribution that holds here and now, or a given one back. Raises MissingUser where it names nobody."""
+    attribution = attribution or _current.get()
     if attribution.user is None:
         raise MissingUser(
             "the call names no user",

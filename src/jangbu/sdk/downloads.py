@@ -1,7 +1,7 @@
 """The result files of batches: settled when they are downloaded, once.
 
-A file is known for one by its lines. Its payer is whoever started the batch, once somebody has seen the batch name the
-file; else whoever downloads it, for whom it is recorded. Everything else that is downloaded passes untouched.
+A file is known for one by its lines. Its payer is whoever started the batch, where the ledger knows that; else whoever
+downloads it, for whom it is recorded. Everything else that is downloaded passes untouched.
 """
 
 import functools
@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jangbu.domain.flow import Receipt
-from jangbu.domain.usage import Surface
-from jangbu.providers.gemini import parse
+from jangbu.domain.usage import Source, Surface, Usage
+from jangbu.providers.gemini import StreamMeter, parse
 from jangbu.providers.gemini.surfaces import surface_of
 from jangbu.sdk import attribution
+from jangbu.sdk.begun import settled
 from jangbu.sdk.hook import Hook, metadata_of
 from jangbu.sdk.later import Work, recorded
 from jangbu.telemetry import warn
 
 if TYPE_CHECKING:
     from jangbu.metering.meter import Metering
-    from jangbu.metering.resources import Owned
 
 __all__ = ["instrument_downloads"]
 
@@ -71,8 +71,8 @@ def _work(hook: Hook, path: str, content: bytes) -> Work | None:
     payer = hook.started.get(name) or attribution.current()
 
     async def record(metering: "Metering") -> Receipt | None:
-        if (begun := await metering.resources.begun(name)) is not None:
-            return await _settled(metering, begun, content)
+        if await settled(hook, metering, name, lambda model: _read(content, model), {}):
+            return None
         if payer.user is None:
             warn("sdk.unmetered", f"the results in {name} were downloaded for nobody and are not recorded", file=name)
             return None
@@ -84,11 +84,12 @@ def _work(hook: Hook, path: str, content: bytes) -> Work | None:
     return record
 
 
-async def _settled(metering: "Metering", begun: "Owned", content: bytes) -> Receipt | None:
-    from jangbu.metering.later import settle_shown
-
-    assert begun.call is not None, "work that was begun has a call"
-    return await settle_shown(metering, begun, parse(content, surface=Surface.BATCH, model=begun.call.model), {})
+def _read(content: bytes, model: str) -> tuple[Usage, bool]:
+    """Read what a file reports, and whether there is nothing but errors in it."""
+    meter = StreamMeter(Surface.BATCH, model=model)
+    meter.feed(content)
+    usage = meter.finish()
+    return usage, meter.error_seen and usage.source is Source.NONE
 
 
 def _holds_results(content: bytes) -> bool:

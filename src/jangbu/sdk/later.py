@@ -7,15 +7,19 @@ without a hold, for whom this process remembers to have started it, else for who
 
 import json
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from jangbu.domain.flow import Receipt
 from jangbu.domain.usage import Source, Surface, Units, Usage
-from jangbu.errors import IdempotencyConflict
+from jangbu.errors import IdempotencyConflict, InvalidAnswer
+from jangbu.providers.gemini.json_values import json_or_nothing
 from jangbu.providers.gemini.services import service_of
+from jangbu.providers.gemini.work import work_of
 from jangbu.sdk import attribution
+from jangbu.sdk.begun import Reads, settled
 from jangbu.sdk.caches import note_made
 from jangbu.sdk.hook import Hook, metadata_of
 from jangbu.sdk.routes import Metered, Route, work_name
@@ -23,51 +27,69 @@ from jangbu.telemetry import warn
 
 if TYPE_CHECKING:
     from jangbu.metering.meter import Metering
-    from jangbu.metering.resources import Owned
 
-__all__ = ["Later", "begun", "identified", "recorded"]
+__all__ = ["Later", "identified", "listed", "recorded"]
 
-Work = Callable[["Metering"], Coroutine[Any, Any, Receipt | None]]
+Work = Callable[["Metering"], Coroutine[Any, Any, Any]]
 
 
 class Later:
-    """One request of this kind. Made before it is sent, so that a missing user is refused before anything happens."""
+    """One request of this kind. Made before it is sent, so that a missing user is refused before anything is spent."""
 
-    def __init__(
-        self, hook: Hook, route: Route, url: str, body: Mapping[str, Any], begun: "Owned | None" = None
-    ) -> None:
+    def __init__(self, hook: Hook, route: Route, url: str, body: Mapping[str, Any]) -> None:
         self._hook = hook
         self._route = route
-        self._name = work_name(_named(url, body))
+        self._full_name = str(body.get("operationName") or urlsplit(url).path)
+        self._name = work_name(self._full_name)
         self._body = body
-        self._begun = begun
-        if begun is not None:
-            self._payer = attribution.Attribution(begun.user)
-        elif route.metered is Metered.RESULT:
-            self._payer = hook.payer_of(self._name)
-        else:
-            self._payer = attribution.required()
+        # Who asks for a result need not pay for it; the ledger knows who does, and is asked when there is something.
+        may_be_known = route.metered is Metered.RESULT and route.surface is not Surface.INTERACTIONS
+        self._payer = hook.started.get(self._name) or (
+            attribution.current() if may_be_known else attribution.required()
+        )
 
     def work(self, answer: str) -> Work | None:
         """Read the answer; give what there is to record, or None."""
-        if (begun := self._begun) is not None:
-            assert begun.call is not None, "work that was begun has a call"
-            usage = self._hook.usage(answer, self._route, begun.call.model)
-            return lambda metering: _settled(metering, begun, usage, json.loads(answer))
-        name = work_name(str(json.loads(answer).get("name") or self._name)) if answer else self._name
+        shown = json_or_nothing(answer)
+        name = work_name(str(shown.get("name") or self._name))
         if self._route.metered is Metered.LATER:
             self._hook.started[name] = self._payer
             return None
-        if self._route.surface is Surface.BATCH and (file := _result_file(answer)) is not None:
+        file = work_of(shown).results if self._route.surface is Surface.BATCH else None
+        if file is not None and self._payer.user is not None:
             self._hook.started[file] = self._payer
         if name in self._hook.recorded:
             return None
-        usage = self._hook.usage(answer, self._route, None)
+        usage = self._usage(answer, name)
+        if usage is None:
+            return None
         if self._route.surface is Surface.INTERACTIONS:
             usage = identified(usage, name)
-        if usage.source is Source.NONE and usage.units == Units():
+        if self._route.metered is Metered.RESULT and (work_of(shown).has_ended or not _is_nothing(usage)):
+            return lambda metering: self._result(metering, name, usage, answer)
+        return None if _is_nothing(usage) else lambda metering: self._record(metering, name, usage, answer)
+
+    def _usage(self, answer: str, name: str) -> Usage | None:
+        """Read what an answer reports. A result that cannot be read is the app's all the same: None, and it is told."""
+        try:
+            return self._hook.usage(answer, self._route, None)
+        except InvalidAnswer as unreadable:
+            if self._route.metered is not Metered.RESULT:
+                raise
+            warn("sdk.result_unreadable", f"{name} cannot be read: {unreadable.message}", resource=name)
             return None
-        return lambda metering: self._record(metering, name, usage, answer)
+
+    async def _result(self, metering: "Metering", name: str, usage: Usage, answer: str) -> Receipt | None:
+        """Settle a result for whoever began the work; record it where the ledger does not know who that is."""
+        from jangbu.metering.owned import short_name
+
+        reads = _reads(self._hook, self._route, answer)
+        if await settled(self._hook, metering, short_name(self._full_name), reads, json_or_nothing(answer)):
+            return None
+        if _is_nothing(usage):
+            return None
+        attribution.required(self._payer)
+        return await self._record(metering, name, usage, answer)
 
     async def _record(self, metering: "Metering", name: str, usage: Usage, answer: str) -> Receipt | None:
         payer, surface = self._payer, self._route.surface
@@ -87,22 +109,20 @@ class Later:
         return receipt
 
 
-async def begun(metering: "Metering", url: str, body: Mapping[str, Any]) -> "Owned | None":
-    """Give the work that a request asks for, where the ledger knows who began it."""
-    from jangbu.metering.owned import short_name
+def listed(hook: Hook, route: Route, answer: str) -> Work | None:
+    """Give what there is to settle of work that a list shows, or None: some lists bring results along."""
+    ended = [
+        each
+        for each in json_or_nothing(answer).get("operations") or ()
+        if isinstance(each, Mapping) and isinstance(each.get("name"), str) and work_of(each).has_ended
+    ]
 
-    return await metering.resources.begun(short_name(_named(url, body)))
+    async def settle(metering: "Metering") -> None:
+        for each in ended:
+            with suppress(InvalidAnswer):
+                await settled(hook, metering, work_name(each["name"]), _reads(hook, route, json.dumps(each)), each)
 
-
-async def _settled(metering: "Metering", begun: "Owned", usage: Usage, shown: Mapping[str, Any]) -> Receipt | None:
-    from jangbu.metering.later import settle_shown
-
-    return await settle_shown(metering, begun, usage, shown)
-
-
-def _named(url: str, body: Mapping[str, Any]) -> str:
-    """Give the full name of what a request asks for."""
-    return str(body.get("operationName") or urlsplit(url).path)
+    return settle if ended else None
 
 
 async def recorded(hook: Hook, name: str, recording: Coroutine[Any, Any, Receipt]) -> Receipt | None:
@@ -123,10 +143,9 @@ def identified(usage: Usage, name: str) -> Usage:
     return usage if usage.response_id is not None else replace(usage, response_id=name.rpartition("/")[2])
 
 
-def _result_file(answer: str) -> str | None:
-    """Give the file in which a batch that has ended keeps its results."""
-    shown = json.loads(answer)
-    for holder in (shown.get("response"), shown.get("metadata", {}).get("output")):
-        if isinstance(holder, dict) and holder.get("responsesFile"):
-            return str(holder["responsesFile"])
-    return None
+def _reads(hook: Hook, route: Route, answer: str) -> Reads:
+    return lambda model: (hook.usage(answer, route, model), False)
+
+
+def _is_nothing(usage: Usage) -> bool:
+    return usage.source is Source.NONE and usage.units == Units()

@@ -23,6 +23,8 @@ class Metered(StrEnum):
     """It starts work of which nothing is held for: the attribution is remembered under the name that it gives."""
     RESULT = "result"
     """It asks for work that was started earlier: recorded once, when the results first show."""
+    LISTED = "listed"
+    """It lists work that was started earlier, and may show results of many."""
     KEPT = "kept"
     """It changes how long a cache lives, whose making was recorded."""
     FREE = "free"
@@ -92,6 +94,8 @@ def work_name(path: str) -> str:
 
 
 def _resource(method: str, segments: list[str]) -> tuple[Surface | None, Metered]:
+    if method == "get" and segments[-1:] == ["batches"]:
+        return Surface.BATCH, Metered.LISTED
     collection = "".join(segments[-1:] if method == "post" else segments[-2:-1])
     if method == "get" and collection == "operations" and "models" in segments:
         return Surface.PREDICT_LONG_RUNNING, Metered.RESULT

@@ -6,7 +6,6 @@ is, because its requests stand in a file that nobody here can read, one token is
 """
 
 import copy
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -16,7 +15,10 @@ from urllib.parse import urlsplit
 from jangbu.domain.flow import Bounds, Call, Lost
 from jangbu.providers.gemini.batch_request import batch_bounds, cache_tokens, file_tokens, with_output_limits
 from jangbu.providers.gemini.fields import fields
+from jangbu.providers.gemini.json_values import json_or_nothing
 from jangbu.providers.gemini.references import references
+from jangbu.sdk import attribution
+from jangbu.sdk.begun import note_begun
 from jangbu.sdk.drivers import CallInProgress
 from jangbu.sdk.hook import Hook
 from jangbu.sdk.routes import Route
@@ -35,7 +37,7 @@ _UNTOLD = Bounds(1, 0, output_chosen=True)
 
 
 class StartedWork:
-    """One request that starts work. Whoever sends it drives the call that it opens."""
+    """One request that starts work. Whoever sends it drives the call that it opens. Raises MissingUser."""
 
     def __init__(self, hook: Hook, route: Route, http_request: Any) -> None:
         self._hook = hook
@@ -43,14 +45,25 @@ class StartedWork:
         self._request = http_request
         self._body: Mapping[str, Any] = http_request.data if isinstance(http_request.data, dict) else {}
         self._known: dict[str, int] = {}
+        self._user = str(attribution.required().user)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The files and caches that the requests of a batch name, as many as are asked for."""
+        if self._route.verb not in _REQUESTS or batch_bounds(self._body, None, {}) is None:
+            return ()
+        named = references(fields(self._body))
+        return [name for name in named if name.startswith(("files/", "cachedContents/"))][:NAMES_ASKED_MOST]
+
+    async def require_able_to_pay(self, metering: "Metering") -> None:
+        """Refuse who has nothing before anything is asked for them."""
+        from jangbu.metering.admission import require_able_to_pay
+
+        await require_able_to_pay(metering, self._user)
 
     def asked(self) -> Iterable[tuple[str, Any]]:
         """Give the requests that ask how large the files and caches are which a batch names, each with the name."""
-        named: Sequence[str] = references(fields(self._body)) if self._route.verb in _REQUESTS else ()
-        kept = [name for name in named if name.startswith(("files/", "cachedContents/"))]
-        if any(name.startswith("files/") for name in kept) and batch_bounds(self._body, None, {}) is None:
-            return
-        for name in kept[:NAMES_ASKED_MOST]:
+        for name in self.names:
             request = copy.copy(self._request)
             request.method = "get"
             parts = urlsplit(self._request.url)
@@ -60,13 +73,13 @@ class StartedWork:
 
     def told(self, name: str, answer: str) -> None:
         """Take in what the provider says of a file or a cache."""
-        shown = _object(answer)
+        shown = json_or_nothing(answer)
         tokens = file_tokens(shown) if name.startswith("files/") else cache_tokens(shown)
         if tokens is not None:
             self._known[name] = tokens
 
     def opened(self) -> CallInProgress:
-        """Open the call. Raises MissingUser before anything is held or sent."""
+        """Open the call."""
         verb = _REQUESTS.get(self._route.verb)
         if verb is None:
             return self._hook.open(self._route, self._body)
@@ -83,27 +96,20 @@ class StartedWork:
 
     def handed_over(self, call: CallInProgress, answer: str) -> "Future[None]":
         """Leave the call to whoever fetches the result of the work that an answer names."""
-        return call.hand_over(lambda metering: _noted(metering, call.call, answer))
+        return call.hand_over(lambda metering: _noted(self._hook, metering, call.call, answer))
 
 
-async def _noted(metering: "Metering", call: Call, answer: str) -> Lost | None:
+async def _noted(hook: Hook, metering: "Metering", call: Call, answer: str) -> Lost | None:
     """Write down whose work it is that an answer names, so that whoever fetches its result settles the call.
 
     Gives how the call ended where that cannot be: its hold stays, and somebody has to look. The app has its work.
     """
-    from jangbu.metering.owned import kind_of, short_name
-    from jangbu.metering.resources import LaterCall
+    from jangbu.metering.owned import short_name
 
-    name = _object(answer).get("name")
+    name = json_or_nothing(answer).get("name")
     if not isinstance(name, str) or "/" not in name:
         return Lost("the provider did not say what it started")
-    short, account = short_name(name), metering.accounts.id_of(call.user)
-    later = LaterCall(call.id, call.service, call.model, call.metadata, begun_by_app=True)
-    try:
-        await metering.resources.claim(account, short, kind_of(short), call=later)
-        await metering.holds.extend(account, call.id)
-    except Exception as error:
-        warn("sdk.work_not_noted", f"whose {short} is cannot be noted: {error}", resource=short, error=error)
+    if not await note_begun(hook, metering, short_name(name), call):
         return Lost("whose work it is could not be written down")
     return None
 
@@ -115,11 +121,3 @@ def telling(name: str) -> Iterator[None]:
         yield
     except Exception as error:
         warn("sdk.size_unknown", f"how large {name} is cannot be asked: {error!r}", resource=name, error=error)
-
-
-def _object(answer: str) -> Mapping[str, Any]:
-    try:
-        found = json.loads(answer)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from jangbu import Balance, InsufficientBalance, Meter, Settings
+from jangbu.errors import DatabaseUnreachable
 from jangbu.sdk.background import PATIENCE_SECONDS
 from jangbu.testing import Behaviour, FakeGemini, Recorded
 from tests.sdk.scenarios.stage import BALANCE, MODEL, USER, Stage
@@ -216,14 +217,14 @@ def test_a_video_is_held_for_and_recorded_for_whoever_started_it(stage: Stage, e
     assert stage.holds() == []
 
 
-async def test_no_gateway_asks_for_it(stage: Stage) -> None:
+async def test_no_gateway_asks_for_it_or_lists_it(stage: Stage) -> None:
     name = start(stage, requests())
 
-    async def waiting(metering: Any) -> list[str]:
-        assert await metering.resources.begun(name) is not None
-        return [each.name for each in await metering.resources.waiting(0, 100)]
+    async def seen(metering: Any) -> tuple[list[Any], list[Any]]:
+        begun = await metering.resources.begun(name)
+        return await metering.resources.waiting(0, 100), await metering.resources.page(begun.account, begun.kind)
 
-    assert await stage.meter._background.wait_async(waiting) == []
+    assert await stage.meter._background.wait_async(seen) == ([], [])
 
 
 def test_a_meter_that_is_closed_waits_for_no_result(stage: Stage, elsewhere: Stage) -> None:
@@ -273,3 +274,119 @@ async def test_a_caller_who_is_gone_leaves_the_batch_to_others(
 async def names(metering: Any) -> list[str]:
     async with metering.database.connection() as connection:
         return [row["name"] for row in await connection.fetch("SELECT name FROM jangbu.resources")]
+
+
+def lines_of(pages: int = 3) -> bytes:
+    return b"".join(
+        json.dumps({"key": f"page-{page}", "request": single}).encode() + b"\n"
+        for page, single in enumerate(requests(pages))
+    )
+
+
+def started_of_a_file(stage: Stage) -> str:
+    uploaded = stage.client.files.upload(file=io.BytesIO(lines_of()), config={"mime_type": "application/jsonl"})
+    return start(stage, uploaded.name)
+
+
+def shown_next(stage: Stage, **shown: Any) -> None:
+    stage.gemini.next(Behaviour(recorded=Recorded(json.dumps(shown).encode())))
+
+
+ANSWER = {"usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 20, "totalTokenCount": 30}}
+INLINE = {"inlinedResponses": {"inlinedResponses": [{"response": {"candidates": [], **ANSWER}}]}}
+
+
+@pytest.mark.parametrize("payer", [None, "poor"])
+def test_a_file_that_is_downloaded_before_its_batch_named_it_is_paid_for_by_whoever_started_that(
+    stage: Stage, elsewhere: Stage, payer: str | None
+) -> None:
+    """Google names the file after the batch, so it leads there."""
+    start(stage, requests())
+    (name,) = stage.meter._background.wait(names)
+    file = f"files/batch-{name.removeprefix('batches/')}"
+    line = json.dumps({"key": "page-0", "response": {"candidates": [], **ANSWER}}).encode()
+    poor(stage, 1000)
+    for client in (elsewhere, elsewhere, stage):
+        stage.gemini.next(Behaviour(recorded=Recorded(line + b"\n")))
+        with client.meter.attribute(user=payer):
+            assert client.client.files.download(file=file) == line + b"\n"
+    assert [(record.user, record.total) for record in stage.records()] == [(USER, 30)]
+    assert stage.balance == Balance(BALANCE, 30, 0)
+    assert stage.holds() == []
+
+
+def test_results_that_a_list_brings_along_are_settled(stage: Stage, elsewhere: Stage) -> None:
+    name = start(stage, requests())
+    assert [job.name for job in elsewhere.client.batches.list()] == [name]
+    assert stage.holds() == ["open"]
+    done = {"name": name, "done": True, "metadata": {"state": "BATCH_STATE_SUCCEEDED", "output": INLINE}}
+    shown_next(stage, operations=[done, {"name": "batches/of-nobody", "done": True, "response": INLINE}])
+    list(elsewhere.client.batches.list())
+    assert [(record.user, record.total) for record in stage.records()] == [(USER, 30)]
+    assert stage.holds() == []
+
+
+def test_what_the_ledger_could_not_be_told_is_told_when_the_result_is_asked_for(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def claim(*_given: Any, **_named: Any) -> None:
+        raise DatabaseUnreachable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage.meter._background.opened().result().resources, "claim", claim)
+        name = start(stage, requests())
+    assert stage.holds() == ["unknown"]
+    with stage.meter.attribute(user=poor(stage, 100_000)):
+        fetch(stage, name)
+    (record,) = stage.records()
+    assert (record.user, record.service, record.tags) == (USER, "script", {"book": "7"})
+    assert stage.balance == Balance(BALANCE, total_answered(stage), 0)
+    assert stage.holds() == []
+
+
+def test_an_end_without_counts_settles_nothing(stage: Stage) -> None:
+    name = start(stage, requests())
+    shown_next(stage, name=name, done=True, metadata={"state": "BATCH_STATE_SUCCEEDED"})
+    fetch(stage, name, 1)
+    assert (stage.records(), stage.holds()) == ([], ["open"])
+    fetch(stage, name)
+    assert stage.balance == Balance(BALANCE, total_answered(stage), 0)
+
+
+def test_a_file_of_errors_alone_gives_the_hold_back(stage: Stage) -> None:
+    file = fetch(stage, started_of_a_file(stage)).dest.file_name
+    stage.gemini.next(Behaviour(recorded=Recorded(b'{"key": "page-0", "error": {"code": 3, "message": "no"}}\n')))
+    stage.client.files.download(file=file)
+    assert (stage.records(), stage.holds(), stage.balance) == ([], [], Balance(BALANCE, 0, 0))
+
+
+def test_what_runs_is_asked_for_without_the_ledger(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def begun(_name: str) -> None:
+        raise DatabaseUnreachable("away")
+
+    name = start(stage, requests())
+    with monkeypatch.context() as patch:
+        patch.setattr(stage.meter._background.opened().result().resources, "begun", begun)
+        fetch(stage, name, 1)
+        with pytest.raises(DatabaseUnreachable):
+            fetch(stage, name)
+    fetch(stage, name)
+    assert stage.balance == Balance(BALANCE, total_answered(stage), 0)
+
+
+def test_a_result_that_cannot_be_read_is_the_apps_and_can_be_read_again(stage: Stage) -> None:
+    name = start(stage, requests())
+    stage.gemini.next(Behaviour(recorded=Recorded(b'{"name": 7, "done": true, "response": "odd"}')))
+    with suppress(ValueError, TypeError):
+        stage.client.batches.get(name=name)
+    assert stage.holds() == ["open"]
+    fetch(stage, name)
+    assert stage.balance == Balance(BALANCE, total_answered(stage), 0)
+
+
+def test_nothing_is_asked_of_google_for_who_has_nothing(stage: Stage) -> None:
+    user = poor(stage)
+    part: Any = {"fileData": {"fileUri": f"{stage.gemini.url}/v1beta/files/a-page", "mimeType": "text/plain"}}
+    with pytest.raises(InsufficientBalance):
+        start(stage, [{"contents": [{"role": "user", "parts": [part]}]}], user)
+    assert stage.gemini.requests() == []

@@ -6,7 +6,7 @@ from typing import Any
 
 from jangbu.providers.gemini.interactions import RUNNING
 
-__all__ = ["Work", "operation_asked", "work_of"]
+__all__ = ["Work", "batch_of_file", "operation_asked", "work_of"]
 
 _FAILED = frozenset({"failed", "cancelled", "expired"})
 _ENDED = _FAILED | {"succeeded"}
@@ -37,6 +37,15 @@ def work_of(shown: Mapping[str, Any]) -> Work:
         has_failed=state in _FAILED or (is_done and "error" in answer),
         results=_results(answer),
     )
+
+
+def batch_of_file(name: str) -> str | None:
+    """Give the batch that a file of results is of, by the names that Google gives (batches/ID, files/batch-ID).
+
+    None for a file of another name.
+    """
+    made = name.removeprefix("files/batch-")
+    return f"batches/{made}" if made not in ("", name) else None
 
 
 def operation_asked(body: Mapping[str, Any]) -> str | None:
