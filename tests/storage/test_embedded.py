@@ -177,6 +177,25 @@ def test_root_lends_the_server_another_user_and_opens_no_directory(tmp_path: Pat
 
 
 @as_root
+def test_processes_that_need_the_servers_user_at_once_make_one_and_the_same() -> None:
+    name = f"jangbu-test-{os.getpid()}"
+    words = f"from jangbu.storage.embedded.owner import lent_by_root; print(lent_by_root({name!r}))"
+    command = [sys.executable, "-c", f"input(); {words}"]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    try:
+        processes = [subprocess.Popen(command, **pipes) for _ in range(4)]
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        said = {process.communicate()[0].strip() for process in processes}
+        entry = pwd.getpwnam(name)
+        assert said == {repr(Owner(name, entry.pw_uid, entry.pw_gid))}
+    finally:
+        subprocess.run(["userdel", name], check=False)
+
+
+@as_root
 def test_an_ordinary_user_has_a_server_too() -> None:
     nobody = pwd.getpwnam("nobody")
     identity: dict[str, Any] = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}

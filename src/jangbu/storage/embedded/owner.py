@@ -1,10 +1,12 @@
 """The system user that PostgreSQL runs as: it refuses root, so root lends it a user of its own."""
 
+import fcntl
 import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from jangbu.errors import DatabaseUnreachable, DataDirectoryUnusable
 _DEDICATED = "jangbu"
 _FALLBACKS = ("postgres", "nobody")
 _SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+_ACCOUNTS = Path("/etc")
+"""Where the system keeps its users, in files that are replaced whenever one is added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ def owner_of(cluster: Path) -> Owner:
     try:
         found = cluster.stat()
     except FileNotFoundError:
-        return _dedicated() if ourselves == 0 else Owner(_name(ourselves), ourselves, os.getegid())
+        return lent_by_root() if ourselves == 0 else Owner(_name(ourselves), ourselves, os.getegid())
     except PermissionError as error:
         raise DataDirectoryUnusable(
             f"the data directory {cluster} is closed to user {_name(ourselves)}",
@@ -57,33 +61,54 @@ def owner_of(cluster: Path) -> Owner:
     return Owner(_name(found.st_uid), found.st_uid, found.st_gid)
 
 
-def _dedicated() -> Owner:
-    entry = _entry(_DEDICATED)
-    if entry is None:
-        _create(_DEDICATED)
-    for name in (_DEDICATED, *_FALLBACKS):
+def lent_by_root(dedicated: str = _DEDICATED) -> Owner:
+    """Give the user whom root lends: one of our own, which is made where it is missing.
+
+    Raises DatabaseUnreachable where it cannot be made and no other user would do.
+    """
+    if _entry(dedicated) is None:
+        _create(dedicated)
+    for name in (dedicated, *_FALLBACKS):
         entry = _entry(name)
         if entry is not None and entry.pw_uid != 0:
             return Owner(name, entry.pw_uid, entry.pw_gid)
     raise DatabaseUnreachable(
         "PostgreSQL does not run as root and no other user could be made for it",
-        hint=f"create a system user {_DEDICATED}, or run as an ordinary user",
+        hint=f"create a system user {dedicated}, or run as an ordinary user",
     )
 
 
 def _create(name: str) -> None:
-    """Create a system user. Two processes may race here: the loser finds the user that the winner made."""
+    """Create a system user, unless somebody is faster."""
     useradd = shutil.which("useradd", path=_SYSTEM_PATH)
     if useradd is None:
         return
     options: Sequence[str] = ("--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent")
-    subprocess.run(  # noqa: S603 - found on the system's own path
-        [useradd, *options, "--shell", "/usr/sbin/nologin", name],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-        env={"PATH": _SYSTEM_PATH},
-    )
+    with _one_at_a_time():
+        if _entry(name) is not None:
+            return
+        subprocess.run(  # noqa: S603 - found on the system's own path
+            [useradd, *options, "--shell", "/usr/sbin/nologin", name],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            env={"PATH": _SYSTEM_PATH},
+        )
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Keep other processes of ours from adding users meanwhile.
+
+    Of two that add the same one at once, ``useradd`` lets the second give it another number: what already runs under
+    the first one, and the data that it owns, would be nobody's.
+    """
+    descriptor = os.open(_ACCOUNTS, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _entry(name: str) -> pwd.struct_passwd | None:
