@@ -14,7 +14,7 @@ from jangbu.storage import migrate
 from tests.cli.conftest import Jangbu
 from tests.cli.service import Service, eventually, serving
 from tests.conftest import execute
-from tests.faults.server import KillableServer, killable_server
+from tests.faults.server import KillableServer, killable_server, set_everywhere
 from tests.ports import free_port
 
 READS_ONLY = "PostgreSQL takes no writes: it is a standby, or default_transaction_read_only is on"
@@ -74,12 +74,12 @@ def test_a_worker_that_dies_while_the_database_only_reads_comes_back_when_it_wri
     primary: KillableServer, served: Jangbu
 ) -> None:
     with serving(served, "--workers", "2", "--log-format", "json") as service:
-        set_read_only(primary, "on")
+        asyncio.run(set_everywhere(primary, "default_transaction_read_only", "on"))
         try:
             os.kill(min(service.workers()), 9)
             eventually(lambda: READS_ONLY in service.log.read_text())
         finally:
-            set_read_only(primary, "off")
+            asyncio.run(set_everywhere(primary, "default_transaction_read_only", "off"))
         eventually(lambda: stay(service))
 
 
@@ -88,8 +88,3 @@ def stay(service: Service) -> bool:
     before = service.workers()
     time.sleep(STARTING_SECONDS)
     return len(before) == 2 and service.workers() == before
-
-
-def set_read_only(server: KillableServer, value: str) -> None:
-    asyncio.run(execute(server.dsn, f"ALTER SYSTEM SET default_transaction_read_only = {value}"))
-    asyncio.run(execute(server.dsn, "SELECT pg_reload_conf()"))

@@ -10,8 +10,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import asyncpg
+
 from jangbu.storage.embedded.owner import owner_of
 from jangbu.storage.embedded.programs import programs_for
+from tests.conftest import execute
+from tests.faults.waiting import become
 
 _OPTIONS = "-c listen_addresses='' -c autovacuum=off -c max_connections=60"
 
@@ -127,3 +131,19 @@ def killable_server(primary: KillableServer | None = None) -> Iterator[KillableS
         with suppress(Exception):
             server.crash()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def set_everywhere(server: KillableServer, name: str, value: str) -> None:
+    """Change a setting of a server that runs; afterwards each of its sessions has it, old or new."""
+    await execute(server.dsn, f"ALTER SYSTEM SET {name} = '{value}'")
+    await execute(server.dsn, "SELECT pg_reload_conf()")
+    # It reads its settings again when it gets to it, and tells its sessions before it opens another.
+    await become(lambda: _new_sessions_have(server, name, value))
+
+
+async def _new_sessions_have(server: KillableServer, name: str, value: str) -> bool:
+    connection = await asyncpg.connect(server.dsn)
+    try:
+        return bool(await connection.fetchval("SELECT current_setting($1) = $2", name, value))
+    finally:
+        await connection.close()

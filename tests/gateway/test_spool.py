@@ -21,9 +21,8 @@ from jangbu.storage import migrate
 from jangbu.testing import FakeGemini
 from jangbu.wiring import open_metering
 from tests.api.test_pages import Pages
-from tests.conftest import execute
 from tests.faults.gate import Gate, gate
-from tests.faults.server import KillableServer, killable_server
+from tests.faults.server import KillableServer, killable_server, set_everywhere
 from tests.faults.waiting import become
 from tests.gateway.stage import FLASH, UPSTREAM_KEY, Stage, asked, stage
 from tests.metering.outage import is_drained
@@ -192,7 +191,7 @@ async def test_a_gateway_whose_database_only_reads_is_not_ready_and_soon_refuses
     async with stand as served, open_app(_settings(server, tmp_path), served.ledger) as app:
         await served.open("kim", 10**12)
         pages = Pages(app)
-        await _only_read(server, True)
+        await set_everywhere(server, "default_transaction_read_only", "on")
         try:
             status, page = await pages.get("/readyz")
             assert (status, json.loads(page)["code"]) == (503, "database_unreachable")
@@ -203,15 +202,10 @@ async def test_a_gateway_whose_database_only_reads_is_not_ready_and_soon_refuses
             async with asyncio.timeout(4):
                 assert (await served.generate())[0] == 503
         finally:
-            await _only_read(server, False)
+            await set_everywhere(server, "default_transaction_read_only", "off")
         await become(lambda: _is_ready(pages))
         await become(lambda: _is_answered(served))
         await agree(served.ledger, tmp_path.name, gemini)
-
-
-async def _only_read(server: KillableServer, value: bool) -> None:
-    await execute(server.dsn, f"ALTER SYSTEM SET default_transaction_read_only = {'on' if value else 'off'}")
-    await execute(server.dsn, "SELECT pg_reload_conf()")
 
 
 async def _is_answered(served: Stage) -> bool:

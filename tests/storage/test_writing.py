@@ -1,6 +1,5 @@
 """Whether a server takes writes is found out by having it write, which leaves nothing behind."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 
@@ -12,7 +11,7 @@ from jangbu.storage.database import Database
 from jangbu.storage.failures import is_unreachable
 from tests.conftest import execute
 from tests.faults.disk import SmallDisk, ledger_on, small_disk
-from tests.faults.server import KillableServer, killable_server
+from tests.faults.server import KillableServer, killable_server, set_everywhere
 
 PREPARED_OR_POOLED = pytest.mark.parametrize("prepared", [True, False], ids=["prepared", "pooled"])
 READ_ONLY = "&options=-c%20default_transaction_read_only%3Don"
@@ -103,17 +102,13 @@ async def test_a_disk_for_temporary_files_says_nothing_of_the_tables_disk(
 
 async def test_commits_that_nobody_confirms_are_no_writes(own_server: KillableServer) -> None:
     database = await Database.connect(own_server.dsn)
-    await execute(own_server.dsn, "ALTER SYSTEM SET synchronous_standby_names = 'gone'")
+    await set_everywhere(own_server, "synchronous_standby_names", "gone")
     try:
-        await execute(own_server.dsn, "SELECT pg_reload_conf()")
-        await asyncio.sleep(0.5)
         await database.writing_now()
         with pytest.raises(DatabaseUnreachable):
             await database.probe(1)
     finally:
-        await execute(own_server.dsn, "ALTER SYSTEM RESET synchronous_standby_names")
-        await execute(own_server.dsn, "SELECT pg_reload_conf()")
-    await asyncio.sleep(0.5)
+        await set_everywhere(own_server, "synchronous_standby_names", "")
     await database.probe(PROBE_SECONDS)
     await database.close()
 
