@@ -5,10 +5,11 @@ One event loop serves all tests of pages, because the browser belongs to it.
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -25,10 +26,11 @@ from playwright.async_api import (
 )
 
 from jangbu.config import Settings
+from jangbu.dashboard.frame import COOKIE
 from jangbu.metering.meter import Metering
 from jangbu.wiring import open_metering
 from tests.alerts.receiver import SECRET, Receiver, receiving
-from tests.conftest import address, drop_database, execute
+from tests.conftest import address, drop_database, execute, filled
 from tests.dashboard.site import OWNER, PASSWORD, Site, fill, let_in_members, serving
 from tests.dashboard.varied import fill_varied
 
@@ -36,6 +38,8 @@ _PROGRAMS = ("chromium-headless-shell", "chromium")
 """The first one draws the same, without the rest of a browser: a page takes it two thirds of the processor's time."""
 CHROMIUM = os.environ.get("JANGBU_CHROMIUM") or next(filter(None, map(shutil.which, _PROGRAMS)), None)
 _REFUSED = "Failed to load resource: the server responded with a status of 4"
+_SESSIONS: dict[tuple[str, str], Any] = {}
+"""The cookie by which each member of each site was let in last."""
 Opens = Callable[..., Awaitable[Page]]
 
 # How soon a page shows something is measured elsewhere, and a busy machine takes its time.
@@ -53,11 +57,32 @@ async def browser() -> AsyncIterator[Browser]:
         await launched.close()
 
 
+@dataclass(frozen=True)
+class LookedAt:
+    """A database with calls of two months, to which nobody connects: filled once for many that are copied from it."""
+
+    name: str
+    call: str
+    """The latest call of the first user."""
+
+
+@pytest.fixture(scope="session")
+def looked_at(server: str, migrated: str) -> Iterator[LookedAt]:
+    calls: list[str] = []
+
+    async def fill_once(dsn: str) -> None:
+        calls.append(await fill(dsn))
+
+    with filled(server, migrated, fill_once) as name:
+        yield LookedAt(name, calls[0])
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def site(server: str, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+async def site(server: str, looked_at: LookedAt, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     """Serve a ledger with calls of two months, for all tests that change nothing of it."""
-    async with site_of(server, migrated, tmp_path_factory.mktemp("site"), fill) as served:
-        yield served
+    async with copied(server, looked_at.name) as dsn:
+        with serving(dsn, tmp_path_factory.mktemp("site"), looked_at.call) as served:
+            yield served
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -75,10 +100,11 @@ async def opens_varied(browser: Browser, varied: Site) -> AsyncIterator[Opens]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def own_site(server: str, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+async def own_site(server: str, looked_at: LookedAt, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     """Serve a ledger of the module's own, for tests that change it."""
-    async with site_of(server, migrated, tmp_path_factory.mktemp("site"), fill) as served:
-        yield served
+    async with copied(server, looked_at.name) as dsn:
+        with serving(dsn, tmp_path_factory.mktemp("site"), looked_at.call) as served:
+            yield served
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -106,19 +132,16 @@ class Told:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def told(server: str, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Told]:
-    name, folder = f"told_{uuid4().hex}", tmp_path_factory.mktemp("told")
-    await execute(server, f"CREATE DATABASE {name} TEMPLATE {migrated}")
-    async with open_metering(Settings.load(database_url=address(server, name)), delivers=False) as ledger:
-        await let_in_members(ledger)
-    async with receiving() as operator, receiving() as app:
+    async with copied(server, migrated) as dsn, receiving() as operator, receiving() as app:
+        async with open_metering(Settings.load(database_url=dsn), delivers=False) as ledger:
+            await let_in_members(ledger)
         with serving(
-            address(server, name), folder,
+            dsn, tmp_path_factory.mktemp("told"),
             JANGBU_ALERT_WEBHOOK_URL=operator.url, JANGBU_ALERT_WEBHOOK_SECRET=SECRET,
             JANGBU_WEBHOOK_URL=app.url, JANGBU_WEBHOOK_SECRET=SECRET, JANGBU_WEBHOOK_EVENTS="balance.low",
             JANGBU_ALERT_PRIVATE_TARGETS="true", JANGBU_TIME_ZONE="Asia/Seoul",
         ) as site:  # fmt: skip
             yield Told(site, operator, app)
-    await drop_database(server, name)
 
 
 @asynccontextmanager
@@ -126,11 +149,18 @@ async def site_of(
     server: str, migrated: str, folder: Path, filled: Callable[[str], Awaitable[str]], **environment: str
 ) -> AsyncIterator[Site]:
     """Serve a ledger of its own, which was filled before."""
+    async with copied(server, migrated) as dsn:
+        call = await filled(dsn)
+        with serving(dsn, folder, call, **environment) as served:
+            yield served
+
+
+@asynccontextmanager
+async def copied(server: str, template: str) -> AsyncIterator[str]:
+    """Give the address of a copy of a database, dropped afterwards."""
     name = f"site_{uuid4().hex}"
-    await execute(server, f"CREATE DATABASE {name} TEMPLATE {migrated}")
-    call = await filled(address(server, name))
-    with serving(address(server, name), folder, call, **environment) as served:
-        yield served
+    await execute(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    yield address(server, name)
     await drop_database(server, name)
 
 
@@ -173,13 +203,16 @@ async def opens(browser: Browser, site: Site) -> AsyncIterator[Opens]:
 async def opening(
     browser: Browser, site: Site, *, prepare: Callable[[BrowserContext], Awaitable[None]] | None = None
 ) -> AsyncIterator[Opens]:
-    """Open pages of a site, each in a browser of its own; whatever went wrong in one is told at the end."""
+    """Open pages of a site, each in a browser of its own; whatever went wrong in one is told at the end.
+
+    With ``anew`` a member has a session of the page's own, as who comes with another browser has.
+    """
     contexts: list[BrowserContext] = []
     watched: list[Watched] = []
 
     async def open_page(
         path: str = "/", *, member: str = OWNER, language: str = "en", scheme: str = "light", width: int = 1280,
-        zone: str = "Asia/Seoul",
+        zone: str = "Asia/Seoul", anew: bool = False,
     ) -> Page:  # fmt: skip
         context = await browser.new_context(
             locale="ko-KR" if language == "ko" else "en-US",
@@ -193,7 +226,9 @@ async def opening(
             await prepare(context)
         page = await context.new_page()
         watched.append(Watched(page, site.url))
-        await sign_in(page, site, member, path)
+        if anew:
+            _SESSIONS.pop((site.url, member), None)
+        await _enter(page, site, member, path)
         return page
 
     yield open_page
@@ -208,6 +243,21 @@ async def undrawn(context: BrowserContext) -> None:
     await context.route(
         "**/vendor/echarts.min.js*", lambda route: route.fulfill(content_type="text/javascript", body=nothing)
     )
+
+
+async def _enter(page: Page, site: Site, member: str, path: str) -> None:
+    """Open a page in the session that the member has there already; where there is none, or it has ended, sign in.
+
+    Signing in costs two pages more, and how it goes has tests of its own.
+    """
+    if (session := _SESSIONS.get((site.url, member))) is not None:
+        await page.context.add_cookies([session])
+        await page.goto(f"{site.url}/dashboard{path}")
+        if page.url == f"{site.url}/dashboard{path}":
+            return
+    await sign_in(page, site, member, path)
+    [session] = [cookie for cookie in await page.context.cookies() if cookie["name"] == COOKIE]
+    _SESSIONS[site.url, member] = session
 
 
 async def sign_in(page: Page, site: Site, member: str, path: str = "/") -> None:

@@ -132,7 +132,7 @@ async def test_the_audit_is_shown_newest_first_page_by_page_by_member_and_by_wha
         await ledger.members.give_role(
             VIEWER, MemberRole.FINANCE if number % 2 == 0 else MemberRole.VIEWER, Actor.of_command("test")
         )
-    page = await opens_own("/settings/audit")
+    page = await opens_own("/settings/audit", anew=True)
     [(count,)] = await ask(own_site, "SELECT count(*) FROM jangbu.audit")
     shown = await rows(page, "audit")
     while await page.locator("a[rel=next]").count():
