@@ -232,7 +232,7 @@ class _Once:
 
 
 def _reading(hook: Hook, route: Route, call: CallInProgress, response: Any) -> StreamReading[Any]:
-    meter = hook.stream_meter(route, call, _headers(response))
+    meter = hook.stream_meter(route, call.call.model, _headers(response))
     return StreamReading(meter, meter.feed_object, may_be_last=_may_be_last, is_error=_is_error)
 
 

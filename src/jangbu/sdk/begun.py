@@ -7,7 +7,7 @@ the result is asked for.
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from jangbu.domain.flow import Call
+from jangbu.domain.flow import Call, Lost
 from jangbu.domain.usage import Source, Usage
 from jangbu.providers.gemini.work import batch_of_file
 from jangbu.sdk.hook import Hook
@@ -16,7 +16,10 @@ from jangbu.telemetry import warn
 if TYPE_CHECKING:
     from jangbu.metering.meter import Metering
 
-__all__ = ["Reads", "note_begun", "settled"]
+__all__ = ["NOT_NOTED", "Reads", "note_begun", "settled"]
+
+NOT_NOTED = Lost("whose work it is could not be written down")
+"""How a call ended of which the ledger could not be told. The app has its work, and somebody has to look."""
 
 Reads = Callable[[str], tuple[Usage, bool]]
 """Reads what a result reports of a model, and whether it is an error instead."""

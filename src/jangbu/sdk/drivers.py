@@ -50,6 +50,7 @@ class CallInProgress:
         self._steps = metered_call(call)
         self._finished = threading.Lock()
         self._reported: Callable[[], Outcome] | None = None
+        self._judged: Callable[[Metering, Outcome], Coroutine[Any, Any, Outcome | None]] | None = None
         self._is_sent = False
         self.is_abandoned = False
         self._is_held = False
@@ -131,14 +132,9 @@ class CallInProgress:
         with suppress(JangbuError):
             await self.finish_async(outcome)
 
-    def run_on(self) -> None:
-        """Let the call run on at the provider: its hold stays, and closing the meter does not wait for it.
-
-        Its room in the spool is given back: its record, which may come in an hour or never, takes what there is then.
-        """
-        with suppress(JangbuError):
-            self._background.detach(self._background.submit(self._give_room_back, begun=True))
-        self._background.end(self)
+    def ends_by(self, judged: Callable[["Metering", Outcome], Coroutine[Any, Any, Outcome | None]]) -> None:
+        """Have it said how the call ended by what came of it; None where its result is seen later, and settled then."""
+        self._judged = judged
 
     def hand_over(self, note: Callable[["Metering"], Coroutine[Any, Any, Lost | None]]) -> "Future[None]":
         """Leave the hold to whoever sees the result later, once ``note`` has written down whose work it is.
@@ -214,8 +210,13 @@ class CallInProgress:
         return ending
 
     async def _drive_to_end(self, ledger: "Metering", outcome: Outcome) -> Receipt | None:
+        ended = outcome if self._judged is None else await self._judged(ledger, outcome)
+        if ended is None:
+            # Its record, which may come in an hour or never, takes what room there is in the spool then.
+            ledger.leave(self.call.id)
+            return None
         try:
-            effect = self._steps.send(outcome)
+            effect = self._steps.send(ended)
             while True:
                 assert not isinstance(effect, Send | CountInput), "a call is sent once"
                 effect = self._steps.send(await ledger.end(effect))

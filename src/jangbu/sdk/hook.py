@@ -50,16 +50,14 @@ class Hook:
     """The ledger as a client's seams see it, with what was started and not yet reported.
 
     ``started`` keeps who asked for work for which nothing is held; ``unnoted`` keeps the calls of work of which the
-    ledger could not be told; ``open_calls`` keeps calls whose answer comes with a later request; ``recorded`` keeps
-    names whose results this process has recorded already; ``notes`` has those of caches take turns that are being
-    noted.
+    ledger could not be told; ``recorded`` keeps names whose results this process has recorded already; ``notes`` has
+    those of caches take turns that are being noted.
     """
 
     background: "Background[Metering]"
     clock: Clock = field(default_factory=SystemClock)
     started: dict[str, Attribution] = field(default_factory=dict)
     unnoted: dict[str, Call] = field(default_factory=dict)
-    open_calls: dict[str, CallInProgress] = field(default_factory=dict)
     recorded: RecentNames = field(default_factory=RecentNames)
     notes: "WeakValueDictionary[str, asyncio.Lock]" = field(default_factory=WeakValueDictionary)
 
@@ -105,10 +103,10 @@ class Hook:
         except InvalidAnswer as unreadable:
             return Lost(f"the answer cannot be read: {unreadable.message}")
 
-    def stream_meter(self, route: Route, call: CallInProgress, headers: Mapping[str, str]) -> StreamMeter:
+    def stream_meter(self, route: Route, model: str | None, headers: Mapping[str, str]) -> StreamMeter:
         """Make the meter of a stream."""
         tier = headers.get("x-gemini-service-tier")
-        return StreamMeter(route.surface, platform=route.platform, model=call.call.model, service_tier=tier)
+        return StreamMeter(route.surface, platform=route.platform, model=model, service_tier=tier)
 
 
 def metadata_of(payer: Attribution) -> Mapping[str, Any]:

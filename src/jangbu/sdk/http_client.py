@@ -15,7 +15,8 @@ from jangbu.domain.flow import Rejected
 from jangbu.domain.usage import Surface
 from jangbu.errors import NotOffered
 from jangbu.sdk.hook import Hook
-from jangbu.sdk.interactions import CreatedInteraction, FetchedInteraction
+from jangbu.sdk.interactions import CreatedInteraction, FetchedEvents
+from jangbu.sdk.later import Later
 from jangbu.sdk.outcomes import failed
 from jangbu.sdk.routes import Metered, Route, route_of
 from jangbu.sdk.streams import AsyncMeteredStream, MeteredStream
@@ -56,7 +57,7 @@ class _HttpTransport:
         if route.surface is not Surface.INTERACTIONS:
             return self._send(request, **options)
         if route.metered is Metered.RESULT:
-            return self._fetched(FetchedInteraction(self._hook, route, str(request.url)), request, options)
+            return self._fetched(route, request, options)
         created = CreatedInteraction(self._hook, route, _body(request))
         try:
             limit = created.call.begin(lambda: self._count(created, request))
@@ -73,18 +74,21 @@ class _HttpTransport:
         elif _is_events(response):
             stream = MeteredStream(response.iter_bytes(), created.reading(response.headers), created.call)
             _replace_body(response, stream)
-        elif (outcome := created.judge(response.text, response.headers)) is not None:
-            created.call.finish(outcome)
+        else:
+            created.call.finish(created.judge(response.text, response.headers))
         return response
 
-    def _fetched(self, fetched: FetchedInteraction, request: Any, options: Mapping[str, Any]) -> Any:
+    def _fetched(self, route: Route, request: Any, options: Mapping[str, Any]) -> Any:
+        later = Later(self._hook, route, str(request.url), {})
         response = self._send(request, **options)
-        if response.status_code >= 400 or _is_events(response):
+        if response.status_code >= 400:
+            return response
+        if _is_events(response):
+            events = FetchedEvents(self._hook, route, later, response.headers)
+            _replace_body(response, MeteredStream(response.iter_bytes(), events.reading, events))
             return response
         response.read()
-        if fetched.call is not None and (outcome := fetched.judge(response.text)) is not None:
-            fetched.call.finish(outcome)
-        elif (work := fetched.work(response.text)) is not None:
+        if (work := later.work(response.text)) is not None:
             self._hook.background.wait(work)
         return response
 
@@ -111,7 +115,7 @@ class _AsyncHttpTransport:
         if route.surface is not Surface.INTERACTIONS:
             return await self._send(request, **options)
         if route.metered is Metered.RESULT:
-            return await self._fetched(FetchedInteraction(self._hook, route, str(request.url)), request, options)
+            return await self._fetched(route, request, options)
         created = CreatedInteraction(self._hook, route, _body(request))
         try:
             limit = await created.call.begin_async(lambda: self._count(created, request))
@@ -128,18 +132,21 @@ class _AsyncHttpTransport:
         elif _is_events(response):
             stream = AsyncMeteredStream(response.aiter_bytes(), created.reading(response.headers), created.call)
             _replace_async_body(response, stream)
-        elif (outcome := created.judge(response.text, response.headers)) is not None:
-            await created.call.finish_async(outcome)
+        else:
+            await created.call.finish_async(created.judge(response.text, response.headers))
         return response
 
-    async def _fetched(self, fetched: FetchedInteraction, request: Any, options: Mapping[str, Any]) -> Any:
+    async def _fetched(self, route: Route, request: Any, options: Mapping[str, Any]) -> Any:
+        later = Later(self._hook, route, str(request.url), {})
         response = await self._send(request, **options)
-        if response.status_code >= 400 or _is_events(response):
+        if response.status_code >= 400:
+            return response
+        if _is_events(response):
+            events = FetchedEvents(self._hook, route, later, response.headers)
+            _replace_async_body(response, AsyncMeteredStream(response.aiter_bytes(), events.reading, events))
             return response
         await response.aread()
-        if fetched.call is not None and (outcome := fetched.judge(response.text)) is not None:
-            await fetched.call.finish_async(outcome)
-        elif (work := fetched.work(response.text)) is not None:
+        if (work := later.work(response.text)) is not None:
             await self._hook.background.wait_async(work)
         return response
 

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from jangbu.domain.flow import Receipt
 from jangbu.domain.usage import Source, Surface, Units, Usage
-from jangbu.errors import IdempotencyConflict, InvalidAnswer
+from jangbu.errors import IdempotencyConflict, InvalidAnswer, MissingUser
+from jangbu.providers.gemini.interactions import RUNNING
 from jangbu.providers.gemini.json_values import json_or_nothing
 from jangbu.providers.gemini.services import service_of
 from jangbu.providers.gemini.work import work_of
@@ -43,14 +44,14 @@ class Later:
         self._name = work_name(self._full_name)
         self._body = body
         # Who asks for a result need not pay for it; the ledger knows who does, and is asked when there is something.
-        may_be_known = route.metered is Metered.RESULT and route.surface is not Surface.INTERACTIONS
+        may_be_known = route.metered is Metered.RESULT
         self._payer = hook.started.get(self._name) or (
             attribution.current() if may_be_known else attribution.required()
         )
 
     def work(self, answer: str) -> Work | None:
         """Read the answer; give what there is to record, or None."""
-        shown = json_or_nothing(answer)
+        shown, is_interaction = json_or_nothing(answer), self._route.surface is Surface.INTERACTIONS
         name = work_name(str(shown.get("name") or self._name))
         if self._route.metered is Metered.LATER:
             self._hook.started[name] = self._payer
@@ -58,16 +59,31 @@ class Later:
         file = work_of(shown).results if self._route.surface is Surface.BATCH else None
         if file is not None and self._payer.user is not None:
             self._hook.started[file] = self._payer
-        if name in self._hook.recorded:
+        if name in self._hook.recorded or (is_interaction and shown.get("status") in RUNNING):
             return None
         usage = self._usage(answer, name)
         if usage is None:
             return None
-        if self._route.surface is Surface.INTERACTIONS:
+        if is_interaction:
             usage = identified(usage, name)
         if self._route.metered is Metered.RESULT and (work_of(shown).has_ended or not _is_nothing(usage)):
-            return lambda metering: self._result(metering, name, usage, answer)
+            reads = _reads(self._hook, self._route, answer)
+            return lambda metering: self._result(metering, name, usage, reads, answer)
         return None if _is_nothing(usage) else lambda metering: self._record(metering, name, usage, answer)
+
+    def reported(self, usage: Usage) -> Work | None:
+        """Give what there is to record of a result whose events were read, or None: also where nobody is known whom it
+        could be recorded for, because what was read cannot be refused any more.
+        """
+        if usage.source is not Source.REPORTED or self._name in self._hook.recorded:
+            return None
+        named = identified(usage, self._name)
+
+        async def settle(metering: "Metering") -> None:
+            with suppress(MissingUser):
+                await self._result(metering, self._name, named, lambda model: (_of_model(named, model), False), "")
+
+        return settle
 
     def _usage(self, answer: str, name: str) -> Usage | None:
         """Read what an answer reports. A result that cannot be read is the app's all the same: None, and it is told."""
@@ -79,11 +95,10 @@ class Later:
             warn("sdk.result_unreadable", f"{name} cannot be read: {unreadable.message}", resource=name)
             return None
 
-    async def _result(self, metering: "Metering", name: str, usage: Usage, answer: str) -> Receipt | None:
+    async def _result(self, metering: "Metering", name: str, usage: Usage, reads: Reads, answer: str) -> Receipt | None:
         """Settle a result for whoever began the work; record it where the ledger does not know who that is."""
         from jangbu.metering.owned import short_name
 
-        reads = _reads(self._hook, self._route, answer)
         if await settled(self._hook, metering, short_name(self._full_name), reads, json_or_nothing(answer)):
             return None
         if _is_nothing(usage):
@@ -145,6 +160,10 @@ def identified(usage: Usage, name: str) -> Usage:
 
 def _reads(hook: Hook, route: Route, answer: str) -> Reads:
     return lambda model: (hook.usage(answer, route, model), False)
+
+
+def _of_model(usage: Usage, model: str) -> Usage:
+    return usage if usage.model is not None else replace(usage, model=model)
 
 
 def _is_nothing(usage: Usage) -> bool:

@@ -8,16 +8,15 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from jangbu.domain.flow import Answered, Lost, Outcome, Rejected
-from jangbu.domain.usage import Source
+from jangbu.domain.usage import Source, Usage
 from jangbu.errors import JangbuError
 from jangbu.providers.gemini import StreamMeter
-from jangbu.sdk.drivers import CallInProgress
 from jangbu.sdk.outcomes import failed
 
-__all__ = ["AsyncMeteredStream", "MeteredStream", "StreamReading", "opened_streams"]
+__all__ = ["AsyncMeteredStream", "MeteredStream", "StreamEnd", "StreamReading", "opened_streams"]
 
 Piece = TypeVar("Piece")
 
@@ -42,7 +41,7 @@ class StreamReading(Generic[Piece]):
         may_be_last: Callable[[Piece], bool],
         is_error: Callable[[Piece], bool],
         keep_holding: bool = False,
-        judged: Callable[[Outcome], None] = lambda _outcome: None,
+        judged: Callable[[Outcome, Usage], None] = lambda _outcome, _usage: None,
     ) -> None:
         self._meter = meter
         self._feed = feed
@@ -74,12 +73,12 @@ class StreamReading(Generic[Piece]):
     def outcome(self, error: BaseException | None, *, complete: bool) -> Outcome:
         """Judge how the stream ended. What was reported before it broke off is charged, and is marked partial."""
         with self._one_at_a_time:
-            outcome = self._judge(error, complete=complete)
-        self._judged(outcome)
+            usage = self._meter.finish(complete=complete)
+            outcome = self._judge(usage, error, complete=complete)
+        self._judged(outcome, usage)
         return outcome
 
-    def _judge(self, error: BaseException | None, *, complete: bool) -> Outcome:
-        usage = self._meter.finish(complete=complete)
+    def _judge(self, usage: Usage, error: BaseException | None, *, complete: bool) -> Outcome:
         if usage.source is not Source.NONE:
             return Answered(usage)
         if self._refused:
@@ -91,10 +90,34 @@ class StreamReading(Generic[Piece]):
         return Answered(usage) if complete else Lost("the stream was left before anything was reported")
 
 
+class StreamEnd(Protocol):
+    """What a stream tells how it ended: the call that it answers, or what stands in its place."""
+
+    is_abandoned: bool
+
+    def report_by(self, reported: Callable[[], Outcome]) -> None:
+        """Say how to judge what was reported, should the meter be closed before the end."""
+
+    def read_here(self) -> None:
+        """Note that the caller of this method is who goes on. Raises JangbuError as ``check_open``."""
+
+    def check_open(self) -> None:
+        """Raise JangbuError where the meter was closed before the end."""
+
+    def finish(self, outcome: Outcome) -> object:
+        """End it, and wait until that is durable."""
+
+    async def finish_async(self, outcome: Outcome) -> object:
+        """End it as ``finish`` does."""
+
+    def finish_later(self, outcome: Outcome) -> None:
+        """End it without waiting."""
+
+
 class MeteredStream(Generic[Piece]):
     """An iterator over a stream's pieces that settles its call when the stream ends, breaks off or is dropped."""
 
-    def __init__(self, pieces: Iterator[Piece], reading: StreamReading[Piece], call: CallInProgress) -> None:
+    def __init__(self, pieces: Iterator[Piece], reading: StreamReading[Piece], call: StreamEnd) -> None:
         self._pieces = pieces
         self._reading = reading
         self._call = call
@@ -160,7 +183,7 @@ class MeteredStream(Generic[Piece]):
 class AsyncMeteredStream(Generic[Piece]):
     """An asynchronous iterator over a stream's pieces, settled as ``MeteredStream`` is."""
 
-    def __init__(self, pieces: AsyncIterator[Piece], reading: StreamReading[Piece], call: CallInProgress) -> None:
+    def __init__(self, pieces: AsyncIterator[Piece], reading: StreamReading[Piece], call: StreamEnd) -> None:
         self._pieces = pieces
         self._reading = reading
         self._call = call

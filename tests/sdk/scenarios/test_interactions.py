@@ -1,6 +1,7 @@
 """Interactions: whole, as events, in the background, and fetched again."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 from google import genai
 
 from jangbu import Balance, InsufficientBalance, Meter, MissingUser, Settings
-from jangbu.errors import NotOffered, UncountedInput
+from jangbu.errors import DatabaseUnreachable, NotOffered, UncountedInput
 from jangbu.metering.meter import Metering
+from jangbu.testing import Behaviour, Recorded
 from tests.sdk.scenarios.stage import BALANCE, MODEL, USER, Stage
 
 pytestmark = [
@@ -175,7 +177,7 @@ def test_a_run_in_the_background_keeps_no_room_in_the_spool(stage: Stage) -> Non
     assert stage.meter._background.wait(rooms) == 0
 
 
-def test_a_run_that_another_process_started_is_recorded_for_whoever_fetches_it(stage: Stage) -> None:
+def test_a_run_that_was_started_past_the_meter_is_recorded_for_whoever_fetches_it(stage: Stage) -> None:
     other = stage.new_client()
     run: Any = other.interactions.create(model=MODEL, input="research", background=True)
     with pytest.raises(MissingUser):
@@ -216,16 +218,142 @@ def test_the_events_of_an_interaction_are_not_recorded_again_by_another_process(
     assert stage.balance == Balance(BALANCE, record.total, 0)
 
 
-def test_a_run_in_the_background_that_another_process_fetches_first_is_recorded_once(
+def test_a_run_in_the_background_is_settled_for_whoever_started_it_whichever_process_fetches_it(
     stage: Stage, elsewhere: Stage
 ) -> None:
+    with stage.meter.attribute(user=USER, service="script", tags={"book": "7"}):
+        run: Any = stage.client.interactions.create(model=MODEL, input="research", background=True)
+    assert stage.balance.held > 0
+    elsewhere.client.interactions.get(run.id)
+    (record,) = stage.records()
+    assert (record.user, record.service, record.tags) == (USER, "script", {"book": "7"})
+    assert record.response_id == run.id
+    with stage.meter.attribute(user="somebody else"):
+        stage.client.interactions.get(run.id)
+    assert stage.records() == [record]
+    assert stage.balance == Balance(BALANCE, record.total, 0)
+
+
+async def test_an_asynchronous_run_in_the_background_is_settled_when_it_is_fetched(stage: Stage) -> None:
+    with stage.meter.attribute(user=USER):
+        run: Any = await stage.client.aio.interactions.create(model=MODEL, input="research", background=True)
+    assert (await asyncio.to_thread(lambda: stage.balance)).held > 0
+    await stage.client.aio.interactions.get(run.id)
+    (record,) = await asyncio.to_thread(stage.records)
+    assert await asyncio.to_thread(lambda: stage.balance) == Balance(BALANCE, record.total, 0)
+
+
+def test_a_run_that_came_to_nothing_gives_back_what_was_held(stage: Stage, elsewhere: Stage) -> None:
     with stage.meter.attribute(user=USER):
         run: Any = stage.client.interactions.create(model=MODEL, input="research", background=True)
-    with elsewhere.meter.attribute(user=USER):
-        elsewhere.client.interactions.get(run.id)
-    (record,) = stage.records()
-    assert (record.response_id, stage.holds()) == (run.id, ["open"])
+    stage.bare.interactions.cancel(run.id)
+    elsewhere.client.interactions.get(run.id)
+    assert stage.balance == Balance(BALANCE, 0, 0)
+    assert stage.records() == []
+
+
+def test_a_run_whose_owner_could_not_be_noted_is_settled_by_the_process_that_started_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any, **__: Any) -> None:
+        raise DatabaseUnreachable("the database is away")
+
+    with monkeypatch.context() as away:
+        away.setattr("jangbu.metering.resources.Resources.claim", fail)
+        with stage.meter.attribute(user=USER):
+            run: Any = stage.client.interactions.create(model=MODEL, input="research", background=True)
+    assert stage.holds() == ["unknown"]
     stage.client.interactions.get(run.id)
-    assert stage.records() == [record]
+    (record,) = stage.records()
+    assert (record.response_id, stage.holds()) == (run.id, [])
+    assert stage.balance == Balance(BALANCE, record.total, 0)
+
+
+def test_events_that_were_left_early_are_settled_by_what_is_fetched_later(stage: Stage, elsewhere: Stage) -> None:
+    stage.gemini.next("chunks=6; chunk_delay=0.1")
+    with stage.meter.attribute(user=USER):
+        events: Any = stage.client.interactions.create(model=MODEL, input="hello", stream=True)
+    first = next(iter(events))
+    events.close()
+    assert stage.holds() == ["unknown"]
+    elsewhere.client.interactions.get(first.interaction.id)
+    (record,) = stage.records()
+    assert (record.user, record.response_id) == (USER, first.interaction.id)
     assert stage.holds() == []
     assert stage.balance == Balance(BALANCE, record.total, 0)
+
+
+RUN = {"id": "v1_run", "status": "in_progress", "object": "interaction", "model": MODEL}
+USED = {"total_input_tokens": 5, "total_output_tokens": 7, "total_tokens": 12}
+
+
+def events_of(*shown: Any, done: bool = True) -> Behaviour:
+    said = [f"event: {event['event_type']}\ndata: {json.dumps(event)}\n\n" for event in shown]
+    body = "".join([*said, "event: done\ndata: [DONE]\n\n" if done else ""])
+    return Behaviour(recorded=Recorded(body.encode(), "text/event-stream"))
+
+
+BEGUN = events_of({"event_type": "interaction.created", "interaction": RUN})
+COMPLETED = {**RUN, "status": "completed", "usage": USED}
+ENDED = events_of(
+    {"event_type": "interaction.status_update", "interaction_id": RUN["id"], "status": "in_progress"},
+    {"event_type": "interaction.completed", "interaction": COMPLETED},
+)
+
+
+@pytest.fixture
+def running(stage: Stage) -> Stage:
+    """A run of which the events have ended before it has."""
+    stage.gemini.next(BEGUN)
+    with stage.meter.attribute(user=USER):
+        stream: Any = stage.client.interactions.create(model=MODEL, input="research", background=True, stream=True)
+    list(stream)
+    return stage
+
+
+def test_events_that_end_before_the_run_has_leave_its_hold_until_it_is_fetched(running: Stage) -> None:
+    assert (running.records(), running.holds()) == ([], ["open"])
+    running.gemini.next(Behaviour(recorded=Recorded(json.dumps(COMPLETED).encode(), "application/json")))
+    running.client.interactions.get(RUN["id"])
+    assert [record.total for record in running.records()] == [12]
+    assert running.balance == Balance(BALANCE, 12, 0)
+
+
+def test_events_that_are_asked_for_again_settle_the_run_before_the_last_of_them(
+    running: Stage, elsewhere: Stage
+) -> None:
+    seen = []
+    for _ in range(2):
+        elsewhere.gemini.next(ENDED)
+        again: Any = elsewhere.client.interactions.get(RUN["id"], stream=True)
+        seen.append([(event.event_type, len(running.records())) for event in again])
+    assert [each[0][1] for each in seen] == [0, 1]
+    assert [each[-1] for each in seen] == [("interaction.completed", 1)] * 2
+    (record,) = running.records()
+    assert (record.user, record.total, record.response_id) == (USER, 12, RUN["id"])
+    assert running.balance == Balance(BALANCE, 12, 0)
+
+
+async def test_asynchronous_events_that_are_asked_for_again_settle_the_run(running: Stage, elsewhere: Stage) -> None:
+    elsewhere.gemini.next(ENDED)
+    again: Any = await elsewhere.client.aio.interactions.get(RUN["id"], stream=True)
+    assert [event.event_type async for event in again][-1] == "interaction.completed"
+    assert await asyncio.to_thread(lambda: running.balance) == Balance(BALANCE, 12, 0)
+
+
+def test_events_that_are_asked_for_again_and_left_settle_nothing(running: Stage, elsewhere: Stage) -> None:
+    elsewhere.gemini.next(ENDED)
+    again: Any = elsewhere.client.interactions.get(RUN["id"], stream=True)
+    next(iter(again))
+    again.close()
+    assert (running.records(), running.holds()) == ([], ["open"])
+
+
+def test_events_of_a_run_that_was_started_past_the_meter_are_recorded_for_whoever_asks(stage: Stage) -> None:
+    stage.gemini.next(ENDED)
+    list(stage.client.interactions.get(RUN["id"], stream=True))
+    assert stage.records() == []
+    stage.gemini.next(ENDED)
+    with stage.meter.attribute(user=USER):
+        list(stage.client.interactions.get(RUN["id"], stream=True))
+    assert [(record.user, record.total) for record in stage.records()] == [(USER, 12)]

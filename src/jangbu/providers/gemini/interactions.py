@@ -57,6 +57,11 @@ class InteractionsReader:
         return self._usage is not None
 
     @property
+    def runs_on(self) -> bool:
+        """Whether the last status is one of an interaction that has not ended."""
+        return self._status in RUNNING
+
+    @property
     def continuations(self) -> tuple[str, ...]:
         """The tokens with which the decode can be gone on with, as they were shown."""
         return self._continuations.tokens
@@ -89,7 +94,7 @@ class InteractionsReader:
         units = self._units()
         if max(units.grounding_queries, units.maps_queries) > ANSWER_UNITS_MAX:
             reading, units = INVALID, Units()
-        whole = ending.whole and not self._failed and self._status not in RUNNING
+        whole = ending.whole and not self._failed and not self.runs_on
         source = Source.NONE if self._usage is None else source_of(reading, whole=whole)
         missing = (Anomaly.USAGE_MISSING,) if self._usage is None and whole and self._status == "completed" else ()
         tier = tier_of(self._answer, {}, self._context)

@@ -64,6 +64,11 @@ class StreamMeter:
         return self._reader is not None and self._reader.usage_seen
 
     @property
+    def runs_on(self) -> bool:
+        """Whether the answer said last that the work goes on, whose result is asked for later."""
+        return isinstance(self._reader, InteractionsReader) and self._reader.runs_on
+
+    @property
     def continuations(self) -> tuple[str, ...]:
         """The tokens that the answer showed, with which its decode can be gone on with."""
         return self._reader.continuations if isinstance(self._reader, _STOPS_SHORT) else ()
