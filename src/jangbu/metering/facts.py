@@ -107,7 +107,7 @@ def entry_facts(entry: "EntryRow") -> dict[str, Any]:
         "created_at": entry.created_at,
         "reference": entry.reference,
         "posting": entry.posting,
-        "key": None if entry.key is None else entry.key.removeprefix("key:"),
+        "key": entry.given_key,
         "reason": entry.reason,
     }
 

@@ -11,15 +11,13 @@ from jangbu.errors import IdempotencyConflict, InvalidInput
 from jangbu.metering.audit import Audit, Change
 from jangbu.storage import entries
 from jangbu.storage.database import Connection, Database
-from jangbu.storage.entries import KeyRow
+from jangbu.storage.entries import OWN_KEY, KeyRow, as_given
 from jangbu.storage.failures import translated
 
 __all__ = ["KEY_LENGTH_MAX", "done_once", "note_once", "nothing_more", "own_key", "used_otherwise", "was_done"]
 
 KEY_LENGTH_MAX = 250
 _KEY_HINT = "use 1 to 250 printable characters"
-_OWN = "key:"
-"""Before callers' own keys, so that they never meet the keys of calls and answers."""
 
 
 def own_key(key: str) -> str:
@@ -28,13 +26,13 @@ def own_key(key: str) -> str:
         raise InvalidInput(f"the idempotency key is {type(key).__name__}, not text", hint=_KEY_HINT)
     if not key or len(key) > KEY_LENGTH_MAX or not key.isprintable():
         raise InvalidInput(f"{key[:40]!r} is no idempotency key", hint=_KEY_HINT)
-    return f"{_OWN}{key}"
+    return f"{OWN_KEY}{key}"
 
 
 def used_otherwise(key: str, known: KeyRow) -> IdempotencyConflict:
     """Say that a key was used before for something else."""
     return IdempotencyConflict(
-        f"key {key.removeprefix(_OWN)!r} was used at {known.created_at:%Y-%m-%d %H:%M} UTC with other content",
+        f"key {as_given(key)!r} was used at {known.created_at:%Y-%m-%d %H:%M} UTC with other content",
         hint="use a new key for a new request",
     )
 

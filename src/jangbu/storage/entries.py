@@ -9,6 +9,9 @@ from jangbu.domain.ledger import Asset, Balance, EntryKind, Grant
 from jangbu.storage.database import Connection, Database, Reader, Row
 from jangbu.storage.statements import statement
 
+OWN_KEY = "key:"
+"""Before callers' own keys as they are kept, so that they never meet the keys of calls and answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Posting:
@@ -42,6 +45,11 @@ class EntryRow:
     reason: str | None = None
     key: str | None = None
 
+    @property
+    def given_key(self) -> str | None:
+        """The idempotency key as its caller gave it; None where there is none."""
+        return None if self.key is None else as_given(self.key)
+
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
@@ -50,6 +58,11 @@ class KeyRow:
     digest: bytes
     result_id: UUID
     created_at: datetime
+
+
+def as_given(key: str) -> str:
+    """Give a key as its caller gave it, from what is kept."""
+    return key.removeprefix(OWN_KEY)
 
 
 async def post(connection: Connection, posting: Posting) -> Balance | None:

@@ -161,13 +161,15 @@ async def test_the_examples_of_the_document_are_as_exports_are(api: Stage) -> No
 
 async def test_a_csv_is_as_rfc_4180_has_it_and_begins_with_a_mark_only_where_that_is_asked_for(api: Stage) -> None:
     reason = 'he said "no",\nand left'
-    await api.post("/accounts/kim/adjustments", {"delta": 1, "reason": reason})
+    await api.post("/accounts/kim/adjustments", {"delta": 1, "reason": reason}, once="order-7")
     content, headers = await api.file("/exports/entries?user=kim")
     assert not content.startswith(b"\xef\xbb\xbf")
-    assert content.startswith(b"user,asset,seq,created_at (UTC),kind,delta,balance_after,posting,reference,reason\r\n")
+    assert content.startswith(
+        b"user,asset,seq,created_at (UTC),kind,delta,balance_after,posting,reference,reason,key\r\n"
+    )
     assert content.endswith(b"\r\n")
-    assert b'"he said ""no"",\nand left"\r\n' in content
-    assert (await cells(api, "/exports/entries?user=kim"))[-1][-1] == reason
+    assert b'"he said ""no"",\nand left",order-7\r\n' in content
+    assert (await cells(api, "/exports/entries?user=kim"))[-1][-2:] == [reason, "order-7"]
     assert headers["content-disposition"].startswith('attachment; filename="entries-')
     assert (headers["cache-control"], "etag" in headers) == ("no-store", False)
     marked, _ = await api.file("/exports/entries?user=kim&bom=true")
@@ -187,7 +189,7 @@ async def test_no_text_of_a_users_becomes_a_formula(api: Stage, first: str) -> N
         (line,) = await lines(api, f"/exports/calls?user={quote(evil)}")
         assert (line["user"], line["service"]) == (evil, evil)
     last = (await cells(api, "/exports/entries?user=kim"))[-1]
-    assert (last[5], last[-1]) == ("-1", f"'{evil}"), "a number is no text"
+    assert (last[5], last[-2]) == ("-1", f"'{evil}"), "a number is no text"
     assert (await lines(api, "/exports/entries?user=kim"))[-1]["reason"] == evil
     assert (await parquet(api, "/exports/entries?user=kim")).column("reason")[-1].as_py() == evil
 

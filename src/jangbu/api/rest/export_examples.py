@@ -66,8 +66,9 @@ ENTRIES = _examples(
         "delta": 1_000_000,
         "balance_after": 1_000_000,
         "posting": 1,
-        "reference": "order-1",
+        "reference": None,
         "reason": None,
+        "key": "order-1",
     }
 )
 USAGE = _examples(

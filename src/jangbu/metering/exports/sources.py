@@ -24,6 +24,7 @@ from jangbu.metering.snapshots import ALL_TIME, EVERYTHING, Filters, Span, snaps
 from jangbu.metering.walks import ROWS, all_owners, walk
 from jangbu.storage import accounts, exports
 from jangbu.storage.database import Database, Row
+from jangbu.storage.entries import as_given
 
 __all__ = ["AMOUNTS", "amount_cells", "calls", "entries", "parts", "usage"]
 
@@ -59,7 +60,7 @@ _ENTRIES = (
     Column("created_at", Kind.MOMENT),
     Column("kind", Kind.TEXT),
     *(Column(name, Kind.INTEGER) for name in ("delta", "balance_after", "posting")),
-    *(Column(name, Kind.TEXT) for name in ("reference", "reason")),
+    *(Column(name, Kind.TEXT) for name in ("reference", "reason", "key")),
 )
 _USAGE = (
     Column("user", Kind.TEXT),
@@ -208,8 +209,9 @@ def _call(user: str, row: Row, ending: Ending) -> tuple[Any, ...]:
 
 
 def _entry(user: str, asset: Asset, row: Row) -> tuple[Any, ...]:
-    reference = row["reference"]
-    return (user, asset.name.lower(), *row[1:-2], None if reference is None else str(reference), row["reason"])
+    reference, key = row["reference"], row["key"]
+    texts = (None if reference is None else str(reference), row["reason"], None if key is None else as_given(key))
+    return (user, asset.name.lower(), *row[1:-3], *texts)
 
 
 def _usage_of(by: series.Part) -> tuple[Column, ...]:
