@@ -60,10 +60,14 @@ class Resources:
 def found(shelf: Mapping[str, Any], name: str) -> Any:
     """Give what the shelf holds under the name. Raises Failure, in Google's words, where it holds nothing."""
     value = shelf.get(name)
-    if value is None:
-        kind = name.split("/", 1)[0]
-        raise Failure(403 if kind == "cachedContents" else 404, f"{name} not found (or permission denied)")
-    return value
+    if value is not None:
+        return value
+    match name.split("/", 1):
+        case ["cachedContents", *_]:
+            raise Failure(403, "CachedContent not found (or permission denied)")
+        case ["files", file]:
+            raise Failure(403, f"You do not have permission to access the File {file} or it may not exist.")
+    raise Failure(404, f"{name} not found (or permission denied)")
 
 
 def page(exchange: Exchange, name: str, members: Sequence[Shown]) -> Reply:
