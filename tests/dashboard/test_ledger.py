@@ -112,6 +112,12 @@ async def test_a_period_is_of_the_days_of_the_zone(opens: Opens, site: Site, zon
     await page.wait_for_url("**from=*")
     wanted = sorted((seq for seq, at in times if at.astimezone(ZoneInfo(zone)).date() == day), reverse=True)
     assert numbers(await rows(page, "entries")) == wanted[:50]
+    opening, closing = [
+        sum(delta for seq, _, delta, *_ in await ask(site, ENTRIES, account_id("default", KIM), 1) if seq <= last)
+        for last in (wanted[-1] - 1, wanted[0])
+    ]
+    said = f"Opening balance {opening:,}, closing balance {closing:,}: a change of {closing - opening:,}."
+    await expect(page.locator("#statement")).to_have_text(said.replace("-", "−"))
     empty = await opens(ledger_of(KIM, zone=zone, **{"from": "2001-01-01", "to": date(2001, 1, 2).isoformat()}))
     assert await rows(empty, "entries") == []
     await expect(empty.get_by_text("Nothing matches these filters.")).to_be_visible()

@@ -11,7 +11,7 @@ from jangbu.config import Settings
 from jangbu.domain.ledger import Asset, EntryKind
 from jangbu.errors import NotFound
 from jangbu.metering import history
-from jangbu.metering.history import Traced
+from jangbu.metering.history import Statement, Traced
 from jangbu.metering.meter import Metering
 from jangbu.metering.snapshots import snapshot
 from jangbu.providers.gemini.parse import parse
@@ -91,6 +91,22 @@ async def test_entries_of_a_time_are_those_from_its_beginning_to_before_its_end(
     assert await entries(ledger, between=(NOW - timedelta(days=9), NOW - timedelta(days=8))) == []
     assert await entries(ledger, between=(NOW + timedelta(days=8), NOW + timedelta(days=9))) == []
     assert await entries(ledger, asset=Asset.MONEY, between=(NOW - timedelta(days=9), NOW + timedelta(days=9))) == []
+
+
+async def test_a_statement_has_what_was_there_before_a_time_and_at_its_end(ledger: Metering) -> None:
+    for number in range(1, 6):
+        await record(ledger, number)
+    every = [*reversed(await entries(ledger))]
+    moments = [each.created_at for each in every] + [NOW + timedelta(days=8), NOW + timedelta(days=9)]
+    before = [0, *(each.balance_after for each in every), every[-1].balance_after]
+    async with snapshot(ledger.database, "default") as book:
+        for first in range(len(moments)):
+            for last in range(first, len(moments)):
+                found = await history.statement_of(book, "kim", Asset.TOKENS, (moments[first], moments[last]))
+                assert (found.opening, found.closing) == (before[first], before[last])
+                assert found.change == sum(each.delta for each in every[first:last])
+        nothing = await history.statement_of(book, "kim", Asset.MONEY, (moments[0], moments[-1]))
+    assert nothing == Statement(0, 0)
 
 
 async def test_a_debit_is_traced_to_its_call(ledger: Metering) -> None:

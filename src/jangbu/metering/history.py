@@ -13,7 +13,7 @@ from jangbu.storage.entries import EntryRow
 from jangbu.storage.reports import CallRow
 from jangbu.storage.usage import UsageRecord, first_id
 
-__all__ = ["CALLS_MAX", "CallOfEntry", "Traced", "balances_of", "entries_of", "trace"]
+__all__ = ["CALLS_MAX", "CallOfEntry", "Statement", "Traced", "balances_of", "entries_of", "statement_of", "trace"]
 
 CALLS_MAX = 1_000
 """How many calls of one entry are listed."""
@@ -47,6 +47,19 @@ class Traced:
     missing: int
 
 
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What an account had when a time began and when it ended, as its entries say."""
+
+    opening: int
+    closing: int
+
+    @property
+    def change(self) -> int:
+        """The sum of the entries of that time."""
+        return self.closing - self.opening
+
+
 async def balances_of(book: Snapshot, user: str) -> Mapping[Asset, Balance]:
     """Give a user's balances, by asset. Raises NotFound."""
     return await accounts.balances(book.reader, await book.account(user))
@@ -73,6 +86,22 @@ async def entries_of(
         end = await entries.locate(book.reader, account, asset, between[1])
     end = end if before is None else min(end, before)
     return await entries.page_between(book.reader, account, asset, kind, first, end, limit)
+
+
+async def statement_of(book: Snapshot, user: str, asset: Asset, between: tuple[datetime, datetime]) -> Statement:
+    """Give what a user had at a moment and just before another one. Raises NotFound."""
+    account = await book.account(user)
+    opening, closing = [
+        await _balance_before(book, account, asset, await entries.locate(book.reader, account, asset, moment))
+        for moment in between
+    ]
+    return Statement(opening, closing)
+
+
+async def _balance_before(book: Snapshot, account: UUID, asset: Asset, seq: int) -> int:
+    """Give the balance that an entry found. Before the first one there was nothing."""
+    found = await entries.show(book.reader, account, asset, seq - 1)
+    return 0 if found is None else found[0].balance_after
 
 
 async def trace(book: Snapshot, user: str, asset: Asset, seq: int) -> Traced:

@@ -118,6 +118,7 @@ async def _ledger_of(look: Look, user: str) -> Mapping[str, Any]:
         _number(look, "entry"),
     )
     formats, is_tokens = look.formats, asset is Asset.TOKENS
+    between = None if window is None else (window.start, window.end)
     async with snapshot(look.ledger.database, look.settings.project) as book:
         balances = await history.balances_of(book, user)
         entries = await history.entries_of(
@@ -125,16 +126,18 @@ async def _ledger_of(look: Look, user: str) -> Mapping[str, Any]:
             user,
             asset,
             kind=kind,
-            between=None if window is None else (window.start, window.end),
+            between=between,
             before=_number(look, "after"),
             limit=_ENTRIES_SHOWN + 1,
         )
+        statement = None if between is None else await history.statement_of(book, user, asset, between)
         traced = None if seq is None else await history.trace(book, user, asset, seq)
     return {
         "as_of": book.as_of,
         "chosen_asset": asset.name.lower(),
         "assets": [each.name.lower() for each in Asset if each in balances],
         "balance": balances.get(asset),
+        "statement": statement,
         "entries": entries[:_ENTRIES_SHOWN],
         "next": entries[_ENTRIES_SHOWN - 1].seq if len(entries) > _ENTRIES_SHOWN else None,
         "traced": traced,
