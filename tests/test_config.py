@@ -8,8 +8,8 @@ from jangbu.config import Settings
 from jangbu.errors import InvalidSettings
 
 WRONG = [
-    ("hold_seconds", float("nan"), "'nan' is no whole number"),
-    ("hold_seconds", float("inf"), "'inf' is no whole number"),
+    ("hold_seconds", float("nan"), "'nan' is no number"),
+    ("hold_seconds", float("inf"), "'inf' is no number"),
     ("path_prefix", "metrics", "a page of Jangbu's own"),
     ("path_prefix", "/healthz/gemini/", "a page of Jangbu's own"),
     ("path_prefix", "/a b", "no path"),

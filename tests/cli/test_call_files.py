@@ -81,14 +81,15 @@ def test_each_format_is_written_to_a_file_that_is_there_whole(shop: Jangbu) -> N
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
-def test_a_date_is_the_first_moment_of_the_day_in_the_zone_that_times_are_in(shop: Jangbu, zone: str) -> None:
+def test_a_date_is_a_whole_day_of_the_zone_that_times_are_in(shop: Jangbu, zone: str) -> None:
     """At any hour it is another day in one of the two than by UTC."""
     asked = ("usage", "export", "lee", "--format", "jsonl", "--zone", zone)
     (call,) = lines_of(shop.ok(*asked).out)
     day = datetime.fromisoformat(call["created_at"]).date()
+    before, after = day - timedelta(days=1), day + timedelta(days=1)
     for words, found in (
-        *((("--since", f"{day}"), 1), (("--until", f"{day}"), 0)),
-        *((("--since", f"{day + timedelta(days=1)}"), 0), (("--until", f"{day + timedelta(days=1)}"), 1)),
+        *((("--since", f"{day}"), 1), (("--until", f"{day}"), 1), (("--since", f"{day}", "--until", f"{day}"), 1)),
+        *((("--since", f"{after}"), 0), (("--until", f"{before}"), 0)),
     ):
         assert len(lines_of(shop.ok(*asked, *words).out)) == found, words
 

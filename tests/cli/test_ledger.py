@@ -29,9 +29,9 @@ def test_entries_are_shown_newest_first_with_their_running_balance(kim: Jangbu, 
         (1, "grant", 10_000, 10_000),
     ]
     header, newest, oldest = kim.ok("ledger", "kim").out.splitlines()
-    assert header.split() == ["seq", "time", "kind", "delta", "balance_after", "reference", "reason"]
+    assert header.split() == ["seq", "time", "kind", "delta", "balance_after", "reference", "reason", "key"]
     assert newest.split()[2:] == ["usage", "-450", "9,550"]
-    assert oldest.split()[2:] == ["grant", "+10,000", "10,000"]
+    assert oldest.split()[2:] == ["grant", "+10,000", "10,000", "order-1"]
 
 
 def test_entries_are_paged(kim: Jangbu, answer: Write) -> None:

@@ -144,7 +144,7 @@ async def to_ledger(reader: Reader, lead: Lead) -> None:
             else:
                 given += change
     left = given - used - whole(tiles["Held for calls"])
-    assert [whole(tiles[each]) for each in ("Tokens left", "Granted in all", "Used")] == [left, given, used]
+    assert [whole(tiles[each]) for each in ("Tokens left", "Granted, net", "Used")] == [left, given, used]
 
 
 async def to_entry(reader: Reader, lead: Lead) -> None:
@@ -219,7 +219,7 @@ LED: Mapping[str, Mapping[str, Leads]] = {
     "prices": {"fact: Calls without a price": to_findings},
     "user": {
         "tile: Tokens left": to_ledger,
-        "tile: Granted in all": to_ledger,
+        "tile: Granted, net": to_ledger,
         "tile: Used": to_ledger,
         "tile: Held for calls": to_holds,
         "tile: Calls": to_calls,
@@ -265,7 +265,7 @@ UNLED: Mapping[str, Mapping[str, str]] = {
     | dict.fromkeys(("tile: Google's price", "tile: Charged to users", "tile: Mark-up"), BEHIND)
     | {f"{part}: {name} in all": BEHIND for part in ("cost-models", "cost-services") for name in COSTS}
     | dict.fromkeys(("tile: Of it for input", "tile: Of it for output"), BEHIND),
-    "ledger": {f"tile: {name}": LISTED for name in ("Tokens left", "Granted in all", "Used", "Held for calls")}
+    "ledger": {f"tile: {name}": LISTED for name in ("Tokens left", "Granted, net", "Used", "Held for calls")}
     | dict.fromkeys(("fact: Change", "fact: Balance after"), RECORD)
     | {f"fact: {name}": CHECKED for name in ("Accounts", "Records read again")},
     "ledger_holds": {"holds: Tokens held": RECORD},

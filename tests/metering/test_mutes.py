@@ -41,7 +41,7 @@ async def raised(ledger: Metering, holds: int) -> UUID:
 
 async def state_of(ledger: Metering, condition: Condition) -> list[str]:
     found = await ledger.alerts.page(only_undelivered=False, limit=10)
-    return [alert_state(row) for row in found if row.alert.condition is condition]
+    return [alert_state(row, has_channels=True) for row in found if row.alert.condition is condition]
 
 
 async def test_what_is_muted_is_kept_and_another_condition_is_sent(

@@ -137,7 +137,7 @@ async def revoke_view_tokens(session: Session) -> None:
 
 
 async def balance(session: Session, user: User) -> None:
-    """Show what a user bought, used, holds and has left, in tokens, and what of it expires within a week."""
+    """Show what a user was granted, net of corrections, used, holds and has left, and what expires within a week."""
     async with session.ledger() as metering:
         user = await metering.accounts.user_named(user)
         found, expiring = await metering.accounts.balance_and_expiring(user)

@@ -16,7 +16,7 @@ from jangbu.cli.output import shown_moment
 from jangbu.cli.session import Session
 from jangbu.cli.tables import table
 from jangbu.cli.values import whole_number
-from jangbu.metering.alert_facts import alert_facts, alert_state
+from jangbu.metering.alert_facts import alert_facts
 
 if TYPE_CHECKING:
     from jangbu.config import Settings
@@ -51,14 +51,13 @@ async def list_alerts(
     language = session.settings().alert_language
     async with session.ledger() as metering:
         found = await metering.alerts.page(only_undelivered=undelivered, limit=most)
+        has_channels = metering.alerts.has_channels
     from jangbu.alerts.texts import text_of
 
     texts = [text_of(row.alert, language) for row in found]
     columns = ("raised", "condition", "phase", "state", "tries>", "arrived by", "not by", "what")
-    session.show(
-        {"alerts": [alert_facts(row, text) for row, text in zip(found, texts, strict=True)]},
-        lambda: table(columns, map(_cells, found, texts), empty="no alerts"),
-    )
+    facts = [alert_facts(row, text, has_channels=has_channels) for row, text in zip(found, texts, strict=True)]
+    session.show({"alerts": facts}, lambda: table(columns, map(_cells, found, facts), empty="no alerts"))
 
 
 @command(alerts, "test")
@@ -178,16 +177,16 @@ def _again(seconds: object) -> str:
     return "a month" if seconds is None else f"{seconds:,} s"
 
 
-def _cells(row: "AlertRow", text: str) -> tuple[str, ...]:
+def _cells(row: "AlertRow", facts: "Mapping[str, object]") -> tuple[str, ...]:
     return (
         shown_moment(row.alert.raised_at),
         row.alert.condition.value,
         row.alert.phase.value,
-        alert_state(row),
+        str(facts["state"]),
         f"{row.attempts:,}",
         ", ".join(row.delivered_to),
         ", ".join(f"{channel}: {why}" for channel, why in row.errors.items()),
-        text,
+        str(facts["text"]),
     )
 
 

@@ -39,7 +39,12 @@ async def export(
     status: Status = None,
     tag: Tagged = None,
     key: Key = None,
-    how: Annotated[str, typer.Option("--format", metavar="FORMAT", help="csv, jsonl or parquet.")] = "csv",
+    how: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help="csv, jsonl or parquet.", show_default="csv; jsonl with --json"
+        ),
+    ] = None,
     zone: Annotated[
         str, typer.Option(metavar="ZONE", help="The time zone of times, and of dates that are given, like Asia/Seoul.")
     ] = "UTC",
@@ -50,7 +55,8 @@ async def export(
     from jangbu.domain.windows import zone_named
     from jangbu.metering.exports import begun, calls
 
-    named, form, clock = whose(user, everybody), _format(how, bom=bom), zone_named(zone)
+    usual = "jsonl" if session.as_json and out is None else "csv"
+    named, form, clock = whose(user, everybody), _format(how or usual, bom=bom), zone_named(zone)
     what, span = sought_of(service, model, status, tag, key), span_of(since, until, clock)
     project = session.settings().project
     async with session.ledger() as metering:

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from jangbu.cli.values import UTC_ZONE, call_id, moment
+from jangbu.cli.values import UTC_ZONE, call_id, end_moment, moment
 from jangbu.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def only(metavar: str, which: str) -> Any:
 
 
 Since = Annotated[str | None, only("TIME", "from this time on")]
-Until = Annotated[str | None, only("TIME", "before this time")]
+Until = Annotated[str | None, only("TIME", "before this time, or to the end of this day")]
 Service = Annotated[str | None, only("S", "for this service")]
 Model = Annotated[str | None, only("M", "of this model")]
 Status = Annotated[str | None, only("STATUS", "that ended so: recorded, settled, overrun, late or returned")]
@@ -43,7 +43,8 @@ def sought_of(service: str | None, model: str | None, status: str | None, tag: s
 
 
 def span_of(since: str | None, until: str | None, zone: ZoneInfo = UTC_ZONE) -> "Span":
-    """Read the time that is meant; a date begins by the clock of the zone. Raises InvalidInput."""
+    """Read the time that is meant; a date begins and ends by the clock of the zone. Raises InvalidInput."""
     from jangbu.metering.snapshots import Span
 
-    return Span(*(None if text is None else moment(text, "the time", zone) for text in (since, until)))
+    first = None if since is None else moment(since, "the time", zone)
+    return Span(first, None if until is None else end_moment(until, "the time", zone))

@@ -36,7 +36,9 @@ COLUMNS = (
 
 def whose(user: str | None, everybody: bool) -> str | None:
     """Give the user who is meant, or None for everybody. Raises InvalidInput unless it is one or the other."""
-    if everybody == (user is not None):
+    if everybody and user is not None:
+        raise InvalidInput("a USER and --all are both given", hint="give one of them")
+    if not everybody and user is None:
         raise InvalidInput("say whose figures", hint="give a USER, or --all for everybody")
     return user
 

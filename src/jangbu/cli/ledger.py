@@ -54,7 +54,7 @@ async def show(
     following = entries[-1].seq if len(entries) == most and entries[-1].seq > 1 else None
 
     def text() -> str:
-        columns = ("seq>", "time", "kind", "delta>", "balance_after>", "reference", "reason")
+        columns = ("seq>", "time", "kind", "delta>", "balance_after>", "reference", "reason", "key")
         more = "" if following is None else f"\n(more: --before {following})"
         return table(columns, [_cells(entry) for entry in entries], empty="no entries") + more
 
@@ -118,6 +118,7 @@ def _cells(entry: "EntryRow") -> tuple[str, ...]:
         f"{entry.balance_after:,}",
         "" if entry.reference is None else str(entry.reference),
         entry.reason or "",
+        entry.given_key or "",
     )
 
 

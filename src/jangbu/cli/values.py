@@ -17,6 +17,7 @@ from jangbu.errors import InvalidInput, InvalidMetadata
 __all__ = [
     "UTC_ZONE",
     "call_id",
+    "end_moment",
     "file_bytes",
     "json_object",
     "moment",
@@ -75,6 +76,16 @@ def moment(text: str, what: str, zone: ZoneInfo = UTC_ZONE) -> datetime:
     if found.tzinfo is None:
         raise InvalidInput(f"{what} {text[:40]!r} has no time zone", hint="end it with Z or +09:00")
     return found
+
+
+def end_moment(text: str, what: str, zone: ZoneInfo = UTC_ZONE) -> datetime:
+    """Read when something ends, as ``moment`` does; a date is in it to its end in this zone. Raises InvalidInput."""
+    found = moment(text, what, zone)
+    try:
+        written = written_moment(text)
+        return found if isinstance(written, datetime) else day_start(written + timedelta(days=1), zone)
+    except OverflowError:
+        raise InvalidInput(f"{what} {text[:40]!r} is out of range") from None
 
 
 def span(text: str, what: str) -> timedelta:

@@ -89,9 +89,9 @@ def readable(error: ValidationError) -> InvalidSettings:
     match first["type"]:
         case "value_error":
             why = str(bounds["error"])
-        case "int_parsing" | "int_type" | "int_from_float" | "int_parsing_size" | "finite_number":
+        case "int_parsing" | "int_type" | "int_from_float" | "int_parsing_size":
             why = f"{str(first['input'])[:40]!r} is no whole number"
-        case "decimal_parsing" | "decimal_type" | "decimal_max_places":
+        case "decimal_parsing" | "decimal_type" | "decimal_max_places" | "finite_number":
             why = f"{str(first['input'])[:40]!r} is no number, or has too many decimals"
         case "bool_parsing" | "bool_type":
             why = f"{str(first['input'])[:40]!r} is neither true nor false"

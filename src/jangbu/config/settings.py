@@ -134,7 +134,10 @@ class Settings(BaseSettings):
     public_url: str | None = Field(None, description="The gateway's own address, where clients cannot tell it")
     stop_seconds_max: Wait = Field(30, ge=0, description="How long calls under way may finish when serving ends")
     short_balance: Literal["clamp", "refuse"] = Field(
-        "clamp", description="What the gateway does with a call that the balance does not cover as it is"
+        "clamp",
+        description="What the gateway does with a call that the balance does not cover as it is: `clamp` has its answer"
+        " end where the balance does, as the header `x-jangbu-output-limit` says; `refuse` answers 402, as the SDK"
+        " refuses it",
     )
     allowed_origins: str = Field(
         "",

@@ -24,6 +24,7 @@ _CENT_NANO = 10_000_000
 _LEAST_NANO = 1_000
 """The least that is written with six decimals; what is smaller, and is not nothing, is said to be smaller."""
 
+_MAN = 10_000
 _TENTHS = 1_000
 _SECOND_MS = 1_000
 _UNITS = (("hour", 3_600_000), ("minute", 60_000), ("second", _SECOND_MS))
@@ -42,7 +43,9 @@ class Formats:
         return str(format_decimal(value, locale=self._locale))
 
     def compact(self, value: int) -> str:
-        """Write a whole number shortly: 287.6M, or 2.9억."""
+        """Write a whole number shortly: 287.6M, or 2.9억. Korean shortens from 만 on: nobody writes thousands as 천."""
+        if self._locale.language == "ko" and abs(value) < _MAN:
+            return self.number(value)
         return str(format_compact_decimal(value, fraction_digits=1, locale=self._locale))
 
     def money(self, nano: int | None) -> str:

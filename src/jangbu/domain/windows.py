@@ -113,9 +113,11 @@ class Window:
     @classmethod
     def days(cls, first: date, last: date, zone: ZoneInfo, bucket: Bucket | None = None) -> Self:
         """Make a window of days by the zone's calendar, from the first to the last one. Raises InvalidInput."""
+        if first > last:
+            raise InvalidInput(f"the first day, {first}, is after the last, {last}", hint="turn them round")
         if not FIRST.date() < first <= last < LAST.date():
             raise InvalidInput(
-                "a window's first day is not after its last", hint=f"from {FIRST.date() + _DAY} to {LAST.date() - _DAY}"
+                "the days lie outside of the calendar", hint=f"from {FIRST.date() + _DAY} to {LAST.date() - _DAY}"
             )
         return cls.custom(day_start(first, zone), day_start(last + _DAY, zone), zone, bucket)
 

@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-def alert_facts(row: "AlertRow", text: str) -> dict[str, object]:
+def alert_facts(row: "AlertRow", text: str, *, has_channels: bool) -> dict[str, object]:
     """Give an alert as JSON, with its words for people."""
     alert = row.alert
     return {
@@ -33,7 +33,7 @@ def alert_facts(row: "AlertRow", text: str) -> dict[str, object]:
         "raised_at": alert.raised_at,
         "text": text,
         "facts": alert.facts,
-        "state": alert_state(row),
+        "state": alert_state(row, has_channels=has_channels),
         "attempts": row.attempts,
         "delivered_to": list(row.delivered_to),
         "errors": row.errors,
@@ -59,12 +59,15 @@ def event_facts(row: "EventRow") -> dict[str, object]:
     }
 
 
-def alert_state(row: "AlertRow") -> str:
-    """Tell whether an alert arrived. One that nobody tried to send in its time had no channel but the log."""
+def alert_state(row: "AlertRow", *, has_channels: bool) -> str:
+    """Tell whether an alert arrived. One that nobody tried to send is in the log only, as soon as its time is over, and
+    at once where there are no channels but the log.
+    """
     if row.delivered_at is None and row.muted_at is not None:
         return "muted"
     state = event_state(row)
-    return "logged" if state == "given_up" and not row.attempts else state
+    is_untried = state != "delivered" and not row.attempts
+    return "logged" if is_untried and (state == "given_up" or not has_channels) else state
 
 
 def event_state(row: "AlertRow | EventRow") -> str:

@@ -75,7 +75,7 @@ def agreeing_of_user(page: Node) -> None:
     assert table.total[0] == page.tiles["Calls"]
     assert table.total[1] == page.tiles["Used"], "what was used is what the calls add up to"
     assert added(row.cells[2] for row in table.rows) == table.total[1]
-    available = added([page.tiles["Granted in all"], f"-{page.tiles['Used']}", f"-{page.tiles['Held for calls']}"])
+    available = added([page.tiles["Granted, net"], f"-{page.tiles['Used']}", f"-{page.tiles['Held for calls']}"])
     assert page.tiles["Tokens left"] == available == entries.column("Balance after")[entries.rows[0].name]
 
 

@@ -130,7 +130,7 @@ def values_of(value: Any) -> set[Any]:
 
 
 def balance_of(page: Node) -> list[str]:
-    return [page.tiles[name] for name in ("Granted in all", "Used", "Held for calls", "Tokens left")]
+    return [page.tiles[name] for name in ("Granted, net", "Used", "Held for calls", "Tokens left")]
 
 
 async def test_balances_are_what_entries_records_and_holds_add_up_to(owner: Page, book: asyncpg.Connection) -> None:

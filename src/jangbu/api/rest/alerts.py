@@ -81,5 +81,6 @@ async def list_alerts(
     before = moment_and_id(cursor)
     found = await ask.ledger.alerts.page(only_undelivered=undelivered, limit=limit + 1, before=before)
     rows, following = page(found, limit, lambda row: (row.created_at, row.alert.id))
-    shown = [alert_facts(row, text_of(row.alert, ask.parts.language)) for row in rows]
+    language, has_channels = ask.parts.language, ask.ledger.alerts.has_channels
+    shown = [alert_facts(row, text_of(row.alert, language), has_channels=has_channels) for row in rows]
     return {"alerts": shown, "next": following}

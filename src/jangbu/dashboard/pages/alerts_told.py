@@ -21,8 +21,11 @@ async def show(look: Look) -> Mapping[str, Any]:
         only_undelivered=only_undelivered, limit=_SHOWN + 1, before=place_of(look.asked("after"))
     )
     last = found[_SHOWN - 1] if len(found) > _SHOWN else None
+    has_channels = look.ledger.alerts.has_channels
     return {
-        "alerts": [(row, why_alert(look, row.alert), alert_state(row)) for row in found[:_SHOWN]],
+        "alerts": [
+            (row, why_alert(look, row.alert), alert_state(row, has_channels=has_channels)) for row in found[:_SHOWN]
+        ],
         "next": None if last is None else placed(last.created_at, last.alert.id),
         "only_undelivered": only_undelivered,
     }

@@ -76,7 +76,9 @@ function marked(values, data) {
 function shortened(data) {
   const style = data.money ? { style: "currency", currency: "USD", notation: "compact" } : { notation: "compact" };
   const format = new Intl.NumberFormat(root.lang, style);
-  return (value) => format.format(value);
+  // Korean shortens from 만 on: nobody writes thousands as 천.
+  const whole = root.lang === "ko" && !data.money ? new Intl.NumberFormat(root.lang) : format;
+  return (value) => (Math.abs(value) < 10000 ? whole : format).format(value);
 }
 
 // What a figure draws stands in its script; a page that updates itself puts another one there.
