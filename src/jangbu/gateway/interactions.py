@@ -18,7 +18,7 @@ from jangbu.gateway.relay import Relayed
 from jangbu.gateway.results import settle_by_answer
 from jangbu.gateway.resumption import context_of
 from jangbu.gateway.upstream import REDIRECT
-from jangbu.metering.later import claim_made
+from jangbu.metering.later import INTERACTION_SECONDS, claim_made
 from jangbu.metering.resources import LaterCall, ResourceKind
 from jangbu.providers.gemini import request
 from jangbu.providers.gemini.continuation import CONTINUATION
@@ -30,8 +30,6 @@ from jangbu.providers.gemini.references import continuation_name
 
 __all__ = ["bounds_of", "finish", "input_tokens", "later_call"]
 
-KEPT_SECONDS = 60 * 24 * 3600
-"""How long an interaction is its owner's: Google keeps it 55 days at most."""
 SHOWN_BYTES_MAX = 32_000_000
 _EARLIER, _TOKEN = "previousinteractionid", CONTINUATION
 
@@ -108,8 +106,9 @@ async def finish(exchange: Exchange, call: MeteredCall, outcome: Outcome, relaye
     name = f"interactions/{named}"
     if _runs_on(outcome, shown):
         resources, holds = exchange.parts.ledger.resources, exchange.parts.ledger.holds
+        waiting = later_call(exchange, call)
         await resources.claim(
-            exchange.account, name, ResourceKind.INTERACTION, call=later_call(exchange, call), seconds=KEPT_SECONDS
+            exchange.account, name, ResourceKind.INTERACTION, call=waiting, seconds=INTERACTION_SECONDS
         )
         if isinstance(outcome, Lost):
             await call.finish(outcome)
@@ -146,7 +145,7 @@ async def _claim(exchange: Exchange, call: MeteredCall, name: str, shown: Mappin
     try:
         for each in names:
             await exchange.parts.ledger.resources.claim(
-                exchange.account, each, ResourceKind.INTERACTION, seconds=KEPT_SECONDS
+                exchange.account, each, ResourceKind.INTERACTION, seconds=INTERACTION_SECONDS
             )
         await claim_made(exchange.parts.ledger, exchange.account, shown)
     except JangbuError as error:

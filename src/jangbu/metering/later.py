@@ -20,10 +20,20 @@ from jangbu.metering.resources import LaterCall, Owned, ResourceKind
 from jangbu.providers.gemini.references import files_made
 from jangbu.providers.gemini.work import Work, work_of
 
-__all__ = ["FILE_SECONDS", "claim_made", "lose_later", "release_later", "settle_later", "settle_shown"]
+__all__ = [
+    "FILE_SECONDS",
+    "INTERACTION_SECONDS",
+    "claim_made",
+    "lose_later",
+    "release_later",
+    "settle_later",
+    "settle_shown",
+]
 
 FILE_SECONDS = 48 * 3600
 """Google deletes a file after 48 hours (ai.google.dev/gemini-api/docs/files)."""
+INTERACTION_SECONDS = 60 * 24 * 3600
+"""How long an interaction is its owner's: Google keeps it 55 days at most."""
 
 _FINAL = frozenset({Source.REPORTED, Source.COUNT_TOKENS})
 

@@ -7,7 +7,7 @@ the result is asked for.
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from jangbu.domain.flow import Call, Lost
+from jangbu.domain.flow import Call
 from jangbu.domain.usage import Source, Usage
 from jangbu.providers.gemini.work import batch_of_file
 from jangbu.sdk.hook import Hook
@@ -16,10 +16,7 @@ from jangbu.telemetry import warn
 if TYPE_CHECKING:
     from jangbu.metering.meter import Metering
 
-__all__ = ["NOT_NOTED", "Reads", "note_begun", "settled"]
-
-NOT_NOTED = Lost("whose work it is could not be written down")
-"""How a call ended of which the ledger could not be told. The app has its work, and somebody has to look."""
+__all__ = ["Reads", "note_begun", "settled"]
 
 Reads = Callable[[str], tuple[Usage, bool]]
 """Reads what a result reports of a model, and whether it is an error instead."""
@@ -59,10 +56,13 @@ async def settled(hook: Hook, metering: "Metering", name: str, reads: Reads, sho
 
 
 async def _claim(metering: "Metering", name: str, call: Call) -> None:
+    from jangbu.metering.later import INTERACTION_SECONDS
     from jangbu.metering.owned import kind_of
-    from jangbu.metering.resources import LaterCall
+    from jangbu.metering.resources import LaterCall, ResourceKind
 
+    kind = kind_of(name)
+    seconds = INTERACTION_SECONDS if kind is ResourceKind.INTERACTION else None
     account = metering.accounts.id_of(call.user)
     later = LaterCall(call.id, call.service, call.model, call.metadata, begun_by_app=True)
-    await metering.resources.claim(account, name, kind_of(name), call=later)
+    await metering.resources.claim(account, name, kind, call=later, seconds=seconds)
     await metering.holds.extend(account, call.id)

@@ -50,7 +50,7 @@ class CallInProgress:
         self._steps = metered_call(call)
         self._finished = threading.Lock()
         self._reported: Callable[[], Outcome] | None = None
-        self._judged: Callable[[Metering, Outcome], Coroutine[Any, Any, Outcome | None]] | None = None
+        self._ending: Callable[[Metering, Outcome], Coroutine[Any, Any, Outcome | None]] | None = None
         self._is_sent = False
         self.is_abandoned = False
         self._is_held = False
@@ -132,9 +132,9 @@ class CallInProgress:
         with suppress(JangbuError):
             await self.finish_async(outcome)
 
-    def ends_by(self, judged: Callable[["Metering", Outcome], Coroutine[Any, Any, Outcome | None]]) -> None:
-        """Have it said how the call ended by what came of it; None where its result is seen later, and settled then."""
-        self._judged = judged
+    def ends_by(self, ending: Callable[["Metering", Outcome], Coroutine[Any, Any, Outcome | None]]) -> None:
+        """Ask ``ending`` before the call is ended by its outcome: None leaves it to whoever sees the result later."""
+        self._ending = ending
 
     def hand_over(self, note: Callable[["Metering"], Coroutine[Any, Any, Lost | None]]) -> "Future[None]":
         """Leave the hold to whoever sees the result later, once ``note`` has written down whose work it is.
@@ -210,7 +210,7 @@ class CallInProgress:
         return ending
 
     async def _drive_to_end(self, ledger: "Metering", outcome: Outcome) -> Receipt | None:
-        ended = outcome if self._judged is None else await self._judged(ledger, outcome)
+        ended = outcome if self._ending is None else await self._ending(ledger, outcome)
         if ended is None:
             # Its record, which may come in an hour or never, takes what room there is in the spool then.
             ledger.leave(self.call.id)
@@ -228,9 +228,6 @@ class CallInProgress:
         """Give back what is held; what is being taken is given back when it is there. Runs on the ledger's loop."""
         self._is_left = True
         await self._give_back(ledger)
-
-    async def _give_room_back(self, ledger: "Metering") -> None:
-        ledger.leave(self.call.id)
 
     async def _give_back(self, ledger: "Metering") -> None:
         if self._is_held:

@@ -84,7 +84,7 @@ class _HttpTransport:
         if response.status_code >= 400:
             return response
         if _is_events(response):
-            events = FetchedEvents(self._hook, route, later, response.headers)
+            events = FetchedEvents(self._hook, route, str(request.url), response.headers)
             _replace_body(response, MeteredStream(response.iter_bytes(), events.reading, events))
             return response
         response.read()
@@ -142,7 +142,7 @@ class _AsyncHttpTransport:
         if response.status_code >= 400:
             return response
         if _is_events(response):
-            events = FetchedEvents(self._hook, route, later, response.headers)
+            events = FetchedEvents(self._hook, route, str(request.url), response.headers)
             _replace_async_body(response, AsyncMeteredStream(response.aiter_bytes(), events.reading, events))
             return response
         await response.aread()
@@ -165,8 +165,10 @@ def _replace_body(response: Any, stream: MeteredStream[bytes]) -> None:
     close_response = response.close
 
     def close() -> None:
-        stream.close()
-        close_response()
+        try:
+            stream.close()
+        finally:
+            close_response()
 
     response.iter_bytes = lambda *_size, **_sizes: stream
     response.close = close
@@ -177,8 +179,10 @@ def _replace_async_body(response: Any, stream: AsyncMeteredStream[bytes]) -> Non
     close_response = response.aclose
 
     async def aclose() -> None:
-        await stream.aclose()
-        await close_response()
+        try:
+            await stream.aclose()
+        finally:
+            await close_response()
 
     response.aiter_bytes = lambda *_size, **_sizes: stream
     response.aclose = aclose

@@ -3,19 +3,24 @@ events may end in several ways.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from jangbu.domain.flow import Answered, Lost, Outcome
+from jangbu.domain.flow import Answered, Lost, Outcome, Rejected
 from jangbu.domain.usage import Source, Usage
+from jangbu.errors import JangbuError
 from jangbu.providers.gemini import StreamMeter
 from jangbu.providers.gemini.counting import COUNTING_MODEL, count_body, tokens_counted
 from jangbu.providers.gemini.interactions import RUNNING
 from jangbu.providers.gemini.json_values import json_or_nothing
-from jangbu.sdk.begun import NOT_NOTED, note_begun
+from jangbu.providers.gemini.work import work_of
+from jangbu.sdk.begun import note_begun, settled
 from jangbu.sdk.hook import Hook, model_of
-from jangbu.sdk.later import Later, Work
-from jangbu.sdk.routes import Route
-from jangbu.sdk.streams import StreamReading
+from jangbu.sdk.later import Work, identified
+from jangbu.sdk.routes import Route, work_name
+from jangbu.sdk.streams import StreamEnd, StreamReading
 
 if TYPE_CHECKING:
     from jangbu.metering.meter import Metering
@@ -23,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["CreatedInteraction", "FetchedEvents"]
 
 _FINAL_EVENTS = (b"interaction.complete", b"[DONE]")
-_ERROR_EVENTS = (b"event: error", b'"event_type":"error"', b'"event_type": "error"')
 
 
 class CreatedInteraction:
@@ -69,91 +73,105 @@ class CreatedInteraction:
         """Judge a whole answer. It may run on in the background: its call waits for the result then."""
         outcome = self._hook.outcome(answer, self._route, self.call, headers)
         shown = json_or_nothing(answer)
-        self._note(outcome, shown.get("id"), runs_on=shown.get("status") in RUNNING)
+        self._note(outcome, shown.get("id"), shown.get("status"))
         return outcome
 
     def reading(self, headers: Mapping[str, str]) -> StreamReading[bytes]:
         """Read the answer's events as they pass. They may end, or be left, before the work has ended."""
         meter = self._hook.stream_meter(self._route, self.call.call.model, headers)
+        return _reading(meter, lambda outcome, usage: self._note(outcome, usage.response_id, meter.status))
 
-        def judged(outcome: Outcome, usage: Usage) -> None:
-            self._note(outcome, usage.response_id, runs_on=meter.runs_on)
-
-        return _reading(meter, judged)
-
-    def _note(self, outcome: Outcome, named: Any, *, runs_on: bool) -> None:
-        """Note what an answer leaves to come. One that is recorded repeats its usage whenever it is fetched."""
+    def _note(self, outcome: Outcome, named: Any, status: Any) -> None:
+        """Note what an answer leaves to come. A run in the background goes on, whatever becomes of its events and
+        whatever they reported; what is recorded repeats its usage whenever it is fetched.
+        """
         if not isinstance(named, str):
             return
+        runs_on = status in RUNNING
+        is_left = runs_on and bool(self._body.get("background"))
         match outcome:
-            case Answered(usage) if usage.source is not Source.NONE or not runs_on:
+            case Answered(usage) if not is_left and (usage.source is not Source.NONE or not runs_on):
                 self._hook.recorded.add(f"interactions/{named}")
-            case Answered() | Lost():
+            case Rejected() if not is_left:
+                return
+            case Lost() if self._body.get("store") is False:
+                return
+            case _:
                 self._owed = f"interactions/{named}"
 
     async def _ended(self, metering: "Metering", outcome: Outcome) -> Outcome | None:
-        """Leave the call to whoever sees the result, where more is to come. One that was lost is of unknown outcome
-        until then.
-        """
+        """Leave the call to whoever sees the result, where more is to come."""
         if self._owed is None:
             return outcome
-        is_noted = await note_begun(self._hook, metering, self._owed, self.call.call)
         if isinstance(outcome, Lost):
+            # It is of unknown outcome at once: to note whose it is takes long where the database is away.
+            self._note_aside(self._owed)
             return outcome
-        return None if is_noted else NOT_NOTED
+        await note_begun(self._hook, metering, self._owed, self.call.call)
+        return None
+
+    def _note_aside(self, name: str) -> None:
+        call, background = self.call.call, self._hook.background
+        with suppress(JangbuError):
+            background.detach(background.submit(lambda metering: note_begun(self._hook, metering, name, call)))
 
 
-class FetchedEvents:
-    """The end of events that are asked for again: what they report settles the call that waits for it, once.
-
-    It stands where the call of a stream does. Whoever began the run pays.
+class FetchedEvents(StreamEnd):
+    """Events of an interaction that are asked for again: at its end they settle the call that waits for it, once, for
+    whoever began it. What the ledger does not know is left to a plain get, which tells who asks.
     """
 
-    is_abandoned = False
+    def __init__(self, hook: Hook, route: Route, url: str, headers: Mapping[str, str]) -> None:
+        self._hook = hook
+        self._name = work_name(urlsplit(url).path)
+        self._meter = hook.stream_meter(route, None, headers)
+        self._usage: Usage | None = None
+        self.reading = _reading(self._meter, self._see)
 
-    def __init__(self, hook: Hook, route: Route, later: Later, headers: Mapping[str, str]) -> None:
-        self._background = hook.background
-        self._later = later
-        self.reading = _reading(hook.stream_meter(route, None, headers))
-
-    def report_by(self, reported: Callable[[], Outcome]) -> None:
-        """Take note of nothing: closing the meter waits for calls, and this is none."""
-
-    def read_here(self) -> None:
-        """Take note of nothing."""
-
-    def check_open(self) -> None:
-        """Raise nothing."""
-
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, _outcome: Outcome) -> None:
         """Settle what was reported, and wait until that is durable."""
-        if (work := self._work(outcome)) is not None:
-            self._background.wait(work)
+        if (work := self._work()) is not None:
+            self._hook.background.wait(work)
 
-    async def finish_async(self, outcome: Outcome) -> None:
+    async def finish_async(self, _outcome: Outcome) -> None:
         """Settle what was reported; it goes on where the caller is cancelled."""
-        if (work := self._work(outcome)) is not None:
-            await self._background.wait_async(work)
+        if (work := self._work()) is not None:
+            await self._hook.background.wait_async(work)
 
-    def finish_later(self, outcome: Outcome) -> None:
+    def finish_later(self, _outcome: Outcome) -> None:
         """Settle what was reported without waiting."""
-        if (work := self._work(outcome)) is not None:
-            self._background.detach(self._background.submit(work))
+        if (work := self._work()) is not None:
+            self._hook.background.detach(self._hook.background.submit(work))
 
-    def _work(self, outcome: Outcome) -> Work | None:
-        return self._later.reported(outcome.usage) if isinstance(outcome, Answered) else None
+    def _see(self, _outcome: Outcome, usage: Usage) -> None:
+        self._usage = identified(usage, self._name)
+
+    def _work(self) -> Work | None:
+        usage, shown = self._usage, {"status": self._meter.status}
+        has_ended = self._meter.status is not None and work_of(shown).has_ended
+        if usage is None or not has_ended or self._name in self._hook.recorded:
+            return None
+        if usage.source is Source.NONE and not work_of(shown).has_failed:
+            return None
+
+        def reads(model: str) -> tuple[Usage, bool]:
+            return (usage if usage.model is not None else replace(usage, model=model)), False
+
+        async def settle(metering: "Metering") -> None:
+            if await settled(self._hook, metering, self._name, reads, shown):
+                self._hook.recorded.add(self._name)
+
+        return settle
 
 
-def _reading(
-    meter: StreamMeter, judged: Callable[[Outcome, Usage], None] = lambda _outcome, _usage: None
-) -> StreamReading[bytes]:
+def _reading(meter: StreamMeter, on_outcome: Callable[[Outcome, Usage], None]) -> StreamReading[bytes]:
     return StreamReading(
         meter,
         meter.feed,
         may_be_last=_Marker(_FINAL_EVENTS).seen,
-        is_error=_Marker(_ERROR_EVENTS).seen,
+        is_error=lambda _piece: meter.error_seen,
         keep_holding=True,
-        judged=judged,
+        on_outcome=on_outcome,
     )
 
 

@@ -1,7 +1,7 @@
 """The results of work that was started earlier, and stored caches, for which nothing is held.
 
 A result is settled once, for whoever started the work, when an answer first shows it; the ledger knows who that was
-(sdk/started.py). What it knows nothing of, jobs of Vertex AI or work that was started past the meter, is recorded
+(sdk/begun.py). What it knows nothing of, jobs of Vertex AI or work that was started past the meter, is recorded
 without a hold, for whom this process remembers to have started it, else for whoever asks.
 """
 
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from jangbu.domain.flow import Receipt
 from jangbu.domain.usage import Source, Surface, Units, Usage
-from jangbu.errors import IdempotencyConflict, InvalidAnswer, MissingUser
+from jangbu.errors import IdempotencyConflict, InvalidAnswer
 from jangbu.providers.gemini.interactions import RUNNING
 from jangbu.providers.gemini.json_values import json_or_nothing
 from jangbu.providers.gemini.services import service_of
@@ -51,7 +51,8 @@ class Later:
 
     def work(self, answer: str) -> Work | None:
         """Read the answer; give what there is to record, or None."""
-        shown, is_interaction = json_or_nothing(answer), self._route.surface is Surface.INTERACTIONS
+        shown = json_or_nothing(answer)
+        is_interaction = self._route.surface is Surface.INTERACTIONS
         name = work_name(str(shown.get("name") or self._name))
         if self._route.metered is Metered.LATER:
             self._hook.started[name] = self._payer
@@ -67,23 +68,8 @@ class Later:
         if is_interaction:
             usage = identified(usage, name)
         if self._route.metered is Metered.RESULT and (work_of(shown).has_ended or not _is_nothing(usage)):
-            reads = _reads(self._hook, self._route, answer)
-            return lambda metering: self._result(metering, name, usage, reads, answer)
+            return lambda metering: self._result(metering, name, usage, answer)
         return None if _is_nothing(usage) else lambda metering: self._record(metering, name, usage, answer)
-
-    def reported(self, usage: Usage) -> Work | None:
-        """Give what there is to record of a result whose events were read, or None: also where nobody is known whom it
-        could be recorded for, because what was read cannot be refused any more.
-        """
-        if usage.source is not Source.REPORTED or self._name in self._hook.recorded:
-            return None
-        named = identified(usage, self._name)
-
-        async def settle(metering: "Metering") -> None:
-            with suppress(MissingUser):
-                await self._result(metering, self._name, named, lambda model: (_of_model(named, model), False), "")
-
-        return settle
 
     def _usage(self, answer: str, name: str) -> Usage | None:
         """Read what an answer reports. A result that cannot be read is the app's all the same: None, and it is told."""
@@ -95,11 +81,14 @@ class Later:
             warn("sdk.result_unreadable", f"{name} cannot be read: {unreadable.message}", resource=name)
             return None
 
-    async def _result(self, metering: "Metering", name: str, usage: Usage, reads: Reads, answer: str) -> Receipt | None:
+    async def _result(self, metering: "Metering", name: str, usage: Usage, answer: str) -> Receipt | None:
         """Settle a result for whoever began the work; record it where the ledger does not know who that is."""
         from jangbu.metering.owned import short_name
 
+        reads = _reads(self._hook, self._route, answer)
         if await settled(self._hook, metering, short_name(self._full_name), reads, json_or_nothing(answer)):
+            if self._route.surface is Surface.INTERACTIONS:
+                self._hook.recorded.add(name)
             return None
         if _is_nothing(usage):
             return None
@@ -160,10 +149,6 @@ def identified(usage: Usage, name: str) -> Usage:
 
 def _reads(hook: Hook, route: Route, answer: str) -> Reads:
     return lambda model: (hook.usage(answer, route, model), False)
-
-
-def _of_model(usage: Usage, model: str) -> Usage:
-    return usage if usage.model is not None else replace(usage, model=model)
 
 
 def _is_nothing(usage: Usage) -> bool:

@@ -18,7 +18,7 @@ from jangbu.providers.gemini.fields import fields
 from jangbu.providers.gemini.json_values import json_or_nothing
 from jangbu.providers.gemini.references import references
 from jangbu.sdk import attribution
-from jangbu.sdk.begun import NOT_NOTED, note_begun
+from jangbu.sdk.begun import note_begun
 from jangbu.sdk.drivers import CallInProgress
 from jangbu.sdk.hook import Hook
 from jangbu.sdk.routes import Route
@@ -109,7 +109,9 @@ async def _noted(hook: Hook, metering: "Metering", call: Call, answer: str) -> L
     name = json_or_nothing(answer).get("name")
     if not isinstance(name, str) or "/" not in name:
         return Lost("the provider did not say what it started")
-    return None if await note_begun(hook, metering, short_name(name), call) else NOT_NOTED
+    if not await note_begun(hook, metering, short_name(name), call):
+        return Lost("whose work it is could not be written down")
+    return None
 
 
 @contextmanager

@@ -41,14 +41,14 @@ class StreamReading(Generic[Piece]):
         may_be_last: Callable[[Piece], bool],
         is_error: Callable[[Piece], bool],
         keep_holding: bool = False,
-        judged: Callable[[Outcome, Usage], None] = lambda _outcome, _usage: None,
+        on_outcome: Callable[[Outcome, Usage], None] = lambda _outcome, _usage: None,
     ) -> None:
         self._meter = meter
         self._feed = feed
         self._may_be_last = may_be_last
         self._is_error = is_error
         self._keep_holding = keep_holding
-        self._judged = judged
+        self._on_outcome = on_outcome
         self._held_back: list[Piece] = []
         self._refused = False
         # Whoever closes the meter judges the stream under its reader.
@@ -75,7 +75,7 @@ class StreamReading(Generic[Piece]):
         with self._one_at_a_time:
             usage = self._meter.finish(complete=complete)
             outcome = self._judge(usage, error, complete=complete)
-        self._judged(outcome, usage)
+        self._on_outcome(outcome, usage)
         return outcome
 
     def _judge(self, usage: Usage, error: BaseException | None, *, complete: bool) -> Outcome:
@@ -91,18 +91,23 @@ class StreamReading(Generic[Piece]):
 
 
 class StreamEnd(Protocol):
-    """What a stream tells how it ended: the call that it answers, or what stands in its place."""
+    """What a stream tells how it ended: the call that it answers, or what stands in its place and is waited for by
+    nobody.
+    """
 
-    is_abandoned: bool
+    is_abandoned: bool = False
 
-    def report_by(self, reported: Callable[[], Outcome]) -> None:
+    def report_by(self, reported: Callable[[], Outcome]) -> None:  # noqa: ARG002 - what nobody waits for is not judged
         """Say how to judge what was reported, should the meter be closed before the end."""
+        return
 
     def read_here(self) -> None:
         """Note that the caller of this method is who goes on. Raises JangbuError as ``check_open``."""
+        return
 
     def check_open(self) -> None:
         """Raise JangbuError where the meter was closed before the end."""
+        return
 
     def finish(self, outcome: Outcome) -> object:
         """End it, and wait until that is durable."""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -262,7 +263,7 @@ def test_a_run_whose_owner_could_not_be_noted_is_settled_by_the_process_that_sta
         away.setattr("jangbu.metering.resources.Resources.claim", fail)
         with stage.meter.attribute(user=USER):
             run: Any = stage.client.interactions.create(model=MODEL, input="research", background=True)
-    assert stage.holds() == ["unknown"]
+    assert stage.holds() == ["open"]
     stage.client.interactions.get(run.id)
     (record,) = stage.records()
     assert (record.response_id, stage.holds()) == (run.id, [])
@@ -349,11 +350,74 @@ def test_events_that_are_asked_for_again_and_left_settle_nothing(running: Stage,
     assert (running.records(), running.holds()) == ([], ["open"])
 
 
-def test_events_of_a_run_that_was_started_past_the_meter_are_recorded_for_whoever_asks(stage: Stage) -> None:
-    stage.gemini.next(ENDED)
-    list(stage.client.interactions.get(RUN["id"], stream=True))
-    assert stage.records() == []
-    stage.gemini.next(ENDED)
+def test_events_that_are_asked_for_again_charge_nobody_but_who_began_the_run(stage: Stage, elsewhere: Stage) -> None:
+    elsewhere.meter.create("lee")
+    stage.gemini.next(events_of({"event_type": "interaction.completed", "interaction": COMPLETED}))
     with stage.meter.attribute(user=USER):
-        list(stage.client.interactions.get(RUN["id"], stream=True))
+        list(stage.client.interactions.create(model=MODEL, input="hello", stream=True))
+    stage.gemini.next(ENDED)
+    with elsewhere.meter.attribute(user="lee"):
+        list(elsewhere.client.interactions.get(RUN["id"], stream=True))
     assert [(record.user, record.total) for record in stage.records()] == [(USER, 12)]
+
+
+SOME = {"total_input_tokens": 2, "total_output_tokens": 3, "total_tokens": 5}
+FAILED = {"event_type": "error", "error": {"code": "gateway_timeout", "message": "m"}}
+
+
+def status(value: str, **more: Any) -> dict[str, Any]:
+    return {"event_type": "interaction.status_update", "interaction_id": RUN["id"], "status": value, **more}
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        Behaviour(recorded=Recorded(json.dumps({**RUN, "usage": SOME}).encode(), "application/json")),
+        events_of({"event_type": "interaction.created", "interaction": RUN}, status("in_progress", usage=SOME)),
+        events_of({"event_type": "interaction.created", "interaction": RUN}, FAILED),
+    ],
+    ids=["whole", "events", "error"],
+)
+def test_what_a_run_reports_before_its_end_is_not_what_it_used(
+    stage: Stage, elsewhere: Stage, begun: Behaviour
+) -> None:
+    is_stream = begun.recorded is not None and begun.recorded.content_type != "application/json"
+    stage.gemini.next(begun)
+    with stage.meter.attribute(user=USER), suppress(genai.errors.APIError):
+        made: Any = stage.client.interactions.create(model=MODEL, input="r", background=True, stream=is_stream)
+        list(made) if is_stream else None
+    assert (stage.records(), stage.holds()) == ([], ["open"])
+    stage.gemini.next(events_of({"event_type": "step.stop", "index": 1, "usage": SOME}, done=False))
+    list(elsewhere.client.interactions.get(RUN["id"], stream=True))
+    assert (stage.records(), stage.holds()) == ([], ["open"])
+    stage.gemini.next(Behaviour(recorded=Recorded(json.dumps(COMPLETED).encode(), "application/json")))
+    elsewhere.client.interactions.get(RUN["id"])
+    assert [record.total for record in stage.records()] == [12]
+    assert stage.balance == Balance(BALANCE, 12, 0)
+
+
+def test_a_run_that_events_show_to_have_failed_gives_back_what_was_held(running: Stage, elsewhere: Stage) -> None:
+    elsewhere.gemini.next(events_of(status("in_progress"), status("failed")))
+    list(elsewhere.client.interactions.get(RUN["id"], stream=True))
+    assert running.records() == []
+    assert running.balance == Balance(BALANCE, 0, 0)
+
+
+def test_words_about_errors_are_no_error(stage: Stage) -> None:
+    said = {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": "write event: error here"}}
+    stage.gemini.next(events_of({"event_type": "interaction.created", "interaction": RUN}, said, done=False))
+    with stage.meter.attribute(user=USER):
+        list(stage.client.interactions.create(model=MODEL, input="hello", stream=True))
+    assert stage.holds() == ["open"], "what it used is still to be seen"
+
+
+def test_a_run_that_is_settled_is_shown_without_the_database(running: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: Any, **__: Any) -> None:
+        raise DatabaseUnreachable("the database is away")
+
+    for _ in range(2):
+        running.gemini.next(Behaviour(recorded=Recorded(json.dumps(COMPLETED).encode(), "application/json")))
+    running.client.interactions.get(RUN["id"])
+    with monkeypatch.context() as away:
+        away.setattr("jangbu.metering.resources.Resources.begun", fail)
+        assert running.client.interactions.get(RUN["id"]).status == "completed"

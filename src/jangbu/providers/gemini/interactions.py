@@ -45,7 +45,8 @@ class InteractionsReader:
         self._context = context
         self._usage: Mapping[str, Any] | None = None
         self._answer: dict[str, Any] = {}
-        self._status: str | None = None
+        self.status: str | None = None
+        """The last status that was shown."""
         self._failed = False
         self._searched: set[str] = set()
         self._searches = 0
@@ -55,11 +56,6 @@ class InteractionsReader:
     def usage_seen(self) -> bool:
         """Whether any counts were seen so far."""
         return self._usage is not None
-
-    @property
-    def runs_on(self) -> bool:
-        """Whether the last status is one of an interaction that has not ended."""
-        return self._status in RUNNING
 
     @property
     def continuations(self) -> tuple[str, ...]:
@@ -80,7 +76,7 @@ class InteractionsReader:
             if isinstance(holder, Mapping):
                 self._continuations.read(holder.get(_CONTINUATION))
         if interaction.get("status") is not None:
-            self._status = str(interaction["status"])
+            self.status = str(interaction["status"])
         if "event_type" not in event or interaction is not event:
             for name in ("id", "model", "service_tier"):
                 if interaction.get(name) is not None:
@@ -94,9 +90,9 @@ class InteractionsReader:
         units = self._units()
         if max(units.grounding_queries, units.maps_queries) > ANSWER_UNITS_MAX:
             reading, units = INVALID, Units()
-        whole = ending.whole and not self._failed and not self.runs_on
+        whole = ending.whole and not self._failed and self.status not in RUNNING
         source = Source.NONE if self._usage is None else source_of(reading, whole=whole)
-        missing = (Anomaly.USAGE_MISSING,) if self._usage is None and whole and self._status == "completed" else ()
+        missing = (Anomaly.USAGE_MISSING,) if self._usage is None and whole and self.status == "completed" else ()
         tier = tier_of(self._answer, {}, self._context)
         return Usage(
             surface=Surface.INTERACTIONS,

@@ -64,9 +64,9 @@ class StreamMeter:
         return self._reader is not None and self._reader.usage_seen
 
     @property
-    def runs_on(self) -> bool:
-        """Whether the answer said last that the work goes on, whose result is asked for later."""
-        return isinstance(self._reader, InteractionsReader) and self._reader.runs_on
+    def status(self) -> str | None:
+        """How the interaction stands, by what the answer said last; None where it said nothing of that."""
+        return self._reader.status if isinstance(self._reader, InteractionsReader) else None
 
     @property
     def continuations(self) -> tuple[str, ...]:
