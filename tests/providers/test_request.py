@@ -41,6 +41,18 @@ def test_a_token_to_go_on_with_stands_at_the_top_and_a_functions_parameter_may_b
     assert generate({**asking({"text": "hi"}), name: "next"}).input_most is None
 
 
+@pytest.mark.parametrize(
+    "name", ["file_name", "fileData", "inlineData", "type", "uri", "mediaResolution", "cachedContent"]
+)
+def test_a_functions_parameter_may_be_called_as_media_are(name: str) -> None:
+    schema = {"type": "object", "properties": {name: {"type": "string", "description": "x" * 500}}}
+    tools = [{"functionDeclarations": [{"name": "read", "parameters": schema}]}]
+    config = {"responseSchema": {"type": "ARRAY", "items": schema}}
+    assert 1_000 <= input_most(asking({"text": "hi"}, tools=tools, generationConfig=config)) < 2_000
+    named = asking({"text": "hi"}, {"fileData": {"fileUri": "files/a"}}, tools=tools)
+    assert generate(named).input_most is None, "a file beside it is one"
+
+
 @given(st.lists(st.text(max_size=200), min_size=1, max_size=5), st.text(max_size=50), st.text(min_size=1, max_size=50))
 def test_input_is_at_least_the_bytes_of_all_text(texts: list[str], system: str, description: str) -> None:
     body = asking(

@@ -42,6 +42,8 @@ _EXTRACTED = {"documentMetadata", "document_metadata", "spreadsheetMetadata", "s
 """What may have more taken out of a document than its text: pictures of pages, whose number its size does not tell."""
 _AS_IT_IS = frozenset({"static", "mediaprocessingunspecified"})
 """How media are read that are put into the context once. By any other way the model itself goes through them."""
+_NAMED = "properties"
+"""Where a schema has what an app named itself, as a function's parameter ``file_name``."""
 _INTERACTION_MEDIA = {"image", "audio", "video", "document"}
 _DEPTH_MOST = 64
 _LONG = 4_096
@@ -106,7 +108,18 @@ class _Scan:
         self.objects += 1
         if not _SPECIAL.isdisjoint(value) and self._is_all_media(value):
             return None
-        return {str(key): self.without_media(inner, depth + 1) for key, inner in value.items() if key not in _TAKEN}
+        return {
+            str(key): self._named(inner, depth + 1) if key == _NAMED else self.without_media(inner, depth + 1)
+            for key, inner in value.items()
+            if key not in _TAKEN
+        }
+
+    def _named(self, value: Any, depth: int) -> Any:
+        """Go through the properties of a schema: how an app calls them tells nothing of media."""
+        if not isinstance(value, Mapping):
+            return self.without_media(value, depth)
+        self.objects += 1
+        return {str(name): self.without_media(inner, depth + 1) for name, inner in value.items()}
 
     def _written(self, text: str) -> str:
         """Give a text to be written with the rest; a long one is bounded here, so that it is not copied for that."""
