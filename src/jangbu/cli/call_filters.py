@@ -47,4 +47,7 @@ def span_of(since: str | None, until: str | None, zone: ZoneInfo = UTC_ZONE) -> 
     from jangbu.metering.snapshots import Span
 
     first = None if since is None else moment(since, "the time", zone)
-    return Span(first, None if until is None else end_moment(until, "the time", zone))
+    end = None if until is None else end_moment(until, "the time", zone)
+    if first is not None and end is not None and end <= first:
+        raise InvalidInput("the time ends before it begins", hint="let --until be later than --since")
+    return Span(first, end)
