@@ -1,5 +1,6 @@
 """A call is found by any of its names, whatever became of it; what belongs to another project is not there."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import UUID, uuid4
@@ -70,10 +71,12 @@ async def test_a_call_that_was_not_recorded_is_found_whatever_became_of_it(ledge
         assert await found(ledger, str(call.id)) == Search([NamedCall("kim", call.id)])
 
 
+# Of the calls of one millisecond nobody can tell which was the later one: two milliseconds lie between these.
 async def test_a_key_that_several_users_have_names_all_of_their_calls_the_latest_first(ledger: Metering) -> None:
-    calls = [
-        NamedCall(user, (await ledger.record(user, "chat", answer(20), call_key="1")).id) for user in ("kim", "lee")
-    ]
+    calls = []
+    for user in ("kim", "lee"):
+        calls.append(NamedCall(user, (await ledger.record(user, "chat", answer(20), call_key="1")).id))
+        await asyncio.sleep(0.002)
     assert await found(ledger, "1") == Search(calls[::-1])
     assert (await found(ledger, "1", limit=1)).calls == calls[1:]
 
@@ -81,8 +84,13 @@ async def test_a_key_that_several_users_have_names_all_of_their_calls_the_latest
 async def test_of_many_calls_of_one_key_the_latest_are_found(ledger: Metering) -> None:
     used = answer(20)
     assert used.response_id is not None
-    calls = [(await ledger.record("kim", "chat", used)).id, (await ledger.record("lee", "chat", used)).id]
-    calls += [(await ledger.record(user, "chat", answer(20), call_key=used.response_id)).id for user in ("lee", "kim")]
+    calls = []
+    for user, usage, key in (
+        *(("kim", used, None), ("lee", used, None)),
+        *(("lee", answer(20), used.response_id), ("kim", answer(20), used.response_id)),
+    ):
+        calls.append((await ledger.record(user, "chat", usage, call_key=key)).id)
+        await asyncio.sleep(0.002)
     for limit in range(1, 5):
         sought = await found(ledger, used.response_id, limit=limit)
         assert [call.id for call in sought.calls] == calls[::-1][:limit]
@@ -91,10 +99,10 @@ async def test_of_many_calls_of_one_key_the_latest_are_found(ledger: Metering) -
 async def test_of_calls_that_one_name_names_twice_as_many_are_found_as_of_others(ledger: Metering) -> None:
     used = answer(20)
     assert used.response_id is not None
-    calls = [
-        NamedCall(user, (await ledger.record(user, "chat", used, call_key=used.response_id)).id)
-        for user in ("kim", "lee")
-    ]
+    calls = []
+    for user in ("kim", "lee"):
+        calls.append(NamedCall(user, (await ledger.record(user, "chat", used, call_key=used.response_id)).id))
+        await asyncio.sleep(0.002)
     assert (await found(ledger, used.response_id, limit=2)).calls == calls[::-1]
 
 
