@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jangbu import Meter
+from jangbu import Meter, Settings
 from jangbu.testing import FakeGemini
 from tests.sdk.scenarios.stage import BALANCE, USER, Stage
 
@@ -31,6 +31,15 @@ async def stage(meter: Meter, gemini: FakeGemini) -> AsyncIterator[Stage]:
     stage = Stage(meter, gemini)
     yield stage
     await stage.close()
+
+
+@pytest.fixture
+async def elsewhere(database_url: str, stage: Stage) -> AsyncIterator[Stage]:
+    """A client of another process: it shares the ledger and remembers nothing of what was asked for here."""
+    with Meter.open(settings=Settings.load(database_url=database_url)) as meter:
+        elsewhere = Stage(meter, stage.gemini)
+        yield elsewhere
+        await elsewhere.close()
 
 
 @pytest.fixture

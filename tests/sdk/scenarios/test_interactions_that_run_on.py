@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
 from google import genai
 
-from jangbu import Balance, Meter, MissingUser, Settings
+from jangbu import Balance, MissingUser
 from jangbu.errors import DatabaseUnreachable
 from jangbu.metering.meter import Metering
 from jangbu.testing import Behaviour, Recorded
@@ -54,15 +53,6 @@ def test_a_run_that_was_started_past_the_meter_is_recorded_for_whoever_fetches_i
         stage.client.interactions.get(run.id)
         stage.client.interactions.get(run.id)
     assert len(stage.records()) == 1
-
-
-@pytest.fixture
-async def elsewhere(database_url: str, stage: Stage) -> AsyncIterator[Stage]:
-    """A client of another process: it shares the ledger and remembers nothing of what was asked for here."""
-    with Meter.open(settings=Settings.load(database_url=database_url)) as meter:
-        elsewhere = Stage(meter, stage.gemini)
-        yield elsewhere
-        await elsewhere.close()
 
 
 def test_a_stored_interaction_is_not_recorded_again_by_another_process(stage: Stage, elsewhere: Stage) -> None:

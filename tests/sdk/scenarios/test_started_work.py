@@ -7,29 +7,19 @@ import io
 import json
 import threading
 import time
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from jangbu import Balance, InsufficientBalance, Meter, Settings
+from jangbu import Balance, InsufficientBalance
 from jangbu.errors import DatabaseUnreachable
 from jangbu.sdk.background import PATIENCE_SECONDS
-from jangbu.testing import Behaviour, FakeGemini, Recorded
+from jangbu.testing import Behaviour, Recorded
 from tests.sdk.scenarios.stage import BALANCE, MODEL, USER, Stage
 
 POLLS = 4
 RUNNING, DONE = "JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED"
-
-
-@pytest.fixture
-async def elsewhere(database_url: str, meter: Meter, gemini: FakeGemini) -> AsyncIterator[Stage]:
-    """A client in another process of the app, as far as the ledger knows."""
-    with Meter.open(settings=Settings.load(database_url=database_url)) as other:
-        stage = Stage(other, gemini)
-        yield stage
-        await stage.close()
 
 
 def requests(pages: int = 3, **config: Any) -> Any:

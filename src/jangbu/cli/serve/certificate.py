@@ -1,13 +1,11 @@
 """The certificate that the server shows: one that was given, or one of its own for development."""
 
 import asyncio
-import fcntl
 import logging
 import os
 import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -63,6 +61,8 @@ def self_signed_certificate(data_dir: Path, host: str) -> Certificate:
 
     It is for localhost, 127.0.0.1, ::1, the machine's name and ``host``. Raises JangbuError where it cannot be kept.
     """
+    from jangbu.storage.embedded.locks import locked
+
     kept = Certificate(data_dir / "tls" / "certificate.pem", data_dir / "tls" / "key.pem")
     names = [*_ALWAYS_NAMED, *([host] if host not in (*_ALWAYS_NAMED, *_EVERYWHERE) else [])]
     machine = socket.gethostname()
@@ -71,7 +71,7 @@ def self_signed_certificate(data_dir: Path, host: str) -> Certificate:
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         kept.key.parent.mkdir(mode=0o700, exist_ok=True)
-        with _locked(kept.key.parent):
+        with locked(kept.key.parent):
             if not _is_good(kept, names):
                 _make(kept, names)
     except OSError as error:
@@ -123,17 +123,6 @@ def _state_of(certificate: Certificate) -> list[tuple[int, int, int] | None]:
         except OSError:
             found.append(None)
     return found
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Let one process at a time look and make."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _is_good(kept: Certificate, names: list[str]) -> bool:

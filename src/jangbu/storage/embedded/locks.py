@@ -1,4 +1,5 @@
-"""The three file locks of a server's home. The kernel drops a lock with its process, however that ends.
+"""The three file locks of a server's home, and that of a directory. The kernel drops a lock with its process, however
+that ends.
 
 A forked child would share its parent's locks and keep them when the parent is gone: it closes them when it begins.
 
@@ -11,6 +12,7 @@ import contextlib
 import fcntl
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -134,3 +136,14 @@ def _forget_inherited() -> None:
 
 
 os.register_at_fork(after_in_child=_forget_inherited)
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Let one process at a time look whether something is there, and make it. Waits for the others."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,17 +1,16 @@
 """The system user that PostgreSQL runs as: it refuses root, so root lends it a user of its own."""
 
-import fcntl
 import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jangbu.errors import DatabaseUnreachable, DataDirectoryUnusable
+from jangbu.storage.embedded.locks import locked
 
 _DEDICATED = "jangbu"
 _FALLBACKS = ("postgres", "nobody")
@@ -84,7 +83,9 @@ def _create(name: str) -> None:
     if useradd is None:
         return
     options: Sequence[str] = ("--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent")
-    with _one_at_a_time():
+    # Of two that add the same one at once, useradd lets the second give it another number: what already runs under the
+    # first one, and the data that it owns, would be nobody's.
+    with locked(_ACCOUNTS):
         if _entry(name) is not None:
             return
         subprocess.run(  # noqa: S603 - found on the system's own path
@@ -94,21 +95,6 @@ def _create(name: str) -> None:
             check=False,
             env={"PATH": _SYSTEM_PATH},
         )
-
-
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Keep other processes of ours from adding users meanwhile.
-
-    Of two that add the same one at once, ``useradd`` lets the second give it another number: what already runs under
-    the first one, and the data that it owns, would be nobody's.
-    """
-    descriptor = os.open(_ACCOUNTS, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _entry(name: str) -> pwd.struct_passwd | None:
